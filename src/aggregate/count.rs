@@ -1,0 +1,41 @@
+//! `count`: how many records a group has. State: one word. Overflow would take 2^64 records.
+
+use super::{Aggregate, Input, StateColumn, States, Value};
+use crate::column::Column;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Count;
+
+impl Aggregate for Count {
+    fn input(&self) -> Input {
+        Input::Nothing
+    }
+
+    fn words(&self) -> usize {
+        1
+    }
+
+    fn identity(&self, words: &mut [u64]) {
+        words[0] = 0;
+    }
+
+    fn unit(&self) -> Option<&[u64]> {
+        Some(&[1])
+    }
+
+    fn observe(&self, states: &mut States<'_>, slots: &[u32], _: Column<'_>) {
+        for &slot in slots {
+            *states.word(slot) += 1;
+        }
+    }
+
+    fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>) {
+        for (i, &slot) in slots.iter().enumerate() {
+            *states.word(slot) += others.word(i, 0);
+        }
+    }
+
+    fn finish<'a>(&self, words: &[u64], _: &'a [u8]) -> Value<'a> {
+        Value::Unsigned(words[0])
+    }
+}

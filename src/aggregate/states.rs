@@ -1,0 +1,128 @@
+//! Where states live: the words beside a key in a table's slot, tails in the table's arena.
+//!
+//! ```text
+//! slot      [ key, 3 words ][ words of aggregate 0 ][ tail of 0? ][ words of aggregate 1 ] …
+//!                                                       │ offset, length
+//! arena     ...............................[ bytes ]◄───┘
+//! ```
+//!
+//! An aggregate sees its own words and its own tail, as a [`States`] over all groups of a table (to update) or a
+//! [`StateColumn`] over rows of a run (to merge from).
+
+use crate::column::Span;
+
+/// Where a tail lies in an arena: offset and length, packed in one word. The empty tail is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tail(pub u64);
+
+impl Tail {
+    fn new(start: usize, len: usize) -> Self {
+        debug_assert!(start < 1 << 32 && len < 1 << 32);
+        Tail((start as u64) << 32 | len as u64)
+    }
+}
+
+/// Bytes of variable length that the slots of one table refer to. Only ever grows until it is cleared: replaced
+/// tails are garbage, which counts against the budget until the table is flushed.
+#[derive(Debug, Default)]
+pub struct Arena {
+    bytes: Vec<u8>,
+}
+
+impl Arena {
+    /// An arena is never allowed to pass this, so that a [`Tail`] fits a word.
+    pub const MAX: usize = u32::MAX as usize;
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// All bytes, for readers that load more than a tail's own bytes at once.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) -> Tail {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        Tail::new(start, bytes.len())
+    }
+
+    pub fn get(&self, tail: Tail) -> &[u8] {
+        let (start, len) = ((tail.0 >> 32) as usize, tail.0 as u32 as usize);
+        &self.bytes[start..start + len]
+    }
+}
+
+/// One aggregate's states in all slots of a table.
+pub struct States<'a> {
+    /// The table's slots, `stride` words each.
+    pub slots: &'a mut [u64],
+    pub stride: usize,
+    /// The aggregate's first word within a slot.
+    pub first: usize,
+    /// Its number of words; its tail, where it has one, follows.
+    pub words: usize,
+    pub arena: &'a mut Arena,
+}
+
+impl States<'_> {
+    #[inline]
+    pub fn words(&mut self, slot: u32) -> &mut [u64] {
+        let at = slot as usize * self.stride + self.first;
+        &mut self.slots[at..at + self.words]
+    }
+
+    /// The only word of a one-word state.
+    #[inline]
+    pub fn word(&mut self, slot: u32) -> &mut u64 {
+        &mut self.slots[slot as usize * self.stride + self.first]
+    }
+
+    pub fn tail(&self, slot: u32) -> &[u8] {
+        self.arena.get(Tail(self.slots[self.tail_word(slot)]))
+    }
+
+    pub fn set_tail(&mut self, slot: u32, bytes: &[u8]) {
+        let at = self.tail_word(slot);
+        self.slots[at] = self.arena.push(bytes).0;
+    }
+
+    fn tail_word(&self, slot: u32) -> usize {
+        slot as usize * self.stride + self.first + self.words
+    }
+}
+
+/// One aggregate's states in a batch of state rows.
+pub struct StateColumn<'a> {
+    pub data: &'a [u8],
+    /// Where in `data` each row has the aggregate's words, little-endian.
+    pub words_at: &'a [u32],
+    /// Where each row has its tail; empty for an aggregate without.
+    pub tails: &'a [Span],
+}
+
+impl<'a> StateColumn<'a> {
+    /// Word `k` of the state in row `i`.
+    #[inline]
+    pub fn word(&self, i: usize, k: usize) -> u64 {
+        let at = self.words_at[i] as usize + 8 * k;
+        u64::from_le_bytes(self.data[at..at + 8].try_into().expect("eight bytes"))
+    }
+
+    pub fn tail(&self, i: usize) -> &'a [u8] {
+        &self.data[self.tails[i].start as usize..self.tails[i].end as usize]
+    }
+}

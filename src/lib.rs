@@ -1,0 +1,14 @@
+//! mapfold.
+#![deny(unsafe_code)]
+
+pub mod aggregate;
+pub mod column;
+pub mod engine;
+pub mod error;
+pub mod input;
+pub mod map;
+pub mod output;
+pub mod plan;
+pub mod report;
+
+pub use error::{Error, Result};

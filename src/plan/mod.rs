@@ -1,0 +1,113 @@
+//! The plan: a job with nothing left to interpret.
+//!
+//! A spec and a command line become a [`Plan`] in one checked step: every name is resolved to a number, every input to
+//! a source, every size to bytes. The engine reads plans and nothing else, so a built-in job, a user's spec and a
+//! library caller's plan have the same powers.
+
+use std::path::PathBuf;
+
+use crate::aggregate::Aggregate;
+use crate::input::Source;
+use crate::map::Step;
+
+/// Index of a field of a record: 0 is the record's own `line`, each map step adds the next.
+pub type Field = usize;
+
+#[derive(Debug)]
+pub struct Plan {
+    /// The spec as run, for the report.
+    pub job: serde_json::Value,
+    /// Read in this order.
+    pub sources: Vec<Source>,
+    pub steps: Vec<Step>,
+    /// Fields that make the key. Empty: one group.
+    pub group_by: Vec<Field>,
+    pub aggregates: Vec<AggregateColumn>,
+    pub order: Order,
+    pub limit: Option<u64>,
+    /// Columns to write, as indexes into `group_by` followed by `aggregates`, and their names.
+    pub columns: Vec<OutputColumn>,
+    pub output: Output,
+    pub settings: Settings,
+}
+
+#[derive(Debug)]
+pub struct AggregateColumn {
+    /// The field observed, where the aggregate takes one.
+    pub field: Option<Field>,
+    pub aggregate: Box<dyn Aggregate>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputColumn {
+    /// Index into `group_by` followed by `aggregates`.
+    pub index: usize,
+    pub name: String,
+}
+
+/// The sequence of output rows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Order {
+    /// As they come.
+    Free,
+    /// By these columns (indexes as in [`OutputColumn::index`]). The list ends where it determines the sequence:
+    /// once it holds every `group_by` column no two rows are equal.
+    By(Vec<SortKey>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SortKey {
+    pub index: usize,
+    pub descending: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    pub target: Target,
+    pub format: Format,
+    /// First row of column names.
+    pub header: bool,
+    /// Replace what exists.
+    pub force: bool,
+    /// Bytes after which a directory's next part file begins.
+    pub part_size: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    Stdout,
+    /// A regular file, made under a temporary name beside it and renamed.
+    File(PathBuf),
+    /// Something that exists and isn't a regular file or directory: written through.
+    Device(PathBuf),
+    /// part-00000…, _SUCCESS, _REPORT.json.
+    Directory(PathBuf),
+}
+
+pub use crate::output::Format;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Combiner {
+    Auto,
+    On,
+    Off,
+}
+
+/// What never changes the output.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub threads: usize,
+    /// Bytes for tables, arenas and buffers.
+    pub memory: u64,
+    /// `None`: chosen from the input's size.
+    pub split_size: Option<u64>,
+    /// `None`: chosen from the input's size.
+    pub partitions: Option<usize>,
+    pub combiner: Combiner,
+    /// Directory in which the job makes its own spill directory.
+    pub spill_dir: PathBuf,
+    /// For tests: slots of every table, instead of what fits the caches.
+    pub table_slots: Option<usize>,
+    /// For tests: every hash is masked with this; 0 makes all keys collide.
+    pub hash_mask: u64,
+}

@@ -1,0 +1,100 @@
+//! What happened: counters, tasks and workers of a run, as JSON for scripts and as a summary for people.
+//!
+//! Counter names are Hadoop's where Hadoop has one. `map_output_bytes` counts every map output record as the value row
+//! that the shuffle would have carried without a combiner; `reduce_shuffle_bytes` the rows that it did carry. Both add
+//! up encoded row lengths without page headers and index, of winning attempts, so their difference is what the combiner
+//! saved. (Hadoop counts serialised records without their length prefix as "map output bytes", and "reduce shuffle
+//! bytes" after compression and with the run's framing: there the difference mixes codec and combiner.)
+
+use serde::Serialize;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    pub map_input_bytes: u64,
+    pub map_input_records: u64,
+    pub map_output_records: u64,
+    pub map_output_bytes: u64,
+    pub map_output_materialized_bytes: u64,
+    pub combine_input_records: u64,
+    pub combine_output_records: u64,
+    pub reduce_shuffle_bytes: u64,
+    /// `map_output_bytes - reduce_shuffle_bytes`: below zero where states are longer than what they combine.
+    pub shuffle_bytes_saved: i64,
+    pub spilled_records: u64,
+    pub spilled_bytes: u64,
+    pub reduce_input_records: u64,
+    pub reduce_input_groups: u64,
+    pub reduce_output_records: u64,
+    pub bad_records: u64,
+    pub failed_attempts: u64,
+    pub stolen_tasks: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Task {
+    /// `map-00003` or `reduce-00012`.
+    pub id: String,
+    pub attempt: u32,
+    pub worker: usize,
+    pub seeded_worker: usize,
+    pub start_s: f64,
+    pub end_s: f64,
+    /// First input of a map task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// Bytes read: of input by a map task, of runs by a reduce task.
+    pub bytes: u64,
+    /// Records read: of input by a map task, rows of runs by a reduce task.
+    pub records: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Worker {
+    pub busy_s: f64,
+    pub idle_s: f64,
+    pub tasks: u64,
+    pub stolen: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct PhaseSeconds {
+    pub map: f64,
+    pub reduce: f64,
+    pub output: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct SettingsAsRun {
+    pub threads: usize,
+    pub memory_bytes: u64,
+    pub split_size_bytes: u64,
+    pub partitions: usize,
+    pub combiner: &'static str,
+    pub scheduler: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Succeeded,
+    Failed,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub mapfold: &'static str,
+    pub job: serde_json::Value,
+    pub status: Status,
+    pub error: Option<String>,
+    pub wall_seconds: f64,
+    pub phase_seconds: PhaseSeconds,
+    pub peak_rss_bytes: u64,
+    pub settings: SettingsAsRun,
+    pub counters: Counters,
+    pub tasks: Vec<Task>,
+    pub workers: Vec<Worker>,
+    /// Inputs that are not in the result. Always empty today: a job reads everything or fails.
+    pub missing: Vec<String>,
+}
