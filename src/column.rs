@@ -38,3 +38,14 @@ impl<'a> Column<'a> {
         &self.data[span.start as usize..span.end as usize]
     }
 }
+
+/// Appends bytes so that what follows sorts after them: 00 as 00 FF, then 00 00.
+pub fn put_escaped(out: &mut Vec<u8>, mut bytes: &[u8]) {
+    while let Some(at) = memchr::memchr(0, bytes) {
+        out.extend_from_slice(&bytes[..=at]);
+        out.push(0xff);
+        bytes = &bytes[at + 1..];
+    }
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(&[0, 0]);
+}

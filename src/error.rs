@@ -37,6 +37,12 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted { signal: i32 },
 
+    #[error("a record of {bytes} bytes is longer than the 4 GiB that one may have")]
+    RecordTooLong { bytes: u64 },
+
+    #[error("the keys of one of {partitions} partitions take more than 4 GiB")]
+    PartitionTooLarge { partitions: usize },
+
     /// A task panicked: a bug in mapfold.
     #[error("internal error in {task}: {message}")]
     Panic { task: String, message: String },
@@ -58,6 +64,7 @@ impl Error {
             Error::Spill { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("choose a roomier directory with --spill-dir".into())
             }
+            Error::PartitionTooLarge { partitions } => Some(format!("ask for more: --partitions {}", partitions * 8)),
             Error::Corrupt { .. } => {
                 Some("the spill directory's disk damaged what was written; run the job again".into())
             }

@@ -1,18 +1,43 @@
 //! Inputs: what a user named, as sources; sources as splits; splits as blocks of whole records.
+//!
+//! Regular files are mapped, a split at a time; everything else is read by a thread of its own and handed over in
+//! blocks.
 
+pub mod block;
+pub mod splits;
+pub mod stream;
+
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// One input, checked to exist.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// A regular file of `len` bytes, mapped split by split.
-    File {
-        path: PathBuf,
-        len: u64,
-    },
+    File { path: PathBuf, len: u64 },
     /// A FIFO, a device, anything that can only be read front to back.
-    Stream {
-        path: PathBuf,
-    },
+    Stream { path: PathBuf },
     Stdin,
+}
+
+impl Source {
+    /// Bytes, where they are known; 0 for streams.
+    pub fn len(&self) -> u64 {
+        match self {
+            Source::File { len, .. } => *len,
+            Source::Stream { .. } | Source::Stdin => 0,
+        }
+    }
+
+    pub fn is_stream(&self) -> bool {
+        !matches!(self, Source::File { .. })
+    }
+
+    /// The name that reports show.
+    pub fn name(&self) -> Cow<'_, str> {
+        match self {
+            Source::File { path, .. } | Source::Stream { path } => path.to_string_lossy(),
+            Source::Stdin => "stdin".into(),
+        }
+    }
 }

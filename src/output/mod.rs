@@ -1,9 +1,10 @@
 //! Output: rows to bytes in the order asked for, to where they were asked for, all or nothing.
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Text,
-    Tsv,
-    Csv,
-    Jsonl,
-}
+pub mod format;
+pub mod order;
+pub mod sequence;
+pub mod sink;
+
+pub use format::Format;
+pub use order::{Order, SortKey};
+pub use sink::{Chunk, Sink, Target};

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::aggregate::Aggregate;
 use crate::input::Source;
 use crate::map::Step;
+pub use crate::output::{Format, Order, SortKey, Target};
 
 /// Index of a field of a record: 0 is the record's own `line`, each map step adds the next.
 pub type Field = usize;
@@ -45,22 +46,6 @@ pub struct OutputColumn {
     pub name: String,
 }
 
-/// The sequence of output rows.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Order {
-    /// As they come.
-    Free,
-    /// By these columns (indexes as in [`OutputColumn::index`]). The list ends where it determines the sequence:
-    /// once it holds every `group_by` column no two rows are equal.
-    By(Vec<SortKey>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SortKey {
-    pub index: usize,
-    pub descending: bool,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     pub target: Target,
@@ -72,19 +57,6 @@ pub struct Output {
     /// Bytes after which a directory's next part file begins.
     pub part_size: u64,
 }
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Target {
-    Stdout,
-    /// A regular file, made under a temporary name beside it and renamed.
-    File(PathBuf),
-    /// Something that exists and isn't a regular file or directory: written through.
-    Device(PathBuf),
-    /// part-00000…, _SUCCESS, _REPORT.json.
-    Directory(PathBuf),
-}
-
-pub use crate::output::Format;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Combiner {

@@ -30,7 +30,30 @@ pub struct Counters {
     pub stolen_tasks: u64,
 }
 
-#[derive(Clone, Debug, Serialize)]
+impl Counters {
+    /// Adds a task's counts.
+    pub fn add(&mut self, more: &Counters) {
+        self.map_input_bytes += more.map_input_bytes;
+        self.map_input_records += more.map_input_records;
+        self.map_output_records += more.map_output_records;
+        self.map_output_bytes += more.map_output_bytes;
+        self.map_output_materialized_bytes += more.map_output_materialized_bytes;
+        self.combine_input_records += more.combine_input_records;
+        self.combine_output_records += more.combine_output_records;
+        self.reduce_shuffle_bytes += more.reduce_shuffle_bytes;
+        self.shuffle_bytes_saved += more.shuffle_bytes_saved;
+        self.spilled_records += more.spilled_records;
+        self.spilled_bytes += more.spilled_bytes;
+        self.reduce_input_records += more.reduce_input_records;
+        self.reduce_input_groups += more.reduce_input_groups;
+        self.reduce_output_records += more.reduce_output_records;
+        self.bad_records += more.bad_records;
+        self.failed_attempts += more.failed_attempts;
+        self.stolen_tasks += more.stolen_tasks;
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Task {
     /// `map-00003` or `reduce-00012`.
     pub id: String,

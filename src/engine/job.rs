@@ -1,0 +1,162 @@
+//! What every task of a running job shares: the plan with its open settings decided, the budget, the spill directory,
+//! the worker memory that is kept from task to task, and the record of what happened.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use super::Control;
+use super::pool::{Place, Pool, lock};
+use crate::error::{Error, Result};
+use crate::input::splits;
+use crate::map::emit::Aggregation;
+use crate::plan::{Combiner, Plan};
+use crate::report::{Counters, Task};
+
+/// Sizes that follow from the plan, its inputs and the machine. None of them changes the output.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    pub split: u64,
+    pub partitions: usize,
+    /// Slots of a map task's table.
+    pub map_slots: usize,
+    /// Payload at which a partition's buffer is written as a page.
+    pub page: usize,
+    /// A reduce task takes partitions until they hold this many bytes.
+    pub reduce: u64,
+    /// A range of ordered output.
+    pub range: u64,
+    /// A block of a stream.
+    pub block: usize,
+}
+
+/// Slots of 32 bytes (one word of state) that stay in the second-level cache beside what else a map task touches.
+const MAP_SLOTS: usize = 1 << 14;
+const PAGE: usize = 64 << 10;
+
+impl Sizes {
+    fn choose(plan: &Plan) -> Sizes {
+        let settings = &plan.settings;
+        let input: u64 = plan.sources.iter().map(|source| source.len()).sum();
+        // Each worker's share of the budget goes in parts: half to partition buffers, an eighth to the table, what is
+        // left to its arena, to blocks and to what is being written.
+        let share = settings.memory / settings.threads as u64;
+        let streams = plan.sources.iter().any(|source| source.is_stream());
+        let partitions = settings.partitions.unwrap_or_else(|| {
+            let wanted = if streams { 256 } else { (input / PARTITION_INPUT).next_power_of_two().clamp(64, 1024) };
+            wanted.min(share / 2 / 4096).max(1) as usize
+        });
+        let map_slots = settings.table_slots.unwrap_or_else(|| {
+            let fits = MAP_SLOTS.min((share / 8 / 32) as usize);
+            // A small job needs no large table: no more groups than bytes.
+            if streams { fits } else { fits.min(input as usize) }
+        });
+        Sizes {
+            split: settings.split_size.unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads)).max(1),
+            partitions,
+            map_slots,
+            page: (share as usize / 2 / partitions).clamp(256, PAGE),
+            reduce: (share / 16).clamp(4 << 10, 1 << 20),
+            range: (share / 16).clamp(4 << 10, 16 << 20),
+            block: (share as usize / 16).clamp(4 << 10, 16 << 20),
+        }
+    }
+}
+
+/// Input bytes a partition: so much that its groups still fit the caches when it is reduced.
+const PARTITION_INPUT: u64 = 4 << 20;
+
+#[derive(Debug)]
+pub struct Job<'p> {
+    pub plan: &'p Plan,
+    pub control: &'p Control,
+    pub sizes: Sizes,
+    pub aggregation: Aggregation<'p>,
+    pub combine: bool,
+    pub pool: Pool,
+    spill: TempDir,
+    started: Instant,
+    record: Mutex<Record>,
+}
+
+#[derive(Debug, Default)]
+pub struct Record {
+    pub counters: Counters,
+    pub tasks: Vec<Task>,
+}
+
+impl<'p> Job<'p> {
+    pub fn new(plan: &'p Plan, control: &'p Control) -> Result<Job<'p>> {
+        let spill_dir = &plan.settings.spill_dir;
+        let spill = tempfile::Builder::new().prefix("mapfold-").tempdir_in(spill_dir);
+        let spill = spill.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
+        Ok(Job {
+            plan,
+            control,
+            sizes: Sizes::choose(plan),
+            aggregation: Aggregation::new(plan.aggregates.iter().map(|column| &*column.aggregate).collect()),
+            // Deciding by measurement is still to come: always combining is the better guess.
+            combine: plan.settings.combiner != Combiner::Off,
+            pool: Pool::new(plan.settings.threads)?,
+            spill,
+            started: Instant::now(),
+            record: Mutex::default(),
+        })
+    }
+
+    /// A path in the spill directory, which goes away with the job.
+    pub fn spill_path(&self, name: &str) -> PathBuf {
+        self.spill.path().join(name)
+    }
+
+    /// Fails once a signal asked the job to end. Tasks ask every few milliseconds.
+    pub fn check(&self) -> Result<()> {
+        match self.control.signal.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => Err(Error::Interrupted { signal: signal as i32 }),
+        }
+    }
+
+    pub fn count(&self, add: impl FnOnce(&mut Counters)) {
+        add(&mut lock(&self.record).counters);
+    }
+
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// Records a finished task. Its times are filled in here.
+    pub fn record(&self, place: Place, start_s: f64, mut task: Task) {
+        (task.worker, task.seeded_worker, task.start_s, task.end_s) =
+            (place.worker, place.seeded, start_s, self.seconds());
+        lock(&self.record).tasks.push(task);
+    }
+
+    pub fn into_record(self) -> Record {
+        self.record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Memory of workers that is kept from task to task: an attempt takes one and owns it until it ends.
+#[derive(Debug)]
+pub struct Kept<T>(Mutex<Vec<T>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Kept(Mutex::default())
+    }
+}
+
+impl<T> Kept<T> {
+    pub fn take(&self, make: impl FnOnce() -> T) -> T {
+        let kept = lock(&self.0).pop();
+        kept.unwrap_or_else(make)
+    }
+
+    pub fn keep(&self, memory: T) {
+        lock(&self.0).push(memory);
+    }
+}

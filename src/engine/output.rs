@@ -1,0 +1,80 @@
+//! The output phase: what reducing made, to its target, in order.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::job::{Job, Kept};
+use super::reduce::{Parts, finisher};
+use crate::error::{Error, Result};
+use crate::output::order::{Merge, Merger};
+use crate::output::sequence::Sequence;
+use crate::output::{Chunk, Sink};
+
+/// Writes and commits the result.
+pub fn output(job: &Job<'_>, parts: Parts) -> Result<()> {
+    let sink = match parts {
+        Parts::Sorted(merge) => sorted(job, &merge)?,
+        Parts::Lines(sink) if job.plan.output.target.is_staged() => sink,
+        Parts::Lines(staged) => copied(job, staged)?,
+    };
+    sink.commit()
+}
+
+fn open(job: &Job<'_>, header: Vec<u8>) -> Result<Sink> {
+    let output = &job.plan.output;
+    Sink::open(&output.target, header, output.force, output.part_size)
+}
+
+/// Merges range by range; workers take ranges in order, so that few wait to be written.
+fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Sink> {
+    job.control.progress.output.expect(merge.bytes());
+    let header = if job.plan.output.header { finisher(job).header() } else { Vec::new() };
+    let sequence = Sequence::new(open(job, header)?, job.plan.limit);
+    let next = AtomicUsize::new(0);
+    let mergers = Kept::default();
+    let workers = (0..job.pool.threads().min(merge.ranges())).collect();
+    let merged = job.pool.run(job.pool.deal(workers), std::iter::empty(), "output", |_, _, _| {
+        let mut merger = mergers.take(Merger::default);
+        let result = ranges(job, merge, &next, &mut merger, &sequence);
+        // Others may be waiting for a chunk that will not come.
+        result.as_ref().is_err().then(|| sequence.fail());
+        mergers.keep(merger);
+        result
+    });
+    merged?;
+    let (sink, rows) = sequence.finish();
+    job.count(|all| all.reduce_output_records += rows);
+    Ok(sink)
+}
+
+fn ranges(job: &Job<'_>, merge: &Merge, next: &AtomicUsize, merger: &mut Merger, to: &Sequence) -> Result<()> {
+    loop {
+        let range = next.fetch_add(1, Ordering::Relaxed);
+        if range >= merge.ranges() || to.is_done() {
+            return Ok(());
+        }
+        job.check()?;
+        let mut chunk = Chunk::default();
+        let bytes = merge.merge(range, merger, &mut chunk)?;
+        to.put(range, chunk)?;
+        job.control.progress.output.add(bytes);
+    }
+}
+
+/// Copies lines that waited in the spill directory to a target that can't be taken back.
+fn copied(job: &Job<'_>, staged: Sink) -> Result<Sink> {
+    let path = job.spill_path("output");
+    let bytes = staged.bytes;
+    staged.commit()?;
+    job.control.progress.output.expect(bytes);
+    let mut from = File::open(&path).map_err(|source| Error::Spill { path, source })?;
+    let mut sink = open(job, Vec::new())?;
+    loop {
+        job.check()?;
+        let copied = sink.copy(&mut from, 1 << 20)?;
+        if copied == 0 {
+            return Ok(sink);
+        }
+        job.control.progress.output.add(copied);
+    }
+}

@@ -1,0 +1,181 @@
+//! The reduce phase: runs to finished rows, one reduce task for a few partitions of every run.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use super::job::{Job, Kept};
+use super::pool::{Place, lock};
+use crate::error::{Error, Result};
+use crate::output::order::{Merge, SortedRun, Sorter};
+use crate::output::{Chunk, Order, Sink, Target};
+use crate::plan::Plan;
+use crate::reduce::{Finisher, Fold};
+use crate::report::Task;
+use crate::shuffle::{PartitionBuffers, Run};
+
+/// What reducing made, for the output phase.
+#[derive(Debug)]
+pub enum Parts {
+    /// Lines in no order, all of them. Where the target can't be taken back they wait in a file of the spill directory.
+    Lines(Sink),
+    Sorted(Merge),
+}
+
+/// One worker's memory for reduce attempts.
+#[derive(Debug)]
+struct Memory {
+    fold: Fold,
+    page: Vec<u8>,
+    chunk: Chunk,
+    sorter: Sorter,
+    buffers: PartitionBuffers,
+}
+
+#[derive(Clone, Debug)]
+struct Work {
+    partitions: Range<usize>,
+    bytes: u64,
+}
+
+/// Slots with which a reduce task's table begins.
+const SLOTS: usize = 1 << 12;
+
+pub fn reduce(job: &Job<'_>, runs: &[Run]) -> Result<Parts> {
+    let plan = job.plan;
+    let works = plan_tasks(job, runs);
+    job.control.progress.reduce.expect(works.iter().map(|work| work.bytes).sum());
+    let finisher = finisher(job);
+    let unordered = match &plan.order {
+        Order::Free => Some(Mutex::new(stage(job, &finisher)?)),
+        Order::By(_) => None,
+    };
+    let memories = Kept::default();
+    let seeds = job.pool.deal(works);
+    let sorted = job.pool.run(seeds, std::iter::empty(), "reduce", |number, work, place| {
+        attempt(job, runs, number, work, place, &finisher, unordered.as_ref(), &memories)
+    })?;
+    Ok(match unordered {
+        Some(sink) => Parts::Lines(sink.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)),
+        None => Parts::Sorted(Merge::new(sorted.into_iter().flatten().collect(), job.sizes.range)),
+    })
+}
+
+/// Neighbouring partitions go to a task until they hold enough bytes for one. Largest tasks first.
+fn plan_tasks(job: &Job<'_>, runs: &[Run]) -> Vec<Work> {
+    let n = job.sizes.partitions;
+    if job.plan.group_by.is_empty() {
+        // The one group is in some partition, or, where there was no record, in none: its task has to know.
+        return vec![Work { partitions: 0..n, bytes: runs.iter().map(|run| run.bytes(0..n)).sum() }];
+    }
+    let mut works: Vec<Work> = Vec::new();
+    for partition in 0..n {
+        let bytes: u64 = runs.iter().map(|run| run.bytes(partition..partition + 1)).sum();
+        match works.last_mut() {
+            Some(last) if last.bytes + bytes <= job.sizes.reduce => {
+                last.partitions.end = partition + 1;
+                last.bytes += bytes;
+            }
+            _ => works.push(Work { partitions: partition..partition + 1, bytes }),
+        }
+    }
+    works.sort_by_key(|work| std::cmp::Reverse(work.bytes));
+    works
+}
+
+pub fn finisher<'j>(job: &'j Job<'_>) -> Finisher<'j> {
+    let Plan { columns, group_by, output, .. } = job.plan;
+    Finisher {
+        aggregation: &job.aggregation,
+        key_fields: group_by.len(),
+        columns: columns.iter().map(|column| column.index).collect(),
+        names: columns.iter().map(|column| column.name.clone()).collect(),
+        format: output.format,
+    }
+}
+
+/// Where lines in no order go while reduce tasks may still fail.
+fn stage(job: &Job<'_>, finisher: &Finisher<'_>) -> Result<Sink> {
+    let output = &job.plan.output;
+    let header = if output.header { finisher.header() } else { Vec::new() };
+    match output.target.is_staged() {
+        true => Sink::open(&output.target, header, output.force, output.part_size),
+        false => Sink::open(&Target::File(job.spill_path("output")), header, true, output.part_size),
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn attempt(
+    job: &Job<'_>,
+    runs: &[Run],
+    number: usize,
+    work: Work,
+    place: Place,
+    finisher: &Finisher<'_>,
+    unordered: Option<&Mutex<Sink>>,
+    memories: &Kept<Memory>,
+) -> Result<Option<SortedRun>> {
+    let start = job.seconds();
+    let id = format!("reduce-{number:05}");
+    let mut memory = memories.take(|| memory(job));
+    let Memory { fold, page, chunk, sorter, buffers } = &mut memory;
+    fold.table.clear();
+    let mut records = 0;
+    for run in runs {
+        let pages = run.pages(work.partitions.clone());
+        if pages.is_empty() {
+            continue;
+        }
+        job.check()?;
+        let reader = run.reader()?;
+        for entry in pages {
+            let payload = reader.read(entry, page)?;
+            if !fold.has_room(payload.len()) {
+                return Err(Error::PartitionTooLarge { partitions: job.sizes.partitions });
+            }
+            let rows = fold.absorb(payload, &job.aggregation);
+            if rows != Some(entry.rows) {
+                return Err(reader.corrupt(entry, "a page holds other rows than its header says"));
+            }
+            records += u64::from(entry.rows);
+            job.control.progress.reduce.add(u64::from(entry.len));
+        }
+    }
+    if job.plan.group_by.is_empty() {
+        fold.ensure_empty_key(job.plan.settings.hash_mask);
+    }
+    let groups = fold.table.len() as u64;
+    let sorted = match (&job.plan.order, unordered) {
+        (Order::By(order), _) => {
+            finisher.sorted(&fold.table, order, sorter);
+            let path = job.spill_path(&format!("{id}-0.run"));
+            let (run, back) = sorter.write(path, job.plan.limit, std::mem::take(buffers))?;
+            *buffers = back;
+            Some(run)
+        }
+        (Order::Free, Some(sink)) => {
+            chunk.clear();
+            finisher.lines(&fold.table, chunk);
+            lock(sink).write(chunk)?;
+            None
+        }
+        (Order::Free, None) => unreachable!("without an order there is a sink"),
+    };
+    job.count(|all| {
+        all.reduce_input_records += records;
+        all.reduce_input_groups += groups;
+        all.reduce_output_records += if sorted.is_some() { 0 } else { groups };
+    });
+    memories.keep(memory);
+    job.record(place, start, Task { id, bytes: work.bytes, records, ..Task::default() });
+    Ok(sorted)
+}
+
+fn memory(job: &Job<'_>) -> Memory {
+    Memory {
+        fold: Fold::new(job.plan.settings.table_slots.unwrap_or(SLOTS), &job.aggregation),
+        page: Vec::new(),
+        chunk: Chunk::default(),
+        sorter: Sorter::default(),
+        buffers: PartitionBuffers::default(),
+    }
+}

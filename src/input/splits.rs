@@ -1,0 +1,94 @@
+//! Splits: which bytes of which files one map task reads.
+//!
+//! A split is a target of bytes, not of records: a record belongs to the split that holds its first byte
+//! (see [`block`](super::block)). Small files share a split, so a job over many of them has few tasks.
+
+use super::Source;
+
+/// A byte range of one source. It holds the records whose first byte lies in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Index into the plan's sources.
+    pub source: usize,
+    pub offset: u64,
+    pub len: u64,
+}
+
+/// What one map task reads, in input order. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    pub pieces: Vec<Piece>,
+}
+
+impl Split {
+    pub fn bytes(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.len).sum()
+    }
+}
+
+/// Largest split that is chosen without being asked for.
+const LARGEST: u64 = 64 << 20;
+const SMALLEST: u64 = 1 << 20;
+
+/// A split size that gives each thread several tasks to balance, while a task stays worth its overhead.
+pub fn choose_size(sources: &[Source], threads: usize) -> u64 {
+    let bytes: u64 = sources.iter().map(Source::len).sum();
+    (bytes / (8 * threads as u64)).clamp(SMALLEST, LARGEST)
+}
+
+/// Cuts the files among `sources` into splits of about `size` bytes. Streams are cut as they are read.
+pub fn cut(sources: &[Source], size: u64) -> Vec<Split> {
+    let mut splits = Vec::new();
+    let mut gathered: Vec<Piece> = Vec::new();
+    let mut bytes = 0;
+    for (source, from) in sources.iter().enumerate() {
+        let mut offset = 0;
+        let len = from.len();
+        while offset < len {
+            let piece = Piece { source, offset, len: (len - offset).min(size - bytes) };
+            gathered.push(piece);
+            offset += piece.len;
+            bytes += piece.len;
+            if bytes == size {
+                splits.push(Split { pieces: std::mem::take(&mut gathered) });
+                bytes = 0;
+            }
+        }
+    }
+    if !gathered.is_empty() {
+        splits.push(Split { pieces: gathered });
+    }
+    splits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(lens: &[u64]) -> Vec<Source> {
+        lens.iter().map(|&len| Source::File { path: "f".into(), len }).collect()
+    }
+
+    #[test]
+    fn every_byte_once_and_in_order() {
+        for size in 1..30 {
+            let sources = files(&[10, 0, 3, 1, 25, 7]);
+            let splits = cut(&sources, size);
+            let mut seen = vec![];
+            for piece in splits.iter().flat_map(|split| &split.pieces) {
+                assert!(piece.len > 0);
+                seen.extend((piece.offset..piece.offset + piece.len).map(|at| (piece.source, at)));
+            }
+            let all = sources.iter().enumerate().flat_map(|(i, s)| (0..s.len()).map(move |at| (i, at)));
+            assert!(seen.iter().copied().eq(all));
+            assert!(splits.iter().rev().skip(1).all(|split| split.bytes() == size));
+        }
+    }
+
+    #[test]
+    fn size_is_chosen_within_bounds() {
+        assert_eq!(choose_size(&files(&[10]), 2), SMALLEST);
+        assert_eq!(choose_size(&files(&[1 << 40]), 2), LARGEST);
+        assert_eq!(choose_size(&files(&[160 << 20, 160 << 20]), 4), 10 << 20);
+    }
+}

@@ -1,0 +1,81 @@
+//! Sources that can only be read front to back: stdin, FIFOs, devices.
+//!
+//! A thread of their own reads them, so that no pool task ever waits for a source, and hands over blocks of whole
+//! records through a bounded channel: when the map is behind, the reader waits, and with it whoever writes.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::Source;
+use crate::error::{Error, Result};
+
+/// Whole records of one source.
+#[derive(Debug)]
+pub struct StreamBlock {
+    /// Index into the plan's sources.
+    pub source: usize,
+    /// Where in the source the block begins.
+    pub offset: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// Starts the thread that reads the streams among `sources`, in order, in blocks of about `block` bytes. The receiver
+/// ends after the last block or after the first error.
+pub fn read(sources: &[Source], block: usize, terminator: u8) -> Receiver<Result<StreamBlock>> {
+    let (to, blocks) = bounded(1);
+    let streams: Vec<(usize, Source)> =
+        sources.iter().cloned().enumerate().filter(|(_, source)| source.is_stream()).collect();
+    if !streams.is_empty() {
+        std::thread::spawn(move || {
+            for (index, source) in streams {
+                if let Err(stop) = read_one(index, &source, block, terminator, &to) {
+                    // A receiver that is gone wants no error either.
+                    stop.into_iter().for_each(|error| drop(to.send(Err(error))));
+                    return;
+                }
+            }
+        });
+    }
+    blocks
+}
+
+/// Reads one stream to its end. `Err(None)`: nobody receives any more.
+fn read_one(
+    index: usize,
+    source: &Source,
+    block: usize,
+    terminator: u8,
+    to: &Sender<Result<StreamBlock>>,
+) -> Result<(), Option<Error>> {
+    let (mut from, path): (Box<dyn Read>, PathBuf) = match source {
+        Source::Stdin => (Box::new(io::stdin().lock()), "stdin".into()),
+        Source::Stream { path } | Source::File { path, .. } => {
+            let open = File::open(path).map_err(|source| Error::Read { path: path.clone(), at: 0, source });
+            (Box::new(open.map_err(Some)?), path.clone())
+        }
+    };
+    let mut offset = 0;
+    let mut bytes = Vec::new();
+    loop {
+        let wanted = block.max(2 * bytes.len()) - bytes.len();
+        let read = from.by_ref().take(wanted as u64).read_to_end(&mut bytes);
+        let got = read.map_err(|source| Some(Error::Read { path: path.clone(), at: offset, source }))?;
+        let end = got < wanted;
+        let whole = if end { Some(bytes.len()) } else { memchr::memrchr(terminator, &bytes).map(|at| at + 1) };
+        // No terminator: the record is longer than the block, so the block grows.
+        let Some(whole) = whole else { continue };
+        let rest = bytes.split_off(whole);
+        if !bytes.is_empty() {
+            let len = bytes.len() as u64;
+            to.send(Ok(StreamBlock { source: index, offset, bytes })).map_err(|_| None)?;
+            offset += len;
+        }
+        if end {
+            return Ok(());
+        }
+        bytes = rest;
+    }
+}

@@ -1,0 +1,134 @@
+//! Where map output goes: through the combining table, or straight into the run.
+//!
+//! The table is kept small enough for the second-level cache. When it is full its groups go to the run's partition
+//! buffers and it starts afresh, so a task's memory doesn't depend on how many keys it meets.
+
+use crate::aggregate::{Aggregate, Input};
+use crate::column::{BATCH, Column};
+use crate::error::Result;
+use crate::report::Counters;
+use crate::shuffle::row::put_short_value;
+use crate::shuffle::{RunWriter, Shape};
+use crate::table::keys::{LONG, code};
+use crate::table::{KeyBatch, Table};
+
+/// Aggregates with the shape of their rows, shared by every task.
+#[derive(Debug)]
+pub struct Aggregation<'p> {
+    pub aggregates: Vec<&'p dyn Aggregate>,
+    pub shape: Shape,
+}
+
+impl<'p> Aggregation<'p> {
+    pub fn new(aggregates: Vec<&'p dyn Aggregate>) -> Self {
+        let shape = Shape::new(aggregates.iter().copied());
+        Aggregation { aggregates, shape }
+    }
+}
+
+/// Memory of one worker's map attempts, kept from one to the next.
+#[derive(Debug)]
+pub struct MapTable {
+    table: Table,
+    keys: Box<KeyBatch>,
+    slots: Box<[u32; BATCH]>,
+}
+
+/// Bytes that long keys and tails may take in a map table before it is flushed.
+const ARENA: usize = 1 << 20;
+
+impl MapTable {
+    pub fn new(slots: usize, shape: &Shape) -> Self {
+        MapTable { table: Table::new(slots, &shape.identity), keys: Box::default(), slots: Box::new([0; BATCH]) }
+    }
+}
+
+/// One map attempt's output.
+#[derive(Debug)]
+pub struct Emitter<'a> {
+    pub aggregation: &'a Aggregation<'a>,
+    pub combine: bool,
+    pub hash_mask: u64,
+    pub table: &'a mut MapTable,
+    pub run: RunWriter,
+    pub counters: Counters,
+}
+
+impl Emitter<'_> {
+    /// Takes a batch of records: their keys, and one column for each aggregate that observes a field.
+    pub fn emit(&mut self, keys: Column<'_>, values: &[Column<'_>]) -> Result<()> {
+        self.counters.map_output_records += keys.spans.len() as u64;
+        self.counters.map_output_bytes += self.aggregation.shape.value_rows_len(keys, values);
+        let most = if self.combine { self.table.table.capacity().min(BATCH) } else { BATCH };
+        for start in (0..keys.spans.len()).step_by(most) {
+            let part = start..(start + most).min(keys.spans.len());
+            let keys = Column { data: keys.data, spans: &keys.spans[part.clone()] };
+            self.table.keys.hash(keys, self.hash_mask);
+            if self.combine {
+                self.combine(keys, values, start)?;
+            } else {
+                self.pass(keys, values, start)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn combine(&mut self, keys: Column<'_>, values: &[Column<'_>], start: usize) -> Result<()> {
+        let n = keys.spans.len();
+        let MapTable { table, .. } = self.table;
+        if table.room() < n || table.arena().len() > ARENA || table.is_degenerate() {
+            self.flush()?;
+        }
+        self.counters.combine_input_records += n as u64;
+        let MapTable { table, keys: hashed, slots } = self.table;
+        table.probe(hashed, keys.data, slots);
+        let mut values = values.iter();
+        let Aggregation { aggregates, shape } = self.aggregation;
+        for (aggregate, shape) in aggregates.iter().zip(&shape.aggregates) {
+            let column = match shape.input {
+                Input::Nothing => Column { data: &[], spans: &[] },
+                Input::Bytes => {
+                    let all = values.next().expect("a column for each aggregate that takes bytes");
+                    Column { data: all.data, spans: &all.spans[start..start + n] }
+                }
+            };
+            aggregate.observe(&mut table.states(shape.slot_word, shape.words), &slots[..n], column);
+        }
+        Ok(())
+    }
+
+    /// Writes records as value rows.
+    fn pass(&mut self, keys: Column<'_>, values: &[Column<'_>], start: usize) -> Result<()> {
+        let Emitter { aggregation: Aggregation { shape, .. }, table, run, .. } = self;
+        let hashed = &table.keys;
+        for i in 0..hashed.len {
+            let (meta, words) = (hashed.meta[i], hashed.words[i]);
+            let hash = meta & !LONG;
+            let partition = run.partition(hash);
+            if code(meta) != LONG && values.is_empty() {
+                run.add(partition, |out| put_short_value(out, hash, words, code(meta) as usize - 1))?;
+            } else {
+                run.add(partition, |out| shape.put_value(out, hash, keys.get(i), values, start + i))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let Emitter { aggregation: Aggregation { shape, .. }, table: MapTable { table, .. }, run, counters, .. } = self;
+        counters.combine_output_records += table.len() as u64;
+        for group in table.groups() {
+            run.add(run.partition(group.hash), |out| {
+                shape.put_group(out, &group, table.arena());
+            })?;
+        }
+        table.clear();
+        Ok(())
+    }
+
+    /// Writes what the table still holds. The run is the caller's to finish.
+    pub fn finish(mut self) -> Result<(RunWriter, Counters)> {
+        self.flush()?;
+        Ok((self.run, self.counters))
+    }
+}

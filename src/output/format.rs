@@ -1,0 +1,182 @@
+//! Output formats: one row of cells to bytes.
+
+use crate::aggregate::Value;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Raw bytes, columns joined by TAB, null empty.
+    Text,
+    /// As text, with `\t \n \r \\` escaped and null as `\N`.
+    Tsv,
+    /// RFC 4180.
+    Csv,
+    /// One JSON object a line. Bytes that are not UTF-8 become U+FFFD.
+    Jsonl,
+}
+
+/// One format's rules. A type each, so that the loop over rows is compiled for its format.
+pub trait Rows {
+    fn cell(&mut self, out: &mut Vec<u8>, column: usize, value: Value<'_>);
+    fn end(&mut self, out: &mut Vec<u8>);
+    /// A row of column names, where the format can have one.
+    fn header(&mut self, out: &mut Vec<u8>, names: &[String]) {
+        for (i, name) in names.iter().enumerate() {
+            self.cell(out, i, Value::Bytes(name.as_bytes()));
+        }
+        self.end(out);
+    }
+}
+
+pub struct Text;
+pub struct Tsv;
+pub struct Csv;
+
+/// Holds each column's `{"name":` or `,"name":`.
+pub struct Jsonl {
+    keys: Vec<Vec<u8>>,
+}
+
+impl Jsonl {
+    pub fn new(names: &[String]) -> Self {
+        let key = |(i, name): (usize, &String)| {
+            let mut key = vec![if i == 0 { b'{' } else { b',' }];
+            put_json_string(&mut key, name.as_bytes());
+            key.push(b':');
+            key
+        };
+        Jsonl { keys: names.iter().enumerate().map(key).collect() }
+    }
+}
+
+#[inline]
+fn separate(out: &mut Vec<u8>, column: usize, by: u8) {
+    if column > 0 {
+        out.push(by);
+    }
+}
+
+fn put_unsigned(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+impl Rows for Text {
+    #[inline]
+    fn cell(&mut self, out: &mut Vec<u8>, column: usize, value: Value<'_>) {
+        separate(out, column, b'\t');
+        match value {
+            Value::Null => {}
+            Value::Unsigned(number) => put_unsigned(out, number),
+            Value::Bytes(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, out: &mut Vec<u8>) {
+        out.push(b'\n');
+    }
+}
+
+impl Rows for Tsv {
+    fn cell(&mut self, out: &mut Vec<u8>, column: usize, value: Value<'_>) {
+        separate(out, column, b'\t');
+        match value {
+            Value::Null => out.extend_from_slice(b"\\N"),
+            Value::Unsigned(number) => put_unsigned(out, number),
+            Value::Bytes(bytes) => {
+                for &byte in bytes {
+                    match byte {
+                        b'\t' => out.extend_from_slice(b"\\t"),
+                        b'\n' => out.extend_from_slice(b"\\n"),
+                        b'\r' => out.extend_from_slice(b"\\r"),
+                        b'\\' => out.extend_from_slice(b"\\\\"),
+                        _ => out.push(byte),
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        out.push(b'\n');
+    }
+}
+
+impl Rows for Csv {
+    fn cell(&mut self, out: &mut Vec<u8>, column: usize, value: Value<'_>) {
+        separate(out, column, b',');
+        match value {
+            Value::Null => {}
+            Value::Unsigned(number) => put_unsigned(out, number),
+            // "" is the empty string, nothing at all is null.
+            Value::Bytes(bytes) if bytes.is_empty() || bytes.iter().any(|b| b",\"\r\n".contains(b)) => {
+                out.push(b'"');
+                for &byte in bytes {
+                    if byte == b'"' {
+                        out.push(b'"');
+                    }
+                    out.push(byte);
+                }
+                out.push(b'"');
+            }
+            Value::Bytes(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        out.push(b'\n');
+    }
+}
+
+impl Rows for Jsonl {
+    fn cell(&mut self, out: &mut Vec<u8>, column: usize, value: Value<'_>) {
+        out.extend_from_slice(&self.keys[column]);
+        match value {
+            Value::Null => out.extend_from_slice(b"null"),
+            Value::Unsigned(number) => put_unsigned(out, number),
+            Value::Bytes(bytes) => put_json_string(out, bytes),
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn header(&mut self, _: &mut Vec<u8>, _: &[String]) {}
+}
+
+fn put_json_string(out: &mut Vec<u8>, bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    serde_json::to_writer(&mut *out, text.as_ref()).expect("writing a string to memory can't fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(mut rows: impl Rows, cells: &[Value<'_>]) -> String {
+        let mut out = Vec::new();
+        for (i, cell) in cells.iter().enumerate() {
+            rows.cell(&mut out, i, cell.clone());
+        }
+        rows.end(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    const CELLS: [Value<'static>; 4] =
+        [Value::Bytes(b"a\tb\\,\"c\""), Value::Null, Value::Unsigned(u64::MAX), Value::Bytes(b"")];
+
+    #[test]
+    fn rows_of_each_format() {
+        assert_eq!(row(Text, &CELLS), "a\tb\\,\"c\"\t\t18446744073709551615\t\n");
+        assert_eq!(row(Tsv, &CELLS), "a\\tb\\\\,\"c\"\t\\N\t18446744073709551615\t\n");
+        assert_eq!(row(Csv, &CELLS), "\"a\tb\\,\"\"c\"\"\",,18446744073709551615,\"\"\n");
+        let names = ["w", "x", "n", "e\""].map(String::from);
+        let json = r#"{"w":"a\tb\\,\"c\"","x":null,"n":18446744073709551615,"e\"":""}"#;
+        assert_eq!(row(Jsonl::new(&names), &CELLS), format!("{json}\n"));
+    }
+
+    #[test]
+    fn json_replaces_what_is_not_utf8() {
+        assert_eq!(row(Jsonl::new(&["w".into()]), &[Value::Bytes(b"a\xffb")]), "{\"w\":\"a\u{fffd}b\"}\n");
+    }
+}

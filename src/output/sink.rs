@@ -1,0 +1,223 @@
+//! Where the result goes, all or nothing.
+//!
+//! A file is made under a temporary name beside its target and renamed when complete; a directory's parts are made in
+//! a hidden directory inside it and renamed one by one, `_SUCCESS` last. Standard output and devices can't be taken
+//! back, so the engine begins to write to them only when every reduce task has succeeded.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::error::{Error, Result};
+use crate::report::Report;
+
+/// Where the result goes, as the plan says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    Stdout,
+    /// A regular file, made under a temporary name beside it and renamed.
+    File(PathBuf),
+    /// Something that exists and isn't a regular file or directory: written through.
+    Device(PathBuf),
+    /// part-00000…, _SUCCESS, _REPORT.json.
+    Directory(PathBuf),
+}
+
+impl Target {
+    /// Whether bytes written are undone if the job fails afterwards.
+    pub fn is_staged(&self) -> bool {
+        matches!(self, Target::File(_) | Target::Directory(_))
+    }
+
+    pub fn path(&self) -> &Path {
+        match self {
+            Target::Stdout => Path::new("standard output"),
+            Target::File(path) | Target::Device(path) | Target::Directory(path) => path,
+        }
+    }
+}
+
+/// Whole rows, formatted.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    pub bytes: Vec<u8>,
+    /// Where each row ends.
+    pub ends: Vec<usize>,
+}
+
+impl Chunk {
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+}
+
+#[derive(Debug)]
+pub struct Sink {
+    target: Target,
+    to: To,
+    force: bool,
+    pub bytes: u64,
+}
+
+#[derive(Debug)]
+enum To {
+    Stdout(File),
+    File(NamedTempFile),
+    Device(File),
+    Directory(Parts),
+}
+
+#[derive(Debug)]
+struct Parts {
+    staging: TempDir,
+    /// Directories that were made for the output and go away if it fails.
+    part: File,
+    part_bytes: u64,
+    part_size: u64,
+    parts: usize,
+    header: Vec<u8>,
+}
+
+impl Sink {
+    /// Opens the target. `header` begins the output, and every part file.
+    pub fn open(target: &Target, header: Vec<u8>, force: bool, part_size: u64) -> Result<Sink> {
+        let to = open(target, &header, part_size).map_err(|source| output_error(target.path(), source))?;
+        let mut sink = Sink { target: target.clone(), to, force, bytes: 0 };
+        if !matches!(sink.to, To::Directory(_)) && !header.is_empty() {
+            sink.write(&Chunk { ends: vec![header.len()], bytes: header })?;
+        }
+        Ok(sink)
+    }
+
+    pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
+        self.bytes += chunk.bytes.len() as u64;
+        let written = match &mut self.to {
+            To::Stdout(to) | To::Device(to) => to.write_all(&chunk.bytes),
+            To::File(to) => to.write_all(&chunk.bytes),
+            To::Directory(parts) => parts.write(chunk),
+        };
+        written.map_err(|source| output_error(self.target.path(), source))
+    }
+
+    /// Copies up to `most` bytes from a file. Returns how many: 0 at its end.
+    pub fn copy(&mut self, from: &mut File, most: u64) -> Result<u64> {
+        use io::Read;
+        let mut from = from.take(most);
+        let copied = match &mut self.to {
+            To::Stdout(to) | To::Device(to) => io::copy(&mut from, to),
+            To::File(to) => io::copy(&mut from, to.as_file_mut()),
+            To::Directory(parts) => io::copy(&mut from, &mut parts.part),
+        };
+        let copied = copied.map_err(|source| output_error(self.target.path(), source))?;
+        self.bytes += copied;
+        Ok(copied)
+    }
+
+    /// Makes the output visible under its name.
+    pub fn commit(self) -> Result<()> {
+        let path = self.target.path();
+        let committed = match self.to {
+            To::Stdout(_) | To::Device(_) => Ok(()),
+            To::File(file) if self.force => file.persist(path).map(drop).map_err(|e| e.error),
+            To::File(file) => file.persist_noclobber(path).map(drop).map_err(|e| e.error),
+            To::Directory(parts) => parts.commit(path, self.force),
+        };
+        committed.map_err(|source| output_error(path, source))
+    }
+}
+
+/// Completes a directory output: the report, then the mark of success.
+pub fn seal(directory: &Path, report: &Report) -> Result<()> {
+    let json = serde_json::to_vec_pretty(report).expect("a report is JSON");
+    fs::write(directory.join("_REPORT.json"), json)
+        .and_then(|()| fs::write(directory.join("_SUCCESS"), ""))
+        .map_err(|source| output_error(directory, source))
+}
+
+fn output_error(path: &Path, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::BrokenPipe => Error::ClosedPipe,
+        _ => Error::Output { path: path.into(), source },
+    }
+}
+
+/// Temporary files get the permissions that the user's umask gives new files, not a temporary file's own 0600.
+fn new_file() -> fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    fs::Permissions::from_mode(0o666)
+}
+
+fn open(target: &Target, header: &[u8], part_size: u64) -> io::Result<To> {
+    Ok(match target {
+        // A file of its own, unbuffered: chunks are large.
+        Target::Stdout => {
+            use std::os::fd::AsFd;
+            To::Stdout(io::stdout().as_fd().try_clone_to_owned()?.into())
+        }
+        Target::Device(path) => To::Device(File::options().write(true).open(path)?),
+        Target::File(path) => {
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let mut builder = tempfile::Builder::new();
+            let prefix = format!(".{name}.");
+            To::File(builder.prefix(&prefix).suffix(".partial").permissions(new_file()).tempfile_in(directory)?)
+        }
+        Target::Directory(path) => {
+            fs::create_dir_all(path)?;
+            let staging = tempfile::Builder::new().prefix("_temporary.").tempdir_in(path)?;
+            let part = File::create_new(staging.path().join(part_name(0)))?;
+            let mut parts =
+                Parts { staging, part, part_bytes: 0, part_size: part_size.max(1), parts: 1, header: header.into() };
+            parts.part.write_all(&parts.header)?;
+            To::Directory(parts)
+        }
+    })
+}
+
+fn part_name(n: usize) -> String {
+    format!("part-{n:05}")
+}
+
+impl Parts {
+    /// Writes the chunk, beginning a new part after the row with which a part reaches its size: so the cuts depend on
+    /// the output alone.
+    fn write(&mut self, chunk: &Chunk) -> io::Result<()> {
+        let mut from = 0;
+        while from < chunk.bytes.len() {
+            if self.part_bytes >= self.part_size {
+                self.part = File::create_new(self.staging.path().join(part_name(self.parts)))?;
+                self.part.write_all(&self.header)?;
+                (self.part_bytes, self.parts) = (0, self.parts + 1);
+            }
+            let full = from + (self.part_size - self.part_bytes) as usize;
+            let to = match chunk.ends.partition_point(|&end| end < full) {
+                i if i < chunk.ends.len() => chunk.ends[i],
+                _ => chunk.bytes.len(),
+            };
+            self.part.write_all(&chunk.bytes[from..to])?;
+            self.part_bytes += (to - from) as u64;
+            from = to;
+        }
+        Ok(())
+    }
+
+    fn commit(self, directory: &Path, force: bool) -> io::Result<()> {
+        if force {
+            for entry in fs::read_dir(directory)? {
+                let entry = entry?;
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                if name.starts_with("part-") || name == "_SUCCESS" || name == "_REPORT.json" {
+                    fs::remove_file(entry.path())?;
+                }
+            }
+        }
+        for n in 0..self.parts {
+            fs::rename(self.staging.path().join(part_name(n)), directory.join(part_name(n)))?;
+        }
+        Ok(())
+    }
+}

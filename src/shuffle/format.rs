@@ -1,0 +1,90 @@
+//! The bytes of a run on disk, version 1. All integers little-endian.
+//!
+//! ```text
+//! header   magic "mapfold run\n" · u32 format version · u32 hash version · u32 partitions
+//! page     u32 partition · u32 rows · u32 length · u32 crc32 of the 12 bytes before and the payload
+//!          payload: rows, whole
+//! …
+//! index    one entry a page, by partition:  u64 offset of the page · u32 partition · u32 rows · u32 length
+//! footer   u64 offset of the index · u32 entries · u32 crc32 of header, index and the 12 bytes before · magic
+//! ```
+//!
+//! Every byte is covered: by the magic, by a checksum, or by the requirement that pages and index fill the file.
+
+pub const MAGIC: &[u8; 12] = b"mapfold run\n";
+pub const VERSION: u32 = 1;
+
+pub const HEADER: usize = 12 + 3 * 4;
+pub const PAGE_HEADER: usize = 4 * 4;
+pub const ENTRY: usize = 8 + 3 * 4;
+pub const FOOTER: usize = 8 + 4 + 4 + 12;
+
+/// One page, as the index knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Of its header, from the start of the file.
+    pub offset: u64,
+    pub partition: u32,
+    pub rows: u32,
+    /// Of its payload.
+    pub len: u32,
+}
+
+pub fn header(partitions: u32) -> [u8; HEADER] {
+    let mut bytes = [0; HEADER];
+    bytes[..12].copy_from_slice(MAGIC);
+    bytes[12..16].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[16..20].copy_from_slice(&crate::table::hash::VERSION.to_le_bytes());
+    bytes[20..].copy_from_slice(&partitions.to_le_bytes());
+    bytes
+}
+
+/// Header of a page with this payload. Its checksum covers its other fields too.
+pub fn page_header(partition: u32, rows: u32, payload: &[u8]) -> [u8; PAGE_HEADER] {
+    let mut bytes = [0; PAGE_HEADER];
+    bytes[..4].copy_from_slice(&partition.to_le_bytes());
+    bytes[4..8].copy_from_slice(&rows.to_le_bytes());
+    bytes[8..12].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&bytes[..12]);
+    crc.update(payload);
+    bytes[12..].copy_from_slice(&crc.finalize().to_le_bytes());
+    bytes
+}
+
+pub fn footer(index_offset: u64, entries: u32, header: &[u8; HEADER], index: &[u8]) -> [u8; FOOTER] {
+    let mut bytes = [0; FOOTER];
+    bytes[..8].copy_from_slice(&index_offset.to_le_bytes());
+    bytes[8..12].copy_from_slice(&entries.to_le_bytes());
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(header);
+    crc.update(index);
+    crc.update(&bytes[..12]);
+    bytes[12..16].copy_from_slice(&crc.finalize().to_le_bytes());
+    bytes[16..].copy_from_slice(MAGIC);
+    bytes
+}
+
+impl Page {
+    pub fn entry(&self) -> [u8; ENTRY] {
+        let mut bytes = [0; ENTRY];
+        bytes[..8].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.partition.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.rows.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.len.to_le_bytes());
+        bytes
+    }
+
+    pub fn from_entry(bytes: &[u8; ENTRY]) -> Page {
+        Page {
+            offset: u64::from_le_bytes(*bytes.first_chunk().expect("8 of 20")),
+            partition: u32_at(bytes, 8),
+            rows: u32_at(bytes, 12),
+            len: u32_at(bytes, 16),
+        }
+    }
+}
+
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}

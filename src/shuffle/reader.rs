@@ -1,0 +1,107 @@
+//! A run as reduce tasks read it: opened once for its index, then page by page, from any thread, holding no file open in
+//! between (a job has more runs than a process may have files).
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use super::format::{self, ENTRY, FOOTER, HEADER, PAGE_HEADER, Page};
+use crate::error::{Error, Result};
+
+/// A finished run. Its pages are known; their content is checked as it is read.
+#[derive(Debug)]
+pub struct Run {
+    path: PathBuf,
+    /// By partition, in the order written.
+    pages: Vec<Page>,
+}
+
+impl Run {
+    /// Reads and checks header, index and footer.
+    pub fn open(path: PathBuf) -> Result<Run> {
+        let pages = read_index(&path)?;
+        Ok(Run { path, pages })
+    }
+
+    /// The pages of a range of partitions.
+    pub fn pages(&self, partitions: Range<usize>) -> &[Page] {
+        let from = self.pages.partition_point(|page| (page.partition as usize) < partitions.start);
+        let to = self.pages.partition_point(|page| (page.partition as usize) < partitions.end);
+        &self.pages[from..to]
+    }
+
+    /// Row bytes in a range of partitions.
+    pub fn bytes(&self, partitions: Range<usize>) -> u64 {
+        self.pages(partitions).iter().map(|page| u64::from(page.len)).sum()
+    }
+
+    pub fn reader(&self) -> Result<PageReader<'_>> {
+        let file = File::open(&self.path).map_err(|source| spill(&self.path, source))?;
+        Ok(PageReader { run: self, file })
+    }
+}
+
+#[derive(Debug)]
+pub struct PageReader<'a> {
+    run: &'a Run,
+    file: File,
+}
+
+impl PageReader<'_> {
+    /// The checked payload of `page`, read into `buffer`, which only ever grows.
+    pub fn read<'b>(&self, page: &Page, buffer: &'b mut Vec<u8>) -> Result<&'b [u8]> {
+        let len = PAGE_HEADER + page.len as usize;
+        if buffer.len() < len {
+            buffer.resize(len, 0);
+        }
+        let bytes = &mut buffer[..len];
+        self.file.read_exact_at(bytes, page.offset).map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => self.corrupt(page, "the file ends inside a page"),
+            _ => spill(&self.run.path, source),
+        })?;
+        let (header, payload) = buffer[..len].split_at(PAGE_HEADER);
+        if header != format::page_header(page.partition, page.rows, payload) {
+            return Err(self.corrupt(page, "a page's checksum doesn't match"));
+        }
+        Ok(payload)
+    }
+
+    pub fn corrupt(&self, page: &Page, what: &'static str) -> Error {
+        Error::Corrupt { path: self.run.path.clone(), at: page.offset, what }
+    }
+}
+
+fn spill(path: &std::path::Path, source: io::Error) -> Error {
+    Error::Spill { path: path.into(), source }
+}
+
+fn read_index(path: &PathBuf) -> Result<Vec<Page>> {
+    let corrupt = |at, what| Error::Corrupt { path: path.clone(), at, what };
+    let io = |source| spill(path, source);
+    let file = File::open(path).map_err(io)?;
+    let len = file.metadata().map_err(io)?.len();
+    if len < (HEADER + FOOTER) as u64 {
+        return Err(corrupt(len, "the file is too short"));
+    }
+    let (mut header, mut footer) = ([0; HEADER], [0; FOOTER]);
+    file.read_exact_at(&mut header, 0).map_err(io)?;
+    file.read_exact_at(&mut footer, len - FOOTER as u64).map_err(io)?;
+    let partitions = format::u32_at(&header, HEADER - 4);
+    if header != format::header(partitions) {
+        return Err(corrupt(0, "not a run of this version"));
+    }
+    let index_offset = u64::from_le_bytes(*footer.first_chunk().expect("8 of 28"));
+    let entries = format::u32_at(&footer, 8);
+    let index_len = len.checked_sub(FOOTER as u64).and_then(|end| end.checked_sub(index_offset));
+    if index_len != Some(u64::from(entries) * ENTRY as u64) {
+        return Err(corrupt(len - FOOTER as u64, "the index doesn't fit"));
+    }
+    let mut index = vec![0; entries as usize * ENTRY];
+    file.read_exact_at(&mut index, index_offset).map_err(io)?;
+    if footer != format::footer(index_offset, entries, &header, &index) {
+        return Err(corrupt(index_offset, "the index's checksum doesn't match"));
+    }
+    Ok(index.as_chunks::<ENTRY>().0.iter().map(Page::from_entry).collect())
+}

@@ -1,0 +1,288 @@
+//! Rows: what travels from map to reduce.
+//!
+//! ```text
+//! [ row length ][ hash | kind ][ key length ][ key ][ fixed part ][ tails ]
+//!   varint        8 bytes, LE    varint              8-byte words   each: varint length, bytes
+//! ```
+//!
+//! Row length counts what follows it. The hash's free low bits hold the kind; the bits that no kind uses are 0 today, room
+//! for a source tag. A **value row** carries one observation of a record: no fixed part, a tail for each
+//! aggregate that takes bytes. A **state row** carries combined states: the words of every aggregate as its fixed
+//! part, then a tail for each aggregate that has one. No pointers: a row means the same wherever it is copied.
+
+use super::buffer::{Buffer, SLACK};
+use crate::aggregate::{Aggregate, Arena, Input, Tail};
+use crate::column::{Column, Span};
+use crate::table::{Group, Key, hash::CODE_BITS};
+
+const STATE: u64 = 1;
+const HASH: u64 = !((1 << CODE_BITS) - 1);
+
+/// Longest encoding of a row's two varints and hash.
+pub const MAX_OVERHEAD: usize = 5 + 8 + 5;
+
+/// What rows and slots hold, worked out once from the plan's aggregates.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    pub aggregates: Vec<AggregateShape>,
+    /// A slot's state words, as a group begins.
+    pub identity: Box<[u64]>,
+    /// The state words that any one record alone leaves, if they don't depend on the record.
+    unit: Option<Box<[u64]>>,
+    value_tails: usize,
+    state_tails: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct AggregateShape {
+    pub words: usize,
+    /// First of its words in a slot.
+    pub slot_word: usize,
+    /// First of its words in a state row's fixed part.
+    row_word: usize,
+    pub has_tail: bool,
+    pub input: Input,
+}
+
+impl Shape {
+    pub fn new<'a>(aggregates: impl Iterator<Item = &'a dyn Aggregate>) -> Self {
+        let (mut identity, mut unit, mut row_word) = (Vec::new(), Some(Vec::new()), 0);
+        let aggregates: Vec<_> = aggregates
+            .map(|aggregate| {
+                let shape = AggregateShape {
+                    words: aggregate.words(),
+                    slot_word: identity.len(),
+                    row_word,
+                    has_tail: aggregate.has_tail(),
+                    input: aggregate.input(),
+                };
+                row_word += shape.words;
+                identity.resize(shape.slot_word + shape.words + usize::from(shape.has_tail), 0);
+                aggregate.identity(&mut identity[shape.slot_word..][..shape.words]);
+                match (aggregate.unit(), shape.has_tail) {
+                    (Some(words), false) => unit.iter_mut().for_each(|unit| unit.extend(words)),
+                    _ => unit = None,
+                }
+                shape
+            })
+            .collect();
+        let value_tails = aggregates.iter().filter(|a| a.input == Input::Bytes).count();
+        let state_tails = aggregates.iter().filter(|a| a.has_tail).count();
+        let unit = unit.filter(|_| value_tails == 0).map(Vec::into_boxed_slice);
+        Shape { aggregates, identity: identity.into(), unit, value_tails, state_tails }
+    }
+
+    pub fn takes_values(&self) -> bool {
+        self.value_tails > 0
+    }
+
+    fn row_words(&self) -> usize {
+        self.identity.len() - self.state_tails
+    }
+
+    /// Length of the fixed part of a row of this kind.
+    pub fn fixed_len(&self, is_state: bool) -> usize {
+        if is_state { 8 * self.row_words() } else { 0 }
+    }
+
+    /// Encoded lengths of the value rows of `keys` without values, added up.
+    pub fn value_rows_len(&self, keys: Column<'_>, values: &[Column<'_>]) -> u64 {
+        debug_assert_eq!(values.len(), self.value_tails);
+        if values.is_empty() {
+            return keys.spans.iter().map(|key| value_row_len(key.len(), 0) as u64).sum();
+        }
+        let tails = |i: usize| values.iter().map(|v| tail_len(v.spans[i].len())).sum();
+        keys.spans.iter().enumerate().map(|(i, key)| value_row_len(key.len(), tails(i)) as u64).sum()
+    }
+
+    /// Appends the value row of record `i`.
+    pub fn put_value(&self, out: &mut Buffer, hash: u64, key: &[u8], values: &[Column<'_>], i: usize) {
+        let tails: usize = values.iter().map(|v| tail_len(v.spans[i].len())).sum();
+        put_head(out, hash, key, tails);
+        for value in values {
+            put_tail(out, value.get(i));
+        }
+    }
+
+    /// Appends the row of a group: a state row, or the value row that says as much. Returns the row's length.
+    #[inline]
+    pub fn put_group(&self, out: &mut Buffer, group: &Group<'_>, arena: &Arena) -> usize {
+        let is_unit = self.unit.as_deref().is_some_and(|unit| unit == group.states);
+        if let Key::Inline(words, len) = group.key
+            && self.state_tails == 0
+            && self.row_words() <= SHORT_WORDS
+        {
+            let states = if is_unit { &[][..] } else { group.states };
+            return put_short(out, group.hash | if is_unit { 0 } else { STATE }, words, len, states);
+        }
+        let before = out.len();
+        let inline;
+        let key = match group.key {
+            Key::Inline(words, len) => {
+                inline = words_bytes(words);
+                &inline[..len]
+            }
+            Key::Long(key) => key,
+        };
+        if is_unit {
+            put_head(out, group.hash, key, 0);
+            return out.len() - before;
+        }
+        let tails = self.aggregates.iter().filter(|a| a.has_tail);
+        let tail = |a: &AggregateShape| arena.get(Tail(group.states[a.slot_word + a.words]));
+        let tails_len: usize = tails.clone().map(|a| tail_len(tail(a).len())).sum();
+        put_head(out, group.hash | STATE, key, 8 * self.row_words() + tails_len);
+        for a in &self.aggregates {
+            for word in &group.states[a.slot_word..][..a.words] {
+                out.extend(&word.to_le_bytes());
+            }
+        }
+        for a in tails {
+            put_tail(out, tail(a));
+        }
+        out.len() - before
+    }
+}
+
+/// Most state words that still make a short row.
+const SHORT_WORDS: usize = 8;
+
+const _: () = assert!(1 + 8 + 1 + 16 + 8 * SHORT_WORDS <= SLACK && 8 + 1 + 16 + 8 * SHORT_WORDS < 0x80);
+
+fn words_bytes(words: [u64; 2]) -> [u8; 16] {
+    (u128::from(words[1]) << 64 | u128::from(words[0])).to_le_bytes()
+}
+
+/// Appends the value row of an inline key, for shapes that take no values.
+#[inline]
+pub fn put_short_value(out: &mut Buffer, hash: u64, words: [u64; 2], len: usize) {
+    put_short(out, hash, words, len, &[]);
+}
+
+/// Appends a row of an inline key and up to [`SHORT_WORDS`] words, in a few fixed-size stores.
+#[inline]
+fn put_short(out: &mut Buffer, tagged: u64, words: [u64; 2], len: usize, states: &[u64]) -> usize {
+    let row = out.slack();
+    let row_len = 8 + 1 + len + 8 * states.len();
+    row[0] = row_len as u8;
+    row[1..9].copy_from_slice(&tagged.to_le_bytes());
+    row[9] = len as u8;
+    row[10..26].copy_from_slice(&words_bytes(words));
+    let mut at = 10 + (len & 31);
+    for word in states {
+        row[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        at += 8;
+    }
+    out.advance(1 + row_len);
+    1 + row_len
+}
+
+fn put_head(out: &mut Buffer, tagged: u64, key: &[u8], rest: usize) {
+    put_varint(out, 8 + varint_len(key.len()) + key.len() + rest);
+    out.extend(&tagged.to_le_bytes());
+    put_varint(out, key.len());
+    out.extend(key);
+}
+
+fn put_tail(out: &mut Buffer, tail: &[u8]) {
+    put_varint(out, tail.len());
+    out.extend(tail);
+}
+
+fn tail_len(len: usize) -> usize {
+    varint_len(len) + len
+}
+
+/// Encoded length of a value row, its row length included.
+#[inline]
+pub fn value_row_len(key: usize, tails: usize) -> usize {
+    let row = 8 + varint_len(key) + key + tails;
+    varint_len(row) + row
+}
+
+#[inline]
+pub fn varint_len(value: usize) -> usize {
+    // 7 bits a byte; 0 takes one.
+    (usize::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
+/// LEB128.
+pub fn put_varint(out: &mut Buffer, mut value: usize) {
+    while value >= 0x80 {
+        out.extend(&[value as u8 | 0x80]);
+        value >>= 7;
+    }
+    out.extend(&[value as u8]);
+}
+
+/// The varint at `*at`, which is moved behind it. `None` where the bytes end first or it is too long to be one.
+#[inline]
+pub fn get_varint(data: &[u8], at: &mut usize) -> Option<usize> {
+    let byte = *data.get(*at)?;
+    *at += 1;
+    if byte < 0x80 {
+        return Some(usize::from(byte));
+    }
+    let mut value = usize::from(byte & 0x7f);
+    for shift in (7..).step_by(7).take(4) {
+        let byte = *data.get(*at)?;
+        *at += 1;
+        value |= usize::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// A row as it lies in a page.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row {
+    pub hash: u64,
+    pub is_state: bool,
+    pub key: Span,
+    /// Fixed part and tails.
+    pub payload: Span,
+}
+
+/// The row at `*at`, which is moved behind it. `None` where the bytes are no row.
+#[inline]
+pub fn get_row(data: &[u8], at: &mut usize) -> Option<Row> {
+    let row_len = get_varint(data, at)?;
+    let end = at.checked_add(row_len).filter(|&end| end <= data.len())?;
+    let tagged = u64::from_le_bytes(*data[*at..end].first_chunk()?);
+    let mut key_at = *at + 8;
+    let key_len = get_varint(&data[..end], &mut key_at)?;
+    let key_end = key_at.checked_add(key_len).filter(|&key_end| key_end <= end)?;
+    *at = end;
+    Some(Row {
+        hash: tagged & HASH,
+        is_state: tagged & STATE != 0,
+        key: Span { start: key_at as u32, end: key_end as u32 },
+        payload: Span { start: key_end as u32, end: end as u32 },
+    })
+}
+
+impl AggregateShape {
+    /// Where a state row with this payload has the aggregate's words.
+    pub fn words_at(&self, payload: Span) -> u32 {
+        payload.start + 8 * self.row_word as u32
+    }
+}
+
+impl Shape {
+    /// Splits the tails of a row into spans, one for each aggregate that has one in this kind of row. `None` where the
+    /// payload is not of this shape.
+    pub fn tails(&self, data: &[u8], row: &Row, mut each: impl FnMut(Span)) -> Option<()> {
+        let tails = if row.is_state { self.state_tails } else { self.value_tails };
+        let end = row.payload.end as usize;
+        let mut at = row.payload.start as usize + self.fixed_len(row.is_state);
+        for _ in 0..tails {
+            let len = get_varint(&data[..end], &mut at)?;
+            let stop = at.checked_add(len).filter(|&stop| stop <= end)?;
+            each(Span { start: at as u32, end: stop as u32 });
+            at = stop;
+        }
+        (at == end).then_some(())
+    }
+}

@@ -1,0 +1,141 @@
+//! A map attempt's run: rows in, one buffer a partition, a page to disk whenever a buffer is full.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::buffer::{Buffer, SLACK};
+use super::format::{self, Page};
+use crate::error::{Error, Result};
+
+/// Buffers of one worker, kept from attempt to attempt.
+#[derive(Debug, Default)]
+pub struct PartitionBuffers {
+    buffers: Vec<Partition>,
+    /// Pages on their way to disk, so that small ones share a write.
+    pending: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    buffer: Buffer,
+    rows: u32,
+}
+
+impl PartitionBuffers {
+    /// Bytes held, whether used or not.
+    pub fn capacity(&self) -> usize {
+        self.pending.capacity() + self.buffers.iter().map(|p| p.buffer.capacity()).sum::<usize>()
+    }
+}
+
+#[derive(Debug)]
+pub struct RunWriter {
+    buffers: PartitionBuffers,
+    page_size: usize,
+    file: File,
+    path: PathBuf,
+    /// Where the next page goes.
+    offset: u64,
+    pages: Vec<Page>,
+    /// Encoded lengths of all rows.
+    row_bytes: u64,
+    rows: u64,
+}
+
+/// What a finished run holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunSize {
+    pub rows: u64,
+    /// Encoded row lengths: what is counted as shuffled.
+    pub row_bytes: u64,
+    /// The whole file.
+    pub file_bytes: u64,
+}
+
+/// Pages below this wait for others before they are written.
+const WRITE: usize = 256 << 10;
+
+impl RunWriter {
+    pub fn create(path: PathBuf, partitions: usize, page_size: usize, mut buffers: PartitionBuffers) -> Result<Self> {
+        let file = File::create_new(&path).map_err(|source| Error::Spill { path: path.clone(), source })?;
+        buffers.buffers.resize_with(partitions, Partition::default);
+        for partition in &mut buffers.buffers {
+            (partition.rows, _) = (0, partition.buffer.clear());
+        }
+        buffers.pending.clear();
+        buffers.pending.extend_from_slice(&format::header(partitions as u32));
+        let offset = format::HEADER as u64;
+        Ok(RunWriter { buffers, page_size, file, path, offset, pages: Vec::new(), row_bytes: 0, rows: 0 })
+    }
+
+    /// The partition that a hash belongs to, by its top bits.
+    #[inline]
+    pub fn partition(&self, hash: u64) -> usize {
+        partition(hash, self.buffers.buffers.len())
+    }
+
+    /// Adds one row, which `put` appends to the buffer it is given.
+    #[inline]
+    pub fn add(&mut self, partition: usize, put: impl FnOnce(&mut Buffer)) -> Result<()> {
+        let slot = &mut self.buffers.buffers[partition];
+        put(&mut slot.buffer);
+        slot.rows += 1;
+        if slot.buffer.len() + SLACK > self.page_size {
+            self.flush(partition)?;
+        }
+        Ok(())
+    }
+
+    /// Rows of a partition that wait for their page to be full.
+    pub fn buffered_rows(&self, partition: usize) -> u32 {
+        self.buffers.buffers[partition].rows
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn flush(&mut self, partition: usize) -> Result<()> {
+        let slot = &mut self.buffers.buffers[partition];
+        let payload = slot.buffer.as_slice();
+        let page = Page { offset: self.offset, partition: partition as u32, rows: slot.rows, len: payload.len() as u32 };
+        self.buffers.pending.extend_from_slice(&format::page_header(page.partition, page.rows, payload));
+        self.buffers.pending.extend_from_slice(payload);
+        self.offset += (format::PAGE_HEADER + payload.len()) as u64;
+        self.rows += u64::from(page.rows);
+        self.row_bytes += u64::from(page.len);
+        self.pages.push(page);
+        (slot.rows, _) = (0, slot.buffer.clear());
+        if self.buffers.pending.len() >= WRITE { self.write_pending() } else { Ok(()) }
+    }
+
+    fn write_pending(&mut self) -> Result<()> {
+        let result = self.file.write_all(&self.buffers.pending);
+        self.buffers.pending.clear();
+        result.map_err(|source| Error::Spill { path: self.path.clone(), source })
+    }
+
+    /// Writes what is buffered, the index and the footer, and hands the buffers back.
+    pub fn finish(mut self) -> Result<(PathBuf, RunSize, PartitionBuffers)> {
+        for partition in 0..self.buffers.buffers.len() {
+            if !self.buffers.buffers[partition].buffer.is_empty() {
+                self.flush(partition)?;
+            }
+        }
+        self.pages.sort_by_key(|page| (page.partition, page.offset));
+        let index: Vec<u8> = self.pages.iter().flat_map(Page::entry).collect();
+        let header = format::header(self.buffers.buffers.len() as u32);
+        let footer = format::footer(self.offset, self.pages.len() as u32, &header, &index);
+        self.buffers.pending.extend_from_slice(&index);
+        self.buffers.pending.extend_from_slice(&footer);
+        self.write_pending()?;
+        let file_bytes = self.offset + (index.len() + footer.len()) as u64;
+        Ok((self.path, RunSize { rows: self.rows, row_bytes: self.row_bytes, file_bytes }, self.buffers))
+    }
+}
+
+/// The partition of a hash among `partitions`, by its top 32 bits.
+#[inline]
+pub fn partition(hash: u64, partitions: usize) -> usize {
+    ((hash >> 32) * partitions as u64 >> 32) as usize
+}
+

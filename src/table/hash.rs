@@ -1,0 +1,100 @@
+//! The one hash: of keys in tables, partitions and runs. Frozen: what is on disk depends on it, so any change is a new
+//! [`VERSION`] of the run format.
+//!
+//! A folded 64×64→128 multiplication over the key's words, as in wyhash (Wang Yi), finished with the length. The
+//! lowest [`CODE_BITS`] bits of every hash are 0, for tables and rows to keep a code there. Users of the rest never
+//! share bits: partitions take them from the top, slots from the bottom.
+
+pub const VERSION: u32 = 1;
+
+/// Low bits that are 0 in every hash.
+pub const CODE_BITS: u32 = 5;
+
+/// Longest key that a slot holds inline.
+pub const INLINE: usize = 16;
+
+const S0: u64 = 0xa076_1d64_78bd_642f;
+const S1: u64 = 0xe703_7ed1_a0b4_28db;
+const S2: u64 = 0x8ebc_6af0_9c88_c6e3;
+
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+#[inline]
+fn finish(acc: u64, len: usize) -> u64 {
+    fold(acc, S2 ^ len as u64) & !((1 << CODE_BITS) - 1)
+}
+
+/// Hash of a key of at most [`INLINE`] bytes, given as two zero-padded little-endian words.
+#[inline]
+pub fn hash_inline(words: [u64; 2], len: usize) -> u64 {
+    finish(fold(words[0] ^ S0, words[1] ^ S1), len)
+}
+
+/// Hash of any key.
+pub fn hash(key: &[u8]) -> u64 {
+    if key.len() <= INLINE {
+        return hash_inline(inline_words(key), key.len());
+    }
+    let mut acc = S0;
+    let (blocks, _) = key.as_chunks::<16>();
+    // The last block overlaps the one before it, so no tail needs padding.
+    let (_, last) = key.as_rchunks::<16>();
+    for block in blocks.iter().chain(last.last()) {
+        let (a, b) = halves(block);
+        acc = fold(a ^ S1, b ^ acc);
+    }
+    finish(acc, key.len())
+}
+
+/// A key of at most [`INLINE`] bytes as two zero-padded words.
+pub fn inline_words(key: &[u8]) -> [u64; 2] {
+    let mut bytes = [0; INLINE];
+    bytes[..key.len()].copy_from_slice(key);
+    let (a, b) = halves(&bytes);
+    [a, b]
+}
+
+#[inline]
+pub fn halves(block: &[u8; 16]) -> (u64, u64) {
+    let word = u128::from_le_bytes(*block);
+    (word as u64, (word >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs on disk hold these: a change here is a new version of the run format.
+    #[test]
+    fn frozen() {
+        let got = [&b""[..], b"a", b"sixteen bytes ok", b"seventeen bytes !", &[0; 100]].map(hash);
+        assert_eq!(got, FROZEN);
+    }
+
+    const FROZEN: [u64; 5] = [0, 0, 0, 0, 0];
+
+    #[test]
+    fn length_counts() {
+        assert_ne!(hash(b"a"), hash(b"a\0"));
+        assert_ne!(hash(&[0; 17]), hash(&[0; 18]));
+    }
+
+    #[test]
+    fn bits_spread_at_both_ends() {
+        let n = 1 << 16;
+        let mut top = vec![0u32; 256];
+        let mut low = vec![0u32; 256];
+        for i in 0..n {
+            let h = hash(format!("key{i}").as_bytes());
+            top[(h >> 56) as usize] += 1;
+            low[(h >> CODE_BITS) as usize & 255] += 1;
+        }
+        for counts in [top, low] {
+            assert!(counts.iter().all(|&c| (150..400).contains(&c)), "{counts:?}");
+        }
+    }
+}

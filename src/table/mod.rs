@@ -1,0 +1,232 @@
+//! Tables: a batch of keys becomes a batch of group slots, with the groups' states beside the keys.
+//!
+//! ```text
+//! slot   [ meta ][ key, 2 words ][ states … ]       open addressing, linear probing
+//!          │        └─ the key itself, zero padded, or (code LONG) where the arena has it
+//!          └─ hash, and in its low bits the key's length or LONG; 0: empty
+//! ```
+//!
+//! Works on batches: the caller hashes and prefetches a whole batch, then probes it, so that cache misses overlap. The
+//! owner decides when a table is full: a map task flushes it into its run, a reduce task lets it grow.
+
+pub mod hash;
+pub mod keys;
+
+pub use keys::KeyBatch;
+
+use crate::aggregate::{Arena, States, Tail};
+use crate::column::BATCH;
+use keys::{LONG, code};
+
+/// Words of a slot before its states.
+pub const KEY_WORDS: usize = 3;
+
+#[derive(Debug)]
+pub struct Table {
+    slots: Vec<u64>,
+    stride: usize,
+    /// Number of slots less one; the number is a power of two.
+    mask: usize,
+    len: usize,
+    /// Groups at which the table counts as full.
+    limit: usize,
+    identity: Box<[u64]>,
+    arena: Arena,
+    /// Steps that probes took beyond their first slot since the table was cleared: what hostile keys drive up.
+    excess: u64,
+}
+
+/// A group in a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Group<'a> {
+    /// Without its code bits.
+    pub hash: u64,
+    pub key: Key<'a>,
+    pub states: &'a [u64],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Key<'a> {
+    Inline([u64; 2], usize),
+    Long(&'a [u8]),
+}
+
+impl Table {
+    /// A table of at least `slots` slots (and at least 8), whose groups begin with the state words `identity`.
+    pub fn new(slots: usize, identity: &[u64]) -> Self {
+        let slots = slots.max(8).next_power_of_two();
+        let stride = KEY_WORDS + identity.len();
+        Table {
+            slots: vec![0; slots * stride],
+            stride,
+            mask: slots - 1,
+            len: 0,
+            limit: limit(slots),
+            identity: identity.into(),
+            arena: Arena::default(),
+            excess: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    /// How many groups fit in all.
+    pub fn capacity(&self) -> usize {
+        self.limit
+    }
+
+    /// How many more groups fit before the table is full.
+    pub fn room(&self) -> usize {
+        self.limit.saturating_sub(self.len)
+    }
+
+    /// Whether probes have grown so long that starting afresh is cheaper: more than 16 steps a group on average.
+    pub fn is_degenerate(&self) -> bool {
+        self.excess > 64 + 16 * self.limit as u64
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.slots.capacity() * 8 + self.arena.capacity()
+    }
+
+    /// Forgets all groups.
+    pub fn clear(&mut self) {
+        self.slots.fill(0);
+        self.arena.clear();
+        self.len = 0;
+        self.excess = 0;
+    }
+
+    /// Finds or makes the group of each key and writes its slot to `out`. `data` is what the keys' spans refer to.
+    /// The caller has seen to [`room`](Self::room) for the batch.
+    pub fn probe(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
+        debug_assert!(keys.len <= self.room());
+        for &meta in &keys.meta[..keys.len] {
+            prefetch(&self.slots, self.home(meta) * self.stride);
+        }
+        for ((&meta, words), out) in keys.meta[..keys.len].iter().zip(&keys.words).zip(out) {
+            *out = if code(meta) == LONG {
+                let key = &data[words[0] as usize..][..words[1] as usize];
+                self.find_long(meta, key)
+            } else {
+                self.find_inline(meta, *words)
+            } as u32;
+        }
+    }
+
+    #[inline]
+    fn home(&self, meta: u64) -> usize {
+        (meta >> hash::CODE_BITS) as usize & self.mask
+    }
+
+    #[inline]
+    fn find_inline(&mut self, meta: u64, words: [u64; 2]) -> usize {
+        let mut slot = self.home(meta);
+        loop {
+            let at = slot * self.stride;
+            let head: &mut [u64; KEY_WORDS] = self.slots[at..].first_chunk_mut().expect("a slot");
+            if *head == [meta, words[0], words[1]] {
+                return slot;
+            }
+            if head[0] == 0 {
+                *head = [meta, words[0], words[1]];
+                self.begin(at);
+                return slot;
+            }
+            slot = (slot + 1) & self.mask;
+            self.excess += 1;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_long(&mut self, meta: u64, key: &[u8]) -> usize {
+        let mut slot = self.home(meta);
+        loop {
+            let at = slot * self.stride;
+            let head = self.slots[at];
+            if head == meta && self.arena.get(Tail(self.slots[at + 1])) == key {
+                return slot;
+            }
+            if head == 0 {
+                self.slots[at] = meta;
+                self.slots[at + 1] = self.arena.push(key).0;
+                self.begin(at);
+                return slot;
+            }
+            slot = (slot + 1) & self.mask;
+            self.excess += 1;
+        }
+    }
+
+    #[inline]
+    fn begin(&mut self, at: usize) {
+        self.slots[at + KEY_WORDS..at + self.stride].copy_from_slice(&self.identity);
+        self.len += 1;
+    }
+
+    /// Doubles the slots until `more` groups fit.
+    pub fn reserve(&mut self, more: usize) {
+        let mut slots = self.mask + 1;
+        while limit(slots) < self.len + more {
+            slots *= 4;
+        }
+        if slots == self.mask + 1 {
+            return;
+        }
+        let old = std::mem::replace(&mut self.slots, vec![0; slots * self.stride]);
+        self.mask = slots - 1;
+        self.limit = limit(slots);
+        self.excess = 0;
+        for group in old.chunks_exact(self.stride).filter(|group| group[0] != 0) {
+            let mut slot = self.home(group[0]);
+            while self.slots[slot * self.stride] != 0 {
+                slot = (slot + 1) & self.mask;
+            }
+            self.slots[slot * self.stride..][..self.stride].copy_from_slice(group);
+        }
+    }
+
+    /// The states of the aggregate whose words begin at `first` of a group's states, to update.
+    pub fn states(&mut self, first: usize, words: usize) -> States<'_> {
+        States { slots: &mut self.slots, stride: self.stride, first: KEY_WORDS + first, words, arena: &mut self.arena }
+    }
+
+    pub fn groups(&self) -> impl Iterator<Item = Group<'_>> {
+        self.slots.chunks_exact(self.stride).filter(|slot| slot[0] != 0).map(|slot| {
+            let key = match code(slot[0]) {
+                LONG => Key::Long(self.arena.get(Tail(slot[1]))),
+                code => Key::Inline([slot[1], slot[2]], code as usize - 1),
+            };
+            Group { hash: slot[0] & !LONG, key, states: &slot[KEY_WORDS..] }
+        })
+    }
+}
+
+/// Groups that a table of `slots` slots takes: 5/8 of them, so that probes stay short.
+fn limit(slots: usize) -> usize {
+    slots / 8 * 5
+}
+
+#[inline]
+#[allow(unsafe_code)]
+fn prefetch(slots: &[u64], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint: it reads nothing that the program can see, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(slots.as_ptr().wrapping_add(at).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (slots, at);
+}
