@@ -275,12 +275,12 @@ def measure(tool: Tool, work: Work, tmp: Path) -> tuple[Run, Result | None]:
 
 def compare(work: Work, rounds: int, slow: bool, tmp: Path, progress) -> tuple[list[str], bool]:
     """The rows of the table, and whether all went well."""
-    warm(work.input)
     runs: dict[str, list[Run]] = {}
     results: dict[str, Result] = {}
     unsteady: set[str] = set()
 
     def once(tool: Tool) -> None:
+        warm(work.input)  # every time: a run that wants much memory may have pushed it out
         run, result = measure(tool, work, tmp)
         progress(f"{tool.name}: {run.error or f'{run.seconds:.2f} s'}")
         runs.setdefault(tool.name, []).append(run)
@@ -308,7 +308,8 @@ def compare(work: Work, rounds: int, slow: bool, tmp: Path, progress) -> tuple[l
             notes.append("**differs between runs**")
         if failures:
             notes.append(f"failed {len(failures)} of {len(runs[tool.name])}: {failures[0][:100]}")
-        fine &= not (verdict.startswith("**") or tool.name in unsteady or (failures and tool.name.startswith("mapfold")))
+        wrong = verdict.startswith("**") or tool.name in unsteady
+        fine &= not (wrong or (failures and tool.name.startswith("mapfold")))
         if tool.slow:
             notes.append("one run")
         cells = ["–", "–", "–"]
@@ -391,10 +392,8 @@ def first_line(*command: str) -> str:
 
 
 def machine() -> list[str]:
-    model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
+    cpus = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":", 1)[1].strip() for line in cpus if "model name" in line), platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     # Not imported here: a child's peak begins at that of the process it was forked from.
     engine = first_line(*python("import chdb; print(chdb.query('select version()', 'TSVRaw'))"))
@@ -403,8 +402,8 @@ def machine() -> list[str]:
         f"- {model}, {THREADS} cores, {memory:.0f} GiB; Linux {platform.release()}",
         f"- {first_line(MAPFOLD, '--version')}, commit {first_line('git', 'rev-parse', '--short', 'HEAD')}"
         f"{' with changes' if changed else ''}, {first_line('rustc', '--version')}",
-        f"- chDB {version('chdb')} (ClickHouse {engine}), DuckDB {version('duckdb')}, Python {platform.python_version()}, "
-        f"{first_line('mawk', '-W', 'version')}, {first_line('sort', '--version')}",
+        f"- chDB {version('chdb')} (ClickHouse {engine}), DuckDB {version('duckdb')}, "
+        f"Python {platform.python_version()}, {first_line('mawk', '-W', 'version')}, {first_line('sort', '--version')}",
         "- inputs: " + ", ".join(f"{name} {(DATA / name).stat().st_size:,} bytes" for name in (LINUX, LINES, DISTINCT)),
     ]
 
@@ -437,7 +436,9 @@ def main() -> int:
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"default: all of {' '.join(names)}")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each tool, in turn (default 5)")
     parser.add_argument(
-        "--slow", action=argparse.BooleanOptionalAction, help="run the slow tools too, once (default: when no WORK is named)"
+        "--slow",
+        action=argparse.BooleanOptionalAction,
+        help="run the slow tools too, once (default: when no WORK is named)",
     )
     parser.add_argument("--write", action="store_true", help="also write benches/RESULTS.md")
     arguments = parser.parse_args()
@@ -458,9 +459,10 @@ def main() -> int:
         print(*lines, sep="\n", flush=True)
 
     say("# Measured beside other tools", "")
-    say(f"Made by `benches/peers.sh` on {datetime.date.today()}, {arguments.rounds} rounds in turn. Seconds are medians of")
-    say("the whole process, the result written to a file; a ratio is the median of the ratios within each round: above")
-    say("1, mapfold was faster. The peak is the largest resident set of any run.", "", *machine())
+    say(f"Made by `benches/peers.sh` on {datetime.date.today()}, {arguments.rounds} rounds in turn.")
+    say("Seconds are medians of the whole process, the result written to a file; a ratio is the median of the ratios")
+    say("within each round: above 1, mapfold was faster. The peak is the largest resident set of any run.")
+    say("", *machine())
     fine = True
     base = os.environ.get("TMPDIR", "/var/tmp")
     with tempfile.TemporaryDirectory(prefix="mapfold-peers-", dir=base) as name:

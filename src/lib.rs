@@ -9,10 +9,10 @@ pub mod input;
 pub mod map;
 pub mod output;
 pub mod plan;
-pub mod shuffle;
-pub mod table;
 pub mod record;
 pub mod reduce;
 pub mod report;
+pub mod shuffle;
+pub mod table;
 
 pub use error::{Error, Result};

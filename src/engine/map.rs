@@ -9,10 +9,10 @@ use super::job::{Job, Kept};
 use super::pool::Place;
 use crate::aggregate::Input;
 use crate::error::{Error, Result};
+use crate::input::Source;
 use crate::input::block::Mapped;
 use crate::input::splits::{self, Split};
 use crate::input::stream::{self, StreamBlock};
-use crate::input::Source;
 use crate::map::emit::{Emitter, MapTable};
 use crate::map::{Fields, Mapper};
 use crate::record::{self, TERMINATOR};
@@ -75,9 +75,8 @@ pub fn map(job: &Job<'_>) -> Result<Vec<Run>> {
         }
     });
     let memories = Kept::default();
-    job.pool.run(job.pool.split(splits), blocks, "map", |number, work, place| {
-        attempt(job, number, work, place, &memories)
-    })
+    job.pool
+        .run(job.pool.split(splits), blocks, "map", |number, work, place| attempt(job, number, work, place, &memories))
 }
 
 /// One attempt at one task: owns its memory, writes its own run.

@@ -14,9 +14,14 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// A regular file of `len` bytes, mapped split by split.
-    File { path: PathBuf, len: u64 },
+    File {
+        path: PathBuf,
+        len: u64,
+    },
     /// A FIFO, a device, anything that can only be read front to back.
-    Stream { path: PathBuf },
+    Stream {
+        path: PathBuf,
+    },
     Stdin,
 }
 

@@ -10,8 +10,10 @@
 
 pub mod emit;
 pub mod key;
+mod scan;
 mod split;
-mod tokens;
+pub mod tokens;
+mod unicode;
 
 pub use split::{Cutter, Splitter};
 

@@ -49,7 +49,10 @@ impl Sequence {
             state = self.written.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.early.insert(n, chunk);
-        while let Some(chunk) = { let next = state.next; state.early.remove(&next) } {
+        while let Some(chunk) = {
+            let next = state.next;
+            state.early.remove(&next)
+        } {
             if let Err(error) = state.write(chunk) {
                 self.fail_locked(&mut state);
                 return Err(error);

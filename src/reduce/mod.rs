@@ -3,8 +3,8 @@
 //! A reduce task takes a range of neighbouring partitions: many while the job is small, one when it is large. Today there
 //! is one strategy, [`fold`]; states that grow with their group will be merged instead.
 
-mod fold;
 mod finish;
+mod fold;
 
 pub use finish::Finisher;
 pub use fold::Fold;

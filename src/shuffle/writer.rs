@@ -1,7 +1,7 @@
 //! A map attempt's run: rows in, one buffer a partition, a page to disk whenever a buffer is full.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, IoSlice, Write};
 use std::path::PathBuf;
 
 use super::buffer::{Buffer, SLACK};
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub struct PartitionBuffers {
     buffers: Vec<Partition>,
-    /// Pages on their way to disk, so that small ones share a write.
+    /// Small pages on their way to disk, so that they share a write.
     pending: Vec<u8>,
 }
 
@@ -54,15 +54,22 @@ pub struct RunSize {
 }
 
 /// Pages below this wait for others before they are written.
-const WRITE: usize = 256 << 10;
+const SMALL: usize = 16 << 10;
+const PENDING: usize = 256 << 10;
+
+impl Partition {
+    /// Begins an empty page: its header goes in front when it is written.
+    fn clear(&mut self) {
+        self.rows = 0;
+        self.buffer.clear();
+    }
+}
 
 impl RunWriter {
     pub fn create(path: PathBuf, partitions: usize, page_size: usize, mut buffers: PartitionBuffers) -> Result<Self> {
         let file = File::create_new(&path).map_err(|source| Error::Spill { path: path.clone(), source })?;
         buffers.buffers.resize_with(partitions, Partition::default);
-        for partition in &mut buffers.buffers {
-            (partition.rows, _) = (0, partition.buffer.clear());
-        }
+        buffers.buffers.iter_mut().for_each(Partition::clear);
         buffers.pending.clear();
         buffers.pending.extend_from_slice(&format::header(partitions as u32));
         let offset = format::HEADER as u64;
@@ -95,22 +102,24 @@ impl RunWriter {
     #[cold]
     #[inline(never)]
     fn flush(&mut self, partition: usize) -> Result<()> {
-        let slot = &mut self.buffers.buffers[partition];
+        let PartitionBuffers { buffers, pending } = &mut self.buffers;
+        let slot = &mut buffers[partition];
         let payload = slot.buffer.as_slice();
-        let page = Page { offset: self.offset, partition: partition as u32, rows: slot.rows, len: payload.len() as u32 };
-        self.buffers.pending.extend_from_slice(&format::page_header(page.partition, page.rows, payload));
-        self.buffers.pending.extend_from_slice(payload);
+        let page =
+            Page { offset: self.offset, partition: partition as u32, rows: slot.rows, len: payload.len() as u32 };
+        let header = format::page_header(page.partition, page.rows, payload);
         self.offset += (format::PAGE_HEADER + payload.len()) as u64;
         self.rows += u64::from(page.rows);
         self.row_bytes += u64::from(page.len);
         self.pages.push(page);
-        (slot.rows, _) = (0, slot.buffer.clear());
-        if self.buffers.pending.len() >= WRITE { self.write_pending() } else { Ok(()) }
-    }
-
-    fn write_pending(&mut self) -> Result<()> {
-        let result = self.file.write_all(&self.buffers.pending);
-        self.buffers.pending.clear();
+        pending.extend_from_slice(&header);
+        let result = if payload.len() < SMALL {
+            pending.extend_from_slice(payload);
+            if pending.len() < PENDING { Ok(()) } else { write(&self.file, pending, &[]) }
+        } else {
+            write(&self.file, pending, payload)
+        };
+        slot.clear();
         result.map_err(|source| Error::Spill { path: self.path.clone(), source })
     }
 
@@ -127,10 +136,23 @@ impl RunWriter {
         let footer = format::footer(self.offset, self.pages.len() as u32, &header, &index);
         self.buffers.pending.extend_from_slice(&index);
         self.buffers.pending.extend_from_slice(&footer);
-        self.write_pending()?;
+        let written = write(&self.file, &mut self.buffers.pending, &[]);
+        written.map_err(|source| Error::Spill { path: self.path.clone(), source })?;
         let file_bytes = self.offset + (index.len() + footer.len()) as u64;
         Ok((self.path, RunSize { rows: self.rows, row_bytes: self.row_bytes, file_bytes }, self.buffers))
     }
+}
+
+/// Writes `pending`, which is emptied, and `payload` behind it, in one call if the system takes it.
+fn write(mut file: &File, pending: &mut Vec<u8>, payload: &[u8]) -> io::Result<()> {
+    let written = match file.write_vectored(&[IoSlice::new(pending), IoSlice::new(payload)]) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+        written => written?,
+    };
+    file.write_all(&pending[written.min(pending.len())..])?;
+    file.write_all(&payload[written.saturating_sub(pending.len())..])?;
+    pending.clear();
+    Ok(())
 }
 
 /// The partition of a hash among `partitions`, by its top 32 bits.
@@ -138,4 +160,3 @@ impl RunWriter {
 pub fn partition(hash: u64, partitions: usize) -> usize {
     ((hash >> 32) * partitions as u64 >> 32) as usize
 }
-
