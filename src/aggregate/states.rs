@@ -15,13 +15,6 @@ use crate::column::Span;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tail(pub u64);
 
-impl Tail {
-    fn new(start: usize, len: usize) -> Self {
-        debug_assert!(start < 1 << 32 && len < 1 << 32);
-        Tail((start as u64) << 32 | len as u64)
-    }
-}
-
 /// Bytes of variable length that the slots of one table refer to. Only ever grows until it is cleared: replaced
 /// tails are garbage, which counts against the budget until the table is flushed.
 #[derive(Debug, Default)]
@@ -54,10 +47,17 @@ impl Arena {
         &self.bytes
     }
 
+    /// Where [`push`](Self::push) will put these bytes.
+    pub fn next(&self, bytes: &[u8]) -> Tail {
+        let (start, len) = (self.bytes.len(), bytes.len());
+        debug_assert!(start <= Self::MAX && len <= Self::MAX);
+        Tail((start as u64) << 32 | len as u64)
+    }
+
     pub fn push(&mut self, bytes: &[u8]) -> Tail {
-        let start = self.bytes.len();
+        let tail = self.next(bytes);
         self.bytes.extend_from_slice(bytes);
-        Tail::new(start, bytes.len())
+        tail
     }
 
     pub fn get(&self, tail: Tail) -> &[u8] {

@@ -89,6 +89,11 @@ impl Shape {
     pub fn value_rows_len(&self, keys: Column<'_>, values: &[Column<'_>]) -> u64 {
         debug_assert_eq!(values.len(), self.value_tails);
         if values.is_empty() {
+            // While no varint is longer than a byte the lengths add up without looking at each.
+            let (sum, or) = keys.spans.iter().fold((0, 0), |(sum, or), key| (sum + key.len() as u64, or | key.len()));
+            if or < 64 {
+                return sum + (value_row_len(0, 0) * keys.spans.len()) as u64;
+            }
             return keys.spans.iter().map(|key| value_row_len(key.len(), 0) as u64).sum();
         }
         let tails = |i: usize| values.iter().map(|v| tail_len(v.spans[i].len())).sum();

@@ -111,68 +111,39 @@ impl Table {
     /// The caller has seen to [`room`](Self::room) for the batch.
     pub fn probe(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
         debug_assert!(keys.len <= self.room());
+        // A stride known when compiling saves a multiplication and a call to copy the identity: worth it for the
+        // commonest, one word of state.
+        match self.stride {
+            4 => self.probe_stride::<4>(keys, data, out),
+            _ => self.probe_stride::<0>(keys, data, out),
+        }
+    }
+
+    /// `STRIDE` is the table's, or 0 for any.
+    #[inline(always)]
+    fn probe_stride<const STRIDE: usize>(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
+        let stride = if STRIDE == 0 { self.stride } else { STRIDE };
         for &meta in &keys.meta[..keys.len] {
-            prefetch(&self.slots, self.home(meta) * self.stride);
+            prefetch(&self.slots, self.home(meta) * stride);
         }
         for ((&meta, words), out) in keys.meta[..keys.len].iter().zip(&keys.words).zip(out) {
-            *out = if code(meta) == LONG {
+            let arena = &mut self.arena;
+            let find = Find { slots: &mut self.slots, stride, mask: self.mask, identity: &self.identity };
+            let found = if code(meta) == LONG {
                 let key = &data[words[0] as usize..][..words[1] as usize];
-                self.find_long(meta, key)
+                find.long(meta, key, arena)
             } else {
-                self.find_inline(meta, *words)
-            } as u32;
+                find.inline(meta, *words)
+            };
+            *out = found.slot as u32;
+            self.len += usize::from(found.is_new);
+            self.excess += found.excess;
         }
     }
 
     #[inline]
     fn home(&self, meta: u64) -> usize {
-        (meta >> hash::CODE_BITS) as usize & self.mask
-    }
-
-    #[inline]
-    fn find_inline(&mut self, meta: u64, words: [u64; 2]) -> usize {
-        let mut slot = self.home(meta);
-        loop {
-            let at = slot * self.stride;
-            let head: &mut [u64; KEY_WORDS] = self.slots[at..].first_chunk_mut().expect("a slot");
-            if *head == [meta, words[0], words[1]] {
-                return slot;
-            }
-            if head[0] == 0 {
-                *head = [meta, words[0], words[1]];
-                self.begin(at);
-                return slot;
-            }
-            slot = (slot + 1) & self.mask;
-            self.excess += 1;
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn find_long(&mut self, meta: u64, key: &[u8]) -> usize {
-        let mut slot = self.home(meta);
-        loop {
-            let at = slot * self.stride;
-            let head = self.slots[at];
-            if head == meta && self.arena.get(Tail(self.slots[at + 1])) == key {
-                return slot;
-            }
-            if head == 0 {
-                self.slots[at] = meta;
-                self.slots[at + 1] = self.arena.push(key).0;
-                self.begin(at);
-                return slot;
-            }
-            slot = (slot + 1) & self.mask;
-            self.excess += 1;
-        }
-    }
-
-    #[inline]
-    fn begin(&mut self, at: usize) {
-        self.slots[at + KEY_WORDS..at + self.stride].copy_from_slice(&self.identity);
-        self.len += 1;
+        home(meta, self.mask)
     }
 
     /// Doubles the slots until `more` groups fit.
@@ -210,6 +181,75 @@ impl Table {
             };
             Group { hash: slot[0] & !LONG, key, states: &slot[KEY_WORDS..] }
         })
+    }
+}
+
+#[inline]
+fn home(meta: u64, mask: usize) -> usize {
+    (meta >> hash::CODE_BITS) as usize & mask
+}
+
+/// One probe.
+struct Find<'a> {
+    slots: &'a mut [u64],
+    stride: usize,
+    mask: usize,
+    identity: &'a [u64],
+}
+
+struct Found {
+    slot: usize,
+    is_new: bool,
+    /// Steps beyond the first slot.
+    excess: u64,
+}
+
+impl Find<'_> {
+    /// Walks from the key's first slot to the one where `is_it` holds or that is empty: that one's three words become
+    /// what `begin` says.
+    #[inline(always)]
+    fn walk(
+        self,
+        meta: u64,
+        is_it: impl Fn(&[u64; KEY_WORDS]) -> bool,
+        begin: impl FnOnce() -> [u64; KEY_WORDS],
+    ) -> Found {
+        let mut slot = home(meta, self.mask);
+        let mut excess = 0;
+        loop {
+            let at = slot * self.stride;
+            let head: &mut [u64; KEY_WORDS] = self.slots[at..].first_chunk_mut().expect("a whole slot");
+            if is_it(head) {
+                return Found { slot, is_new: false, excess };
+            }
+            if head[0] == 0 {
+                *head = begin();
+                self.slots[at + KEY_WORDS..at + self.stride].copy_from_slice(&self.identity[..self.stride - KEY_WORDS]);
+                return Found { slot, is_new: true, excess };
+            }
+            slot = (slot + 1) & self.mask;
+            excess += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn inline(self, meta: u64, words: [u64; 2]) -> Found {
+        let key = [meta, words[0], words[1]];
+        // Not `==`: that would gather the words in a vector register, through memory.
+        let is_it = |head: &[u64; KEY_WORDS]| (head[0] ^ key[0]) | (head[1] ^ key[1]) | (head[2] ^ key[2]) == 0;
+        self.walk(meta, is_it, || key)
+    }
+
+    #[inline(always)]
+    fn long(self, meta: u64, key: &[u8], arena: &mut Arena) -> Found {
+        // A new key goes to where the arena now ends.
+        let next = arena.next(key);
+        let is_it = |head: &[u64; KEY_WORDS]| head[0] == meta && arena.get(Tail(head[1])) == key;
+        let found = self.walk(meta, is_it, || [meta, next.0, 0]);
+        if found.is_new {
+            arena.push(key);
+        }
+        found
     }
 }
 
