@@ -39,3 +39,22 @@ impl Aggregate for Count {
         Value::Unsigned(words[0])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::laws;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn obeys_the_laws(deal in prop::collection::vec(0usize..3, 0..12)) {
+            laws::hold(&Count, &vec![Vec::new(); deal.len()], &deal);
+        }
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!(Count.finish(&[3], b""), Value::Unsigned(3));
+    }
+}

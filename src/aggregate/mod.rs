@@ -8,6 +8,8 @@
 //! To add one: a file here with a type that implements [`Aggregate`], its name in `spec`, its laws in the file's tests.
 
 mod count;
+#[cfg(test)]
+pub mod laws;
 mod states;
 
 pub use count::Count;

@@ -15,6 +15,9 @@ pub mod reader;
 pub mod row;
 pub mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use reader::{PageReader, Run};
 pub use row::Shape;
 pub use writer::{PartitionBuffers, RunSize, RunWriter};

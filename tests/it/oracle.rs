@@ -8,9 +8,7 @@ use mapfold::column::Column;
 use mapfold::engine::{self, Control};
 use mapfold::input::Source;
 use mapfold::map::{Splitter, Step};
-use mapfold::plan::{
-    AggregateColumn, Combiner, Format, Order, Output, OutputColumn, Plan, Settings, SortKey, Target,
-};
+use mapfold::plan::{AggregateColumn, Combiner, Format, Order, Output, OutputColumn, Plan, Settings, SortKey, Target};
 use mapfold::report::Report;
 use proptest::prelude::*;
 
@@ -222,9 +220,15 @@ fn job() -> impl Strategy<Value = Job> {
         Just(Some(Splitter::Literal(b"ab".to_vec()))),
     ];
     let limit = prop_oneof![3 => Just(None), 1 => (0u64..20).prop_map(Some)];
-    (split, any::<bool>(), any::<bool>(), any::<bool>(), limit).prop_map(|(split, by_line, greatest, by_count, limit)| {
-        Job { by_line: by_line && split.is_some(), split, greatest, by_count, limit }
-    })
+    (split, any::<bool>(), any::<bool>(), any::<bool>(), limit).prop_map(
+        |(split, by_line, greatest, by_count, limit)| Job {
+            by_line: by_line && split.is_some(),
+            split,
+            greatest,
+            by_count,
+            limit,
+        },
+    )
 }
 
 fn how() -> impl Strategy<Value = How> {

@@ -1,0 +1,191 @@
+//! Rows and runs: what goes in comes out, and what is damaged is refused.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::buffer::Buffer;
+use super::row::{get_row, get_varint, put_varint, value_row_len, varint_len};
+use super::*;
+use crate::aggregate::{Aggregate, Count, Tail, laws::Longest};
+use crate::column::{Column, Span};
+use crate::error::{Error, Result};
+use crate::table::{KeyBatch, Table, hash};
+
+proptest! {
+    #[test]
+    fn varints(value in prop_oneof![0usize..300, 0usize..1 << 32]) {
+        let mut out = Buffer::default();
+        put_varint(&mut out, value);
+        prop_assert_eq!(out.len(), varint_len(value));
+        let mut at = 0;
+        prop_assert_eq!(get_varint(out.as_slice(), &mut at), Some(value));
+        prop_assert_eq!(at, out.len());
+        prop_assert_eq!(get_varint(&out.as_slice()[..out.len() - 1], &mut 0), None);
+    }
+
+    #[test]
+    fn value_rows(keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..20)) {
+        let shape = Shape::new([&Longest as &dyn Aggregate].into_iter());
+        let mut out = Buffer::default();
+        for key in &keys {
+            let span = [Span { start: 0, end: key.len() as u32 }];
+            // The key is its own value.
+            let values = [Column { data: key, spans: &span }];
+            let before = out.len();
+            shape.put_value(&mut out, hash::hash(key), key, &values, 0);
+            prop_assert_eq!(shape.value_rows_len(values[0], &values), (out.len() - before) as u64);
+        }
+        let (data, mut at) = (out.as_slice(), 0);
+        for key in &keys {
+            let row = get_row(data, &mut at).unwrap();
+            prop_assert!(!row.is_state && row.hash == hash::hash(key));
+            prop_assert_eq!(&data[row.key.start as usize..row.key.end as usize], &key[..]);
+            let mut tails = vec![];
+            shape.tails(data, &row, |tail| tails.push(tail)).unwrap();
+            prop_assert_eq!(tails.len(), 1);
+            prop_assert_eq!(&data[tails[0].start as usize..tails[0].end as usize], &key[..]);
+        }
+        prop_assert_eq!(at, data.len());
+    }
+
+    /// Groups of every key length, with fixed and variable states, through rows and back.
+    #[test]
+    fn state_rows(keys in prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..40), (0u64..3, "[ab]{0,150}"), 1..20)) {
+        let shape = Shape::new([&Count as &dyn Aggregate, &Longest].into_iter());
+        let mut table = Table::new(64, &shape.identity);
+        for (key, (count, tail)) in &keys {
+            let slot = find(&mut table, key);
+            *table.states(0, 1).word(slot) = *count;
+            table.states(1, 0).set_tail(slot, tail.as_bytes());
+        }
+        let mut out = Buffer::default();
+        for group in table.groups() {
+            let before = out.len();
+            let len = shape.put_group(&mut out, &group, table.arena());
+            prop_assert_eq!(len, out.len() - before);
+        }
+        let (data, mut at, mut seen) = (out.as_slice(), 0, 0);
+        while at < data.len() {
+            let row = get_row(data, &mut at).unwrap();
+            let key = &data[row.key.start as usize..row.key.end as usize];
+            let (count, tail) = &keys[key];
+            prop_assert!(row.is_state && row.hash == hash::hash(key));
+            let words = shape.aggregates[0].words_at(row.payload) as usize;
+            prop_assert_eq!(&data[words..words + 8], &count.to_le_bytes());
+            let mut tails = vec![];
+            shape.tails(data, &row, |tail| tails.push(tail)).unwrap();
+            prop_assert_eq!(&data[tails[0].start as usize..tails[0].end as usize], tail.as_bytes());
+            seen += 1;
+        }
+        prop_assert_eq!(seen, keys.len());
+    }
+}
+
+fn find(table: &mut Table, key: &[u8]) -> u32 {
+    let (mut keys, mut slots) = (Box::<KeyBatch>::default(), [0; crate::column::BATCH]);
+    keys.hash(Column { data: key, spans: &[Span { start: 0, end: key.len() as u32 }] }, !0);
+    table.probe(&keys, key, &mut slots);
+    slots[0]
+}
+
+/// A state that one record alone leaves takes no more room than the record.
+#[test]
+fn a_count_of_one_is_a_value_row() {
+    let shape = Shape::new([&Count as &dyn Aggregate].into_iter());
+    for key in [&b"short"[..], b"", b"longer than sixteen bytes"] {
+        let mut table = Table::new(8, &shape.identity);
+        let slot = find(&mut table, key);
+        let mut rows = |count| {
+            *table.states(0, 1).word(slot) = count;
+            let mut out = Buffer::default();
+            let len = shape.put_group(&mut out, &table.groups().next().unwrap(), table.arena());
+            (len, get_row(out.as_slice(), &mut 0).unwrap().is_state)
+        };
+        assert_eq!(rows(1), (value_row_len(key.len(), 0), false));
+        assert_eq!(rows(2), (value_row_len(key.len(), 0) + 8, true));
+    }
+}
+
+#[test]
+fn the_empty_tail_is_zero() {
+    assert_eq!(crate::aggregate::Arena::default().get(Tail(0)), b"");
+}
+
+const PARTITIONS: usize = 5;
+
+fn write_run(path: &Path, rows: u32) -> RunSize {
+    let mut writer = RunWriter::create(path.into(), PARTITIONS, 300, PartitionBuffers::default()).unwrap();
+    for i in 0..rows {
+        let key = format!("key {i} {}", "x".repeat(i as usize % 40));
+        let hash = hash::hash(key.as_bytes());
+        let shape = Shape::new([&Count as &dyn Aggregate].into_iter());
+        writer.add(writer.partition(hash), |out| shape.put_value(out, hash, key.as_bytes(), &[], 0)).unwrap();
+    }
+    writer.finish().unwrap().1
+}
+
+/// All rows of a run, by partition.
+fn read_run(path: &Path) -> Result<Vec<Vec<u8>>> {
+    let run = Run::open(path.into())?;
+    let reader = run.reader()?;
+    let mut page = Vec::new();
+    (0..PARTITIONS)
+        .map(|partition| {
+            let mut rows = Vec::new();
+            for entry in run.pages(partition..partition + 1) {
+                rows.extend_from_slice(reader.read(entry, &mut page)?);
+            }
+            Ok(rows)
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_reads_as_written() {
+    let dir = tempfile::tempdir().unwrap();
+    for rows in [0, 1, 200] {
+        let path = dir.path().join(rows.to_string());
+        let size = write_run(&path, rows);
+        let partitions = read_run(&path).unwrap();
+        assert_eq!(size.rows, u64::from(rows));
+        assert_eq!(size.row_bytes, partitions.iter().map(|rows| rows.len() as u64).sum::<u64>());
+        assert_eq!(size.file_bytes, path.metadata().unwrap().len());
+        let mut seen = 0;
+        for (partition, data) in partitions.iter().enumerate() {
+            let mut at = 0;
+            while at < data.len() {
+                let row = get_row(data, &mut at).unwrap();
+                assert_eq!(writer::partition(row.hash, PARTITIONS), partition);
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, rows);
+    }
+}
+
+/// Every byte of a run is covered: damage to any is an error, never a wrong answer.
+#[test]
+fn damage_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    write_run(&path, 60);
+    let whole = std::fs::read(&path).unwrap();
+    assert!(read_run(&path).is_ok());
+    let refused = |bytes: &[u8], what: &str| {
+        std::fs::write(&path, bytes).unwrap();
+        let error = read_run(&path).expect_err(what);
+        assert!(matches!(error, Error::Corrupt { .. }), "{what}: {error}");
+    };
+    for at in 0..whole.len() {
+        for bit in [0x01, 0x80] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= bit;
+            refused(&damaged, &format!("byte {at} of {} changed", whole.len()));
+        }
+    }
+    for len in (0..whole.len()).step_by(7) {
+        refused(&whole[..len], &format!("cut to {len}"));
+    }
+    refused(&[&whole[..], b"x"].concat(), "one byte more");
+}
