@@ -1,9 +1,14 @@
 //! What can go wrong, typed, with the words that a user sees.
 //!
 //! Every error says what was being done, to which path, and what to do next; [`Error::hint`] is the second line
-//! of the message and [`Error::exit_code`] the process's exit code. Nothing else in the crate prints.
+//! of the message and [`Error::exit_code`] the process's exit code. Nothing else in the crate prints. Here are also the
+//! two things every message needs: [`shown`] names that can't spoil a line, and [`nearest`] names to suggest.
 
-use std::{io, path::PathBuf};
+use std::{
+    fmt::Write,
+    io,
+    path::{Path, PathBuf},
+};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -14,19 +19,19 @@ pub enum Error {
     Usage { message: String, hint: Option<String> },
 
     /// An input could not be read. `at` is a byte offset.
-    #[error("{}: read at byte {at}: {source}", path.display())]
+    #[error("{}: read at byte {at}: {source}", shown(path))]
     Read { path: PathBuf, at: u64, source: io::Error },
 
     /// A spill file or the spill directory could not be written or read.
-    #[error("spill file {}: {source}", path.display())]
+    #[error("spill file {}: {source}", shown(path))]
     Spill { path: PathBuf, source: io::Error },
 
     /// A run on disk is not what was written: never answered from.
-    #[error("run {}: {what} at byte {at}", path.display())]
+    #[error("run {}: {what} at byte {at}", shown(path))]
     Corrupt { path: PathBuf, at: u64, what: &'static str },
 
     /// The result could not be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}", shown(path))]
     Output { path: PathBuf, source: io::Error },
 
     /// Whoever read our standard output closed it: not a failure.
@@ -80,5 +85,74 @@ impl Error {
             Error::Interrupted { signal } => 128u8.wrapping_add(*signal as u8),
             _ => 1,
         }
+    }
+}
+
+/// A path for a message: one line whatever its name holds. Control characters and bytes that are not UTF-8
+/// are escaped.
+pub fn shown(path: impl AsRef<Path>) -> String {
+    let mut out = String::new();
+    for chunk in path.as_ref().as_os_str().as_encoded_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+/// The candidate that `word` is most likely a misspelling of: at most a third of its letters wrong, swaps counted once.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(lower.chars().count()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+        .filter(|candidate| *candidate != word)
+}
+
+/// The hint for a misspelt name: the nearest right one, or all of them as `label: a, b, c`.
+pub fn suggestion(word: &str, label: &str, candidates: &[&str]) -> String {
+    match nearest(word, candidates.iter().copied()) {
+        Some(right) => format!("did you mean {right:?}?"),
+        None => format!("{label}: {}", candidates.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_shown_path_is_one_line() {
+        assert_eq!(shown("a b/ü.txt"), "a b/ü.txt");
+        assert_eq!(shown("a\nb\x1b[2J"), "a\\nb\\u{1b}[2J");
+        assert_eq!(shown(std::ffi::OsStr::from_bytes(b"a\xff\xc3")), "a\\xff\\xc3");
+    }
+
+    #[test]
+    fn nearest_is_near() {
+        let keys = ["split", "on", "as", "group_by"];
+        assert_eq!(nearest("splitt", keys), Some("split"));
+        assert_eq!(nearest("slpit", keys), Some("split"));
+        assert_eq!(nearest("Group_By", keys), Some("group_by"));
+        assert_eq!(nearest("no", keys), Some("on"));
+        assert_eq!(nearest("frobnicate", keys), None);
+        assert_eq!(nearest("split", ["split"]), None);
+    }
+
+    #[test]
+    fn errors_have_their_exit_codes() {
+        assert_eq!(Error::usage("x").exit_code(), 2);
+        assert_eq!(Error::ClosedPipe.exit_code(), 0);
+        assert_eq!(Error::Interrupted { signal: 2 }.exit_code(), 130);
+        assert_eq!(Error::Interrupted { signal: 15 }.exit_code(), 143);
+        assert_eq!(Error::Panic { task: "map-00000".into(), message: String::new() }.exit_code(), 1);
     }
 }

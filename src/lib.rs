@@ -13,6 +13,7 @@ pub mod record;
 pub mod reduce;
 pub mod report;
 pub mod shuffle;
+pub mod spec;
 pub mod table;
 
 pub use error::{Error, Result};

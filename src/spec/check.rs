@@ -1,0 +1,203 @@
+//! Holds a JSON value to its [`Shape`]. The first thing wrong is reported with the path of keys that leads to it.
+
+use serde_json::{Map, Value};
+
+use super::json::kind;
+use super::schema::{Choice, Key, SPEC, SPLITTERS, Shape, Variant};
+use super::size;
+use crate::error::{Error, nearest, suggestion};
+
+/// What is wrong, and where.
+#[derive(Debug, PartialEq)]
+pub struct Wrong {
+    /// Empty for the spec itself.
+    pub path: String,
+    pub what: String,
+    pub hint: Option<String>,
+}
+
+impl Wrong {
+    pub fn new(path: &[String], what: impl Into<String>, hint: Option<String>) -> Self {
+        Wrong { path: dotted(path), what: what.into(), hint }
+    }
+
+    /// As an error of the spec that messages call `origin`.
+    pub fn into_error(self, origin: &str) -> Error {
+        let message = match self.path.as_str() {
+            "" => format!("{origin}: {}", self.what),
+            path => format!("{origin}: {path}: {}", self.what),
+        };
+        Error::Usage { message, hint: self.hint }
+    }
+}
+
+/// A path as `--set` would take it.
+pub fn dotted(path: &[String]) -> String {
+    path.iter().map(|key| key.replace('\\', "\\\\").replace('.', "\\.")).collect::<Vec<_>>().join(".")
+}
+
+pub fn document(spec: &Value) -> Result<(), Wrong> {
+    check(spec, &SPEC, &mut Vec::new())
+}
+
+pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(), Wrong> {
+    let expected = |what: &str| Err(Wrong::new(path, format!("must be {what}, is {}", kind(value)), None));
+    match shape {
+        Shape::Text | Shape::Name | Shape::Splitter | Shape::Choice(_) => {
+            let Some(text) = value.as_str() else { return expected("a string") };
+            string(text, shape, path)
+        }
+        Shape::Size => {
+            let size = match value {
+                Value::String(text) => {
+                    size::parse(text).map_err(|what| Wrong::new(path, what, Some(size::HINT.into())))?
+                }
+                Value::Number(n) => match n.as_u64() {
+                    Some(n) => n,
+                    None => return expected("a size in bytes"),
+                },
+                _ => return expected("a size such as \"512M\""),
+            };
+            if size == 0 { Err(Wrong::new(path, "must be at least 1 byte", None)) } else { Ok(()) }
+        }
+        Shape::Whole { least, most } => match value.as_u64() {
+            Some(n) if n < *least => Err(Wrong::new(path, format!("must be at least {least}, is {n}"), None)),
+            Some(n) if n > *most => Err(Wrong::new(path, format!("must be at most {most}, is {n}"), None)),
+            Some(_) => Ok(()),
+            None => expected("a whole number"),
+        },
+        Shape::Flag if value.is_boolean() => Ok(()),
+        Shape::Flag => expected("true or false"),
+        Shape::OneOrMore(item) if value.is_string() => check(value, item, path),
+        Shape::List(item) | Shape::OneOrMore(item) => {
+            let Some(list) = value.as_array() else { return expected("a list") };
+            for (i, value) in list.iter().enumerate() {
+                if value.is_object() && matches!(shape, Shape::OneOrMore(_)) {
+                    let at = [path.as_slice(), &[i.to_string()]].concat();
+                    return Err(Wrong::new(&at, "an object here is not supported yet", Some("use a string".into())));
+                }
+                within(path, &i.to_string(), |path| check(value, item, path))?;
+            }
+            Ok(())
+        }
+        Shape::Object(keys) => {
+            let Some(object) = value.as_object() else { return expected("an object") };
+            entries(object, keys, path)
+        }
+        Shape::Variants(variants) => {
+            let Some(object) = value.as_object() else { return expected("an object") };
+            entries(object, variant(object, variants, path)?.keys, path)
+        }
+        Shape::Later => Err(Wrong::new(path, "not supported yet", None)),
+    }
+}
+
+fn string(text: &str, shape: &Shape, path: &[String]) -> Result<(), Wrong> {
+    match shape {
+        Shape::Name if text.is_empty() => Err(Wrong::new(path, "must not be empty", None)),
+        Shape::Choice(choice) if !choice.built.contains(&text) => Err(not_a_choice(text, choice, path)),
+        Shape::Splitter if text.is_empty() => {
+            let hint =
+                format!("a tokeniser ({}) or the text between pieces, such as \",\"", SPLITTERS.built.join(", "));
+            Err(Wrong::new(path, "must not be empty", Some(hint)))
+        }
+        Shape::Splitter if SPLITTERS.later.contains(&text) => Err(not_a_choice(text, &SPLITTERS, path)),
+        Shape::Splitter => match almost_a_splitter(text) {
+            Some(right) => {
+                let hint =
+                    format!("did you mean {right:?}? Text this close to a tokeniser's name is not taken literally");
+                Err(Wrong::new(path, format!("{text:?} is no tokeniser"), Some(hint)))
+            }
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// `"word"` would be taken as a literal that occurs hardly anywhere, and the answer would be wrong without a word.
+fn almost_a_splitter(text: &str) -> Option<&'static str> {
+    let letter = |c: char| c.is_ascii_alphabetic();
+    let names = || SPLITTERS.built.iter().chain(SPLITTERS.later).copied();
+    if !text.chars().all(letter) || text.len() < 4 || names().any(|name| name == text) {
+        return None;
+    }
+    names().find(|name| strsim::damerau_levenshtein(&text.to_ascii_lowercase(), name) <= 1)
+}
+
+fn not_a_choice(text: &str, choice: &Choice, path: &[String]) -> Wrong {
+    let built = choice.built.join(", ");
+    if choice.later.contains(&text) {
+        return Wrong::new(path, format!("{text:?} is not supported yet"), Some(format!("supported: {built}")));
+    }
+    let names: Vec<_> = choice.built.iter().chain(choice.later).copied().collect();
+    let hint = nearest(text, names).map(|right| format!("did you mean {right:?}?"));
+    let what = match choice.built {
+        [only] => format!("must be {only:?}, is {text:?}"),
+        _ => format!("must be one of {built}, is {text:?}"),
+    };
+    Wrong::new(path, what, hint)
+}
+
+fn entries(object: &Map<String, Value>, keys: &[Key], path: &mut Vec<String>) -> Result<(), Wrong> {
+    for (name, value) in object {
+        let Some(key) = keys.iter().find(|key| key.name == name) else { return Err(unknown_key(name, keys, path)) };
+        within(path, name, |path| check(value, &key.shape, path))?;
+    }
+    match keys.iter().find(|key| key.required && !object.contains_key(key.name)) {
+        Some(missing) => Err(Wrong::new(path, format!("missing key {:?}", missing.name), None)),
+        None => Ok(()),
+    }
+}
+
+pub fn unknown_key(name: &str, keys: &[Key], path: &[String]) -> Wrong {
+    let names: Vec<_> = keys.iter().map(|key| key.name).collect();
+    Wrong::new(path, format!("unknown key {name:?}"), Some(suggestion(name, "known keys", &names)))
+}
+
+/// Which of the variants an object is.
+pub fn variant(
+    object: &Map<String, Value>,
+    variants: &'static [Variant],
+    path: &[String],
+) -> Result<&'static Variant, Wrong> {
+    let mut found = variants.iter().filter(|variant| object.contains_key(variant.key));
+    match (found.next(), found.next()) {
+        (Some(only), None) if only.keys.is_empty() => {
+            let at = [path, &[only.key.to_owned()]].concat();
+            Err(Wrong::new(&at, "not supported yet", None))
+        }
+        (Some(only), None) => Ok(only),
+        (Some(one), Some(other)) => {
+            let what = format!("both {:?} and {:?}", one.key, other.key);
+            Err(Wrong::new(path, what, Some("a step has one of them; the next step is another object".into())))
+        }
+        (None, _) => Err(no_variant(object, variants, path)),
+    }
+}
+
+fn no_variant(object: &Map<String, Value>, variants: &[Variant], path: &[String]) -> Wrong {
+    let names: Vec<_> = variants.iter().map(|variant| variant.key).collect();
+    let known = |name: &String| variants.iter().any(|variant| variant.keys.iter().any(|key| key.name == name));
+    // Of the keys that no step has, the one that looks most like the name of a step.
+    let strangers: Vec<_> = object.keys().filter(|name| !known(name)).collect();
+    let misspelt = strangers.iter().find(|name| nearest(name, names.iter().copied()).is_some()).or(strangers.first());
+    match misspelt {
+        Some(name) => {
+            Wrong::new(path, format!("unknown key {name:?}"), Some(suggestion(name, "a step is one of", &names)))
+        }
+        None => {
+            let hint = r#"an example: {"split": "line", "on": "words", "as": "word"}"#;
+            let built = variants.iter().filter(|variant| !variant.keys.is_empty()).map(|variant| variant.key);
+            let what = format!("missing the step's own key: {}", built.collect::<Vec<_>>().join(", "));
+            Wrong::new(path, what, Some(hint.into()))
+        }
+    }
+}
+
+/// `f` with `key` added to the path.
+pub fn within<T>(path: &mut Vec<String>, key: &str, f: impl FnOnce(&mut Vec<String>) -> T) -> T {
+    path.push(key.to_owned());
+    let result = f(path);
+    path.pop();
+    result
+}

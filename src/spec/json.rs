@@ -1,0 +1,146 @@
+//! JSON text to a [`Value`], more strictly than `serde_json` alone and with messages for people.
+//!
+//! A key written twice is refused: JSON readers keep the last one, and half of somebody's `map` would vanish without a word.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value, error::Category};
+
+use crate::error::{Error, Result};
+
+/// `origin` is what messages call the text.
+pub fn parse(origin: &str, text: &[u8]) -> Result<Value> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    if let Some(at) = memchr::memchr(0, text) {
+        let (line, column) = position(text, at);
+        return Err(Error::usage_hint(
+            format!("{origin}:{line}:{column}: a NUL byte, which no JSON text has"),
+            "a spec is UTF-8 text; is this another file, or UTF-16?",
+        ));
+    }
+    if text.trim_ascii().is_empty() {
+        return Err(Error::usage_hint(
+            format!("{origin}: is empty"),
+            "a spec is a JSON object: mapfold jobs show wordcount",
+        ));
+    }
+    let value = serde_json::from_slice::<Strict>(text).map_err(|e| explain(origin, &e))?.0;
+    if !value.is_object() {
+        return Err(Error::usage_hint(
+            format!("{origin}: a spec must be a JSON object, this is {}", kind(&value)),
+            "an example: mapfold jobs show wordcount",
+        ));
+    }
+    Ok(value)
+}
+
+/// One JSON value, as in `--set PATH=VALUE`.
+pub fn value(text: &str) -> serde_json::Result<Value> {
+    serde_json::from_str::<Strict>(text).map(|strict| strict.0)
+}
+
+/// What a value is, with its article.
+pub fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(b) => format!("{b}"),
+        Value::Number(n) => format!("{n}"),
+        Value::String(s) if s.chars().count() <= 40 => format!("{s:?}"),
+        Value::String(_) => "a string".into(),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "an object".into(),
+    }
+}
+
+fn explain(origin: &str, e: &serde_json::Error) -> Error {
+    let (line, column) = (e.line(), e.column());
+    let text = e.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    match e.classify() {
+        Category::Eof => Error::usage_hint(
+            format!("{origin}:{line}:{column}: the JSON ends too early ({what})"),
+            "a bracket, brace or quote is not closed, or the file is cut off",
+        ),
+        Category::Syntax => Error::usage_hint(format!("{origin}:{line}:{column}: not JSON: {what}"), advice(what)),
+        Category::Data | Category::Io => Error::usage(format!("{origin}:{line}:{column}: {what}")),
+    }
+}
+
+fn advice(what: &str) -> &'static str {
+    match what {
+        "trailing comma" => "take the comma out",
+        "key must be a string" => "keys are in double quotes, and JSON has no comments",
+        "trailing characters" => "a spec is one JSON object and nothing after it",
+        _ => "an example of a spec: mapfold jobs show wordcount",
+    }
+}
+
+fn position(text: &[u8], at: usize) -> (usize, usize) {
+    let before = &text[..at];
+    let line = 1 + memchr::memchr_iter(b'\n', before).count();
+    let column = 1 + at - memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+    (line, column)
+}
+
+/// A [`Value`] in which no object has a key twice.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_any(StrictVisitor)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Strict;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Strict, E> {
+        Ok(Strict(Value::Null))
+    }
+
+    fn visit_bool<E>(self, b: bool) -> Result<Strict, E> {
+        Ok(Strict(b.into()))
+    }
+
+    fn visit_u64<E>(self, n: u64) -> Result<Strict, E> {
+        Ok(Strict(n.into()))
+    }
+
+    fn visit_i64<E>(self, n: i64) -> Result<Strict, E> {
+        Ok(Strict(n.into()))
+    }
+
+    fn visit_f64<E>(self, n: f64) -> Result<Strict, E> {
+        Ok(Strict(Number::from_f64(n).map_or(Value::Null, Value::Number)))
+    }
+
+    fn visit_str<E>(self, s: &str) -> Result<Strict, E> {
+        Ok(Strict(s.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Strict, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Strict(list.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Strict, A::Error> {
+        let mut object = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if object.contains_key(&key) {
+                return Err(A::Error::custom(format_args!("key {key:?} is written twice in one object")));
+            }
+            object.insert(key, entries.next_value::<Strict>()?.0);
+        }
+        Ok(Strict(object.into()))
+    }
+}

@@ -1,0 +1,167 @@
+//! `--set PATH=VALUE`: overriding one field of a spec.
+//!
+//! PATH is dotted, numbers index lists (the number after the last adds to the list), a backslash takes the next character as it
+//! is. What is missing on the way is made. The schema says what is wanted at PATH: where that is a string VALUE is taken as it
+//! stands, else it is JSON, and `null` takes the field away.
+
+use serde_json::{Map, Value};
+
+use super::check::{Wrong, check, dotted, unknown_key, variant};
+use super::json;
+use super::schema::{Key, SPEC, Shape, Variant};
+use crate::error::{Error, Result, nearest};
+
+pub fn assignment(spec: &mut Value, text: &str) -> Result<()> {
+    let Some((path, value)) = split(text) else {
+        return Err(Error::usage_hint(format!("--set {text}: no \"=\""), "--set PATH=VALUE, such as --set limit=5"));
+    };
+    set(spec, &path, value).map_err(|wrong| wrong.into_error("--set"))
+}
+
+/// Like [`assignment`] for a flag that stands for a path. `path` is one that the schema has.
+pub fn flag(spec: &mut Value, flag: &str, path: &str, value: &str) -> Result<()> {
+    let path: Vec<_> = path.split('.').map(str::to_owned).collect();
+    set(spec, &path, value).map_err(|wrong| Wrong { path: String::new(), ..wrong }.into_error(flag))
+}
+
+/// The keys of PATH, and VALUE. `None` without an unescaped `=`.
+fn split(text: &str) -> Option<(Vec<String>, &str)> {
+    let mut path = vec![String::new()];
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        let key = path.last_mut()?;
+        match c {
+            '=' => return Some((path, &text[at + 1..])),
+            '.' => path.push(String::new()),
+            '\\' => key.push(chars.next()?.1),
+            _ => key.push(c),
+        }
+    }
+    None
+}
+
+fn set(spec: &mut Value, path: &[String], text: &str) -> Result<(), Wrong> {
+    let mut changed = spec.clone();
+    set_in(&mut changed, path, text)?;
+    *spec = changed;
+    Ok(())
+}
+
+/// Leaves what it made on the way when it fails.
+fn set_in(spec: &mut Value, path: &[String], text: &str) -> Result<(), Wrong> {
+    let Some((last, way)) = path.split_last() else { return Ok(()) };
+    let mut node = spec;
+    let mut shape = &SPEC;
+    for (depth, key) in way.iter().enumerate() {
+        (node, shape) = step(node, shape, key, path, depth)?;
+    }
+    let depth = way.len();
+    let (place, shape) = step(&mut *node, shape, last, path, depth)?;
+    let value = interpret(text, shape, path)?;
+    if !value.is_null() {
+        check(&value, shape, &mut path.to_vec())?;
+        *place = value;
+        return Ok(());
+    }
+    match node {
+        Value::Object(object) => drop(object.remove(last)),
+        Value::Array(list) => drop(last.parse::<usize>().map(|i| list.remove(i))),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// From `node` to what `key`, the key of `path` at `depth`, names in it.
+fn step<'a>(
+    node: &'a mut Value,
+    shape: &'static Shape,
+    key: &str,
+    path: &[String],
+    depth: usize,
+) -> Result<(&'a mut Value, &'static Shape), Wrong> {
+    let here = &path[..depth];
+    let keys = match shape {
+        Shape::Object(keys) => keys,
+        Shape::Variants(variants) => {
+            let object = object_at(node, here)?;
+            match known_variant(object, variants, key) {
+                Some(variant) => variant.keys,
+                None => variant(object, variants, here)?.keys,
+            }
+        }
+        Shape::List(item) | Shape::OneOrMore(item) => return Ok((element(node, shape, key, here)?, item)),
+        Shape::Later => return Err(Wrong::new(here, "not supported yet", None)),
+        _ => return Err(Wrong::new(here, format!("has no {key:?} in it, it is a single value"), None)),
+    };
+    let Some(known) = keys.iter().find(|known| known.name == key) else { return Err(unknown_path(key, keys, here)) };
+    Ok((object_at(node, here)?.entry(key).or_insert(Value::Null), &known.shape))
+}
+
+/// The variant of an object that is being built: the one it has, or, if it has none yet, the one that has `key`.
+fn known_variant(object: &Map<String, Value>, variants: &'static [Variant], key: &str) -> Option<&'static Variant> {
+    let chosen = variants.iter().any(|variant| object.contains_key(variant.key));
+    variants.iter().find(|variant| !chosen && variant.keys.iter().any(|known| known.name == key))
+}
+
+fn object_at<'a>(node: &'a mut Value, here: &[String]) -> Result<&'a mut Map<String, Value>, Wrong> {
+    if node.is_null() {
+        *node = Value::Object(Map::new());
+    }
+    let kind = json::kind(node);
+    node.as_object_mut().ok_or_else(|| Wrong::new(here, format!("must be an object, is {kind}"), None))
+}
+
+fn element<'a>(node: &'a mut Value, shape: &Shape, key: &str, here: &[String]) -> Result<&'a mut Value, Wrong> {
+    if node.is_null() {
+        *node = Value::Array(Vec::new());
+    } else if node.is_string() && matches!(shape, Shape::OneOrMore(_)) {
+        *node = Value::Array(vec![node.take()]);
+    }
+    let kind = json::kind(node);
+    let list = node.as_array_mut().ok_or_else(|| Wrong::new(here, format!("must be a list, is {kind}"), None))?;
+    let Ok(index) = key.parse::<usize>() else {
+        let hint = format!("its first is {}.0", dotted(here));
+        return Err(Wrong::new(here, format!("is a list, {key:?} is not a number in it"), Some(hint)));
+    };
+    if index > list.len() {
+        let what = format!("has no {index}, it is a list of {}", list.len());
+        return Err(Wrong::new(here, what, Some("numbers count from 0".into())));
+    }
+    if index == list.len() {
+        list.push(Value::Null);
+    }
+    Ok(&mut list[index])
+}
+
+fn unknown_path(key: &str, keys: &[Key], here: &[String]) -> Wrong {
+    let wrong = unknown_key(key, keys, here);
+    match nearest(key, keys.iter().map(|known| known.name)) {
+        Some(right) => {
+            let path = dotted(&[here, &[right.to_owned()]].concat());
+            Wrong { hint: Some(format!("did you mean {path}?")), ..wrong }
+        }
+        None => wrong,
+    }
+}
+
+fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wrong> {
+    let literal = match shape {
+        Shape::Text | Shape::Name | Shape::Splitter | Shape::Choice(_) | Shape::Size => true,
+        Shape::OneOrMore(_) => !text.trim_start().starts_with('['),
+        _ => false,
+    };
+    if literal {
+        return Ok(Value::String(text.to_owned()));
+    }
+    json::value(text).map_err(|_| {
+        let (wanted, example) = match shape {
+            Shape::List(Shape::Name) => ("a list", Some(format!("--set {}='[{text:?}]'", dotted(path)))),
+            Shape::List(_) | Shape::OneOrMore(_) => ("a list in JSON", None),
+            Shape::Object(_) | Shape::Variants(_) => ("an object in JSON", None),
+            Shape::Flag => ("true or false", None),
+            Shape::Later => return Wrong::new(path, "not supported yet", None),
+            _ => ("a whole number", None),
+        };
+        Wrong::new(path, format!("must be {wanted}, is {text:?}"), example)
+    })
+}

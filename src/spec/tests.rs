@@ -1,0 +1,324 @@
+use serde_json::json;
+
+use super::*;
+
+fn spec(text: &str) -> Result<Spec> {
+    Document::parse("spec.json", text.as_bytes())?.finish()
+}
+
+#[track_caller]
+fn refused(text: impl AsRef<[u8]>, message: &str, hint: &str) {
+    let error = Document::parse("spec.json", text.as_ref()).and_then(Document::finish).unwrap_err();
+    assert_eq!(error.to_string(), message);
+    assert_eq!(error.hint().unwrap_or_default(), hint);
+    assert_eq!(error.exit_code(), 2);
+}
+
+#[track_caller]
+fn unset(assignment: &str, message: &str, hint: &str) {
+    let mut document = builtin::find("wordcount").unwrap().document().unwrap();
+    let error = document.set(assignment).unwrap_err();
+    assert_eq!(error.to_string(), message);
+    assert_eq!(error.hint().unwrap_or_default(), hint);
+}
+
+fn wordcount_with(assignments: &[&str]) -> Spec {
+    let mut document = builtin::find("wordcount").unwrap().document().unwrap();
+    for assignment in assignments {
+        document.set(assignment).unwrap();
+    }
+    document.finish().unwrap()
+}
+
+const EXAMPLE: &str = "an example of a spec: mapfold jobs show wordcount";
+
+#[test]
+fn everything_that_counting_needs() {
+    let spec = spec(
+        r#"{"name": "n", "description": "d", "input": ["a*.txt", "b"], "read": {"format": "text"},
+            "map": [{"split": "line", "on": ",", "as": "cell"}], "group_by": ["cell"],
+            "aggregate": [{"op": "count", "as": "n"}, {"op": "count"}], "sort": ["-n", "cell"], "limit": 20,
+            "output": {"path": "out/", "format": "csv", "header": false, "columns": ["n", "cell"], "part_size": "1M"},
+            "run": {"threads": 2, "memory": "512M", "split_size": 65536, "partitions": 4, "spill_dir": "/tmp",
+                    "scheduler": "stealing", "combiner": "off"}}"#,
+    )
+    .unwrap();
+    assert_eq!(spec.input, [PathBuf::from("a*.txt"), "b".into()]);
+    assert_eq!(spec.map, [Step::Split { split: "line".into(), on: ",".into(), name: "cell".into() }]);
+    assert_eq!(spec.aggregate[1], Aggregate { op: "count".into(), name: None });
+    assert_eq!(spec.limit, Some(20));
+    assert_eq!(spec.output.format, Some(Format::Csv));
+    assert_eq!(spec.output.part_size, Some(1 << 20));
+    assert_eq!((spec.run.memory, spec.run.split_size), (Some(512 << 20), Some(65536)));
+    assert_eq!(spec.run.combiner, Some(Combiner::Off));
+}
+
+#[test]
+fn every_choice_of_the_schema_is_one_of_the_types() {
+    for format in ["text", "tsv", "csv", "jsonl"] {
+        spec(&json!({"output": {"format": format}}).to_string()).unwrap();
+    }
+    for combiner in ["auto", "on", "off"] {
+        spec(&json!({"run": {"combiner": combiner}}).to_string()).unwrap();
+    }
+}
+
+#[test]
+fn one_input_is_a_list_of_one() {
+    assert_eq!(spec(r#"{"input": "a.txt"}"#).unwrap().input, [PathBuf::from("a.txt")]);
+    assert_eq!(spec("{}").unwrap(), Spec::default());
+}
+
+#[test]
+fn as_run_it_is_a_spec_again() {
+    let before = wordcount_with(&["input=a", "run.memory=1M", "output.part_size=5"]);
+    let text = serde_json::to_string(&before).unwrap();
+    assert_eq!(spec(&text).unwrap(), before);
+    assert!(!text.contains("null"), "{text}");
+}
+
+#[test]
+fn not_json() {
+    refused("hello", "spec.json:1:1: not JSON: expected value", EXAMPLE);
+    refused("{\n  \"limit\": 5,\n}", "spec.json:3:1: not JSON: trailing comma", "take the comma out");
+    refused("{} {}", "spec.json:1:4: not JSON: trailing characters", "a spec is one JSON object and nothing after it");
+    refused(
+        "{\"limit\": 5, // five\n}",
+        "spec.json:1:14: not JSON: key must be a string",
+        "keys are in double quotes, and JSON has no comments",
+    );
+    let hint = "a bracket, brace or quote is not closed, or the file is cut off";
+    refused("{\"map\": [", "spec.json:1:9: the JSON ends too early (EOF while parsing a list)", hint);
+    refused("{\"map", "spec.json:1:5: the JSON ends too early (EOF while parsing a string)", hint);
+    let hint = "a spec is a JSON object: mapfold jobs show wordcount";
+    refused("", "spec.json: is empty", hint);
+    refused(" \n", "spec.json: is empty", hint);
+    let hint = "a spec is UTF-8 text; is this another file, or UTF-16?";
+    refused("{\n \0}", "spec.json:2:2: a NUL byte, which no JSON text has", hint);
+    refused(b"{\"name\": \"\xff\"}", "spec.json:1:11: not JSON: invalid unicode code point", EXAMPLE);
+    assert!(spec("\u{feff}{}").is_ok());
+}
+
+#[test]
+fn not_an_object() {
+    let hint = "an example: mapfold jobs show wordcount";
+    refused("[1]", "spec.json: a spec must be a JSON object, this is a list", hint);
+    refused("null", "spec.json: a spec must be a JSON object, this is null", hint);
+}
+
+#[test]
+fn a_key_written_twice() {
+    let message = "spec.json:1:29: key \"limit\" is written twice in one object";
+    refused(r#"{"limit": 1, "limit": 2     }"#.replace("     ", ""), &message.replace("29", "20"), "");
+}
+
+#[test]
+fn unknown_keys_name_the_nearest() {
+    refused(r#"{"grop_by": []}"#, "spec.json: unknown key \"grop_by\"", "did you mean \"group_by\"?");
+    refused(
+        r#"{"map": [{"splitt": "line", "on": "words", "as": "word"}]}"#,
+        "spec.json: map.0: unknown key \"splitt\"",
+        "did you mean \"split\"?",
+    );
+    refused(
+        r#"{"map": [{"split": "line", "onn": "words", "as": "word"}]}"#,
+        "spec.json: map.0: unknown key \"onn\"",
+        "did you mean \"on\"?",
+    );
+    refused(
+        r#"{"output": {"frobnicate": 1}}"#,
+        "spec.json: output: unknown key \"frobnicate\"",
+        "known keys: path, format, header, columns, part_size, partitions",
+    );
+    refused(
+        r#"{"a.b": 1}"#,
+        "spec.json: unknown key \"a.b\"",
+        "known keys: name, description, params, input, read, map, where, group_by, aggregate, having, select, sort, limit, \
+         limit_per_group, output, deadline, run",
+    );
+}
+
+#[test]
+fn steps_have_one_key_of_their_own() {
+    let hint = "a step has one of them; the next step is another object";
+    refused(r#"{"map": [{"split": "line", "trim": "line"}]}"#, "spec.json: map.0: both \"split\" and \"trim\"", hint);
+    let hint = r#"an example: {"split": "line", "on": "words", "as": "word"}"#;
+    refused(r#"{"map": [{}]}"#, "spec.json: map.0: missing the step's own key: split", hint);
+    refused(r#"{"map": [{"on": "words"}]}"#, "spec.json: map.0: missing the step's own key: split", hint);
+    refused(r#"{"map": [{"split": "line"}]}"#, "spec.json: map.0: missing key \"on\"", "");
+    refused(r#"{"map": ["split"]}"#, "spec.json: map.0: must be an object, is \"split\"", "");
+}
+
+#[test]
+fn wrong_types() {
+    for (text, message) in [
+        (r#"{"name": 5}"#, "name: must be a string, is 5"),
+        (r#"{"name": null}"#, "name: must be a string, is null"),
+        (r#"{"map": {}}"#, "map: must be a list, is an object"),
+        (r#"{"group_by": "word"}"#, "group_by: must be a list, is \"word\""),
+        (r#"{"group_by": [5]}"#, "group_by.0: must be a string, is 5"),
+        (r#"{"limit": "5"}"#, "limit: must be a whole number, is \"5\""),
+        (r#"{"limit": -1}"#, "limit: must be a whole number, is -1"),
+        (r#"{"limit": 1.5}"#, "limit: must be a whole number, is 1.5"),
+        (r#"{"output": {"header": "yes"}}"#, "output.header: must be true or false, is \"yes\""),
+        (r#"{"run": []}"#, "run: must be an object, is a list"),
+        (r#"{"run": {"memory": true}}"#, "run.memory: must be a size such as \"512M\", is true"),
+    ] {
+        refused(text, &format!("spec.json: {message}"), "");
+    }
+}
+
+#[test]
+fn impossible_values() {
+    for (text, message, hint) in [
+        (r#"{"run": {"threads": 0}}"#, "run.threads: must be at least 1, is 0", ""),
+        (r#"{"run": {"threads": 5000}}"#, "run.threads: must be at most 4096, is 5000", ""),
+        (r#"{"run": {"partitions": 0}}"#, "run.partitions: must be at least 1, is 0", ""),
+        (r#"{"run": {"split_size": "0K"}}"#, "run.split_size: must be at least 1 byte", ""),
+        (r#"{"run": {"memory": -5}}"#, "run.memory: must be a size in bytes, is -5", ""),
+        (r#"{"run": {"memory": "5X"}}"#, "run.memory: \"5X\" is not a size", size::HINT),
+        (
+            r#"{"run": {"combiner": "of"}}"#,
+            "run.combiner: must be one of auto, on, off, is \"of\"",
+            "did you mean \"on\"?",
+        ),
+        (r#"{"read": {"format": "txt"}}"#, "read.format: must be \"text\", is \"txt\"", "did you mean \"text\"?"),
+        (r#"{"group_by": [""]}"#, "group_by.0: must not be empty", ""),
+        (r#"{"aggregate": [{"as": "n"}]}"#, "aggregate.0: missing key \"op\"", ""),
+    ] {
+        refused(text, &format!("spec.json: {message}"), hint);
+    }
+}
+
+#[test]
+fn what_is_promised_is_told_from_what_is_misspelt() {
+    for (text, message, hint) in [
+        (r#"{"where": {"field": "x"}}"#, "where: not supported yet", ""),
+        (r#"{"read": {"format": "csv"}}"#, "read.format: \"csv\" is not supported yet", "supported: text"),
+        (r#"{"read": {"fields": []}}"#, "read.fields: not supported yet", ""),
+        (r#"{"map": [{"filter": {}}]}"#, "map.0.filter: not supported yet", ""),
+        (
+            r#"{"map": [{"split": "line", "on": "chars", "as": "c"}]}"#,
+            "map.0.on: \"chars\" is not supported yet",
+            "supported: words, whitespace, letters",
+        ),
+        (r#"{"aggregate": [{"op": "sum"}]}"#, "aggregate.0.op: \"sum\" is not supported yet", "supported: count"),
+        (
+            r#"{"aggregate": [{"op": "summ"}]}"#,
+            "aggregate.0.op: must be \"count\", is \"summ\"",
+            "did you mean \"sum\"?",
+        ),
+        (
+            r#"{"run": {"scheduler": "static"}}"#,
+            "run.scheduler: \"static\" is not supported yet",
+            "supported: stealing",
+        ),
+        (r#"{"input": [{"path": "a"}]}"#, "input.0: an object here is not supported yet", "use a string"),
+    ] {
+        refused(text, &format!("spec.json: {message}"), hint);
+    }
+}
+
+#[test]
+fn literals_to_split_on() {
+    let on = |text: &str| spec(&json!({"map": [{"split": "line", "on": text, "as": "x"}]}).to_string());
+    for literal in [",", ", ", "a", "and", "\t", "ß", " word ", "\0"] {
+        assert!(on(literal).is_ok(), "{literal:?}");
+    }
+    assert_eq!(on("").unwrap_err().to_string(), "spec.json: map.0.on: must not be empty");
+    for almost in ["word", "Words", "white space", "whitespaces", "letter", "char"] {
+        assert_eq!(on(almost).is_err(), almost != "white space", "{almost}");
+    }
+    assert!(on("word").unwrap_err().hint().unwrap().starts_with("did you mean \"words\"?"));
+}
+
+#[test]
+fn set_overrides() {
+    let spec = wordcount_with(&[
+        "limit=5",
+        "map.0.on=whitespace",
+        "sort=[\"word\"]",
+        "output.columns=[\"count\",\"word\"]",
+        "run.memory=1G",
+        "run.threads=3",
+        "name=5",
+        "description=a=b",
+        "aggregate.1={\"op\": \"count\", \"as\": \"again\"}",
+        "group_by.0=word",
+    ]);
+    assert_eq!(spec.limit, Some(5));
+    assert_eq!(spec.map, [Step::Split { split: "line".into(), on: "whitespace".into(), name: "word".into() }]);
+    assert_eq!(spec.sort, ["word"]);
+    assert_eq!(spec.output.columns.unwrap(), ["count", "word"]);
+    assert_eq!((spec.run.memory, spec.run.threads), (Some(1 << 30), Some(3)));
+    assert_eq!((spec.name.unwrap(), spec.description.unwrap()), ("5".into(), "a=b".into()));
+    assert_eq!(spec.aggregate.len(), 2);
+}
+
+#[test]
+fn set_makes_what_is_missing_and_null_takes_away() {
+    let mut document = Document::parse("spec.json", b"{\"limit\": 5}").unwrap();
+    for set in [
+        "map.0.as=w",
+        "map.0.on=,",
+        "map.0.split=line",
+        "input=a",
+        "input.1=b",
+        "limit=null",
+        "aggregate.0.op=count",
+        "aggregate.0=null",
+    ] {
+        document.set(set).unwrap();
+    }
+    let spec = document.finish().unwrap();
+    assert_eq!(spec.map, [Step::Split { split: "line".into(), on: ",".into(), name: "w".into() }]);
+    assert_eq!(spec.input, [PathBuf::from("a"), "b".into()]);
+    assert_eq!(spec.limit, None);
+    assert!(spec.aggregate.is_empty());
+}
+
+#[test]
+fn set_in_order_the_last_wins() {
+    assert_eq!(wordcount_with(&["limit=5", "limit=6"]).limit, Some(6));
+    assert_eq!(wordcount_with(&["input=[\"a\", \"b\"]", "input=c"]).input, [PathBuf::from("c")]);
+}
+
+#[test]
+fn set_refusals() {
+    unset("limit", "--set limit: no \"=\"", "--set PATH=VALUE, such as --set limit=5");
+    unset("limit=abc", "--set: limit: must be a whole number, is \"abc\"", "");
+    unset("limit=-5", "--set: limit: must be a whole number, is -5", "");
+    unset("limt=5", "--set: unknown key \"limt\"", "did you mean limit?");
+    unset("map.0.onn=x", "--set: map.0: unknown key \"onn\"", "did you mean map.0.on?");
+    unset("map.on=x", "--set: map: is a list, \"on\" is not a number in it", "its first is map.0");
+    unset("map.5.on=x", "--set: map: has no 5, it is a list of 1", "numbers count from 0");
+    unset("limit.0=x", "--set: limit: has no \"0\" in it, it is a single value", "");
+    unset("sort=-count", "--set: sort: must be a list, is \"-count\"", "--set sort='[\"-count\"]'");
+    unset("output.header=yes", "--set: output.header: must be true or false, is \"yes\"", "");
+    unset("run.memory=5X", "--set: run.memory: \"5X\" is not a size", size::HINT);
+    unset("run.combiner=maybe", "--set: run.combiner: must be one of auto, on, off, is \"maybe\"", "");
+    unset("where=x", "--set: where: not supported yet", "");
+    unset("where.field=x", "--set: where: not supported yet", "");
+    unset("read.format=csv", "--set: read.format: \"csv\" is not supported yet", "supported: text");
+    unset(
+        "a\\.b=x",
+        "--set: unknown key \"a.b\"",
+        &Document::parse("s", b"{\"a.b\":1}").unwrap().finish().unwrap_err().hint().unwrap(),
+    );
+    unset(
+        "=x",
+        "--set: unknown key \"\"",
+        &Document::parse("s", b"{\"\":1}").unwrap().finish().unwrap_err().hint().unwrap(),
+    );
+}
+
+#[test]
+fn flags_are_named_in_what_is_wrong_with_them() {
+    let mut document = builtin::find("wordcount").unwrap().document().unwrap();
+    let error = document.set_flag("--threads", "run.threads", "0").unwrap_err();
+    assert_eq!(error.to_string(), "--threads: must be at least 1, is 0");
+    let error = document.set_flag("--memory", "run.memory", "much").unwrap_err();
+    assert_eq!(error.to_string(), "--memory: \"much\" is not a size");
+    document.set_flag("--combiner", "run.combiner", "off").unwrap();
+    assert_eq!(document.finish().unwrap().run.combiner, Some(Combiner::Off));
+}
