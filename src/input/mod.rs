@@ -4,6 +4,7 @@
 //! blocks.
 
 pub mod block;
+pub mod sources;
 pub mod splits;
 pub mod stream;
 

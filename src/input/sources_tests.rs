@@ -1,0 +1,201 @@
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A directory with these files in it, each holding its own name.
+fn directory(files: &[&str]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for file in files {
+        let path = dir.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, file).unwrap();
+    }
+    dir
+}
+
+/// Names of the sources that `name` in `dir` stands for, relative to `dir`.
+fn names(dir: &TempDir, name: &str) -> Vec<String> {
+    let sources = resolve(&[dir.path().join(name)], Stdin::default()).unwrap();
+    let relative = |path: &Path| path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
+    sources
+        .iter()
+        .map(|source| match source {
+            Source::File { path, .. } => relative(path),
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+/// Message and hint of the refusal, the directory's own path taken out.
+fn refusal(dir: &TempDir, name: &str) -> (String, String) {
+    let error = resolve(&[dir.path().join(name)], Stdin::default()).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    let root = format!("{}/", dir.path().display());
+    (error.to_string().replace(&root, ""), error.hint().unwrap_or_default().replace(&root, ""))
+}
+
+fn file(path: impl Into<PathBuf>, len: u64) -> Source {
+    Source::File { path: path.into(), len }
+}
+
+#[test]
+fn order_and_repeats_are_kept() {
+    let dir = directory(&["b", "a"]);
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    let found = resolve(&[b.clone(), a.clone(), "-".into(), b.clone()], Stdin::default()).unwrap();
+    assert_eq!(found, [file(&b, 1), file(&a, 1), Source::Stdin, file(&b, 1)]);
+}
+
+#[test]
+fn a_directory_is_its_files_in_the_byte_order_of_their_paths() {
+    let dir = directory(&["d/b", "d/a/x", "d/a-1", "d/B", "d/a/y/z", "d/é"]);
+    assert_eq!(names(&dir, "d"), ["d/B", "d/a-1", "d/a/x", "d/a/y/z", "d/b", "d/é"]);
+}
+
+#[test]
+fn a_directory_passes_over_hidden_names_and_links_to_directories() {
+    let dir = directory(&["d/x", "d/.git/y", "d/_SUCCESS", "d/_tmp/z", "other/f", "_named/.f", "_named/g"]);
+    symlink("../other", dir.path().join("d/link")).unwrap();
+    symlink("../other/f", dir.path().join("d/to-file")).unwrap();
+    symlink(".", dir.path().join("d/loop")).unwrap();
+    assert_eq!(names(&dir, "d"), ["d/to-file", "d/x"]);
+    // Named in so many words they are read.
+    assert_eq!(names(&dir, "d/_SUCCESS"), ["d/_SUCCESS"]);
+    assert_eq!(names(&dir, "_named"), ["_named/g"]);
+    assert_eq!(names(&dir, "d/link"), ["d/link/f"]);
+}
+
+#[test]
+fn a_directory_passes_over_what_is_no_file() {
+    let dir = directory(&["d/x"]);
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("d/socket")).unwrap();
+    assert_eq!(names(&dir, "d"), ["d/x"]);
+    assert!(refusal(&dir, "d/socket").0.contains("is a socket"));
+}
+
+#[test]
+fn a_directory_without_files() {
+    let dir = directory(&["d/.hidden", "d/_tmp/x"]);
+    let hint = "names that start with . or _ and links to directories are passed over";
+    assert_eq!(refusal(&dir, "d"), ("d: a directory without files".into(), hint.into()));
+}
+
+#[test]
+fn globs() {
+    let dir = directory(&["logs/b.log", "logs/a.log", "logs/.c.log", "logs/_d.log", "logs/e.txt", "logs/sub/f.log"]);
+    assert_eq!(names(&dir, "logs/*.log"), ["logs/_d.log", "logs/a.log", "logs/b.log"]);
+    assert_eq!(names(&dir, "logs/[ab].log"), ["logs/a.log", "logs/b.log"]);
+    assert_eq!(names(&dir, "*/?.txt"), ["logs/e.txt"]);
+    assert_eq!(names(&dir, "logs/s*"), ["logs/sub/f.log"]);
+    assert_eq!(names(&dir, "**/*.log"), ["logs/_d.log", "logs/a.log", "logs/b.log", "logs/sub/f.log"]);
+    assert_eq!(names(&dir, "log*/**"), names(&dir, "logs/*"));
+    assert_eq!(refusal(&dir, "*.gz").0, "*.gz: no such file, and as a glob it matches none");
+    assert!(refusal(&dir, "[ab").0.starts_with("[ab: no such file, and as a glob: "));
+}
+
+#[test]
+fn a_file_of_that_very_name_comes_before_the_glob() {
+    let dir = directory(&["a*", "ab", "[x]", "x"]);
+    assert_eq!(names(&dir, "a*"), ["a*"]);
+    assert_eq!(names(&dir, "[x]"), ["[x]"]);
+}
+
+#[test]
+fn a_missing_file_names_a_similar_one() {
+    let dir = directory(&["d/access.log", "d/error.log"]);
+    assert_eq!(
+        refusal(&dir, "d/acess.log"),
+        ("d/acess.log: no such file or directory".into(), "did you mean d/access.log?".into())
+    );
+    assert_eq!(refusal(&dir, "d/zzz"), ("d/zzz: no such file or directory".into(), String::new()));
+    assert_eq!(refusal(&dir, "nowhere/zzz").0, "nowhere/zzz: no such file or directory");
+    assert_eq!(refusal(&dir, "d/access.log/x").0, "d/access.log/x: not a directory");
+    assert_eq!(resolve(&[PathBuf::new()], Stdin::default()).unwrap_err().to_string(), "an INPUT is the empty string");
+}
+
+#[test]
+fn a_link_to_nothing() {
+    let dir = directory(&["d/x"]);
+    symlink("nothing", dir.path().join("d/li*nk")).unwrap();
+    assert_eq!(refusal(&dir, "d/li*nk").0, "d/li*nk: no such file or directory");
+    assert_eq!(refusal(&dir, "d").0, "d/li*nk: no such file or directory");
+}
+
+#[test]
+fn unreadable() {
+    if rustix::process::geteuid().is_root() {
+        return; // root reads everything
+    }
+    let dir = directory(&["d/f", "e/sub/g"]);
+    fs::set_permissions(dir.path().join("d/f"), fs::Permissions::from_mode(0o000)).unwrap();
+    fs::set_permissions(dir.path().join("e/sub"), fs::Permissions::from_mode(0o000)).unwrap();
+    assert_eq!(refusal(&dir, "d/f").0, "d/f: permission denied");
+    assert_eq!(refusal(&dir, "d").0, "d/f: permission denied");
+    assert_eq!(refusal(&dir, "e").0, "e/sub: permission denied");
+    fs::set_permissions(dir.path().join("e/sub"), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn standard_input() {
+    let terminal = Stdin { is_terminal: true, held_spec: false };
+    let spec = Stdin { is_terminal: false, held_spec: true };
+    let dash = || PathBuf::from("-");
+    assert_eq!(resolve(&[], Stdin::default()).unwrap(), [Source::Stdin]);
+    assert_eq!(resolve(&[dash()], terminal).unwrap(), [Source::Stdin]);
+    let message = |names: &[PathBuf], stdin| resolve(names, stdin).unwrap_err().to_string();
+    assert_eq!(message(&[], terminal), "no INPUT, and standard input is a terminal");
+    assert_eq!(message(&[], spec), "no INPUT, and standard input is taken by the spec");
+    assert_eq!(message(&[dash()], spec), "standard input can't be both the spec and an INPUT");
+    assert_eq!(message(&[dash(), dash()], Stdin::default()), "standard input is named twice, and can be read once");
+}
+
+#[test]
+fn what_cannot_be_mapped_is_a_stream() {
+    let stream = |path: &str| vec![Source::Stream { path: path.into() }];
+    let one = |path: &str| resolve(&[path.into()], Stdin::default()).unwrap();
+    assert_eq!(one("/dev/null"), stream("/dev/null"));
+    assert_eq!(one("/proc/self/status"), stream("/proc/self/status"));
+    if Path::new("/sys/kernel/mm/transparent_hugepage/enabled").exists() {
+        let file = "/sys/kernel/mm/transparent_hugepage/enabled";
+        assert_eq!(one(file), stream(file));
+    }
+    let dir = directory(&["empty"]);
+    fs::write(dir.path().join("empty"), "").unwrap();
+    assert_eq!(names(&dir, "empty"), ["empty"]);
+}
+
+#[test]
+fn a_fifo_is_not_opened() {
+    let dir = directory(&[]);
+    let fifo = dir.path().join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert_eq!(
+        resolve(std::slice::from_ref(&fifo), Stdin::default()).unwrap(),
+        [Source::Stream { path: fifo.clone() }]
+    );
+    assert!(resolve(&[fifo.clone(), fifo], Stdin::default()).unwrap_err().to_string().ends_with("can be read once"));
+}
+
+#[test]
+fn compressed_files_are_refused() {
+    let dir = directory(&[]);
+    fs::write(dir.path().join("a.gz"), b"\x1f\x8b\x08\x00").unwrap();
+    fs::write(dir.path().join("b"), b"\x28\xb5\x2f\xfd\x00").unwrap();
+    let message = |codec: &str| format!("is compressed by {codec}, which is not supported yet");
+    assert_eq!(refusal(&dir, "a.gz"), (format!("a.gz: {}", message("gzip")), "zcat a.gz | mapfold run JOB -".into()));
+    assert_eq!(refusal(&dir, "b").0, format!("b: {}", message("zstd")));
+}
+
+#[test]
+fn names_need_not_be_utf8_nor_one_line() {
+    let dir = directory(&[]);
+    let name = dir.path().join(OsStr::from_bytes(b"a\xff\n"));
+    fs::write(&name, "x").unwrap();
+    assert_eq!(resolve(std::slice::from_ref(&name), Stdin::default()).unwrap(), [file(&name, 1)]);
+    assert_eq!(resolve(&[dir.path().into()], Stdin::default()).unwrap(), [file(&name, 1)]);
+    fs::remove_file(&name).unwrap();
+    let error = resolve(&[name], Stdin::default()).unwrap_err().to_string();
+    assert!(error.ends_with("/a\\xff\\n: no such file or directory"), "{error}");
+}
