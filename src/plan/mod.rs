@@ -4,12 +4,21 @@
 //! a source, every size to bytes. The engine reads plans and nothing else, so a built-in job, a user's spec and a
 //! library caller's plan have the same powers.
 
+mod columns;
+pub mod machine;
+mod resolve;
+mod target;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use crate::aggregate::Aggregate;
 use crate::input::Source;
 use crate::map::Step;
 pub use crate::output::{Format, Order, SortKey, Target};
+pub use resolve::{Invocation, resolve};
+pub use target::writable_parent;
 
 /// Index of a field of a record: 0 is the record's own `line`, each map step adds the next.
 pub type Field = usize;

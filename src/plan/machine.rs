@@ -1,0 +1,150 @@
+//! What this process may use: threads, memory, a directory to spill to.
+//!
+//! Memory is the least of what the machine has, what the process's address space is limited to (`ulimit -v`), and what
+//! its control groups allow, versions 1 and 2, its own and those above it. A job's default is half of that, which leaves
+//! the other half to the page cache that its runs and input live in.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, thread};
+
+use rustix::fs::{Access, access};
+use rustix::process::{Resource, getrlimit};
+
+use crate::error::{Error, Result, shown};
+use crate::input::sources::reason;
+
+/// Less memory than this is refused: not even the buffers of one thread fit.
+pub const LEAST_MEMORY: u64 = 1 << 20;
+
+/// The cores this process may use, as affinity and control groups limit them.
+pub(super) fn threads() -> usize {
+    thread::available_parallelism().map_or(1, |n| n.get())
+}
+
+pub(super) fn memory(asked: Option<u64>) -> Result<u64> {
+    match asked {
+        Some(bytes) if bytes < LEAST_MEMORY => Err(Error::usage_hint(
+            format!("memory of {bytes} bytes is too little"),
+            format!("the least is {}M", LEAST_MEMORY >> 20),
+        )),
+        Some(bytes) => Ok(bytes),
+        None => Ok((usable_memory() / 2).max(LEAST_MEMORY)),
+    }
+}
+
+fn usable_memory() -> u64 {
+    /// Of a machine that doesn't tell.
+    const UNKNOWN: u64 = 2 << 30;
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let limits = [
+        physical_memory(&read("/proc/meminfo")),
+        control_group_memory(&read("/proc/self/cgroup"), Path::new("/sys/fs/cgroup")),
+        getrlimit(Resource::As).current,
+    ];
+    limits.into_iter().flatten().min().unwrap_or(UNKNOWN)
+}
+
+/// `MemTotal` of /proc/meminfo, in bytes.
+fn physical_memory(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// The least limit of the groups that /proc/self/cgroup names, below `mount`. Inside a container the path is often that
+/// of the host and isn't mounted; the root that is mounted is then the container's own group.
+fn control_group_memory(groups: &str, mount: &Path) -> Option<u64> {
+    groups.lines().filter_map(|line| group_memory(line, mount)).min()
+}
+
+/// One line: `0::/path` in version 2, `5:memory:/path` in version 1.
+fn group_memory(line: &str, mount: &Path) -> Option<u64> {
+    let mut parts = line.splitn(3, ':');
+    let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+    let (root, file) = match controllers {
+        "" => (mount.to_owned(), "memory.max"),
+        list if list.split(',').any(|name| name == "memory") => (mount.join("memory"), "memory.limit_in_bytes"),
+        _ => return None,
+    };
+    let group = root.join(path.trim_start_matches('/'));
+    let above = group.ancestors().take_while(|directory| directory.starts_with(&root));
+    // A group without a limit says "max", or in version 1 a number beyond any memory.
+    above.filter_map(|directory| fs::read_to_string(directory.join(file)).ok()?.trim().parse().ok()).min()
+}
+
+/// The directory in which a job makes its own: as asked, else `$TMPDIR`, else /var/tmp, which unlike /tmp is on a disk.
+pub(super) fn spill_dir(asked: Option<&Path>) -> Result<PathBuf> {
+    let from_environment = || env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let (directory, named_by) = match (asked, from_environment()) {
+        (Some(directory), _) => (directory.to_owned(), "--spill-dir"),
+        (None, Some(directory)) => (directory, "$TMPDIR"),
+        (None, None) => (PathBuf::from("/var/tmp"), "the default"),
+    };
+    let refuse = |what: &str| {
+        Err(Error::usage_hint(
+            format!("spill directory {} ({named_by}): {what}", shown(&directory)),
+            "name a directory on a roomy disk with --spill-dir",
+        ))
+    };
+    match fs::metadata(&directory) {
+        Err(e) => return refuse(&reason(&e)),
+        Ok(metadata) if !metadata.is_dir() => return refuse("not a directory"),
+        Ok(_) => {}
+    }
+    if let Err(e) = access(&directory, Access::WRITE_OK | Access::EXEC_OK) {
+        return refuse(&reason(&e.into()));
+    }
+    Ok(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_of_the_machine() {
+        let meminfo = "MemTotal:        8123456 kB\nMemFree:          123456 kB\n";
+        assert_eq!(physical_memory(meminfo), Some(8_123_456 * 1024));
+        assert_eq!(physical_memory(""), None);
+        assert!(usable_memory() > LEAST_MEMORY);
+    }
+
+    #[test]
+    fn memory_of_control_groups() {
+        let mount = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = mount.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("a/memory.max", "5000000\n");
+        write("a/b/memory.max", "max\n");
+        write("memory/memory.limit_in_bytes", "7000000\n");
+        write("memory/c/memory.limit_in_bytes", "9223372036854771712\n");
+        let limit = |groups: &str| control_group_memory(groups, mount.path());
+        assert_eq!(limit("0::/a/b\n"), Some(5_000_000));
+        assert_eq!(limit("0::/\n"), None);
+        assert_eq!(limit("12:cpu,cpuacct:/c\n5:memory:/c\n0::/\n"), Some(7_000_000));
+        assert_eq!(limit("5:memory:/docker/of-the-host\n"), Some(7_000_000));
+        assert_eq!(limit("5:cpu:/a\nnonsense\n"), None);
+    }
+
+    #[test]
+    fn memory_asked_for() {
+        assert_eq!(memory(Some(1 << 20)).unwrap(), 1 << 20);
+        let error = memory(Some(1000)).unwrap_err();
+        assert_eq!(error.to_string(), "memory of 1000 bytes is too little");
+        assert_eq!(error.hint().unwrap(), "the least is 1M");
+        assert!(memory(None).unwrap() >= LEAST_MEMORY);
+    }
+
+    #[test]
+    fn spill_directory_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(spill_dir(Some(dir.path())).unwrap(), dir.path());
+        let message = |path: &Path| spill_dir(Some(path)).unwrap_err().to_string();
+        assert!(message(&dir.path().join("none")).ends_with("/none (--spill-dir): no such file or directory"));
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert!(message(&dir.path().join("file")).ends_with("/file (--spill-dir): not a directory"));
+    }
+}

@@ -1,0 +1,163 @@
+//! Where the result goes, checked so far as it can be before the work: that it may be written, and that nothing is lost by it.
+
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+
+use super::Target;
+use crate::error::{Error, Result, shown};
+use crate::input::Source;
+use crate::input::sources::reason;
+
+/// Standard output for no path and for `-`.
+pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> Result<Target> {
+    let Some(path) = path.filter(|path| path.as_os_str() != "-") else { return Ok(Target::Stdout) };
+    let name = shown(path);
+    if path.as_os_str().is_empty() {
+        return Err(Error::usage("the output's path is empty"));
+    }
+    if let Some(ending @ ("gz" | "zst")) = path.extension().and_then(OsStr::to_str) {
+        let tool = if ending == "gz" { "gzip" } else { "zstd" };
+        return Err(Error::usage_hint(
+            format!("{name}: compressed output is not supported yet"),
+            format!("mapfold run … | {tool} > {name}"),
+        ));
+    }
+    // These name streams that are open already, whatever stands behind them.
+    if matches!(path.to_str(), Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1")) {
+        return Ok(Target::Stdout);
+    }
+    if path.starts_with("/dev/fd") || path == Path::new("/dev/stderr") || path.starts_with("/proc") {
+        return Ok(Target::Device(path.to_owned()));
+    }
+    let wants_directory = path.as_os_str().as_bytes().ends_with(b"/");
+    let bare: PathBuf = path.components().collect();
+    match fs::metadata(&bare) {
+        Ok(metadata) if metadata.is_dir() => existing_directory(path, &metadata, force, sources),
+        Ok(_) if wants_directory => Err(Error::usage(format!("{name}: is a file, and a directory is asked for"))),
+        Ok(metadata) if metadata.is_file() => existing_file(path, &metadata, force, sources),
+        Ok(_) => {
+            access(path, Access::WRITE_OK).map_err(|e| unwritable(path, &e.into()))?;
+            Ok(Target::Device(path.to_owned()))
+        }
+        Err(_) if fs::symlink_metadata(&bare).is_ok() => {
+            Err(Error::usage(format!("{name}: is a link to a file that doesn't exist")))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            writable_parent(path)?;
+            Ok(if wants_directory { Target::Directory(path.to_owned()) } else { Target::File(path.to_owned()) })
+        }
+        Err(e) => Err(unwritable(path, &e)),
+    }
+}
+
+fn existing_file(path: &Path, metadata: &Metadata, force: bool, sources: &[Source]) -> Result<Target> {
+    if sources.iter().any(|source| is_file(source, metadata)) {
+        return Err(Error::usage_hint(
+            format!("{}: is an INPUT as well as the output", shown(path)),
+            "write to another file, then rename it",
+        ));
+    }
+    if !force {
+        return Err(exists(path));
+    }
+    // Through a link to the file it names, as `>` would write it.
+    let path = fs::canonicalize(path).map_err(|e| unwritable(path, &e))?;
+    access(&path, Access::WRITE_OK).map_err(|e| unwritable(&path, &e.into()))?;
+    writable_parent(&path)?;
+    Ok(Target::File(path))
+}
+
+/// An empty one is filled. One with an older result in it is replaced if that is asked for, and if nothing but a result
+/// is in it: a mistyped `-o` must not mix into, or cost, what somebody else keeps there.
+fn existing_directory(path: &Path, metadata: &Metadata, force: bool, sources: &[Source]) -> Result<Target> {
+    let mut holds_result = false;
+    for entry in fs::read_dir(path).map_err(|e| unwritable(path, &e))? {
+        let file = entry.map_err(|e| unwritable(path, &e))?.file_name();
+        if !is_part_of_a_result(&file) {
+            return Err(Error::usage_hint(
+                format!("{}: holds {}, which is not part of a result", shown(path), shown(&file)),
+                "name a directory of its own: it is made if it doesn't exist",
+            ));
+        }
+        holds_result = true;
+    }
+    let parent = |source: &Source| match source {
+        Source::File { path, .. } => {
+            path.parent().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent }.to_owned())
+        }
+        _ => None,
+    };
+    let mut parents: Vec<PathBuf> = sources.iter().filter_map(parent).collect();
+    parents.dedup();
+    if parents.iter().any(|parent| fs::metadata(parent).is_ok_and(|parent| same(&parent, metadata))) {
+        return Err(Error::usage_hint(
+            format!("{}: holds an INPUT, and is the output", shown(path)),
+            "write to another directory",
+        ));
+    }
+    if holds_result && !force {
+        return Err(exists(path));
+    }
+    access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|e| unwritable(path, &e.into()))?;
+    Ok(Target::Directory(path.to_owned()))
+}
+
+fn is_part_of_a_result(file: &OsStr) -> bool {
+    let Some(name) = file.to_str() else { return false };
+    let number = name.strip_prefix("part-").map(|rest| rest.split('.').next().unwrap_or_default());
+    matches!(name, "_SUCCESS" | "_REPORT.json")
+        || number.is_some_and(|digits| digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The directory that `path` is, or is to be, in.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) => Path::new("."),
+        None => path,
+    }
+}
+
+/// That a file can be made beside `path`.
+pub fn writable_parent(path: &Path) -> Result<()> {
+    let directory = parent(path);
+    let metadata = fs::metadata(directory).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => Error::usage_hint(
+            format!("{}: there is no directory {}", shown(path), shown(directory)),
+            format!("mkdir -p {}", shown(directory)),
+        ),
+        _ => unwritable(path, &e),
+    })?;
+    if !metadata.is_dir() {
+        return Err(Error::usage(format!("{}: {} is not a directory", shown(path), shown(directory))));
+    }
+    access(directory, Access::WRITE_OK | Access::EXEC_OK).map_err(|e| {
+        let e = io::Error::from(e);
+        Error::usage(format!("{}: cannot write in {}: {}", shown(path), shown(directory), reason(&e)))
+    })
+}
+
+fn exists(path: &Path) -> Error {
+    Error::usage_hint(format!("{}: exists", shown(path)), "--force replaces it")
+}
+
+fn unwritable(path: &Path, e: &io::Error) -> Error {
+    Error::usage(format!("{}: cannot be written: {}", shown(path), reason(e)))
+}
+
+fn is_file(source: &Source, metadata: &Metadata) -> bool {
+    match source {
+        Source::File { path, .. } => fs::metadata(path).is_ok_and(|found| same(&found, metadata)),
+        _ => false,
+    }
+}
+
+fn same(a: &Metadata, b: &Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}

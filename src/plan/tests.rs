@@ -1,0 +1,269 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::resolve::{Invocation, resolve};
+use super::*;
+use crate::error::{Error, Result};
+use crate::map::Splitter;
+use crate::spec::Document;
+
+/// A spec in a directory that has a file `in.txt` and, unless the spec names another, reads it.
+fn plan(dir: &TempDir, text: &str, change: impl FnOnce(&mut Invocation)) -> Result<Plan> {
+    let input = dir.path().join("in.txt");
+    fs::write(&input, "x\n").unwrap();
+    let mut spec = Document::parse("spec.json", text.as_bytes())?.finish()?;
+    spec.input = vec![input];
+    spec.output.path = spec.output.path.map(|path| dir.path().join(path));
+    let mut call = Invocation { origin: "spec.json".into(), ..Invocation::default() };
+    change(&mut call);
+    resolve(&spec, &call)
+}
+
+fn planned(text: &str) -> Plan {
+    plan(&tempfile::tempdir().unwrap(), text, |_| ()).unwrap()
+}
+
+fn error(text: &str) -> Error {
+    let error = plan(&tempfile::tempdir().unwrap(), text, |_| ()).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    error
+}
+
+#[track_caller]
+fn refused(text: &str, message: &str, hint: &str) {
+    let error = error(text);
+    assert_eq!(error.to_string(), message);
+    assert_eq!(error.hint().unwrap_or_default(), hint);
+}
+
+fn by(keys: &[(usize, bool)]) -> Order {
+    Order::By(keys.iter().map(|&(index, descending)| SortKey { index, descending }).collect())
+}
+
+const SPLIT: &str =
+    r#""map": [{"split": "line", "on": "words", "as": "word"}, {"split": "word", "on": "-", "as": "part"}]"#;
+
+#[test]
+fn wordcount() {
+    let job = crate::spec::builtin::find("wordcount").unwrap();
+    let plan = planned(job.text);
+    assert_eq!(plan.steps, [Step::Split { input: 0, on: Splitter::Words }]);
+    assert_eq!(plan.group_by, [1]);
+    assert_eq!(plan.aggregates.len(), 1);
+    assert_eq!(plan.order, by(&[(1, true), (0, false)]));
+    let names: Vec<_> = plan.columns.iter().map(|column| (column.index, column.name.as_str())).collect();
+    assert_eq!(names, [(0, "word"), (1, "count")]);
+    assert_eq!(plan.output.target, Target::Stdout);
+    assert_eq!((plan.output.format, plan.output.header), (Format::Text, false));
+    assert_eq!(plan.settings.hash_mask, u64::MAX);
+    assert_eq!(plan.job["name"], "wordcount");
+    assert!(plan.job["input"][0].as_str().unwrap().ends_with("/in.txt"));
+}
+
+#[test]
+fn fields_are_numbered_as_they_appear() {
+    let plan = planned(&format!(r#"{{{SPLIT}, "group_by": ["part", "line"], "aggregate": [{{"op": "count"}}]}}"#));
+    assert_eq!(plan.group_by, [2, 0]);
+    assert_eq!(plan.steps[1], Step::Split { input: 1, on: Splitter::Literal(b"-".to_vec()) });
+    assert_eq!(plan.columns[2].name, "count");
+}
+
+#[test]
+fn without_aggregates_the_distinct_keys_alone() {
+    let plan = planned(r#"{"group_by": ["line"]}"#);
+    assert!(plan.aggregates.is_empty());
+    assert_eq!(plan.columns, [OutputColumn { index: 0, name: "line".into() }]);
+    assert_eq!(plan.order, by(&[(0, false)]));
+}
+
+#[test]
+fn without_group_by_one_group() {
+    let plan = planned(r#"{"aggregate": [{"op": "count"}, {"op": "count", "as": "n"}]}"#);
+    assert!(plan.group_by.is_empty());
+    assert_eq!(plan.aggregates.len(), 2);
+    assert_eq!(plan.order, by(&[]));
+    refused(
+        "{}",
+        "spec.json: neither group_by nor aggregate: passing records through is not supported yet",
+        r#"to count records: "aggregate": [{"op": "count"}]"#,
+    );
+}
+
+#[test]
+fn order_is_completed_and_cut_where_it_leaves_nothing_open() {
+    let order = |sort: &str| {
+        let aggregate = r#""aggregate": [{"op": "count", "as": "n"}, {"op": "count", "as": "m"}]"#;
+        planned(&format!(r#"{{{SPLIT}, "group_by": ["word", "part"], {aggregate}, "sort": {sort}}}"#)).order
+    };
+    assert_eq!(order("[]"), by(&[(0, false), (1, false)]));
+    assert_eq!(order(r#"["-part"]"#), by(&[(1, true), (0, false)]));
+    assert_eq!(order(r#"["-n"]"#), by(&[(2, true), (0, false), (1, false)]));
+    assert_eq!(order(r#"["part", "word", "n"]"#), by(&[(1, false), (0, false)]));
+    assert_eq!(order(r#"["m", "word"]"#), by(&[(3, false), (0, false), (1, false)]));
+}
+
+#[test]
+fn a_column_named_with_a_dash_is_meant_by_its_name() {
+    let order = |sort: &str| {
+        planned(&format!(r#"{{"group_by": ["line"], "aggregate": [{{"op": "count", "as": "-n"}}], "sort": [{sort}]}}"#))
+            .order
+    };
+    assert_eq!(order(r#""-n""#), by(&[(1, false), (0, false)]));
+    assert_eq!(order(r#""--n""#), by(&[(1, true), (0, false)]));
+}
+
+#[test]
+fn unordered_frees_the_sequence_but_never_which_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let order = |text: &str| plan(&dir, text, |call| call.unordered = true).unwrap().order;
+    assert_eq!(order(r#"{"group_by": ["line"], "sort": ["-line"]}"#), Order::Free);
+    assert_eq!(order(r#"{"group_by": ["line"], "limit": 3}"#), by(&[(0, false)]));
+}
+
+#[test]
+fn names_that_are_not_there() {
+    refused(r#"{"group_by": ["lin"]}"#, "spec.json: group_by.0: no field \"lin\"", "did you mean \"line\"?");
+    refused(
+        &format!(r#"{{{SPLIT}, "group_by": ["x"]}}"#),
+        "spec.json: group_by.0: no field \"x\"",
+        "fields: line, word, part",
+    );
+    refused(
+        r#"{"map": [{"split": "text", "on": ",", "as": "x"}], "group_by": ["x"]}"#,
+        "spec.json: map.0.split: no field \"text\"",
+        "fields: line",
+    );
+    refused(r#"{"group_by": ["@file"]}"#, "spec.json: group_by.0: \"@file\" is not supported yet", "");
+    let counted = r#""group_by": ["line"], "aggregate": [{"op": "count"}]"#;
+    refused(
+        &format!(r#"{{{counted}, "sort": ["-cuont"]}}"#),
+        "spec.json: sort.0: no column \"cuont\"",
+        "did you mean \"count\"?",
+    );
+    refused(
+        &format!(r#"{{{counted}, "output": {{"columns": ["count", "word"]}}}}"#),
+        "spec.json: output.columns.1: no column \"word\"",
+        "columns: line, count",
+    );
+}
+
+#[test]
+fn names_that_are_there_already() {
+    refused(
+        r#"{"map": [{"split": "line", "on": ",", "as": "line"}], "group_by": ["line"]}"#,
+        "spec.json: map.0.as: there is a field \"line\" already",
+        "choose another name",
+    );
+    refused(r#"{"group_by": ["line", "line"]}"#, "spec.json: group_by.1: there is a column \"line\" already", "");
+    let hint = r#"name it otherwise with "as""#;
+    let (twice, shadow) = (r#"[{"op": "count"}, {"op": "count"}]"#, r#"[{"op": "count", "as": "line"}]"#);
+    let aggregate = |list: &str| format!(r#"{{"group_by": ["line"], "aggregate": {list}}}"#);
+    refused(&aggregate(twice), "spec.json: aggregate.1: there is a column \"count\" already", hint);
+    refused(&aggregate(shadow), "spec.json: aggregate.0: there is a column \"line\" already", hint);
+    refused(
+        r#"{"group_by": ["line"], "output": {"columns": ["line", "line"]}}"#,
+        "spec.json: output.columns.1: column \"line\" is named twice",
+        "",
+    );
+    refused(
+        r#"{"group_by": ["line"], "sort": ["line", "-line"]}"#,
+        "spec.json: sort.1: column \"line\" is named twice",
+        "",
+    );
+    refused(r#"{"group_by": ["line"], "output": {"columns": []}}"#, "spec.json: output.columns: must not be empty", "");
+}
+
+#[test]
+fn columns_are_chosen_and_ordered() {
+    let text =
+        r#"{"group_by": ["line"], "aggregate": [{"op": "count"}], "output": {"columns": ["count"], "format": "csv"}}"#;
+    let plan = planned(text);
+    assert_eq!(plan.columns, [OutputColumn { index: 1, name: "count".into() }]);
+    assert_eq!(plan.order, by(&[(0, false)]));
+    assert!(plan.output.header);
+}
+
+/// The target of `-o path` in a directory made by `prepare`.
+fn target(path: &str, force: bool, prepare: impl FnOnce(&Path)) -> Result<Target, String> {
+    let dir = tempfile::tempdir().unwrap();
+    prepare(dir.path());
+    let text = serde_json::json!({"group_by": ["line"], "output": {"path": path}}).to_string();
+    let root = format!("{}/", dir.path().display());
+    let relative = |path: PathBuf| path.strip_prefix(dir.path()).map_or(path.clone(), Path::to_owned);
+    match plan(&dir, &text, |call| call.force = force) {
+        Ok(plan) => Ok(match plan.output.target {
+            Target::Stdout => Target::Stdout,
+            Target::File(path) => Target::File(relative(path)),
+            Target::Device(path) => Target::Device(relative(path)),
+            Target::Directory(path) => Target::Directory(relative(path)),
+        }),
+        Err(e) => Err(match e.hint() {
+            Some(hint) => format!("{e} | {hint}").replace(&root, ""),
+            None => e.to_string().replace(&root, ""),
+        }),
+    }
+}
+
+#[test]
+fn targets() {
+    let file = |path: &str| Ok(Target::File(path.into()));
+    let directory = |path: &str| Ok(Target::Directory(path.into()));
+    assert_eq!(target("out.txt", false, |_| ()), file("out.txt"));
+    assert_eq!(target("out/", false, |_| ()), directory("out/"));
+    assert_eq!(target("out", false, |dir| fs::create_dir(dir.join("out")).unwrap()), directory("out"));
+    assert_eq!(target("/dev/null", false, |_| ()), Ok(Target::Device("/dev/null".into())));
+    assert_eq!(target("/dev/stdout", false, |_| ()), Ok(Target::Stdout));
+    assert_eq!(
+        target("none/out.txt", false, |_| ()).unwrap_err().split(": ").nth(1).unwrap().split(' ').next(),
+        Some("there")
+    );
+    assert_eq!(
+        target("out.gz", false, |_| ()).unwrap_err(),
+        "out.gz: compressed output is not supported yet | mapfold run … | gzip > out.gz"
+    );
+}
+
+#[test]
+fn what_exists_is_replaced_only_by_force() {
+    let old = |dir: &Path| fs::write(dir.join("old"), "").unwrap();
+    assert_eq!(target("old", false, old).unwrap_err(), "old: exists | --force replaces it");
+    assert_eq!(target("old", true, old), Ok(Target::File("old".into())));
+    assert_eq!(target("old/", true, old).unwrap_err(), "old/: is a file, and a directory is asked for");
+    let link = |dir: &Path| {
+        old(dir);
+        std::os::unix::fs::symlink("old", dir.join("link")).unwrap();
+    };
+    assert_eq!(target("link", true, link), Ok(Target::File("old".into())));
+    let dangling = |dir: &Path| std::os::unix::fs::symlink("old", dir.join("link")).unwrap();
+    assert_eq!(target("link", true, dangling).unwrap_err(), "link: is a link to a file that doesn't exist");
+}
+
+#[test]
+fn a_directory_is_replaced_only_if_it_is_a_result() {
+    let holding = |file: &'static str| {
+        move |dir: &Path| {
+            fs::create_dir(dir.join("out")).unwrap();
+            fs::write(dir.join("out").join(file), "").unwrap();
+        }
+    };
+    for file in ["part-00000", "part-00000.csv", "_SUCCESS", "_REPORT.json"] {
+        assert_eq!(target("out", false, holding(file)).unwrap_err(), "out: exists | --force replaces it");
+        assert_eq!(target("out/", true, holding(file)), Ok(Target::Directory("out/".into())));
+    }
+    for file in ["thesis.tex", "part-x", ".hidden"] {
+        let error = target("out", true, holding(file)).unwrap_err();
+        assert!(error.starts_with(&format!("out: holds {file}, which is not part of a result")), "{error}");
+    }
+}
+
+#[test]
+fn an_input_is_not_written_over() {
+    let error = target("in.txt", true, |_| ()).unwrap_err();
+    assert_eq!(error, "in.txt: is an INPUT as well as the output | write to another file, then rename it");
+    let link = |dir: &Path| std::os::unix::fs::symlink("in.txt", dir.join("link")).unwrap();
+    assert!(target("link", true, link).unwrap_err().starts_with("link: is an INPUT"));
+    // The directory of the input holds more than a result.
+    assert!(target("./", true, |_| ()).is_err());
+}
