@@ -6,6 +6,14 @@
 //! saved. (Hadoop counts serialised records without their length prefix as "map output bytes", and "reduce shuffle
 //! bytes" after compression and with the run's framing: there the difference mixes codec and combiner.)
 
+#[cfg(test)]
+mod example;
+pub mod json;
+pub mod summary;
+
+#[cfg(test)]
+pub use example::example;
+
 use serde::Serialize;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

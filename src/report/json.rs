@@ -1,0 +1,76 @@
+//! The report as JSON, in a file that is whole or not there.
+
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::Report;
+use crate::error::{Error, Result};
+
+/// Indented, with a final newline.
+pub fn render(report: &Report) -> serde_json::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(report)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// Made under another name beside `path` and renamed; replaces a report that is there.
+pub fn write(report: &Report, path: &Path) -> Result<()> {
+    let text = render(report).map_err(std::io::Error::from);
+    let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let write = |text: Vec<u8>| {
+        let mut file = tempfile::Builder::new()
+            .prefix(".mapfold-report.")
+            .permissions(Permissions::from_mode(0o666)) // less the umask, as any file
+            .tempfile_in(directory)?;
+        file.write_all(&text)?;
+        file.persist(path)?;
+        Ok(())
+    };
+    text.and_then(write).map_err(|source| Error::Output { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn names_are_those_of_the_interface() {
+        let value: serde_json::Value = serde_json::from_slice(&render(&example()).unwrap()).unwrap();
+        let keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(
+            keys,
+            [
+                "counters",
+                "error",
+                "job",
+                "mapfold",
+                "missing",
+                "peak_rss_bytes",
+                "phase_seconds",
+                "settings",
+                "status",
+                "tasks",
+                "wall_seconds",
+                "workers"
+            ]
+        );
+        assert_eq!(value["status"], "succeeded");
+        assert_eq!(value["tasks"][0]["id"], "map-00000");
+        assert_eq!(value["settings"]["combiner"], "on");
+    }
+
+    #[test]
+    fn a_written_report_replaces_the_one_before_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.json");
+        std::fs::write(&path, "old").unwrap();
+        write(&example(), &path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), render(&example()).unwrap());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        let error = write(&example(), &dir.path().join("none/r.json")).unwrap_err();
+        assert!(matches!(error, Error::Output { .. }), "{error}");
+    }
+}
