@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod aggregate;
+pub mod cli;
 pub mod column;
 pub mod engine;
 pub mod error;

@@ -1,3 +1,7 @@
 //! One binary for all integration tests.
 
+mod arguments;
+mod harness;
+mod input_errors;
 mod oracle;
+mod spec_errors;

@@ -1,0 +1,51 @@
+//! `mapfold jobs`: the built-in jobs, and their specs to read and start from.
+
+use clap::Subcommand;
+
+use super::to_stdout;
+use crate::spec::builtin;
+
+/// List the built-in jobs, or show the spec of one
+#[derive(clap::Args)]
+#[command(disable_help_subcommand = true)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print a built-in job's spec: a file to start your own from
+    Show { name: String },
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    match args.command {
+        None => to_stdout(&list()?)?,
+        Some(Command::Show { name }) => to_stdout(builtin::find(&name)?.text)?,
+    }
+    Ok(())
+}
+
+/// A line a job: what it reads and answers.
+fn list() -> anyhow::Result<String> {
+    let widest = builtin::ALL.iter().map(|job| job.name.len()).max().unwrap_or(0);
+    let mut out = String::new();
+    for job in builtin::ALL {
+        let spec = job.document()?.finish()?;
+        out.push_str(&format!("{:<widest$}  {}\n", job.name, spec.description.unwrap_or_default()));
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_a_job() {
+        let list = list().unwrap();
+        assert_eq!(list.lines().count(), builtin::ALL.len());
+        assert!(list.contains("\nwordcount  text files: each word"), "{list}");
+    }
+}

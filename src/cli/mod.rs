@@ -1,0 +1,120 @@
+//! The command line: what a user types, to a checked plan or a message, and to an exit code.
+//!
+//! ```text
+//! 0 done · 1 the job failed · 2 found wrong before reading · 130, 143 interrupted · a closed output pipe: 0, quietly
+//! ```
+//!
+//! Standard output carries results and nothing else. Everything else goes to standard error, an error as one line that says
+//! what is wrong and, where there is something to do about it, a second that says what.
+
+mod job;
+mod jobs;
+mod progress;
+mod run;
+mod signals;
+mod usage;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Result};
+
+const EXAMPLES: &str = "\
+Examples:
+  mapfold run wordcount book.txt              most frequent words first
+  mapfold run uniq -o out.txt logs/*.log      each line once, with its count
+  mapfold jobs show wordcount > my.json       a job to start from
+  mapfold run my.json --set limit=20 book.txt";
+
+/// MapReduce in one binary: group and count what is in files, on every core, in bounded memory
+#[derive(Parser)]
+#[command(name = "mapfold", version, after_help = EXAMPLES, max_term_width = 100, disable_help_subcommand = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(Box<run::Args>),
+    Jobs(jobs::Args),
+}
+
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage::answer(error),
+    };
+    let result = match cli.command {
+        Command::Run(args) => run::run(*args),
+        Command::Jobs(args) => jobs::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Says what went wrong, and gives its exit code.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    let Some(cause) = error.chain().find_map(|cause| cause.downcast_ref::<Error>()) else {
+        say(&format!("{error:#}"), None);
+        return ExitCode::FAILURE;
+    };
+    if !matches!(cause, Error::ClosedPipe) {
+        // What an `Error` was caused by is in its own message.
+        let context = error.chain().take_while(|cause| !cause.is::<Error>()).map(|context| format!("{context}: "));
+        say(&format!("{}{cause}", context.collect::<String>()), cause.hint().as_deref());
+    }
+    ExitCode::from(cause.exit_code())
+}
+
+fn say(message: &str, hint: Option<&str>) {
+    let mut text = format!("error: {message}\n");
+    if let Some(hint) = hint {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    to_stderr(&text);
+}
+
+/// Nobody is left to tell if standard error is gone.
+fn to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn to_stdout(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|source| match source.kind() {
+        io::ErrorKind::BrokenPipe => Error::ClosedPipe,
+        _ => Error::Output { path: "standard output".into(), source },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_parser_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_screen() {
+        let screen = |text: String| {
+            assert!(text.lines().count() <= 40, "{} lines:\n{text}", text.lines().count());
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+            assert!(widest <= 80, "{widest} columns:\n{text}");
+        };
+        let mut command = Cli::command().term_width(80);
+        screen(command.render_help().to_string());
+        for name in ["run", "jobs"] {
+            let command = command.find_subcommand_mut(name).unwrap();
+            screen(command.render_help().to_string());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! `mapfold run`: a job over inputs, from the words of a command line to a committed result.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::{fs, path};
+
+use anyhow::Context;
+
+use super::progress::{self, When};
+use super::{job, signals, to_stderr};
+use crate::engine::{self, Control};
+use crate::error::{Error, Result, shown};
+use crate::input::Source;
+use crate::input::sources::Stdin;
+use crate::plan::{self, Invocation, Plan, Target};
+use crate::report::{Report, json, summary};
+use crate::spec::{Document, Spec};
+
+const EXAMPLES: &str = "\
+Examples:
+  mapfold run wordcount book.txt | head
+  mapfold run wordcount --set limit=20 --format csv -o top.csv books/
+  cat access.log | mapfold run my.json --set map.0.on=whitespace -
+SIZE is bytes, or 512M, 1GiB, 64KB.";
+
+/// Run a job over files and write its result
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A built-in (mapfold jobs), a spec's path (with / or .json), or - : stdin
+    #[arg(value_name = "JOB")]
+    job: OsString,
+
+    /// Files, directories, globs, - : stdin; in place of the spec's input
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<OsString>,
+
+    /// A file, or a directory ending in /  [default: stdout]
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<OsString>,
+
+    /// text, tsv, csv or jsonl
+    #[arg(long, value_name = "F", value_parser = ["text", "tsv", "csv", "jsonl"], hide_possible_values = true)]
+    format: Option<String>,
+
+    /// Replace an output that exists
+    #[arg(long)]
+    force: bool,
+
+    /// Rows in any sequence (the same rows)
+    #[arg(long)]
+    unordered: bool,
+
+    /// Override a field of the spec; repeatable
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+
+    /// Combine before the shuffle: auto, on or off
+    #[arg(long, value_name = "WHEN", value_parser = ["auto", "on", "off"], hide_possible_values = true)]
+    combiner: Option<String>,
+
+    /// Worker threads  [default: one a core]
+    #[arg(long, value_name = "N")]
+    threads: Option<String>,
+
+    /// For tables and buffers  [default: half of what's allowed]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+
+    /// Input of one map task
+    #[arg(long, value_name = "SIZE")]
+    split_size: Option<String>,
+
+    /// Parts of the shuffle
+    #[arg(long, value_name = "N")]
+    partitions: Option<String>,
+
+    /// Where runs are kept  [default: $TMPDIR, /var/tmp]
+    #[arg(long, value_name = "DIR")]
+    spill_dir: Option<PathBuf>,
+
+    /// What happened, as JSON (r.json); repeatable
+    #[arg(long, value_name = "PATH")]
+    report: Vec<PathBuf>,
+
+    /// On stderr: auto (on a terminal), always or never
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    progress: When,
+
+    /// Neither summary nor progress
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// Summary on stderr, even if that is no terminal
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let job = job::load(&args.job)?;
+    let origin = job.document.origin.clone();
+    let spec = overridden(job.document, &args)?;
+    let stdin = Stdin { is_terminal: io::stdin().is_terminal(), held_spec: job.from_stdin };
+    let call = Invocation { origin: origin.clone(), unordered: args.unordered, force: args.force, stdin };
+    let plan = plan::resolve(&spec, &call)?;
+    check_reports(&args, &plan)?;
+
+    let control = Control::default();
+    signals::watch(&control.signal).context("cannot watch for signals")?;
+    let outcome = progress::show(args.progress, args.quiet, &control.progress, || engine::run(&plan, &control));
+
+    let title = spec.name.unwrap_or(origin);
+    match outcome {
+        Ok(report) => {
+            let on_terminal = io::stderr().is_terminal() && !args.quiet;
+            tell(&report, &title, args.verbose || on_terminal);
+            write_reports(&report, &args.report).context("the result is complete, its report is not")
+        }
+        Err(failed) => {
+            tell(&failed.report, &title, args.verbose);
+            // That the job failed is what matters, whatever becomes of its report.
+            let _ = write_reports(&failed.report, &args.report);
+            Err(failed.error.into())
+        }
+    }
+}
+
+/// The spec as it is to be run: `--set` in order, then the flags that have a field of the spec.
+fn overridden(mut document: Document, args: &Args) -> Result<Spec> {
+    for assignment in &args.set {
+        document.set(assignment)?;
+    }
+    for (flag, path, value) in [
+        ("--format", "output.format", &args.format),
+        ("--combiner", "run.combiner", &args.combiner),
+        ("--threads", "run.threads", &args.threads),
+        ("--memory", "run.memory", &args.memory),
+        ("--split-size", "run.split_size", &args.split_size),
+        ("--partitions", "run.partitions", &args.partitions),
+    ] {
+        if let Some(value) = value {
+            document.set_flag(flag, path, value)?;
+        }
+    }
+    let mut spec = document.finish()?;
+    // Names of files need not be UTF-8, so they don't pass through JSON.
+    if !args.inputs.is_empty() {
+        spec.input = args.inputs.iter().map(PathBuf::from).collect();
+    }
+    if let Some(path) = &args.output {
+        spec.output.path = Some(path.into());
+    }
+    if let Some(directory) = &args.spill_dir {
+        spec.run.spill_dir = Some(directory.clone());
+    }
+    Ok(spec)
+}
+
+/// That each report can be written, and that none is written over something else.
+fn check_reports(args: &Args, plan: &Plan) -> Result<()> {
+    for path in &args.report {
+        let name = shown(path);
+        match path.extension().and_then(OsStr::to_str) {
+            Some("json") => {}
+            Some("html") => return Err(Error::usage(format!("--report {name}: HTML is not supported yet"))),
+            _ => {
+                return Err(Error::usage_hint(
+                    format!("--report {name}: which format?"),
+                    format!("its name says so: {name}.json"),
+                ));
+            }
+        }
+        plan::writable_parent(path).map_err(|error| match error {
+            Error::Usage { message, hint } => Error::Usage { message: format!("--report {message}"), hint },
+            error => error,
+        })?;
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(Error::usage(format!("--report {name}: exists and is not a file")));
+        }
+        if let Some(what) = written_over(path, args, plan) {
+            return Err(Error::usage_hint(format!("--report {name}: is {what}"), "name another file"));
+        }
+    }
+    Ok(())
+}
+
+fn written_over(path: &Path, args: &Args, plan: &Plan) -> Option<&'static str> {
+    if job::is_path(&args.job) && same_file(path, Path::new(&args.job)) {
+        return Some("the JOB");
+    }
+    let is_input = |source: &Source| matches!(source, Source::File { path: input, .. } if same_file(path, input));
+    if path.exists() && plan.sources.iter().any(is_input) {
+        return Some("an INPUT");
+    }
+    match &plan.output.target {
+        Target::File(output) if same_file(path, output) => Some("the output"),
+        _ => None,
+    }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (fs::metadata(a), fs::metadata(b)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => path::absolute(a).is_ok_and(|a| path::absolute(b).is_ok_and(|b| a == b)),
+    }
+}
+
+fn tell(report: &Report, title: &str, wanted: bool) {
+    if wanted {
+        to_stderr(&summary::render(report, title));
+    }
+}
+
+fn write_reports(report: &Report, paths: &[PathBuf]) -> anyhow::Result<()> {
+    for path in paths {
+        json::write(report, path)?;
+    }
+    Ok(())
+}

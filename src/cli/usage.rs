@@ -1,0 +1,154 @@
+//! What clap finds wrong, said as everything else is said: `error: …`, `hint: …`, exit code 2.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use super::{Cli, say};
+use crate::error::nearest;
+use crate::spec::builtin;
+
+/// Prints help and versions where they were asked for, else an error.
+pub fn answer(error: clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(2)
+        }
+        _ => {
+            let (message, hint) = explain(&error);
+            say(&message, Some(&hint));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn explain(error: &clap::Error) -> (String, String) {
+    let context = |kind| error.get(kind).and_then(text).unwrap_or_default();
+    let flag = context(ContextKind::InvalidArg);
+    let flag_name = flag.split([' ', '=']).next().unwrap_or_default();
+    let value = context(ContextKind::InvalidValue);
+    let see_help = || "mapfold --help, mapfold run --help".to_owned();
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let hint = match error.get(ContextKind::SuggestedArg).and_then(text) {
+                Some(right) => format!("did you mean {}?", right.split([' ', '=']).next().unwrap_or_default()),
+                None if flag.starts_with('-') => {
+                    format!("mapfold run --help lists the flags; a file of that name is ./{flag}")
+                }
+                None => see_help(),
+            };
+            let what = if flag.starts_with('-') { "flag" } else { "argument" };
+            (format!("unknown {what} {flag:?}"), hint)
+        }
+        ErrorKind::InvalidSubcommand => {
+            let name = context(ContextKind::InvalidSubcommand);
+            let hint = match nearest_command(&name) {
+                _ if builtin::find(&name).is_ok() => format!("did you mean mapfold run {name}?"),
+                Some(right) => format!("did you mean mapfold {right}?"),
+                None => see_help(),
+            };
+            (format!("unknown command {name:?}"), hint)
+        }
+        ErrorKind::MissingRequiredArgument if flag.contains("JOB") => {
+            ("no JOB".into(), "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs".into())
+        }
+        ErrorKind::MissingRequiredArgument => (format!("missing {flag}"), see_help()),
+        ErrorKind::InvalidValue if value.is_empty() => {
+            (format!("{flag_name}: a value is missing"), format!("usage: {flag}"))
+        }
+        ErrorKind::InvalidValue => {
+            let valid = context(ContextKind::ValidValue);
+            let hint = match error.get(ContextKind::SuggestedValue).and_then(text) {
+                Some(right) => format!("did you mean {right:?}?"),
+                None => format!("usage: {flag}"),
+            };
+            (format!("{flag_name}: must be one of {valid}, is {value:?}"), hint)
+        }
+        ErrorKind::ArgumentConflict => {
+            let other = context(ContextKind::PriorArg);
+            let other = other.split([' ', '=']).next().unwrap_or_default();
+            if other == flag_name || other.is_empty() {
+                (format!("{flag_name} is given twice"), "give it once".into())
+            } else {
+                (format!("{flag_name} and {other} exclude each other"), "give one of them".into())
+            }
+        }
+        ErrorKind::InvalidUtf8 => ("an argument is not UTF-8".into(), "only names of files need not be".into()),
+        _ => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default();
+            (first.strip_prefix("error: ").unwrap_or(first).to_owned(), see_help())
+        }
+    }
+}
+
+/// Of the commands and of those below them, as `jobs show`.
+fn nearest_command(name: &str) -> Option<String> {
+    let root = Cli::command();
+    let mut commands: Vec<(String, String)> = Vec::new();
+    for command in root.get_subcommands() {
+        let above = command.get_name();
+        commands.push((above.to_owned(), above.to_owned()));
+        commands.extend(command.get_subcommands().map(|below| {
+            let below = below.get_name();
+            (below.to_owned(), format!("{above} {below}"))
+        }));
+    }
+    let right = nearest(name, commands.iter().map(|(last, _)| last.as_str()))?.to_owned();
+    commands.into_iter().find(|(last, _)| *last == right).map(|(_, whole)| whole)
+}
+
+fn text(value: &ContextValue) -> Option<String> {
+    match value {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) if !texts.is_empty() => Some(texts.join(", ")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[track_caller]
+    fn refused(args: &[&str], message: &str, hint: &str) {
+        let error = Cli::try_parse_from([&["mapfold"], args].concat()).err().unwrap();
+        assert_eq!(explain(&error), (message.to_owned(), hint.to_owned()));
+    }
+
+    #[test]
+    fn unknown_flags_and_commands_name_the_nearest() {
+        refused(&["run", "wordcount", "--memroy", "1G"], "unknown flag \"--memroy\"", "did you mean --memory?");
+        refused(&["rnu"], "unknown command \"rnu\"", "did you mean mapfold run?");
+        refused(&["wordcount", "f"], "unknown command \"wordcount\"", "did you mean mapfold run wordcount?");
+        refused(&["jobs", "shwo", "x"], "unknown command \"shwo\"", "did you mean mapfold jobs show?");
+        refused(&["jobs", "list"], "unknown command \"list\"", "mapfold --help, mapfold run --help");
+        refused(
+            &["run", "wordcount", "-x"],
+            "unknown flag \"-x\"",
+            "mapfold run --help lists the flags; a file of that name is ./-x",
+        );
+        refused(&["jobs", "show", "a", "b"], "unknown argument \"b\"", "mapfold --help, mapfold run --help");
+    }
+
+    #[test]
+    fn missing_and_wrong_values() {
+        refused(&["run"], "no JOB", "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs");
+        refused(&["run", "wordcount", "--threads"], "--threads: a value is missing", "usage: --threads <N>");
+        refused(
+            &["run", "wordcount", "--combiner", "offf"],
+            "--combiner: must be one of auto, on, off, is \"offf\"",
+            "did you mean \"off\"?",
+        );
+        refused(&["run", "wordcount", "-q", "-v"], "--quiet and --verbose exclude each other", "give one of them");
+        refused(&["run", "wordcount", "--threads", "1", "--threads", "2"], "--threads is given twice", "give it once");
+    }
+}

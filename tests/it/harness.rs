@@ -1,0 +1,119 @@
+//! A directory to run in, and a command to run there.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// A working directory of one test, removed with it.
+pub struct Dir {
+    root: TempDir,
+}
+
+impl Dir {
+    pub fn new() -> Self {
+        Dir { root: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// A file in it; directories on the way are made.
+    pub fn file(self, name: &str, contents: impl AsRef<[u8]>) -> Self {
+        let path = self.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, contents).unwrap();
+        self
+    }
+
+    /// `mapfold` with these arguments, split at spaces, run here with an empty standard input.
+    pub fn run(&self, args: &str) -> Ran {
+        self.command(args.split_whitespace()).run()
+    }
+
+    pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> TestCommand {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mapfold"));
+        command.current_dir(self.path()).args(args).env("TMPDIR", self.path()).env_remove("RUST_BACKTRACE");
+        TestCommand { command, stdin: Vec::new() }
+    }
+
+    /// Names of everything in it, sorted: what a run left behind.
+    pub fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+pub struct TestCommand {
+    pub command: Command,
+    stdin: Vec<u8>,
+}
+
+impl TestCommand {
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    pub fn run(mut self) -> Ran {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let bytes = self.stdin;
+        let writer = std::thread::spawn(move || {
+            // The command may well end without having read everything.
+            let _ = stdin.write_all(&bytes);
+        });
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        Ran { output }
+    }
+}
+
+/// What a command did.
+pub struct Ran {
+    pub output: Output,
+}
+
+impl Ran {
+    pub fn code(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
+    pub fn stdout(&self) -> String {
+        String::from_utf8(self.output.stdout.clone()).unwrap()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8(self.output.stderr.clone()).unwrap()
+    }
+
+    /// Found wrong before reading: exit code 2, nothing on standard output, and exactly this on standard error.
+    #[track_caller]
+    pub fn refused(&self, error: &str, hint: &str) {
+        let mut expected = format!("error: {error}\n");
+        if !hint.is_empty() {
+            expected.push_str(&format!("hint: {hint}\n"));
+        }
+        assert_eq!(self.stderr(), expected);
+        assert_eq!(self.code(), Some(2));
+        assert_eq!(self.stdout(), "");
+    }
+
+    /// Done, with this on standard output.
+    #[track_caller]
+    pub fn printed(&self, expected: &str) {
+        assert_eq!(self.code(), Some(0), "{}", self.stderr());
+        assert_eq!(self.stdout(), expected);
+    }
+}

@@ -1,0 +1,93 @@
+//! Inputs, outputs and reports that are found wrong before anything is read.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::harness::Dir;
+
+fn dir() -> Dir {
+    Dir::new().file("access.log", "a\n").file("empty/.hidden", "")
+}
+
+#[test]
+fn inputs_that_are_not_there() {
+    let dir = dir();
+    dir.run("run wordcount acess.log").refused("acess.log: no such file or directory", "did you mean access.log?");
+    dir.run("run wordcount access.log empty").refused(
+        "empty: a directory without files",
+        "names that start with . or _ and links to directories are passed over",
+    );
+    dir.run("run wordcount *.gz").refused(
+        "*.gz: no such file, and as a glob it matches none",
+        "in a glob * and ? stand for any characters but /, ** for any directories",
+    );
+    dir.command(["run", "wordcount", ""]).run().refused("an INPUT is the empty string", "");
+}
+
+#[test]
+fn a_name_that_is_not_utf8_and_not_one_line() {
+    let dir = dir();
+    let mut command = dir.command(["run", "wordcount"]);
+    command.command.arg(OsStr::from_bytes(b"a\nb\xff"));
+    command.run().refused("a\\nb\\xff: no such file or directory", "");
+}
+
+#[test]
+fn standard_input_has_one_use() {
+    let spec = r#"{"group_by": ["line"]}"#;
+    let dir = dir();
+    let run = |args: &str| dir.command(args.split(' ')).stdin(spec).run();
+    run("run - -").refused(
+        "standard input can't be both the spec and an INPUT",
+        "put the spec in a file: mapfold run ./spec.json -",
+    );
+    run("run -").refused("no INPUT, and standard input is taken by the spec", "name a file: mapfold run - FILE");
+    run("run uniq - -").refused("standard input is named twice, and can be read once", "a file named - is ./-");
+}
+
+#[test]
+fn compressed_input() {
+    let dir = Dir::new().file("a.gz", b"\x1f\x8b\x08\0\0");
+    dir.run("run wordcount a.gz")
+        .refused("a.gz: is compressed by gzip, which is not supported yet", "zcat a.gz | mapfold run JOB -");
+}
+
+#[test]
+fn outputs_that_cannot_be() {
+    let dir = dir().file("old", "precious");
+    let run = |output: &str| dir.run(&format!("run wordcount access.log -o {output}"));
+    run("old").refused("old: exists", "--force replaces it");
+    run("none/out").refused("none/out: there is no directory none", "mkdir -p none");
+    run("old/out").refused("old/out: cannot be written: not a directory", "");
+    run("old/").refused("old/: is a file, and a directory is asked for", "");
+    run("out.gz").refused("out.gz: compressed output is not supported yet", "mapfold run … | gzip > out.gz");
+    run("access.log --force")
+        .refused("access.log: is an INPUT as well as the output", "write to another file, then rename it");
+    let ran = run(". --force");
+    assert_eq!(ran.code(), Some(2));
+    assert!(ran.stderr().contains("which is not part of a result"), "{}", ran.stderr());
+    assert_eq!(std::fs::read(dir.join("old")).unwrap(), b"precious");
+    assert_eq!(dir.names(), ["access.log", "empty", "old"]);
+}
+
+#[test]
+fn reports_that_cannot_be() {
+    let dir = dir().file("job.json", r#"{"group_by": ["line"]}"#).file("dir.json/x", "");
+    let run = |report: &str| dir.run(&format!("run job.json access.log --report {report}"));
+    run("r.html").refused("--report r.html: HTML is not supported yet", "");
+    run("r").refused("--report r: which format?", "its name says so: r.json");
+    run("none/r.json").refused("--report none/r.json: there is no directory none", "mkdir -p none");
+    run("dir.json").refused("--report dir.json: exists and is not a file", "");
+    run("./job.json").refused("--report ./job.json: is the JOB", "name another file");
+    run("o.json -o ./o.json").refused("--report o.json: is the output", "name another file");
+    dir.run("run job.json dir.json --report dir.json/../job.json")
+        .refused("--report dir.json/../job.json: is the JOB", "name another file");
+}
+
+#[test]
+fn a_spill_directory_that_is_not_there() {
+    dir().run("run wordcount access.log --spill-dir none").refused(
+        "spill directory none (--spill-dir): no such file or directory",
+        "name a directory on a roomy disk with --spill-dir",
+    );
+}

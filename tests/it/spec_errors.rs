@@ -1,0 +1,92 @@
+//! Specs that are wrong: exit code 2, the place, and what would be right.
+
+use crate::harness::Dir;
+
+fn spec(text: &str) -> Dir {
+    Dir::new().file("spec.json", text).file("in.txt", "a\n")
+}
+
+#[test]
+fn a_misspelt_key() {
+    spec(r#"{"map": [{"splitt": "line", "on": "words", "as": "word"}]}"#)
+        .run("run spec.json in.txt")
+        .refused("spec.json: map.0: unknown key \"splitt\"", "did you mean \"split\"?");
+}
+
+#[test]
+fn not_json_not_an_object_cut_off_or_empty() {
+    let example = "an example of a spec: mapfold jobs show wordcount";
+    spec("hello").run("run spec.json in.txt").refused("spec.json:1:1: not JSON: expected value", example);
+    let example = "an example: mapfold jobs show wordcount";
+    spec("[]").run("run spec.json in.txt").refused("spec.json: a spec must be a JSON object, this is a list", example);
+    spec("{\"map\": [").run("run ./spec.json in.txt").refused(
+        "./spec.json:1:9: the JSON ends too early (EOF while parsing a list)",
+        "a bracket, brace or quote is not closed, or the file is cut off",
+    );
+    let example = "a spec is a JSON object: mapfold jobs show wordcount";
+    spec("").run("run spec.json in.txt").refused("spec.json: is empty", example);
+    Dir::new().run("run -").refused("stdin: is empty", example);
+    spec("{\0}").run("run spec.json in.txt").refused(
+        "spec.json:1:2: a NUL byte, which no JSON text has",
+        "a spec is UTF-8 text; is this another file, or UTF-16?",
+    );
+}
+
+#[test]
+fn a_text_file_in_the_place_of_the_job() {
+    let dir = Dir::new().file("book.txt", "It was");
+    dir.run("run ./book.txt").refused(
+        "./book.txt:1:1: not JSON: expected value",
+        "the JOB comes first, then each INPUT: mapfold run wordcount ./book.txt",
+    );
+    dir.run("run book.txt").refused(
+        "no built-in job \"book.txt\"",
+        "a spec in a file of that name is ./book.txt; an INPUT comes after the JOB",
+    );
+}
+
+#[test]
+fn a_spec_that_is_not_there() {
+    let dir = Dir::new().file("dir/x", "");
+    dir.run("run none.json").refused("none.json: no such file or directory", "");
+    dir.run("run ./wordcont")
+        .refused("./wordcont: no such file or directory", "did you mean the built-in job wordcount?");
+    dir.run("run ./dir")
+        .refused("./dir: is a directory", "the JOB comes first, then each INPUT: mapfold run wordcount ./dir");
+    dir.run("run wordcont").refused(
+        "no built-in job \"wordcont\"",
+        "did you mean \"wordcount\"? mapfold jobs lists them; a spec file is named with a / or .json",
+    );
+}
+
+#[test]
+fn names_that_do_not_resolve() {
+    spec(r#"{"group_by": ["lin"]}"#)
+        .run("run spec.json in.txt")
+        .refused("spec.json: group_by.0: no field \"lin\"", "did you mean \"line\"?");
+    spec("{}").run("run spec.json in.txt").refused(
+        "spec.json: neither group_by nor aggregate: passing records through is not supported yet",
+        "to count records: \"aggregate\": [{\"op\": \"count\"}]",
+    );
+}
+
+#[test]
+fn a_spec_on_stdin_is_checked_like_any() {
+    Dir::new()
+        .command(["run", "-", "in.txt"])
+        .stdin(r#"{"limit": "5"}"#)
+        .run()
+        .refused("stdin: limit: must be a whole number, is \"5\"", "");
+}
+
+#[test]
+fn set_is_checked() {
+    let dir = Dir::new().file("in.txt", "a\n");
+    dir.run("run wordcount in.txt --set limt=5").refused("--set: unknown key \"limt\"", "did you mean limit?");
+    dir.run("run wordcount in.txt --set map.0.on=").refused(
+        "--set: map.0.on: must not be empty",
+        "a tokeniser (words, whitespace, letters) or the text between pieces, such as \",\"",
+    );
+    dir.run("run wordcount in.txt --set sort=[\"-cuont\"]")
+        .refused("wordcount: sort.0: no column \"cuont\"", "did you mean \"count\"?");
+}
