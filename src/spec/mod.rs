@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A [`Document`] is a spec being read: JSON text with the name that messages call it by. [`Document::finish`] holds it to
-//! the [`schema`], a table of every key there is, and hands out a [`Spec`] of plain values. Whether the names in it mean
+//! the schema, a table of every key there is, and hands out a [`Spec`] of plain values. Whether the names in it mean
 //! anything (fields, columns, files) is the plan's to say. A built-in job is a spec like any other.
 
 pub mod builtin;
