@@ -69,25 +69,28 @@ fn draw(progress: &Progress, is_done: &Receiver<()>) {
     let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
     let mut bars: [Option<ProgressBar>; 3] = [const { None }; 3];
     while goes_on(is_done, EVERY) {
-        for ((name, meter), bar) in phases(progress).into_iter().zip(&mut bars) {
+        let mut later_begun = false;
+        for ((name, meter), bar) in phases(progress).into_iter().zip(&mut bars).rev() {
             let (done, total) = read(meter);
             if done == 0 && total == 0 {
                 continue;
             }
             let bar = bar.get_or_insert_with(|| {
-                let bar = if name == "map" {
-                    ProgressBar::no_length().with_elapsed(begun.elapsed())
-                } else {
-                    ProgressBar::no_length()
-                };
-                all.add(bar.with_prefix(name).with_style(style(false)))
+                let elapsed = if name == "map" { begun.elapsed() } else { Duration::ZERO };
+                let bar = ProgressBar::no_length().with_elapsed(elapsed).with_prefix(name).with_style(style(false));
+                // The phase before may show only now, together with this one.
+                if later_begun { all.insert(0, bar) } else { all.add(bar) }
             });
-            if total > 0 && bar.length() != Some(total.max(done)) {
-                bar.set_length(total.max(done));
-                bar.set_style(style(true));
+            if !bar.is_finished() {
+                if total > 0 && bar.length() != Some(total.max(done)) {
+                    bar.set_length(total.max(done));
+                    bar.set_style(style(true));
+                }
+                bar.set_position(done);
+                // A phase that is over keeps the rate that it had.
+                if later_begun { bar.abandon() } else { bar.tick() }
             }
-            bar.set_position(done);
-            bar.tick();
+            later_begun = true;
         }
     }
     let _ = all.clear();

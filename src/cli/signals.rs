@@ -10,7 +10,7 @@ use signal_hook::flag;
 /// Has the number of the first signal stored in `signal`.
 pub fn watch(signal: &Arc<AtomicUsize>) -> io::Result<()> {
     let once = Arc::new(AtomicBool::new(false));
-    for number in [SIGINT, SIGTERM, SIGHUP] {
+    for number in [SIGHUP, SIGINT, SIGTERM] {
         if ignored(number) {
             continue;
         }

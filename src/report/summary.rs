@@ -74,7 +74,8 @@ fn shuffle(report: &Report) -> String {
 fn on_disk(report: &Report) -> String {
     let c = &report.counters;
     let mut text = format!("{} of runs", data(c.map_output_materialized_bytes));
-    if c.spilled_bytes > 0 {
+    // What was spilled again on its way, beyond the runs themselves.
+    if c.spilled_bytes > c.map_output_materialized_bytes {
         let _ = write!(text, ", {} spilled", data(c.spilled_bytes));
     }
     text

@@ -34,7 +34,7 @@ fn a_run_without_it_spilling_and_limited() {
     report.counters.shuffle_bytes_saved = 0;
     report.counters.map_output_records = report.counters.map_input_records;
     report.counters.reduce_output_records = 1;
-    report.counters.spilled_bytes = 5_000_000;
+    report.counters.spilled_bytes = 500_000_000;
     report.counters.bad_records = 2;
     report.counters.failed_attempts = 1;
     lines(
@@ -44,7 +44,7 @@ fn a_run_without_it_spilling_and_limited() {
             "  read      1.12 GB, 20,123,456 records, 2 bad",
             "  wrote     1 row of 12,345,678 groups",
             "  shuffle   1.83 GB, combiner off",
-            "  on disk   298 MB of runs, 5.00 MB spilled",
+            "  on disk   298 MB of runs, 500 MB spilled",
             "  tasks     2 map, 1 reduce on 1 thread, 3 stolen, 1 attempt failed",
             "  slowest   map-00001, 0.21 s for 33.6 MB of linux.txt at byte 100663296",
             "  memory    812 MiB peak, 1.00 GiB for the job",

@@ -4,4 +4,6 @@ mod arguments;
 mod harness;
 mod input_errors;
 mod oracle;
+mod reports;
+mod signals;
 mod spec_errors;

@@ -1,0 +1,73 @@
+//! Interrupts: the job ends, says so, and leaves nothing behind.
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use rustix::fs::{CWD, FileType, mknodat};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::Dir;
+
+/// A directory with a FIFO that nobody writes to: a job that reads it runs until it is interrupted.
+fn dir() -> Dir {
+    let dir = Dir::new();
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    dir
+}
+
+fn spawn(dir: &Dir, args: &[&str]) -> Child {
+    let mut command = dir.command(args.iter().copied()).command;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until the process has a handler for SIGTERM, the last that it asks for.
+fn wait_until_it_listens(child: &Child) {
+    let status = format!("/proc/{}/status", child.id());
+    let caught = || -> Option<u64> {
+        let text = fs::read_to_string(&status).ok()?;
+        u64::from_str_radix(text.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim(), 16).ok()
+    };
+    while caught().unwrap() >> (Signal::TERM.as_raw() - 1) & 1 == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+#[track_caller]
+fn interrupted(child: Child, code: i32) {
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(code));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "error: interrupted\n");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn an_interrupted_job_leaves_nothing_behind() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let dir = dir();
+        let child = spawn(&dir, &["run", "uniq", "fifo", "-o", "out"]);
+        wait_until_it_listens(&child);
+        send(&child, signal);
+        interrupted(child, code);
+        assert_eq!(dir.names(), ["fifo"]);
+    }
+}
+
+#[test]
+fn a_signal_that_was_ignored_stays_so() {
+    let dir = dir();
+    let mut command = std::process::Command::new("sh");
+    command.current_dir(dir.path()).env("TMPDIR", dir.path());
+    command.args(["-c", &format!("trap '' HUP; exec {} run uniq fifo", env!("CARGO_BIN_EXE_mapfold"))]);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until_it_listens(&child);
+    send(&child, Signal::HUP);
+    std::thread::sleep(Duration::from_millis(100));
+    send(&child, Signal::TERM);
+    interrupted(child, 143);
+}
