@@ -3,7 +3,7 @@
 //! An aggregate's state is a few `u64` words that live beside the key in a table, and, where it needs one, a tail of
 //! bytes in the table's arena. The engine moves states between tables and rows by copying words and tails, so
 //! an aggregate is only its algebra: identity, observe, merge, finish. `merge` is the combiner, and because the laws of
-//! a commutative monoid hold (see [`laws`]) no setting can change an answer.
+//! a commutative monoid hold (see `laws`) no setting can change an answer.
 //!
 //! To add one: a file here with a type that implements [`Aggregate`], its name in `spec`, its laws in the file's tests.
 

@@ -40,7 +40,7 @@ const PAGE: usize = 64 << 10;
 impl Sizes {
     fn choose(plan: &Plan) -> Sizes {
         let settings = &plan.settings;
-        let input: u64 = plan.sources.iter().map(|source| source.len()).sum();
+        let input: u64 = plan.sources.iter().map(|source| source.bytes()).sum();
         // Each worker's share of the budget goes in parts: half to partition buffers, an eighth to the table, what is
         // left to its arena, to blocks and to what is being written.
         let share = settings.memory / settings.threads as u64;

@@ -53,7 +53,7 @@ const WINDOW: usize = 1 << 20;
 /// Maps every source. One run a task, in the order of the input.
 pub fn map(job: &Job<'_>) -> Result<Vec<Run>> {
     let sources = &job.plan.sources;
-    let total: u64 = sources.iter().map(Source::len).sum();
+    let total: u64 = sources.iter().map(Source::bytes).sum();
     job.control.progress.map.expect(if sources.iter().any(Source::is_stream) { 0 } else { total });
     let splits = splits::cut(sources, job.sizes.split).into_iter().map(Work::Split).collect();
     let streams = stream::read(sources, job.sizes.block, TERMINATOR);

@@ -28,7 +28,7 @@ pub enum Source {
 
 impl Source {
     /// Bytes, where they are known; 0 for streams.
-    pub fn len(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         match self {
             Source::File { len, .. } => *len,
             Source::Stream { .. } | Source::Stdin => 0,

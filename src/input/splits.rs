@@ -32,7 +32,7 @@ const SMALLEST: u64 = 1 << 20;
 
 /// A split size that gives each thread several tasks to balance, while a task stays worth its overhead.
 pub fn choose_size(sources: &[Source], threads: usize) -> u64 {
-    let bytes: u64 = sources.iter().map(Source::len).sum();
+    let bytes: u64 = sources.iter().map(Source::bytes).sum();
     (bytes / (8 * threads as u64)).clamp(SMALLEST, LARGEST)
 }
 
@@ -43,7 +43,7 @@ pub fn cut(sources: &[Source], size: u64) -> Vec<Split> {
     let mut bytes = 0;
     for (source, from) in sources.iter().enumerate() {
         let mut offset = 0;
-        let len = from.len();
+        let len = from.bytes();
         while offset < len {
             let piece = Piece { source, offset, len: (len - offset).min(size - bytes) };
             gathered.push(piece);
@@ -79,7 +79,7 @@ mod tests {
                 assert!(piece.len > 0);
                 seen.extend((piece.offset..piece.offset + piece.len).map(|at| (piece.source, at)));
             }
-            let all = sources.iter().enumerate().flat_map(|(i, s)| (0..s.len()).map(move |at| (i, at)));
+            let all = sources.iter().enumerate().flat_map(|(i, s)| (0..s.bytes()).map(move |at| (i, at)));
             assert!(seen.iter().copied().eq(all));
             assert!(splits.iter().rev().skip(1).all(|split| split.bytes() == size));
         }

@@ -33,7 +33,7 @@ pub enum Cutter {
     Words(Words),
     Whitespace(Whitespace),
     Letters(Letters),
-    Literal(memchr::memmem::Finder<'static>),
+    Literal(Box<memchr::memmem::Finder<'static>>),
 }
 
 impl Cutter {
@@ -42,7 +42,7 @@ impl Cutter {
             Splitter::Words => Cutter::Words(Words::new()),
             Splitter::Whitespace => Cutter::Whitespace(Whitespace::new()),
             Splitter::Letters => Cutter::Letters(Letters::new()),
-            Splitter::Literal(literal) => Cutter::Literal(memchr::memmem::Finder::new(literal).into_owned()),
+            Splitter::Literal(literal) => Cutter::Literal(Box::new(memchr::memmem::Finder::new(literal).into_owned())),
         }
     }
 

@@ -158,5 +158,5 @@ fn write(mut file: &File, pending: &mut Vec<u8>, payload: &[u8]) -> io::Result<(
 /// The partition of a hash among `partitions`, by its top 32 bits.
 #[inline]
 pub fn partition(hash: u64, partitions: usize) -> usize {
-    ((hash >> 32) * partitions as u64 >> 32) as usize
+    (((hash >> 32) * partitions as u64) >> 32) as usize
 }
