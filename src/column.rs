@@ -4,6 +4,8 @@
 //! eight bytes and no allocation. About [`BATCH`] records travel together, so that what must be decided (which
 //! tokeniser, which aggregate) is decided once a batch.
 
+use crate::buffer::Buffer;
+
 /// Records in a full batch. Their keys, hashes and slots stay in the first-level cache together.
 pub const BATCH: usize = 256;
 
@@ -40,12 +42,12 @@ impl<'a> Column<'a> {
 }
 
 /// Appends bytes so that what follows sorts after them: 00 as 00 FF, then 00 00.
-pub fn put_escaped(out: &mut Vec<u8>, mut bytes: &[u8]) {
+pub fn put_escaped(out: &mut Buffer, mut bytes: &[u8]) {
     while let Some(at) = memchr::memchr(0, bytes) {
-        out.extend_from_slice(&bytes[..=at]);
+        out.extend(&bytes[..=at]);
         out.push(0xff);
         bytes = &bytes[at + 1..];
     }
-    out.extend_from_slice(bytes);
-    out.extend_from_slice(&[0, 0]);
+    out.extend(bytes);
+    out.extend(&[0, 0]);
 }

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod aggregate;
+pub mod buffer;
 pub mod cli;
 pub mod column;
 pub mod engine;

@@ -5,9 +5,9 @@
 //! the slots merged, the finished value must be the same, and a state must survive its row.
 
 use super::{Aggregate, Arena, Input, StateColumn, States, Value};
+use crate::buffer::Buffer;
 use crate::column::{Column, Span};
 use crate::shuffle::Shape;
-use crate::shuffle::buffer::Buffer;
 use crate::shuffle::row::get_row;
 use crate::table::{Group, Key};
 

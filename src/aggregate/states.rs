@@ -9,6 +9,7 @@
 //! An aggregate sees its own words and its own tail, as a [`States`] over all groups of a table (to update) or a
 //! [`StateColumn`] over rows of a run (to merge from).
 
+use crate::buffer::Buffer;
 use crate::column::Span;
 
 /// Where a tail lies in an arena: offset and length, packed in one word. The empty tail is 0.
@@ -19,7 +20,7 @@ pub struct Tail(pub u64);
 /// tails are garbage, which counts against the budget until the table is flushed.
 #[derive(Debug, Default)]
 pub struct Arena {
-    bytes: Vec<u8>,
+    bytes: Buffer,
 }
 
 impl Arena {
@@ -42,11 +43,6 @@ impl Arena {
         self.bytes.capacity()
     }
 
-    /// All bytes, for readers that load more than a tail's own bytes at once.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// Where [`push`](Self::push) will put these bytes.
     pub fn next(&self, bytes: &[u8]) -> Tail {
         let (start, len) = (self.bytes.len(), bytes.len());
@@ -56,13 +52,13 @@ impl Arena {
 
     pub fn push(&mut self, bytes: &[u8]) -> Tail {
         let tail = self.next(bytes);
-        self.bytes.extend_from_slice(bytes);
+        self.bytes.extend(bytes);
         tail
     }
 
     pub fn get(&self, tail: Tail) -> &[u8] {
         let (start, len) = ((tail.0 >> 32) as usize, tail.0 as u32 as usize);
-        &self.bytes[start..start + len]
+        &self.bytes.as_slice()[start..start + len]
     }
 }
 

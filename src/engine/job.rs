@@ -34,8 +34,8 @@ pub struct Sizes {
 }
 
 /// Slots of 32 bytes (one word of state) that stay in the second-level cache beside what else a map task touches.
-const MAP_SLOTS: usize = 1 << 14;
-const PAGE: usize = 64 << 10;
+const MAP_SLOTS: usize = 1 << 15;
+const PAGE: usize = 16 << 10;
 
 impl Sizes {
     fn choose(plan: &Plan) -> Sizes {
@@ -67,7 +67,7 @@ impl Sizes {
 }
 
 /// Input bytes a partition: so much that its groups still fit the caches when it is reduced.
-const PARTITION_INPUT: u64 = 4 << 20;
+const PARTITION_INPUT: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub struct Job<'p> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::job::{Job, Kept};
 use super::reduce::{Parts, finisher};
+use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, Merger};
 use crate::output::sequence::Sequence;
@@ -20,7 +21,7 @@ pub fn output(job: &Job<'_>, parts: Parts) -> Result<()> {
     sink.commit()
 }
 
-fn open(job: &Job<'_>, header: Vec<u8>) -> Result<Sink> {
+fn open(job: &Job<'_>, header: Buffer) -> Result<Sink> {
     let output = &job.plan.output;
     Sink::open(&output.target, header, output.force, output.part_size)
 }
@@ -28,7 +29,7 @@ fn open(job: &Job<'_>, header: Vec<u8>) -> Result<Sink> {
 /// Merges range by range; workers take ranges in order, so that few wait to be written.
 fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Sink> {
     job.control.progress.output.expect(merge.bytes());
-    let header = if job.plan.output.header { finisher(job).header() } else { Vec::new() };
+    let header = if job.plan.output.header { finisher(job).header() } else { Buffer::default() };
     let sequence = Sequence::new(open(job, header)?, job.plan.limit);
     let next = AtomicUsize::new(0);
     let mergers = Kept::default();
@@ -68,7 +69,7 @@ fn copied(job: &Job<'_>, staged: Sink) -> Result<Sink> {
     staged.commit()?;
     job.control.progress.output.expect(bytes);
     let mut from = File::open(&path).map_err(|source| Error::Spill { path, source })?;
-    let mut sink = open(job, Vec::new())?;
+    let mut sink = open(job, Buffer::default())?;
     loop {
         job.check()?;
         let copied = sink.copy(&mut from, 1 << 20)?;

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use super::job::{Job, Kept};
 use super::pool::{Place, lock};
+use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
 use crate::output::{Chunk, Order, Sink, Target};
@@ -96,7 +97,7 @@ pub fn finisher<'j>(job: &'j Job<'_>) -> Finisher<'j> {
 /// Where lines in no order go while reduce tasks may still fail.
 fn stage(job: &Job<'_>, finisher: &Finisher<'_>) -> Result<Sink> {
     let output = &job.plan.output;
-    let header = if output.header { finisher.header() } else { Vec::new() };
+    let header = if output.header { finisher.header() } else { Buffer::default() };
     match output.target.is_staged() {
         true => Sink::open(&output.target, header, output.force, output.part_size),
         false => Sink::open(&Target::File(job.spill_path("output")), header, true, output.part_size),

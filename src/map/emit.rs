@@ -7,7 +7,7 @@ use crate::aggregate::{Aggregate, Input};
 use crate::column::{BATCH, Column};
 use crate::error::Result;
 use crate::report::Counters;
-use crate::shuffle::row::put_short_value;
+use crate::shuffle::row::put_inline_value;
 use crate::shuffle::{RunWriter, Shape};
 use crate::table::keys::{LONG, code};
 use crate::table::{KeyBatch, Table};
@@ -106,7 +106,7 @@ impl Emitter<'_> {
             let hash = meta & !LONG;
             let partition = run.partition(hash);
             if code(meta) != LONG && values.is_empty() {
-                run.add(partition, |out| put_short_value(out, hash, words, code(meta) as usize - 1))?;
+                run.add(partition, |out| put_inline_value(out, hash, words, code(meta) as usize - 1))?;
             } else {
                 run.add(partition, |out| shape.put_value(out, hash, keys.get(i), values, start + i))?;
             }

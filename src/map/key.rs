@@ -8,12 +8,13 @@
 //!
 //! The composite form is prefix-free, so concatenated fields sort field by field.
 
+use crate::buffer::Buffer;
 use crate::column::{Column, Span, put_escaped};
 
 const STRING: u8 = 1;
 
 /// Appends one field of a composite key.
-pub fn put_field(out: &mut Vec<u8>, field: &[u8]) {
+pub fn put_field(out: &mut Buffer, field: &[u8]) {
     out.push(STRING);
     put_escaped(out, field);
 }
@@ -54,7 +55,7 @@ pub fn decode(key: &[u8], fields: usize, data: &mut Vec<u8>, spans: &mut Vec<Spa
 /// Encodes the keys of a batch of records.
 #[derive(Debug, Default)]
 pub struct Encoder {
-    data: Vec<u8>,
+    data: Buffer,
     spans: Vec<Span>,
 }
 
@@ -73,7 +74,7 @@ impl Encoder {
             }
             self.spans.push(Span { start, end: self.data.len() as u32 });
         }
-        Column { data: &self.data, spans: &self.spans }
+        Column { data: self.data.as_slice(), spans: &self.spans }
     }
 }
 
@@ -83,9 +84,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn encode(fields: &[Vec<u8>]) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Buffer::default();
         fields.iter().for_each(|field| put_field(&mut out, field));
-        out
+        out.as_slice().to_vec()
     }
 
     fn field() -> impl Strategy<Value = Vec<u8>> {

@@ -1,6 +1,7 @@
 //! Output formats: one row of cells to bytes.
 
 use crate::aggregate::Value;
+use crate::buffer::Buffer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -16,10 +17,10 @@ pub enum Format {
 
 /// One format's rules. A type each, so that the loop over rows is compiled for its format.
 pub trait Rows {
-    fn cell(&mut self, out: &mut Vec<u8>, column: usize, value: Value<'_>);
-    fn end(&mut self, out: &mut Vec<u8>);
+    fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>);
+    fn end(&mut self, out: &mut Buffer);
     /// A row of column names, where the format can have one.
-    fn header(&mut self, out: &mut Vec<u8>, names: &[String]) {
+    fn header(&mut self, out: &mut Buffer, names: &[String]) {
         for (i, name) in names.iter().enumerate() {
             self.cell(out, i, Value::Bytes(name.as_bytes()));
         }
@@ -33,13 +34,14 @@ pub struct Csv;
 
 /// Holds each column's `{"name":` or `,"name":`.
 pub struct Jsonl {
-    keys: Vec<Vec<u8>>,
+    keys: Vec<Buffer>,
 }
 
 impl Jsonl {
     pub fn new(names: &[String]) -> Self {
         let key = |(i, name): (usize, &String)| {
-            let mut key = vec![if i == 0 { b'{' } else { b',' }];
+            let mut key = Buffer::default();
+            key.push(if i == 0 { b'{' } else { b',' });
             put_json_string(&mut key, name.as_bytes());
             key.push(b':');
             key
@@ -49,46 +51,46 @@ impl Jsonl {
 }
 
 #[inline]
-fn separate(out: &mut Vec<u8>, column: usize, by: u8) {
+fn separate(out: &mut Buffer, column: usize, by: u8) {
     if column > 0 {
         out.push(by);
     }
 }
 
-fn put_unsigned(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+fn put_unsigned(out: &mut Buffer, number: u64) {
+    out.extend(itoa::Buffer::new().format(number).as_bytes());
 }
 
 impl Rows for Text {
     #[inline]
-    fn cell(&mut self, out: &mut Vec<u8>, column: usize, value: Value<'_>) {
+    fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         separate(out, column, b'\t');
         match value {
             Value::Null => {}
             Value::Unsigned(number) => put_unsigned(out, number),
-            Value::Bytes(bytes) => out.extend_from_slice(bytes),
+            Value::Bytes(bytes) => out.extend(bytes),
         }
     }
 
     #[inline]
-    fn end(&mut self, out: &mut Vec<u8>) {
+    fn end(&mut self, out: &mut Buffer) {
         out.push(b'\n');
     }
 }
 
 impl Rows for Tsv {
-    fn cell(&mut self, out: &mut Vec<u8>, column: usize, value: Value<'_>) {
+    fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         separate(out, column, b'\t');
         match value {
-            Value::Null => out.extend_from_slice(b"\\N"),
+            Value::Null => out.extend(b"\\N"),
             Value::Unsigned(number) => put_unsigned(out, number),
             Value::Bytes(bytes) => {
                 for &byte in bytes {
                     match byte {
-                        b'\t' => out.extend_from_slice(b"\\t"),
-                        b'\n' => out.extend_from_slice(b"\\n"),
-                        b'\r' => out.extend_from_slice(b"\\r"),
-                        b'\\' => out.extend_from_slice(b"\\\\"),
+                        b'\t' => out.extend(b"\\t"),
+                        b'\n' => out.extend(b"\\n"),
+                        b'\r' => out.extend(b"\\r"),
+                        b'\\' => out.extend(b"\\\\"),
                         _ => out.push(byte),
                     }
                 }
@@ -96,13 +98,13 @@ impl Rows for Tsv {
         }
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) {
+    fn end(&mut self, out: &mut Buffer) {
         out.push(b'\n');
     }
 }
 
 impl Rows for Csv {
-    fn cell(&mut self, out: &mut Vec<u8>, column: usize, value: Value<'_>) {
+    fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         separate(out, column, b',');
         match value {
             Value::Null => {}
@@ -118,33 +120,33 @@ impl Rows for Csv {
                 }
                 out.push(b'"');
             }
-            Value::Bytes(bytes) => out.extend_from_slice(bytes),
+            Value::Bytes(bytes) => out.extend(bytes),
         }
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) {
+    fn end(&mut self, out: &mut Buffer) {
         out.push(b'\n');
     }
 }
 
 impl Rows for Jsonl {
-    fn cell(&mut self, out: &mut Vec<u8>, column: usize, value: Value<'_>) {
-        out.extend_from_slice(&self.keys[column]);
+    fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
+        out.extend(self.keys[column].as_slice());
         match value {
-            Value::Null => out.extend_from_slice(b"null"),
+            Value::Null => out.extend(b"null"),
             Value::Unsigned(number) => put_unsigned(out, number),
             Value::Bytes(bytes) => put_json_string(out, bytes),
         }
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"}\n");
+    fn end(&mut self, out: &mut Buffer) {
+        out.extend(b"}\n");
     }
 
-    fn header(&mut self, _: &mut Vec<u8>, _: &[String]) {}
+    fn header(&mut self, _: &mut Buffer, _: &[String]) {}
 }
 
-fn put_json_string(out: &mut Vec<u8>, bytes: &[u8]) {
+fn put_json_string(out: &mut Buffer, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     serde_json::to_writer(&mut *out, text.as_ref()).expect("writing a string to memory can't fail");
 }
@@ -154,12 +156,12 @@ mod tests {
     use super::*;
 
     fn row(mut rows: impl Rows, cells: &[Value<'_>]) -> String {
-        let mut out = Vec::new();
+        let mut out = Buffer::default();
         for (i, cell) in cells.iter().enumerate() {
             rows.cell(&mut out, i, cell.clone());
         }
         rows.end(&mut out);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.as_slice().to_vec()).unwrap()
     }
 
     const CELLS: [Value<'static>; 4] =

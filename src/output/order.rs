@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use super::sink::Chunk;
 use crate::aggregate::Value;
+use crate::buffer::Buffer;
 use crate::error::Result;
 use crate::shuffle::row::{get_varint, put_varint};
 use crate::shuffle::{PartitionBuffers, Run, RunWriter};
@@ -41,7 +42,7 @@ const PAGE: usize = 16 << 10;
 
 /// Appends one column of a sort key: bytes that sort as the values do, null first, and are prefix-free unless the
 /// column is the `last` one.
-pub fn put_sort_key(out: &mut Vec<u8>, value: &Value<'_>, descending: bool, last: bool) {
+pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last: bool) {
     let start = out.len();
     match *value {
         Value::Null => out.push(0),
@@ -49,11 +50,11 @@ pub fn put_sort_key(out: &mut Vec<u8>, value: &Value<'_>, descending: bool, last
         Value::Unsigned(number) => {
             let len = 8 - number.leading_zeros() as usize / 8;
             out.push(1 + len as u8);
-            out.extend_from_slice(&number.to_be_bytes()[8 - len..]);
+            out.extend(&number.to_be_bytes()[8 - len..]);
         }
         Value::Bytes(bytes) if last && !descending => {
             out.push(1);
-            out.extend_from_slice(bytes);
+            out.extend(bytes);
         }
         Value::Bytes(bytes) => {
             out.push(1);
@@ -61,7 +62,7 @@ pub fn put_sort_key(out: &mut Vec<u8>, value: &Value<'_>, descending: bool, last
         }
     }
     if descending {
-        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+        out.as_mut_slice()[start..].iter_mut().for_each(|byte| *byte = !*byte);
     }
 }
 
@@ -78,21 +79,21 @@ struct Entry {
 /// Rows in memory with their sort keys.
 #[derive(Debug, Default)]
 struct Rows {
-    bytes: Vec<u8>,
+    bytes: Buffer,
     entries: Vec<Entry>,
 }
 
 impl Rows {
     fn key(&self, entry: &Entry) -> &[u8] {
-        &self.bytes[entry.at as usize..][..entry.key as usize]
+        &self.bytes.as_slice()[entry.at as usize..][..entry.key as usize]
     }
 
     fn line(&self, entry: &Entry) -> &[u8] {
-        &self.bytes[entry.at as usize + entry.key as usize..][..entry.line as usize]
+        &self.bytes.as_slice()[entry.at as usize + entry.key as usize..][..entry.line as usize]
     }
 
     fn push(&mut self, at: usize, key: usize, line: usize) {
-        let bytes = &self.bytes[at..at + key];
+        let bytes = &self.bytes.as_slice()[at..at + key];
         let prefix = match bytes.first_chunk() {
             Some(first) => u64::from_be_bytes(*first),
             None => bytes.iter().enumerate().fold(0, |prefix, (i, &b)| prefix | u64::from(b) << (56 - 8 * i)),
@@ -127,7 +128,7 @@ pub struct SortedRun {
 
 impl Sorter {
     /// Adds a row: `put_key` and then `put_line` append to the bytes they are given.
-    pub fn add(&mut self, put_key: impl FnOnce(&mut Vec<u8>), put_line: impl FnOnce(&mut Vec<u8>)) {
+    pub fn add(&mut self, put_key: impl FnOnce(&mut Buffer), put_line: impl FnOnce(&mut Buffer)) {
         let at = self.rows.bytes.len();
         put_key(&mut self.rows.bytes);
         let line_at = self.rows.bytes.len();
@@ -159,7 +160,7 @@ impl Sorter {
             writer.add(0, |out| {
                 put_varint(out, entry.key as usize);
                 put_varint(out, entry.line as usize);
-                out.extend(&self.rows.bytes[entry.at as usize..][..(entry.key + entry.line) as usize]);
+                out.extend(&self.rows.bytes.as_slice()[entry.at as usize..][..(entry.key + entry.line) as usize]);
             })?;
         }
         let (path, size, buffers) = writer.finish()?;
@@ -231,7 +232,7 @@ impl Merge {
         let mut entries = std::mem::take(&mut rows.entries);
         entries.sort_by(|a, b| rows.compare(a, b));
         for entry in &entries {
-            out.bytes.extend_from_slice(rows.line(entry));
+            out.bytes.extend(rows.line(entry));
             out.ends.push(out.bytes.len());
         }
         rows.entries = entries;
@@ -243,7 +244,7 @@ impl Rows {
     /// Adds the rows of a page whose keys are in `low..high`.
     fn gather(&mut self, page: &[u8], low: Option<&[u8]>, high: Option<&[u8]>) -> Option<()> {
         let base = self.bytes.len();
-        self.bytes.extend_from_slice(page);
+        self.bytes.extend(page);
         let mut at = 0;
         while at < page.len() {
             let key = get_varint(page, &mut at)?;

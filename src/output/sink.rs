@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempDir};
 
+use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::report::Report;
 
@@ -42,7 +43,7 @@ impl Target {
 /// Whole rows, formatted.
 #[derive(Debug, Default)]
 pub struct Chunk {
-    pub bytes: Vec<u8>,
+    pub bytes: Buffer,
     /// Where each row ends.
     pub ends: Vec<usize>,
 }
@@ -83,8 +84,8 @@ struct Parts {
 
 impl Sink {
     /// Opens the target. `header` begins the output, and every part file.
-    pub fn open(target: &Target, header: Vec<u8>, force: bool, part_size: u64) -> Result<Sink> {
-        let to = open(target, &header, part_size).map_err(|source| output_error(target.path(), source))?;
+    pub fn open(target: &Target, header: Buffer, force: bool, part_size: u64) -> Result<Sink> {
+        let to = open(target, header.as_slice(), part_size).map_err(|source| output_error(target.path(), source))?;
         let mut sink = Sink { target: target.clone(), to, force, bytes: 0 };
         if !matches!(sink.to, To::Directory(_)) && !header.is_empty() {
             sink.write(&Chunk { ends: vec![header.len()], bytes: header })?;
@@ -95,8 +96,8 @@ impl Sink {
     pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
         self.bytes += chunk.bytes.len() as u64;
         let written = match &mut self.to {
-            To::Stdout(to) | To::Device(to) => to.write_all(&chunk.bytes),
-            To::File(to) => to.write_all(&chunk.bytes),
+            To::Stdout(to) | To::Device(to) => to.write_all(chunk.bytes.as_slice()),
+            To::File(to) => to.write_all(chunk.bytes.as_slice()),
             To::Directory(parts) => parts.write(chunk),
         };
         written.map_err(|source| output_error(self.target.path(), source))
@@ -197,7 +198,7 @@ impl Parts {
                 i if i < chunk.ends.len() => chunk.ends[i],
                 _ => chunk.bytes.len(),
             };
-            self.part.write_all(&chunk.bytes[from..to])?;
+            self.part.write_all(&chunk.bytes.as_slice()[from..to])?;
             self.part_bytes += (to - from) as u64;
             from = to;
         }

@@ -1,6 +1,7 @@
 //! Groups to rows: keys decoded, states finished, columns chosen, formatted, and keyed for sorting.
 
 use crate::aggregate::{Tail, Value};
+use crate::buffer::Buffer;
 use crate::column::{Column, Span};
 use crate::map::emit::Aggregation;
 use crate::map::key;
@@ -48,8 +49,8 @@ impl<'a> Cells<'a> {
 
 impl Finisher<'_> {
     /// The row of column names.
-    pub fn header(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+    pub fn header(&self) -> Buffer {
+        let mut out = Buffer::default();
         match self.format {
             Format::Text => Text.header(&mut out, &self.names),
             Format::Tsv => Tsv.header(&mut out, &self.names),
@@ -88,7 +89,7 @@ impl Finisher<'_> {
 
     fn sorted_as(&self, mut rows: impl Rows, table: &Table, order: &[SortKey], sorter: &mut Sorter) {
         self.each(table, |cells| {
-            let put_key = |out: &mut Vec<u8>| {
+            let put_key = |out: &mut Buffer| {
                 for (i, key) in order.iter().enumerate() {
                     put_sort_key(out, &cells.get(key.index), key.descending, i + 1 == order.len());
                 }
@@ -98,7 +99,7 @@ impl Finisher<'_> {
     }
 
     #[inline]
-    fn line(&self, rows: &mut impl Rows, cells: &Cells<'_>, out: &mut Vec<u8>) {
+    fn line(&self, rows: &mut impl Rows, cells: &Cells<'_>, out: &mut Buffer) {
         for (i, &column) in self.columns.iter().enumerate() {
             rows.cell(out, i, cells.get(column));
         }

@@ -9,7 +9,6 @@
 //! There is no way around it for small jobs: the page cache makes small runs cheap. [`row`] says what a row is,
 //! [`format`] what a file is; [`writer`] and [`reader`] are the two ends.
 
-pub mod buffer;
 pub mod format;
 pub mod reader;
 pub mod row;

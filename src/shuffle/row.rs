@@ -10,8 +10,8 @@
 //! aggregate that takes bytes. A **state row** carries combined states: the words of every aggregate as its fixed
 //! part, then a tail for each aggregate that has one. No pointers: a row means the same wherever it is copied.
 
-use super::buffer::{Buffer, SLACK};
 use crate::aggregate::{Aggregate, Arena, Input, Tail};
+use crate::buffer::{Buffer, SHORT, SLACK, copy_short};
 use crate::column::{Column, Span};
 use crate::table::{Group, Key, hash::CODE_BITS};
 
@@ -102,6 +102,10 @@ impl Shape {
 
     /// Appends the value row of record `i`.
     pub fn put_value(&self, out: &mut Buffer, hash: u64, key: &[u8], values: &[Column<'_>], i: usize) {
+        if values.is_empty() && key.len() <= SHORT_KEY {
+            put_medium(out, hash, key, &[]);
+            return;
+        }
         let tails: usize = values.iter().map(|v| tail_len(v.spans[i].len())).sum();
         put_head(out, hash, key, tails);
         for value in values {
@@ -113,12 +117,14 @@ impl Shape {
     #[inline]
     pub fn put_group(&self, out: &mut Buffer, group: &Group<'_>, arena: &Arena) -> usize {
         let is_unit = self.unit.as_deref().is_some_and(|unit| unit == group.states);
-        if let Key::Inline(words, len) = group.key
-            && self.state_tails == 0
-            && self.row_words() <= SHORT_WORDS
-        {
+        if self.state_tails == 0 && self.row_words() <= SHORT_WORDS {
             let states = if is_unit { &[][..] } else { group.states };
-            return put_short(out, group.hash | if is_unit { 0 } else { STATE }, words, len, states);
+            let tagged = group.hash | if is_unit { 0 } else { STATE };
+            match group.key {
+                Key::Inline(words, len) => return put_short(out, tagged, words, len, states),
+                Key::Long(key) if key.len() <= SHORT_KEY => return put_medium(out, tagged, key, states),
+                Key::Long(_) => {}
+            }
         }
         let before = out.len();
         let inline;
@@ -152,7 +158,11 @@ impl Shape {
 /// Most state words that still make a short row.
 const SHORT_WORDS: usize = 8;
 
-const _: () = assert!(1 + 8 + 1 + 16 + 8 * SHORT_WORDS <= SLACK && 8 + 1 + 16 + 8 * SHORT_WORDS < 0x80);
+/// Longest key in the arena that still makes a short row: what [`copy_short`] takes, in a row length of one byte.
+const SHORT_KEY: usize = 48;
+
+const _: () = assert!(SHORT_KEY <= SHORT && 1 + 8 + 1 + SHORT_KEY + 8 * SHORT_WORDS <= SLACK);
+const _: () = assert!(8 + 1 + SHORT_KEY + 8 * SHORT_WORDS < 0x80);
 
 fn words_bytes(words: [u64; 2]) -> [u8; 16] {
     (u128::from(words[1]) << 64 | u128::from(words[0])).to_le_bytes()
@@ -160,7 +170,7 @@ fn words_bytes(words: [u64; 2]) -> [u8; 16] {
 
 /// Appends the value row of an inline key, for shapes that take no values.
 #[inline]
-pub fn put_short_value(out: &mut Buffer, hash: u64, words: [u64; 2], len: usize) {
+pub fn put_inline_value(out: &mut Buffer, hash: u64, words: [u64; 2], len: usize) {
     put_short(out, hash, words, len, &[]);
 }
 
@@ -168,17 +178,34 @@ pub fn put_short_value(out: &mut Buffer, hash: u64, words: [u64; 2], len: usize)
 #[inline]
 fn put_short(out: &mut Buffer, tagged: u64, words: [u64; 2], len: usize, states: &[u64]) -> usize {
     let row = out.slack();
-    let row_len = 8 + 1 + len + 8 * states.len();
+    row[10..26].copy_from_slice(&words_bytes(words));
+    let len = put_around(row, tagged, len, states);
+    out.advance(len);
+    len
+}
+
+/// The same for a key of up to [`SHORT_KEY`] bytes elsewhere.
+#[inline]
+fn put_medium(out: &mut Buffer, tagged: u64, key: &[u8], states: &[u64]) -> usize {
+    let row = out.slack();
+    copy_short(&mut row[10..], key);
+    let len = put_around(row, tagged, key.len(), states);
+    out.advance(len);
+    len
+}
+
+/// Writes what goes before and behind the key of a short row. Returns the row's length.
+#[inline]
+fn put_around(row: &mut [u8; SLACK], tagged: u64, key: usize, states: &[u64]) -> usize {
+    let row_len = 8 + 1 + key + 8 * states.len();
     row[0] = row_len as u8;
     row[1..9].copy_from_slice(&tagged.to_le_bytes());
-    row[9] = len as u8;
-    row[10..26].copy_from_slice(&words_bytes(words));
-    let mut at = 10 + (len & 31);
+    row[9] = key as u8;
+    let mut at = 10 + key;
     for word in states {
         row[at..at + 8].copy_from_slice(&word.to_le_bytes());
         at += 8;
     }
-    out.advance(1 + row_len);
     1 + row_len
 }
 

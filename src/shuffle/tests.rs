@@ -4,10 +4,10 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::buffer::Buffer;
 use super::row::{get_row, get_varint, put_varint, value_row_len, varint_len};
 use super::*;
 use crate::aggregate::{Aggregate, Count, Tail, laws::Longest};
+use crate::buffer::Buffer;
 use crate::column::{Column, Span};
 use crate::error::{Error, Result};
 use crate::table::{KeyBatch, Table, hash};

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::path::PathBuf;
 
-use super::buffer::{Buffer, SLACK};
 use super::format::{self, Page};
+use crate::buffer::{Buffer, SLACK};
 use crate::error::{Error, Result};
 
 /// Buffers of one worker, kept from attempt to attempt.

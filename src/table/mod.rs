@@ -15,6 +15,7 @@ pub mod keys;
 pub use keys::KeyBatch;
 
 use crate::aggregate::{Arena, States, Tail};
+use crate::buffer::equal;
 use crate::column::BATCH;
 use keys::{LONG, code};
 
@@ -126,6 +127,8 @@ impl Table {
         for &meta in &keys.meta[..keys.len] {
             prefetch(&self.slots, self.home(meta) * stride);
         }
+        // Summed up here and not in the table: a chain of additions to memory would be the slowest part of the loop.
+        let (mut new, mut excess) = (0, 0);
         for ((&meta, words), out) in keys.meta[..keys.len].iter().zip(&keys.words).zip(out) {
             let arena = &mut self.arena;
             let find = Find { slots: &mut self.slots, stride, mask: self.mask, identity: &self.identity };
@@ -136,9 +139,11 @@ impl Table {
                 find.inline(meta, *words)
             };
             *out = found.slot as u32;
-            self.len += usize::from(found.is_new);
-            self.excess += found.excess;
+            new += usize::from(found.is_new);
+            excess += found.excess;
         }
+        self.len += new;
+        self.excess += excess;
     }
 
     #[inline]
@@ -244,7 +249,7 @@ impl Find<'_> {
     fn long(self, meta: u64, key: &[u8], arena: &mut Arena) -> Found {
         // A new key goes to where the arena now ends.
         let next = arena.next(key);
-        let is_it = |head: &[u64; KEY_WORDS]| head[0] == meta && arena.get(Tail(head[1])) == key;
+        let is_it = |head: &[u64; KEY_WORDS]| head[0] == meta && equal(arena.get(Tail(head[1])), key);
         let found = self.walk(meta, is_it, || [meta, next.0, 0]);
         if found.is_new {
             arena.push(key);

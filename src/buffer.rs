@@ -1,0 +1,185 @@
+//! A growable byte buffer that always has [`SLACK`] writable bytes behind its end.
+//!
+//! Rows and lines are built from many short pieces. With slack a short row is a few stores of fixed size, and a short
+//! piece is copied in two overlapping moves, instead of a chain of length-checked appends and calls to `memcpy`. A
+//! buffer's memory is kept when it is emptied.
+
+/// Bytes that [`Buffer::slack`] hands out: longer than any short row.
+pub const SLACK: usize = 128;
+
+#[derive(Debug, Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl Buffer {
+    pub fn len(&self) -> usize {
+        self.used
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    pub fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    pub fn truncate(&mut self, len: usize) {
+        self.used = self.used.min(len);
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    #[inline]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.used]
+    }
+
+    /// The next bytes to be written, of any content: write some, then [`advance`](Self::advance) over them.
+    #[inline]
+    pub fn slack(&mut self) -> &mut [u8; SLACK] {
+        if self.bytes.len() - self.used < SLACK {
+            self.grow(SLACK);
+        }
+        self.bytes[self.used..].first_chunk_mut().expect("grown")
+    }
+
+    #[inline]
+    pub fn advance(&mut self, len: usize) {
+        self.used += len;
+        debug_assert!(self.used <= self.bytes.len());
+    }
+
+    #[inline]
+    pub fn push(&mut self, byte: u8) {
+        self.slack()[0] = byte;
+        self.used += 1;
+    }
+
+    #[inline]
+    pub fn extend(&mut self, more: &[u8]) {
+        if more.len() <= SHORT {
+            copy_short(self.slack(), more);
+            self.used += more.len();
+        } else {
+            self.extend_long(more);
+        }
+    }
+
+    fn extend_long(&mut self, more: &[u8]) {
+        if self.bytes.len() - self.used < more.len() {
+            self.grow(more.len());
+        }
+        self.bytes[self.used..][..more.len()].copy_from_slice(more);
+        self.used += more.len();
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let len = (self.used + more).max(2 * self.bytes.len()).max(4 * SLACK);
+        self.bytes.resize(len, 0);
+    }
+}
+
+impl std::io::Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Longest piece that [`copy_short`] takes.
+pub const SHORT: usize = 64;
+
+/// Copies at most [`SHORT`] bytes to the front of `to`, by two overlapping moves of a fixed size.
+#[inline]
+pub fn copy_short(to: &mut [u8], from: &[u8]) {
+    fn ends<const N: usize>(to: &mut [u8], from: &[u8]) -> Option<()> {
+        let to = to.get_mut(..from.len())?;
+        let (first, last) = (from.first_chunk::<N>()?, from.last_chunk::<N>()?);
+        *to.first_chunk_mut()? = *first;
+        *to.last_chunk_mut()? = *last;
+        Some(())
+    }
+    let copied = match from.len() {
+        0 => Some(()),
+        1..4 => {
+            let middle = from.len() / 2;
+            to[0] = from[0];
+            to[middle] = from[middle];
+            to[from.len() - 1] = from[from.len() - 1];
+            Some(())
+        }
+        4..8 => ends::<4>(to, from),
+        8..16 => ends::<8>(to, from),
+        16..32 => ends::<16>(to, from),
+        _ => ends::<32>(to, from),
+    };
+    debug_assert!(copied.is_some() && from.len() <= SHORT);
+}
+
+/// Whether two slices are equal, without a call for those of up to 32 bytes.
+#[inline]
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        16..=32 => a.first_chunk::<16>() == b.first_chunk::<16>() && a.last_chunk::<16>() == b.last_chunk::<16>(),
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn extends_as_a_vec(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..20)) {
+            let mut buffer = Buffer::default();
+            for piece in &pieces {
+                buffer.extend(piece);
+            }
+            prop_assert_eq!(buffer.as_slice(), pieces.concat());
+        }
+
+        #[test]
+        fn equal_is_equal(a in prop::collection::vec(0u8..2, 0..40), b in prop::collection::vec(0u8..2, 0..40)) {
+            prop_assert_eq!(equal(&a, &b), a == b);
+            prop_assert!(equal(&a, &a.clone()));
+        }
+
+        #[test]
+        fn one_byte_makes_a_difference(a in prop::collection::vec(any::<u8>(), 1..70), at in any::<prop::sample::Index>()) {
+            let mut b = a.clone();
+            b[at.index(a.len())] ^= 1;
+            prop_assert!(!equal(&a, &b));
+        }
+    }
+
+    #[test]
+    fn copies_every_short_length() {
+        let from: Vec<u8> = (1..=SHORT as u8).collect();
+        for len in 0..=SHORT {
+            let mut to = [0; SLACK];
+            copy_short(&mut to, &from[..len]);
+            assert_eq!(to[..len], from[..len]);
+            assert!(to[len..].iter().all(|&byte| byte == 0));
+        }
+    }
+}
