@@ -66,6 +66,11 @@ pub fn footer(index_offset: u64, entries: u32, header: &[u8; HEADER], index: &[u
 }
 
 impl Page {
+    /// Bytes in the file, its header included.
+    pub fn stored(&self) -> usize {
+        PAGE_HEADER + self.len as usize
+    }
+
     pub fn entry(&self) -> [u8; ENTRY] {
         let mut bytes = [0; ENTRY];
         bytes[..8].copy_from_slice(&self.offset.to_le_bytes());

@@ -52,16 +52,39 @@ pub struct PageReader<'a> {
 impl PageReader<'_> {
     /// The checked payload of `page`, read into `buffer`, which only ever grows.
     pub fn read<'b>(&self, page: &Page, buffer: &'b mut Vec<u8>) -> Result<&'b [u8]> {
-        let len = PAGE_HEADER + page.len as usize;
+        self.fetch(page, page.stored(), buffer)?;
+        self.check(page, &buffer[..page.stored()])
+    }
+
+    /// The checked payloads of pages that lie behind each other in the file, in one read.
+    pub fn read_neighbours<'b>(
+        &self,
+        pages: &'b [Page],
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<impl Iterator<Item = Result<&'b [u8]>>> {
+        if let Some(first) = pages.first() {
+            self.fetch(first, pages.iter().map(Page::stored).sum(), buffer)?;
+        }
+        let mut rest = &buffer[..];
+        Ok(pages.iter().map(move |page| {
+            let (stored, behind) = rest.split_at(page.stored());
+            rest = behind;
+            self.check(page, stored)
+        }))
+    }
+
+    fn fetch(&self, page: &Page, len: usize, buffer: &mut Vec<u8>) -> Result<()> {
         if buffer.len() < len {
             buffer.resize(len, 0);
         }
-        let bytes = &mut buffer[..len];
-        self.file.read_exact_at(bytes, page.offset).map_err(|source| match source.kind() {
+        self.file.read_exact_at(&mut buffer[..len], page.offset).map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => self.corrupt(page, "the file ends inside a page"),
             _ => spill(&self.run.path, source),
-        })?;
-        let (header, payload) = buffer[..len].split_at(PAGE_HEADER);
+        })
+    }
+
+    fn check<'b>(&self, page: &Page, stored: &'b [u8]) -> Result<&'b [u8]> {
+        let (header, payload) = stored.split_at(PAGE_HEADER);
         if header != format::page_header(page.partition, page.rows, payload) {
             return Err(self.corrupt(page, "a page's checksum doesn't match"));
         }
