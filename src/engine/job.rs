@@ -60,7 +60,7 @@ impl Sizes {
             map_slots,
             page: (share as usize / 2 / partitions).clamp(256, PAGE),
             reduce: (share / 16).clamp(4 << 10, 1 << 20),
-            range: (share / 16).clamp(4 << 10, 16 << 20),
+            range: (share / 16).clamp(4 << 10, 4 << 20),
             block: (share as usize / 16).clamp(4 << 10, 16 << 20),
         }
     }

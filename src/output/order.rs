@@ -255,11 +255,14 @@ impl Merge {
             }
             let reader = run.reader()?;
             let wanted = &run.pages(0..1)[from..to];
-            for (entry, payload) in wanted.iter().zip(reader.read_neighbours(wanted, page)?) {
+            let last = wanted.len() - 1;
+            for (i, payload) in reader.read_neighbours(wanted, page)?.enumerate() {
                 let payload = payload?;
                 read += payload.len() as u64;
+                // Only the outer pages can have rows of other ranges.
+                let (low, high) = (low.filter(|_| i == 0), high.filter(|_| i == last));
                 rows.gather(payload, low, high)
-                    .ok_or_else(|| reader.corrupt(entry, "a page holds what is no sorted row"))?;
+                    .ok_or_else(|| reader.corrupt(&wanted[i], "a page holds what is no sorted row"))?;
             }
         }
         rows.sort(true);
