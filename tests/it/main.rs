@@ -3,6 +3,7 @@
 mod arguments;
 mod harness;
 mod input_errors;
+mod layers;
 mod oracle;
 mod reports;
 mod signals;
