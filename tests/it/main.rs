@@ -1,6 +1,7 @@
 //! One binary for all integration tests.
 
 mod arguments;
+mod golden;
 mod harness;
 mod input_errors;
 mod layers;
