@@ -6,6 +6,7 @@ mod harness;
 mod input_errors;
 mod layers;
 mod oracle;
+mod readme;
 mod reports;
 mod signals;
 mod spec_errors;
