@@ -38,9 +38,8 @@ fn every_built_in_prints_what_its_case_says() {
         let expected = case(&job, "expected.txt");
         let settings = [1, 2, 3, 8].iter().flat_map(|threads| {
             ["7", "100", "1M"].iter().flat_map(move |split| {
-                ["auto", "on", "off"].map(|combiner| {
-                    format!("{command} --threads {threads} --split-size {split} --combiner {combiner}")
-                })
+                ["auto", "on", "off"]
+                    .map(|combiner| format!("{command} --threads {threads} --split-size {split} --combiner {combiner}"))
             })
         });
         let more = ["", " --memory 1M", " --partitions 1", " --partitions 64 --memory 1M --split-size 13"];
