@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use mapfold::column::{BATCH, Column, Span};
 
-/// `cargo bench -- --test`: everything once, on little data.
+/// `cargo bench -- --test`, or `cargo test --benches`: everything once, on little data. Criterion tells them the same way.
 pub fn is_test() -> bool {
-    std::env::args().any(|arg| arg == "--test")
+    let is_given = |flag: &str| std::env::args().any(|arg| arg == flag);
+    is_given("--test") || !is_given("--bench")
 }
 
 /// `full`, or for a test a thousandth of it.
