@@ -43,7 +43,7 @@
 //! - [`table`]: keys to group slots, with states beside the keys; the one hash
 //! - [`aggregate`]: commutative monoids over the records of a group, and the laws they are tested by
 //! - [`report`]: counters, tasks and workers, as JSON and as a summary
-//! - [`column`]: a batch of fields as slices, which every stage hands to the next
+//! - [`column`](mod@column): a batch of fields as slices, which every stage hands to the next
 //! - [`buffer`]: bytes that rows and lines are built in, without calls for short pieces
 //! - [`error`]: what can go wrong, in the words that a user sees
 
