@@ -10,7 +10,7 @@ fn src() -> PathBuf {
 /// The modules in the order of `lib.rs`'s list, top to bottom.
 fn layers() -> Vec<String> {
     let lib = fs::read_to_string(src().join("lib.rs")).unwrap();
-    let listed = lib.lines().filter_map(|line| line.strip_prefix("//! - [`")?.split_once("`]: "));
+    let listed = lib.lines().filter_map(|line| line.strip_prefix("//! - [`")?.split_once("`]"));
     listed.map(|(name, _)| name.to_owned()).collect()
 }
 
