@@ -45,7 +45,7 @@ fn tables(c: &mut Criterion) {
                     });
                 });
             }
-            for (room, times) in [("tight", 1), ("roomy", 8)] {
+            for (room, times) in [("tight", 1), ("roomy", 4)] {
                 let slots = common::scaled(RECORDS).min(distinct) * 8 / 5 + 2 * BATCH;
                 let mut table = Table::new(slots * times, &[0]);
                 count(&mut table, &keys, &mut batch);

@@ -108,8 +108,9 @@ impl Keys {
             let length = least + of_key.below(most - least + 1);
             let start = data.len();
             data.extend_from_slice(format!("{number:x}").as_bytes());
+            // No hexadecimal digits, so that keys of different numbers differ.
             while data.len() < start + length {
-                data.push(b'a' + of_key.below(26) as u8);
+                data.push(b'g' + of_key.below(20) as u8);
             }
             spans.push(Span { start: start as u32, end: data.len() as u32 });
         }
