@@ -19,6 +19,10 @@ trap 'rm -rf "$data"/*.part ${scratch:+"$scratch"}' EXIT
 linux() {
     local tarball=/usr/src/linux-source-6.1.tar.xz
     if [[ ! -e $tarball ]]; then
+        if ! command -v apt-get >/dev/null; then
+            printf 'error: no %s: it is in the Debian package linux-source-6.1\n' "$tarball" >&2
+            return 1
+        fi
         apt-get install -y --no-install-recommends linux-source-6.1 >&2
     fi
     scratch=$(mktemp -d /var/tmp/mapfold-bench.XXXXXX)

@@ -1,4 +1,52 @@
-//! mapfold.
+//! MapReduce in one binary: groups and counts what is in files, on every core, in bounded memory.
+//!
+//! A job is a spec of a few lines of JSON. The command line makes a checked plan of it, and the engine carries the plan
+//! out:
+//!
+//! ```text
+//!    spec (JSON, or a built-in's JSON) + flags
+//!      │  every key known, every name resolved, every input there
+//!      ▼
+//!    plan ──────────────────────── one rayon pool: tasks seeded to workers, idle workers steal ───┐
+//!      │                                                                                          ▼
+//!    sources ─► splits ─► map attempts ────► runs ─────────► reduce tasks ──► ordered rows ─► commit   counters
+//!    files      byte      blocks of records  spill files     a partition      sorted runs     rename   tasks
+//!    stdin      ranges    map: keys, values  one an attempt  of every run,    merged to       or part  workers
+//!    pipes                combine in a       cut into        folded in a      one sequence    files,      │
+//!                         bounded table      partitions      table                            _SUCCESS    ▼
+//!                                                                                                       report
+//! ```
+//!
+//! Data goes one way, left to right. A map attempt owns its table and writes its own run, so no two attempts touch the
+//! same state; whatever doesn't fit its table overflows into the run. A reduce task reads the same partitions of every
+//! run and sees each of their keys whole. Nothing takes a shorter way: ten bytes pass the same stages as ten
+//! gigabytes, and the page cache makes small spill files cheap.
+//!
+//! The bytes of the result are a function of the input and the spec alone: not of threads, split size, partitions,
+//! memory or combiner. `tests/it/oracle.rs` holds the engine to that, and `tests/it/golden.rs` the binary.
+//!
+//! # Modules
+//!
+//! A module uses only modules below it in this list; `tests/it/layers.rs` reads the source and this list, and holds
+//! the one to the other.
+//!
+//! - [`cli`]: what a user types, to a plan or a message; progress, signals, exit codes
+//! - [`engine`]: `run(&plan)`: the phases, the pool, what is counted on the way
+//! - [`plan`]: spec and inputs to a plan in which nothing is left to look up
+//! - [`spec`]: the job as written: strict parsing, overrides, suggestions, the built-ins of `jobs/`
+//! - [`reduce`]: partitions of every run folded to groups, groups finished to rows
+//! - [`output`]: formats, ordering, and files that appear whole or not at all
+//! - [`map`]: blocks of records to keys and values: tokenisers, steps, the combining table's emitter
+//! - [`record`]: blocks to lines
+//! - [`input`]: what a user names to sources, sources to splits, splits to blocks of whole records
+//! - [`shuffle`]: rows, the format of a run, its writer and reader
+//! - [`table`]: keys to group slots, with states beside the keys; the one hash
+//! - [`aggregate`]: commutative monoids over the records of a group, and the laws they are tested by
+//! - [`report`]: counters, tasks and workers, as JSON and as a summary
+//! - [`column`](mod@column): a batch of fields as slices, which every stage hands to the next
+//! - [`buffer`]: bytes that rows and lines are built in, without calls for short pieces
+//! - [`error`]: what can go wrong, in the words that a user sees
+
 #![deny(unsafe_code)]
 
 pub mod aggregate;

@@ -2,7 +2,7 @@
 //!
 //! Each cuts a text into tokens and hands them on in batches, as ranges of some
 //! data: the text itself, or for the two that fold case a scratch small enough
-//! to stay in the nearest cache. [`scan`] does the work, 64 bytes at a time;
+//! to stay in the nearest cache. `scan` does the work, 64 bytes at a time;
 //! here is what batches are made of, and the rare code point whose lower case
 //! has another length.
 //!
@@ -55,7 +55,7 @@ macro_rules! tokeniser {
                 })
             }
 
-            /// Calls `emit` with some data and at most [`BATCH`](scan::BATCH) tokens in it,
+            /// Calls `emit` with some data and at most `scan::BATCH` tokens in it,
             /// none empty, until all of `text` has been seen. A token ends
             /// where `text` does.
             ///

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use super::sink::{Chunk, Sink};
 use crate::error::{Error, Result};
 
-/// Writes numbered chunks in order. Who comes too early leaves the chunk behind, unless [`AHEAD`] are waiting already:
+/// Writes numbered chunks in order. Who comes too early leaves the chunk behind, unless `AHEAD` are waiting already:
 /// then they wait themselves, so that a slow reader of the output doesn't fill memory.
 #[derive(Debug)]
 pub struct Sequence {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! There is no way around it for small jobs: the page cache makes small runs cheap. [`row`] says what a row is,
-//! [`format`] what a file is; [`writer`] and [`reader`] are the two ends.
+//! [`mod@format`] what a file is; [`writer`] and [`reader`] are the two ends.
 
 pub mod format;
 pub mod reader;

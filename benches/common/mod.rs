@@ -1,0 +1,132 @@
+//! What the benches share: texts, keys, and whether this is only a test that they run.
+
+#![allow(dead_code)] // Each bench uses some of it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use mapfold::column::{BATCH, Column, Span};
+
+/// `cargo bench -- --test`, or `cargo test --benches`: everything once, on little data. Criterion tells them the same way.
+pub fn is_test() -> bool {
+    let is_given = |flag: &str| std::env::args().any(|arg| arg == flag);
+    is_given("--test") || !is_given("--bench")
+}
+
+/// `full`, or for a test a thousandth of it.
+pub fn scaled(full: usize) -> usize {
+    if is_test() { full / 1000 } else { full }
+}
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text that `benches/data.sh` makes, if it is there.
+pub fn linux() -> Option<PathBuf> {
+    let data = std::env::var_os("MAPFOLD_BENCH_DATA").map_or_else(|| root().join("benches/data"), PathBuf::from);
+    Some(data.join("linux.txt")).filter(|path| path.is_file())
+}
+
+/// The first bytes of [`linux`].
+pub fn linux_start(bytes: usize) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(linux()?).and_then(|file| file.take(bytes as u64).read_to_end(&mut text)).ok()?;
+    Some(text)
+}
+
+/// splitmix64 (Steele, Lea, Flood 2014): equal seeds give equal numbers anywhere.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        ((u128::from(self.next()) * n as u128) >> 64) as usize
+    }
+
+    /// In 0..1.
+    pub fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// About `bytes` of text. Its words are as long as those of a page of English prose; the word of rank r comes about
+/// 1/r as often as the first; some have a capital, a letter beyond ASCII or punctuation.
+pub fn prose(bytes: usize) -> Vec<u8> {
+    const WORDS: usize = 50_000;
+    let page = std::fs::read_to_string(root().join("testdata/readme/alice.txt")).expect("a page of prose");
+    let lengths: Vec<_> = page.split(|c: char| !c.is_alphabetic()).map(str::len).filter(|&length| length > 0).collect();
+    let mut random = Random(1);
+    let words: Vec<String> = (0..WORDS)
+        .map(|_| {
+            let length = lengths[random.below(lengths.len())];
+            let mut word: String = (0..length).map(|_| char::from(b'a' + random.below(26) as u8)).collect();
+            if random.below(50) == 0 {
+                word.push('é');
+            }
+            word
+        })
+        .collect();
+    let (mut text, mut column) = (String::with_capacity(bytes + 64), 0);
+    while text.len() < bytes {
+        let word = &words[(WORDS as f64).powf(random.unit()) as usize - 1];
+        let before = text.len();
+        match random.below(12) {
+            0 => text.push_str(&(word[..1].to_uppercase() + &word[1..])),
+            1 => text.push_str(&format!("{word},")),
+            _ => text.push_str(word),
+        }
+        column += text.len() - before + 1;
+        text.push(if column > 100 { '\n' } else { ' ' });
+        column = if column > 100 { 0 } else { column };
+    }
+    text.into_bytes()
+}
+
+/// Keys in batches, as a map task meets them.
+pub struct Keys {
+    data: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Keys {
+    /// `records` keys, each drawn evenly from `distinct` of `least` to `most` bytes.
+    pub fn draw(records: usize, distinct: usize, least: usize, most: usize) -> Keys {
+        let (mut data, mut spans, mut random) = (Vec::new(), Vec::with_capacity(records), Random(2));
+        for _ in 0..records {
+            // A key's bytes and length follow from its number.
+            let number = random.below(distinct) as u64;
+            let mut of_key = Random(number << 20);
+            let length = least + of_key.below(most - least + 1);
+            let start = data.len();
+            data.extend_from_slice(format!("{number:x}").as_bytes());
+            // No hexadecimal digits, so that keys of different numbers differ.
+            while data.len() < start + length {
+                data.push(b'g' + of_key.below(20) as u8);
+            }
+            spans.push(Span { start: start as u32, end: data.len() as u32 });
+        }
+        data.extend_from_slice(&[0; 16]); // as behind a key in a text: something
+        Keys { data, spans }
+    }
+
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    pub fn batches(&self) -> impl Iterator<Item = Column<'_>> {
+        self.spans.chunks(BATCH).map(|spans| Column { data: &self.data, spans })
+    }
+}

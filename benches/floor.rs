@@ -1,0 +1,165 @@
+//! What the map phase is held against: a loop that only tokenises, hashes, and probes a table sized for the answer.
+//!
+//! Counting runs of letters of `linux.txt` (or, without it, of made-up prose), each of two threads takes half of the
+//! splits that the engine would cut, mapped as the engine maps them. The floors have no bound on memory, no runs and no
+//! progress, and their tables are there before the clock starts. All take turns with the engine's own map phase, so
+//! that the ratios within a round hold on a machine that does a little other work too; where their range is wide it did too
+//! much, and the figures say nothing. Prints a table in Markdown, as `benches/RESULTS.md` has it.
+
+mod common;
+
+use std::path::PathBuf;
+use std::time::Instant;
+use std::{fs, hint, thread};
+
+use mapfold::aggregate::{Aggregate, Count};
+use mapfold::column::{BATCH, Column};
+use mapfold::engine::{self, Control};
+use mapfold::input::Source;
+use mapfold::input::block::Mapped;
+use mapfold::input::sources::Stdin;
+use mapfold::input::splits::{self, Split};
+use mapfold::map::tokens::Letters;
+use mapfold::plan::{self, Invocation, Plan};
+use mapfold::record::TERMINATOR;
+use mapfold::spec::Document;
+use mapfold::table::{KeyBatch, Table};
+
+const THREADS: usize = 2;
+
+struct Text {
+    path: PathBuf,
+    len: u64,
+    splits: Vec<Split>,
+}
+
+impl Text {
+    fn new(path: PathBuf) -> Text {
+        let len = fs::metadata(&path).expect("the text").len();
+        let sources = [Source::File { path: path.clone(), len }];
+        let splits = splits::cut(&sources, splits::choose_size(&sources, THREADS));
+        Text { path, len, splits }
+    }
+
+    fn blocks(&self, splits: &[Split], mut each: impl FnMut(&[u8])) {
+        for piece in splits.iter().flat_map(|split| &split.pieces) {
+            let block = Mapped::open(&self.path, *piece, self.len, TERMINATOR).expect("a block");
+            each(block.bytes());
+        }
+    }
+
+    /// Seconds that the threads need for their halves, each with something of its own.
+    fn time<T: Send>(&self, own: &mut [T; THREADS], work: impl Fn(&[Split], &mut T) + Sync) -> f64 {
+        let half = self.splits.len().div_ceil(THREADS);
+        let start = Instant::now();
+        thread::scope(|scope| {
+            for (splits, own) in self.splits.chunks(half).zip(own) {
+                let work = &work;
+                scope.spawn(move || work(splits, own));
+            }
+        });
+        start.elapsed().as_secs_f64()
+    }
+
+    fn read(&self) -> f64 {
+        self.time(&mut [(); THREADS], |splits, ()| {
+            self.blocks(splits, |block| {
+                hint::black_box(block.iter().fold(0u8, |all, byte| all ^ byte));
+            });
+        })
+    }
+
+    fn tokenise(&self) -> f64 {
+        self.time(&mut [(); THREADS], |splits, ()| {
+            let (mut letters, mut tokens) = (Letters::new(), 0);
+            self.blocks(splits, |block| letters.split(block, |_, spans| tokens += spans.len()));
+            hint::black_box(tokens);
+        })
+    }
+
+    fn probe(&self, tables: &mut [Table; THREADS]) -> f64 {
+        tables.iter_mut().for_each(Table::clear);
+        self.time(tables, |splits, table| self.count(splits, table))
+    }
+
+    fn count(&self, splits: &[Split], table: &mut Table) {
+        let (mut letters, mut batch, mut slots) = (Letters::new(), Box::<KeyBatch>::default(), [0; BATCH]);
+        self.blocks(splits, |block| {
+            letters.split(block, |data, spans| {
+                for spans in spans.chunks(BATCH) {
+                    batch.hash(Column { data, spans }, u64::MAX);
+                    table.reserve(spans.len()); // nothing to do, once it is sized for the answer
+                    table.probe(&batch, data, &mut slots);
+                    let none = Column { data: &[], spans: &[] };
+                    Count.observe(&mut table.states(0, 1), &slots[..spans.len()], none);
+                }
+            });
+        });
+    }
+
+    /// A table for each thread, sized for the whole answer.
+    fn tables(&self) -> [Table; THREADS] {
+        let mut all = Table::new(0, &[0]);
+        self.count(&self.splits, &mut all);
+        let mut slots = 8;
+        while slots / 8 * 5 < all.len() + BATCH {
+            slots *= 2;
+        }
+        [(); THREADS].map(|()| Table::new(slots, &[0]))
+    }
+
+    /// The job whose map phase is held against the floors.
+    fn plan(&self, output: PathBuf) -> Plan {
+        let spec = fs::read(common::root().join("benches/specs/letters.json")).expect("the spec");
+        let mut spec = Document::parse("letters.json", &spec).and_then(Document::finish).expect("a spec");
+        spec.input = vec![self.path.clone()];
+        spec.output.path = Some(output);
+        spec.run.threads = Some(THREADS);
+        let stdin = Stdin { is_terminal: false, held_spec: false };
+        let call = Invocation { origin: "letters.json".into(), unordered: true, force: true, stdin };
+        plan::resolve(&spec, &call).expect("a plan")
+    }
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+fn main() {
+    let rounds = if common::is_test() { 1 } else { 7 };
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = common::linux().filter(|_| !common::is_test()).unwrap_or_else(|| {
+        let path = dir.path().join("prose.txt");
+        fs::write(&path, common::prose(common::scaled(256 << 20))).expect("prose written");
+        path
+    });
+    let text = Text::new(path);
+    let mut tables = text.tables();
+    let plan = text.plan(dir.path().join("out.txt"));
+    let seconds: Vec<[f64; 4]> = (0..rounds)
+        .map(|_| {
+            let floors = [text.read(), text.tokenise(), text.probe(&mut tables)];
+            let report = engine::run(&plan, &Control::default()).expect("a run");
+            [floors[0], floors[1], floors[2], report.phase_seconds.map]
+        })
+        .collect();
+
+    let name = text.path.file_name().unwrap_or_default().to_string_lossy();
+    println!(
+        "| letters of {name}, {THREADS} threads, median of {rounds} in turn | seconds | GB/s | to the floor | range |"
+    );
+    println!("| --- | --- | --- | --- | --- |");
+    for (i, what) in ["reading", "and tokenising", "and hashing, probing, counting: the floor", "mapfold's map phase"]
+        .into_iter()
+        .enumerate()
+    {
+        let own = sorted(seconds.iter().map(|s| s[i]));
+        let ratios = sorted(seconds.iter().map(|s| s[i] / s[2]));
+        let (own, ratio) = (own[rounds / 2], ratios[rounds / 2]);
+        let (least, most) = (ratios[0], ratios[rounds - 1]);
+        let rate = text.len as f64 / own / 1e9;
+        println!("| {what} | {own:.3} | {rate:.2} | {ratio:.2} | {least:.2} to {most:.2} |");
+    }
+}

@@ -1,0 +1,79 @@
+//! Runs: rows to a file and back, by number of partitions. The file is in the page cache: this is the work, not the disk.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use mapfold::shuffle::row::get_row;
+use mapfold::shuffle::{PartitionBuffers, Run, RunSize, RunWriter, Shape};
+use mapfold::table::KeyBatch;
+use mapfold::table::keys::LONG;
+
+use common::Keys;
+
+const RECORDS: usize = 2_000_000;
+const PAGE: usize = 64 << 10;
+
+/// Writes every key as a value row.
+fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers) -> (RunSize, PartitionBuffers) {
+    let shape = Shape::new(std::iter::empty());
+    let mut batch = Box::<KeyBatch>::default();
+    let mut run = RunWriter::create(path.into(), partitions, PAGE, buffers).expect("a run begun");
+    for keys in keys.batches() {
+        batch.hash(keys, u64::MAX);
+        for i in 0..keys.spans.len() {
+            let hash = batch.meta[i] & !LONG;
+            run.add(run.partition(hash), |out| shape.put_value(out, hash, keys.get(i), &[], i)).expect("a row written");
+        }
+    }
+    let (_, size, buffers) = run.finish().expect("a run finished");
+    (size, buffers)
+}
+
+/// Reads every row of every partition.
+fn read(path: &Path, partitions: usize, page: &mut Vec<u8>) -> usize {
+    let run = Run::open(path.into()).expect("a run");
+    let reader = run.reader().expect("its reader");
+    let mut rows = 0;
+    for known in run.pages(0..partitions) {
+        let payload = reader.read(known, page).expect("a page");
+        let mut at = 0;
+        while at < payload.len() {
+            get_row(payload, &mut at).expect("a row");
+            rows += 1;
+        }
+    }
+    rows
+}
+
+fn runs(c: &mut Criterion) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("map-00000-0.run");
+    let keys = Keys::draw(common::scaled(RECORDS), 1_000_000, 4, 20);
+    let mut group = c.benchmark_group("runs");
+    for partitions in [64, 256, 1024] {
+        let (size, mut buffers) = write(&path, partitions, &keys, PartitionBuffers::default());
+        group.throughput(Throughput::Bytes(size.row_bytes));
+        let mut page = Vec::new();
+        group.bench_function(BenchmarkId::new("read", partitions), |b| {
+            b.iter(|| assert_eq!(read(&path, partitions, &mut page), keys.len()));
+        });
+        group.bench_function(BenchmarkId::new("write", partitions), |b| {
+            b.iter(|| {
+                fs::remove_file(&path).expect("the run before");
+                buffers = write(&path, partitions, &keys, std::mem::take(&mut buffers)).1;
+            });
+        });
+        fs::remove_file(&path).expect("the last run");
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(10);
+    targets = runs
+}
+criterion_main!(benches);

@@ -1,0 +1,125 @@
+//! README.md stays true: its examples are run, in order, in one directory, and print what it says they print.
+//!
+//! A `sh` block is run unless the line above it is `<!-- not run: WHY -->`; the `text` block after it is its standard
+//! output. Times and memory differ from run to run: below `<!-- sample of … -->` only what doesn't is compared.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::harness::Dir;
+
+struct Block<'a> {
+    language: &'a str,
+    /// The line above it.
+    marker: &'a str,
+    text: &'a str,
+    line: usize,
+}
+
+fn blocks(page: &str) -> Vec<Block<'_>> {
+    let mut blocks = Vec::new();
+    let mut rest = page;
+    let mut marker = "";
+    while let Some((line, after)) = rest.split_once('\n') {
+        rest = after;
+        let Some(language) = line.strip_prefix("```") else {
+            marker = line;
+            continue;
+        };
+        let (text, after) = rest.split_once("```\n").expect("a block that ends");
+        let line = page[..page.len() - rest.len()].lines().count();
+        blocks.push(Block { language, marker, text, line });
+        rest = after;
+    }
+    blocks
+}
+
+fn run(dir: &Dir, block: &Block<'_>) -> Output {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_mapfold")).parent().unwrap();
+    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap_or_default());
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", block.text]).current_dir(dir.path()).env("PATH", path).env("TMPDIR", dir.path());
+    let output = shell.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "README.md:{}: {}\n{stderr}", block.line, output.status);
+    output
+}
+
+fn with_testdata() -> Dir {
+    let mut dir = Dir::new();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/readme");
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        dir = dir.file(&format!("testdata/readme/{name}"), fs::read(&path).unwrap());
+    }
+    dir
+}
+
+/// A summary without what differs between runs: times, rates, memory.
+fn steady(summary: &str) -> Vec<&str> {
+    let kept = |line: &&str| ["read", "wrote", "shuffle"].iter().any(|label| line.trim_start().starts_with(label));
+    summary.lines().filter(kept).collect()
+}
+
+/// Counters that may differ: what pages and index add, as runs are laid out anew; who ran what, with the machine's mood.
+const VARIES: [&str; 3] =
+    [".counters.map_output_materialized_bytes", ".counters.spilled_bytes", ".counters.stolen_tasks"];
+
+/// That both have the same keys, and that what is counted is equal.
+fn same_shape(at: &str, sample: &Value, real: &Value) {
+    match (sample, real) {
+        (Value::Object(sample), Value::Object(real)) if at != ".job" => {
+            let keys = |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(keys(sample), keys(real), "keys of the report{at}");
+            sample.iter().for_each(|(key, value)| same_shape(&format!("{at}.{key}"), value, &real[key]));
+        }
+        (Value::Array(sample), Value::Array(real)) => {
+            assert_eq!(sample.len(), real.len(), "report{at}");
+            sample.iter().zip(real).for_each(|(sample, real)| same_shape(at, sample, real));
+        }
+        _ if at.starts_with(".counters") && !VARIES.contains(&at) => assert_eq!(sample, real, "report{at}"),
+        _ => {}
+    }
+}
+
+#[test]
+fn examples_do_what_they_say() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks = blocks(&page);
+    let dir = with_testdata();
+    let mut ran = 0;
+    for (i, block) in blocks.iter().enumerate() {
+        if block.language == "json" {
+            let name = block.marker.strip_prefix("<!-- sample of ").and_then(|rest| rest.strip_suffix(" -->"));
+            let real = fs::read(dir.join(name.expect("a json block is a sample of a file"))).unwrap();
+            same_shape("", &serde_json::from_str(block.text).unwrap(), &serde_json::from_slice(&real).unwrap());
+        }
+        if block.language != "sh" || block.marker.starts_with("<!-- not run: ") {
+            continue;
+        }
+        let output = run(&dir, block);
+        ran += 1;
+        let expected = blocks.get(i + 1).filter(|next| next.language == "text").map_or("", |next| next.text);
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if block.marker == "<!-- sample of stderr -->" {
+            assert_eq!(steady(&err), steady(expected), "README.md:{}", block.line);
+        } else {
+            assert_eq!((&*out, &*err), (expected, ""), "README.md:{}", block.line);
+        }
+    }
+    assert!(ran >= 10, "only {ran} examples found");
+}
+
+#[test]
+fn built_in_jobs_are_mentioned() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(page.contains(&format!("mapfold run {name}")), "README.md has no example of {name}");
+    }
+}
