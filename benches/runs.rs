@@ -34,7 +34,7 @@ fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers)
 
 /// Reads every row of every partition.
 fn read(path: &Path, partitions: usize, page: &mut Vec<u8>) -> usize {
-    let run = Run::open(path.into()).expect("a run");
+    let run = Run::open(path.into(), true).expect("a run");
     let reader = run.reader().expect("its reader");
     let mut rows = 0;
     for known in run.pages(0..partitions) {

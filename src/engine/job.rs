@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use tempfile::TempDir;
@@ -25,8 +25,10 @@ pub struct Sizes {
     pub map_slots: usize,
     /// Payload at which a partition's buffer is written as a page.
     pub page: usize,
-    /// A reduce task takes partitions until they hold this many bytes.
+    /// A reduce task takes partitions until they hold at most this many bytes, and folds as many at a time as hold
+    /// `fold` bytes.
     pub reduce: u64,
+    pub fold: u64,
     /// A range of ordered output.
     pub range: u64,
     /// A block of a stream.
@@ -59,7 +61,8 @@ impl Sizes {
             partitions,
             map_slots,
             page: (share as usize / 2 / partitions).clamp(256, PAGE),
-            reduce: (share / 16).clamp(4 << 10, 1 << 20),
+            reduce: (share / 32).clamp(4 << 10, 8 << 20),
+            fold: (share / 32).clamp(4 << 10, 1 << 20),
             range: (share / 16).clamp(4 << 10, 4 << 20),
             block: (share as usize / 16).clamp(4 << 10, 16 << 20),
         }
@@ -78,6 +81,8 @@ pub struct Job<'p> {
     pub combine: bool,
     pub pool: Pool,
     spill: TempDir,
+    /// Runs that may yet be kept open.
+    open_runs: AtomicI64,
     started: Instant,
     record: Mutex<Record>,
 }
@@ -93,6 +98,8 @@ impl<'p> Job<'p> {
         let spill_dir = &plan.settings.spill_dir;
         let spill = tempfile::Builder::new().prefix("mapfold-").tempdir_in(spill_dir);
         let spill = spill.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+        let files = i64::try_from(files).unwrap_or(i64::MAX) - 32 - 4 * plan.settings.threads as i64;
         Ok(Job {
             plan,
             control,
@@ -102,9 +109,15 @@ impl<'p> Job<'p> {
             combine: plan.settings.combiner != Combiner::Off,
             pool: Pool::new(plan.settings.threads)?,
             spill,
+            open_runs: AtomicI64::new(files / 2),
             started: Instant::now(),
             record: Mutex::default(),
         })
+    }
+
+    /// Whether one more run may be kept open: half of the files that the process may have and doesn't need otherwise.
+    pub fn may_keep_open(&self) -> bool {
+        self.open_runs.fetch_sub(1, Ordering::Relaxed) > 0
     }
 
     /// A path in the spill directory, which goes away with the job.

@@ -126,7 +126,7 @@ fn attempt(job: &Job<'_>, number: usize, work: Work, place: Place, memories: &Ke
     job.count(|all| all.add(&counters));
     let input = Some(job.plan.sources[input].name().into_owned());
     job.record(place, start, Task { id, input, offset: Some(offset), bytes, records, ..Task::default() });
-    Run::open(path)
+    Run::open(path, job.may_keep_open())
 }
 
 fn windows(job: &Job<'_>, mut block: &[u8], mapper: &mut Mapper, out: &mut Emitter<'_>) -> Result<()> {

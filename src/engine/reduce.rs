@@ -43,7 +43,9 @@ const SLOTS: usize = 1 << 12;
 
 pub fn reduce(job: &Job<'_>, runs: &[Run]) -> Result<Parts> {
     let plan = job.plan;
-    let works = plan_tasks(job, runs);
+    let mut bytes = vec![0; job.sizes.partitions];
+    runs.iter().for_each(|run| run.add_bytes(&mut bytes));
+    let works = plan_tasks(job, &bytes);
     job.control.progress.reduce.expect(works.iter().map(|work| work.bytes).sum());
     let finisher = finisher(job);
     let unordered = match &plan.order {
@@ -53,7 +55,7 @@ pub fn reduce(job: &Job<'_>, runs: &[Run]) -> Result<Parts> {
     let memories = Kept::default();
     let seeds = job.pool.deal(works);
     let sorted = job.pool.run(seeds, std::iter::empty(), "reduce", |number, work, place| {
-        attempt(job, runs, number, work, place, &finisher, unordered.as_ref(), &memories)
+        attempt(job, runs, &bytes, number, work, place, &finisher, unordered.as_ref(), &memories)
     })?;
     Ok(match unordered {
         Some(sink) => Parts::Lines(sink.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)),
@@ -62,25 +64,38 @@ pub fn reduce(job: &Job<'_>, runs: &[Run]) -> Result<Parts> {
 }
 
 /// Neighbouring partitions go to a task until they hold enough bytes for one. Largest tasks first.
-fn plan_tasks(job: &Job<'_>, runs: &[Run]) -> Vec<Work> {
-    let n = job.sizes.partitions;
+fn plan_tasks(job: &Job<'_>, bytes: &[u64]) -> Vec<Work> {
+    let total: u64 = bytes.iter().sum();
     if job.plan.group_by.is_empty() {
         // The one group is in some partition, or, where there was no record, in none: its task has to know.
-        return vec![Work { partitions: 0..n, bytes: runs.iter().map(|run| run.bytes(0..n)).sum() }];
+        return vec![Work { partitions: 0..bytes.len(), bytes: total }];
     }
-    let mut works: Vec<Work> = Vec::new();
-    for partition in 0..n {
-        let bytes: u64 = runs.iter().map(|run| run.bytes(partition..partition + 1)).sum();
-        match works.last_mut() {
-            Some(last) if last.bytes + bytes <= job.sizes.reduce => {
-                last.partitions.end = partition + 1;
-                last.bytes += bytes;
-            }
-            _ => works.push(Work { partitions: partition..partition + 1, bytes }),
-        }
-    }
+    // Several tasks a worker, so that there is something to steal.
+    let even = total / (8 * job.pool.threads() as u64);
+    let works = gather(bytes, 0..bytes.len(), job.sizes.reduce.min(even.max(job.sizes.fold))).into_iter();
+    let work = |partitions: Range<usize>| Work { bytes: bytes[partitions.clone()].iter().sum(), partitions };
+    let mut works: Vec<_> = works.map(work).collect();
     works.sort_by_key(|work| std::cmp::Reverse(work.bytes));
     works
+}
+
+/// Gathers neighbouring partitions until they hold `most` bytes; a larger one stays alone.
+fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize>> {
+    let mut gathered: Vec<Range<usize>> = Vec::new();
+    let mut held = 0;
+    for partition in partitions {
+        match gathered.last_mut() {
+            Some(last) if held + bytes[partition] <= most => {
+                last.end = partition + 1;
+                held += bytes[partition];
+            }
+            _ => {
+                gathered.push(partition..partition + 1);
+                held = bytes[partition];
+            }
+        }
+    }
+    gathered
 }
 
 pub fn finisher<'j>(job: &'j Job<'_>) -> Finisher<'j> {
@@ -108,6 +123,7 @@ fn stage(job: &Job<'_>, finisher: &Finisher<'_>) -> Result<Sink> {
 fn attempt(
     job: &Job<'_>,
     runs: &[Run],
+    bytes: &[u64],
     number: usize,
     work: Work,
     place: Place,
@@ -119,47 +135,39 @@ fn attempt(
     let id = format!("reduce-{number:05}");
     let mut memory = memories.take(|| memory(job));
     let Memory { fold, page, chunk, sorter, buffers } = &mut memory;
-    fold.table.clear();
-    let mut records = 0;
-    for run in runs {
-        let pages = run.pages(work.partitions.clone());
-        if pages.is_empty() {
-            continue;
+    let (mut records, mut groups) = (0, 0);
+    let folds = match job.plan.group_by.is_empty() {
+        true => vec![work.partitions],
+        false => gather(bytes, work.partitions, job.sizes.fold),
+    };
+    for partitions in folds {
+        fold.table.clear();
+        for run in runs {
+            records += absorb(job, run, partitions.clone(), fold, page)?;
         }
-        job.check()?;
-        let reader = run.reader()?;
-        for entry in pages {
-            let payload = reader.read(entry, page)?;
-            if !fold.has_room(payload.len()) {
-                return Err(Error::PartitionTooLarge { partitions: job.sizes.partitions });
+        if job.plan.group_by.is_empty() {
+            fold.ensure_empty_key(job.plan.settings.hash_mask);
+        }
+        groups += fold.table.len() as u64;
+        match (&job.plan.order, unordered) {
+            (Order::By(order), _) => finisher.sorted(&fold.table, order, sorter),
+            (Order::Free, Some(sink)) => {
+                chunk.clear();
+                finisher.lines(&fold.table, chunk);
+                lock(sink).write(chunk)?;
             }
-            let rows = fold.absorb(payload, &job.aggregation);
-            if rows != Some(entry.rows) {
-                return Err(reader.corrupt(entry, "a page holds other rows than its header says"));
-            }
-            records += u64::from(entry.rows);
-            job.control.progress.reduce.add(u64::from(entry.len));
+            (Order::Free, None) => unreachable!("without an order there is a sink"),
         }
     }
-    if job.plan.group_by.is_empty() {
-        fold.ensure_empty_key(job.plan.settings.hash_mask);
-    }
-    let groups = fold.table.len() as u64;
-    let sorted = match (&job.plan.order, unordered) {
-        (Order::By(order), _) => {
-            finisher.sorted(&fold.table, order, sorter);
+    let sorted = match &job.plan.order {
+        Order::Free => None,
+        Order::By(_) => {
             let path = job.spill_path(&format!("{id}-0.run"));
-            let (run, back) = sorter.write(path, job.plan.limit, std::mem::take(buffers))?;
+            let keep_open = job.may_keep_open();
+            let (run, back) = sorter.write(path, job.plan.limit, keep_open, std::mem::take(buffers))?;
             *buffers = back;
             Some(run)
         }
-        (Order::Free, Some(sink)) => {
-            chunk.clear();
-            finisher.lines(&fold.table, chunk);
-            lock(sink).write(chunk)?;
-            None
-        }
-        (Order::Free, None) => unreachable!("without an order there is a sink"),
     };
     job.count(|all| {
         all.reduce_input_records += records;
@@ -169,6 +177,30 @@ fn attempt(
     memories.keep(memory);
     job.record(place, start, Task { id, bytes: work.bytes, records, ..Task::default() });
     Ok(sorted)
+}
+
+/// Folds one run's pages of some partitions. Returns how many rows they had.
+fn absorb(job: &Job<'_>, run: &Run, partitions: Range<usize>, fold: &mut Fold, buffer: &mut Vec<u8>) -> Result<u64> {
+    let pages = run.pages(partitions);
+    if pages.is_empty() {
+        return Ok(0);
+    }
+    job.check()?;
+    let reader = run.reader()?;
+    let mut records = 0;
+    for page in pages {
+        let payload = reader.read(page, buffer)?;
+        if !fold.has_room(payload.len()) {
+            return Err(Error::PartitionTooLarge { partitions: job.sizes.partitions });
+        }
+        let rows = fold.absorb(payload, &job.aggregation);
+        if rows != Some(page.rows) {
+            return Err(reader.corrupt(page, "a page holds other rows than its header says"));
+        }
+        records += u64::from(page.rows);
+        job.control.progress.reduce.add(u64::from(page.len));
+    }
+    Ok(records)
 }
 
 fn memory(job: &Job<'_>) -> Memory {

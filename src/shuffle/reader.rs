@@ -1,11 +1,11 @@
-//! A run as reduce tasks read it: opened once for its index, then page by page, from any thread, holding no file open in
-//! between (a job has more runs than a process may have files).
+//! A run as reduce tasks read it: its index once, then page by page, from any thread. A job may have more runs than a
+//! process may have files, so not all stay open.
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::format::{self, ENTRY, FOOTER, HEADER, PAGE_HEADER, Page};
 use crate::error::{Error, Result};
@@ -14,15 +14,18 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct Run {
     path: PathBuf,
+    /// Kept open, where the process may have files enough.
+    file: Option<File>,
     /// By partition, in the order written.
     pages: Vec<Page>,
 }
 
 impl Run {
-    /// Reads and checks header, index and footer.
-    pub fn open(path: PathBuf) -> Result<Run> {
-        let pages = read_index(&path)?;
-        Ok(Run { path, pages })
+    /// Reads and checks header, index and footer. Keeps the file open if asked to, else opens it for each reader.
+    pub fn open(path: PathBuf, keep: bool) -> Result<Run> {
+        let file = File::open(&path).map_err(|source| spill(&path, source))?;
+        let pages = read_index(&path, &file)?;
+        Ok(Run { path, file: keep.then_some(file), pages })
     }
 
     /// The pages of a range of partitions.
@@ -32,21 +35,29 @@ impl Run {
         &self.pages[from..to]
     }
 
-    /// Row bytes in a range of partitions.
-    pub fn bytes(&self, partitions: Range<usize>) -> u64 {
-        self.pages(partitions).iter().map(|page| u64::from(page.len)).sum()
+    /// Adds each partition's row bytes to `sums`.
+    pub fn add_bytes(&self, sums: &mut [u64]) {
+        for page in &self.pages {
+            if let Some(sum) = sums.get_mut(page.partition as usize) {
+                *sum += u64::from(page.len);
+            }
+        }
     }
 
     pub fn reader(&self) -> Result<PageReader<'_>> {
-        let file = File::open(&self.path).map_err(|source| spill(&self.path, source))?;
-        Ok(PageReader { run: self, file })
+        let opened = match self.file {
+            Some(_) => None,
+            None => Some(File::open(&self.path).map_err(|source| spill(&self.path, source))?),
+        };
+        Ok(PageReader { run: self, opened })
     }
 }
 
 #[derive(Debug)]
 pub struct PageReader<'a> {
     run: &'a Run,
-    file: File,
+    /// `None`: the run's own.
+    opened: Option<File>,
 }
 
 impl PageReader<'_> {
@@ -77,7 +88,8 @@ impl PageReader<'_> {
         if buffer.len() < len {
             buffer.resize(len, 0);
         }
-        self.file.read_exact_at(&mut buffer[..len], page.offset).map_err(|source| match source.kind() {
+        let file = self.opened.as_ref().or(self.run.file.as_ref()).expect("one of the two is open");
+        file.read_exact_at(&mut buffer[..len], page.offset).map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => self.corrupt(page, "the file ends inside a page"),
             _ => spill(&self.run.path, source),
         })
@@ -96,14 +108,13 @@ impl PageReader<'_> {
     }
 }
 
-fn spill(path: &std::path::Path, source: io::Error) -> Error {
+fn spill(path: &Path, source: io::Error) -> Error {
     Error::Spill { path: path.into(), source }
 }
 
-fn read_index(path: &PathBuf) -> Result<Vec<Page>> {
-    let corrupt = |at, what| Error::Corrupt { path: path.clone(), at, what };
+fn read_index(path: &Path, file: &File) -> Result<Vec<Page>> {
+    let corrupt = |at, what| Error::Corrupt { path: path.into(), at, what };
     let io = |source| spill(path, source);
-    let file = File::open(path).map_err(io)?;
     let len = file.metadata().map_err(io)?.len();
     if len < (HEADER + FOOTER) as u64 {
         return Err(corrupt(len, "the file is too short"));

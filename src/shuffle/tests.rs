@@ -127,7 +127,7 @@ fn write_run(path: &Path, rows: u32) -> RunSize {
 
 /// All rows of a run, by partition.
 fn read_run(path: &Path) -> Result<Vec<Vec<u8>>> {
-    let run = Run::open(path.into())?;
+    let run = Run::open(path.into(), false)?;
     let reader = run.reader()?;
     let mut page = Vec::new();
     (0..PARTITIONS)
