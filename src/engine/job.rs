@@ -13,7 +13,7 @@ use super::pool::{Place, Pool, lock};
 use crate::error::{Error, Result};
 use crate::input::splits;
 use crate::map::emit::Aggregation;
-use crate::plan::{Combiner, Plan};
+use crate::plan::Plan;
 use crate::report::{Counters, Task};
 
 /// Sizes that follow from the plan, its inputs and the machine. None of them changes the output.
@@ -78,7 +78,6 @@ pub struct Job<'p> {
     pub control: &'p Control,
     pub sizes: Sizes,
     pub aggregation: Aggregation<'p>,
-    pub combine: bool,
     pub pool: Pool,
     spill: TempDir,
     /// Runs that may yet be kept open.
@@ -105,8 +104,6 @@ impl<'p> Job<'p> {
             control,
             sizes: Sizes::choose(plan),
             aggregation: Aggregation::new(plan.aggregates.iter().map(|column| &*column.aggregate).collect()),
-            // Deciding by measurement is still to come: always combining is the better guess.
-            combine: plan.settings.combiner != Combiner::Off,
             pool: Pool::new(plan.settings.threads)?,
             spill,
             open_runs: AtomicI64::new(files / 2),

@@ -90,9 +90,9 @@ fn attempt(job: &Job<'_>, number: usize, work: Work, place: Place, memories: &Ke
         job.sizes.page,
         std::mem::take(&mut memory.buffers),
     )?;
+    memory.table.begin();
     let mut out = Emitter {
         aggregation: &job.aggregation,
-        combine: job.combine,
         hash_mask: job.plan.settings.hash_mask,
         table: &mut memory.table,
         run,
@@ -151,7 +151,7 @@ fn memory(job: &Job<'_>) -> Memory {
     let fields = Fields { group_by: plan.group_by.clone(), values };
     Memory {
         mapper: Mapper::new(&plan.steps, fields),
-        table: MapTable::new(job.sizes.map_slots, &job.aggregation.shape),
+        table: MapTable::new(job.sizes.map_slots, &job.aggregation.shape, plan.settings.combiner),
         buffers: PartitionBuffers::default(),
     }
 }

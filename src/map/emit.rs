@@ -3,6 +3,7 @@
 //! The table is kept small enough for the second-level cache. When it is full its groups go to the run's partition
 //! buffers and it starts afresh, so a task's memory doesn't depend on how many keys it meets.
 
+use super::combining::{Combiner, Combining};
 use crate::aggregate::{Aggregate, Input};
 use crate::column::{BATCH, Column};
 use crate::error::Result;
@@ -32,14 +33,26 @@ pub struct MapTable {
     table: Table,
     keys: Box<KeyBatch>,
     slots: Box<[u32; BATCH]>,
+    combining: Combining,
 }
 
 /// Bytes that long keys and tails may take in a map table before it is flushed.
 const ARENA: usize = 1 << 20;
 
 impl MapTable {
-    pub fn new(slots: usize, shape: &Shape) -> Self {
-        MapTable { table: Table::new(slots, &shape.identity), keys: Box::default(), slots: Box::new([0; BATCH]) }
+    pub fn new(slots: usize, shape: &Shape, combiner: Combiner) -> Self {
+        MapTable {
+            table: Table::new(slots, &shape.identity),
+            keys: Box::default(),
+            slots: Box::new([0; BATCH]),
+            combining: combiner.into(),
+        }
+    }
+
+    /// Makes ready for an attempt.
+    pub fn begin(&mut self) {
+        self.table.clear();
+        self.combining.begin();
     }
 }
 
@@ -47,7 +60,6 @@ impl MapTable {
 #[derive(Debug)]
 pub struct Emitter<'a> {
     pub aggregation: &'a Aggregation<'a>,
-    pub combine: bool,
     pub hash_mask: u64,
     pub table: &'a mut MapTable,
     pub run: RunWriter,
@@ -59,16 +71,17 @@ impl Emitter<'_> {
     pub fn emit(&mut self, keys: Column<'_>, values: &[Column<'_>]) -> Result<()> {
         self.counters.map_output_records += keys.spans.len() as u64;
         self.counters.map_output_bytes += self.aggregation.shape.value_rows_len(keys, values);
-        let most = if self.combine { self.table.table.capacity().min(BATCH) } else { BATCH };
+        let most = self.table.table.capacity().min(BATCH);
         for start in (0..keys.spans.len()).step_by(most) {
             let part = start..(start + most).min(keys.spans.len());
             let keys = Column { data: keys.data, spans: &keys.spans[part.clone()] };
             self.table.keys.hash(keys, self.hash_mask);
-            if self.combine {
+            if self.table.combining.combines() {
                 self.combine(keys, values, start)?;
             } else {
                 self.pass(keys, values, start)?;
             }
+            self.table.combining.note(keys.spans.len());
         }
         Ok(())
     }
@@ -77,10 +90,12 @@ impl Emitter<'_> {
         let n = keys.spans.len();
         let MapTable { table, .. } = self.table;
         if table.room() < n || table.arena().len() > ARENA || table.is_degenerate() {
+            let groups = table.len();
             self.flush()?;
+            self.table.combining.flushed(groups);
         }
         self.counters.combine_input_records += n as u64;
-        let MapTable { table, keys: hashed, slots } = self.table;
+        let MapTable { table, keys: hashed, slots, .. } = self.table;
         table.probe(hashed, keys.data, slots);
         let mut values = values.iter();
         let Aggregation { aggregates, shape } = self.aggregation;

@@ -8,6 +8,7 @@
 //! A step that cuts `line` at something that a line's end always is too (white space, what is no letter) gives the
 //! same pieces whether it sees lines or the whole window. Where nothing else wants the line, it sees the window.
 
+mod combining;
 pub mod emit;
 pub mod key;
 mod scan;
@@ -15,6 +16,7 @@ mod split;
 pub mod tokens;
 mod unicode;
 
+pub use combining::Combiner;
 pub use split::{Cutter, Splitter};
 
 use crate::column::{BATCH, Column, Span};

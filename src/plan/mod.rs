@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use crate::aggregate::Aggregate;
 use crate::input::Source;
+pub use crate::map::Combiner;
 use crate::map::Step;
 pub use crate::output::{Format, Order, SortKey, Target};
 pub use resolve::{Invocation, resolve};
@@ -65,13 +66,6 @@ pub struct Output {
     pub force: bool,
     /// Bytes after which a directory's next part file begins.
     pub part_size: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Combiner {
-    Auto,
-    On,
-    Off,
 }
 
 /// What never changes the output.

@@ -276,11 +276,13 @@ proptest! {
             let counters = report.counters;
             // The same job has the same map output, and without a combiner all of it is shuffled.
             prop_assert_eq!(counters.map_output_bytes, *map_output.get_or_insert(counters.map_output_bytes));
-            if how.combiner == Combiner::Off {
-                prop_assert_eq!(counters.reduce_shuffle_bytes, counters.map_output_bytes);
-                prop_assert_eq!(counters.combine_input_records, 0);
-            } else {
-                prop_assert_eq!(counters.combine_input_records, counters.map_output_records);
+            match how.combiner {
+                Combiner::Off => {
+                    prop_assert_eq!(counters.reduce_shuffle_bytes, counters.map_output_bytes);
+                    prop_assert_eq!(counters.combine_input_records, 0);
+                }
+                Combiner::On => prop_assert_eq!(counters.combine_input_records, counters.map_output_records),
+                Combiner::Auto => prop_assert!(counters.combine_input_records <= counters.map_output_records),
             }
             prop_assert_eq!(
                 counters.shuffle_bytes_saved,
