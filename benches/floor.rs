@@ -23,7 +23,7 @@ use mapfold::map::tokens::Letters;
 use mapfold::plan::{self, Invocation, Plan};
 use mapfold::record::TERMINATOR;
 use mapfold::spec::Document;
-use mapfold::table::{KeyBatch, Table};
+use mapfold::table::{HomeBits, KeyBatch, Table};
 
 const THREADS: usize = 2;
 
@@ -99,13 +99,13 @@ impl Text {
 
     /// A table for each thread, sized for the whole answer.
     fn tables(&self) -> [Table; THREADS] {
-        let mut all = Table::new(0, &[0]);
+        let mut all = Table::new(0, HomeBits::Bottom, &[0]);
         self.count(&self.splits, &mut all);
         let mut slots = 8;
         while slots / 8 * 5 < all.len() + BATCH {
             slots *= 2;
         }
-        [(); THREADS].map(|()| Table::new(slots, &[0]))
+        [(); THREADS].map(|()| Table::new(slots, HomeBits::Bottom, &[0]))
     }
 
     /// The job whose map phase is held against the floors.

@@ -7,7 +7,7 @@ mod common;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mapfold::aggregate::{Aggregate, Count};
 use mapfold::column::{BATCH, Column};
-use mapfold::table::{KeyBatch, Table};
+use mapfold::table::{HomeBits, KeyBatch, Table};
 
 use common::Keys;
 
@@ -47,7 +47,7 @@ fn tables(c: &mut Criterion) {
             }
             for (room, times) in [("tight", 1), ("roomy", 4)] {
                 let slots = common::scaled(RECORDS).min(distinct) * 8 / 5 + 2 * BATCH;
-                let mut table = Table::new(slots * times, &[0]);
+                let mut table = Table::new(slots * times, HomeBits::Top, &[0]);
                 count(&mut table, &keys, &mut batch);
                 group.bench_function(BenchmarkId::new(format!("{kind}/{room}"), distinct), |b| {
                     b.iter(|| count(&mut table, &keys, &mut batch));

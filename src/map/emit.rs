@@ -11,7 +11,7 @@ use crate::report::Counters;
 use crate::shuffle::row::put_inline_value;
 use crate::shuffle::{RunWriter, Shape};
 use crate::table::keys::{LONG, code};
-use crate::table::{KeyBatch, Table};
+use crate::table::{HomeBits, KeyBatch, Table};
 
 /// Aggregates with the shape of their rows, shared by every task.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ const ARENA: usize = 1 << 20;
 impl MapTable {
     pub fn new(slots: usize, shape: &Shape, combiner: Combiner) -> Self {
         MapTable {
-            table: Table::new(slots, &shape.identity),
+            table: Table::new(slots, HomeBits::Top, &shape.identity),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
             combining: combiner.into(),

@@ -4,7 +4,7 @@ use crate::aggregate::{Arena, Input, StateColumn};
 use crate::column::{BATCH, Column, Span};
 use crate::map::emit::Aggregation;
 use crate::shuffle::row::{Row, get_row};
-use crate::table::{KeyBatch, Table};
+use crate::table::{HomeBits, KeyBatch, Table};
 
 /// A table that rows are folded into, and the memory to read them by batches.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Fold {
         let shapes = &aggregation.shape.aggregates;
         let tails = |n| Kind { tails: vec![Vec::new(); n], ..Kind::default() };
         Fold {
-            table: Table::new(slots, &aggregation.shape.identity),
+            table: Table::new(slots, HomeBits::Bottom, &aggregation.shape.identity),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
             values: tails(shapes.iter().filter(|a| a.input == Input::Bytes).count()),

@@ -10,7 +10,7 @@ use crate::aggregate::{Aggregate, Count, Tail, laws::Longest};
 use crate::buffer::Buffer;
 use crate::column::{Column, Span};
 use crate::error::{Error, Result};
-use crate::table::{KeyBatch, Table, hash};
+use crate::table::{HomeBits, KeyBatch, Table, hash};
 
 proptest! {
     #[test]
@@ -53,7 +53,7 @@ proptest! {
     #[test]
     fn state_rows(keys in prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..40), (0u64..3, "[ab]{0,150}"), 1..20)) {
         let shape = Shape::new([&Count as &dyn Aggregate, &Longest].into_iter());
-        let mut table = Table::new(64, &shape.identity);
+        let mut table = Table::new(64, HomeBits::Top, &shape.identity);
         for (key, (count, tail)) in &keys {
             let slot = find(&mut table, key);
             *table.states(0, 1).word(slot) = *count;
@@ -94,7 +94,7 @@ fn find(table: &mut Table, key: &[u8]) -> u32 {
 fn a_count_of_one_is_a_value_row() {
     let shape = Shape::new([&Count as &dyn Aggregate].into_iter());
     for key in [&b"short"[..], b"", b"longer than sixteen bytes"] {
-        let mut table = Table::new(8, &shape.identity);
+        let mut table = Table::new(8, HomeBits::Bottom, &shape.identity);
         let slot = find(&mut table, key);
         let mut rows = |count| {
             *table.states(0, 1).word(slot) = count;

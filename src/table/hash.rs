@@ -2,8 +2,8 @@
 //! [`VERSION`] of the run format.
 //!
 //! A folded 64×64→128 multiplication over the key's words, as in wyhash (Wang Yi), finished with the length. The
-//! lowest [`CODE_BITS`] bits of every hash are 0, for tables and rows to keep a code there. Users of the rest never
-//! share bits: partitions take them from the top, slots from the bottom.
+//! lowest [`CODE_BITS`] bits of every hash are 0, for tables and rows to keep a code there. Partitions take
+//! the top bits; tables of one partition's keys find their slots by the bottom ones.
 
 pub const VERSION: u32 = 1;
 

@@ -28,6 +28,9 @@ pub struct Table {
     stride: usize,
     /// Number of slots less one; the number is a power of two.
     mask: usize,
+    home_bits: HomeBits,
+    /// Right shift that brings a hash's home bits to the bottom.
+    shift: u32,
     len: usize,
     /// Groups at which the table counts as full.
     limit: usize,
@@ -35,6 +38,25 @@ pub struct Table {
     arena: Arena,
     /// Steps that probes took beyond their first slot since the table was cleared: what hostile keys drive up.
     excess: u64,
+}
+
+/// Which bits of a hash say where its key belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HomeBits {
+    /// The top ones, which say the partition too: walking the table meets the groups partition by partition, so that
+    /// writing them to their partitions' buffers is not a cache miss each.
+    Top,
+    /// The bottom ones: for the keys of one partition, whose top bits are all the same.
+    Bottom,
+}
+
+impl HomeBits {
+    fn shift(self, slots: usize) -> u32 {
+        match self {
+            HomeBits::Top => u64::BITS - slots.trailing_zeros(),
+            HomeBits::Bottom => hash::CODE_BITS,
+        }
+    }
 }
 
 /// A group in a table.
@@ -54,13 +76,15 @@ pub enum Key<'a> {
 
 impl Table {
     /// A table of at least `slots` slots (and at least 8), whose groups begin with the state words `identity`.
-    pub fn new(slots: usize, identity: &[u64]) -> Self {
+    pub fn new(slots: usize, home_bits: HomeBits, identity: &[u64]) -> Self {
         let slots = slots.max(8).next_power_of_two();
         let stride = KEY_WORDS + identity.len();
         Table {
             slots: vec![0; slots * stride],
             stride,
             mask: slots - 1,
+            home_bits,
+            shift: home_bits.shift(slots),
             len: 0,
             limit: limit(slots),
             identity: identity.into(),
@@ -131,7 +155,8 @@ impl Table {
         let (mut new, mut excess) = (0, 0);
         for ((&meta, words), out) in keys.meta[..keys.len].iter().zip(&keys.words).zip(out) {
             let arena = &mut self.arena;
-            let find = Find { slots: &mut self.slots, stride, mask: self.mask, identity: &self.identity };
+            let find =
+                Find { slots: &mut self.slots, stride, mask: self.mask, shift: self.shift, identity: &self.identity };
             let found = if code(meta) == LONG {
                 let key = &data[words[0] as usize..][..words[1] as usize];
                 find.long(meta, key, arena)
@@ -148,7 +173,7 @@ impl Table {
 
     #[inline]
     fn home(&self, meta: u64) -> usize {
-        home(meta, self.mask)
+        home(meta, self.shift, self.mask)
     }
 
     /// Doubles the slots until `more` groups fit.
@@ -162,6 +187,7 @@ impl Table {
         }
         let old = std::mem::replace(&mut self.slots, vec![0; slots * self.stride]);
         self.mask = slots - 1;
+        self.shift = self.home_bits.shift(slots);
         self.limit = limit(slots);
         self.excess = 0;
         for group in old.chunks_exact(self.stride).filter(|group| group[0] != 0) {
@@ -190,8 +216,8 @@ impl Table {
 }
 
 #[inline]
-fn home(meta: u64, mask: usize) -> usize {
-    (meta >> hash::CODE_BITS) as usize & mask
+fn home(meta: u64, shift: u32, mask: usize) -> usize {
+    (meta >> shift) as usize & mask
 }
 
 /// One probe.
@@ -199,6 +225,7 @@ struct Find<'a> {
     slots: &'a mut [u64],
     stride: usize,
     mask: usize,
+    shift: u32,
     identity: &'a [u64],
 }
 
@@ -219,7 +246,7 @@ impl Find<'_> {
         is_it: impl Fn(&[u64; KEY_WORDS]) -> bool,
         begin: impl FnOnce() -> [u64; KEY_WORDS],
     ) -> Found {
-        let mut slot = home(meta, self.mask);
+        let mut slot = home(meta, self.shift, self.mask);
         let mut excess = 0;
         loop {
             let at = slot * self.stride;
