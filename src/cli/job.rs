@@ -6,8 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::error::{Error, Result, nearest, shown};
-use crate::input::sources::reason;
+use crate::error::{Error, Result, nearest, reason, shown};
 use crate::spec::{Document, builtin};
 
 /// A spec is written by hand: what is longer than this is some other file.

@@ -16,7 +16,7 @@ use rustix::fs::{FsWord, PROC_SUPER_MAGIC};
 use walkdir::{DirEntry, WalkDir};
 
 use super::Source;
-use crate::error::{Error, Result, nearest, shown};
+use crate::error::{Error, Result, nearest, reason, shown};
 
 /// What is known about standard input before it is read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -237,17 +237,8 @@ fn refuse_compressed(path: &Path, start: &[u8]) -> Result<()> {
     ))
 }
 
-/// The reason as the system gives it, without Rust's "(os error 13)".
 fn unreadable(path: &Path, e: &io::Error) -> Error {
     Error::usage(format!("{}: {}", shown(path), reason(e)))
-}
-
-/// What the operating system says, uncapitalised and without its number.
-pub fn reason(e: &io::Error) -> String {
-    let text = e.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 fn missing(path: &Path, e: &io::Error) -> Error {
