@@ -36,11 +36,11 @@ fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Sink> {
     let workers = (0..job.pool.threads().min(merge.ranges())).collect();
     let merged = job.pool.run(job.pool.deal(workers), std::iter::empty(), "output", |_, _, _| {
         let mut merger = mergers.take(Merger::default);
-        let result = ranges(job, merge, &next, &mut merger, &sequence);
-        // Others may be waiting for a chunk that will not come.
-        result.as_ref().is_err().then(|| sequence.fail());
+        let whole = sequence.whole();
+        ranges(job, merge, &next, &mut merger, &sequence)?;
+        whole.finish();
         mergers.keep(merger);
-        result
+        Ok(())
     });
     merged?;
     let (sink, rows) = sequence.finish();
