@@ -1,7 +1,7 @@
 //! What every task of a running job shares: the plan with its open settings decided, the budget, the spill directory,
 //! the worker memory that is kept from task to task, and the record of what happened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -10,9 +10,11 @@ use tempfile::TempDir;
 
 use super::Control;
 use super::pool::{Place, Pool, lock};
+use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::splits;
 use crate::map::emit::Aggregation;
+use crate::output::Sink;
 use crate::plan::{Combiner, Plan};
 use crate::report::{Counters, Task};
 
@@ -93,6 +95,7 @@ impl<'p> Job<'p> {
         let spill_dir = &plan.settings.spill_dir;
         let spill = tempfile::Builder::new().prefix("mapfold-").tempdir_in(spill_dir);
         let spill = spill.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
+        lock(&control.temporary).push(spill.path().to_owned());
         Ok(Job {
             plan,
             control,
@@ -110,6 +113,14 @@ impl<'p> Job<'p> {
     /// A path in the spill directory, which goes away with the job.
     pub fn spill_path(&self, name: &str) -> PathBuf {
         self.spill.path().join(name)
+    }
+
+    /// Opens the target.
+    pub fn sink(&self, header: Buffer) -> Result<Sink> {
+        let output = &self.plan.output;
+        let sink = Sink::open(&output.target, header, output.force, output.part_size)?;
+        lock(&self.control.temporary).extend(sink.temporary().map(Path::to_owned));
+        Ok(sink)
     }
 
     /// Fails once a signal asked the job to end. Tasks ask every few milliseconds.

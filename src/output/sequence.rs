@@ -121,14 +121,17 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::buffer::Buffer;
     use crate::output::Target;
 
     fn sequence(path: &std::path::Path, limit: Option<u64>) -> Sequence {
-        Sequence::new(Sink::open(&Target::File(path.into()), Vec::new(), false, 1).unwrap(), limit)
+        Sequence::new(Sink::open(&Target::File(path.into()), Buffer::default(), false, 1).unwrap(), limit)
     }
 
     fn chunk(text: &str) -> Chunk {
-        Chunk { bytes: text.into(), ends: vec![text.len()] }
+        let mut chunk = Chunk { ends: vec![text.len()], ..Chunk::default() };
+        chunk.bytes.extend(text.as_bytes());
+        chunk
     }
 
     #[test]
