@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::closed;
 use crate::error::{Error, Result, nearest, reason, shown};
 use crate::spec::{Document, builtin};
 
@@ -19,6 +20,9 @@ pub struct Job {
 
 pub fn load(job: &OsStr) -> Result<Job> {
     if job == "-" {
+        if closed::stdin() {
+            return Err(Error::usage("stdin: is closed"));
+        }
         let text = read("stdin", io::stdin().lock())?;
         return Ok(Job { document: Document::parse("stdin", &text)?, from_stdin: true });
     }

@@ -41,7 +41,9 @@ pub fn show<T>(when: When, quiet: bool, progress: &Progress, work: impl FnOnce()
     }
     thread::scope(|scope| {
         let (done, is_done) = bounded::<()>(0);
-        scope.spawn(move || if terminal { draw(progress, &is_done) } else { write(progress, &is_done) });
+        let watch = move || if terminal { draw(progress, &is_done) } else { write(progress, &is_done) };
+        // Where no thread is to be had nothing is shown.
+        let _ = thread::Builder::new().name("progress".into()).spawn_scoped(scope, watch);
         let result = work();
         drop(done); // which, if `work` panics, unwinding does
         result

@@ -23,6 +23,8 @@ use crate::error::{Error, Result, nearest, reason, shown};
 pub struct Stdin {
     /// Nothing was redirected to it.
     pub is_terminal: bool,
+    /// The process was started without one.
+    pub is_closed: bool,
     /// The spec was read from it.
     pub held_spec: bool,
 }
@@ -40,6 +42,12 @@ pub fn resolve(names: &[PathBuf], stdin: Stdin) -> Result<Vec<Source>> {
         if stdin.is_terminal {
             return Err(Error::usage_hint(
                 "no INPUT, and standard input is a terminal",
+                "name a file: mapfold run wordcount book.txt",
+            ));
+        }
+        if stdin.is_closed {
+            return Err(Error::usage_hint(
+                "no INPUT, and standard input is closed",
                 "name a file: mapfold run wordcount book.txt",
             ));
         }
@@ -90,6 +98,9 @@ impl Found {
                 "standard input can't be both the spec and an INPUT",
                 "put the spec in a file: mapfold run ./spec.json -",
             ));
+        }
+        if self.stdin.is_closed {
+            return Err(Error::usage("standard input is named as an INPUT, and is closed"));
         }
         if self.sources.contains(&Source::Stdin) {
             return Err(Error::usage_hint(
