@@ -42,7 +42,7 @@ impl Mapped {
 
     /// Whether the bytes that were read were the file's, all of them. To be asked after reading.
     pub fn verify(&self, path: &Path) -> Result<()> {
-        let read = |source| Error::Read { path: path.into(), at: 0, source };
+        let read = |source| Error::Read { path: path.into(), at: self.offset, source };
         long_enough(&self.file, self.file_len).map_err(read)?;
         match &self.map {
             Some((guard, _)) if guard.lost() => Err(read(io::Error::other("its device failed to read it"))),
