@@ -57,7 +57,10 @@ impl Sizes {
             if streams { fits } else { fits.min(input as usize) }
         });
         Sizes {
-            split: settings.split_size.unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads)).max(1),
+            split: settings
+                .split_size
+                .unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads, settings.memory))
+                .max(1),
             partitions,
             map_slots,
             page: (share as usize / 2 / partitions).clamp(256, PAGE),
