@@ -40,6 +40,10 @@ pub struct SortKey {
 /// Pages of sorted runs are small: each range reads one page more than it needs from every run.
 const PAGE: usize = 16 << 10;
 
+/// Bytes of a page's first key that stay in memory: a small part of a page even if each row has a page of its own, enough
+/// to tell apart keys that begin alike.
+const SAMPLED: usize = 1 << 10;
+
 /// Appends one column of a sort key: bytes that sort as the values do, null first, and are prefix-free unless the
 /// column is the `last` one.
 pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last: bool) {
@@ -121,7 +125,8 @@ pub struct Sorter {
 #[derive(Debug)]
 pub struct SortedRun {
     run: Run,
-    /// First key of each page.
+    /// First key of each page, up to [`SAMPLED`] bytes of it. A bound is one of these, and a key is below a bound exactly
+    /// if its first bytes are.
     first_keys: Vec<Box<[u8]>>,
     pub bytes: u64,
 }
@@ -155,7 +160,8 @@ impl Sorter {
         let mut first_keys = Vec::new();
         for entry in &entries {
             if writer.buffered_rows(0) == 0 {
-                first_keys.push(self.rows.key(entry).into());
+                let key = self.rows.key(entry);
+                first_keys.push(key[..key.len().min(SAMPLED)].into());
             }
             writer.add(0, |out| {
                 put_varint(out, entry.key as usize);
@@ -207,16 +213,16 @@ impl Merge {
         self.bounds.len() + 1
     }
 
-    /// Appends the lines of range `i`, in order. Returns the bytes read.
+    /// Appends the lines of range `i`, in order. Returns their bytes.
     pub fn merge(&self, i: usize, merger: &mut Merger, out: &mut Chunk) -> Result<u64> {
         let low = i.checked_sub(1).map(|i| &*self.bounds[i]);
         let high = self.bounds.get(i).map(|key| &**key);
         let Merger { rows, page } = merger;
         rows.clear();
-        let mut read = 0;
+        let mut kept = 0;
         for SortedRun { run, first_keys, .. } in &self.runs {
             // The page before the first one that begins in the range may end in it.
-            let from = low.map_or(0, |low| first_keys.partition_point(|key| **key <= *low).saturating_sub(1));
+            let from = low.map_or(0, |low| first_keys.partition_point(|key| **key < *low).saturating_sub(1));
             let to = high.map_or(first_keys.len(), |high| first_keys.partition_point(|key| **key < *high));
             if from >= to {
                 continue;
@@ -224,8 +230,8 @@ impl Merge {
             let reader = run.reader()?;
             for entry in &run.pages(0..1)[from..to] {
                 let payload = reader.read(entry, page)?;
-                read += payload.len() as u64;
-                rows.gather(payload, low, high)
+                kept += rows
+                    .gather(payload, low, high)
                     .ok_or_else(|| reader.corrupt(entry, "a page holds what is no sorted row"))?;
             }
         }
@@ -236,26 +242,29 @@ impl Merge {
             out.ends.push(out.bytes.len());
         }
         rows.entries = entries;
-        Ok(read)
+        Ok(kept)
     }
 }
 
 impl Rows {
-    /// Adds the rows of a page whose keys are in `low..high`.
-    fn gather(&mut self, page: &[u8], low: Option<&[u8]>, high: Option<&[u8]>) -> Option<()> {
+    /// Adds the rows of a page whose keys are in `low..high`. Returns their bytes.
+    fn gather(&mut self, page: &[u8], low: Option<&[u8]>, high: Option<&[u8]>) -> Option<u64> {
         let base = self.bytes.len();
         self.bytes.extend(page);
+        let mut kept = 0;
         let mut at = 0;
         while at < page.len() {
+            let row = at;
             let key = get_varint(page, &mut at)?;
             let line = get_varint(page, &mut at)?;
             let bytes = page.get(at..at.checked_add(key)?)?;
             let end = (at + key).checked_add(line).filter(|&end| end <= page.len())?;
             if low.is_none_or(|low| bytes >= low) && high.is_none_or(|high| bytes < high) {
                 self.push(base + at, key, line);
+                kept += (end - row) as u64;
             }
             at = end;
         }
-        Some(())
+        Some(kept)
     }
 }

@@ -92,6 +92,20 @@ fn a_long_line_in_the_key_of_each_of_its_words() {
     dir.run("run j.json f --combiner off").printed(&expected);
 }
 
+/// Longer than what a page's first key is remembered by, and alike or not within that.
+#[test]
+fn long_lines_in_order() {
+    for (alike, settings) in [(0, "--memory 1M"), (900, "--memory 1M --threads 3"), (1500, "--memory 1M --threads 1")] {
+        let line = |i: usize| format!("{}{:04}{}\n", "x".repeat(alike), i * 7919 % 2000, "y".repeat(2000));
+        let mut lines: Vec<String> = (0..2000).map(line).collect();
+        let dir = Dir::new().file("f", lines.concat());
+        lines.sort();
+        let expected: String = lines.iter().map(|line| format!("{}\t1\n", line.trim_end())).collect();
+        let ran = dir.run(&format!("run uniq f {settings}"));
+        assert!(ran.code() == Some(0) && ran.stdout() == expected, "{alike} {}", ran.stderr());
+    }
+}
+
 #[test]
 fn thousands_of_small_files_and_few_descriptors() {
     let dir = Dir::new();
