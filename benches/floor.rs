@@ -37,7 +37,7 @@ impl Text {
     fn new(path: PathBuf) -> Text {
         let len = fs::metadata(&path).expect("the text").len();
         let sources = [Source::File { path: path.clone(), len }];
-        let splits = splits::cut(&sources, splits::choose_size(&sources, THREADS));
+        let splits = splits::cut(&sources, splits::choose_size(&sources, THREADS, 1 << 30));
         Text { path, len, splits }
     }
 
@@ -115,7 +115,7 @@ impl Text {
         spec.input = vec![self.path.clone()];
         spec.output.path = Some(output);
         spec.run.threads = Some(THREADS);
-        let stdin = Stdin { is_terminal: false, held_spec: false };
+        let stdin = Stdin { is_terminal: false, is_closed: false, held_spec: false };
         let call = Invocation { origin: "letters.json".into(), unordered: true, force: true, stdin };
         plan::resolve(&spec, &call).expect("a plan")
     }

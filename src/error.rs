@@ -2,7 +2,8 @@
 //!
 //! Every error says what was being done, to which path, and what to do next; [`Error::hint`] is the second line
 //! of the message and [`Error::exit_code`] the process's exit code. Nothing else in the crate prints. Here are also the
-//! two things every message needs: [`shown`] names that can't spoil a line, and [`nearest`] names to suggest.
+//! things every message needs: [`shown`] names that can't spoil a line, the [`reason`] that the system gives, and
+//! [`nearest`] names to suggest.
 
 use std::{
     fmt::Write,
@@ -12,6 +13,9 @@ use std::{
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Bytes of the longest record: so many that keys made of it, escaped, and rows that hold it still have lengths of 32 bits.
+pub const LONGEST_RECORD: usize = 1 << 30;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line, the spec or an input was found wrong before anything was read.
@@ -19,11 +23,11 @@ pub enum Error {
     Usage { message: String, hint: Option<String> },
 
     /// An input could not be read. `at` is a byte offset.
-    #[error("{}: read at byte {at}: {source}", shown(path))]
+    #[error("{}: read at byte {at}: {}", shown(path), reason(source))]
     Read { path: PathBuf, at: u64, source: io::Error },
 
     /// A spill file or the spill directory could not be written or read.
-    #[error("spill file {}: {source}", shown(path))]
+    #[error("spill file {}: {}", shown(path), reason(source))]
     Spill { path: PathBuf, source: io::Error },
 
     /// A run on disk is not what was written: never answered from.
@@ -31,7 +35,7 @@ pub enum Error {
     Corrupt { path: PathBuf, at: u64, what: &'static str },
 
     /// The result could not be written.
-    #[error("cannot write {}: {source}", shown(path))]
+    #[error("cannot write {}: {}", shown(path), reason(source))]
     Output { path: PathBuf, source: io::Error },
 
     /// Whoever read our standard output closed it: not a failure.
@@ -42,8 +46,9 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted { signal: i32 },
 
-    #[error("a record of {bytes} bytes is longer than the 4 GiB that one may have")]
-    RecordTooLong { bytes: u64 },
+    /// `at` is a byte of the record.
+    #[error("{}: the record at byte {at} is longer than {} GiB, the most that one may have", shown(path), LONGEST_RECORD >> 30)]
+    RecordTooLong { path: PathBuf, at: u64 },
 
     #[error("the keys of one of {partitions} partitions take more than 4 GiB")]
     PartitionTooLarge { partitions: usize },
@@ -69,6 +74,10 @@ impl Error {
             Error::Spill { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("choose a roomier directory with --spill-dir".into())
             }
+            Error::Output { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+                Some("somebody else made it while the job ran; --force replaces it".into())
+            }
+            Error::RecordTooLong { .. } => Some("a newline ends a record: is this a text file?".into()),
             Error::PartitionTooLarge { partitions } => Some(format!("ask for more: --partitions {}", partitions * 8)),
             Error::Corrupt { .. } => {
                 Some("the spill directory's disk damaged what was written; run the job again".into())
@@ -86,6 +95,14 @@ impl Error {
             _ => 1,
         }
     }
+}
+
+/// What the operating system says, uncapitalised, without its number and without what libraries add.
+pub fn reason(e: &io::Error) -> String {
+    let text = e.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 /// A path for a message: one line whatever its name holds. Control characters and bytes that are not UTF-8
@@ -134,6 +151,14 @@ mod tests {
         assert_eq!(shown("a b/ü.txt"), "a b/ü.txt");
         assert_eq!(shown("a\nb\x1b[2J"), "a\\nb\\u{1b}[2J");
         assert_eq!(shown(std::ffi::OsStr::from_bytes(b"a\xff\xc3")), "a\\xff\\xc3");
+    }
+
+    #[test]
+    fn a_reason_is_what_the_system_says_and_no_more() {
+        assert_eq!(reason(&io::Error::from_raw_os_error(28)), "no space left on device");
+        let error = tempfile::tempfile_in("/nonexistent").unwrap_err();
+        assert_eq!(reason(&error), "no such file or directory");
+        assert_eq!(reason(&io::Error::other("the file was cut")), "the file was cut");
     }
 
     #[test]

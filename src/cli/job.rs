@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::error::{Error, Result, nearest, shown};
-use crate::input::sources::reason;
+use super::closed;
+use crate::error::{Error, Result, nearest, reason, shown};
 use crate::spec::{Document, builtin};
 
 /// A spec is written by hand: what is longer than this is some other file.
@@ -20,6 +20,9 @@ pub struct Job {
 
 pub fn load(job: &OsStr) -> Result<Job> {
     if job == "-" {
+        if closed::stdin() {
+            return Err(Error::usage("stdin: is closed"));
+        }
         let text = read("stdin", io::stdin().lock())?;
         return Ok(Job { document: Document::parse("stdin", &text)?, from_stdin: true });
     }

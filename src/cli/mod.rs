@@ -7,6 +7,7 @@
 //! Standard output carries results and nothing else. Everything else goes to standard error, an error as one line that says
 //! what is wrong and, where there is something to do about it, a second that says what.
 
+mod closed;
 mod job;
 mod jobs;
 mod progress;
@@ -14,6 +15,7 @@ mod run;
 mod signals;
 mod usage;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -72,11 +74,22 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 }
 
 fn say(message: &str, hint: Option<&str>) {
-    let mut text = format!("error: {message}\n");
+    let mut text = format!("error: {}\n", readable(message));
     if let Some(hint) = hint {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.push_str(&format!("hint: {}\n", readable(hint)));
     }
     to_stderr(&text);
+}
+
+/// A message quotes what it was given, which may be a whole file in the place of a name.
+fn readable(message: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 2000;
+    const END: usize = 200;
+    if message.len() <= LONGEST {
+        return message.into();
+    }
+    let (start, end) = (message.floor_char_boundary(LONGEST - END), message.ceil_char_boundary(message.len() - END));
+    format!("{} … {}", &message[..start], &message[end..]).into()
 }
 
 /// Nobody is left to tell if standard error is gone.
@@ -84,7 +97,14 @@ fn to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+fn stdout_is_closed() -> Error {
+    Error::usage_hint("standard output is closed", "redirect it, or name a file with -o")
+}
+
 fn to_stdout(text: &str) -> Result<()> {
+    if closed::stdout() {
+        return Err(stdout_is_closed());
+    }
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|source| match source.kind() {
         io::ErrorKind::BrokenPipe => Error::ClosedPipe,
@@ -101,6 +121,13 @@ mod tests {
     #[test]
     fn the_parser_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_message_has_an_end() {
+        assert_eq!(readable("short"), "short");
+        let long = readable(&format!("spec.json: no field {:?}", "é".repeat(1 << 20))).into_owned();
+        assert!(long.len() < 2010 && long.starts_with("spec.json: no") && long.ends_with("é\""), "{long}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::termios::tcgetwinsize;
 
 use super::to_stderr;
 use crate::engine::{Meter, Progress};
@@ -24,6 +25,8 @@ pub enum When {
 }
 
 const FIRST_AFTER: Duration = Duration::from_millis(500);
+/// Columns that a bar and all there is to say beside it need.
+const NARROW: u16 = 80;
 const EVERY: Duration = Duration::from_millis(100);
 /// Where bars can't be drawn lines are written, less often.
 const LINE_EVERY: Duration = Duration::from_secs(1);
@@ -41,7 +44,9 @@ pub fn show<T>(when: When, quiet: bool, progress: &Progress, work: impl FnOnce()
     }
     thread::scope(|scope| {
         let (done, is_done) = bounded::<()>(0);
-        scope.spawn(move || if terminal { draw(progress, &is_done) } else { write(progress, &is_done) });
+        let watch = move || if terminal { draw(progress, &is_done) } else { write(progress, &is_done) };
+        // Where no thread is to be had nothing is shown.
+        let _ = thread::Builder::new().name("progress".into()).spawn_scoped(scope, watch);
         let result = work();
         drop(done); // which, if `work` panics, unwinding does
         result
@@ -97,7 +102,10 @@ fn draw(progress: &Progress, is_done: &Receiver<()>) {
 }
 
 fn style(known_total: bool) -> ProgressStyle {
-    let template = if known_total {
+    let columns = tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
+    let template = if known_total && (1..NARROW).contains(&columns) {
+        "{prefix:<6} {decimal_bytes:>9} of {decimal_total_bytes:<9} {eta:>4}"
+    } else if known_total {
         "{prefix:<6} {wide_bar} {decimal_bytes:>9} of {decimal_total_bytes:<9} {decimal_bytes_per_sec:>11}  {eta:>4} left"
     } else {
         "{prefix:<6} {spinner} {decimal_bytes:>9} {decimal_bytes_per_sec:>11}"

@@ -9,7 +9,7 @@ use std::{fs, path};
 use anyhow::Context;
 
 use super::progress::{self, When};
-use super::{job, signals, to_stderr};
+use super::{closed, job, signals, stdout_is_closed, to_stderr};
 use crate::engine::{self, Control};
 use crate::error::{Error, Result, shown};
 use crate::input::Source;
@@ -109,16 +109,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let job = job::load(&args.job)?;
     let origin = job.document.origin.clone();
     let spec = overridden(job.document, &args)?;
-    let stdin = Stdin { is_terminal: io::stdin().is_terminal(), held_spec: job.from_stdin };
+    let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
     let call = Invocation { origin: origin.clone(), unordered: args.unordered, force: args.force, stdin };
     let plan = plan::resolve(&spec, &call)?;
+    if plan.output.target == Target::Stdout && closed::stdout() {
+        return Err(stdout_is_closed().into());
+    }
     check_reports(&args, &plan)?;
 
     let control = Control::default();
     signals::watch(&control.signal).context("cannot watch for signals")?;
-    let outcome = progress::show(args.progress, args.quiet, &control.progress, || engine::run(&plan, &control));
+    let outcome = signals::watched(&control, || {
+        progress::show(args.progress, args.quiet, &control.progress, || engine::run(&plan, &control))
+    });
 
-    let title = spec.name.unwrap_or(origin);
+    let title = shown(spec.name.unwrap_or(origin));
     match outcome {
         Ok(report) => {
             let on_terminal = io::stderr().is_terminal() && !args.quiet;

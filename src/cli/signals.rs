@@ -1,11 +1,25 @@
 //! Interrupts: the first asks the job to end and clean up, the second ends it there and then.
+//!
+//! A job that can't hear the first, because a system call doesn't return (a full pipe that nobody reads, a FIFO that nobody
+//! opens, a dead network disk), is cleaned up after and ended by [`watched`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::{fs, io};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use std::{fs, io, process, thread};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
+
+use super::to_stderr;
+use crate::engine::Control;
+use crate::error::Error;
+
+/// How often the watch looks for a signal.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long a job that was asked to end may take before it is held to be stuck.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Has the number of the first signal stored in `signal`.
 pub fn watch(signal: &Arc<AtomicUsize>) -> io::Result<()> {
@@ -19,7 +33,37 @@ pub fn watch(signal: &Arc<AtomicUsize>) -> io::Result<()> {
         flag::register(number, Arc::clone(&once))?;
         flag::register_usize(number, Arc::clone(signal), number as usize)?;
     }
+    // A file that outgrows `ulimit -f` is then an error of the write, as a full disk is.
+    flag::register(SIGXFSZ, Arc::default())?;
     Ok(())
+}
+
+/// Runs `work`, which ends soon after a signal; if it doesn't, removes what it would have removed and ends the process.
+pub fn watched<T>(control: &Control, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (done, is_done) = bounded::<()>(0);
+        // Where no thread is to be had the job runs unwatched.
+        let _ = thread::Builder::new().name("watch".into()).spawn_scoped(scope, move || watch_over(control, &is_done));
+        let result = work();
+        drop(done);
+        result
+    })
+}
+
+fn watch_over(control: &Control, is_done: &Receiver<()>) {
+    let goes_on = |wait| is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
+    while goes_on(LOOK) {
+        let signal = control.signal.load(Ordering::Relaxed) as i32;
+        if signal != 0 && goes_on(PATIENCE) {
+            let temporary = control.temporary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            for path in &*temporary {
+                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            }
+            let error = Error::Interrupted { signal };
+            to_stderr(&format!("error: {error}\n"));
+            process::exit(i32::from(error.exit_code()));
+        }
+    }
 }
 
 /// `nohup` and shells that start jobs in the background have a signal ignored, and a handler would undo that.

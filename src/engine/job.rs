@@ -1,7 +1,7 @@
 //! What every task of a running job shares: the plan with its open settings decided, the budget, the spill directory,
 //! the worker memory that is kept from task to task, and the record of what happened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
@@ -10,9 +10,11 @@ use tempfile::TempDir;
 
 use super::Control;
 use super::pool::{Place, Pool, lock};
+use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::splits;
 use crate::map::emit::Aggregation;
+use crate::output::Sink;
 use crate::plan::Plan;
 use crate::report::{Counters, Task};
 
@@ -57,7 +59,10 @@ impl Sizes {
             if streams { fits } else { fits.min(input as usize) }
         });
         Sizes {
-            split: settings.split_size.unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads)).max(1),
+            split: settings
+                .split_size
+                .unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads, settings.memory))
+                .max(1),
             partitions,
             map_slots,
             page: (share as usize / 2 / partitions).clamp(256, PAGE),
@@ -99,6 +104,7 @@ impl<'p> Job<'p> {
         let spill = spill.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
         let files = i64::try_from(files).unwrap_or(i64::MAX) - 32 - 4 * plan.settings.threads as i64;
+        lock(&control.temporary).push(spill.path().to_owned());
         Ok(Job {
             plan,
             control,
@@ -120,6 +126,14 @@ impl<'p> Job<'p> {
     /// A path in the spill directory, which goes away with the job.
     pub fn spill_path(&self, name: &str) -> PathBuf {
         self.spill.path().join(name)
+    }
+
+    /// Opens the target.
+    pub fn sink(&self, header: Buffer) -> Result<Sink> {
+        let output = &self.plan.output;
+        let sink = Sink::open(&output.target, header, output.force, output.part_size)?;
+        lock(&self.control.temporary).extend(sink.temporary().map(Path::to_owned));
+        Ok(sink)
     }
 
     /// Fails once a signal asked the job to end. Tasks ask every few milliseconds.

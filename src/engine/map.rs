@@ -1,6 +1,7 @@
 //! The map phase: splits to runs.
 
 use std::iter;
+use std::path::Path;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -8,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use super::job::{Job, Kept};
 use super::pool::Place;
 use crate::aggregate::Input;
-use crate::error::{Error, Result};
+use crate::error::{Error, LONGEST_RECORD, Result};
 use crate::input::Source;
 use crate::input::block::Mapped;
 use crate::input::splits::{self, Split};
@@ -56,22 +57,20 @@ pub fn map(job: &Job<'_>) -> Result<Vec<Run>> {
     let total: u64 = sources.iter().map(Source::bytes).sum();
     job.control.progress.map.expect(if sources.iter().any(Source::is_stream) { 0 } else { total });
     let splits = splits::cut(sources, job.sizes.split).into_iter().map(Work::Split).collect();
-    let streams = stream::read(sources, job.sizes.block, TERMINATOR);
+    let streams = stream::read(sources, job.sizes.block, TERMINATOR)?;
     let (permits, permit) = bounded(2 * job.pool.threads());
     let blocks = iter::from_fn(|| {
-        loop {
-            if let Err(interrupted) = job.check() {
-                return Some(Err(interrupted));
+        if let Err(interrupted) = job.check() {
+            return Some(Err(interrupted));
+        }
+        match streams.recv_timeout(LOOK) {
+            Ok(Ok(block)) => {
+                permits.send(()).ok()?;
+                Some(Ok(Some(Work::Block(block, Permit(permit.clone())))))
             }
-            match streams.recv_timeout(LOOK) {
-                Ok(Ok(block)) => {
-                    permits.send(()).ok()?;
-                    return Some(Ok(Work::Block(block, Permit(permit.clone()))));
-                }
-                Ok(Err(error)) => return Some(Err(error)),
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {}
-            }
+            Ok(Err(error)) => Some(Err(error)),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => Some(Ok(None)),
         }
     });
     let memories = Kept::default();
@@ -105,12 +104,16 @@ fn attempt(job: &Job<'_>, number: usize, work: Work, place: Place, memories: &Ke
                     unreachable!("only files are cut in pieces");
                 };
                 let block = Mapped::open(path, piece, *len, TERMINATOR)?;
-                windows(job, block.bytes(), &mut memory.mapper, &mut out)?;
+                let mapped = windows(job, path, block.offset(), block.bytes(), &mut memory.mapper, &mut out);
+                // First: what was made of bytes that weren't the file's says nothing.
+                block.verify(path)?;
+                mapped?;
             }
             (split.pieces[0].source, split.pieces[0].offset, split.bytes())
         }
         Work::Block(block, _permit) => {
-            windows(job, &block.bytes, &mut memory.mapper, &mut out)?;
+            let path = job.plan.sources[block.source].path();
+            windows(job, path, block.offset, &block.bytes, &mut memory.mapper, &mut out)?;
             (block.source, block.offset, block.bytes.len() as u64)
         }
     };
@@ -129,16 +132,26 @@ fn attempt(job: &Job<'_>, number: usize, work: Work, place: Place, memories: &Ke
     Run::open(path, job.may_keep_open())
 }
 
-fn windows(job: &Job<'_>, mut block: &[u8], mapper: &mut Mapper, out: &mut Emitter<'_>) -> Result<()> {
+/// Maps the records of `block`, which begins at `offset` of `path`.
+fn windows(
+    job: &Job<'_>,
+    path: &Path,
+    mut offset: u64,
+    mut block: &[u8],
+    mapper: &mut Mapper,
+    out: &mut Emitter<'_>,
+) -> Result<()> {
     while !block.is_empty() {
         job.check()?;
         let (window, rest) = block.split_at(record::window(block, WINDOW));
-        if window.len() > u32::MAX as usize {
-            return Err(Error::RecordTooLong { bytes: window.len() as u64 });
+        // A window is much shorter unless it is one record; a record's end is no part of it.
+        if window.len() > LONGEST_RECORD + 2 {
+            return Err(Error::RecordTooLong { path: path.into(), at: offset });
         }
         mapper.map(window, out)?;
         out.counters.map_input_bytes += window.len() as u64;
         job.control.progress.map.add(window.len() as u64);
+        offset += window.len() as u64;
         block = rest;
     }
     Ok(())

@@ -9,8 +9,9 @@ mod output;
 mod pool;
 mod reduce;
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -25,6 +26,9 @@ pub struct Control {
     /// Number of the signal that asked the run to end, 0 for none. `Arc` so that a signal handler can hold it.
     pub signal: Arc<AtomicUsize>,
     pub progress: Progress,
+    /// Files and directories that the run removes before it returns, or renames. Should it never return, stuck in a system
+    /// call, they are its watcher's to remove.
+    pub temporary: Mutex<Vec<PathBuf>>,
 }
 
 /// Bytes done and to do in each phase.

@@ -21,26 +21,21 @@ pub fn output(job: &Job<'_>, parts: Parts) -> Result<()> {
     sink.commit()
 }
 
-fn open(job: &Job<'_>, header: Buffer) -> Result<Sink> {
-    let output = &job.plan.output;
-    Sink::open(&output.target, header, output.force, output.part_size)
-}
-
 /// Merges range by range; workers take ranges in order, so that few wait to be written.
 fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Sink> {
     job.control.progress.output.expect(merge.bytes());
     let header = if job.plan.output.header { finisher(job).header() } else { Buffer::default() };
-    let sequence = Sequence::new(open(job, header)?, job.plan.limit);
+    let sequence = Sequence::new(job.sink(header)?, job.plan.limit);
     let next = AtomicUsize::new(0);
     let mergers = Kept::default();
     let workers = (0..job.pool.threads().min(merge.ranges())).collect();
     let merged = job.pool.run(job.pool.deal(workers), std::iter::empty(), "output", |_, _, _| {
         let mut merger = mergers.take(Merger::default);
-        let result = ranges(job, merge, &next, &mut merger, &sequence);
-        // Others may be waiting for a chunk that will not come.
-        result.as_ref().is_err().then(|| sequence.fail());
+        let whole = sequence.whole();
+        ranges(job, merge, &next, &mut merger, &sequence)?;
+        whole.finish();
         mergers.keep(merger);
-        result
+        Ok(())
     });
     merged?;
     let (sink, rows) = sequence.finish();
@@ -69,7 +64,7 @@ fn copied(job: &Job<'_>, staged: Sink) -> Result<Sink> {
     staged.commit()?;
     job.control.progress.output.expect(bytes);
     let mut from = File::open(&path).map_err(|source| Error::Spill { path, source })?;
-    let mut sink = open(job, Buffer::default())?;
+    let mut sink = job.sink(Buffer::default())?;
     loop {
         job.check()?;
         let copied = sink.copy(&mut from, 1 << 20)?;

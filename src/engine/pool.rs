@@ -5,13 +5,14 @@
 //! several errors the earliest in the input is the one to report.
 
 use std::any::Any;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason};
 
 #[derive(Debug)]
 pub struct Pool {
@@ -44,7 +45,10 @@ struct Outcome<T> {
 impl Pool {
     pub fn new(threads: usize) -> Result<Pool> {
         let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("worker-{i}")).build();
-        let pool = pool.map_err(|error| Error::usage(format!("cannot start {threads} threads: {error}")))?;
+        let pool = pool.map_err(|error| {
+            let why = reason(&io::Error::other(error.to_string()));
+            Error::usage_hint(format!("cannot start {threads} threads: {why}"), "ask for fewer with --threads")
+        })?;
         Ok(Pool { pool, threads })
     }
 
@@ -72,11 +76,12 @@ impl Pool {
     }
 
     /// Runs the seeded tasks, and those that `late` brings while they run, numbered after them. Gives what `work` made
-    /// of each, by number; or the error of the earliest task that failed.
+    /// of each, by number; or the error of the earliest task that failed. `late` says `None` now and then while it has
+    /// nothing, so that a task that fails is heard of before a slow stream goes on.
     pub fn run<I: Send, T: Send>(
         &self,
         seeds: Vec<Vec<Numbered<I>>>,
-        late: impl Iterator<Item = Result<I>>,
+        late: impl Iterator<Item = Result<Option<I>>>,
         name: &str,
         work: impl Fn(usize, I, Place) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
@@ -108,9 +113,14 @@ impl Pool {
                     scope.spawn(move |_| one(task, Some(worker)));
                 }
             });
-            for (number, item) in (seeded..).zip(late) {
+            let mut number = seeded;
+            for item in late {
                 match item {
-                    Ok(item) => scope.spawn(move |_| one(Numbered { number, item }, None)),
+                    Ok(Some(item)) => {
+                        scope.spawn(move |_| one(Numbered { number, item }, None));
+                        number += 1;
+                    }
+                    Ok(None) => {}
                     Err(error) => {
                         outcome.fail(number, error);
                         break;

@@ -114,8 +114,8 @@ fn stage(job: &Job<'_>, finisher: &Finisher<'_>) -> Result<Sink> {
     let output = &job.plan.output;
     let header = if output.header { finisher.header() } else { Buffer::default() };
     match output.target.is_staged() {
-        true => Sink::open(&output.target, header, output.force, output.part_size),
-        false => Sink::open(&Target::File(job.spill_path("output")), header, true, output.part_size),
+        true => job.sink(header),
+        false => Sink::open(&Target::Scratch(job.spill_path("output")), header, false, output.part_size),
     }
 }
 

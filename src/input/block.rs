@@ -17,38 +17,67 @@ use std::path::Path;
 
 use memmap2::{Advice, Mmap, MmapOptions};
 
+use super::guard::Guard;
 use super::splits::Piece;
-use crate::error::{Error, Result};
+use crate::error::{Error, LONGEST_RECORD, Result};
 
 #[derive(Debug)]
 pub struct Mapped {
-    /// `None`: no record begins in the piece.
-    map: Option<Mmap>,
+    file: File,
+    file_len: u64,
+    offset: u64,
+    /// `None`: no record begins in the piece. The guard goes before its mapping does.
+    map: Option<(Guard, Mmap)>,
 }
 
 impl Mapped {
     pub fn bytes(&self) -> &[u8] {
-        self.map.as_deref().unwrap_or_default()
+        self.map.as_ref().map(|(_, map)| &**map).unwrap_or_default()
+    }
+
+    /// Where in the file they begin.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Whether the bytes that were read were the file's, all of them. To be asked after reading.
+    pub fn verify(&self, path: &Path) -> Result<()> {
+        let read = |source| Error::Read { path: path.into(), at: self.offset, source };
+        long_enough(&self.file, self.file_len).map_err(read)?;
+        match &self.map {
+            Some((guard, _)) if guard.lost() => Err(read(io::Error::other("its device failed to read it"))),
+            _ => Ok(()),
+        }
     }
 
     /// Maps the records that begin in `piece` of the file at `path`, which had `file_len` bytes when it was planned.
     pub fn open(path: &Path, piece: Piece, file_len: u64, terminator: u8) -> Result<Mapped> {
         let read = |at: u64| move |source: io::Error| Error::Read { path: path.into(), at, source };
         let file = File::open(path).map_err(read(piece.offset))?;
-        if file.metadata().map_err(read(piece.offset))?.len() < file_len {
-            let source = io::Error::other("the file was cut shorter while the job ran");
-            return Err(read(piece.offset)(source));
-        }
+        long_enough(&file, file_len).map_err(read(piece.offset))?;
         let stop = piece.offset + piece.len;
         let find = |from, to| find(&file, terminator, from, to).map_err(read(from));
         let start = match piece.offset {
             0 => Some(0),
             offset => find(offset - 1, stop - 1)?.map(|at| at + 1),
         };
-        let Some(start) = start else { return Ok(Mapped { map: None }) };
-        let end = find(stop - 1, file_len)?.map_or(file_len, |at| at + 1);
+        let Some(start) = start else { return Ok(Mapped { file, file_len, offset: stop, map: None }) };
+        let farthest = file_len.min(stop + LONGEST_RECORD as u64 + 2);
+        let end = match find(stop - 1, farthest)? {
+            Some(at) => at + 1,
+            None if farthest == file_len => file_len,
+            None => return Err(Error::RecordTooLong { path: path.into(), at: stop - 1 }),
+        };
         let map = map(&file, start, (end - start) as usize).map_err(read(start))?;
-        Ok(Mapped { map: Some(map) })
+        Ok(Mapped { file, file_len, offset: start, map: Some((Guard::new(&map), map)) })
+    }
+}
+
+/// A file may grow while it is read: what it had when the job began is what counts. It may not shrink.
+fn long_enough(file: &File, len: u64) -> io::Result<()> {
+    match file.metadata()?.len() < len {
+        true => Err(io::Error::other("the file was cut shorter while the job ran")),
+        false => Ok(()),
     }
 }
 
@@ -56,7 +85,7 @@ impl Mapped {
 fn map(file: &File, start: u64, len: usize) -> io::Result<Mmap> {
     // SAFETY: a mapping is unsound where its file changes under it: the bytes are then not those of a `&[u8]`. Nothing
     // here relies on a byte staying the same between two reads: every index is bounds-checked against lengths that were
-    // computed from it, so a writer can spoil the answer, not memory. A file cut shorter ends the process with SIGBUS.
+    // computed from it, so a writer can spoil the answer, not memory. A file cut shorter is the guard's business.
     let map = unsafe { MmapOptions::new().offset(start).len(len).map(file)? };
     // Advice is no promise: where it isn't taken, reading is as right, only slower.
     let _ = map.advise(Advice::Sequential);
@@ -109,6 +138,27 @@ mod tests {
                 assert_eq!(joined, text.as_bytes(), "{text:?} by {size}");
             }
         }
+    }
+
+    #[test]
+    fn a_file_cut_shorter_while_it_is_read_is_an_error() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&[b'a'; 100_000]).unwrap();
+        let block = Mapped::open(file.path(), Piece { source: 0, offset: 0, len: 100_000 }, 100_000, b'\n').unwrap();
+        block.verify(file.path()).unwrap();
+        file.as_file().set_len(5_000).unwrap();
+        assert_eq!(block.bytes().iter().filter(|&&byte| byte == b'a').count(), 5_000);
+        let error = block.verify(file.path()).unwrap_err();
+        assert!(error.to_string().ends_with("the file was cut shorter while the job ran"), "{error}");
+    }
+
+    #[test]
+    fn a_record_without_end_is_not_looked_for_to_its_end() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let len = 3 * LONGEST_RECORD as u64;
+        file.as_file().set_len(len).unwrap();
+        let error = Mapped::open(file.path(), Piece { source: 0, offset: 0, len: 10 }, len, b'\n').unwrap_err();
+        assert!(error.to_string().ends_with("the record at byte 9 is longer than 1 GiB, the most that one may have"));
     }
 
     #[test]

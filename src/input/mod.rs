@@ -4,12 +4,13 @@
 //! blocks.
 
 pub mod block;
+mod guard;
 pub mod sources;
 pub mod splits;
 pub mod stream;
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One input, checked to exist.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,11 +40,16 @@ impl Source {
         !matches!(self, Source::File { .. })
     }
 
+    /// Where messages say it is.
+    pub fn path(&self) -> &Path {
+        match self {
+            Source::File { path, .. } | Source::Stream { path } => path,
+            Source::Stdin => Path::new("stdin"),
+        }
+    }
+
     /// The name that reports show.
     pub fn name(&self) -> Cow<'_, str> {
-        match self {
-            Source::File { path, .. } | Source::Stream { path } => path.to_string_lossy(),
-            Source::Stdin => "stdin".into(),
-        }
+        self.path().to_string_lossy()
     }
 }

@@ -16,13 +16,15 @@ use rustix::fs::{FsWord, PROC_SUPER_MAGIC};
 use walkdir::{DirEntry, WalkDir};
 
 use super::Source;
-use crate::error::{Error, Result, nearest, shown};
+use crate::error::{Error, Result, nearest, reason, shown};
 
 /// What is known about standard input before it is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stdin {
     /// Nothing was redirected to it.
     pub is_terminal: bool,
+    /// The process was started without one.
+    pub is_closed: bool,
     /// The spec was read from it.
     pub held_spec: bool,
 }
@@ -40,6 +42,12 @@ pub fn resolve(names: &[PathBuf], stdin: Stdin) -> Result<Vec<Source>> {
         if stdin.is_terminal {
             return Err(Error::usage_hint(
                 "no INPUT, and standard input is a terminal",
+                "name a file: mapfold run wordcount book.txt",
+            ));
+        }
+        if stdin.is_closed {
+            return Err(Error::usage_hint(
+                "no INPUT, and standard input is closed",
                 "name a file: mapfold run wordcount book.txt",
             ));
         }
@@ -90,6 +98,9 @@ impl Found {
                 "standard input can't be both the spec and an INPUT",
                 "put the spec in a file: mapfold run ./spec.json -",
             ));
+        }
+        if self.stdin.is_closed {
+            return Err(Error::usage("standard input is named as an INPUT, and is closed"));
         }
         if self.sources.contains(&Source::Stdin) {
             return Err(Error::usage_hint(
@@ -237,17 +248,8 @@ fn refuse_compressed(path: &Path, start: &[u8]) -> Result<()> {
     ))
 }
 
-/// The reason as the system gives it, without Rust's "(os error 13)".
 fn unreadable(path: &Path, e: &io::Error) -> Error {
     Error::usage(format!("{}: {}", shown(path), reason(e)))
-}
-
-/// What the operating system says, uncapitalised and without its number.
-pub fn reason(e: &io::Error) -> String {
-    let text = e.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 fn missing(path: &Path, e: &io::Error) -> Error {

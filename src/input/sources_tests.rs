@@ -139,8 +139,8 @@ fn unreadable() {
 
 #[test]
 fn standard_input() {
-    let terminal = Stdin { is_terminal: true, held_spec: false };
-    let spec = Stdin { is_terminal: false, held_spec: true };
+    let terminal = Stdin { is_terminal: true, ..Stdin::default() };
+    let spec = Stdin { held_spec: true, ..Stdin::default() };
     let dash = || PathBuf::from("-");
     assert_eq!(resolve(&[], Stdin::default()).unwrap(), [Source::Stdin]);
     assert_eq!(resolve(&[dash()], terminal).unwrap(), [Source::Stdin]);

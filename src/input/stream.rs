@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Source;
-use crate::error::{Error, Result};
+use crate::error::{Error, LONGEST_RECORD, Result, reason};
 
 /// Whole records of one source.
 #[derive(Debug)]
@@ -24,12 +24,12 @@ pub struct StreamBlock {
 
 /// Starts the thread that reads the streams among `sources`, in order, in blocks of about `block` bytes. The receiver
 /// ends after the last block or after the first error.
-pub fn read(sources: &[Source], block: usize, terminator: u8) -> Receiver<Result<StreamBlock>> {
+pub fn read(sources: &[Source], block: usize, terminator: u8) -> Result<Receiver<Result<StreamBlock>>> {
     let (to, blocks) = bounded(1);
     let streams: Vec<(usize, Source)> =
         sources.iter().cloned().enumerate().filter(|(_, source)| source.is_stream()).collect();
     if !streams.is_empty() {
-        std::thread::spawn(move || {
+        let reader = move || {
             for (index, source) in streams {
                 if let Err(stop) = read_one(index, &source, block, terminator, &to) {
                     // A receiver that is gone wants no error either.
@@ -37,9 +37,13 @@ pub fn read(sources: &[Source], block: usize, terminator: u8) -> Receiver<Result
                     return;
                 }
             }
-        });
+        };
+        std::thread::Builder::new().name("reader".into()).spawn(reader).map_err(|e| {
+            let message = format!("cannot start a thread to read streams: {}", reason(&e));
+            Error::usage_hint(message, "ask for fewer with --threads")
+        })?;
     }
-    blocks
+    Ok(blocks)
 }
 
 /// Reads one stream to its end. `Err(None)`: nobody receives any more.
@@ -65,8 +69,13 @@ fn read_one(
         let got = read.map_err(|source| Some(Error::Read { path: path.clone(), at: offset, source }))?;
         let end = got < wanted;
         let whole = if end { Some(bytes.len()) } else { memchr::memrchr(terminator, &bytes).map(|at| at + 1) };
-        // No terminator: the record is longer than the block, so the block grows.
-        let Some(whole) = whole else { continue };
+        let Some(whole) = whole else {
+            // The record is longer than the block, so the block grows, though not for ever.
+            if bytes.len() > LONGEST_RECORD + 2 {
+                return Err(Some(Error::RecordTooLong { path, at: offset }));
+            }
+            continue;
+        };
         let rest = bytes.split_off(whole);
         if !bytes.is_empty() {
             let len = bytes.len() as u64;

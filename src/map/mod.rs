@@ -47,6 +47,9 @@ pub struct Mapper {
     end: End,
 }
 
+/// Bytes of fields that are copied for the composite keys of a batch, unless one record has more.
+const COPIED: u64 = 16 << 20;
+
 /// The end of the steps: records become keys and values.
 #[derive(Debug)]
 struct End {
@@ -91,12 +94,30 @@ impl Mapper {
     }
 }
 
+impl End {
+    fn emit(&mut self, records: &[Column<'_>], out: &mut Emitter<'_>) -> Result<()> {
+        let n = records[0].spans.len();
+        let bytes =
+            |field: &usize| records[*field].spans.iter().map(|span| u64::from(span.end - span.start)).sum::<u64>();
+        if n > 1 && self.fields.group_by.len() > 1 && self.fields.group_by.iter().map(bytes).sum::<u64>() > COPIED {
+            // One long line that is in the key of each of its words.
+            for half in [0..n / 2, n / 2..n] {
+                let half: Vec<_> =
+                    records.iter().map(|c| Column { data: c.data, spans: &c.spans[half.clone()] }).collect();
+                self.emit(&half, out)?;
+            }
+            return Ok(());
+        }
+        let values: Vec<_> = self.fields.values.iter().map(|&field| records[field]).collect();
+        let keys = self.keys.encode(records, &self.fields.group_by);
+        out.emit(keys, &values)
+    }
+}
+
 /// Runs the steps that are left over a batch of records, one column a field.
 fn step(steps: &mut [(usize, Cutter)], records: &[Column<'_>], end: &mut End, out: &mut Emitter<'_>) -> Result<()> {
     let Some(((input, cutter), rest)) = steps.split_first_mut() else {
-        let values: Vec<_> = end.fields.values.iter().map(|&field| records[field]).collect();
-        let keys = end.keys.encode(records, &end.fields.group_by);
-        return out.emit(keys, &values);
+        return end.emit(records, out);
     };
     let mut result = Ok(());
     let mut repeated = vec![[Span::default(); BATCH]; records.len()];

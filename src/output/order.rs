@@ -39,6 +39,10 @@ pub struct SortKey {
 /// Pages of sorted runs are small: each range reads one page more than it needs from every run.
 const PAGE: usize = 4 << 10;
 
+/// Bytes of a page's first key that stay in memory: a small part of a page even if each row has a page of its own, enough
+/// to tell apart keys that begin alike.
+const SAMPLED: usize = 1 << 10;
+
 /// Appends one column of a sort key: bytes that sort as the values do, null first, and are prefix-free unless the
 /// column is the `last` one.
 pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last: bool) {
@@ -176,7 +180,8 @@ pub struct Sorter {
 #[derive(Debug)]
 pub struct SortedRun {
     run: Run,
-    /// First key of each page.
+    /// First key of each page, up to [`SAMPLED`] bytes of it. A bound is one of these, and a key is below a bound exactly
+    /// if its first bytes are.
     first_keys: Vec<Box<[u8]>>,
     pub bytes: u64,
 }
@@ -207,7 +212,8 @@ impl Sorter {
         let mut first_keys = Vec::new();
         for entry in &self.rows.entries {
             if writer.buffered_rows(0) == 0 {
-                first_keys.push(self.rows.key(entry).into());
+                let key = self.rows.key(entry);
+                first_keys.push(key[..key.len().min(SAMPLED)].into());
             }
             writer.add(0, |out| {
                 put_varint(out, entry.key as usize);
@@ -258,7 +264,7 @@ impl Merge {
         self.bounds.len() + 1
     }
 
-    /// Appends the lines of range `i`, in order. Returns the bytes read.
+    /// Appends the lines of range `i`, in order. Returns their bytes.
     pub fn merge(&self, i: usize, merger: &mut Merger, out: &mut Chunk) -> Result<u64> {
         let low = i.checked_sub(1).map(|i| &*self.bounds[i]);
         let high = self.bounds.get(i).map(|key| &**key);
@@ -268,23 +274,23 @@ impl Merge {
             (Some(low), Some(high)) => low.iter().zip(high).take_while(|(a, b)| a == b).count(),
             _ => 0,
         };
-        let mut read = 0;
+        let mut kept = 0;
         for SortedRun { run, first_keys, .. } in &self.runs {
             // The page before the first one that begins in the range may end in it.
-            let from = low.map_or(0, |low| first_keys.partition_point(|key| **key <= *low).saturating_sub(1));
+            let from = low.map_or(0, |low| first_keys.partition_point(|key| **key < *low).saturating_sub(1));
             let to = high.map_or(first_keys.len(), |high| first_keys.partition_point(|key| **key < *high));
             if from >= to {
                 continue;
             }
             let reader = run.reader()?;
             let wanted = &run.pages(0..1)[from..to];
-            let last = wanted.len() - 1;
             for (i, payload) in reader.read_neighbours(wanted, page)?.enumerate() {
-                let payload = payload?;
-                read += payload.len() as u64;
-                // Only the outer pages can have rows of other ranges.
-                let (low, high) = (low.filter(|_| i == 0), high.filter(|_| i == last));
-                rows.gather(payload, low, high)
+                // Only outer pages can have rows of other ranges: the first, the last, and one of which it isn't known
+                // in full what the next begins with.
+                let ends_inside = i + 1 < wanted.len() && first_keys[from + i + 1].len() < SAMPLED;
+                let (low, high) = (low.filter(|_| i == 0), high.filter(|_| !ends_inside));
+                kept += rows
+                    .gather(payload?, low, high)
                     .ok_or_else(|| reader.corrupt(&wanted[i], "a page holds what is no sorted row"))?;
             }
         }
@@ -293,27 +299,30 @@ impl Merge {
             out.bytes.extend(rows.line(entry));
             out.ends.push(out.bytes.len());
         }
-        Ok(read)
+        Ok(kept)
     }
 }
 
 impl Rows {
-    /// Adds the rows of a page whose keys are in `low..high`.
-    fn gather(&mut self, page: &[u8], low: Option<&[u8]>, high: Option<&[u8]>) -> Option<()> {
+    /// Adds the rows of a page whose keys are in `low..high`. Returns their bytes.
+    fn gather(&mut self, page: &[u8], low: Option<&[u8]>, high: Option<&[u8]>) -> Option<u64> {
         let base = self.bytes.len();
         self.bytes.extend(page);
+        let mut kept = 0;
         let mut at = 0;
         while at < page.len() {
+            let row = at;
             let key = get_varint(page, &mut at)?;
             let line = get_varint(page, &mut at)?;
             let bytes = page.get(at..at.checked_add(key)?)?;
             let end = (at + key).checked_add(line).filter(|&end| end <= page.len())?;
             if low.is_none_or(|low| bytes >= low) && high.is_none_or(|high| bytes < high) {
                 self.push(base + at, key, line);
+                kept += (end - row) as u64;
             }
             at = end;
         }
-        Some(())
+        Some(kept)
     }
 }
 

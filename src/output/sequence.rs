@@ -63,9 +63,10 @@ impl Sequence {
         Ok(())
     }
 
-    /// Ends the waiting: some chunk will never come.
-    pub fn fail(&self) {
-        self.fail_locked(&mut self.lock());
+    /// Held by who hands over chunks. Unless it is finished, dropping it ends the waiting: some chunk will never come,
+    /// because of an error or a panic.
+    pub fn whole(&self) -> Whole<'_> {
+        Whole(self)
     }
 
     fn fail_locked(&self, state: &mut State) {
@@ -84,6 +85,22 @@ impl Sequence {
     }
 }
 
+#[derive(Debug)]
+pub struct Whole<'s>(&'s Sequence);
+
+impl Whole<'_> {
+    /// Every chunk was handed over.
+    pub fn finish(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Whole<'_> {
+    fn drop(&mut self) {
+        self.0.fail_locked(&mut self.0.lock());
+    }
+}
+
 impl State {
     fn write(&mut self, mut chunk: Chunk) -> Result<(), Error> {
         let rows = chunk.ends.len() as u64;
@@ -94,5 +111,63 @@ impl State {
         self.rows_left -= chunk.ends.len() as u64;
         self.rows += chunk.ends.len() as u64;
         self.sink.write(&chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
+
+    use super::*;
+    use crate::buffer::Buffer;
+    use crate::output::Target;
+
+    fn sequence(path: &std::path::Path, limit: Option<u64>) -> Sequence {
+        Sequence::new(Sink::open(&Target::File(path.into()), Buffer::default(), false, 1).unwrap(), limit)
+    }
+
+    fn chunk(text: &str) -> Chunk {
+        let mut chunk = Chunk { ends: vec![text.len()], ..Chunk::default() };
+        chunk.bytes.extend(text.as_bytes());
+        chunk
+    }
+
+    #[test]
+    fn chunks_are_written_in_their_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let sequence = sequence(&path, Some(20));
+        thread::scope(|scope| {
+            for first in 0..3 {
+                let sequence = &sequence;
+                scope.spawn(move || {
+                    (first..30).step_by(3).for_each(|n| sequence.put(n, chunk(&format!("{n}\n"))).unwrap());
+                });
+            }
+        });
+        let (sink, rows) = sequence.finish();
+        sink.commit().unwrap();
+        let expected: String = (0..20).map(|n| format!("{n}\n")).collect();
+        assert_eq!((fs::read_to_string(path).unwrap(), rows), (expected, 20));
+    }
+
+    /// Chunk 0 never comes, and whoever waits for it must not wait for ever.
+    #[test]
+    fn a_panic_ends_the_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let sequence = sequence(&dir.path().join("out"), None);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| sequence.put(AHEAD + 1, chunk("late\n")));
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                let _whole = sequence.whole();
+                panic!("as if a bug");
+            }));
+            assert!(panicked.is_err());
+            waiting.join().unwrap().unwrap();
+        });
+        assert!(sequence.is_done());
+        File::open(dir.path().join("out")).unwrap_err();
     }
 }

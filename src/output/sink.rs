@@ -6,8 +6,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::buffer::Buffer;
@@ -24,6 +27,8 @@ pub enum Target {
     Device(PathBuf),
     /// part-00000…, _SUCCESS, _REPORT.json.
     Directory(PathBuf),
+    /// A file of the spill directory, where lines wait that are not to be seen yet.
+    Scratch(PathBuf),
 }
 
 impl Target {
@@ -35,7 +40,7 @@ impl Target {
     pub fn path(&self) -> &Path {
         match self {
             Target::Stdout => Path::new("standard output"),
-            Target::File(path) | Target::Device(path) | Target::Directory(path) => path,
+            Target::File(path) | Target::Device(path) | Target::Directory(path) | Target::Scratch(path) => path,
         }
     }
 }
@@ -68,13 +73,15 @@ enum To {
     Stdout(File),
     File(NamedTempFile),
     Device(File),
+    Scratch(File),
     Directory(Parts),
 }
 
 #[derive(Debug)]
 struct Parts {
     staging: TempDir,
-    /// Directories that were made for the output and go away if it fails.
+    /// Goes after what was staged in it.
+    _made: Option<MadeDirectory>,
     part: File,
     part_bytes: u64,
     part_size: u64,
@@ -82,10 +89,20 @@ struct Parts {
     header: Vec<u8>,
 }
 
+/// A directory that was made for the output, and goes away if nothing came to be in it.
+#[derive(Debug)]
+struct MadeDirectory(PathBuf);
+
+impl Drop for MadeDirectory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
 impl Sink {
     /// Opens the target. `header` begins the output, and every part file.
     pub fn open(target: &Target, header: Buffer, force: bool, part_size: u64) -> Result<Sink> {
-        let to = open(target, header.as_slice(), part_size).map_err(|source| output_error(target.path(), source))?;
+        let to = open(target, header.as_slice(), part_size).map_err(|source| output_error(target, source))?;
         let mut sink = Sink { target: target.clone(), to, force, bytes: 0 };
         if !matches!(sink.to, To::Directory(_)) && !header.is_empty() {
             sink.write(&Chunk { ends: vec![header.len()], bytes: header })?;
@@ -96,11 +113,11 @@ impl Sink {
     pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
         self.bytes += chunk.bytes.len() as u64;
         let written = match &mut self.to {
-            To::Stdout(to) | To::Device(to) => to.write_all(chunk.bytes.as_slice()),
+            To::Stdout(to) | To::Device(to) | To::Scratch(to) => to.write_all(chunk.bytes.as_slice()),
             To::File(to) => to.write_all(chunk.bytes.as_slice()),
             To::Directory(parts) => parts.write(chunk),
         };
-        written.map_err(|source| output_error(self.target.path(), source))
+        written.map_err(|source| output_error(&self.target, source))
     }
 
     /// Copies up to `most` bytes from a file. Returns how many: 0 at its end.
@@ -108,11 +125,11 @@ impl Sink {
         use io::Read;
         let mut from = from.take(most);
         let copied = match &mut self.to {
-            To::Stdout(to) | To::Device(to) => io::copy(&mut from, to),
+            To::Stdout(to) | To::Device(to) | To::Scratch(to) => io::copy(&mut from, to),
             To::File(to) => io::copy(&mut from, to.as_file_mut()),
             To::Directory(parts) => io::copy(&mut from, &mut parts.part),
         };
-        let copied = copied.map_err(|source| output_error(self.target.path(), source))?;
+        let copied = copied.map_err(|source| output_error(&self.target, source))?;
         self.bytes += copied;
         Ok(copied)
     }
@@ -121,27 +138,40 @@ impl Sink {
     pub fn commit(self) -> Result<()> {
         let path = self.target.path();
         let committed = match self.to {
-            To::Stdout(_) | To::Device(_) => Ok(()),
+            To::Stdout(_) | To::Device(_) | To::Scratch(_) => Ok(()),
             To::File(file) if self.force => file.persist(path).map(drop).map_err(|e| e.error),
             To::File(file) => file.persist_noclobber(path).map(drop).map_err(|e| e.error),
             To::Directory(parts) => parts.commit(path, self.force),
         };
-        committed.map_err(|source| output_error(path, source))
+        committed.map_err(|source| output_error(&self.target, source))
+    }
+
+    /// What is to be removed if the process ends without dropping this.
+    pub fn temporary(&self) -> Option<&Path> {
+        match &self.to {
+            To::Stdout(_) | To::Device(_) | To::Scratch(_) => None,
+            To::File(file) => Some(file.path()),
+            To::Directory(parts) => Some(parts.staging.path()),
+        }
     }
 }
 
 /// Completes a directory output: the report, then the mark of success.
 pub fn seal(directory: &Path, report: &Report) -> Result<()> {
     let json = serde_json::to_vec_pretty(report).expect("a report is JSON");
-    fs::write(directory.join("_REPORT.json"), json)
-        .and_then(|()| fs::write(directory.join("_SUCCESS"), ""))
-        .map_err(|source| output_error(directory, source))
+    let [named, mark] = ["_REPORT.json", "_SUCCESS"].map(|name| directory.join(name));
+    fs::write(&named, json).and_then(|()| fs::write(mark, "")).map_err(|source| {
+        let _ = fs::remove_file(named);
+        Error::Output { path: directory.into(), source }
+    })
 }
 
-fn output_error(path: &Path, source: io::Error) -> Error {
-    match source.kind() {
-        io::ErrorKind::BrokenPipe => Error::ClosedPipe,
-        _ => Error::Output { path: path.into(), source },
+fn output_error(target: &Target, source: io::Error) -> Error {
+    let path = target.path().into();
+    match target {
+        Target::Scratch(_) => Error::Spill { path, source },
+        _ if source.kind() == io::ErrorKind::BrokenPipe => Error::ClosedPipe,
+        _ => Error::Output { path, source },
     }
 }
 
@@ -161,17 +191,29 @@ fn open(target: &Target, header: &[u8], part_size: u64) -> io::Result<To> {
         Target::Device(path) => To::Device(File::options().write(true).open(path)?),
         Target::File(path) => {
             let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // Enough of the name to tell whose it is; all of it, and more, may be longer than a name may be.
+            let name: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(32).collect();
             let mut builder = tempfile::Builder::new();
             let prefix = format!(".{name}.");
-            To::File(builder.prefix(&prefix).suffix(".partial").permissions(new_file()).tempfile_in(directory)?)
+            let file = builder.prefix(&prefix).suffix(".partial").permissions(new_file()).tempfile_in(directory)?;
+            if let Ok(replaced) = fs::metadata(path) {
+                // What was private stays so. Who may not give files away keeps what they make.
+                let _ = fchown(file.as_file(), Some(replaced.uid()), Some(replaced.gid()));
+                file.as_file().set_permissions(replaced.permissions())?;
+            }
+            To::File(file)
         }
+        Target::Scratch(path) => To::Scratch(File::create_new(path)?),
         Target::Directory(path) => {
-            fs::create_dir_all(path)?;
+            let made = match fs::create_dir(path) {
+                Ok(()) => Some(MadeDirectory(path.clone())),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
+                Err(e) => return Err(e),
+            };
             let staging = tempfile::Builder::new().prefix("_temporary.").tempdir_in(path)?;
             let part = File::create_new(staging.path().join(part_name(0)))?;
-            let mut parts =
-                Parts { staging, part, part_bytes: 0, part_size: part_size.max(1), parts: 1, header: header.into() };
+            let (part_size, header) = (part_size.max(1), header.into());
+            let mut parts = Parts { staging, _made: made, part, part_bytes: 0, part_size, parts: 1, header };
             parts.part.write_all(&parts.header)?;
             To::Directory(parts)
         }
@@ -180,6 +222,16 @@ fn open(target: &Target, header: &[u8], part_size: u64) -> io::Result<To> {
 
 fn part_name(n: usize) -> String {
     format!("part-{n:05}")
+}
+
+/// Renames to a name that nothing has.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can be asked for that.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if fs::symlink_metadata(to).is_err() => fs::rename(from, to),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Err(io::ErrorKind::AlreadyExists.into()),
+        renamed => Ok(renamed?),
+    }
 }
 
 impl Parts {
@@ -205,8 +257,14 @@ impl Parts {
         Ok(())
     }
 
+    /// Replaces an older result only if that was asked for, its mark of success first; never what somebody else put there
+    /// while the job ran. All parts come to be there, or none.
     fn commit(self, directory: &Path, force: bool) -> io::Result<()> {
         if force {
+            match fs::remove_file(directory.join("_SUCCESS")) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
             for entry in fs::read_dir(directory)? {
                 let entry = entry?;
                 let name = entry.file_name();
@@ -217,7 +275,13 @@ impl Parts {
             }
         }
         for n in 0..self.parts {
-            fs::rename(self.staging.path().join(part_name(n)), directory.join(part_name(n)))?;
+            let name = part_name(n);
+            if let Err(error) = rename_new(&self.staging.path().join(&name), &directory.join(&name)) {
+                for n in 0..n {
+                    let _ = fs::remove_file(directory.join(part_name(n)));
+                }
+                return Err(error);
+            }
         }
         Ok(())
     }

@@ -10,8 +10,7 @@ use std::{env, fs, thread};
 use rustix::fs::{Access, access};
 use rustix::process::{Resource, getrlimit};
 
-use crate::error::{Error, Result, shown};
-use crate::input::sources::reason;
+use crate::error::{Error, Result, reason, shown};
 
 /// Less memory than this is refused: not even the buffers of one thread fit.
 pub const LEAST_MEMORY: u64 = 1 << 20;

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use super::Target;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, Result, reason, shown};
 use crate::input::Source;
-use crate::input::sources::reason;
 
 /// Standard output for no path and for `-`.
 pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> Result<Target> {

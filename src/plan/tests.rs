@@ -198,6 +198,7 @@ fn target(path: &str, force: bool, prepare: impl FnOnce(&Path)) -> Result<Target
             Target::File(path) => Target::File(relative(path)),
             Target::Device(path) => Target::Device(relative(path)),
             Target::Directory(path) => Target::Directory(relative(path)),
+            Target::Scratch(path) => Target::Scratch(relative(path)),
         }),
         Err(e) => Err(match e.hint() {
             Some(hint) => format!("{e} | {hint}").replace(&root, ""),

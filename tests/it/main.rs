@@ -2,10 +2,12 @@
 
 mod arguments;
 mod golden;
+mod hard_inputs;
 mod harness;
 mod input_errors;
 mod layers;
 mod oracle;
+mod outputs;
 mod readme;
 mod reports;
 mod signals;
