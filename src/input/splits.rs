@@ -29,13 +29,15 @@ impl Split {
 /// Largest split that is chosen without being asked for.
 const LARGEST: u64 = 64 << 20;
 const SMALLEST: u64 = 1 << 20;
+/// A run of less of a large input has pages so small that reading them costs.
+const WORTHWHILE: u64 = 4 << 20;
 
 /// A split size that gives each thread several tasks to balance, while a task stays worth its overhead. A split is mapped
 /// as a whole, so those of all threads together take no more than a quarter of the memory, if that leaves them worth it.
 pub fn choose_size(sources: &[Source], threads: usize, memory: u64) -> u64 {
     let bytes: u64 = sources.iter().map(Source::bytes).sum();
     let threads = threads as u64;
-    (bytes / (8 * threads)).min(memory / (4 * threads)).clamp(SMALLEST, LARGEST)
+    (bytes / (8 * threads)).min((memory / (4 * threads)).max(WORTHWHILE)).clamp(SMALLEST, LARGEST)
 }
 
 /// Cuts the files among `sources` into splits of about `size` bytes. Streams are cut as they are read.
@@ -93,6 +95,6 @@ mod tests {
         assert_eq!(choose_size(&files(&[1 << 40]), 2, 1 << 30), LARGEST);
         assert_eq!(choose_size(&files(&[160 << 20, 160 << 20]), 4, 1 << 30), 10 << 20);
         assert_eq!(choose_size(&files(&[1 << 40]), 2, 64 << 20), 8 << 20);
-        assert_eq!(choose_size(&files(&[1 << 40]), 2, 1 << 20), SMALLEST);
+        assert_eq!(choose_size(&files(&[1 << 40]), 2, 1 << 20), WORTHWHILE);
     }
 }
