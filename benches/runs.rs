@@ -25,7 +25,7 @@ fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers)
         batch.hash(keys, u64::MAX);
         for i in 0..keys.spans.len() {
             let hash = batch.meta[i] & !LONG;
-            run.add(run.partition(hash), |out| shape.put_value(out, hash, keys.get(i), &[], i)).expect("a row written");
+            run.add(run.partition(hash), |out| shape.put_value(out, keys.get(i), &[], i)).expect("a row written");
         }
     }
     let (_, size, buffers) = run.finish().expect("a run finished");

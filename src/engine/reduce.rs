@@ -146,7 +146,7 @@ fn attempt(
             records += absorb(job, run, partitions.clone(), fold, page)?;
         }
         if job.plan.group_by.is_empty() {
-            fold.ensure_empty_key(job.plan.settings.hash_mask);
+            fold.ensure_empty_key();
         }
         groups += fold.table.len() as u64;
         match (&job.plan.order, unordered) {
@@ -204,8 +204,9 @@ fn absorb(job: &Job<'_>, run: &Run, partitions: Range<usize>, fold: &mut Fold, b
 }
 
 fn memory(job: &Job<'_>) -> Memory {
+    let settings = &job.plan.settings;
     Memory {
-        fold: Fold::new(job.plan.settings.table_slots.unwrap_or(SLOTS), &job.aggregation),
+        fold: Fold::new(settings.table_slots.unwrap_or(SLOTS), settings.hash_mask, &job.aggregation),
         page: Vec::new(),
         chunk: Chunk::default(),
         sorter: Sorter::default(),

@@ -118,12 +118,11 @@ impl Emitter<'_> {
         let hashed = &table.keys;
         for i in 0..hashed.len {
             let (meta, words) = (hashed.meta[i], hashed.words[i]);
-            let hash = meta & !LONG;
-            let partition = run.partition(hash);
+            let partition = run.partition(meta & !LONG);
             if code(meta) != LONG && values.is_empty() {
-                run.add(partition, |out| put_inline_value(out, hash, words, code(meta) as usize - 1))?;
+                run.add(partition, |out| put_inline_value(out, words, code(meta) as usize - 1))?;
             } else {
-                run.add(partition, |out| shape.put_value(out, hash, keys.get(i), values, start + i))?;
+                run.add(partition, |out| shape.put_value(out, keys.get(i), values, start + i))?;
             }
         }
         Ok(())

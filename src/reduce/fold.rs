@@ -10,6 +10,9 @@ use crate::table::{HomeBits, KeyBatch, Table};
 #[derive(Debug)]
 pub struct Fold {
     pub table: Table,
+    hash_mask: u64,
+    /// The keys of a batch.
+    spans: Vec<Span>,
     keys: Box<KeyBatch>,
     slots: Box<[u32; BATCH]>,
     values: Kind,
@@ -44,11 +47,13 @@ impl Kind {
 }
 
 impl Fold {
-    pub fn new(slots: usize, aggregation: &Aggregation<'_>) -> Self {
+    pub fn new(slots: usize, hash_mask: u64, aggregation: &Aggregation<'_>) -> Self {
         let shapes = &aggregation.shape.aggregates;
         let tails = |n| Kind { tails: vec![Vec::new(); n], ..Kind::default() };
         Fold {
             table: Table::new(slots, HomeBits::Bottom, &aggregation.shape.identity),
+            hash_mask,
+            spans: Vec::with_capacity(BATCH),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
             values: tails(shapes.iter().filter(|a| a.input == Input::Bytes).count()),
@@ -60,14 +65,14 @@ impl Fold {
     pub fn absorb(&mut self, page: &[u8], aggregation: &Aggregation<'_>) -> Option<u32> {
         let (mut at, mut rows) = (0, 0);
         while at < page.len() {
-            self.keys.len = 0;
+            self.spans.clear();
             self.values.clear();
             self.states.clear();
-            while at < page.len() && self.keys.len < BATCH {
+            while at < page.len() && self.spans.len() < BATCH {
                 let row = get_row(page, &mut at)?;
                 self.add(page, &row, aggregation)?;
             }
-            rows += self.keys.len as u32;
+            rows += self.spans.len() as u32;
             self.fold(page, aggregation);
         }
         Some(rows)
@@ -79,8 +84,8 @@ impl Fold {
     }
 
     /// Makes the group of the empty key, if no row did.
-    pub fn ensure_empty_key(&mut self, hash_mask: u64) {
-        self.keys.hash(Column { data: &[], spans: &[Span::default()] }, hash_mask);
+    pub fn ensure_empty_key(&mut self) {
+        self.keys.hash(Column { data: &[], spans: &[Span::default()] }, self.hash_mask);
         self.table.reserve(1);
         self.table.probe(&self.keys, &[], &mut self.slots);
     }
@@ -88,9 +93,9 @@ impl Fold {
     #[inline]
     fn add(&mut self, page: &[u8], row: &Row, Aggregation { shape, .. }: &Aggregation<'_>) -> Option<()> {
         let kind = if row.is_state { &mut self.states } else { &mut self.values };
-        kind.index.push(self.keys.len as u32);
+        kind.index.push(self.spans.len() as u32);
         kind.payloads.push(row.payload);
-        self.keys.push_hashed(row.hash, page, row.key);
+        self.spans.push(row.key);
         if kind.tails.is_empty() {
             return (row.payload.len() == shape.fixed_len(row.is_state)).then_some(());
         }
@@ -99,6 +104,7 @@ impl Fold {
     }
 
     fn fold(&mut self, page: &[u8], Aggregation { aggregates, shape }: &Aggregation<'_>) {
+        self.keys.hash(Column { data: page, spans: &self.spans }, self.hash_mask);
         self.table.reserve(self.keys.len);
         self.table.probe(&self.keys, page, &mut self.slots);
         let Fold { table, values, states, slots, .. } = self;

@@ -1,25 +1,29 @@
 //! Rows: what travels from map to reduce.
 //!
 //! ```text
-//! [ row length ][ hash | kind ][ key length ][ key ][ fixed part ][ tails ]
-//!   varint        8 bytes, LE    varint              8-byte words   each: varint length, bytes
+//! [ row length ][ 2 · key length + kind ][ key ][ fixed part ][ tails ]
+//!   varint        varint                        8-byte words   each: varint length, bytes
 //! ```
 //!
-//! Row length counts what follows it. The hash's free low bits hold the kind; the bits that no kind uses are 0 today, room
-//! for a source tag. A **value row** carries one observation of a record: no fixed part, a tail for each
-//! aggregate that takes bytes. A **state row** carries combined states: the words of every aggregate as its fixed
-//! part, then a tail for each aggregate that has one. No pointers: a row means the same wherever it is copied.
+//! Row length counts what follows it. A **value row** (kind 0) carries one observation of a record: no fixed part, a
+//! tail for each aggregate that takes bytes. A **state row** (kind 1) carries combined states: the words of every
+//! aggregate as its fixed part, then a tail for each aggregate that has one. No pointers: a row means the same wherever
+//! it is copied.
+//!
+//! The key's hash is not in the row: a reduce task works it out again. For the short keys of real text that takes less
+//! time than to write, check and read eight bytes more, a quarter of the row.
 
 use crate::aggregate::{Aggregate, Arena, Input, Tail};
 use crate::buffer::{Buffer, SHORT, SLACK, copy_short};
 use crate::column::{Column, Span};
-use crate::table::{Group, Key, hash::CODE_BITS};
+use crate::table::{Group, Key};
 
-const STATE: u64 = 1;
-const HASH: u64 = !((1 << CODE_BITS) - 1);
-
-/// Longest encoding of a row's two varints and hash.
-pub const MAX_OVERHEAD: usize = 5 + 8 + 5;
+/// What a row carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Value = 0,
+    State = 1,
+}
 
 /// What rows and slots hold, worked out once from the plan's aggregates.
 #[derive(Clone, Debug)]
@@ -91,7 +95,7 @@ impl Shape {
         if values.is_empty() {
             // While no varint is longer than a byte the lengths add up without looking at each.
             let (sum, or) = keys.spans.iter().fold((0, 0), |(sum, or), key| (sum + key.len() as u64, or | key.len()));
-            if or < 64 {
+            if or < 0x40 {
                 return sum + (value_row_len(0, 0) * keys.spans.len()) as u64;
             }
             return keys.spans.iter().map(|key| value_row_len(key.len(), 0) as u64).sum();
@@ -101,13 +105,13 @@ impl Shape {
     }
 
     /// Appends the value row of record `i`.
-    pub fn put_value(&self, out: &mut Buffer, hash: u64, key: &[u8], values: &[Column<'_>], i: usize) {
+    pub fn put_value(&self, out: &mut Buffer, key: &[u8], values: &[Column<'_>], i: usize) {
         if values.is_empty() && key.len() <= SHORT_KEY {
-            put_medium(out, hash, key, &[]);
+            put_medium(out, Kind::Value, key, &[]);
             return;
         }
         let tails: usize = values.iter().map(|v| tail_len(v.spans[i].len())).sum();
-        put_head(out, hash, key, tails);
+        put_head(out, Kind::Value, key, tails);
         for value in values {
             put_tail(out, value.get(i));
         }
@@ -119,10 +123,10 @@ impl Shape {
         let is_unit = self.unit.as_deref().is_some_and(|unit| unit == group.states);
         if self.state_tails == 0 && self.row_words() <= SHORT_WORDS {
             let states = if is_unit { &[][..] } else { group.states };
-            let tagged = group.hash | if is_unit { 0 } else { STATE };
+            let kind = if is_unit { Kind::Value } else { Kind::State };
             match group.key {
-                Key::Inline(words, len) => return put_short(out, tagged, words, len, states),
-                Key::Long(key) if key.len() <= SHORT_KEY => return put_medium(out, tagged, key, states),
+                Key::Inline(words, len) => return put_short(out, kind, words, len, states),
+                Key::Long(key) if key.len() <= SHORT_KEY => return put_medium(out, kind, key, states),
                 Key::Long(_) => {}
             }
         }
@@ -136,13 +140,13 @@ impl Shape {
             Key::Long(key) => key,
         };
         if is_unit {
-            put_head(out, group.hash, key, 0);
+            put_head(out, Kind::Value, key, 0);
             return out.len() - before;
         }
         let tails = self.aggregates.iter().filter(|a| a.has_tail);
         let tail = |a: &AggregateShape| arena.get(Tail(group.states[a.slot_word + a.words]));
         let tails_len: usize = tails.clone().map(|a| tail_len(tail(a).len())).sum();
-        put_head(out, group.hash | STATE, key, 8 * self.row_words() + tails_len);
+        put_head(out, Kind::State, key, 8 * self.row_words() + tails_len);
         for a in &self.aggregates {
             for word in &group.states[a.slot_word..][..a.words] {
                 out.extend(&word.to_le_bytes());
@@ -161,8 +165,8 @@ const SHORT_WORDS: usize = 8;
 /// Longest key in the arena that still makes a short row: what [`copy_short`] takes, in a row length of one byte.
 const SHORT_KEY: usize = 48;
 
-const _: () = assert!(SHORT_KEY <= SHORT && 1 + 8 + 1 + SHORT_KEY + 8 * SHORT_WORDS <= SLACK);
-const _: () = assert!(8 + 1 + SHORT_KEY + 8 * SHORT_WORDS < 0x80);
+const _: () = assert!(SHORT_KEY <= SHORT && 2 + SHORT_KEY + 8 * SHORT_WORDS <= SLACK);
+const _: () = assert!(1 + SHORT_KEY + 8 * SHORT_WORDS < 0x80 && SHORT_KEY << 1 < 0x80);
 
 fn words_bytes(words: [u64; 2]) -> [u8; 16] {
     (u128::from(words[1]) << 64 | u128::from(words[0])).to_le_bytes()
@@ -170,38 +174,37 @@ fn words_bytes(words: [u64; 2]) -> [u8; 16] {
 
 /// Appends the value row of an inline key, for shapes that take no values.
 #[inline]
-pub fn put_inline_value(out: &mut Buffer, hash: u64, words: [u64; 2], len: usize) {
-    put_short(out, hash, words, len, &[]);
+pub fn put_inline_value(out: &mut Buffer, words: [u64; 2], len: usize) {
+    put_short(out, Kind::Value, words, len, &[]);
 }
 
 /// Appends a row of an inline key and up to [`SHORT_WORDS`] words, in a few fixed-size stores.
 #[inline]
-fn put_short(out: &mut Buffer, tagged: u64, words: [u64; 2], len: usize, states: &[u64]) -> usize {
+fn put_short(out: &mut Buffer, kind: Kind, words: [u64; 2], len: usize, states: &[u64]) -> usize {
     let row = out.slack();
-    row[10..26].copy_from_slice(&words_bytes(words));
-    let len = put_around(row, tagged, len, states);
+    row[2..18].copy_from_slice(&words_bytes(words));
+    let len = put_around(row, kind, len, states);
     out.advance(len);
     len
 }
 
 /// The same for a key of up to [`SHORT_KEY`] bytes elsewhere.
 #[inline]
-fn put_medium(out: &mut Buffer, tagged: u64, key: &[u8], states: &[u64]) -> usize {
+fn put_medium(out: &mut Buffer, kind: Kind, key: &[u8], states: &[u64]) -> usize {
     let row = out.slack();
-    copy_short(&mut row[10..], key);
-    let len = put_around(row, tagged, key.len(), states);
+    copy_short(&mut row[2..], key);
+    let len = put_around(row, kind, key.len(), states);
     out.advance(len);
     len
 }
 
 /// Writes what goes before and behind the key of a short row. Returns the row's length.
 #[inline]
-fn put_around(row: &mut [u8; SLACK], tagged: u64, key: usize, states: &[u64]) -> usize {
-    let row_len = 8 + 1 + key + 8 * states.len();
+fn put_around(row: &mut [u8; SLACK], kind: Kind, key: usize, states: &[u64]) -> usize {
+    let row_len = 1 + key + 8 * states.len();
     row[0] = row_len as u8;
-    row[1..9].copy_from_slice(&tagged.to_le_bytes());
-    row[9] = key as u8;
-    let mut at = 10 + key;
+    row[1] = key_and_kind(key, kind) as u8;
+    let mut at = 2 + key;
     for word in states {
         row[at..at + 8].copy_from_slice(&word.to_le_bytes());
         at += 8;
@@ -209,10 +212,15 @@ fn put_around(row: &mut [u8; SLACK], tagged: u64, key: usize, states: &[u64]) ->
     1 + row_len
 }
 
-fn put_head(out: &mut Buffer, tagged: u64, key: &[u8], rest: usize) {
-    put_varint(out, 8 + varint_len(key.len()) + key.len() + rest);
-    out.extend(&tagged.to_le_bytes());
-    put_varint(out, key.len());
+#[inline]
+fn key_and_kind(key: usize, kind: Kind) -> usize {
+    key << 1 | kind as usize
+}
+
+fn put_head(out: &mut Buffer, kind: Kind, key: &[u8], rest: usize) {
+    let tagged = key_and_kind(key.len(), kind);
+    put_varint(out, varint_len(tagged) + key.len() + rest);
+    put_varint(out, tagged);
     out.extend(key);
 }
 
@@ -228,7 +236,7 @@ fn tail_len(len: usize) -> usize {
 /// Encoded length of a value row, its row length included.
 #[inline]
 pub fn value_row_len(key: usize, tails: usize) -> usize {
-    let row = 8 + varint_len(key) + key + tails;
+    let row = varint_len(key_and_kind(key, Kind::Value)) + key + tails;
     varint_len(row) + row
 }
 
@@ -270,7 +278,6 @@ pub fn get_varint(data: &[u8], at: &mut usize) -> Option<usize> {
 /// A row as it lies in a page.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
-    pub hash: u64,
     pub is_state: bool,
     pub key: Span,
     /// Fixed part and tails.
@@ -282,14 +289,12 @@ pub struct Row {
 pub fn get_row(data: &[u8], at: &mut usize) -> Option<Row> {
     let row_len = get_varint(data, at)?;
     let end = at.checked_add(row_len).filter(|&end| end <= data.len())?;
-    let tagged = u64::from_le_bytes(*data[*at..end].first_chunk()?);
-    let mut key_at = *at + 8;
-    let key_len = get_varint(&data[..end], &mut key_at)?;
-    let key_end = key_at.checked_add(key_len).filter(|&key_end| key_end <= end)?;
+    let mut key_at = *at;
+    let tagged = get_varint(&data[..end], &mut key_at)?;
+    let key_end = key_at.checked_add(tagged >> 1).filter(|&key_end| key_end <= end)?;
     *at = end;
     Some(Row {
-        hash: tagged & HASH,
-        is_state: tagged & STATE != 0,
+        is_state: tagged & 1 == Kind::State as usize,
         key: Span { start: key_at as u32, end: key_end as u32 },
         payload: Span { start: key_end as u32, end: end as u32 },
     })

@@ -73,18 +73,4 @@ impl KeyBatch {
             *meta = hash & mask | code;
         }
     }
-
-    /// Takes a key whose hash is known, from a row.
-    #[inline]
-    pub fn push_hashed(&mut self, hash: u64, data: &[u8], key: Span) {
-        let len = key.len();
-        let (words, code) = if len <= INLINE {
-            (load(data, key, len), len as u64 + 1)
-        } else {
-            ([u64::from(key.start), len as u64], LONG)
-        };
-        self.meta[self.len] = hash | code;
-        self.words[self.len] = words;
-        self.len += 1;
-    }
 }
