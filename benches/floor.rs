@@ -8,7 +8,7 @@
 
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use std::{fs, hint, thread};
 
@@ -21,8 +21,11 @@ use mapfold::input::sources::Stdin;
 use mapfold::input::splits::{self, Split};
 use mapfold::map::tokens::Letters;
 use mapfold::plan::{self, Invocation, Plan};
-use mapfold::record::TERMINATOR;
+use mapfold::record::{self, TERMINATOR};
+use mapfold::shuffle::row::get_row;
+use mapfold::shuffle::{PartitionBuffers, Run, RunWriter, Shape};
 use mapfold::spec::Document;
+use mapfold::table::keys::LONG;
 use mapfold::table::{HomeBits, KeyBatch, Table};
 
 const THREADS: usize = 2;
@@ -121,6 +124,59 @@ impl Text {
     }
 }
 
+/// The least that `uniq` of nearly distinct lines can take: each line hashed and written to a run, and the runs read
+/// back row by row. Gives both times.
+fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
+    let mut paths = [0, 1].map(|n| dir.join(format!("floor-{n}.run")));
+    let written = text.time(&mut paths, |splits, path| {
+        let shape = Shape::new(std::iter::empty());
+        let mut batch = Box::<KeyBatch>::default();
+        let mut run =
+            RunWriter::create(path.clone(), RUN_PARTITIONS, RUN_PAGE, PartitionBuffers::default()).expect("a run");
+        text.blocks(splits, |block| {
+            record::lines(block, |lines| {
+                batch.hash(lines, u64::MAX);
+                for i in 0..lines.spans.len() {
+                    let partition = run.partition(batch.meta[i] & !LONG);
+                    run.add(partition, |out| shape.put_value(out, lines.get(i), &[], i)).expect("a row written");
+                }
+            });
+        });
+        run.finish().expect("a run finished");
+    });
+    let read = text.time(&mut paths, |_, path| {
+        let run = Run::open(path.clone(), true).expect("a run");
+        let (reader, mut page, mut rows) = (run.reader().expect("its reader"), Vec::new(), 0);
+        for known in run.pages(0..RUN_PARTITIONS) {
+            let payload = reader.read(known, &mut page).expect("a page");
+            let mut at = 0;
+            while at < payload.len() {
+                hint::black_box(get_row(payload, &mut at).expect("a row"));
+                rows += 1;
+            }
+        }
+        hint::black_box(rows);
+    });
+    paths.iter().for_each(|path| fs::remove_file(path).expect("a run removed"));
+    [written, read]
+}
+
+/// As the engine has them for an input of this size.
+const RUN_PARTITIONS: usize = 1024;
+const RUN_PAGE: usize = 16 << 10;
+
+/// Prints the floor of `lines.txt`, where it is there.
+fn runs(rounds: usize, dir: &Path) {
+    let Some(path) = common::data("lines.txt").filter(|_| !common::is_test()) else { return };
+    let text = Text::new(path);
+    let seconds: Vec<_> = (0..rounds).map(|_| write_and_read(&text, dir)).collect();
+    println!("\n| runs of lines.txt, {THREADS} threads, median of {rounds} | seconds |");
+    println!("| --- | --- |");
+    for (i, what) in ["lines hashed, written to runs", "runs read, row by row"].into_iter().enumerate() {
+        println!("| {what} | {:.3} |", sorted(seconds.iter().map(|s| s[i]))[rounds / 2]);
+    }
+}
+
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -162,4 +218,5 @@ fn main() {
         let rate = text.len as f64 / own / 1e9;
         println!("| {what} | {own:.3} | {rate:.2} | {ratio:.2} | {least:.2} to {most:.2} |");
     }
+    runs(rounds, dir.path());
 }

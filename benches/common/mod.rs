@@ -23,10 +23,15 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The text that `benches/data.sh` makes, if it is there.
-pub fn linux() -> Option<PathBuf> {
+/// An input that `benches/data.sh` makes, if it is there.
+pub fn data(name: &str) -> Option<PathBuf> {
     let data = std::env::var_os("MAPFOLD_BENCH_DATA").map_or_else(|| root().join("benches/data"), PathBuf::from);
-    Some(data.join("linux.txt")).filter(|path| path.is_file())
+    Some(data.join(name)).filter(|path| path.is_file())
+}
+
+/// The text of the Linux source.
+pub fn linux() -> Option<PathBuf> {
+    data("linux.txt")
 }
 
 /// The first bytes of [`linux`].

@@ -1,14 +1,14 @@
 //! The reduce phase: runs to finished rows, one reduce task for a few partitions of every run.
 
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use super::job::{Job, Kept};
 use super::pool::{Place, lock};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
-use crate::output::{Chunk, Order, Sink, Target};
+use crate::output::{Chunk, Order, Sink, SortKey, Target};
 use crate::plan::Plan;
 use crate::reduce::{Finisher, Fold};
 use crate::report::Task;
@@ -42,24 +42,22 @@ struct Work {
 const SLOTS: usize = 1 << 12;
 
 pub fn reduce(job: &Job<'_>, runs: &[Run]) -> Result<Parts> {
-    let plan = job.plan;
     let mut bytes = vec![0; job.sizes.partitions];
     runs.iter().for_each(|run| run.add_bytes(&mut bytes));
     let works = plan_tasks(job, &bytes);
     job.control.progress.reduce.expect(works.iter().map(|work| work.bytes).sum());
     let finisher = finisher(job);
-    let unordered = match &plan.order {
-        Order::Free => Some(Mutex::new(stage(job, &finisher)?)),
-        Order::By(_) => None,
+    let to = match &job.plan.order {
+        Order::Free => To::Lines(Mutex::new(stage(job, &finisher)?)),
+        Order::By(keys) => To::Sorted(keys),
     };
-    let memories = Kept::default();
+    let phase = Phase { job, runs, bytes: &bytes, finisher, to, memories: Kept::default() };
     let seeds = job.pool.deal(works);
-    let sorted = job.pool.run(seeds, std::iter::empty(), "reduce", |number, work, place| {
-        attempt(job, runs, &bytes, number, work, place, &finisher, unordered.as_ref(), &memories)
-    })?;
-    Ok(match unordered {
-        Some(sink) => Parts::Lines(sink.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)),
-        None => Parts::Sorted(Merge::new(sorted.into_iter().flatten().collect(), job.sizes.range)),
+    let sorted =
+        job.pool.run(seeds, std::iter::empty(), "reduce", |number, work, place| phase.attempt(number, work, place))?;
+    Ok(match phase.to {
+        To::Lines(sink) => Parts::Lines(sink.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        To::Sorted(_) => Parts::Sorted(Merge::new(sorted.into_iter().flatten().collect(), job.sizes.range)),
     })
 }
 
@@ -119,64 +117,73 @@ fn stage(job: &Job<'_>, finisher: &Finisher<'_>) -> Result<Sink> {
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn attempt(
-    job: &Job<'_>,
-    runs: &[Run],
-    bytes: &[u64],
-    number: usize,
-    work: Work,
-    place: Place,
-    finisher: &Finisher<'_>,
-    unordered: Option<&Mutex<Sink>>,
-    memories: &Kept<Memory>,
-) -> Result<Option<SortedRun>> {
-    let start = job.seconds();
-    let id = format!("reduce-{number:05}");
-    let mut memory = memories.take(|| memory(job));
-    let Memory { fold, page, chunk, sorter, buffers } = &mut memory;
-    let (mut records, mut groups) = (0, 0);
-    let folds = match job.plan.group_by.is_empty() {
-        true => vec![work.partitions],
-        false => gather(bytes, work.partitions, job.sizes.fold),
-    };
-    for partitions in folds {
-        fold.table.clear();
-        for run in runs {
-            records += absorb(job, run, partitions.clone(), fold, page)?;
-        }
-        if job.plan.group_by.is_empty() {
-            fold.ensure_empty_key();
-        }
-        groups += fold.table.len() as u64;
-        match (&job.plan.order, unordered) {
-            (Order::By(order), _) => finisher.sorted(&fold.table, order, sorter),
-            (Order::Free, Some(sink)) => {
-                chunk.clear();
-                finisher.lines(&fold.table, chunk);
-                lock(sink).write(chunk)?;
+/// What the attempts of the phase share.
+struct Phase<'a> {
+    job: &'a Job<'a>,
+    runs: &'a [Run],
+    /// Row bytes of each partition in all runs.
+    bytes: &'a [u64],
+    finisher: Finisher<'a>,
+    to: To<'a>,
+    memories: Kept<Memory>,
+}
+
+/// Where finished rows go.
+enum To<'a> {
+    Lines(Mutex<Sink>),
+    /// Into a sorted run a task, by these keys.
+    Sorted(&'a [SortKey]),
+}
+
+impl Phase<'_> {
+    fn attempt(&self, number: usize, work: Work, place: Place) -> Result<Option<SortedRun>> {
+        let job = self.job;
+        let start = job.seconds();
+        let id = format!("reduce-{number:05}");
+        let mut memory = self.memories.take(|| memory(job));
+        let Memory { fold, page, chunk, sorter, buffers } = &mut memory;
+        let (mut records, mut groups) = (0, 0);
+        let folds = match job.plan.group_by.is_empty() {
+            true => vec![work.partitions],
+            false => gather(self.bytes, work.partitions, job.sizes.fold),
+        };
+        for partitions in folds {
+            fold.table.clear();
+            for run in self.runs {
+                records += absorb(job, run, partitions.clone(), fold, page)?;
             }
-            (Order::Free, None) => unreachable!("without an order there is a sink"),
+            if job.plan.group_by.is_empty() {
+                fold.ensure_empty_key();
+            }
+            groups += fold.table.len() as u64;
+            match &self.to {
+                To::Sorted(keys) => self.finisher.sorted(&fold.table, keys, sorter),
+                To::Lines(sink) => {
+                    chunk.clear();
+                    self.finisher.lines(&fold.table, chunk);
+                    lock(sink).write(chunk)?;
+                }
+            }
         }
+        let sorted = match &self.to {
+            To::Lines(_) => None,
+            To::Sorted(_) => {
+                let path = job.spill_path(&format!("{id}-0.run"));
+                let (limit, keep_open) = (job.plan.limit, job.may_keep_open());
+                let (run, back) = sorter.write(path, limit, keep_open, std::mem::take(buffers))?;
+                *buffers = back;
+                Some(run)
+            }
+        };
+        job.count(|all| {
+            all.reduce_input_records += records;
+            all.reduce_input_groups += groups;
+            all.reduce_output_records += if sorted.is_some() { 0 } else { groups };
+        });
+        self.memories.keep(memory);
+        job.record(place, start, Task { id, bytes: work.bytes, records, ..Task::default() });
+        Ok(sorted)
     }
-    let sorted = match &job.plan.order {
-        Order::Free => None,
-        Order::By(_) => {
-            let path = job.spill_path(&format!("{id}-0.run"));
-            let keep_open = job.may_keep_open();
-            let (run, back) = sorter.write(path, job.plan.limit, keep_open, std::mem::take(buffers))?;
-            *buffers = back;
-            Some(run)
-        }
-    };
-    job.count(|all| {
-        all.reduce_input_records += records;
-        all.reduce_input_groups += groups;
-        all.reduce_output_records += if sorted.is_some() { 0 } else { groups };
-    });
-    memories.keep(memory);
-    job.record(place, start, Task { id, bytes: work.bytes, records, ..Task::default() });
-    Ok(sorted)
 }
 
 /// Folds one run's pages of some partitions. Returns how many rows they had.

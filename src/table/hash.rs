@@ -1,9 +1,9 @@
-//! The one hash: of keys in tables, partitions and runs. Frozen: what is on disk depends on it, so any change is a new
-//! [`VERSION`] of the run format.
+//! The one hash: of keys in tables and partitions. Frozen: which partition a run has a key in depends on it, so any
+//! change is a new [`VERSION`] of the run format.
 //!
 //! A folded 64×64→128 multiplication over the key's words, as in wyhash (Wang Yi), finished with the length. The
-//! lowest [`CODE_BITS`] bits of every hash are 0, for tables and rows to keep a code there. Partitions take
-//! the top bits; tables of one partition's keys find their slots by the bottom ones.
+//! lowest [`CODE_BITS`] bits of every hash are 0, for tables to keep a code there. Partitions take the top bits; tables
+//! of one partition's keys find their slots by the bottom ones.
 
 pub const VERSION: u32 = 1;
 
