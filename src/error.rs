@@ -50,6 +50,10 @@ pub enum Error {
     #[error("{}: the record at byte {at} is longer than {} GiB, the most that one may have", shown(path), LONGEST_RECORD >> 30)]
     RecordTooLong { path: PathBuf, at: u64 },
 
+    /// A row of a run, or of the output with its sort key.
+    #[error("a row of {bytes} bytes is longer than the 4 GiB that one may have")]
+    RowTooLong { bytes: u64 },
+
     #[error("the keys of one of {partitions} partitions take more than 4 GiB")]
     PartitionTooLarge { partitions: usize },
 

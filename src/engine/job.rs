@@ -37,8 +37,12 @@ pub struct Sizes {
     pub block: usize,
 }
 
-/// Slots of 32 bytes (one word of state) that stay in the second-level cache beside what else a map task touches.
+/// Slots of 32 bytes (one word of state): about as many as stay in a second-level cache of 1 MiB. On the white-space words
+/// of the Linux source 2^14, 2^15 and 2^16 took the same time within 3 % (25.4, 23.0 and 21.1 M rows shuffled); on its
+/// letters 2^14 took 6 % more.
 const MAP_SLOTS: usize = 1 << 15;
+/// So small that the buffers of 1024 partitions, 16 MiB, find room in a third-level cache; with pages of 64 KiB mapping
+/// nearly distinct lines took a tenth more.
 const PAGE: usize = 16 << 10;
 
 impl Sizes {
@@ -74,7 +78,8 @@ impl Sizes {
     }
 }
 
-/// Input bytes a partition: so much that its groups still fit the caches when it is reduced.
+/// Input bytes a partition: so much that its groups still fit the caches when it is reduced. Reducing nearly distinct
+/// lines took 1.5 times as long with four times as much; with half as much nothing more was gained.
 const PARTITION_INPUT: u64 = 1 << 20;
 
 #[derive(Debug)]

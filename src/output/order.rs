@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use super::sink::Chunk;
 use crate::aggregate::Value;
 use crate::buffer::{Buffer, copy_short};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shuffle::row::{get_varint, put_varint};
 use crate::shuffle::{PartitionBuffers, Run, RunWriter};
 
@@ -86,6 +86,8 @@ struct Rows {
     entries: Vec<Entry>,
     /// Bytes that all keys begin with, which are left out of the prefixes.
     common: usize,
+    /// Bytes of a row that was too long to have an entry.
+    too_long: Option<u64>,
 }
 
 impl Rows {
@@ -103,6 +105,10 @@ impl Rows {
     }
 
     fn push(&mut self, at: usize, key: usize, line: usize) {
+        if key + line > u32::MAX as usize {
+            self.too_long = Some((key + line) as u64);
+            return;
+        }
         let prefix = prefix(&self.bytes.as_slice()[at + self.common..at + key]);
         self.entries.push(Entry { prefix, at: at as u64, key: key as u32, line: line as u32 });
     }
@@ -204,6 +210,9 @@ impl Sorter {
         keep_open: bool,
         buffers: PartitionBuffers,
     ) -> Result<(SortedRun, PartitionBuffers)> {
+        if let Some(bytes) = self.rows.too_long {
+            return Err(Error::RowTooLong { bytes });
+        }
         if let Some(limit) = limit {
             self.rows.keep_first(usize::try_from(limit).unwrap_or(usize::MAX));
         }

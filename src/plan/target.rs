@@ -110,7 +110,9 @@ fn existing_directory(path: &Path, metadata: &Metadata, force: bool, sources: &[
 fn is_part_of_a_result(file: &OsStr) -> bool {
     let Some(name) = file.to_str() else { return false };
     let number = name.strip_prefix("part-").map(|rest| rest.split('.').next().unwrap_or_default());
+    // What a killed job staged is no reason to refuse: nobody else makes such a name.
     matches!(name, "_SUCCESS" | "_REPORT.json")
+        || name.starts_with("_temporary.")
         || number.is_some_and(|digits| digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 

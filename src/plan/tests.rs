@@ -249,7 +249,7 @@ fn a_directory_is_replaced_only_if_it_is_a_result() {
             fs::write(dir.join("out").join(file), "").unwrap();
         }
     };
-    for file in ["part-00000", "part-00000.csv", "_SUCCESS", "_REPORT.json"] {
+    for file in ["part-00000", "part-00000.csv", "_SUCCESS", "_REPORT.json", "_temporary.x1y2z3"] {
         assert_eq!(target("out", false, holding(file)).unwrap_err(), "out: exists | --force replaces it");
         assert_eq!(target("out/", true, holding(file)), Ok(Target::Directory("out/".into())));
     }

@@ -105,8 +105,11 @@ impl RunWriter {
         let PartitionBuffers { buffers, pending } = &mut self.buffers;
         let slot = &mut buffers[partition];
         let payload = slot.buffer.as_slice();
-        let page =
-            Page { offset: self.offset, partition: partition as u32, rows: slot.rows, len: payload.len() as u32 };
+        // Only a single row makes a page longer than it should be.
+        let Ok(len) = u32::try_from(payload.len()) else {
+            return Err(Error::RowTooLong { bytes: payload.len() as u64 });
+        };
+        let page = Page { offset: self.offset, partition: partition as u32, rows: slot.rows, len };
         let header = format::page_header(page.partition, page.rows, payload);
         self.offset += (format::PAGE_HEADER + payload.len()) as u64;
         self.rows += u64::from(page.rows);
