@@ -30,10 +30,6 @@ impl Buffer {
         self.used = self.used.min(len);
     }
 
-    pub fn capacity(&self) -> usize {
-        self.bytes.capacity()
-    }
-
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.used]

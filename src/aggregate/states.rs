@@ -39,10 +39,6 @@ impl Arena {
         self.bytes.clear();
     }
 
-    pub fn capacity(&self) -> usize {
-        self.bytes.capacity()
-    }
-
     /// Where [`push`](Self::push) will put these bytes.
     pub fn next(&self, bytes: &[u8]) -> Tail {
         let (start, len) = (self.bytes.len(), bytes.len());

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::job::{Job, Kept};
-use super::reduce::{Parts, finisher};
+use super::reduce::{Parts, finisher, header};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, Merger};
@@ -24,8 +24,7 @@ pub fn output(job: &Job<'_>, parts: Parts) -> Result<()> {
 /// Merges range by range; workers take ranges in order, so that few wait to be written.
 fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Sink> {
     job.control.progress.output.expect(merge.bytes());
-    let header = if job.plan.output.header { finisher(job).header() } else { Buffer::default() };
-    let sequence = Sequence::new(job.sink(header)?, job.plan.limit);
+    let sequence = Sequence::new(job.sink(header(job, &finisher(job)))?, job.plan.limit);
     let next = AtomicUsize::new(0);
     let mergers = Kept::default();
     let workers = (0..job.pool.threads().min(merge.ranges())).collect();

@@ -107,10 +107,14 @@ pub fn finisher<'j>(job: &'j Job<'_>) -> Finisher<'j> {
     }
 }
 
+/// What the output begins with: a row of column names, if it is asked for.
+pub fn header(job: &Job<'_>, finisher: &Finisher<'_>) -> Buffer {
+    if job.plan.output.header { finisher.header() } else { Buffer::default() }
+}
+
 /// Where lines in no order go while reduce tasks may still fail.
 fn stage(job: &Job<'_>, finisher: &Finisher<'_>) -> Result<Sink> {
-    let output = &job.plan.output;
-    let header = if output.header { finisher.header() } else { Buffer::default() };
+    let (output, header) = (&job.plan.output, header(job, finisher));
     match output.target.is_staged() {
         true => job.sink(header),
         false => Sink::open(&Target::Scratch(job.spill_path("output")), header, false, output.part_size),

@@ -8,7 +8,8 @@ use crate::map::key;
 use crate::output::format::{Csv, Jsonl, Rows, Text, Tsv};
 use crate::output::order::{Sorter, put_sort_key};
 use crate::output::{Chunk, Format, SortKey};
-use crate::table::{Key, Table};
+use crate::table::Table;
+use crate::table::hash::INLINE;
 
 /// How groups become rows of output. Columns are indexes into the `group_by` fields followed by the aggregates.
 #[derive(Debug)]
@@ -109,14 +110,8 @@ impl Finisher<'_> {
     fn each(&self, table: &Table, mut each: impl FnMut(&Cells<'_>)) {
         let (mut data, mut spans) = (Vec::new(), Vec::new());
         for group in table.groups() {
-            let inline;
-            let bytes = match group.key {
-                Key::Long(bytes) => bytes,
-                Key::Inline(words, len) => {
-                    inline = (u128::from(words[1]) << 64 | u128::from(words[0])).to_le_bytes();
-                    &inline[..len]
-                }
-            };
+            let mut inline = [0; INLINE];
+            let bytes = group.key.bytes(&mut inline);
             let single = [Span { start: 0, end: bytes.len() as u32 }];
             let key = if self.key_fields == 1 {
                 Column { data: bytes, spans: &single }

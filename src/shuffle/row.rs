@@ -16,6 +16,7 @@
 use crate::aggregate::{Aggregate, Arena, Input, Tail};
 use crate::buffer::{Buffer, SHORT, SLACK, copy_short};
 use crate::column::{Column, Span};
+use crate::table::hash::{INLINE, inline_bytes};
 use crate::table::{Group, Key};
 
 /// What a row carries.
@@ -76,10 +77,6 @@ impl Shape {
         Shape { aggregates, identity: identity.into(), unit, value_tails, state_tails }
     }
 
-    pub fn takes_values(&self) -> bool {
-        self.value_tails > 0
-    }
-
     fn row_words(&self) -> usize {
         self.identity.len() - self.state_tails
     }
@@ -131,14 +128,8 @@ impl Shape {
             }
         }
         let before = out.len();
-        let inline;
-        let key = match group.key {
-            Key::Inline(words, len) => {
-                inline = words_bytes(words);
-                &inline[..len]
-            }
-            Key::Long(key) => key,
-        };
+        let mut inline = [0; INLINE];
+        let key = group.key.bytes(&mut inline);
         if is_unit {
             put_head(out, Kind::Value, key, 0);
             return out.len() - before;
@@ -168,10 +159,6 @@ const SHORT_KEY: usize = 48;
 const _: () = assert!(SHORT_KEY <= SHORT && 2 + SHORT_KEY + 8 * SHORT_WORDS <= SLACK);
 const _: () = assert!(1 + SHORT_KEY + 8 * SHORT_WORDS < 0x80 && SHORT_KEY << 1 < 0x80);
 
-fn words_bytes(words: [u64; 2]) -> [u8; 16] {
-    (u128::from(words[1]) << 64 | u128::from(words[0])).to_le_bytes()
-}
-
 /// Appends the value row of an inline key, for shapes that take no values.
 #[inline]
 pub fn put_inline_value(out: &mut Buffer, words: [u64; 2], len: usize) {
@@ -182,7 +169,7 @@ pub fn put_inline_value(out: &mut Buffer, words: [u64; 2], len: usize) {
 #[inline]
 fn put_short(out: &mut Buffer, kind: Kind, words: [u64; 2], len: usize, states: &[u64]) -> usize {
     let row = out.slack();
-    row[2..18].copy_from_slice(&words_bytes(words));
+    row[2..2 + INLINE].copy_from_slice(&inline_bytes(words));
     let len = put_around(row, kind, len, states);
     out.advance(len);
     len
@@ -249,10 +236,10 @@ pub fn varint_len(value: usize) -> usize {
 /// LEB128.
 pub fn put_varint(out: &mut Buffer, mut value: usize) {
     while value >= 0x80 {
-        out.extend(&[value as u8 | 0x80]);
+        out.push(value as u8 | 0x80);
         value >>= 7;
     }
-    out.extend(&[value as u8]);
+    out.push(value as u8);
 }
 
 /// The varint at `*at`, which is moved behind it. `None` where the bytes end first or it is too long to be one.

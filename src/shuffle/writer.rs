@@ -22,13 +22,6 @@ struct Partition {
     rows: u32,
 }
 
-impl PartitionBuffers {
-    /// Bytes held, whether used or not.
-    pub fn capacity(&self) -> usize {
-        self.pending.capacity() + self.buffers.iter().map(|p| p.buffer.capacity()).sum::<usize>()
-    }
-}
-
 #[derive(Debug)]
 pub struct RunWriter {
     buffers: PartitionBuffers,

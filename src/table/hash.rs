@@ -58,6 +58,12 @@ pub fn inline_words(key: &[u8]) -> [u64; 2] {
     [a, b]
 }
 
+/// The bytes that [`inline_words`] made words of, and its padding.
+#[inline]
+pub fn inline_bytes(words: [u64; 2]) -> [u8; INLINE] {
+    (u128::from(words[1]) << 64 | u128::from(words[0])).to_le_bytes()
+}
+
 #[inline]
 pub fn halves(block: &[u8; 16]) -> (u64, u64) {
     let word = u128::from_le_bytes(*block);

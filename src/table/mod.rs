@@ -74,6 +74,23 @@ pub enum Key<'a> {
     Long(&'a [u8]),
 }
 
+impl<'a> Key<'a> {
+    /// The key's bytes; `inline` is where an inline key is put for that.
+    #[inline]
+    pub fn bytes<'b>(self, inline: &'b mut [u8; hash::INLINE]) -> &'b [u8]
+    where
+        'a: 'b,
+    {
+        match self {
+            Key::Inline(words, len) => {
+                *inline = hash::inline_bytes(words);
+                &inline[..len]
+            }
+            Key::Long(bytes) => bytes,
+        }
+    }
+}
+
 impl Table {
     /// A table of at least `slots` slots (and at least 8), whose groups begin with the state words `identity`.
     pub fn new(slots: usize, home_bits: HomeBits, identity: &[u64]) -> Self {
@@ -118,10 +135,6 @@ impl Table {
     /// Whether probes have grown so long that starting afresh is cheaper: more than 16 steps a group on average.
     pub fn is_degenerate(&self) -> bool {
         self.excess > 64 + 16 * self.limit as u64
-    }
-
-    pub fn bytes(&self) -> usize {
-        self.slots.capacity() * 8 + self.arena.capacity()
     }
 
     /// Forgets all groups.
