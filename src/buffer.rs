@@ -30,6 +30,12 @@ impl Buffer {
         self.used = self.used.min(len);
     }
 
+    /// Takes away the first `len` bytes.
+    pub fn drop_front(&mut self, len: usize) {
+        self.bytes.copy_within(len..self.used, 0);
+        self.used -= len;
+    }
+
     #[inline]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.used]

@@ -18,6 +18,25 @@ pub struct Span {
 }
 
 impl Span {
+    /// Of a field that has no value.
+    pub const NULL: Span = Span { start: u32::MAX, end: u32::MAX };
+
+    pub fn of(range: std::ops::Range<usize>) -> Self {
+        Span { start: range.start as u32, end: range.end as u32 }
+    }
+
+    pub fn is_null(self) -> bool {
+        self == Self::NULL
+    }
+
+    /// The same bytes where they lie `by` further on, modulo 2^32.
+    pub fn shifted(self, by: u32) -> Self {
+        match self.is_null() {
+            true => self,
+            false => Span { start: self.start.wrapping_add(by), end: self.end.wrapping_add(by) },
+        }
+    }
+
     pub fn len(self) -> usize {
         (self.end - self.start) as usize
     }
@@ -35,6 +54,14 @@ pub struct Column<'a> {
 }
 
 impl<'a> Column<'a> {
+    /// The field of record `i`, `None` for null.
+    #[inline]
+    pub fn value(&self, i: usize) -> Option<&'a [u8]> {
+        (!self.spans[i].is_null()).then(|| self.get(i))
+    }
+
+    /// The field of record `i`, which is not null.
+    #[inline]
     pub fn get(&self, i: usize) -> &'a [u8] {
         let span = self.spans[i];
         &self.data[span.start as usize..span.end as usize]

@@ -35,12 +35,13 @@
 //! - [`plan`]: spec and inputs to a plan in which nothing is left to look up
 //! - [`spec`]: the job as written: strict parsing, overrides, suggestions, the built-ins of `jobs/`
 //! - [`reduce`]: partitions of every run folded to groups, groups finished to rows
+//! - [`map`]: blocks of records to keys and values: tokenisers, steps, the combining table's emitter; or to lines
 //! - [`output`]: formats, ordering, and files that appear whole or not at all
-//! - [`map`]: blocks of records to keys and values: tokenisers, steps, the combining table's emitter
 //! - [`record`]: blocks to lines
 //! - [`input`]: what a user names to sources, sources to splits, splits to blocks of whole records
 //! - [`shuffle`]: rows, the format of a run, its writer and reader
 //! - [`table`]: keys to group slots, with states beside the keys; the one hash
+//! - [`predicate`]: what filters ask of a record, and `having` of a row
 //! - [`aggregate`]: commutative monoids over the records of a group, and the laws they are tested by
 //! - [`report`]: counters, tasks and workers, as JSON and as a summary
 //! - [`column`](mod@column): a batch of fields as slices, which every stage hands to the next
@@ -59,6 +60,7 @@ pub mod input;
 pub mod map;
 pub mod output;
 pub mod plan;
+pub mod predicate;
 pub mod record;
 pub mod reduce;
 pub mod report;

@@ -3,7 +3,8 @@
 use clap::Subcommand;
 
 use super::to_stdout;
-use crate::spec::builtin;
+use crate::error::Result;
+use crate::spec::{Param, builtin};
 
 /// List the built-in jobs, or show the spec of one
 #[derive(clap::Args)]
@@ -27,15 +28,26 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A line a job: what it reads and answers.
-fn list() -> anyhow::Result<String> {
+/// A line a job: what it reads, answers and takes.
+fn list() -> Result<String> {
     let widest = builtin::ALL.iter().map(|job| job.name.len()).max().unwrap_or(0);
     let mut out = String::new();
     for job in builtin::ALL {
-        let spec = job.document()?.finish()?;
-        out.push_str(&format!("{:<widest$}  {}\n", job.name, spec.description.unwrap_or_default()));
+        let document = job.document()?;
+        let params: Vec<_> = document.params()?.iter().map(usage).collect();
+        let separator = if params.is_empty() { "" } else { "; " };
+        let (name, description, params) = (job.name, document.description(), params.join(" "));
+        out.push_str(&format!("{name:<widest$}  {description}{separator}{params}\n"));
     }
     Ok(out)
+}
+
+/// As a usage line has it: in brackets what may be left out.
+fn usage(param: &Param) -> String {
+    match &param.default {
+        Some(default) => format!("[--param {}={default}]", param.name),
+        None => format!("--param {}=…", param.name),
+    }
 }
 
 #[cfg(test)]
@@ -46,6 +58,8 @@ mod tests {
     fn a_line_a_job() {
         let list = list().unwrap();
         assert_eq!(list.lines().count(), builtin::ALL.len());
-        assert!(list.contains("\nwordcount  text files: each word"), "{list}");
+        assert!(list.contains("\nwordcount    text files: each word"), "{list}");
+        assert!(list.contains("most frequent first; [--param n=2]\n"), "{list}");
+        assert!(list.contains("most frequent first; --param pattern=…\n"), "{list}");
     }
 }

@@ -57,6 +57,10 @@ pub struct Args {
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
 
+    /// A value for one of the job's params; repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    param: Vec<String>,
+
     /// Combine before the shuffle: auto, on or off
     #[arg(long, value_name = "WHEN", value_parser = ["auto", "on", "off"], hide_possible_values = true)]
     combiner: Option<String>,
@@ -143,6 +147,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 fn overridden(mut document: Document, args: &Args) -> Result<Spec> {
     for assignment in &args.set {
         document.set(assignment)?;
+    }
+    for assignment in &args.param {
+        document.param(assignment)?;
     }
     for (flag, path, value) in [
         ("--format", "output.format", &args.format),

@@ -13,8 +13,7 @@ use super::pool::{Place, Pool, lock};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::splits;
-use crate::map::emit::Aggregation;
-use crate::output::Sink;
+use crate::output::{Layout, Sink};
 use crate::plan::Plan;
 use crate::report::{Counters, Task};
 
@@ -87,7 +86,6 @@ pub struct Job<'p> {
     pub plan: &'p Plan,
     pub control: &'p Control,
     pub sizes: Sizes,
-    pub aggregation: Aggregation<'p>,
     pub pool: Pool,
     spill: TempDir,
     /// Runs that may yet be kept open.
@@ -114,7 +112,6 @@ impl<'p> Job<'p> {
             plan,
             control,
             sizes: Sizes::choose(plan),
-            aggregation: Aggregation::new(plan.aggregates.iter().map(|column| &*column.aggregate).collect()),
             pool: Pool::new(plan.settings.threads)?,
             spill,
             open_runs: AtomicI64::new(files / 2),
@@ -133,7 +130,21 @@ impl<'p> Job<'p> {
         self.spill.path().join(name)
     }
 
-    /// Opens the target.
+    pub fn layout(&self) -> Layout {
+        let Plan { columns, output, .. } = self.plan;
+        Layout {
+            format: output.format,
+            columns: columns.iter().map(|column| column.index).collect(),
+            names: columns.iter().map(|column| column.name.clone()).collect(),
+        }
+    }
+
+    /// What the output begins with: a row of column names, if it is asked for.
+    pub fn header(&self) -> Buffer {
+        if self.plan.output.header { self.layout().header() } else { Buffer::default() }
+    }
+
+    /// Opens the target and writes `header` to it.
     pub fn sink(&self, header: Buffer) -> Result<Sink> {
         let output = &self.plan.output;
         let sink = Sink::open(&output.target, header, output.force, output.part_size)?;

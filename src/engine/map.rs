@@ -1,35 +1,36 @@
 //! The map phase: splits to runs.
 
+use std::collections::VecDeque;
 use std::iter;
 use std::path::Path;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
+use super::Grouping;
 use super::job::{Job, Kept};
 use super::pool::Place;
-use crate::aggregate::Input;
 use crate::error::{Error, LONGEST_RECORD, Result};
 use crate::input::Source;
 use crate::input::block::Mapped;
 use crate::input::splits::{self, Split};
 use crate::input::stream::{self, StreamBlock};
 use crate::map::emit::{Emitter, MapTable};
-use crate::map::{Fields, Mapper};
+use crate::map::{Mapper, Records};
 use crate::record::{self, TERMINATOR};
 use crate::report::{Counters, Task};
-use crate::shuffle::{PartitionBuffers, Run, RunWriter};
+use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 
 /// What one map task reads.
 #[derive(Debug)]
-enum Work {
+pub enum Work {
     Split(Split),
-    Block(StreamBlock, Permit),
+    Block(StreamBlock, #[expect(dead_code, reason = "held")] Permit),
 }
 
 /// One of a bounded number of stream blocks in memory. Dropped with its block, mapped or not.
 #[derive(Debug)]
-struct Permit(Receiver<()>);
+pub struct Permit(Receiver<()>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -37,99 +38,106 @@ impl Drop for Permit {
     }
 }
 
+/// In which order tasks are numbered, and wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbering {
+    /// Files first: a slow stream keeps no worker waiting.
+    FilesFirst,
+    /// As the input is, and done in about that order.
+    Input,
+}
+
 /// How often a wait for a stream looks whether the job is to end.
 const LOOK: Duration = Duration::from_millis(50);
-
-/// One worker's memory for map attempts.
-#[derive(Debug)]
-struct Memory {
-    mapper: Mapper,
-    table: MapTable,
-    buffers: PartitionBuffers,
-}
 
 /// Records handed to the mapper at once: so that progress moves and Ctrl-C is heard.
 const WINDOW: usize = 1 << 20;
 
-/// Maps every source. One run a task, in the order of the input.
-pub fn map(job: &Job<'_>) -> Result<Vec<Run>> {
+/// Runs a map attempt over every split and stream block, for as long as `wanted`. Gives what they made, by number.
+pub fn tasks<T: Send>(
+    job: &Job<'_>,
+    numbering: Numbering,
+    wanted: impl Fn() -> bool,
+    attempt: impl Fn(usize, Work, Place) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
     let sources = &job.plan.sources;
     let total: u64 = sources.iter().map(Source::bytes).sum();
-    job.control.progress.map.expect(if sources.iter().any(Source::is_stream) { 0 } else { total });
-    let splits = splits::cut(sources, job.sizes.split).into_iter().map(Work::Split).collect();
+    let first_stream = sources.iter().position(Source::is_stream);
+    job.control.progress.map.expect(if first_stream.is_some() { 0 } else { total });
+    let mut splits: VecDeque<_> = splits::cut(sources, job.sizes.split).into();
     let streams = stream::read(sources, job.sizes.block, TERMINATOR)?;
+    let seeded = match (numbering, first_stream) {
+        (Numbering::Input, Some(_)) => Vec::new(),
+        _ => splits.drain(..).map(Work::Split).collect(),
+    };
     let (permits, permit) = bounded(2 * job.pool.threads());
-    let blocks = iter::from_fn(|| {
+    // Splits of files before this source are due.
+    let mut reached = first_stream.unwrap_or(usize::MAX);
+    let mut held: Option<StreamBlock> = None;
+    let late = iter::from_fn(|| {
         if let Err(interrupted) = job.check() {
             return Some(Err(interrupted));
         }
+        if !wanted() {
+            return None;
+        }
+        if splits.front().is_some_and(|split| split.source() < reached) {
+            return Some(Ok(splits.pop_front().map(Work::Split)));
+        }
+        if let Some(block) = held.take() {
+            permits.send(()).ok()?;
+            return Some(Ok(Some(Work::Block(block, Permit(permit.clone())))));
+        }
+        if reached == usize::MAX {
+            return None;
+        }
         match streams.recv_timeout(LOOK) {
             Ok(Ok(block)) => {
-                permits.send(()).ok()?;
-                Some(Ok(Some(Work::Block(block, Permit(permit.clone())))))
+                reached = block.source;
+                held = Some(block);
             }
-            Ok(Err(error)) => Some(Err(error)),
-            Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => Some(Ok(None)),
+            Ok(Err(error)) => return Some(Err(error)),
+            Err(RecvTimeoutError::Disconnected) => reached = usize::MAX,
+            Err(RecvTimeoutError::Timeout) => {}
         }
+        Some(Ok(None))
     });
-    let memories = Kept::default();
-    job.pool
-        .run(job.pool.split(splits), blocks, "map", |number, work, place| attempt(job, number, work, place, &memories))
+    let seeds = match numbering {
+        Numbering::FilesFirst => job.pool.split(seeded),
+        Numbering::Input => job.pool.deal(seeded),
+    };
+    job.pool.run(seeds, late, "map", attempt)
 }
 
-/// One attempt at one task: owns its memory, writes its own run.
-fn attempt(job: &Job<'_>, number: usize, work: Work, place: Place, memories: &Kept<Memory>) -> Result<Run> {
-    let start = job.seconds();
-    let id = format!("map-{number:05}");
-    let mut memory = memories.take(|| memory(job));
-    let run = RunWriter::create(
-        job.spill_path(&format!("{id}-0.run")),
-        job.sizes.partitions,
-        job.sizes.page,
-        std::mem::take(&mut memory.buffers),
-    )?;
-    memory.table.begin();
-    let mut out = Emitter {
-        aggregation: &job.aggregation,
-        hash_mask: job.plan.settings.hash_mask,
-        table: &mut memory.table,
-        run,
-        counters: Counters::default(),
-    };
-    let (input, offset, bytes) = match work {
+/// What an attempt has read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Read {
+    pub bytes: u64,
+    pub records: u64,
+}
+
+/// Hands a task's records to `mapper` and what it makes of them to `out`.
+pub fn read(job: &Job<'_>, work: &Work, mapper: &mut Mapper, out: &mut impl Records) -> Result<Read> {
+    let mut read = Read::default();
+    match work {
         Work::Split(split) => {
             for &piece in &split.pieces {
                 let Source::File { path, len } = &job.plan.sources[piece.source] else {
                     unreachable!("only files are cut in pieces");
                 };
                 let block = Mapped::open(path, piece, *len, TERMINATOR)?;
-                let mapped = windows(job, path, block.offset(), block.bytes(), &mut memory.mapper, &mut out);
+                let mapped = windows(job, path, block.offset(), block.bytes(), mapper, out, &mut read);
                 // First: what was made of bytes that weren't the file's says nothing.
                 block.verify(path)?;
                 mapped?;
             }
-            (split.pieces[0].source, split.pieces[0].offset, split.bytes())
         }
-        Work::Block(block, _permit) => {
+        Work::Block(block, _) => {
             let path = job.plan.sources[block.source].path();
-            windows(job, path, block.offset, &block.bytes, &mut memory.mapper, &mut out)?;
-            (block.source, block.offset, block.bytes.len() as u64)
+            windows(job, path, block.offset, &block.bytes, mapper, out, &mut read)?;
         }
-    };
-    let (run, mut counters) = out.finish()?;
-    let (path, size, buffers) = run.finish()?;
-    memory.buffers = buffers;
-    memories.keep(memory);
-    counters.reduce_shuffle_bytes = size.row_bytes;
-    counters.map_output_materialized_bytes = size.file_bytes;
-    counters.spilled_records = size.rows;
-    counters.spilled_bytes = size.file_bytes;
-    let records = counters.map_input_records;
-    job.count(|all| all.add(&counters));
-    let input = Some(job.plan.sources[input].name().into_owned());
-    job.record(place, start, Task { id, input, offset: Some(offset), bytes, records, ..Task::default() });
-    Run::open(path, job.may_keep_open())
+    }
+    Ok(read)
 }
 
 /// Maps the records of `block`, which begins at `offset` of `path`.
@@ -139,32 +147,116 @@ fn windows(
     mut offset: u64,
     mut block: &[u8],
     mapper: &mut Mapper,
-    out: &mut Emitter<'_>,
+    out: &mut impl Records,
+    read: &mut Read,
 ) -> Result<()> {
-    while !block.is_empty() {
+    while !block.is_empty() && out.wants_more() {
         job.check()?;
         let (window, rest) = block.split_at(record::window(block, WINDOW));
         // A window is much shorter unless it is one record; a record's end is no part of it.
         if window.len() > LONGEST_RECORD + 2 {
             return Err(Error::RecordTooLong { path: path.into(), at: offset });
         }
-        mapper.map(window, out)?;
-        out.counters.map_input_bytes += window.len() as u64;
-        job.control.progress.map.add(window.len() as u64);
-        offset += window.len() as u64;
+        read.records += mapper.map(window, out)?;
+        let bytes = window.len() as u64;
+        read.bytes += bytes;
+        job.control.progress.map.add(bytes);
+        offset += bytes;
         block = rest;
     }
     Ok(())
 }
 
-fn memory(job: &Job<'_>) -> Memory {
-    let plan = job.plan;
-    let observed = plan.aggregates.iter().filter(|column| column.aggregate.input() == Input::Bytes);
-    let values = observed.map(|column| column.field.expect("an aggregate of bytes has a field")).collect();
-    let fields = Fields { group_by: plan.group_by.clone(), values };
+/// An attempt at a task, to be recorded when it succeeds.
+#[derive(Debug)]
+pub struct Attempt {
+    pub id: String,
+    place: Place,
+    start_s: f64,
+}
+
+impl Attempt {
+    pub fn begin(job: &Job<'_>, number: usize, place: Place) -> Self {
+        Attempt { id: format!("map-{number:05}"), place, start_s: job.seconds() }
+    }
+
+    /// The path of a run that it writes.
+    pub fn run_path(&self, job: &Job<'_>, run: usize) -> std::path::PathBuf {
+        job.spill_path(&format!("{}-0.{run}.run", self.id))
+    }
+
+    /// Counts what it read and wrote. Dropping `work` frees its memory.
+    pub fn succeed(self, job: &Job<'_>, work: Work, read: Read, written: RunSize, mut counters: Counters) {
+        counters.map_input_bytes = read.bytes;
+        counters.map_input_records = read.records;
+        counters.map_output_materialized_bytes = written.file_bytes;
+        counters.spilled_records = written.rows;
+        counters.spilled_bytes = written.file_bytes;
+        job.count(|all| all.add(&counters));
+        let (source, offset, bytes) = match &work {
+            Work::Split(split) => (split.source(), split.pieces[0].offset, split.bytes()),
+            Work::Block(block, _) => (block.source, block.offset, block.bytes.len() as u64),
+        };
+        let input = Some(job.plan.sources[source].name().into_owned());
+        let task = Task { id: self.id, input, offset: Some(offset), bytes, records: read.records, ..Task::default() };
+        job.record(self.place, self.start_s, task);
+    }
+}
+
+/// One worker's memory for map attempts.
+#[derive(Debug)]
+struct Memory {
+    mapper: Mapper,
+    table: MapTable,
+    buffers: PartitionBuffers,
+}
+
+/// Maps every source. One run a task, in the order of the input.
+pub fn map(job: &Job<'_>, grouping: &Grouping<'_>) -> Result<Vec<Run>> {
+    let memories = Kept::default();
+    tasks(
+        job,
+        Numbering::FilesFirst,
+        || true,
+        |number, work, place| attempt(job, grouping, Attempt::begin(job, number, place), work, &memories),
+    )
+}
+
+/// One attempt at one task: owns its memory, writes its own run.
+fn attempt(
+    job: &Job<'_>,
+    grouping: &Grouping<'_>,
+    attempt: Attempt,
+    work: Work,
+    memories: &Kept<Memory>,
+) -> Result<Run> {
+    let mut memory = memories.take(|| memory(job, grouping));
+    let (path, buffers) = (attempt.run_path(job, 0), std::mem::take(&mut memory.buffers));
+    let run = RunWriter::create(path, job.sizes.partitions, job.sizes.page, buffers)?;
+    memory.table.begin();
+    let mut out = Emitter {
+        aggregation: &grouping.aggregation,
+        fields: &grouping.fields,
+        hash_mask: job.plan.settings.hash_mask,
+        table: &mut memory.table,
+        run,
+        counters: Counters::default(),
+    };
+    let read = read(job, &work, &mut memory.mapper, &mut out)?;
+    let (run, mut counters) = out.finish()?;
+    let (path, size, buffers) = run.finish()?;
+    memory.buffers = buffers;
+    memories.keep(memory);
+    counters.reduce_shuffle_bytes = size.row_bytes;
+    attempt.succeed(job, work, read, size, counters);
+    Run::open(path, job.may_keep_open())
+}
+
+fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
+    let read = [grouping.fields.key.fields(), &grouping.fields.values].concat();
     Memory {
-        mapper: Mapper::new(&plan.steps, fields),
-        table: MapTable::new(job.sizes.map_slots, &job.aggregation.shape, plan.settings.combiner),
+        mapper: Mapper::new(&job.plan.steps, &read),
+        table: MapTable::new(job.sizes.map_slots, &grouping.aggregation.shape, job.plan.settings.combiner),
         buffers: PartitionBuffers::default(),
     }
 }

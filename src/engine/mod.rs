@@ -6,6 +6,7 @@
 mod job;
 mod map;
 mod output;
+mod pass;
 mod pool;
 mod reduce;
 
@@ -14,9 +15,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use crate::aggregate::Input;
 use crate::error::{Error, Result};
-use crate::output::{Target, sink};
-use crate::plan::{Combiner, Plan};
+use crate::map::emit::{Aggregation, Fields};
+use crate::output::order::Merge;
+use crate::output::{Sink, Target, sink};
+use crate::plan::{Combiner, Groups, Plan, Rows};
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Worker};
 use job::{Job, Record, Sizes};
 
@@ -89,11 +93,52 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     }
 }
 
-/// Splits ─► runs ─► parts ─► commit.
+/// Splits ─► runs ─► parts ─► commit; where records pass through splits ─► parts ─► commit.
 fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<()> {
-    let runs = timed(&mut phases.map, || map::map(job))?;
-    let parts = timed(&mut phases.reduce, || reduce::reduce(job, &runs))?;
+    let parts = match &job.plan.rows {
+        Rows::Groups(groups) => {
+            let grouping = Grouping::new(groups);
+            let runs = timed(&mut phases.map, || map::map(job, &grouping))?;
+            timed(&mut phases.reduce, || reduce::reduce(job, &grouping, &runs))?
+        }
+        Rows::Records { sort } => timed(&mut phases.map, || pass::pass(job, sort.as_deref()))?,
+    };
     timed(&mut phases.output, || output::output(job, parts))
+}
+
+/// What reducing made, or passing through, for the output phase.
+#[derive(Debug)]
+enum Parts {
+    /// Lines in no order, all of them. Where the target can't be taken back they wait in a file of the spill directory.
+    Lines(Sink),
+    Sorted(Merge),
+    /// Lines where they belong.
+    Written(Sink),
+}
+
+/// How records are grouped, in the terms of map and reduce attempts.
+#[derive(Debug)]
+struct Grouping<'p> {
+    groups: &'p Groups,
+    aggregation: Aggregation<'p>,
+    fields: Fields,
+}
+
+impl<'p> Grouping<'p> {
+    fn new(groups: &'p Groups) -> Self {
+        let observed = groups.aggregates.iter().filter(|column| column.aggregate.input() == Input::Bytes);
+        let values = observed.map(|column| column.field.expect("an aggregate of bytes has a field")).collect();
+        Grouping {
+            groups,
+            aggregation: Aggregation::new(groups.aggregates.iter().map(|column| &*column.aggregate).collect()),
+            fields: Fields { key: groups.key.clone(), values },
+        }
+    }
+
+    /// Whether all records make one group, which there is even if there are no records.
+    fn is_one_group(&self) -> bool {
+        self.groups.key.fields().is_empty()
+    }
 }
 
 fn timed<T>(seconds: &mut f64, phase: impl FnOnce() -> Result<T>) -> Result<T> {

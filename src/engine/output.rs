@@ -1,10 +1,10 @@
-//! The output phase: what reducing made, to its target, in order.
+//! The output phase: the parts of the result, to its target, in order.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::Parts;
 use super::job::{Job, Kept};
-use super::reduce::{Parts, finisher, header};
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, Merger};
@@ -15,6 +15,7 @@ use crate::output::{Chunk, Sink};
 pub fn output(job: &Job<'_>, parts: Parts) -> Result<()> {
     let sink = match parts {
         Parts::Sorted(merge) => sorted(job, &merge)?,
+        Parts::Written(sink) => sink,
         Parts::Lines(sink) if job.plan.output.target.is_staged() => sink,
         Parts::Lines(staged) => copied(job, staged)?,
     };
@@ -24,7 +25,7 @@ pub fn output(job: &Job<'_>, parts: Parts) -> Result<()> {
 /// Merges range by range; workers take ranges in order, so that few wait to be written.
 fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Sink> {
     job.control.progress.output.expect(merge.bytes());
-    let sequence = Sequence::new(job.sink(header(job, &finisher(job)))?, job.plan.limit);
+    let sequence = Sequence::new(job.sink(job.header())?, job.plan.limit);
     let next = AtomicUsize::new(0);
     let mergers = Kept::default();
     let workers = (0..job.pool.threads().min(merge.ranges())).collect();

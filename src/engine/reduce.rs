@@ -5,22 +5,15 @@ use std::sync::{Mutex, PoisonError};
 
 use super::job::{Job, Kept};
 use super::pool::{Place, lock};
-use crate::buffer::Buffer;
+use super::{Grouping, Parts};
+
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
 use crate::output::{Chunk, Order, Sink, SortKey, Target};
-use crate::plan::Plan;
+
 use crate::reduce::{Finisher, Fold};
 use crate::report::Task;
 use crate::shuffle::{PartitionBuffers, Run};
-
-/// What reducing made, for the output phase.
-#[derive(Debug)]
-pub enum Parts {
-    /// Lines in no order, all of them. Where the target can't be taken back they wait in a file of the spill directory.
-    Lines(Sink),
-    Sorted(Merge),
-}
 
 /// One worker's memory for reduce attempts.
 #[derive(Debug)]
@@ -41,17 +34,22 @@ struct Work {
 /// Slots with which a reduce task's table begins.
 const SLOTS: usize = 1 << 12;
 
-pub fn reduce(job: &Job<'_>, runs: &[Run]) -> Result<Parts> {
+pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Parts> {
     let mut bytes = vec![0; job.sizes.partitions];
     runs.iter().for_each(|run| run.add_bytes(&mut bytes));
-    let works = plan_tasks(job, &bytes);
+    let works = plan_tasks(job, grouping, &bytes);
     job.control.progress.reduce.expect(works.iter().map(|work| work.bytes).sum());
-    let finisher = finisher(job);
-    let to = match &job.plan.order {
-        Order::Free => To::Lines(Mutex::new(stage(job, &finisher)?)),
+    let finisher = Finisher {
+        aggregation: &grouping.aggregation,
+        key: &grouping.groups.key,
+        having: grouping.groups.having.as_ref(),
+        layout: job.layout(),
+    };
+    let to = match &grouping.groups.order {
+        Order::Free => To::Lines(Mutex::new(stage(job)?)),
         Order::By(keys) => To::Sorted(keys),
     };
-    let phase = Phase { job, runs, bytes: &bytes, finisher, to, memories: Kept::default() };
+    let phase = Phase { job, grouping, runs, bytes: &bytes, finisher, to, memories: Kept::default() };
     let seeds = job.pool.deal(works);
     let sorted =
         job.pool.run(seeds, std::iter::empty(), "reduce", |number, work, place| phase.attempt(number, work, place))?;
@@ -62,9 +60,9 @@ pub fn reduce(job: &Job<'_>, runs: &[Run]) -> Result<Parts> {
 }
 
 /// Neighbouring partitions go to a task until they hold enough bytes for one. Largest tasks first.
-fn plan_tasks(job: &Job<'_>, bytes: &[u64]) -> Vec<Work> {
+fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<Work> {
     let total: u64 = bytes.iter().sum();
-    if job.plan.group_by.is_empty() {
+    if grouping.is_one_group() {
         // The one group is in some partition, or, where there was no record, in none: its task has to know.
         return vec![Work { partitions: 0..bytes.len(), bytes: total }];
     }
@@ -96,25 +94,9 @@ fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize
     gathered
 }
 
-pub fn finisher<'j>(job: &'j Job<'_>) -> Finisher<'j> {
-    let Plan { columns, group_by, output, .. } = job.plan;
-    Finisher {
-        aggregation: &job.aggregation,
-        key_fields: group_by.len(),
-        columns: columns.iter().map(|column| column.index).collect(),
-        names: columns.iter().map(|column| column.name.clone()).collect(),
-        format: output.format,
-    }
-}
-
-/// What the output begins with: a row of column names, if it is asked for.
-pub fn header(job: &Job<'_>, finisher: &Finisher<'_>) -> Buffer {
-    if job.plan.output.header { finisher.header() } else { Buffer::default() }
-}
-
 /// Where lines in no order go while reduce tasks may still fail.
-fn stage(job: &Job<'_>, finisher: &Finisher<'_>) -> Result<Sink> {
-    let (output, header) = (&job.plan.output, header(job, finisher));
+fn stage(job: &Job<'_>) -> Result<Sink> {
+    let (output, header) = (&job.plan.output, job.header());
     match output.target.is_staged() {
         true => job.sink(header),
         false => Sink::open(&Target::Scratch(job.spill_path("output")), header, false, output.part_size),
@@ -124,6 +106,7 @@ fn stage(job: &Job<'_>, finisher: &Finisher<'_>) -> Result<Sink> {
 /// What the attempts of the phase share.
 struct Phase<'a> {
     job: &'a Job<'a>,
+    grouping: &'a Grouping<'a>,
     runs: &'a [Run],
     /// Row bytes of each partition in all runs.
     bytes: &'a [u64],
@@ -144,19 +127,19 @@ impl Phase<'_> {
         let job = self.job;
         let start = job.seconds();
         let id = format!("reduce-{number:05}");
-        let mut memory = self.memories.take(|| memory(job));
+        let mut memory = self.memories.take(|| memory(job, self.grouping));
         let Memory { fold, page, chunk, sorter, buffers } = &mut memory;
-        let (mut records, mut groups) = (0, 0);
-        let folds = match job.plan.group_by.is_empty() {
+        let (mut records, mut groups, mut lines) = (0, 0, 0);
+        let folds = match self.grouping.is_one_group() {
             true => vec![work.partitions],
             false => gather(self.bytes, work.partitions, job.sizes.fold),
         };
         for partitions in folds {
             fold.table.clear();
             for run in self.runs {
-                records += absorb(job, run, partitions.clone(), fold, page)?;
+                records += self.absorb(run, partitions.clone(), fold, page)?;
             }
-            if job.plan.group_by.is_empty() {
+            if self.grouping.is_one_group() {
                 fold.ensure_empty_key();
             }
             groups += fold.table.len() as u64;
@@ -165,6 +148,7 @@ impl Phase<'_> {
                 To::Lines(sink) => {
                     chunk.clear();
                     self.finisher.lines(&fold.table, chunk);
+                    lines += chunk.ends.len() as u64;
                     lock(sink).write(chunk)?;
                 }
             }
@@ -182,42 +166,43 @@ impl Phase<'_> {
         job.count(|all| {
             all.reduce_input_records += records;
             all.reduce_input_groups += groups;
-            all.reduce_output_records += if sorted.is_some() { 0 } else { groups };
+            all.reduce_output_records += lines;
         });
         self.memories.keep(memory);
         job.record(place, start, Task { id, bytes: work.bytes, records, ..Task::default() });
         Ok(sorted)
     }
+
+    /// Folds one run's pages of some partitions. Returns how many rows they had.
+    fn absorb(&self, run: &Run, partitions: Range<usize>, fold: &mut Fold, buffer: &mut Vec<u8>) -> Result<u64> {
+        let job = self.job;
+        let pages = run.pages(partitions);
+        if pages.is_empty() {
+            return Ok(0);
+        }
+        job.check()?;
+        let reader = run.reader()?;
+        let mut records = 0;
+        for page in pages {
+            let payload = reader.read(page, buffer)?;
+            if !fold.has_room(payload.len()) {
+                return Err(Error::PartitionTooLarge { partitions: job.sizes.partitions });
+            }
+            let rows = fold.absorb(payload, &self.grouping.aggregation);
+            if rows != Some(page.rows) {
+                return Err(reader.corrupt(page, "a page holds other rows than its header says"));
+            }
+            records += u64::from(page.rows);
+            job.control.progress.reduce.add(u64::from(page.len));
+        }
+        Ok(records)
+    }
 }
 
-/// Folds one run's pages of some partitions. Returns how many rows they had.
-fn absorb(job: &Job<'_>, run: &Run, partitions: Range<usize>, fold: &mut Fold, buffer: &mut Vec<u8>) -> Result<u64> {
-    let pages = run.pages(partitions);
-    if pages.is_empty() {
-        return Ok(0);
-    }
-    job.check()?;
-    let reader = run.reader()?;
-    let mut records = 0;
-    for page in pages {
-        let payload = reader.read(page, buffer)?;
-        if !fold.has_room(payload.len()) {
-            return Err(Error::PartitionTooLarge { partitions: job.sizes.partitions });
-        }
-        let rows = fold.absorb(payload, &job.aggregation);
-        if rows != Some(page.rows) {
-            return Err(reader.corrupt(page, "a page holds other rows than its header says"));
-        }
-        records += u64::from(page.rows);
-        job.control.progress.reduce.add(u64::from(page.len));
-    }
-    Ok(records)
-}
-
-fn memory(job: &Job<'_>) -> Memory {
+fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
     let settings = &job.plan.settings;
     Memory {
-        fold: Fold::new(settings.table_slots.unwrap_or(SLOTS), settings.hash_mask, &job.aggregation),
+        fold: Fold::new(settings.table_slots.unwrap_or(SLOTS), settings.hash_mask, &grouping.aggregation),
         page: Vec::new(),
         chunk: Chunk::default(),
         sorter: Sorter::default(),

@@ -21,6 +21,11 @@ pub struct Split {
 }
 
 impl Split {
+    /// Index of the first source.
+    pub fn source(&self) -> usize {
+        self.pieces[0].source
+    }
+
     pub fn bytes(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.len).sum()
     }
@@ -46,6 +51,11 @@ pub fn cut(sources: &[Source], size: u64) -> Vec<Split> {
     let mut gathered: Vec<Piece> = Vec::new();
     let mut bytes = 0;
     for (source, from) in sources.iter().enumerate() {
+        // What comes before a stream and what comes after are no neighbours.
+        if from.is_stream() && !gathered.is_empty() {
+            splits.push(Split { pieces: std::mem::take(&mut gathered) });
+            bytes = 0;
+        }
         let mut offset = 0;
         let len = from.bytes();
         while offset < len {

@@ -4,6 +4,8 @@
 //! buffers and it starts afresh, so a task's memory doesn't depend on how many keys it meets.
 
 use super::combining::{Combiner, Combining};
+use super::key::{Encoder, KeyFields};
+use super::{Field, Records};
 use crate::aggregate::{Aggregate, Input};
 use crate::column::{BATCH, Column};
 use crate::error::Result;
@@ -27,9 +29,18 @@ impl<'p> Aggregation<'p> {
     }
 }
 
+/// Which fields of a record go where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fields {
+    pub key: KeyFields,
+    /// One for each aggregate that observes a field.
+    pub values: Vec<Field>,
+}
+
 /// Memory of one worker's map attempts, kept from one to the next.
 #[derive(Debug)]
 pub struct MapTable {
+    encoder: Encoder,
     table: Table,
     keys: Box<KeyBatch>,
     slots: Box<[u32; BATCH]>,
@@ -42,6 +53,7 @@ const ARENA: usize = 1 << 20;
 impl MapTable {
     pub fn new(slots: usize, shape: &Shape, combiner: Combiner) -> Self {
         MapTable {
+            encoder: Encoder::default(),
             table: Table::new(slots, HomeBits::Top, &shape.identity),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
@@ -60,15 +72,44 @@ impl MapTable {
 #[derive(Debug)]
 pub struct Emitter<'a> {
     pub aggregation: &'a Aggregation<'a>,
+    pub fields: &'a Fields,
     pub hash_mask: u64,
     pub table: &'a mut MapTable,
     pub run: RunWriter,
     pub counters: Counters,
 }
 
+/// Bytes of fields that are copied for the composite keys of a batch, unless one record has more.
+const COPIED: u64 = 16 << 20;
+
+impl Records for Emitter<'_> {
+    fn take(&mut self, records: &[Column<'_>]) -> Result<()> {
+        let n = records[0].spans.len();
+        let Fields { key, values } = self.fields;
+        let bytes = |field: &Field| records[*field].spans.iter().map(|span| span.len() as u64).sum::<u64>();
+        if let KeyFields::Composite(fields) = key
+            && n > 1
+            && fields.iter().map(bytes).sum::<u64>() > COPIED
+        {
+            // One long line that is in the key of each of its words.
+            for half in [0..n / 2, n / 2..n] {
+                let half = records.iter().map(|c| Column { data: c.data, spans: &c.spans[half.clone()] });
+                self.take(&half.collect::<Vec<_>>())?;
+            }
+            return Ok(());
+        }
+        let values: Vec<_> = values.iter().map(|&field| records[field]).collect();
+        // Taken out while the keys, which may be in it, are emitted.
+        let mut encoder = std::mem::take(&mut self.table.encoder);
+        let emitted = self.emit(encoder.encode(records, key), &values);
+        self.table.encoder = encoder;
+        emitted
+    }
+}
+
 impl Emitter<'_> {
-    /// Takes a batch of records: their keys, and one column for each aggregate that observes a field.
-    pub fn emit(&mut self, keys: Column<'_>, values: &[Column<'_>]) -> Result<()> {
+    /// Takes a batch of keys, and one column for each aggregate that observes a field.
+    fn emit(&mut self, keys: Column<'_>, values: &[Column<'_>]) -> Result<()> {
         self.counters.map_output_records += keys.spans.len() as u64;
         self.counters.map_output_bytes += self.aggregation.shape.value_rows_len(keys, values);
         let most = self.table.table.capacity().min(BATCH);

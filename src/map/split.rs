@@ -13,6 +13,8 @@ pub enum Splitter {
     Whitespace,
     /// Runs of ASCII letters, lower-cased.
     Letters,
+    /// Code points. A byte that is not UTF-8 is a piece too.
+    Chars,
     /// What lies between occurrences of these bytes. Never empty. Keeps empty pieces.
     Literal(Vec<u8>),
 }
@@ -22,7 +24,7 @@ impl Splitter {
     pub fn may_see_lines_joined(&self) -> bool {
         match self {
             Splitter::Words | Splitter::Whitespace | Splitter::Letters => true,
-            Splitter::Literal(_) => false,
+            Splitter::Chars | Splitter::Literal(_) => false,
         }
     }
 }
@@ -33,6 +35,7 @@ pub enum Cutter {
     Words(Words),
     Whitespace(Whitespace),
     Letters(Letters),
+    Chars,
     Literal(Box<memchr::memmem::Finder<'static>>),
 }
 
@@ -42,6 +45,7 @@ impl Cutter {
             Splitter::Words => Cutter::Words(Words::new()),
             Splitter::Whitespace => Cutter::Whitespace(Whitespace::new()),
             Splitter::Letters => Cutter::Letters(Letters::new()),
+            Splitter::Chars => Cutter::Chars,
             Splitter::Literal(literal) => Cutter::Literal(Box::new(memchr::memmem::Finder::new(literal).into_owned())),
         }
     }
@@ -52,21 +56,53 @@ impl Cutter {
             Cutter::Words(words) => words.split(text, emit),
             Cutter::Whitespace(whitespace) => whitespace.split(text, emit),
             Cutter::Letters(letters) => letters.split(text, emit),
+            Cutter::Chars => chars(text, emit),
             Cutter::Literal(finder) => {
-                let mut spans = [Span::default(); BATCH];
-                let (mut filled, mut start) = (0, 0);
                 let len = finder.needle().len();
-                for end in finder.find_iter(text).chain([text.len()]) {
-                    spans[filled] = Span { start: start as u32, end: end as u32 };
+                let mut start = 0;
+                let pieces = finder.find_iter(text).chain([text.len()]).map(|end| {
+                    let piece = Span::of(start..end);
                     start = end + len;
-                    filled += 1;
-                    if filled == BATCH {
-                        emit(text, &spans);
-                        filled = 0;
-                    }
-                }
-                emit(text, &spans[..filled]);
+                    piece
+                });
+                batches(text, pieces, &mut emit);
             }
         }
     }
+
+    /// Whether pieces are other bytes than the text's: lower-cased.
+    pub fn folds(&self) -> bool {
+        match self {
+            Cutter::Words(_) | Cutter::Letters(_) => true,
+            Cutter::Whitespace(_) | Cutter::Chars | Cutter::Literal(_) => false,
+        }
+    }
+}
+
+fn chars(text: &[u8], mut emit: impl FnMut(&[u8], &[Span])) {
+    let mut at = 0;
+    let lens = text.utf8_chunks().flat_map(|chunk| {
+        let valid = chunk.valid().chars().map(char::len_utf8);
+        valid.chain(std::iter::repeat_n(1, chunk.invalid().len()))
+    });
+    let pieces = lens.map(|len| {
+        at += len;
+        Span::of(at - len..at)
+    });
+    batches(text, pieces, &mut emit);
+}
+
+/// Emits the pieces of `text` in batches.
+fn batches(text: &[u8], pieces: impl Iterator<Item = Span>, emit: &mut impl FnMut(&[u8], &[Span])) {
+    let mut spans = [Span::default(); BATCH];
+    let mut filled = 0;
+    pieces.for_each(|piece| {
+        spans[filled] = piece;
+        filled += 1;
+        if filled == BATCH {
+            emit(text, &spans);
+            filled = 0;
+        }
+    });
+    emit(text, &spans[..filled]);
 }

@@ -5,6 +5,6 @@ pub mod order;
 pub mod sequence;
 pub mod sink;
 
-pub use format::Format;
+pub use format::{Format, Layout};
 pub use order::{Order, SortKey};
 pub use sink::{Chunk, Sink, Target};

@@ -17,7 +17,7 @@ use crate::aggregate::Value;
 use crate::buffer::{Buffer, copy_short};
 use crate::error::{Error, Result};
 use crate::shuffle::row::{get_varint, put_varint};
-use crate::shuffle::{PartitionBuffers, Run, RunWriter};
+use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 
 /// The sequence of output rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub enum Order {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SortKey {
-    /// Index into `group_by` followed by `aggregates`.
+    /// Which cell of a group, or field of a record.
     pub index: usize,
     pub descending: bool,
 }
@@ -66,6 +66,14 @@ pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last:
     }
     if descending {
         out.as_mut_slice()[start..].iter_mut().for_each(|byte| *byte = !*byte);
+    }
+}
+
+/// Appends the sort key of a row whose cells `cell` gives by index.
+#[inline]
+pub fn put_sort_keys<'a>(out: &mut Buffer, keys: &[SortKey], cell: impl Fn(usize) -> Value<'a>) {
+    for (i, key) in keys.iter().enumerate() {
+        put_sort_key(out, &cell(key.index), key.descending, i + 1 == keys.len());
     }
 }
 
@@ -189,7 +197,7 @@ pub struct SortedRun {
     /// First key of each page, up to [`SAMPLED`] bytes of it. A bound is one of these, and a key is below a bound exactly
     /// if its first bytes are.
     first_keys: Vec<Box<[u8]>>,
-    pub bytes: u64,
+    pub size: RunSize,
 }
 
 impl Sorter {
@@ -200,6 +208,11 @@ impl Sorter {
         let line_at = self.rows.bytes.len();
         put_line(&mut self.rows.bytes);
         self.rows.push(at, line_at - at, self.rows.bytes.len() - line_at);
+    }
+
+    /// Bytes of the rows that are held.
+    pub fn bytes(&self) -> usize {
+        self.rows.bytes.len()
     }
 
     /// Writes the rows in order, no more than the first `limit` of them, and forgets them.
@@ -233,7 +246,7 @@ impl Sorter {
         let (path, size, buffers) = writer.finish()?;
         self.rows.clear();
         let run = Run::open(path, keep_open)?;
-        Ok((SortedRun { run, first_keys, bytes: size.row_bytes }, buffers))
+        Ok((SortedRun { run, first_keys, size }, buffers))
     }
 }
 
@@ -255,7 +268,7 @@ pub struct Merger {
 impl Merge {
     /// Cuts the rows of `runs` into ranges of about `range_bytes`.
     pub fn new(runs: Vec<SortedRun>, range_bytes: u64) -> Merge {
-        let bytes: u64 = runs.iter().map(|run| run.bytes).sum();
+        let bytes: u64 = runs.iter().map(|run| run.size.row_bytes).sum();
         // Each run's pages are an even sample of its rows.
         let mut sample: Vec<&[u8]> = runs.iter().flat_map(|run| &run.first_keys).map(|key| &**key).collect();
         sample.sort_unstable();
@@ -266,7 +279,7 @@ impl Merge {
     }
 
     pub fn bytes(&self) -> u64 {
-        self.runs.iter().map(|run| run.bytes).sum()
+        self.runs.iter().map(|run| run.size.row_bytes).sum()
     }
 
     pub fn ranges(&self) -> usize {

@@ -6,7 +6,9 @@
 
 mod columns;
 pub mod machine;
+mod predicates;
 mod resolve;
+mod steps;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -16,13 +18,11 @@ use std::path::PathBuf;
 use crate::aggregate::Aggregate;
 use crate::input::Source;
 pub use crate::map::Combiner;
-use crate::map::Step;
+use crate::map::{Field, KeyFields, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
+use crate::predicate::Predicate;
 pub use resolve::{Invocation, resolve};
 pub use target::writable_parent;
-
-/// Index of a field of a record: 0 is the record's own `line`, each map step adds the next.
-pub type Field = usize;
 
 #[derive(Debug)]
 pub struct Plan {
@@ -31,15 +31,31 @@ pub struct Plan {
     /// Read in this order.
     pub sources: Vec<Source>,
     pub steps: Vec<Step>,
-    /// Fields that make the key. Empty: one group.
-    pub group_by: Vec<Field>,
-    pub aggregates: Vec<AggregateColumn>,
-    pub order: Order,
+    pub rows: Rows,
     pub limit: Option<u64>,
-    /// Columns to write, as indexes into `group_by` followed by `aggregates`, and their names.
+    /// Columns to write.
     pub columns: Vec<OutputColumn>,
     pub output: Output,
     pub settings: Settings,
+}
+
+/// What the rows of the result are.
+#[derive(Debug)]
+pub enum Rows {
+    /// One a group.
+    Groups(Groups),
+    /// The mapped records themselves: in input order, or sorted, ties in input order.
+    Records { sort: Option<Vec<SortKey>> },
+}
+
+/// Cells of a group are those of the key's fields followed by those of the aggregates.
+#[derive(Debug)]
+pub struct Groups {
+    pub key: KeyFields,
+    pub aggregates: Vec<AggregateColumn>,
+    /// Over cells.
+    pub having: Option<Predicate>,
+    pub order: Order,
 }
 
 #[derive(Debug)]
@@ -51,7 +67,7 @@ pub struct AggregateColumn {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputColumn {
-    /// Index into `group_by` followed by `aggregates`.
+    /// Which cell of a group, or field of a record.
     pub index: usize,
     pub name: String,
 }

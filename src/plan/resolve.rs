@@ -4,11 +4,11 @@
 use serde_json::Value;
 
 use super::columns::{self, Columns};
-use super::{AggregateColumn, Combiner, Format, Output, Plan, Settings, machine, target};
+use super::steps::steps;
+use super::{AggregateColumn, Combiner, Format, Groups, Output, Plan, Rows, Settings, machine, predicates, target};
 use crate::aggregate::Count;
 use crate::error::{Error, Result, suggestion};
 use crate::input::sources::{self, Stdin};
-use crate::map::{self, Splitter};
 use crate::spec::{self, Spec};
 
 /// What a command line says besides the spec.
@@ -28,14 +28,21 @@ const PART_SIZE: u64 = 128 << 20;
 
 pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let blame = Blame { origin: &call.origin };
-    if spec.group_by.is_empty() && spec.aggregate.is_empty() {
-        return Err(Error::usage_hint(
-            format!("{}: neither group_by nor aggregate: passing records through is not supported yet", call.origin),
-            r#"to count records: "aggregate": [{"op": "count"}]"#,
-        ));
-    }
-    let (fields, steps) = steps(&spec.map, &blame)?;
-    let columns = Columns::new(spec, &fields, &blame)?;
+    let (fields, steps) = steps(spec, &blame)?;
+    let (rows, columns) = if spec.group_by.is_empty() && spec.aggregate.is_empty() {
+        let columns = Columns::of_records(spec, &fields, &blame)?;
+        let sort = columns::sort_keys(spec, &columns, &blame)?;
+        (Rows::Records { sort: Some(sort).filter(|keys| !keys.is_empty()) }, columns)
+    } else {
+        let (key, columns) = Columns::of_groups(spec, &fields, &blame)?;
+        let groups = Groups {
+            order: columns::group_order(spec, &columns, call.unordered, &blame)?,
+            having: spec.having.as_ref().map(|having| predicates::having(having, &columns, &blame)).transpose()?,
+            aggregates: spec.aggregate.iter().map(aggregate).collect(),
+            key,
+        };
+        (Rows::Groups(groups), columns)
+    };
     let sources = sources::resolve(&spec.input, call.stdin)?;
     let format = match spec.output.format {
         None | Some(spec::Format::Text) => Format::Text,
@@ -46,9 +53,8 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     Ok(Plan {
         job: serde_json::to_value(spec).unwrap_or(Value::Null),
         steps,
-        order: columns::order(spec, &columns, call.unordered, &blame)?,
+        rows,
         columns: columns::output(spec, &columns, &blame)?,
-        aggregates: spec.aggregate.iter().map(aggregate).collect(),
         limit: spec.limit,
         output: Output {
             target: target::resolve(spec.output.path.as_deref(), call.force, &sources)?,
@@ -58,7 +64,6 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             part_size: spec.output.part_size.unwrap_or(PART_SIZE),
         },
         settings: settings(&spec.run)?,
-        group_by: columns.group_by,
         sources,
     })
 }
@@ -79,31 +84,6 @@ impl Blame<'_> {
             "@file" | "@offset" => self.error(path, &format!("{name:?} is not supported yet"), None),
             _ => self.error(path, &format!("no {what} {name:?}"), Some(suggestion(name, &format!("{what}s"), names))),
         })
-    }
-}
-
-/// The steps, and the names of all fields: the record's own, then one a step.
-fn steps<'a>(steps: &'a [spec::Step], blame: &Blame<'_>) -> Result<(Vec<&'a str>, Vec<map::Step>)> {
-    let mut fields = vec!["line"];
-    let mut resolved = Vec::new();
-    for (i, spec::Step::Split { split, on, name }) in steps.iter().enumerate() {
-        let input = blame.find(&format!("map.{i}.split"), "field", split, &fields)?;
-        if fields.contains(&name.as_str()) {
-            let hint = Some("choose another name".into());
-            return Err(blame.error(&format!("map.{i}.as"), &format!("there is a field {name:?} already"), hint));
-        }
-        fields.push(name);
-        resolved.push(map::Step::Split { input, on: splitter(on) });
-    }
-    Ok((fields, resolved))
-}
-
-fn splitter(on: &str) -> Splitter {
-    match on {
-        "words" => Splitter::Words,
-        "whitespace" => Splitter::Whitespace,
-        "letters" => Splitter::Letters,
-        literal => Splitter::Literal(literal.as_bytes().to_vec()),
     }
 }
 

@@ -42,6 +42,24 @@ fn by(keys: &[(usize, bool)]) -> Order {
     Order::By(keys.iter().map(|&(index, descending)| SortKey { index, descending }).collect())
 }
 
+fn groups(plan: Plan) -> Groups {
+    match plan.rows {
+        Rows::Groups(groups) => groups,
+        Rows::Records { .. } => panic!("records pass through"),
+    }
+}
+
+fn sort(text: &str) -> Option<Vec<SortKey>> {
+    match planned(text).rows {
+        Rows::Records { sort } => sort,
+        Rows::Groups(_) => panic!("records are grouped"),
+    }
+}
+
+fn names(plan: &Plan) -> Vec<(usize, &str)> {
+    plan.columns.iter().map(|column| (column.index, column.name.as_str())).collect()
+}
+
 const SPLIT: &str =
     r#""map": [{"split": "line", "on": "words", "as": "word"}, {"split": "word", "on": "-", "as": "part"}]"#;
 
@@ -49,45 +67,149 @@ const SPLIT: &str =
 fn wordcount() {
     let job = crate::spec::builtin::find("wordcount").unwrap();
     let plan = planned(job.text);
-    assert_eq!(plan.steps, [Step::Split { input: 0, on: Splitter::Words }]);
-    assert_eq!(plan.group_by, [1]);
-    assert_eq!(plan.aggregates.len(), 1);
-    assert_eq!(plan.order, by(&[(1, true), (0, false)]));
-    let names: Vec<_> = plan.columns.iter().map(|column| (column.index, column.name.as_str())).collect();
-    assert_eq!(names, [(0, "word"), (1, "count")]);
+    assert!(matches!(plan.steps.as_slice(), [Step::Split { input: 0, on: Splitter::Words }]));
+    assert_eq!(names(&plan), [(0, "word"), (1, "count")]);
     assert_eq!(plan.output.target, Target::Stdout);
     assert_eq!((plan.output.format, plan.output.header), (Format::Text, false));
     assert_eq!(plan.settings.hash_mask, u64::MAX);
     assert_eq!(plan.job["name"], "wordcount");
     assert!(plan.job["input"][0].as_str().unwrap().ends_with("/in.txt"));
+    let groups = groups(plan);
+    assert_eq!(groups.key, KeyFields::One(1));
+    assert_eq!(groups.aggregates.len(), 1);
+    assert_eq!(groups.order, by(&[(1, true), (0, false)]));
 }
 
 #[test]
 fn fields_are_numbered_as_they_appear() {
     let plan = planned(&format!(r#"{{{SPLIT}, "group_by": ["part", "line"], "aggregate": [{{"op": "count"}}]}}"#));
-    assert_eq!(plan.group_by, [2, 0]);
-    assert_eq!(plan.steps[1], Step::Split { input: 1, on: Splitter::Literal(b"-".to_vec()) });
+    assert!(matches!(&plan.steps[1], Step::Split { input: 1, on: Splitter::Literal(on) } if on == b"-"));
     assert_eq!(plan.columns[2].name, "count");
+    assert_eq!(groups(plan).key, KeyFields::Composite(vec![2, 0]));
 }
 
 #[test]
 fn without_aggregates_the_distinct_keys_alone() {
     let plan = planned(r#"{"group_by": ["line"]}"#);
-    assert!(plan.aggregates.is_empty());
-    assert_eq!(plan.columns, [OutputColumn { index: 0, name: "line".into() }]);
-    assert_eq!(plan.order, by(&[(0, false)]));
+    assert_eq!(names(&plan), [(0, "line")]);
+    let groups = groups(plan);
+    assert!(groups.aggregates.is_empty());
+    assert_eq!(groups.order, by(&[(0, false)]));
 }
 
 #[test]
 fn without_group_by_one_group() {
     let plan = planned(r#"{"aggregate": [{"op": "count"}, {"op": "count", "as": "n"}]}"#);
-    assert!(plan.group_by.is_empty());
-    assert_eq!(plan.aggregates.len(), 2);
-    assert_eq!(plan.order, by(&[]));
+    let groups = groups(plan);
+    assert_eq!(groups.key, KeyFields::Composite(vec![]));
+    assert_eq!(groups.aggregates.len(), 2);
+    assert_eq!(groups.order, by(&[]));
+}
+
+#[test]
+fn with_neither_records_pass_through() {
+    assert_eq!(names(&planned("{}")), [(0, "line")]);
+    assert_eq!(names(&planned(&format!("{{{SPLIT}}}"))), [(0, "line"), (1, "word"), (2, "part")]);
+    let selected = planned(&format!(r#"{{{SPLIT}, "select": ["part", "line"], "output": {{"columns": ["line"]}}}}"#));
+    assert_eq!(names(&selected), [(0, "line")]);
+    assert_eq!(sort("{}"), None);
+    let keys = sort(&format!(r#"{{{SPLIT}, "select": ["part", "word"], "sort": ["-word"]}}"#));
+    assert_eq!(keys, Some(vec![SortKey { index: 1, descending: true }]));
     refused(
-        "{}",
-        "spec.json: neither group_by nor aggregate: passing records through is not supported yet",
-        r#"to count records: "aggregate": [{"op": "count"}]"#,
+        &format!(r#"{{{SPLIT}, "select": ["part"], "sort": ["line"]}}"#),
+        "spec.json: sort.0: no column \"line\"",
+        "columns: part",
+    );
+    refused(r#"{"select": []}"#, "spec.json: select: must not be empty", "");
+    refused(r#"{"select": ["lin"]}"#, "spec.json: select.0: no field \"lin\"", "did you mean \"line\"?");
+    refused(r#"{"select": ["line", "line"]}"#, "spec.json: select.1: there is a column \"line\" already", "");
+    refused(
+        r#"{"select": ["line"], "group_by": ["line"]}"#,
+        "spec.json: select: is for records that pass through, not for groups",
+        "the columns of groups are chosen and put in order by output.columns",
+    );
+    refused(
+        r#"{"having": {"field": "line", "valid": true}}"#,
+        "spec.json: having: is for groups, and there are none",
+        "of records it is asked by \"where\"",
+    );
+}
+
+#[test]
+fn what_may_be_null_makes_a_composite_key() {
+    let key = |step: &str| {
+        groups(planned(&format!(
+            r#"{{"map": [{{"extract": "line", "pattern": "(a)|b", {step}, "as": "x"}}], "group_by": ["x"]}}"#
+        )))
+        .key
+    };
+    assert_eq!(key(r#""all": true"#), KeyFields::One(1));
+    assert_eq!(key(r#""all": false"#), KeyFields::Composite(vec![1]));
+    assert_eq!(key(r#""all": true, "group": 1"#), KeyFields::Composite(vec![1]));
+}
+
+#[test]
+fn patterns() {
+    let extract = |rest: &str| format!(r#"{{"map": [{{"extract": "line", "as": "x", {rest}}}]}}"#);
+    let group = |text: &str| match planned(&extract(text)).steps.as_slice() {
+        [Step::Extract { group, .. }] => *group,
+        steps => panic!("{steps:?}"),
+    };
+    assert_eq!(group(r#""pattern": "a(b)""#), 0);
+    assert_eq!(group(r#""pattern": "a(b)", "group": 1"#), 1);
+    assert_eq!(group(r#""pattern": "(a)(?P<n>b)", "group": "n""#), 2);
+    refused(
+        &extract(r#""pattern": "a(b)", "group": 2"#),
+        "spec.json: map.0.group: the pattern has no group 2: it has 1",
+        "",
+    );
+    refused(
+        &extract(r#""pattern": "a(?P<name>b)", "group": "nam""#),
+        "spec.json: map.0.group: the pattern has no group \"nam\"",
+        "did you mean \"name\"?",
+    );
+    refused(
+        &extract(r#""pattern": "a(b""#),
+        "spec.json: map.0.pattern: \"a(b\" is no regular expression: unclosed group",
+        r"a backslash makes a sign of the syntax an ordinary one: \. \( \[ \{ \* \+ \?",
+    );
+    refused(
+        r#"{"where": {"field": "line", "matches": "a(?=b)"}}"#,
+        "spec.json: where.matches: \"a(?=b)\" is no regular expression: look-around, including look-ahead and look-behind, is not supported",
+        "the syntax is that of ripgrep and of Rust's regex: it has neither look-around nor backreferences",
+    );
+}
+
+#[test]
+fn predicates_compare_what_can_be_compared() {
+    let counted = |having: &str| {
+        format!(r#"{{"group_by": ["line"], "aggregate": [{{"op": "count", "as": "n"}}], "having": {having}}}"#)
+    };
+    assert!(
+        groups(planned(&counted(r#"{"and": [{"field": "n", "gt": 1.5}, {"field": "line", "lt": "m"}]}"#)))
+            .having
+            .is_some()
+    );
+    refused(
+        &counted(r#"{"field": "n", "gt": "1"}"#),
+        "spec.json: having.gt: \"n\" is a number, and \"1\" text",
+        "a number stands without quotes",
+    );
+    refused(
+        &counted(r#"{"or": [{"field": "n", "gt": 1}, {"not": {"field": "n", "matches": "1"}}]}"#),
+        "spec.json: having.or.1.not.matches: \"n\" is a number, and only text matches a pattern",
+        "",
+    );
+    refused(&counted(r#"{"field": "m", "gt": 1}"#), "spec.json: having.field: no column \"m\"", "did you mean \"n\"?");
+    refused(
+        r#"{"map": [{"filter": {"field": "line", "in": ["a", 5]}}]}"#,
+        "spec.json: map.0.filter.in.1: \"line\" is text, and 5 a number: comparing them is not supported yet",
+        "in quotes it is compared as text: \"5\"",
+    );
+    refused(
+        r#"{"where": {"field": "lines", "equal": "a"}}"#,
+        "spec.json: where.field: no field \"lines\"",
+        "did you mean \"line\"?",
     );
 }
 
@@ -95,7 +217,7 @@ fn without_group_by_one_group() {
 fn order_is_completed_and_cut_where_it_leaves_nothing_open() {
     let order = |sort: &str| {
         let aggregate = r#""aggregate": [{"op": "count", "as": "n"}, {"op": "count", "as": "m"}]"#;
-        planned(&format!(r#"{{{SPLIT}, "group_by": ["word", "part"], {aggregate}, "sort": {sort}}}"#)).order
+        groups(planned(&format!(r#"{{{SPLIT}, "group_by": ["word", "part"], {aggregate}, "sort": {sort}}}"#))).order
     };
     assert_eq!(order("[]"), by(&[(0, false), (1, false)]));
     assert_eq!(order(r#"["-part"]"#), by(&[(1, true), (0, false)]));
@@ -107,8 +229,8 @@ fn order_is_completed_and_cut_where_it_leaves_nothing_open() {
 #[test]
 fn a_column_named_with_a_dash_is_meant_by_its_name() {
     let order = |sort: &str| {
-        planned(&format!(r#"{{"group_by": ["line"], "aggregate": [{{"op": "count", "as": "-n"}}], "sort": [{sort}]}}"#))
-            .order
+        let counted = r#""group_by": ["line"], "aggregate": [{"op": "count", "as": "-n"}]"#;
+        groups(planned(&format!(r#"{{{counted}, "sort": [{sort}]}}"#))).order
     };
     assert_eq!(order(r#""-n""#), by(&[(1, false), (0, false)]));
     assert_eq!(order(r#""--n""#), by(&[(1, true), (0, false)]));
@@ -117,7 +239,7 @@ fn a_column_named_with_a_dash_is_meant_by_its_name() {
 #[test]
 fn unordered_frees_the_sequence_but_never_which_rows() {
     let dir = tempfile::tempdir().unwrap();
-    let order = |text: &str| plan(&dir, text, |call| call.unordered = true).unwrap().order;
+    let order = |text: &str| groups(plan(&dir, text, |call| call.unordered = true).unwrap()).order;
     assert_eq!(order(r#"{"group_by": ["line"], "sort": ["-line"]}"#), Order::Free);
     assert_eq!(order(r#"{"group_by": ["line"], "limit": 3}"#), by(&[(0, false)]));
 }
@@ -181,8 +303,8 @@ fn columns_are_chosen_and_ordered() {
         r#"{"group_by": ["line"], "aggregate": [{"op": "count"}], "output": {"columns": ["count"], "format": "csv"}}"#;
     let plan = planned(text);
     assert_eq!(plan.columns, [OutputColumn { index: 1, name: "count".into() }]);
-    assert_eq!(plan.order, by(&[(0, false)]));
     assert!(plan.output.header);
+    assert_eq!(groups(plan).order, by(&[(0, false)]));
 }
 
 /// The target of `-o path` in a directory made by `prepare`.

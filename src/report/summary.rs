@@ -15,7 +15,9 @@ pub fn render(report: &Report, title: &str) -> String {
     };
     line("read", read(report));
     line("wrote", wrote(report));
-    line("shuffle", shuffle(report));
+    if grouped(report) {
+        line("shuffle", shuffle(report));
+    }
     line("on disk", on_disk(report));
     line("tasks", tasks(report));
     if let Some(task) = slowest(&report.tasks) {
@@ -23,6 +25,11 @@ pub fn render(report: &Report, title: &str) -> String {
     }
     line("memory", memory(report));
     format!("{}\n{out}", head(report, title))
+}
+
+/// Whether there are groups, or records pass through: then there is nothing to shuffle.
+fn grouped(report: &Report) -> bool {
+    report.counters.map_output_records == 0 || report.counters.map_output_bytes > 0
 }
 
 fn head(report: &Report, title: &str) -> String {
@@ -51,7 +58,7 @@ fn read(report: &Report) -> String {
 fn wrote(report: &Report) -> String {
     let c = &report.counters;
     let rows = plural(c.reduce_output_records, "row");
-    if c.reduce_output_records == c.reduce_input_groups {
+    if c.reduce_output_records == c.reduce_input_groups || !grouped(report) {
         rows
     } else {
         format!("{rows} of {}", plural(c.reduce_input_groups, "group"))

@@ -1,7 +1,7 @@
 //! A run as reduce tasks read it: its index once, then page by page, from any thread. A job may have more runs than a
 //! process may have files, so not all stay open.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -26,6 +26,11 @@ impl Run {
         let file = File::open(&path).map_err(|source| spill(&path, source))?;
         let pages = read_index(&path, &file)?;
         Ok(Run { path, file: keep.then_some(file), pages })
+    }
+
+    /// Frees its disk space, where nobody is to read it again.
+    pub fn remove(self) -> Result<()> {
+        fs::remove_file(&self.path).map_err(|source| spill(&self.path, source))
     }
 
     /// The pages of a range of partitions.

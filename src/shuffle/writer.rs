@@ -46,6 +46,17 @@ pub struct RunSize {
     pub file_bytes: u64,
 }
 
+impl RunSize {
+    /// What both hold.
+    pub fn plus(self, more: RunSize) -> RunSize {
+        RunSize {
+            rows: self.rows + more.rows,
+            row_bytes: self.row_bytes + more.row_bytes,
+            file_bytes: self.file_bytes + more.file_bytes,
+        }
+    }
+}
+
 /// Pages below this wait for others before they are written.
 const SMALL: usize = 16 << 10;
 const PENDING: usize = 256 << 10;

@@ -39,7 +39,11 @@ mod tests {
     fn every_builtin_is_a_right_spec_with_its_files_name_and_a_description() {
         assert!(ALL.iter().any(|job| job.name == "wordcount"));
         for job in ALL {
-            let spec = job.document().and_then(Document::finish).unwrap();
+            let mut document = job.document().unwrap();
+            for param in document.params().unwrap().into_iter().filter(|param| param.default.is_none()) {
+                document.param(&format!("{}=1", param.name)).unwrap();
+            }
+            let spec = document.finish().unwrap();
             assert_eq!(spec.name.as_deref(), Some(job.name));
             assert!(spec.description.is_some_and(|text| text.len() > 10), "{}", job.name);
             assert!(spec.input.is_empty(), "{}", job.name);

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::json::kind;
-use super::schema::{Choice, Key, SPEC, SPLITTERS, Shape, Variant};
+use super::schema::{Choice, Key, SPEC, SPLITTERS, Shape, Variant, Variants};
 use super::size;
 use crate::error::{Error, nearest, suggestion};
 
@@ -43,7 +43,7 @@ pub fn document(spec: &Value) -> Result<(), Wrong> {
 pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(), Wrong> {
     let expected = |what: &str| Err(Wrong::new(path, format!("must be {what}, is {}", kind(value)), None));
     match shape {
-        Shape::Text | Shape::Name | Shape::Splitter | Shape::Choice(_) => {
+        Shape::Text | Shape::Name | Shape::Splitter | Shape::Pattern | Shape::Choice(_) => {
             let Some(text) = value.as_str() else { return expected("a string") };
             string(text, shape, path)
         }
@@ -68,6 +68,11 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
         },
         Shape::Flag if value.is_boolean() => Ok(()),
         Shape::Flag => expected("true or false"),
+        Shape::Literal if value.is_string() || value.is_number() => Ok(()),
+        Shape::Literal => expected("a string or a number"),
+        Shape::Group if value.is_u64() || value.as_str().is_some_and(|name| !name.is_empty()) => Ok(()),
+        Shape::Group => expected("the number of a group, or its name"),
+        Shape::Any => Ok(()),
         Shape::OneOrMore(item) if value.is_string() => check(value, item, path),
         Shape::List(item) | Shape::OneOrMore(item) => {
             let Some(list) = value.as_array() else { return expected("a list") };
@@ -83,6 +88,10 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
         Shape::Object(keys) => {
             let Some(object) = value.as_object() else { return expected("an object") };
             entries(object, keys, path)
+        }
+        Shape::Map(item) => {
+            let Some(object) = value.as_object() else { return expected("an object") };
+            object.iter().try_for_each(|(name, value)| within(path, name, |path| check(value, item, path)))
         }
         Shape::Variants(variants) => {
             let Some(object) = value.as_object() else { return expected("an object") };
@@ -157,10 +166,10 @@ pub fn unknown_key(name: &str, keys: &[Key], path: &[String]) -> Wrong {
 /// Which of the variants an object is.
 pub fn variant(
     object: &Map<String, Value>,
-    variants: &'static [Variant],
+    variants: &'static Variants,
     path: &[String],
 ) -> Result<&'static Variant, Wrong> {
-    let mut found = variants.iter().filter(|variant| object.contains_key(variant.key));
+    let mut found = variants.all.iter().filter(|variant| object.contains_key(variant.key));
     match (found.next(), found.next()) {
         (Some(only), None) if only.keys.is_empty() => {
             let at = [path, &[only.key.to_owned()]].concat();
@@ -169,27 +178,27 @@ pub fn variant(
         (Some(only), None) => Ok(only),
         (Some(one), Some(other)) => {
             let what = format!("both {:?} and {:?}", one.key, other.key);
-            Err(Wrong::new(path, what, Some("a step has one of them; the next step is another object".into())))
+            Err(Wrong::new(path, what, Some(format!("{} has one of them; the next is another object", variants.what))))
         }
         (None, _) => Err(no_variant(object, variants, path)),
     }
 }
 
-fn no_variant(object: &Map<String, Value>, variants: &[Variant], path: &[String]) -> Wrong {
-    let names: Vec<_> = variants.iter().map(|variant| variant.key).collect();
-    let known = |name: &String| variants.iter().any(|variant| variant.keys.iter().any(|key| key.name == name));
-    // Of the keys that no step has, the one that looks most like the name of a step.
+fn no_variant(object: &Map<String, Value>, variants: &Variants, path: &[String]) -> Wrong {
+    let names: Vec<_> = variants.all.iter().map(|variant| variant.key).collect();
+    let known = |name: &String| variants.all.iter().any(|variant| variant.keys.iter().any(|key| key.name == name));
+    // Of the keys that no variant has, the one that looks most like the name of one.
     let strangers: Vec<_> = object.keys().filter(|name| !known(name)).collect();
     let misspelt = strangers.iter().find(|name| nearest(name, names.iter().copied()).is_some()).or(strangers.first());
     match misspelt {
         Some(name) => {
-            Wrong::new(path, format!("unknown key {name:?}"), Some(suggestion(name, "a step is one of", &names)))
+            let label = format!("{} is one of", variants.what);
+            Wrong::new(path, format!("unknown key {name:?}"), Some(suggestion(name, &label, &names)))
         }
         None => {
-            let hint = r#"an example: {"split": "line", "on": "words", "as": "word"}"#;
-            let built = variants.iter().filter(|variant| !variant.keys.is_empty()).map(|variant| variant.key);
-            let what = format!("missing the step's own key: {}", built.collect::<Vec<_>>().join(", "));
-            Wrong::new(path, what, Some(hint.into()))
+            let built = variants.all.iter().filter(|variant| !variant.keys.is_empty()).map(|variant| variant.key);
+            let what = format!("missing a key that says what it does: {}", built.collect::<Vec<_>>().join(", "));
+            Wrong::new(path, what, Some(format!("an example: {}", variants.example)))
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The job spec, as a user writes it.
 //!
 //! ```text
-//! bytes ──json──► Value ──--set──► Value ──schema──► Spec
-//!         syntax          overrides        every key, type and range
+//! bytes ──json──► Value ──--set──► Value ──params──► Value ──schema──► Spec
+//!         syntax          overrides        --param           every key, type and range
 //! ```
 //!
 //! A [`Document`] is a spec being read: JSON text with the name that messages call it by. [`Document::finish`] holds it to
@@ -12,6 +12,7 @@
 pub mod builtin;
 mod check;
 mod json;
+mod params;
 mod schema;
 mod set;
 pub mod size;
@@ -24,6 +25,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use params::Given;
+pub use params::Param;
 
 /// A spec being read.
 #[derive(Clone, Debug)]
@@ -31,13 +34,14 @@ pub struct Document {
     /// What messages call it: a path, a built-in's name, `stdin`.
     pub origin: String,
     value: Value,
+    given: Given,
 }
 
 impl Document {
     pub fn parse(origin: impl Into<String>, text: &[u8]) -> Result<Self> {
         let origin = origin.into();
         let value = json::parse(&origin, text)?;
-        Ok(Document { origin, value })
+        Ok(Document { origin, value, given: Given::default() })
     }
 
     /// Overrides one field: `PATH=VALUE` as given to `--set`.
@@ -50,8 +54,24 @@ impl Document {
         set::flag(&mut self.value, flag, path, value)
     }
 
+    /// Gives a param its value: `NAME=VALUE` as given to `--param`.
+    pub fn param(&mut self, assignment: &str) -> Result<()> {
+        self.given.add(assignment)
+    }
+
+    /// What the job is for, in its own words.
+    pub fn description(&self) -> &str {
+        self.value.get("description").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The params that it declares.
+    pub fn params(&self) -> Result<Vec<Param>> {
+        params::declared(&self.value).map_err(|wrong| wrong.into_error(&self.origin))
+    }
+
     /// The spec, if everything in it is right.
-    pub fn finish(self) -> Result<Spec> {
+    pub fn finish(mut self) -> Result<Spec> {
+        params::resolve(&mut self.value, &self.given, &self.origin)?;
         check::document(&self.value).map_err(|wrong| wrong.into_error(&self.origin))?;
         Spec::deserialize(self.value).map_err(|e| Error::usage(format!("{}: {e}", self.origin)))
     }
@@ -70,10 +90,16 @@ pub struct Spec {
     pub read: Read,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub map: Vec<Step>,
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Predicate>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub group_by: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aggregate: Vec<Aggregate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub having: Option<Predicate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub select: Option<Vec<String>>,
     /// Output columns, `-` before those in descending order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sort: Vec<String>,
@@ -104,11 +130,80 @@ pub enum ReadFormat {
 pub enum Step {
     Split {
         split: String,
-        /// `words`, `whitespace`, `letters`, or the text between the pieces.
+        /// `words`, `whitespace`, `letters`, `chars`, or the text between the pieces.
         on: String,
         #[serde(rename = "as")]
         name: String,
     },
+    Ngrams {
+        ngrams: String,
+        /// As `on` of a split.
+        of: String,
+        n: usize,
+        #[serde(rename = "as")]
+        name: String,
+    },
+    Extract {
+        extract: String,
+        pattern: String,
+        #[serde(rename = "as")]
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<Group>,
+        /// One record a match, in place of one with the first match or null.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        all: bool,
+    },
+    Filter {
+        filter: Predicate,
+    },
+}
+
+/// A group of a regular expression. 0 is the whole match.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Group {
+    Number(usize),
+    Name(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Predicate {
+    And {
+        and: Vec<Predicate>,
+    },
+    Or {
+        or: Vec<Predicate>,
+    },
+    Not {
+        not: Box<Predicate>,
+    },
+    Field {
+        field: String,
+        #[serde(flatten)]
+        test: Test,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Test {
+    Equal(Literal),
+    Lt(Literal),
+    Lte(Literal),
+    Gt(Literal),
+    Gte(Literal),
+    In(Vec<Literal>),
+    Matches(String),
+    Valid(bool),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Literal {
+    Text(String),
+    Number(serde_json::Number),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -24,9 +24,18 @@ pub enum Shape {
     List(&'static Shape),
     /// A list, or the only thing in it.
     OneOrMore(&'static Shape),
+    /// A string or a number: what a field is compared with.
+    Literal,
+    /// A regular expression.
+    Pattern,
+    /// The number of a group of a regular expression, or its name.
+    Group,
+    /// Anything: what a param stands for is held to the place where it stands.
+    Any,
     Object(&'static [Key]),
-    /// One of several objects, told apart by a key of their own.
-    Variants(&'static [Variant]),
+    /// An object whose keys the user chooses.
+    Map(&'static Shape),
+    Variants(&'static Variants),
     /// Promised, not built.
     Later,
 }
@@ -40,6 +49,14 @@ pub struct Key {
     pub name: &'static str,
     pub shape: Shape,
     pub required: bool,
+}
+
+/// One of several objects, told apart by a key of their own.
+pub struct Variants {
+    /// What one of them is, with its article.
+    pub what: &'static str,
+    pub example: &'static str,
+    pub all: &'static [Variant],
 }
 
 pub struct Variant {
@@ -64,20 +81,24 @@ const fn later_step(key: &'static str) -> Variant {
     Variant { key, keys: &[] }
 }
 
+const fn test(key: &'static str, keys: &'static [Key]) -> Variant {
+    Variant { key, keys }
+}
+
 pub static SPEC: Shape = Shape::Object(TOP);
 
 const TOP: &[Key] = &[
     key("name", Shape::Text),
     key("description", Shape::Text),
-    later("params"),
+    key("params", Shape::Map(&Shape::Object(PARAM))),
     key("input", Shape::OneOrMore(&Shape::Name)),
     key("read", Shape::Object(READ)),
-    key("map", Shape::List(&Shape::Variants(STEPS))),
-    later("where"),
+    key("map", Shape::List(&STEP)),
+    key("where", Shape::Variants(&PREDICATES)),
     key("group_by", Shape::List(&Shape::Name)),
     key("aggregate", Shape::List(&Shape::Object(AGGREGATE))),
-    later("having"),
-    later("select"),
+    key("having", Shape::Variants(&PREDICATES)),
+    key("select", Shape::List(&Shape::Name)),
     key("sort", Shape::List(&Shape::Name)),
     key("limit", Shape::Whole { least: 0, most: u64::MAX }),
     later("limit_per_group"),
@@ -98,24 +119,69 @@ const READ: &[Key] = &[
     later("max_record"),
 ];
 
-const STEPS: &[Variant] = &[
-    Variant { key: "split", keys: SPLIT },
-    later_step("ngrams"),
-    later_step("lower"),
-    later_step("upper"),
-    later_step("trim"),
-    later_step("extract"),
-    later_step("derive"),
-    later_step("bin"),
-    later_step("time"),
-    later_step("explode"),
-    later_step("filter"),
-];
+const PARAM: &[Key] = &[key("default", Shape::Any), key("description", Shape::Text)];
+
+static STEP: Shape = Shape::Variants(&STEPS);
+static PREDICATE: Shape = Shape::Variants(&PREDICATES);
+
+static STEPS: Variants = Variants {
+    what: "a step",
+    example: r#"{"split": "line", "on": "words", "as": "word"}"#,
+    all: &[
+        Variant { key: "split", keys: SPLIT },
+        Variant { key: "ngrams", keys: NGRAMS },
+        later_step("lower"),
+        later_step("upper"),
+        later_step("trim"),
+        Variant { key: "extract", keys: EXTRACT },
+        later_step("derive"),
+        later_step("bin"),
+        later_step("time"),
+        later_step("explode"),
+        Variant { key: "filter", keys: &[required("filter", Shape::Variants(&PREDICATES))] },
+    ],
+};
 
 const SPLIT: &[Key] = &[required("split", Shape::Name), required("on", Shape::Splitter), required("as", Shape::Name)];
 
+const NGRAMS: &[Key] = &[
+    required("ngrams", Shape::Name),
+    required("of", Shape::Splitter),
+    required("n", Shape::Whole { least: 1, most: MOST_WORDS }),
+    required("as", Shape::Name),
+];
+
+const EXTRACT: &[Key] = &[
+    required("extract", Shape::Name),
+    required("pattern", Shape::Pattern),
+    required("as", Shape::Name),
+    key("group", Shape::Group),
+    key("all", Shape::Flag),
+];
+
+/// Words of a longer n-gram than this hardly ever occur twice.
+const MOST_WORDS: u64 = 1000;
+
 /// The names that `on` has besides literals.
-pub const SPLITTERS: Choice = Choice { built: &["words", "whitespace", "letters"], later: &["chars"] };
+pub const SPLITTERS: Choice = Choice { built: &["words", "whitespace", "letters", "chars"], later: &[] };
+
+static PREDICATES: Variants = Variants {
+    what: "a predicate",
+    example: r#"{"field": "line", "matches": "error|warning"}"#,
+    all: &[
+        test("equal", &[required("field", Shape::Name), required("equal", Shape::Literal)]),
+        test("lt", &[required("field", Shape::Name), required("lt", Shape::Literal)]),
+        test("lte", &[required("field", Shape::Name), required("lte", Shape::Literal)]),
+        test("gt", &[required("field", Shape::Name), required("gt", Shape::Literal)]),
+        test("gte", &[required("field", Shape::Name), required("gte", Shape::Literal)]),
+        test("in", &[required("field", Shape::Name), required("in", Shape::List(&Shape::Literal))]),
+        test("matches", &[required("field", Shape::Name), required("matches", Shape::Pattern)]),
+        test("valid", &[required("field", Shape::Name), required("valid", Shape::Flag)]),
+        test("and", &[required("and", Shape::List(&PREDICATE))]),
+        test("or", &[required("or", Shape::List(&PREDICATE))]),
+        test("not", &[required("not", Shape::Variants(&PREDICATES))]),
+    ],
+};
 
 const AGGREGATE: &[Key] = &[
     required("op", Shape::Choice(OPS)),

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::check::{Wrong, check, dotted, unknown_key, variant};
 use super::json;
-use super::schema::{Key, SPEC, Shape, Variant};
+use super::params;
+use super::schema::{Key, SPEC, Shape, Variant, Variants};
 use crate::error::{Error, Result, nearest};
 
 pub fn assignment(spec: &mut Value, text: &str) -> Result<()> {
@@ -59,7 +60,10 @@ fn set_in(spec: &mut Value, path: &[String], text: &str) -> Result<(), Wrong> {
     let (place, shape) = step(&mut *node, shape, last, path, depth)?;
     let value = interpret(text, shape, path)?;
     if !value.is_null() {
-        check(&value, shape, &mut path.to_vec())?;
+        // What stands for a param is checked when its value is there.
+        if !params::within_value(&value) {
+            check(&value, shape, &mut path.to_vec())?;
+        }
         *place = value;
         return Ok(());
     }
@@ -89,6 +93,7 @@ fn step<'a>(
                 None => variant(object, variants, here)?.keys,
             }
         }
+        Shape::Map(item) => return Ok((object_at(node, here)?.entry(key).or_insert(Value::Null), item)),
         Shape::List(item) | Shape::OneOrMore(item) => return Ok((element(node, shape, key, here)?, item)),
         Shape::Later => return Err(Wrong::new(here, "not supported yet", None)),
         _ => return Err(Wrong::new(here, format!("has no {key:?} in it, it is a single value"), None)),
@@ -98,9 +103,9 @@ fn step<'a>(
 }
 
 /// The variant of an object that is being built: the one it has, or, if it has none yet, the one that has `key`.
-fn known_variant(object: &Map<String, Value>, variants: &'static [Variant], key: &str) -> Option<&'static Variant> {
-    let chosen = variants.iter().any(|variant| object.contains_key(variant.key));
-    variants.iter().find(|variant| !chosen && variant.keys.iter().any(|known| known.name == key))
+fn known_variant(object: &Map<String, Value>, variants: &'static Variants, key: &str) -> Option<&'static Variant> {
+    let chosen = variants.all.iter().any(|variant| object.contains_key(variant.key));
+    variants.all.iter().find(|variant| !chosen && variant.keys.iter().any(|known| known.name == key))
 }
 
 fn object_at<'a>(node: &'a mut Value, here: &[String]) -> Result<&'a mut Map<String, Value>, Wrong> {
@@ -144,10 +149,13 @@ fn unknown_path(key: &str, keys: &[Key], here: &[String]) -> Wrong {
     }
 }
 
-fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wrong> {
+/// Text of a command line as the value that `shape` wants.
+pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wrong> {
     let literal = match shape {
-        Shape::Text | Shape::Name | Shape::Splitter | Shape::Choice(_) | Shape::Size => true,
+        Shape::Text | Shape::Name | Shape::Splitter | Shape::Pattern | Shape::Choice(_) | Shape::Size => true,
         Shape::OneOrMore(_) => !text.trim_start().starts_with('['),
+        // A number where it looks like one, and what is in quotes; else the text itself.
+        Shape::Literal | Shape::Group | Shape::Any => json::value(text).is_err(),
         _ => false,
     };
     if literal {
@@ -157,7 +165,7 @@ fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wrong>
         let (wanted, example) = match shape {
             Shape::List(Shape::Name) => ("a list", Some(format!("--set {}='[{text:?}]'", dotted(path)))),
             Shape::List(_) | Shape::OneOrMore(_) => ("a list in JSON", None),
-            Shape::Object(_) | Shape::Variants(_) => ("an object in JSON", None),
+            Shape::Object(_) | Shape::Map(_) | Shape::Variants(_) => ("an object in JSON", None),
             Shape::Flag => ("true or false", None),
             Shape::Later => return Wrong::new(path, "not supported yet", None),
             _ => ("a whole number", None),

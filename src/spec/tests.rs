@@ -30,6 +30,10 @@ fn wordcount_with(assignments: &[&str]) -> Spec {
     document.finish().unwrap()
 }
 
+const MISSING_TEST: &str =
+    "missing a key that says what it does: equal, lt, lte, gt, gte, in, matches, valid, and, or, not";
+const PREDICATE: &str = r#"an example: {"field": "line", "matches": "error|warning"}"#;
+
 const EXAMPLE: &str = "an example of a spec: mapfold jobs show wordcount";
 
 #[test]
@@ -140,11 +144,19 @@ fn unknown_keys_name_the_nearest() {
 
 #[test]
 fn steps_have_one_key_of_their_own() {
-    let hint = "a step has one of them; the next step is another object";
+    let hint = "a step has one of them; the next is another object";
     refused(r#"{"map": [{"split": "line", "trim": "line"}]}"#, "spec.json: map.0: both \"split\" and \"trim\"", hint);
     let hint = r#"an example: {"split": "line", "on": "words", "as": "word"}"#;
-    refused(r#"{"map": [{}]}"#, "spec.json: map.0: missing the step's own key: split", hint);
-    refused(r#"{"map": [{"on": "words"}]}"#, "spec.json: map.0: missing the step's own key: split", hint);
+    refused(
+        r#"{"map": [{}]}"#,
+        "spec.json: map.0: missing a key that says what it does: split, ngrams, extract, filter",
+        hint,
+    );
+    refused(
+        r#"{"map": [{"on": "words"}]}"#,
+        "spec.json: map.0: missing a key that says what it does: split, ngrams, extract, filter",
+        hint,
+    );
     refused(r#"{"map": [{"split": "line"}]}"#, "spec.json: map.0: missing key \"on\"", "");
     refused(r#"{"map": ["split"]}"#, "spec.json: map.0: must be an object, is \"split\"", "");
 }
@@ -193,15 +205,10 @@ fn impossible_values() {
 #[test]
 fn what_is_promised_is_told_from_what_is_misspelt() {
     for (text, message, hint) in [
-        (r#"{"where": {"field": "x"}}"#, "where: not supported yet", ""),
+        (r#"{"deadline": {"timeout": "1s"}}"#, "deadline: not supported yet", ""),
         (r#"{"read": {"format": "csv"}}"#, "read.format: \"csv\" is not supported yet", "supported: text"),
         (r#"{"read": {"fields": []}}"#, "read.fields: not supported yet", ""),
-        (r#"{"map": [{"filter": {}}]}"#, "map.0.filter: not supported yet", ""),
-        (
-            r#"{"map": [{"split": "line", "on": "chars", "as": "c"}]}"#,
-            "map.0.on: \"chars\" is not supported yet",
-            "supported: words, whitespace, letters",
-        ),
+        (r#"{"map": [{"derive": "a * b"}]}"#, "map.0.derive: not supported yet", ""),
         (r#"{"aggregate": [{"op": "sum"}]}"#, "aggregate.0.op: \"sum\" is not supported yet", "supported: count"),
         (
             r#"{"aggregate": [{"op": "summ"}]}"#,
@@ -297,8 +304,10 @@ fn set_refusals() {
     unset("output.header=yes", "--set: output.header: must be true or false, is \"yes\"", "");
     unset("run.memory=5X", "--set: run.memory: \"5X\" is not a size", size::HINT);
     unset("run.combiner=maybe", "--set: run.combiner: must be one of auto, on, off, is \"maybe\"", "");
-    unset("where=x", "--set: where: not supported yet", "");
-    unset("where.field=x", "--set: where: not supported yet", "");
+    unset("where=x", "--set: where: must be an object in JSON, is \"x\"", "");
+    unset("where={}", &format!("--set: where: {MISSING_TEST}"), PREDICATE);
+    unset("deadline=x", "--set: deadline: not supported yet", "");
+    unset("deadline.timeout=1s", "--set: deadline: not supported yet", "");
     unset("read.format=csv", "--set: read.format: \"csv\" is not supported yet", "supported: text");
     unset(
         "a\\.b=x",
@@ -321,4 +330,153 @@ fn flags_are_named_in_what_is_wrong_with_them() {
     assert_eq!(error.to_string(), "--memory: \"much\" is not a size");
     document.set_flag("--combiner", "run.combiner", "off").unwrap();
     assert_eq!(document.finish().unwrap().run.combiner, Some(Combiner::Off));
+}
+
+#[test]
+fn predicates() {
+    let filter = |text: &str| spec(&format!(r#"{{"where": {text}}}"#)).unwrap().filter.unwrap();
+    let cell = |field: &str, test| Predicate::Field { field: field.into(), test };
+    assert_eq!(filter(r#"{"field": "a", "matches": "x+"}"#), cell("a", Test::Matches("x+".into())));
+    assert_eq!(
+        filter(r#"{"gte": 1.5, "field": "a"}"#),
+        cell("a", Test::Gte(Literal::Number(serde_json::Number::from_f64(1.5).unwrap())))
+    );
+    assert_eq!(
+        filter(r#"{"or": [{"not": {"field": "a", "valid": true}}, {"and": []}, {"field": "b", "in": ["x", 2]}]}"#),
+        Predicate::Or {
+            or: vec![
+                Predicate::Not { not: Box::new(cell("a", Test::Valid(true))) },
+                Predicate::And { and: vec![] },
+                cell("b", Test::In(vec![Literal::Text("x".into()), Literal::Number(2.into())])),
+            ]
+        }
+    );
+    let refused = |predicate: &str, message: &str, hint: &str| {
+        refused(format!(r#"{{"where": {predicate}}}"#), &format!("spec.json: {message}"), hint);
+    };
+    refused("{}", &format!("where: {MISSING_TEST}"), PREDICATE);
+    refused(r#"{"field": "a"}"#, &format!("where: {MISSING_TEST}"), PREDICATE);
+    refused(r#"{"equal": "a"}"#, "where: missing key \"field\"", "");
+    refused(r#"{"field": "a", "match": "b"}"#, "where: unknown key \"match\"", "did you mean \"matches\"?");
+    refused(
+        r#"{"field": "a", "gt": 1, "lt": 2}"#,
+        "where: both \"lt\" and \"gt\"",
+        "a predicate has one of them; the next is another object",
+    );
+    refused(r#"{"field": "a", "equal": true}"#, "where.equal: must be a string or a number, is true", "");
+    refused(r#"{"not": [{"field": "a", "valid": 1}]}"#, "where.not: must be an object, is a list", "");
+    refused(r#"{"and": [{"field": "a", "valid": 1}]}"#, "where.and.0.valid: must be true or false, is 1", "");
+}
+
+#[test]
+fn steps() {
+    let step = |text: &str| spec(&format!(r#"{{"map": [{text}]}}"#)).unwrap().map.remove(0);
+    assert_eq!(
+        step(r#"{"ngrams": "line", "of": "words", "n": 2, "as": "x"}"#),
+        Step::Ngrams { ngrams: "line".into(), of: "words".into(), n: 2, name: "x".into() }
+    );
+    let extract =
+        |group, all| Step::Extract { extract: "line".into(), pattern: "a".into(), name: "x".into(), group, all };
+    assert_eq!(step(r#"{"extract": "line", "pattern": "a", "as": "x"}"#), extract(None, false));
+    assert_eq!(
+        step(r#"{"extract": "line", "pattern": "a", "as": "x", "group": 1, "all": true}"#),
+        extract(Some(Group::Number(1)), true)
+    );
+    assert_eq!(
+        step(r#"{"extract": "line", "pattern": "a", "as": "x", "group": "n"}"#),
+        extract(Some(Group::Name("n".into())), false)
+    );
+    let hint = "";
+    refused(
+        r#"{"map": [{"ngrams": "line", "of": "words", "n": 0, "as": "x"}]}"#,
+        "spec.json: map.0.n: must be at least 1, is 0",
+        hint,
+    );
+    refused(
+        r#"{"map": [{"extract": "line", "pattern": "a", "as": "x", "group": -1}]}"#,
+        "spec.json: map.0.group: must be the number of a group, or its name, is -1",
+        hint,
+    );
+}
+
+/// A spec with params of every kind, and values for some.
+fn with_params(given: &[&str]) -> Result<Spec> {
+    let mut document = Document::parse(
+        "spec.json",
+        br#"{"params": {"n": {"default": 2}, "what": {"description": "what to look for"}, "rows": {"default": 5}},
+             "map": [{"ngrams": "line", "of": "words", "n": {"param": "n"}, "as": "x"}],
+             "where": {"or": [{"field": "x", "equal": {"param": "what"}}, {"field": "x", "matches": {"param": "what"}}]},
+             "group_by": ["x"], "limit": {"param": "rows"}, "name": {"param": "what"}}"#,
+    )
+    .unwrap();
+    given.iter().try_for_each(|assignment| document.param(assignment))?;
+    document.finish()
+}
+
+#[test]
+fn params_stand_for_their_values() {
+    let spec = with_params(&["what=1", "rows=7", "what=404"]).unwrap();
+    assert!(matches!(spec.map[0], Step::Ngrams { n: 2, .. }));
+    assert_eq!(spec.limit, Some(7));
+    // A value is read as the place wants it: text, or a number where one may stand.
+    assert_eq!(spec.name.as_deref(), Some("404"));
+    let Some(Predicate::Or { or }) = &spec.filter else { panic!("{:?}", spec.filter) };
+    assert_eq!(or[0], Predicate::Field { field: "x".into(), test: Test::Equal(Literal::Number(404.into())) });
+    assert_eq!(or[1], Predicate::Field { field: "x".into(), test: Test::Matches("404".into()) });
+    let as_run = serde_json::to_string(&spec).unwrap();
+    assert!(!as_run.contains("param"), "{as_run}");
+}
+
+#[test]
+fn params_that_are_wrong() {
+    let refused = |given: &[&str], message: &str, hint: &str| {
+        let error = with_params(given).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.hint().unwrap_or_default().as_str()), (message, hint));
+        assert_eq!(error.exit_code(), 2);
+    };
+    refused(&[], "spec.json: needs the param \"what\" (what to look for)", "--param what=VALUE");
+    refused(&["what"], "--param what: no \"=\"", "--param NAME=VALUE, such as --param n=3");
+    refused(&["whta=x"], "--param whta: spec.json has no such param", "did you mean \"what\"?");
+    refused(&["what=x", "n=many"], "--param n: map.0.n: must be a whole number, is \"many\"", "");
+    refused(&["what=x", "rows=-1"], "--param rows: limit: must be a whole number, is -1", "");
+    let mut document = builtin::find("uniq").unwrap().document().unwrap();
+    document.param("n=3").unwrap();
+    let error = document.finish().unwrap_err();
+    assert_eq!(error.to_string(), "--param n: uniq has no such param");
+    assert_eq!(error.hint().as_deref(), Some("the job takes no params"));
+    super::tests::refused(
+        r#"{"limit": {"param": "n"}}"#,
+        "spec.json: limit: no param \"n\" is declared",
+        r#"declare it: "params": {"n": {}}"#,
+    );
+    super::tests::refused(
+        r#"{"params": {"n": {"defualt": 1}}}"#,
+        "spec.json: params.n: unknown key \"defualt\"",
+        "did you mean \"default\"?",
+    );
+    super::tests::refused(
+        r#"{"params": {"n": {"default": "x"}}, "limit": {"param": "n"}}"#,
+        "spec.json: limit: must be a whole number, is \"x\"",
+        "",
+    );
+}
+
+#[test]
+fn set_reaches_params_and_predicates() {
+    let mut document = builtin::find("ngrams").unwrap().document().unwrap();
+    document.set("params.n.default=3").unwrap();
+    assert!(matches!(document.clone().finish().unwrap().map[0], Step::Ngrams { n: 3, .. }));
+    document.set("map.0.n=4").unwrap();
+    document.set(r#"having={"field": "count", "gt": {"param": "n"}}"#).unwrap();
+    let spec = document.finish().unwrap();
+    assert!(matches!(spec.map[0], Step::Ngrams { n: 4, .. }));
+    assert_eq!(
+        spec.having,
+        Some(Predicate::Field { field: "count".into(), test: Test::Gt(Literal::Number(3.into())) })
+    );
+    let spec = wordcount_with(&["where.field=word", "where.equal=the"]);
+    assert_eq!(
+        spec.filter,
+        Some(Predicate::Field { field: "word".into(), test: Test::Equal(Literal::Text("the".into())) })
+    );
 }

@@ -7,8 +7,10 @@ use mapfold::aggregate::{Aggregate, Count, Input, StateColumn, States, Value};
 use mapfold::column::Column;
 use mapfold::engine::{self, Control};
 use mapfold::input::Source;
-use mapfold::map::{Splitter, Step};
-use mapfold::plan::{AggregateColumn, Combiner, Format, Order, Output, OutputColumn, Plan, Settings, SortKey, Target};
+use mapfold::map::{KeyFields, Splitter, Step};
+use mapfold::plan::{
+    AggregateColumn, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Rows, Settings, SortKey, Target,
+};
 use mapfold::report::Report;
 use proptest::prelude::*;
 
@@ -139,7 +141,7 @@ fn naive_pieces(split: &Option<Splitter>, line: &[u8]) -> Vec<Vec<u8>> {
             pieces.push(rest.to_vec());
             pieces
         }
-        Some(Splitter::Words) => unreachable!("has a reference of its own beside it"),
+        Some(Splitter::Words | Splitter::Chars) => unreachable!("has a reference of its own beside it"),
     }
 }
 
@@ -167,9 +169,12 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         job: serde_json::Value::Null,
         sources: (0..files).map(source).collect(),
         steps: split,
-        group_by,
-        aggregates,
-        order: Order::By(order),
+        rows: Rows::Groups(Groups {
+            key: if keys == 1 { KeyFields::One(piece) } else { KeyFields::Composite(group_by) },
+            aggregates,
+            having: None,
+            order: Order::By(order),
+        }),
         limit: job.limit,
         columns,
         output: Output {

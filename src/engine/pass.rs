@@ -1,0 +1,189 @@
+//! The map phase of a job without groups: records pass through to lines of output.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::Parts;
+use super::job::{Job, Kept};
+use super::map::{Attempt, Numbering, Work, read, tasks};
+use super::pool::lock;
+use crate::error::Result;
+use crate::map::Mapper;
+use crate::map::pass::{Lines, Sorting, read_lines};
+use crate::output::order::{Merge, SortedRun, Sorter};
+use crate::output::{Chunk, Layout, Sink, SortKey};
+use crate::report::Counters;
+use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
+
+/// Payload of a page of lines.
+const PAGE: u64 = 256 << 10;
+
+/// One worker's memory.
+#[derive(Debug)]
+struct Memory {
+    mapper: Mapper,
+    sorter: Sorter,
+    buffers: PartitionBuffers,
+}
+
+pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
+    let layout = job.layout();
+    let memories = Kept::default();
+    let memory = || {
+        let mapper = Mapper::new(&job.plan.steps, &layout.columns);
+        memories.take(|| Memory { mapper, sorter: Sorter::default(), buffers: PartitionBuffers::default() })
+    };
+    let Some(order) = sort else {
+        let written = Written::new(job)?;
+        tasks(
+            job,
+            Numbering::Input,
+            || !written.is_complete(),
+            |number, work, place| {
+                if written.is_complete() {
+                    return Ok(());
+                }
+                let mut memory = memory();
+                let run = in_order(job, &layout, Attempt::begin(job, number, place), work, &mut memory)?;
+                memories.keep(memory);
+                written.put(number, run)
+            },
+        )?;
+        return Ok(Parts::Written(written.finish(job)));
+    };
+    let runs = tasks(
+        job,
+        Numbering::Input,
+        || true,
+        |number, work, place| {
+            let mut memory = memory();
+            let attempt = Attempt::begin(job, number, place);
+            let runs = sorted(job, &layout, order, number as u64, attempt, work, &mut memory)?;
+            memories.keep(memory);
+            Ok(runs)
+        },
+    )?;
+    Ok(Parts::Sorted(Merge::new(runs.into_iter().flatten().collect(), job.sizes.range)))
+}
+
+/// One attempt whose lines stay in the order of its records.
+fn in_order(job: &Job<'_>, layout: &Layout, attempt: Attempt, work: Work, memory: &mut Memory) -> Result<Run> {
+    let (path, buffers) = (attempt.run_path(job, 0), std::mem::take(&mut memory.buffers));
+    let run = RunWriter::create(path, 1, job.sizes.range.min(PAGE) as usize, buffers)?;
+    let mut out = Lines { layout, run, limit: job.plan.limit.unwrap_or(u64::MAX), rows: 0 };
+    let read = read(job, &work, &mut memory.mapper, &mut out)?;
+    let (path, size, buffers) = out.run.finish()?;
+    memory.buffers = buffers;
+    let counters = Counters { map_output_records: size.rows, ..Counters::default() };
+    attempt.succeed(job, work, read, size, counters);
+    Run::open(path, false)
+}
+
+/// One attempt whose lines are sorted.
+fn sorted(
+    job: &Job<'_>,
+    layout: &Layout,
+    order: &[SortKey],
+    task: u64,
+    attempt: Attempt,
+    work: Work,
+    memory: &mut Memory,
+) -> Result<Vec<SortedRun>> {
+    let mut out = Sorting {
+        layout,
+        order,
+        sorter: &mut memory.sorter,
+        task,
+        rows: 0,
+        limit: job.plan.limit,
+        run_bytes: job.sizes.reduce as usize,
+        name: &|run| (attempt.run_path(job, run), job.may_keep_open()),
+        buffers: std::mem::take(&mut memory.buffers),
+        runs: Vec::new(),
+    };
+    let read = read(job, &work, &mut memory.mapper, &mut out)?;
+    let records = out.rows;
+    let (runs, buffers) = out.finish()?;
+    memory.buffers = buffers;
+    let size = runs.iter().map(|run| run.size).fold(RunSize::default(), RunSize::plus);
+    attempt.succeed(job, work, read, size, Counters { map_output_records: records, ..Counters::default() });
+    Ok(runs)
+}
+
+/// The output of tasks, written in the order of their numbers as they succeed.
+#[derive(Debug)]
+struct Written(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    sink: Sink,
+    /// The task whose lines come next.
+    next: usize,
+    /// Lines of later tasks.
+    early: BTreeMap<usize, Run>,
+    /// Rows still wanted.
+    rows_left: u64,
+    rows: u64,
+    page: Vec<u8>,
+    chunk: Chunk,
+}
+
+impl Written {
+    fn new(job: &Job<'_>) -> Result<Self> {
+        Ok(Written(Mutex::new(State {
+            sink: job.sink(job.header())?,
+            next: 0,
+            early: BTreeMap::new(),
+            rows_left: job.plan.limit.unwrap_or(u64::MAX),
+            rows: 0,
+            page: Vec::new(),
+            chunk: Chunk::default(),
+        })))
+    }
+
+    /// Whether nothing more is wanted.
+    fn is_complete(&self) -> bool {
+        lock(&self.0).rows_left == 0
+    }
+
+    fn put(&self, number: usize, run: Run) -> Result<()> {
+        let mut state = lock(&self.0);
+        state.early.insert(number, run);
+        while let Some(run) = {
+            let next = state.next;
+            state.early.remove(&next)
+        } {
+            state.next += 1;
+            state.write(run)?;
+        }
+        Ok(())
+    }
+
+    /// The sink back. Counts the rows.
+    fn finish(self, job: &Job<'_>) -> Sink {
+        let state = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        job.count(|all| all.reduce_output_records += state.rows);
+        state.sink
+    }
+}
+
+impl State {
+    fn write(&mut self, run: Run) -> Result<()> {
+        let State { sink, rows_left, rows, page: buffer, chunk, .. } = self;
+        let reader = run.reader()?;
+        for page in run.pages(0..1) {
+            if *rows_left == 0 {
+                break;
+            }
+            chunk.clear();
+            let payload = reader.read(page, buffer)?;
+            let lines = read_lines(payload, *rows_left, chunk);
+            let lines = lines.ok_or_else(|| reader.corrupt(page, "a page holds what is no line"))?;
+            sink.write(chunk)?;
+            *rows_left -= lines;
+            *rows += lines;
+        }
+        drop(reader);
+        run.remove()
+    }
+}

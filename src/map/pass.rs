@@ -1,0 +1,123 @@
+//! Records that pass through: a map-only job's records become lines of output in the map attempt.
+//!
+//! In input order they go to a run of one partition, whose rows are `varint line length · line`. Sorted they go to sorted
+//! runs; where `sort` leaves a choice the input order decides.
+
+use std::path::PathBuf;
+
+use super::Records;
+use crate::aggregate::Value;
+use crate::buffer::Buffer;
+use crate::column::Column;
+use crate::error::Result;
+use crate::output::format::with_rows;
+use crate::output::order::{SortedRun, Sorter, put_sort_key};
+use crate::output::{Chunk, Layout, SortKey};
+use crate::shuffle::row::{get_varint, put_varint};
+use crate::shuffle::{PartitionBuffers, RunWriter};
+
+fn cell<'a>(records: &[Column<'a>], field: usize, record: usize) -> Value<'a> {
+    records[field].value(record).map_or(Value::Null, Value::Bytes)
+}
+
+/// Records in input order.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    pub layout: &'a Layout,
+    pub run: RunWriter,
+    /// More than these are not wanted.
+    pub limit: u64,
+    pub rows: u64,
+}
+
+impl Records for Lines<'_> {
+    fn take(&mut self, records: &[Column<'_>]) -> Result<()> {
+        let Lines { layout, run, limit, rows } = self;
+        let n = records[0].spans.len().min(usize::try_from(*limit - *rows).unwrap_or(usize::MAX));
+        *rows += n as u64;
+        let mut line = Buffer::default();
+        with_rows!(layout, format => {
+            for i in 0..n {
+                line.clear();
+                layout.line(&mut format, |field| cell(records, field, i), &mut line);
+                run.add(0, |out| {
+                    put_varint(out, line.len());
+                    out.extend(line.as_slice());
+                })?;
+            }
+        });
+        Ok(())
+    }
+
+    fn wants_more(&self) -> bool {
+        self.rows < self.limit
+    }
+}
+
+/// Appends the lines of a page of a run, at most `most`. `None` where the page holds something else.
+pub fn read_lines(page: &[u8], most: u64, out: &mut Chunk) -> Option<u64> {
+    let (mut at, mut lines) = (0, 0);
+    while at < page.len() && lines < most {
+        let len = get_varint(page, &mut at)?;
+        out.bytes.extend(page.get(at..at.checked_add(len)?)?);
+        out.ends.push(out.bytes.len());
+        at += len;
+        lines += 1;
+    }
+    Some(lines)
+}
+
+/// Records sorted.
+pub struct Sorting<'a> {
+    pub layout: &'a Layout,
+    pub order: &'a [SortKey],
+    pub sorter: &'a mut Sorter,
+    /// The attempt's task: of records that `sort` doesn't tell apart, that of an earlier task comes first.
+    pub task: u64,
+    pub rows: u64,
+    pub limit: Option<u64>,
+    /// Bytes of rows at which a sorted run is written.
+    pub run_bytes: usize,
+    /// Names the run of a number, and says whether it may stay open.
+    pub name: &'a dyn Fn(usize) -> (PathBuf, bool),
+    pub buffers: PartitionBuffers,
+    pub runs: Vec<SortedRun>,
+}
+
+impl Records for Sorting<'_> {
+    fn take(&mut self, records: &[Column<'_>]) -> Result<()> {
+        let Sorting { layout, order, sorter, task, rows, .. } = self;
+        with_rows!(layout, format => {
+            for i in 0..records[0].spans.len() {
+                let cell = |field| cell(records, field, i);
+                let put_key = |out: &mut Buffer| {
+                    order.iter().for_each(|key| put_sort_key(out, &cell(key.index), key.descending, false));
+                    put_sort_key(out, &Value::Unsigned(*task), false, false);
+                    put_sort_key(out, &Value::Unsigned(*rows), false, true);
+                };
+                sorter.add(put_key, |out| layout.line(&mut format, cell, out));
+                *rows += 1;
+            }
+        });
+        if self.sorter.bytes() > self.run_bytes { self.write() } else { Ok(()) }
+    }
+}
+
+impl Sorting<'_> {
+    fn write(&mut self) -> Result<()> {
+        let (path, keep_open) = (self.name)(self.runs.len());
+        let buffers = std::mem::take(&mut self.buffers);
+        let (run, buffers) = self.sorter.write(path, self.limit, keep_open, buffers)?;
+        self.buffers = buffers;
+        self.runs.push(run);
+        Ok(())
+    }
+
+    /// Writes what is still held, and hands the runs and the buffers back.
+    pub fn finish(mut self) -> Result<(Vec<SortedRun>, PartitionBuffers)> {
+        if self.sorter.bytes() > 0 {
+            self.write()?;
+        }
+        Ok((self.runs, self.buffers))
+    }
+}

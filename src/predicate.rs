@@ -1,0 +1,185 @@
+//! Predicates: what `filter`, `where` and `having` ask of a record or of a row.
+//!
+//! A predicate is asked record by record: beside the search or comparison at its end the walk to it is nothing.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use regex::bytes::Regex;
+
+use crate::aggregate::Value;
+
+#[derive(Clone, Debug)]
+pub enum Predicate {
+    /// Left to right, no further than needed.
+    And(Vec<Predicate>),
+    Or(Vec<Predicate>),
+    Not(Box<Predicate>),
+    Cell {
+        /// Which field of a record, or column of a row.
+        index: usize,
+        test: Test,
+    },
+}
+
+/// What is asked of one cell. Each is false of null, but for the one that asks for it; and each fits the type of its cell,
+/// which the plan sees to.
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// Whether there is a value (`true`), or none (`false`).
+    Valid(bool),
+    /// By bytes.
+    Text(Comparison, Box<[u8]>),
+    Number(Comparison, Number),
+    TextIn(HashSet<Box<[u8]>>),
+    NumberIn(Vec<Number>),
+    /// Found anywhere in it.
+    Matches(Regex),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A number of a spec.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    Unsigned(u64),
+    /// Finite.
+    Real(f64),
+}
+
+impl Comparison {
+    fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Comparison::Equal => ordering.is_eq(),
+            Comparison::Less => ordering.is_lt(),
+            Comparison::LessOrEqual => ordering.is_le(),
+            Comparison::Greater => ordering.is_gt(),
+            Comparison::GreaterOrEqual => ordering.is_ge(),
+        }
+    }
+}
+
+impl Number {
+    /// `number` to this one, exactly.
+    fn order(self, number: u64) -> Ordering {
+        /// 2^64.
+        const BEYOND: f64 = 18_446_744_073_709_551_616.0;
+        match self {
+            Number::Unsigned(to) => number.cmp(&to),
+            Number::Real(to) if to < 0.0 => Ordering::Greater,
+            Number::Real(to) if to >= BEYOND => Ordering::Less,
+            Number::Real(to) => {
+                number.cmp(&(to as u64)).then(if to.fract() > 0.0 { Ordering::Less } else { Ordering::Equal })
+            }
+        }
+    }
+}
+
+impl Test {
+    fn holds(&self, value: &Value<'_>) -> bool {
+        match (self, value) {
+            (Test::Valid(valid), value) => (*value != Value::Null) == *valid,
+            (Test::Text(comparison, to), Value::Bytes(bytes)) => comparison.holds((*bytes).cmp(to)),
+            (Test::TextIn(set), Value::Bytes(bytes)) => set.contains(*bytes),
+            (Test::Matches(pattern), Value::Bytes(bytes)) => pattern.is_match(bytes),
+            (Test::Number(comparison, to), Value::Unsigned(number)) => comparison.holds(to.order(*number)),
+            (Test::NumberIn(list), Value::Unsigned(number)) => list.iter().any(|to| to.order(*number).is_eq()),
+            _ => false,
+        }
+    }
+}
+
+impl Predicate {
+    /// Whether it holds of the record or row whose cells `cell` gives by index.
+    pub fn holds<'a>(&self, cell: &impl Fn(usize) -> Value<'a>) -> bool {
+        match self {
+            Predicate::Cell { index, test } => test.holds(&cell(*index)),
+            Predicate::And(all) => all.iter().all(|one| one.holds(cell)),
+            Predicate::Or(any) => any.iter().any(|one| one.holds(cell)),
+            Predicate::Not(not) => !not.holds(cell),
+        }
+    }
+
+    /// Calls `each` with the index of every cell that may be asked for.
+    pub fn cells(&self, each: &mut impl FnMut(usize)) {
+        match self {
+            Predicate::Cell { index, .. } => each(*index),
+            Predicate::And(list) | Predicate::Or(list) => list.iter().for_each(|one| one.cells(each)),
+            Predicate::Not(not) => not.cells(each),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(test: Test, value: Value<'_>) -> bool {
+        Predicate::Cell { index: 0, test }.holds(&|_| value.clone())
+    }
+
+    fn text(comparison: Comparison, to: &str) -> Test {
+        Test::Text(comparison, to.as_bytes().into())
+    }
+
+    #[test]
+    fn texts_compare_by_bytes() {
+        assert!(holds(text(Comparison::Equal, "b"), Value::Bytes(b"b")));
+        assert!(holds(text(Comparison::Less, "b"), Value::Bytes(b"a\xff")));
+        assert!(!holds(text(Comparison::Less, "b"), Value::Bytes(b"b")));
+        assert!(holds(text(Comparison::LessOrEqual, "b"), Value::Bytes(b"b")));
+        assert!(holds(text(Comparison::Greater, "b"), Value::Bytes(b"b\0")));
+        assert!(holds(text(Comparison::GreaterOrEqual, "Z"), Value::Bytes(b"a")));
+        let set = Test::TextIn(["a", ""].map(|text| text.as_bytes().into()).into());
+        assert!(holds(set.clone(), Value::Bytes(b"")) && !holds(set, Value::Bytes(b"b")));
+        let pattern = Test::Matches(Regex::new("b+$").unwrap());
+        assert!(holds(pattern.clone(), Value::Bytes(b"\xffabb")) && !holds(pattern, Value::Bytes(b"ba")));
+    }
+
+    #[test]
+    fn numbers_compare_exactly() {
+        let orders = |number, to: Number| to.order(number);
+        assert_eq!(orders(3, Number::Unsigned(3)), Ordering::Equal);
+        assert_eq!(orders(3, Number::Real(3.0)), Ordering::Equal);
+        assert_eq!(orders(3, Number::Real(3.5)), Ordering::Less);
+        assert_eq!(orders(4, Number::Real(3.5)), Ordering::Greater);
+        assert_eq!(orders(0, Number::Real(-0.5)), Ordering::Greater);
+        assert_eq!(orders(0, Number::Real(-0.0)), Ordering::Equal);
+        assert_eq!(orders(u64::MAX, Number::Real(u64::MAX as f64)), Ordering::Less);
+        // 2^53 + 1 is no float.
+        assert_eq!(orders((1 << 53) + 1, Number::Real((1u64 << 53) as f64)), Ordering::Greater);
+        assert!(holds(Test::NumberIn(vec![Number::Unsigned(1), Number::Real(2.0)]), Value::Unsigned(2)));
+    }
+
+    #[test]
+    fn null_is_false_whatever_is_asked_but_whether_it_is_null() {
+        for comparison in [Comparison::Equal, Comparison::Less, Comparison::GreaterOrEqual] {
+            assert!(!holds(text(comparison, ""), Value::Null));
+            assert!(!holds(Test::Number(comparison, Number::Unsigned(0)), Value::Null));
+        }
+        assert!(!holds(Test::Matches(Regex::new("").unwrap()), Value::Null));
+        assert!(!holds(Test::Valid(true), Value::Null) && holds(Test::Valid(false), Value::Null));
+        assert!(holds(Test::Valid(true), Value::Bytes(b"")));
+        let not = Predicate::Not(Box::new(Predicate::Cell { index: 0, test: text(Comparison::Equal, "") }));
+        assert!(not.holds(&|_| Value::Null));
+    }
+
+    #[test]
+    fn and_or_stop_early() {
+        let cell = |index| Predicate::Cell { index, test: Test::Valid(true) };
+        let value = |index| if index < 2 { Value::Unsigned(1) } else { panic!("cell {index} was asked for") };
+        assert!(Predicate::Or(vec![cell(0), cell(2)]).holds(&value));
+        assert!(!Predicate::And(vec![Predicate::Not(Box::new(cell(1))), cell(2)]).holds(&value));
+        assert!(Predicate::And(vec![]).holds(&value) && !Predicate::Or(vec![]).holds(&value));
+        let mut asked = vec![];
+        Predicate::And(vec![cell(0), Predicate::Not(Box::new(cell(2)))]).cells(&mut |index| asked.push(index));
+        assert_eq!(asked, [0, 2]);
+    }
+}

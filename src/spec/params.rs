@@ -1,0 +1,166 @@
+//! Params: what a spec leaves open. `"params": {"n": {"default": 2}}` declares one, and `{"param": "n"}` stands for its
+//! value anywhere below. One without a default has to be given.
+
+use serde_json::{Map, Value};
+
+use super::check::{Wrong, check, within};
+use super::schema::{SPEC, Shape};
+use super::set::interpret;
+use crate::error::{Error, Result, suggestion};
+
+/// A param as declared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Param {
+    pub name: String,
+    pub description: Option<String>,
+    /// `None`: required.
+    pub default: Option<Value>,
+}
+
+/// Values from a command line: a name, and text that the place where it stands says how to read.
+#[derive(Clone, Debug, Default)]
+pub struct Given(Vec<(String, String)>);
+
+impl Given {
+    /// Takes `NAME=VALUE`. Of several values for one name the last counts.
+    pub fn add(&mut self, assignment: &str) -> Result<()> {
+        let Some((name, value)) = assignment.split_once('=') else {
+            let hint = "--param NAME=VALUE, such as --param n=3";
+            return Err(Error::usage_hint(format!("--param {assignment}: no \"=\""), hint));
+        };
+        self.0.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The params that a spec declares, by name.
+pub fn declared(spec: &Value) -> Result<Vec<Param>, Wrong> {
+    let Some(params) = spec.get("params") else { return Ok(Vec::new()) };
+    let Shape::Object(keys) = SPEC else { unreachable!("a spec is an object") };
+    let shape = keys.iter().find(|key| key.name == "params").map_or(&Shape::Any, |key| &key.shape);
+    check(params, shape, &mut vec!["params".into()])?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let param = |(name, param): (&String, &Value)| Param {
+        name: name.clone(),
+        description: param.get("description").and_then(text),
+        default: param.get("default").cloned(),
+    };
+    Ok(params.as_object().into_iter().flatten().map(param).collect())
+}
+
+/// Puts values where params stand, and takes their declarations away.
+pub fn resolve(spec: &mut Value, given: &Given, origin: &str) -> Result<()> {
+    let params = declared(spec).map_err(|wrong| wrong.into_error(origin))?;
+    let names: Vec<_> = params.iter().map(|param| param.name.as_str()).collect();
+    for (name, _) in &given.0 {
+        if !names.contains(&name.as_str()) {
+            let hint = match names.as_slice() {
+                [] => "the job takes no params".into(),
+                names => suggestion(name, "its params", names),
+            };
+            return Err(Error::usage_hint(format!("--param {name}: {origin} has no such param"), hint));
+        }
+    }
+    if let Some(missing) = params.iter().find(|param| param.default.is_none() && given.get(&param.name).is_none()) {
+        let about = missing.description.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
+        return Err(Error::usage_hint(
+            format!("{origin}: needs the param {:?}{about}", missing.name),
+            format!("--param {}=VALUE", missing.name),
+        ));
+    }
+    if let Some(object) = spec.as_object_mut() {
+        object.remove("params");
+    }
+    let values = Values { params: &params, given };
+    // A value from the command line is to blame on it, one of the spec on the spec.
+    values.put(spec, &SPEC, &mut Vec::new()).map_err(|(blamed, wrong)| match blamed {
+        Some(name) => wrong.into_error(&format!("--param {name}")),
+        None => wrong.into_error(origin),
+    })
+}
+
+/// What is wrong, and the param of the command line that it is about.
+type Blamed = (Option<String>, Wrong);
+
+struct Values<'a> {
+    params: &'a [Param],
+    given: &'a Given,
+}
+
+impl Values<'_> {
+    fn put(&self, value: &mut Value, shape: &Shape, path: &mut Vec<String>) -> Result<(), Blamed> {
+        if let Some(name) = stands_for(value) {
+            *value = self.value(name, shape, path)?;
+            return Ok(());
+        }
+        match (value, shape) {
+            (Value::Object(object), Shape::Object(keys)) => {
+                self.put_in(object, path, |name| keys.iter().find(|key| key.name == name).map(|key| &key.shape))
+            }
+            (Value::Object(object), Shape::Map(item)) => self.put_in(object, path, |_| Some(item)),
+            (Value::Object(object), Shape::Variants(variants)) => {
+                let variant = variants.all.iter().find(|variant| object.contains_key(variant.key));
+                let keys = variant.map_or(&[][..], |variant| variant.keys);
+                self.put_in(object, path, |name| keys.iter().find(|key| key.name == name).map(|key| &key.shape))
+            }
+            (Value::Array(list), Shape::List(item) | Shape::OneOrMore(item)) => {
+                for (i, value) in list.iter_mut().enumerate() {
+                    within(path, &i.to_string(), |path| self.put(value, item, path))?;
+                }
+                Ok(())
+            }
+            // What has another shape than it should is the checker's to say.
+            _ => Ok(()),
+        }
+    }
+
+    fn put_in<'s>(
+        &self,
+        object: &mut Map<String, Value>,
+        path: &mut Vec<String>,
+        shape: impl Fn(&str) -> Option<&'s Shape>,
+    ) -> Result<(), Blamed> {
+        for (name, value) in object {
+            if let Some(shape) = shape(name) {
+                within(path, name, |path| self.put(value, shape, path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self, name: &str, shape: &Shape, path: &mut Vec<String>) -> Result<Value, Blamed> {
+        if let Some(text) = self.given.get(name) {
+            let value = interpret(text, shape, path).and_then(|value| check(&value, shape, path).map(|()| value));
+            return value.map_err(|wrong| (Some(name.to_owned()), wrong));
+        }
+        let names: Vec<_> = self.params.iter().map(|param| param.name.as_str()).collect();
+        let param = self.params.iter().find(|param| param.name == name);
+        param.and_then(|param| param.default.clone()).ok_or_else(|| {
+            let hint = match names.as_slice() {
+                [] => format!(r#"declare it: "params": {{{name:?}: {{}}}}"#),
+                names => suggestion(name, "the spec's params", names),
+            };
+            (None, Wrong::new(path, format!("no param {name:?} is declared"), Some(hint)))
+        })
+    }
+}
+
+/// The name in `{"param": NAME}`.
+fn stands_for(value: &Value) -> Option<&str> {
+    let object = value.as_object()?;
+    let name = object.get("param")?.as_str()?;
+    (object.len() == 1).then_some(name)
+}
+
+/// Whether a param stands anywhere in it.
+pub fn within_value(value: &Value) -> bool {
+    match value {
+        Value::Object(object) => stands_for(value).is_some() || object.values().any(within_value),
+        Value::Array(list) => list.iter().any(within_value),
+        _ => false,
+    }
+}
