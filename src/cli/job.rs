@@ -1,37 +1,99 @@
-//! JOB: the name of a built-in, the path of a spec, or `-` for a spec on standard input.
+//! JOB, its INPUTs, and the flags that change the spec: what `run` has in common with every command that runs jobs.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::closed;
+use super::settings::Settings;
 use crate::error::{Error, Result, nearest, reason, shown};
-use crate::spec::{Document, builtin};
+use crate::spec::{Document, Spec, builtin};
 
 /// A spec is written by hand: what is longer than this is some other file.
 const LONGEST: u64 = 16 << 20;
 
+#[derive(clap::Args)]
+pub struct JobArgs {
+    /// A built-in (mapfold jobs), a spec's path (with / or .json), or - : stdin
+    #[arg(value_name = "JOB")]
+    job: OsString,
+
+    /// Files, directories, globs, - : stdin; in place of the spec's input
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<OsString>,
+
+    /// Rows in any sequence (the same rows)
+    #[arg(long)]
+    pub unordered: bool,
+
+    /// Override a field of the spec; repeatable
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+
+    /// A value for one of the job's params; repeatable
+    #[arg(long, value_name = "NAME=VALUE")]
+    param: Vec<String>,
+
+    #[command(flatten)]
+    pub settings: Settings,
+
+    /// Where runs are kept  [default: $TMPDIR, /var/tmp]
+    #[arg(long, value_name = "DIR")]
+    spill_dir: Option<PathBuf>,
+}
+
+/// A job as the command line has it.
 pub struct Job {
-    pub document: Document,
+    pub spec: Spec,
+    /// What messages call the spec.
+    pub origin: String,
     pub from_stdin: bool,
 }
 
-pub fn load(job: &OsStr) -> Result<Job> {
+impl JobArgs {
+    /// The spec as it is to be run: `--set` in order, then the flags that have a field of the spec.
+    pub fn load(&self) -> Result<Job> {
+        let mut document = document(&self.job)?;
+        let origin = document.origin.clone();
+        for assignment in &self.set {
+            document.set(assignment)?;
+        }
+        for assignment in &self.param {
+            document.param(assignment)?;
+        }
+        self.settings.apply(&mut document)?;
+        let mut spec = document.finish()?;
+        // Names of files need not be UTF-8, so they don't pass through JSON.
+        if !self.inputs.is_empty() {
+            spec.input = self.inputs.iter().map(PathBuf::from).collect();
+        }
+        if let Some(directory) = &self.spill_dir {
+            spec.run.spill_dir = Some(directory.clone());
+        }
+        Ok(Job { spec, origin, from_stdin: self.job == "-" })
+    }
+
+    /// The file that holds the spec, if one does.
+    pub fn file(&self) -> Option<&Path> {
+        is_path(&self.job).then(|| Path::new(&self.job))
+    }
+}
+
+fn document(job: &OsStr) -> Result<Document> {
     if job == "-" {
         if closed::stdin() {
             return Err(Error::usage("stdin: is closed"));
         }
         let text = read("stdin", io::stdin().lock())?;
-        return Ok(Job { document: Document::parse("stdin", &text)?, from_stdin: true });
+        return Document::parse("stdin", &text);
     }
-    let document = if is_path(job) { from_file(Path::new(job))? } else { from_builtin(job)? };
-    Ok(Job { document, from_stdin: false })
+    if is_path(job) { from_file(Path::new(job)) } else { from_builtin(job) }
 }
 
 /// Whether JOB is a path and not a name.
-pub fn is_path(job: &OsStr) -> bool {
+fn is_path(job: &OsStr) -> bool {
     let name = job.as_bytes();
     name.contains(&b'/') || name.ends_with(b".json")
 }

@@ -12,6 +12,7 @@ mod job;
 mod jobs;
 mod progress;
 mod run;
+mod settings;
 mod signals;
 mod usage;
 

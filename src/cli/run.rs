@@ -8,15 +8,15 @@ use std::{fs, path};
 
 use anyhow::Context;
 
+use super::job::JobArgs;
 use super::progress::{self, When};
-use super::{closed, job, signals, stdout_is_closed, to_stderr};
+use super::{closed, signals, stdout_is_closed, to_stderr};
 use crate::engine::{self, Control};
 use crate::error::{Error, Result, shown};
 use crate::input::Source;
 use crate::input::sources::Stdin;
 use crate::plan::{self, Invocation, Plan, Target};
 use crate::report::{Report, json, summary};
-use crate::spec::{Document, Spec};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,61 +29,16 @@ SIZE is bytes, or 512M, 1GiB, 64KB.";
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A built-in (mapfold jobs), a spec's path (with / or .json), or - : stdin
-    #[arg(value_name = "JOB")]
-    job: OsString,
-
-    /// Files, directories, globs, - : stdin; in place of the spec's input
-    #[arg(value_name = "INPUT")]
-    inputs: Vec<OsString>,
-
     /// A file, or a directory ending in /  [default: stdout]
     #[arg(short, long, value_name = "PATH")]
     output: Option<OsString>,
-
-    /// text, tsv, csv or jsonl
-    #[arg(long, value_name = "F", value_parser = ["text", "tsv", "csv", "jsonl"], hide_possible_values = true)]
-    format: Option<String>,
 
     /// Replace an output that exists
     #[arg(long)]
     force: bool,
 
-    /// Rows in any sequence (the same rows)
-    #[arg(long)]
-    unordered: bool,
-
-    /// Override a field of the spec; repeatable
-    #[arg(long, value_name = "PATH=VALUE")]
-    set: Vec<String>,
-
-    /// A value for one of the job's params; repeatable
-    #[arg(long, value_name = "NAME=VALUE")]
-    param: Vec<String>,
-
-    /// Combine before the shuffle: auto, on or off
-    #[arg(long, value_name = "WHEN", value_parser = ["auto", "on", "off"], hide_possible_values = true)]
-    combiner: Option<String>,
-
-    /// Worker threads  [default: one a core]
-    #[arg(long, value_name = "N")]
-    threads: Option<String>,
-
-    /// For tables and buffers  [default: half of what's allowed]
-    #[arg(long, value_name = "SIZE")]
-    memory: Option<String>,
-
-    /// Input of one map task
-    #[arg(long, value_name = "SIZE")]
-    split_size: Option<String>,
-
-    /// Parts of the shuffle
-    #[arg(long, value_name = "N")]
-    partitions: Option<String>,
-
-    /// Where runs are kept  [default: $TMPDIR, /var/tmp]
-    #[arg(long, value_name = "DIR")]
-    spill_dir: Option<PathBuf>,
+    #[command(flatten)]
+    job: JobArgs,
 
     /// What happened, as JSON (r.json); repeatable
     #[arg(long, value_name = "PATH")]
@@ -110,12 +65,13 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let job = job::load(&args.job)?;
-    let origin = job.document.origin.clone();
-    let spec = overridden(job.document, &args)?;
+    let mut job = args.job.load()?;
+    if let Some(path) = &args.output {
+        job.spec.output.path = Some(path.into());
+    }
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
-    let call = Invocation { origin: origin.clone(), unordered: args.unordered, force: args.force, stdin };
-    let plan = plan::resolve(&spec, &call)?;
+    let call = Invocation { origin: job.origin.clone(), unordered: args.job.unordered, force: args.force, stdin };
+    let plan = plan::resolve(&job.spec, &call)?;
     if plan.output.target == Target::Stdout && closed::stdout() {
         return Err(stdout_is_closed().into());
     }
@@ -127,7 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         progress::show(args.progress, args.quiet, &control.progress, || engine::run(&plan, &control))
     });
 
-    let title = shown(spec.name.unwrap_or(origin));
+    let title = shown(job.spec.name.unwrap_or(job.origin));
     match outcome {
         Ok(report) => {
             let on_terminal = io::stderr().is_terminal() && !args.quiet;
@@ -141,40 +97,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Err(failed.error.into())
         }
     }
-}
-
-/// The spec as it is to be run: `--set` in order, then the flags that have a field of the spec.
-fn overridden(mut document: Document, args: &Args) -> Result<Spec> {
-    for assignment in &args.set {
-        document.set(assignment)?;
-    }
-    for assignment in &args.param {
-        document.param(assignment)?;
-    }
-    for (flag, path, value) in [
-        ("--format", "output.format", &args.format),
-        ("--combiner", "run.combiner", &args.combiner),
-        ("--threads", "run.threads", &args.threads),
-        ("--memory", "run.memory", &args.memory),
-        ("--split-size", "run.split_size", &args.split_size),
-        ("--partitions", "run.partitions", &args.partitions),
-    ] {
-        if let Some(value) = value {
-            document.set_flag(flag, path, value)?;
-        }
-    }
-    let mut spec = document.finish()?;
-    // Names of files need not be UTF-8, so they don't pass through JSON.
-    if !args.inputs.is_empty() {
-        spec.input = args.inputs.iter().map(PathBuf::from).collect();
-    }
-    if let Some(path) = &args.output {
-        spec.output.path = Some(path.into());
-    }
-    if let Some(directory) = &args.spill_dir {
-        spec.run.spill_dir = Some(directory.clone());
-    }
-    Ok(spec)
 }
 
 /// That each report can be written, and that none is written over something else.
@@ -206,7 +128,7 @@ fn check_reports(args: &Args, plan: &Plan) -> Result<()> {
 }
 
 fn written_over(path: &Path, args: &Args, plan: &Plan) -> Option<&'static str> {
-    if job::is_path(&args.job) && same_file(path, Path::new(&args.job)) {
+    if args.job.file().is_some_and(|job| same_file(path, job)) {
         return Some("the JOB");
     }
     let is_input = |source: &Source| matches!(source, Source::File { path: input, .. } if same_file(path, input));

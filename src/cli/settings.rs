@@ -1,0 +1,97 @@
+//! Flags that stand for a field of the spec: one table, a row a flag.
+
+use clap::error::Error as ClapError;
+use clap::{Arg, ArgMatches, Command};
+
+use crate::error::Result;
+use crate::spec::Document;
+
+/// A flag that takes one value, which is that of a field of the spec.
+#[derive(Debug)]
+pub struct Setting {
+    /// Without its dashes.
+    pub flag: &'static str,
+    /// The field, dotted.
+    pub path: &'static str,
+    pub value: &'static str,
+    pub help: &'static str,
+    /// The values there are; empty where the schema says more.
+    pub choices: &'static [&'static str],
+}
+
+const fn setting(flag: &'static str, path: &'static str, value: &'static str, help: &'static str) -> Setting {
+    Setting { flag, path, value, help, choices: &[] }
+}
+
+const fn choice(
+    flag: &'static str,
+    path: &'static str,
+    value: &'static str,
+    help: &'static str,
+    choices: &'static [&'static str],
+) -> Setting {
+    Setting { flag, path, value, help, choices }
+}
+
+/// In the order of the help. Those of `run` never change what a job prints.
+pub const ALL: &[Setting] = &[
+    choice("format", "output.format", "F", "text, tsv, csv or jsonl", &["text", "tsv", "csv", "jsonl"]),
+    choice("combiner", "run.combiner", "WHEN", "Combine before the shuffle: auto, on or off", &["auto", "on", "off"]),
+    setting("threads", "run.threads", "N", "Worker threads  [default: one a core]"),
+    setting("memory", "run.memory", "SIZE", "For tables and buffers  [default: half of what's allowed]"),
+    setting("split-size", "run.split_size", "SIZE", "Input of one map task"),
+    setting("partitions", "run.partitions", "N", "Parts of the shuffle"),
+];
+
+/// Those that were given, with their values.
+#[derive(Debug, Default)]
+pub struct Settings {
+    given: Vec<(&'static Setting, String)>,
+}
+
+impl Settings {
+    /// Overrides the fields that the flags stand for.
+    pub fn apply(&self, document: &mut Document) -> Result<()> {
+        self.given.iter().try_for_each(|(setting, value)| setting.apply(value, document))
+    }
+}
+
+impl Setting {
+    pub fn apply(&self, value: &str, document: &mut Document) -> Result<()> {
+        document.set_flag(&format!("--{}", self.flag), self.path, value)
+    }
+
+    fn arg(&self) -> Arg {
+        let arg = Arg::new(self.flag).long(self.flag).value_name(self.value).help(self.help);
+        match self.choices {
+            [] => arg,
+            choices => arg.value_parser(choices.to_vec()).hide_possible_values(true),
+        }
+    }
+}
+
+impl clap::Args for Settings {
+    fn augment_args(command: Command) -> Command {
+        command.args(ALL.iter().map(Setting::arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Settings {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ClapError> {
+        let mut settings = Settings::default();
+        settings.update_from_arg_matches(matches)?;
+        Ok(settings)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ClapError> {
+        self.given = ALL
+            .iter()
+            .filter_map(|setting| Some((setting, matches.get_one::<String>(setting.flag)?.clone())))
+            .collect();
+        Ok(())
+    }
+}
