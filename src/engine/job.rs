@@ -115,7 +115,7 @@ impl<'p> Job<'p> {
             control,
             sizes: Sizes::choose(plan),
             aggregation: Aggregation::new(plan.aggregates.iter().map(|column| &*column.aggregate).collect()),
-            pool: Pool::new(plan.settings.threads)?,
+            pool: Pool::new(plan.settings.threads, plan.settings.scheduler)?,
             spill,
             open_runs: AtomicI64::new(files / 2),
             started: Instant::now(),

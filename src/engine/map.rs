@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::job::{Job, Kept};
-use super::pool::Place;
+use super::pool::{Deal, Place};
 use crate::aggregate::Input;
 use crate::error::{Error, LONGEST_RECORD, Result};
 use crate::input::Source;
@@ -74,8 +74,7 @@ pub fn map(job: &Job<'_>) -> Result<Vec<Run>> {
         }
     });
     let memories = Kept::default();
-    job.pool
-        .run(job.pool.split(splits), blocks, "map", |number, work, place| attempt(job, number, work, place, &memories))
+    job.pool.run(splits, Deal::Split, blocks, "map", |number, work, place| attempt(job, number, work, place, &memories))
 }
 
 /// One attempt at one task: owns its memory, writes its own run.

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::output::{Target, sink};
-use crate::plan::{Combiner, Plan};
+use crate::plan::{Combiner, Plan, Scheduler};
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Worker};
 use job::{Job, Record, Sizes};
 
@@ -136,7 +136,11 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
                 Combiner::On => "on",
                 Combiner::Off => "off",
             },
-            scheduler: "stealing",
+            scheduler: match plan.settings.scheduler {
+                Scheduler::Stealing => "stealing",
+                Scheduler::Static => "static",
+                Scheduler::Shared => "shared",
+            },
         },
         counters,
         tasks,

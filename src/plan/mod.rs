@@ -18,6 +18,7 @@ use crate::input::Source;
 pub use crate::map::Combiner;
 use crate::map::Step;
 pub use crate::output::{Format, Order, SortKey, Target};
+pub use crate::spec::Scheduler;
 pub use resolve::{Invocation, resolve};
 pub use target::writable_parent;
 
@@ -79,6 +80,7 @@ pub struct Settings {
     /// `None`: chosen from the input's size.
     pub partitions: Option<usize>,
     pub combiner: Combiner,
+    pub scheduler: Scheduler,
     /// Directory in which the job makes its own spill directory.
     pub spill_dir: PathBuf,
     /// For tests: slots of every table, instead of what fits the caches.
