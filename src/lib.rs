@@ -23,7 +23,7 @@
 //! gigabytes, and the page cache makes small spill files cheap.
 //!
 //! The bytes of the result are a function of the input and the spec alone: not of threads, split size, partitions,
-//! memory or combiner. `tests/it/oracle.rs` holds the engine to that, and `tests/it/golden.rs` the binary.
+//! memory, combiner or scheduler. `tests/it/oracle.rs` holds the engine to that, and `tests/it/golden.rs` the binary.
 //!
 //! # Modules
 //!

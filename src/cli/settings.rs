@@ -41,6 +41,13 @@ pub const ALL: &[Setting] = &[
     setting("memory", "run.memory", "SIZE", "For tables and buffers  [default: half of what's allowed]"),
     setting("split-size", "run.split_size", "SIZE", "Input of one map task"),
     setting("partitions", "run.partitions", "N", "Parts of the shuffle"),
+    choice(
+        "scheduler",
+        "run.scheduler",
+        "HOW",
+        "Tasks to workers: stealing, static or shared",
+        &["stealing", "static", "shared"],
+    ),
 ];
 
 /// Those that were given, with their values.

@@ -112,7 +112,7 @@ impl<'p> Job<'p> {
             plan,
             control,
             sizes: Sizes::choose(plan),
-            pool: Pool::new(plan.settings.threads)?,
+            pool: Pool::new(plan.settings.threads, plan.settings.scheduler)?,
             spill,
             open_runs: AtomicI64::new(files / 2),
             started: Instant::now(),

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::Grouping;
 use super::job::{Job, Kept};
-use super::pool::Place;
+use super::pool::{Deal, Place};
 use crate::error::{Error, LONGEST_RECORD, Result};
 use crate::input::Source;
 use crate::input::block::Mapped;
@@ -102,11 +102,11 @@ pub fn tasks<T: Send>(
         }
         Some(Ok(None))
     });
-    let seeds = match numbering {
-        Numbering::FilesFirst => job.pool.split(seeded),
-        Numbering::Input => job.pool.deal(seeded),
+    let deal = match numbering {
+        Numbering::FilesFirst => Deal::Split,
+        Numbering::Input => Deal::Round,
     };
-    job.pool.run(seeds, late, "map", attempt)
+    job.pool.run(seeded, deal, late, "map", attempt)
 }
 
 /// What an attempt has read.

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::map::emit::{Aggregation, Fields};
 use crate::output::order::Merge;
 use crate::output::{Sink, Target, sink};
-use crate::plan::{Combiner, Groups, Plan, Rows};
+use crate::plan::{Combiner, Groups, Plan, Rows, Scheduler};
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Worker};
 use job::{Job, Record, Sizes};
 
@@ -181,7 +181,11 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
                 Combiner::On => "on",
                 Combiner::Off => "off",
             },
-            scheduler: "stealing",
+            scheduler: match plan.settings.scheduler {
+                Scheduler::Stealing => "stealing",
+                Scheduler::Static => "static",
+                Scheduler::Shared => "shared",
+            },
         },
         counters,
         tasks,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Parts;
 use super::job::{Job, Kept};
+use super::pool::Deal;
 use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, Merger};
@@ -29,7 +30,7 @@ fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Sink> {
     let next = AtomicUsize::new(0);
     let mergers = Kept::default();
     let workers = (0..job.pool.threads().min(merge.ranges())).collect();
-    let merged = job.pool.run(job.pool.deal(workers), std::iter::empty(), "output", |_, _, _| {
+    let merged = job.pool.run(workers, Deal::Round, std::iter::empty(), "output", |_, _, _| {
         let mut merger = mergers.take(Merger::default);
         let whole = sequence.whole();
         ranges(job, merge, &next, &mut merger, &sequence)?;

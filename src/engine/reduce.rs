@@ -4,9 +4,8 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::job::{Job, Kept};
-use super::pool::{Place, lock};
+use super::pool::{Deal, Place, lock};
 use super::{Grouping, Parts};
-
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
 use crate::output::{Chunk, Order, Sink, SortKey, Target};
@@ -50,9 +49,8 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Pa
         Order::By(keys) => To::Sorted(keys),
     };
     let phase = Phase { job, grouping, runs, bytes: &bytes, finisher, to, memories: Kept::default() };
-    let seeds = job.pool.deal(works);
-    let sorted =
-        job.pool.run(seeds, std::iter::empty(), "reduce", |number, work, place| phase.attempt(number, work, place))?;
+    let attempt = |number, work, place| phase.attempt(number, work, place);
+    let sorted = job.pool.run(works, Deal::Round, std::iter::empty(), "reduce", attempt)?;
     Ok(match phase.to {
         To::Lines(sink) => Parts::Lines(sink.into_inner().unwrap_or_else(PoisonError::into_inner)),
         To::Sorted(_) => Parts::Sorted(Merge::new(sorted.into_iter().flatten().collect(), job.sizes.range)),

@@ -21,6 +21,7 @@ pub use crate::map::Combiner;
 use crate::map::{Field, KeyFields, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
 use crate::predicate::Predicate;
+pub use crate::spec::Scheduler;
 pub use resolve::{Invocation, resolve};
 pub use target::writable_parent;
 
@@ -95,6 +96,7 @@ pub struct Settings {
     /// `None`: chosen from the input's size.
     pub partitions: Option<usize>,
     pub combiner: Combiner,
+    pub scheduler: Scheduler,
     /// Directory in which the job makes its own spill directory.
     pub spill_dir: PathBuf,
     /// For tests: slots of every table, instead of what fits the caches.

@@ -104,6 +104,7 @@ fn settings(run: &spec::Run) -> Result<Settings> {
             Some(spec::Combiner::On) => Combiner::On,
             Some(spec::Combiner::Off) => Combiner::Off,
         },
+        scheduler: run.scheduler.unwrap_or_default(),
         spill_dir: machine::spill_dir(run.spill_dir.as_deref())?,
         table_slots: None,
         hash_mask: u64::MAX,

@@ -67,6 +67,7 @@ pub struct Task {
     pub id: String,
     pub attempt: u32,
     pub worker: usize,
+    /// The worker that it was dealt to; `worker` itself where the scheduler deals nothing.
     pub seeded_worker: usize,
     pub start_s: f64,
     pub end_s: f64,
@@ -83,7 +84,10 @@ pub struct Task {
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Worker {
+    /// In tasks that ended well.
     pub busy_s: f64,
+    /// The rest of the map and reduce phases: waiting for a stream, for the last tasks of other workers, for what a phase
+    /// does before and after its tasks; and tasks that failed. The output phase has no tasks and is in neither.
     pub idle_s: f64,
     pub tasks: u64,
     pub stolen: u64,

@@ -252,7 +252,7 @@ pub struct Run {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "lossy_option")]
     pub spill_dir: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheduler: Option<String>,
+    pub scheduler: Option<Scheduler>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub combiner: Option<Combiner>,
 }
@@ -263,6 +263,19 @@ pub enum Combiner {
     Auto,
     On,
     Off,
+}
+
+/// How tasks get to workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheduler {
+    /// Dealt as a static split of the input; a worker that has none left takes another's.
+    #[default]
+    Stealing,
+    /// Dealt likewise; each worker runs its own and no others.
+    Static,
+    /// One queue that every worker takes from.
+    Shared,
 }
 
 impl Output {

@@ -236,7 +236,7 @@ const RUN: &[Key] = &[
     key("partitions", Shape::Whole { least: 1, most: MOST_PARTITIONS }),
     key("spill_dir", Shape::Name),
     later("spill_limit"),
-    key("scheduler", Shape::Choice(Choice { built: &["stealing"], later: &["static", "shared"] })),
+    key("scheduler", Shape::Choice(Choice { built: &["stealing", "static", "shared"], later: &[] })),
     key("combiner", Shape::Choice(Choice { built: &["auto", "on", "off"], later: &[] })),
     later("attempts"),
 ];

@@ -65,6 +65,9 @@ fn every_choice_of_the_schema_is_one_of_the_types() {
     for combiner in ["auto", "on", "off"] {
         spec(&json!({"run": {"combiner": combiner}}).to_string()).unwrap();
     }
+    for scheduler in ["stealing", "static", "shared"] {
+        spec(&json!({"run": {"scheduler": scheduler}}).to_string()).unwrap();
+    }
 }
 
 #[test]
@@ -194,6 +197,11 @@ fn impossible_values() {
             "run.combiner: must be one of auto, on, off, is \"of\"",
             "did you mean \"on\"?",
         ),
+        (
+            r#"{"run": {"scheduler": "stealng"}}"#,
+            "run.scheduler: must be one of stealing, static, shared, is \"stealng\"",
+            "did you mean \"stealing\"?",
+        ),
         (r#"{"read": {"format": "txt"}}"#, "read.format: must be \"text\", is \"txt\"", "did you mean \"text\"?"),
         (r#"{"group_by": [""]}"#, "group_by.0: must not be empty", ""),
         (r#"{"aggregate": [{"as": "n"}]}"#, "aggregate.0: missing key \"op\"", ""),
@@ -214,11 +222,6 @@ fn what_is_promised_is_told_from_what_is_misspelt() {
             r#"{"aggregate": [{"op": "summ"}]}"#,
             "aggregate.0.op: must be \"count\", is \"summ\"",
             "did you mean \"sum\"?",
-        ),
-        (
-            r#"{"run": {"scheduler": "static"}}"#,
-            "run.scheduler: \"static\" is not supported yet",
-            "supported: stealing",
         ),
         (r#"{"input": [{"path": "a"}]}"#, "input.0: an object here is not supported yet", "use a string"),
     ] {

@@ -10,5 +10,6 @@ mod oracle;
 mod outputs;
 mod readme;
 mod reports;
+mod schedulers;
 mod signals;
 mod spec_errors;

@@ -9,7 +9,8 @@ use mapfold::engine::{self, Control};
 use mapfold::input::Source;
 use mapfold::map::{KeyFields, Splitter, Step};
 use mapfold::plan::{
-    AggregateColumn, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Rows, Settings, SortKey, Target,
+    AggregateColumn, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Rows, Scheduler, Settings, SortKey,
+    Target,
 };
 use mapfold::report::Report;
 use proptest::prelude::*;
@@ -78,6 +79,7 @@ struct How {
     split_size: u64,
     partitions: usize,
     combiner: Combiner,
+    scheduler: Scheduler,
     table_slots: Option<usize>,
     hash_mask: u64,
     memory: u64,
@@ -190,6 +192,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
             split_size: Some(how.split_size),
             partitions: Some(how.partitions),
             combiner: how.combiner,
+            scheduler: how.scheduler,
             spill_dir: dir.to_path_buf(),
             table_slots: how.table_slots,
             hash_mask: how.hash_mask,
@@ -242,15 +245,17 @@ fn how() -> impl Strategy<Value = How> {
         prop_oneof![7u64..64, 64u64..4096, Just(1 << 20)],
         1usize..=64,
         prop::sample::select(vec![Combiner::On, Combiner::Off, Combiner::Auto]),
+        prop::sample::select(vec![Scheduler::Stealing, Scheduler::Static, Scheduler::Shared]),
         prop_oneof![Just(Some(8)), (3u32..12).prop_map(|bits| Some(1 << bits)), Just(None)],
         prop_oneof![4 => Just(!0), 1 => Just(0), 1 => Just(0xf << 60), 1 => Just(0xe0)],
         prop_oneof![Just(64 << 10), Just(1 << 20), Just(1 << 30)],
     )
-        .prop_map(|(threads, split_size, partitions, combiner, table_slots, hash_mask, memory)| How {
+        .prop_map(|(threads, split_size, partitions, combiner, scheduler, table_slots, hash_mask, memory)| How {
             threads,
             split_size,
             partitions,
             combiner,
+            scheduler,
             table_slots,
             hash_mask,
             memory,
@@ -293,6 +298,9 @@ proptest! {
                 counters.shuffle_bytes_saved,
                 counters.map_output_bytes as i64 - counters.reduce_shuffle_bytes as i64
             );
+            if how.scheduler != Scheduler::Stealing {
+                prop_assert_eq!(counters.stolen_tasks, 0);
+            }
             let input: usize = files.iter().map(Vec::len).sum();
             prop_assert_eq!(counters.map_input_bytes, input as u64);
         }
@@ -311,6 +319,7 @@ fn a_small_table_overflows_into_the_run() {
         split_size: 1 << 20,
         partitions: 4,
         combiner: Combiner::On,
+        scheduler: Scheduler::Stealing,
         table_slots,
         hash_mask: !0,
         memory: 1 << 30,

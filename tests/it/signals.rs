@@ -58,6 +58,22 @@ fn an_interrupted_job_leaves_nothing_behind() {
     }
 }
 
+/// Workers that wait for a stream, behind a file that they have done, are woken.
+#[test]
+fn every_scheduler_is_interrupted() {
+    for scheduler in ["stealing", "static", "shared"] {
+        for threads in ["1", "256"] {
+            let dir = dir().file("a.txt", "a\n".repeat(1000));
+            let flags = ["--scheduler", scheduler, "--threads", threads, "--split-size", "100", "-o", "out"];
+            let child = spawn(&dir, &[&["run", "uniq", "a.txt", "fifo"], &flags[..]].concat());
+            wait_until_it_listens(&child);
+            send(&child, Signal::INT);
+            interrupted(child, 130);
+            assert_eq!(dir.names(), ["a.txt", "fifo"]);
+        }
+    }
+}
+
 #[test]
 fn a_signal_that_was_ignored_stays_so() {
     let dir = dir();

@@ -1,0 +1,99 @@
+//! Schedulers decide who runs a task and when: never what is printed, and what they did is in the report.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::Dir;
+
+const ALL: [&str; 3] = ["stealing", "static", "shared"];
+
+/// Lines of words, no two of them alike.
+fn text(lines: usize) -> String {
+    (0..lines).map(|i| format!("w{} x{} the\n", i % 97, i * 7919 % 1013)).collect()
+}
+
+fn run(dir: &Dir, flags: &str) -> Value {
+    let ran = dir.run(&format!("run wordcount in -o out --force --report r.json {flags}"));
+    assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""), "{flags}");
+    serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn the_same_bytes_from_files_and_streams() {
+    // With so little memory a block of the stream is small, so that there are many.
+    let small = "--memory 1M --split-size 1K";
+    for inputs in ["in -", "- in"] {
+        let mut expected = None;
+        for scheduler in ALL {
+            for threads in [1, 3, 256] {
+                let dir = Dir::new().file("in/a", text(300)).file("in/b", text(5)).file("in/c", text(2000));
+                let args = format!(
+                    "run wordcount {inputs} {small} --threads {threads} --scheduler {scheduler} --report r.json"
+                );
+                let ran = dir.command(args.split_whitespace()).stdin(text(20_000)).run();
+                assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""), "{args}");
+                let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
+                assert!(report["tasks"].as_array().unwrap().len() > 5, "{args}");
+                let stdout = ran.stdout();
+                assert_eq!(&stdout, expected.get_or_insert_with(|| stdout.clone()), "{args}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_report_says_who_ran_what() {
+    let dir = Dir::new().file("in/a", text(20_000));
+    for scheduler in ALL {
+        for threads in [1, 3] {
+            let flags = format!("--scheduler {scheduler} --threads {threads} --split-size 16K --partitions 16");
+            let report = run(&dir, &flags);
+            assert_eq!(report["settings"]["scheduler"], scheduler);
+            assert_eq!(report["job"]["run"]["scheduler"], scheduler);
+            let tasks = report["tasks"].as_array().unwrap();
+            let maps = tasks.iter().filter(|task| task["id"].as_str().unwrap().starts_with("map-")).count();
+            assert!(maps > 6, "{flags}: {maps} map tasks");
+            for (i, task) in tasks[..maps].iter().enumerate() {
+                let (worker, seeded) = (task["worker"].as_u64().unwrap(), task["seeded_worker"].as_u64().unwrap());
+                if scheduler != "shared" {
+                    assert_eq!(seeded as usize, i * threads / maps, "{flags}: the static split");
+                }
+                assert!(worker == seeded || scheduler == "stealing", "{flags}: {task}");
+            }
+            accounts_for_the_time(&report, &flags);
+        }
+    }
+}
+
+/// Counts of workers are those of the tasks, a worker runs one task at a time, and it is busy or idle in both phases.
+fn accounts_for_the_time(report: &Value, flags: &str) {
+    let seconds = |value: &Value| value.as_f64().unwrap();
+    let phases = &report["phase_seconds"];
+    let mut stolen = 0;
+    for (w, worker) in report["workers"].as_array().unwrap().iter().enumerate() {
+        let all = report["tasks"].as_array().unwrap().iter();
+        let mut tasks: Vec<_> = all.filter(|task| task["worker"] == w).collect();
+        tasks.sort_by(|a, b| seconds(&a["start_s"]).total_cmp(&seconds(&b["start_s"])));
+        for pair in tasks.windows(2) {
+            assert!(seconds(&pair[0]["end_s"]) <= seconds(&pair[1]["start_s"]), "{flags}: {pair:?}");
+        }
+        assert_eq!(worker["tasks"], tasks.len(), "{flags}");
+        let not_its_own = tasks.iter().filter(|task| task["seeded_worker"] != w).count();
+        assert_eq!(worker["stolen"], not_its_own, "{flags}");
+        stolen += not_its_own;
+        let busy: f64 = tasks.iter().map(|task| seconds(&task["end_s"]) - seconds(&task["start_s"])).sum();
+        assert!((seconds(&worker["busy_s"]) - busy).abs() < 1e-6, "{flags}: {worker}");
+        let both = seconds(&phases["map"]) + seconds(&phases["reduce"]);
+        assert!((seconds(&worker["busy_s"]) + seconds(&worker["idle_s"]) - both).abs() < 1e-6, "{flags}: {worker}");
+    }
+    assert_eq!(report["counters"]["stolen_tasks"], stolen, "{flags}");
+}
+
+#[test]
+fn a_static_worker_with_nothing_to_do_does_nothing() {
+    let dir = Dir::new().file("in/a", "one\n");
+    let report = run(&dir, "--scheduler static --threads 4");
+    let tasks: Vec<_> = report["workers"].as_array().unwrap().iter().map(|worker| &worker["tasks"]).collect();
+    assert_eq!(tasks, [2, 0, 0, 0]);
+}
