@@ -9,11 +9,13 @@ use mapfold::engine::{self, Control};
 use mapfold::input::Source;
 use mapfold::map::{KeyFields, Splitter, Step};
 use mapfold::plan::{
-    AggregateColumn, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Rows, Scheduler, Settings, SortKey,
+    self, AggregateColumn, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Scheduler, Settings, SortKey,
     Target,
 };
+use mapfold::predicate::{Comparison, Number, Predicate, Test};
 use mapfold::report::Report;
 use proptest::prelude::*;
+use regex::bytes::Regex;
 
 /// The greatest of the observed strings, by bytes: a state of variable size, which no built-in aggregate has yet.
 /// One word says whether there was any; the tail is the string.
@@ -61,16 +63,52 @@ impl Aggregate for Greatest {
 }
 
 /// A job small enough to be done by hand.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Job {
-    /// `None`: the line is the key.
-    split: Option<Splitter>,
-    /// The line too is part of the key.
-    by_line: bool,
-    /// Besides `count`, the greatest line of each group.
-    greatest: bool,
-    by_count: bool,
+    /// Only lines with this in them, or, negated, without.
+    filter: Option<(&'static str, bool)>,
+    /// `None`: the line is what is grouped, or written.
+    piece: Option<Piece>,
+    rows: Rows,
     limit: Option<u64>,
+}
+
+/// What a line is taken apart into.
+#[derive(Clone, Debug)]
+enum Piece {
+    Split(Splitter),
+    /// Of what lies between white space.
+    Ngrams(usize),
+    /// Of [`PATTERN`]: the whole match or its group, of each match or of the first.
+    Extract {
+        group: usize,
+        all: bool,
+    },
+}
+
+/// The group takes no part in every match.
+const PATTERN: &str = "([ab])b|x";
+
+/// What the rows of the output are.
+#[derive(Clone, Debug)]
+enum Rows {
+    Groups {
+        /// The line too is part of the key.
+        by_line: bool,
+        /// Besides `count`, the greatest line of each group.
+        greatest: bool,
+        by_count: bool,
+        /// Only groups of more records than these.
+        more_than: Option<u64>,
+    },
+    /// Lines and pieces, in input order or sorted by piece, the last first.
+    Records { sorted: bool },
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Rows::Groups { by_line: false, greatest: false, by_count: false, more_than: None }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -85,55 +123,76 @@ struct How {
     memory: u64,
 }
 
+type Cell = Option<Vec<u8>>;
+
 fn naive(job: &Job, files: &[Vec<u8>]) -> Vec<u8> {
-    let mut groups: BTreeMap<Vec<Vec<u8>>, (u64, Vec<u8>)> = BTreeMap::new();
+    let mut records: Vec<(&[u8], Cell)> = Vec::new();
     for file in files {
         let mut lines: Vec<&[u8]> = file.split(|&b| b == b'\n').collect();
         // What follows the last newline is a line only if there is something.
         let last = lines.pop().unwrap();
         let lines = lines.iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        for line in lines.chain((!last.is_empty()).then_some(last)) {
-            for piece in naive_pieces(&job.split, line) {
-                let mut key = vec![piece];
-                if job.by_line {
-                    key.insert(0, line.to_vec());
-                }
-                let group = groups.entry(key).or_insert((0, Vec::new()));
-                group.0 += 1;
-                group.1 = line.to_vec().max(std::mem::take(&mut group.1));
-            }
+        let wanted = |line: &&[u8]| {
+            job.filter.is_none_or(|(needle, not)| line.windows(needle.len()).any(|w| w == needle.as_bytes()) != not)
+        };
+        for line in lines.chain((!last.is_empty()).then_some(last)).filter(wanted) {
+            records.extend(naive_pieces(&job.piece, line).into_iter().map(|piece| (line, piece)));
         }
     }
-    let mut rows: Vec<_> = groups.into_iter().collect();
-    if job.by_count {
-        // Stable: ties stay in key order.
-        rows.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
-    }
+    let mut rows = match &job.rows {
+        Rows::Groups { by_line, greatest, by_count, more_than } => {
+            let mut groups: BTreeMap<Vec<Cell>, (u64, &[u8])> = BTreeMap::new();
+            for (line, piece) in records {
+                let key = if *by_line { vec![Some(line.to_vec()), piece] } else { vec![piece] };
+                let group = groups.entry(key).or_default();
+                group.0 += 1;
+                group.1 = line.max(group.1);
+            }
+            let mut groups: Vec<_> = groups.into_iter().collect();
+            groups.retain(|(_, (count, _))| more_than.is_none_or(|least| *count > least));
+            if *by_count {
+                // Stable: ties stay in key order.
+                groups.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+            }
+            let row = |(key, (count, line)): (Vec<Cell>, (u64, &[u8]))| {
+                let line = greatest.then(|| Some(line.to_vec()));
+                key.into_iter().chain([Some(count.to_string().into_bytes())]).chain(line).collect::<Vec<_>>()
+            };
+            groups.into_iter().map(row).collect::<Vec<_>>()
+        }
+        Rows::Records { sorted } => {
+            if *sorted {
+                records.sort_by(|(_, a), (_, b)| b.cmp(a));
+            }
+            let row = |(line, piece): (&[u8], Cell)| match job.piece {
+                None => vec![piece],
+                Some(_) => vec![Some(line.to_vec()), piece],
+            };
+            records.into_iter().map(row).collect()
+        }
+    };
     rows.truncate(job.limit.unwrap_or(u64::MAX).min(1 << 30) as usize);
     let mut out = Vec::new();
-    for (key, (count, greatest)) in rows {
-        let mut cells = key;
-        cells.push(count.to_string().into_bytes());
-        if job.greatest {
-            cells.push(greatest);
-        }
-        out.extend(cells.join(&b'\t'));
+    for row in rows {
+        out.extend(row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join(&b'\t'));
         out.push(b'\n');
     }
     out
 }
 
-fn naive_pieces(split: &Option<Splitter>, line: &[u8]) -> Vec<Vec<u8>> {
+fn naive_pieces(piece: &Option<Piece>, line: &[u8]) -> Vec<Cell> {
     let runs = |is: &dyn Fn(&u8) -> bool| {
         line.split(|b| !is(b)).filter(|piece| !piece.is_empty()).map(<[u8]>::to_vec).collect::<Vec<_>>()
     };
-    match split {
-        None => vec![line.to_vec()],
-        Some(Splitter::Whitespace) => runs(&|&b| !(b == b' ' || (9..=13).contains(&b))),
-        Some(Splitter::Letters) => {
-            runs(&|b| b.is_ascii_alphabetic()).into_iter().map(|piece| piece.to_ascii_lowercase()).collect()
+    let tokens = || runs(&|&b| !(b == b' ' || (9..=13).contains(&b)));
+    let some = |pieces: Vec<Vec<u8>>| pieces.into_iter().map(Some).collect();
+    match piece {
+        None => vec![Some(line.to_vec())],
+        Some(Piece::Split(Splitter::Whitespace)) => some(tokens()),
+        Some(Piece::Split(Splitter::Letters)) => {
+            some(runs(&|&b| b.is_ascii_alphabetic()).into_iter().map(|piece| piece.to_ascii_lowercase()).collect())
         }
-        Some(Splitter::Literal(literal)) => {
+        Some(Piece::Split(Splitter::Literal(literal))) => {
             let mut pieces = vec![];
             let mut rest = line;
             while let Some(at) = rest.windows(literal.len()).position(|window| window == literal) {
@@ -141,26 +200,94 @@ fn naive_pieces(split: &Option<Splitter>, line: &[u8]) -> Vec<Vec<u8>> {
                 rest = &rest[at + literal.len()..];
             }
             pieces.push(rest.to_vec());
-            pieces
+            some(pieces)
         }
-        Some(Splitter::Words | Splitter::Chars) => unreachable!("has a reference of its own beside it"),
+        Some(Piece::Split(Splitter::Chars)) => {
+            let mut pieces = vec![];
+            let mut rest = line;
+            while !rest.is_empty() {
+                let char = |len: &usize| rest.get(..*len).is_some_and(|start| std::str::from_utf8(start).is_ok());
+                let len = (1..=4).find(char).unwrap_or(1);
+                pieces.push(rest[..len].to_vec());
+                rest = &rest[len..];
+            }
+            some(pieces)
+        }
+        Some(Piece::Split(Splitter::Words)) => unreachable!("has a reference of its own beside it"),
+        Some(Piece::Ngrams(n)) => some(tokens().windows(*n).map(|run| run.join(&b' ')).collect()),
+        Some(Piece::Extract { group, all }) => {
+            let mut found = vec![];
+            let mut rest = line;
+            while let Some(&first) = rest.first() {
+                let pair = matches!(rest, [b'a' | b'b', b'b', ..]);
+                let len = if pair { 2 } else { 1 };
+                if pair || first == b'x' {
+                    found.push(match (group, pair) {
+                        (0, _) => Some(rest[..len].to_vec()),
+                        (_, pair) => pair.then(|| vec![first]),
+                    });
+                }
+                rest = &rest[len..];
+            }
+            if *all { found } else { vec![found.into_iter().next().flatten()] }
+        }
+    }
+}
+
+fn steps(job: &Job) -> Vec<Step> {
+    let filter = job.filter.map(|(needle, not)| {
+        let test = Test::Matches(Regex::new(needle).unwrap());
+        let matches = Predicate::Cell { index: 0, test };
+        Step::Filter(if not { Predicate::Not(Box::new(matches)) } else { matches })
+    });
+    let pattern = Regex::new(PATTERN).unwrap();
+    let piece = job.piece.clone().map(|piece| match piece {
+        Piece::Split(on) => Step::Split { input: 0, on },
+        Piece::Ngrams(n) => Step::Ngrams { input: 0, of: Splitter::Whitespace, n },
+        Piece::Extract { group, all: true } => Step::ExtractAll { input: 0, pattern, group },
+        Piece::Extract { group, all: false } => Step::Extract { input: 0, pattern, group },
+    });
+    filter.into_iter().chain(piece).collect()
+}
+
+/// The rows of the plan, and its columns.
+fn rows(job: &Job) -> (plan::Rows, Vec<usize>) {
+    let piece = usize::from(job.piece.is_some());
+    match &job.rows {
+        Rows::Groups { by_line, greatest, by_count, more_than } => {
+            let fields = if *by_line { vec![0, piece] } else { vec![piece] };
+            let keys = fields.len();
+            let mut order: Vec<_> = (0..keys).map(|index| SortKey { index, descending: false }).collect();
+            if *by_count {
+                order.insert(0, SortKey { index: keys, descending: true });
+            }
+            let mut aggregates = vec![AggregateColumn { field: None, aggregate: Box::new(Count) }];
+            if *greatest {
+                aggregates.push(AggregateColumn { field: Some(0), aggregate: Box::new(Greatest) });
+            }
+            let columns = (0..keys + aggregates.len()).collect();
+            let never_null = !matches!(job.piece, Some(Piece::Extract { group, all }) if !all || group > 0);
+            let having = more_than.map(|least| Predicate::Cell {
+                index: keys,
+                test: Test::Number(Comparison::Greater, Number::Unsigned(least)),
+            });
+            let groups = Groups {
+                key: if keys == 1 && never_null { KeyFields::One(piece) } else { KeyFields::Composite(fields) },
+                aggregates,
+                having,
+                order: Order::By(order),
+            };
+            (plan::Rows::Groups(groups), columns)
+        }
+        Rows::Records { sorted } => {
+            let sort = sorted.then(|| vec![SortKey { index: piece, descending: true }]);
+            (plan::Rows::Records { sort }, (0..=piece).collect())
+        }
     }
 }
 
 fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
-    let split = job.split.iter().map(|on| Step::Split { input: 0, on: on.clone() }).collect::<Vec<_>>();
-    let piece = split.len();
-    let group_by = if job.by_line { vec![0, piece] } else { vec![piece] };
-    let keys = group_by.len();
-    let mut order: Vec<_> = (0..keys).map(|index| SortKey { index, descending: false }).collect();
-    if job.by_count {
-        order.insert(0, SortKey { index: keys, descending: true });
-    }
-    let mut aggregates = vec![AggregateColumn { field: None, aggregate: Box::new(Count) }];
-    if job.greatest {
-        aggregates.push(AggregateColumn { field: Some(0), aggregate: Box::new(Greatest) });
-    }
-    let columns = (0..keys + aggregates.len()).map(|index| OutputColumn { index, name: format!("c{index}") }).collect();
+    let (rows, columns) = rows(job);
     let source = |i: usize| {
         let path = dir.join(i.to_string());
         let len = path.metadata().unwrap().len();
@@ -170,15 +297,10 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
     let plan = Plan {
         job: serde_json::Value::Null,
         sources: (0..files).map(source).collect(),
-        steps: split,
-        rows: Rows::Groups(Groups {
-            key: if keys == 1 { KeyFields::One(piece) } else { KeyFields::Composite(group_by) },
-            aggregates,
-            having: None,
-            order: Order::By(order),
-        }),
+        steps: steps(job),
+        rows,
         limit: job.limit,
-        columns,
+        columns: columns.into_iter().map(|index| OutputColumn { index, name: format!("c{index}") }).collect(),
         output: Output {
             target: Target::File(out.clone()),
             format: Format::Text,
@@ -212,6 +334,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"\t\x0b".to_vec()),
         1 => Just(b"\0".to_vec()),
         1 => Just(vec![0xff, 0xc3]),
+        1 => Just("é€".as_bytes().to_vec()),
         1 => "[a-c]{15,18}".prop_map(String::into_bytes),
         1 => "[ab]{30,200}".prop_map(String::into_bytes),
         2 => "[a-z]{1,5}".prop_map(String::into_bytes),
@@ -220,23 +343,38 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn job() -> impl Strategy<Value = Job> {
-    let split = prop_oneof![
-        Just(None),
-        Just(Some(Splitter::Whitespace)),
-        Just(Some(Splitter::Letters)),
-        Just(Some(Splitter::Literal(b",".to_vec()))),
-        Just(Some(Splitter::Literal(b"ab".to_vec()))),
+    let split = prop::sample::select(vec![
+        Splitter::Whitespace,
+        Splitter::Letters,
+        Splitter::Chars,
+        Splitter::Literal(b",".to_vec()),
+        Splitter::Literal(b"ab".to_vec()),
+    ]);
+    let piece = prop_oneof![
+        1 => Just(None),
+        4 => split.prop_map(|on| Some(Piece::Split(on))),
+        1 => (1usize..4).prop_map(|n| Some(Piece::Ngrams(n))),
+        2 => (0usize..2, any::<bool>()).prop_map(|(group, all)| Some(Piece::Extract { group, all })),
+    ];
+    let filter = prop_oneof![
+        2 => Just(None),
+        1 => (prop::sample::select(vec!["a", "ba", "word"]), any::<bool>()).prop_map(Some),
+    ];
+    let groups = (any::<bool>(), any::<bool>(), any::<bool>(), prop::option::of(0u64..4));
+    let rows = prop_oneof![
+        3 => groups.prop_map(|(by_line, greatest, by_count, more_than)| {
+            Rows::Groups { by_line, greatest, by_count, more_than }
+        }),
+        1 => any::<bool>().prop_map(|sorted| Rows::Records { sorted }),
     ];
     let limit = prop_oneof![3 => Just(None), 1 => (0u64..20).prop_map(Some)];
-    (split, any::<bool>(), any::<bool>(), any::<bool>(), limit).prop_map(
-        |(split, by_line, greatest, by_count, limit)| Job {
-            by_line: by_line && split.is_some(),
-            split,
-            greatest,
-            by_count,
-            limit,
-        },
-    )
+    (filter, piece, rows, limit).prop_map(|(filter, piece, mut rows, limit)| {
+        // The line is not twice in the key.
+        if let (Rows::Groups { by_line, .. }, None) = (&mut rows, &piece) {
+            *by_line = false;
+        }
+        Job { filter, piece, rows, limit }
+    })
 }
 
 fn how() -> impl Strategy<Value = How> {
@@ -284,6 +422,13 @@ proptest! {
             );
             prop_assert_eq!(&got, &expected);
             let counters = report.counters;
+            let input: usize = files.iter().map(Vec::len).sum();
+            if let Rows::Records { .. } = job.rows {
+                // Nothing is shuffled. A limit ends the reading early.
+                prop_assert_eq!((counters.map_output_bytes, counters.reduce_shuffle_bytes), (0, 0));
+                prop_assert!(counters.map_input_bytes == input as u64 || job.limit.is_some());
+                continue;
+            }
             // The same job has the same map output, and without a combiner all of it is shuffled.
             prop_assert_eq!(counters.map_output_bytes, *map_output.get_or_insert(counters.map_output_bytes));
             match how.combiner {
@@ -301,7 +446,6 @@ proptest! {
             if how.scheduler != Scheduler::Stealing {
                 prop_assert_eq!(counters.stolen_tasks, 0);
             }
-            let input: usize = files.iter().map(Vec::len).sum();
             prop_assert_eq!(counters.map_input_bytes, input as u64);
         }
     }
@@ -313,7 +457,7 @@ fn a_small_table_overflows_into_the_run() {
     let dir = tempfile::tempdir().unwrap();
     let text: String = (0..1000).map(|i| format!("{}\n", i % 100)).collect();
     std::fs::write(dir.path().join("0"), text).unwrap();
-    let job = Job { split: None, by_line: false, greatest: false, by_count: false, limit: None };
+    let job = Job::default();
     let how = |table_slots| How {
         threads: 1,
         split_size: 1 << 20,
