@@ -8,8 +8,10 @@
 //!
 //! A step adds a field to each record, makes several records of one, or drops some. One that cuts `line` at something
 //! that a line's end always is too (white space, what is no letter) gives the same pieces whether it sees lines or the
-//! whole window. Where nothing else wants the line, it sees the window.
+//! whole window. Where nothing else wants the line, it sees the window. Where the first step is a filter by a pattern,
+//! only lines that may match it are looked at.
 
+mod candidates;
 mod combining;
 pub mod emit;
 pub mod key;
@@ -28,7 +30,9 @@ pub use step::Step;
 
 use crate::column::{BATCH, Column};
 use crate::error::Result;
+use crate::predicate::{Predicate, Test};
 use crate::record;
+use candidates::Candidates;
 use step::{Stage, run};
 
 /// Index of a field of a record: 0 is the record's own `line`, and steps add the next ones.
@@ -48,47 +52,76 @@ pub trait Records {
 /// Runs a job's steps over windows of records. Holds scratch memory: one a worker.
 #[derive(Debug)]
 pub struct Mapper {
+    front: Front,
     stages: Vec<Stage>,
-    /// Tokenises windows in place of the first stage.
-    fused: Option<Cutter>,
+}
+
+/// What makes the first batches of a window.
+#[derive(Debug)]
+enum Front {
+    Lines,
+    /// Tokenises the window in place of the first step.
+    Fused(Cutter),
+    /// The lines that may pass the first step.
+    Candidates(Candidates),
+}
+
+impl Front {
+    /// Also whether the first step is done with it.
+    fn new(steps: &[Step], read: &[Field]) -> (Self, bool) {
+        let Some((first, rest)) = steps.split_first() else { return (Front::Lines, false) };
+        let line_is_read = || read.contains(&0) || rest.iter().any(|step| step.reads(0));
+        match first {
+            Step::Split { input: 0, on } if on.may_see_lines_joined() && !line_is_read() => {
+                (Front::Fused(Cutter::new(on)), true)
+            }
+            Step::Filter(Predicate::Cell { index: 0, test: Test::Matches(pattern) }) => {
+                (Candidates::new(pattern).map_or(Front::Lines, Front::Candidates), false)
+            }
+            _ => (Front::Lines, false),
+        }
+    }
+
+    /// Calls `each` with batches of the records of `window`, or of what stands in for them. Returns how many it has.
+    fn batches(&mut self, window: &[u8], mut each: impl FnMut(&[Column<'_>])) -> u64 {
+        match self {
+            Front::Lines => {
+                let mut records = 0;
+                record::lines(window, |lines| {
+                    records += lines.spans.len() as u64;
+                    each(&[lines]);
+                });
+                return records;
+            }
+            Front::Candidates(candidates) => candidates.lines(window, |lines| each(&[lines])),
+            Front::Fused(cutter) => cutter.cut(window, |data, spans| {
+                for spans in spans.chunks(BATCH) {
+                    let pieces = Column { data, spans };
+                    // Nobody reads the line: the pieces stand in for it.
+                    each(&[pieces, pieces]);
+                }
+            }),
+        }
+        record::count(window)
+    }
 }
 
 impl Mapper {
     /// `read` are the fields of mapped records that are of use behind the steps.
     pub fn new(steps: &[Step], read: &[Field]) -> Self {
-        let (fused, rest) = match steps.split_first() {
-            Some((Step::Split { input: 0, on }, rest)) if on.may_see_lines_joined() => {
-                let line_is_read = read.contains(&0) || rest.iter().any(|step| step.reads(0));
-                if line_is_read { (None, steps) } else { (Some(Cutter::new(on)), rest) }
-            }
-            _ => (None, steps),
-        };
-        Mapper { stages: rest.iter().map(Stage::new).collect(), fused }
+        let (front, first_is_done) = Front::new(steps, read);
+        Mapper { front, stages: steps[usize::from(first_is_done)..].iter().map(Stage::new).collect() }
     }
 
     /// Maps the records of `window`. Returns how many there were.
     pub fn map(&mut self, window: &[u8], out: &mut impl Records) -> Result<u64> {
         let mut result = Ok(());
-        let Mapper { stages, fused } = self;
-        let Some(first) = fused else {
-            let mut records = 0;
-            record::lines(window, |lines| {
-                records += lines.spans.len() as u64;
-                if result.is_ok() {
-                    result = run(stages, &[lines], out);
-                }
-            });
-            return result.map(|()| records);
-        };
-        first.cut(window, |data, spans| {
-            for spans in spans.chunks(BATCH) {
-                if result.is_ok() {
-                    let pieces = Column { data, spans };
-                    // Nobody reads the line: the pieces stand in for it.
-                    result = run(stages, &[pieces, pieces], out);
-                }
+        let Mapper { front, stages } = self;
+        let records = front.batches(window, |records| {
+            if result.is_ok() {
+                result = run(stages, records, out);
             }
         });
-        result.map(|()| record::count(window))
+        result.map(|()| records)
     }
 }

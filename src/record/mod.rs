@@ -23,6 +23,13 @@ pub fn count(text: &[u8]) -> u64 {
     terminated as u64 + u64::from(text.last().is_some_and(|&last| last != TERMINATOR))
 }
 
+/// The line that begins at `start` and whose terminator, or the end of the last line, is at `end`: without `\r` before `\n`.
+#[inline]
+pub fn line(text: &[u8], start: usize, end: usize) -> Span {
+    let cr = end > start && text[end - 1] == b'\r' && end < text.len();
+    Span::of(start..end - usize::from(cr))
+}
+
 /// Calls `each` with batches of the lines of `text`, without their terminators (`\n` or `\r\n`).
 pub fn lines(text: &[u8], mut each: impl FnMut(Column<'_>)) {
     let mut spans = [Span::default(); BATCH];
@@ -31,8 +38,7 @@ pub fn lines(text: &[u8], mut each: impl FnMut(Column<'_>)) {
     let ends = memchr::memchr_iter(TERMINATOR, text);
     let last = text.last().is_some_and(|&last| last != TERMINATOR).then_some(text.len());
     for end in ends.chain(last) {
-        let cr = end > start && text[end - 1] == b'\r' && end < text.len();
-        spans[filled] = Span { start: start as u32, end: (end - usize::from(cr)) as u32 };
+        spans[filled] = line(text, start, end);
         start = end + 1;
         filled += 1;
         if filled == BATCH {
