@@ -6,7 +6,6 @@ tools given one question must write equally many rows and, where the question fi
 """
 
 import argparse
-import contextlib
 import datetime
 import hashlib
 import os
@@ -17,16 +16,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("MAPFOLD_BENCH_DATA", ROOT / "benches" / "data")).resolve()
-RESULTS = ROOT / "benches" / "RESULTS.md"
-THREADS = len(os.sched_getaffinity(0))
-MAPFOLD = os.environ.get("MAPFOLD", "target/release/mapfold")
+from measure import DATA, MAPFOLD, RESULTS, ROOT, THREADS, Run, execute, first_line, machine, warm, write_section
+
 LINUX, LINES, DISTINCT = "linux.txt", "lines.txt", "distinct.txt"
 
 OUT = "<out>"  # stands for the file that a tool writes by itself; without it, its stdout is the result
@@ -215,34 +210,9 @@ def works() -> dict[str, Work]:
 
 
 @dataclass
-class Run:
-    seconds: float
-    peak: int  # bytes resident, of the largest process if there were several
-    error: str = ""
-
-
-@dataclass
 class Result:
     rows: int
     digest: str  # of nothing where the sequence of rows is free
-
-
-def execute(command: list[str], stdout: Path, env: dict[str, str]) -> Run:
-    """Run it to its end. (Its peak begins at what this Python holds, some 20 MB.)"""
-    with stdout.open("wb") as sink, tempfile.TemporaryFile() as stderr:
-        start = time.perf_counter()
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=stderr, cwd=ROOT, env={**os.environ, **env}
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - start
-        child.returncode = os.waitstatus_to_exitcode(status)
-        error = ""
-        if child.returncode:
-            stderr.seek(0)
-            said = stderr.read().decode(errors="replace").strip().splitlines()
-            error = next((line for line in said if "Error" in line or "error" in line), f"exit {child.returncode}")
-    return Run(seconds, usage.ru_maxrss * 1024, error)
 
 
 def examine(out: Path, tool: Tool, digest: bool) -> Result:
@@ -280,7 +250,7 @@ def compare(work: Work, rounds: int, slow: bool, tmp: Path, progress) -> tuple[l
     unsteady: set[str] = set()
 
     def once(tool: Tool) -> None:
-        warm(work.input)  # every time: a run that wants much memory may have pushed it out
+        warm(DATA / work.input)  # every time: a run that wants much memory may have pushed it out
         run, result = measure(tool, work, tmp)
         progress(f"{tool.name}: {run.error or f'{run.seconds:.2f} s'}")
         runs.setdefault(tool.name, []).append(run)
@@ -346,17 +316,11 @@ def judge(tool: Tool, work: Work, results: dict[str, Result], ours: str) -> str:
     return "same rows"
 
 
-def warm(name: str) -> None:
-    with (DATA / name).open("rb", buffering=0) as file:
-        while file.read(1 << 22):
-            pass
-
-
 def floors(rounds: int, tmp: Path) -> list[str]:
     """What no tool can beat, and what the peers that are Python packages pay before they begin."""
     commands = []
     for name in (LINUX, LINES, DISTINCT):
-        warm(name)
+        warm(DATA / name)
         commands += [(f"`cat` {name}", f"cat {path(name)} > /dev/null"), (f"`wc -l` {name}", f"wc -l {path(name)}")]
     commands = [(label, ["bash", "-c", f"exec {script}"]) for label, script in commands]
     commands += [(f"Python with `import {module}`", python(f"import {module}")) for module in ("chdb", "duckdb")]
@@ -392,25 +356,12 @@ def startup(tmp: Path, runs: int = 100) -> list[str]:
     return [f"| {label} | {statistics.median(values):.2f} |" for label, values in times.items()]
 
 
-def first_line(*command: str) -> str:
-    with contextlib.suppress(OSError):
-        done = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if done.returncode == 0 and done.stdout:
-            return done.stdout.splitlines()[0].strip()
-    return "not found"
-
-
-def machine() -> list[str]:
-    cpus = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":", 1)[1].strip() for line in cpus if "model name" in line), platform.machine())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+def versions() -> list[str]:
+    """The machine, the peers and the inputs."""
     # Not imported here: a child's peak begins at that of the process it was forked from.
     engine = first_line(*python("import chdb; print(chdb.query('select version()', 'TSVRaw'))"))
-    changed = first_line("git", "status", "--porcelain", "--untracked-files=no") != "not found"
     return [
-        f"- {model}, {THREADS} cores, {memory:.0f} GiB; Linux {platform.release()}",
-        f"- {first_line(MAPFOLD, '--version')}, commit {first_line('git', 'rev-parse', '--short', 'HEAD')}"
-        f"{' with changes' if changed else ''}, {first_line('rustc', '--version')}",
+        *machine(),
         f"- chDB {version('chdb')} (ClickHouse {engine}), DuckDB {version('duckdb')}, "
         f"Python {platform.python_version()}, {first_line('mawk', '-W', 'version')}, {first_line('sort', '--version')}",
         "- inputs: " + ", ".join(f"{name} {(DATA / name).stat().st_size:,} bytes" for name in (LINUX, LINES, DISTINCT)),
@@ -449,7 +400,7 @@ def main() -> int:
         action=argparse.BooleanOptionalAction,
         help="run the slow tools too, once (default: when no WORK is named)",
     )
-    parser.add_argument("--write", action="store_true", help="also write benches/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="also write its section of benches/RESULTS.md")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.works if name not in names]:
         parser.error(f"no work named {unknown[0]}; there are {' '.join(names)}")
@@ -471,7 +422,7 @@ def main() -> int:
     say(f"Made by `benches/peers.sh` on {datetime.date.today()}, {arguments.rounds} rounds in turn.")
     say("Seconds are medians of the whole process, the result written to a file; a ratio is the median of the ratios")
     say("within each round: above 1, mapfold was faster. The peak is the largest resident set of any run.")
-    say("", *machine())
+    say("", *versions())
     fine = True
     base = os.environ.get("TMPDIR", "/var/tmp")
     with tempfile.TemporaryDirectory(prefix="mapfold-peers-", dir=base) as name:
@@ -494,7 +445,7 @@ def main() -> int:
         say("", "## Commands", "", "From the root of the repository; OUT is a file in a temporary directory.", "")
         say("```sh", *commands, "```")
     if arguments.write:
-        RESULTS.write_text("\n".join(page) + "\n")
+        write_section("benches/peers.sh", page)
         progress(f"wrote {RESULTS.relative_to(ROOT)}")
     if not fine:
         progress("error: a result differs, or mapfold failed: see the table")

@@ -16,6 +16,7 @@ fi
 for arg in "$@"; do
     if [[ $arg == -h || $arg == --help ]]; then exec "$venv/bin/python" benches/peers.py --help; fi
 done
+export PYTHONDONTWRITEBYTECODE=1
 export MAPFOLD=${MAPFOLD:-${CARGO_TARGET_DIR:-target}/release/mapfold}
 cargo build --release --quiet
 benches/data.sh

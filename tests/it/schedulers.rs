@@ -21,23 +21,31 @@ fn run(dir: &Dir, flags: &str) -> Value {
 
 #[test]
 fn the_same_bytes_from_files_and_streams() {
-    // With so little memory a block of the stream is small, so that there are many.
-    let small = "--memory 1M --split-size 1K";
-    for inputs in ["in -", "- in"] {
-        let mut expected = None;
-        for scheduler in ALL {
-            for threads in [1, 3, 256] {
-                let dir = Dir::new().file("in/a", text(300)).file("in/b", text(5)).file("in/c", text(2000));
-                let args = format!(
-                    "run wordcount {inputs} {small} --threads {threads} --scheduler {scheduler} --report r.json"
-                );
-                let ran = dir.command(args.split_whitespace()).stdin(text(20_000)).run();
-                assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""), "{args}");
-                let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
-                assert!(report["tasks"].as_array().unwrap().len() > 5, "{args}");
-                let stdout = ran.stdout();
-                assert_eq!(&stdout, expected.get_or_insert_with(|| stdout.clone()), "{args}");
-            }
+    // Groups, records that are sorted, and records in the order of the input.
+    same_bytes("wordcount", "in -");
+    same_bytes("sorted.json", "- in");
+    same_bytes("all.json", "in/a - in/b in/c");
+}
+
+#[track_caller]
+fn same_bytes(job: &str, inputs: &str) {
+    let mut expected = None;
+    for scheduler in ALL {
+        for threads in [3, 256] {
+            let dir = Dir::new().file("in/a", text(300)).file("in/b", text(5)).file("in/c", text(2000));
+            let dir = dir.file("all.json", "{\"select\": [\"line\"]}").file("sorted.json", "{\"sort\": [\"-line\"]}");
+            // With so little memory a block of the stream is small, so that there are many.
+            let args = format!(
+                "run {job} {inputs} --memory 1M --split-size 1K --threads {threads} --scheduler {scheduler} --report r.json"
+            );
+            let ran = dir.command(args.split_whitespace()).stdin(text(20_000)).run();
+            assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""), "{args}");
+            let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
+            assert!(report["tasks"].as_array().unwrap().len() > 5, "{args}");
+            accounts_for_the_time(&report, &args);
+            let stdout = ran.stdout();
+            assert!(stdout.contains("the"), "{args}");
+            assert!(&stdout == expected.get_or_insert_with(|| stdout.clone()), "{args}");
         }
     }
 }
