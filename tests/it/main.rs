@@ -9,6 +9,7 @@ mod layers;
 mod oracle;
 mod outputs;
 mod readme;
+mod records;
 mod reports;
 mod schedulers;
 mod signals;

@@ -64,9 +64,12 @@ fn names_that_do_not_resolve() {
     spec(r#"{"group_by": ["lin"]}"#)
         .run("run spec.json in.txt")
         .refused("spec.json: group_by.0: no field \"lin\"", "did you mean \"line\"?");
-    spec("{}").run("run spec.json in.txt").refused(
-        "spec.json: neither group_by nor aggregate: passing records through is not supported yet",
-        "to count records: \"aggregate\": [{\"op\": \"count\"}]",
+    spec(r#"{"having": {"field": "count", "gt": 1}}"#)
+        .run("run spec.json in.txt")
+        .refused("spec.json: having: is for groups, and there are none", "of records it is asked by \"where\"");
+    spec(r#"{"where": {"field": "line", "gt": 5}}"#).run("run spec.json in.txt").refused(
+        "spec.json: where.gt: \"line\" is text, and 5 a number: comparing them is not supported yet",
+        "in quotes it is compared as text: \"5\"",
     );
 }
 
@@ -85,8 +88,25 @@ fn set_is_checked() {
     dir.run("run wordcount in.txt --set limt=5").refused("--set: unknown key \"limt\"", "did you mean limit?");
     dir.run("run wordcount in.txt --set map.0.on=").refused(
         "--set: map.0.on: must not be empty",
-        "a tokeniser (words, whitespace, letters) or the text between pieces, such as \",\"",
+        "a tokeniser (words, whitespace, letters, chars) or the text between pieces, such as \",\"",
     );
     dir.run("run wordcount in.txt --set sort=[\"-cuont\"]")
         .refused("wordcount: sort.0: no column \"cuont\"", "did you mean \"count\"?");
+}
+
+#[test]
+fn params_are_checked() {
+    let dir = Dir::new().file("in.txt", "a b\n");
+    dir.run("run grep in.txt")
+        .refused("grep: needs the param \"pattern\" (a regular expression)", "--param pattern=VALUE");
+    dir.run("run grep in.txt --param patern=a")
+        .refused("--param patern: grep has no such param", "did you mean \"pattern\"?");
+    dir.run("run wordcount in.txt --param n=2")
+        .refused("--param n: wordcount has no such param", "the job takes no params");
+    dir.run("run ngrams in.txt --param n=two").refused("--param n: map.0.n: must be a whole number, is \"two\"", "");
+    dir.run("run ngrams in.txt --param n").refused("--param n: no \"=\"", "--param NAME=VALUE, such as --param n=3");
+    dir.run("run match-count in.txt --param pattern=(a").refused(
+        "match-count: map.0.pattern: \"(a\" is no regular expression: unclosed group",
+        r"a backslash makes a sign of the syntax an ordinary one: \. \( \[ \{ \* \+ \?",
+    );
 }
