@@ -15,10 +15,10 @@ use std::{fs, hint, thread};
 use mapfold::aggregate::{Aggregate, Count};
 use mapfold::column::{BATCH, Column};
 use mapfold::engine::{self, Control};
-use mapfold::input::Source;
-use mapfold::input::block::Mapped;
+use mapfold::input::block::FileBlock;
 use mapfold::input::sources::Stdin;
 use mapfold::input::splits::{self, Split};
+use mapfold::input::{RecordEnd, Source};
 use mapfold::map::tokens::Letters;
 use mapfold::plan::{self, Invocation, Plan};
 use mapfold::record::{self, TERMINATOR};
@@ -31,23 +31,25 @@ use mapfold::table::{HomeBits, KeyBatch, Table};
 const THREADS: usize = 2;
 
 struct Text {
-    path: PathBuf,
-    len: u64,
+    source: Source,
     splits: Vec<Split>,
 }
 
 impl Text {
-    fn new(path: PathBuf) -> Text {
-        let len = fs::metadata(&path).expect("the text").len();
-        let sources = [Source::File { path: path.clone(), len }];
-        let splits = splits::cut(&sources, splits::choose_size(&sources, THREADS, 1 << 30));
-        Text { path, len, splits }
+    fn new(path: &Path) -> Text {
+        let source = Source::file(path).expect("the text");
+        let sources = std::slice::from_ref(&source);
+        let splits = splits::cut(sources, splits::choose_size(sources, THREADS, 1 << 30));
+        Text { source, splits }
     }
 
     fn blocks(&self, splits: &[Split], mut each: impl FnMut(&[u8])) {
-        for piece in splits.iter().flat_map(|split| &split.pieces) {
-            let block = Mapped::open(&self.path, *piece, self.len, TERMINATOR).expect("a block");
-            each(block.bytes());
+        let end_of = RecordEnd { terminator: TERMINATOR, longest: 1 << 20 };
+        let (sources, mut memory) = (std::slice::from_ref(&self.source), Vec::new());
+        for mut pieces in splits.iter().map(|split| &split.pieces[..]) {
+            while !pieces.is_empty() {
+                each(FileBlock::open(sources, &mut pieces, end_of, &mut memory).expect("a block").bytes());
+            }
         }
     }
 
@@ -115,7 +117,7 @@ impl Text {
     fn plan(&self, output: PathBuf) -> Plan {
         let spec = fs::read(common::root().join("benches/specs/letters.json")).expect("the spec");
         let mut spec = Document::parse("letters.json", &spec).and_then(Document::finish).expect("a spec");
-        spec.input = vec![self.path.clone()];
+        spec.input = vec![self.source.path().into()];
         spec.output.path = Some(output);
         spec.run.threads = Some(THREADS);
         let stdin = Stdin { is_terminal: false, is_closed: false, held_spec: false };
@@ -168,7 +170,7 @@ const RUN_PAGE: usize = 16 << 10;
 /// Prints the floor of `lines.txt`, where it is there.
 fn runs(rounds: usize, dir: &Path) {
     let Some(path) = common::data("lines.txt").filter(|_| !common::is_test()) else { return };
-    let text = Text::new(path);
+    let text = Text::new(&path);
     let seconds: Vec<_> = (0..rounds).map(|_| write_and_read(&text, dir)).collect();
     println!("\n| runs of lines.txt, {THREADS} threads, median of {rounds} | seconds |");
     println!("| --- | --- |");
@@ -191,7 +193,7 @@ fn main() {
         fs::write(&path, common::prose(common::scaled(256 << 20))).expect("prose written");
         path
     });
-    let text = Text::new(path);
+    let text = Text::new(&path);
     let mut tables = text.tables();
     let plan = text.plan(dir.path().join("out.txt"));
     let seconds: Vec<[f64; 4]> = (0..rounds)
@@ -202,7 +204,7 @@ fn main() {
         })
         .collect();
 
-    let name = text.path.file_name().unwrap_or_default().to_string_lossy();
+    let name = text.source.path().file_name().unwrap_or_default().to_string_lossy();
     println!(
         "| letters of {name}, {THREADS} threads, median of {rounds} in turn | seconds | GB/s | to the floor | range |"
     );
@@ -215,7 +217,7 @@ fn main() {
         let ratios = sorted(seconds.iter().map(|s| s[i] / s[2]));
         let (own, ratio) = (own[rounds / 2], ratios[rounds / 2]);
         let (least, most) = (ratios[0], ratios[rounds - 1]);
-        let rate = text.len as f64 / own / 1e9;
+        let rate = text.source.bytes() as f64 / own / 1e9;
         println!("| {what} | {own:.3} | {rate:.2} | {ratio:.2} | {least:.2} to {most:.2} |");
     }
     runs(rounds, dir.path());

@@ -2,10 +2,13 @@
 //!
 //! Rows and lines are built from many short pieces. With slack a short row is a few stores of fixed size, and a short
 //! piece is copied in two overlapping moves, instead of a chain of length-checked appends and calls to `memcpy`. A
-//! buffer's memory is kept when it is emptied.
+//! buffer's memory is kept when it is emptied, unless it is very large.
 
 /// Bytes that [`Buffer::slack`] hands out: longer than any short row.
 pub const SLACK: usize = 128;
+
+/// A buffer that came to be larger than this doesn't keep its memory.
+const LARGE: usize = 32 << 20;
 
 #[derive(Debug, Default)]
 pub struct Buffer {
@@ -24,6 +27,14 @@ impl Buffer {
 
     pub fn clear(&mut self) {
         self.used = 0;
+        self.shrink(LARGE);
+    }
+
+    /// Gives the memory back if the buffer is empty and has more than `most` bytes.
+    pub fn shrink(&mut self, most: usize) {
+        if self.used == 0 && self.bytes.len() > most {
+            self.bytes = Vec::new();
+        }
     }
 
     pub fn truncate(&mut self, len: usize) {
@@ -79,16 +90,31 @@ impl Buffer {
 
     fn extend_long(&mut self, more: &[u8]) {
         if self.bytes.len() - self.used < more.len() {
-            self.grow(more.len());
+            // Long ones are written once, not zeroed first.
+            let len = self.reserve(more.len());
+            self.bytes.truncate(self.used);
+            self.bytes.extend_from_slice(more);
+            self.bytes.resize(len, 0);
+        } else {
+            self.bytes[self.used..][..more.len()].copy_from_slice(more);
         }
-        self.bytes[self.used..][..more.len()].copy_from_slice(more);
         self.used += more.len();
     }
 
     #[cold]
     fn grow(&mut self, more: usize) {
-        let len = (self.used + more).max(2 * self.bytes.len()).max(4 * SLACK);
+        let len = self.reserve(more);
         self.bytes.resize(len, 0);
+    }
+
+    /// Reserves memory for `more` bytes, some short pieces behind them, and room to grow. Returns the new length: twice
+    /// the old, but of a large buffer, which may be one long line, no more than a quarter is idle.
+    fn reserve(&mut self, more: usize) -> usize {
+        let len = self.bytes.len();
+        let grown = if len < LARGE { 2 * len } else { len + len / 4 };
+        let wanted = (self.used + more + 4 * SLACK).max(grown);
+        self.bytes.reserve_exact(wanted - len);
+        wanted
     }
 }
 

@@ -16,6 +16,7 @@ use crate::input::splits;
 use crate::output::{Layout, Sink};
 use crate::plan::Plan;
 use crate::report::{Counters, Task};
+use crate::shuffle::RowLimit;
 
 /// Sizes that follow from the plan, its inputs and the machine. None of them changes the output.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,8 @@ pub struct Sizes {
     pub range: u64,
     /// A block of a stream.
     pub block: usize,
+    /// What a map task may write.
+    pub longest_row: RowLimit,
 }
 
 /// Slots of 32 bytes (one word of state): about as many as stay in a second-level cache of 1 MiB. On the white-space words
@@ -73,9 +76,14 @@ impl Sizes {
             fold: (share / 32).clamp(4 << 10, 1 << 20),
             range: (share / 16).clamp(4 << 10, 4 << 20),
             block: (share as usize / 16).clamp(4 << 10, 16 << 20),
+            longest_row: RowLimit { bytes: (share / ROW_COPIES).max(1 << 20), memory: settings.memory },
         }
     }
 }
+
+/// So many times a row is in memory at once while it is sorted and written: as a key and as a line, which are read, and
+/// held, and copied to be written.
+const ROW_COPIES: u64 = 4;
 
 /// Input bytes a partition: so much that its groups still fit the caches when it is reduced. Reducing nearly distinct
 /// lines took 1.5 times as long with four times as much; with half as much nothing more was gained.
@@ -87,6 +95,8 @@ pub struct Job<'p> {
     pub control: &'p Control,
     pub sizes: Sizes,
     pub pool: Pool,
+    /// What small files are read into.
+    pub small_files: Kept<Vec<u8>>,
     spill: TempDir,
     /// Runs that may yet be kept open.
     open_runs: AtomicI64,
@@ -113,6 +123,7 @@ impl<'p> Job<'p> {
             control,
             sizes: Sizes::choose(plan),
             pool: Pool::new(plan.settings.threads, plan.settings.scheduler)?,
+            small_files: Kept::default(),
             spill,
             open_runs: AtomicI64::new(files / 2),
             started: Instant::now(),

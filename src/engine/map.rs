@@ -10,11 +10,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use super::Grouping;
 use super::job::{Job, Kept};
 use super::pool::{Deal, Place};
-use crate::error::{Error, LONGEST_RECORD, Result};
-use crate::input::Source;
-use crate::input::block::Mapped;
+use crate::error::{Error, Result};
+use crate::input::block::FileBlock;
 use crate::input::splits::{self, Split};
 use crate::input::stream::{self, StreamBlock};
+use crate::input::{RecordEnd, Source};
 use crate::map::emit::{Emitter, MapTable};
 use crate::map::{Mapper, Records};
 use crate::record::{self, TERMINATOR};
@@ -65,7 +65,7 @@ pub fn tasks<T: Send>(
     let first_stream = sources.iter().position(Source::is_stream);
     job.control.progress.map.expect(if first_stream.is_some() { 0 } else { total });
     let mut splits: VecDeque<_> = splits::cut(sources, job.sizes.split).into();
-    let streams = stream::read(sources, job.sizes.block, TERMINATOR)?;
+    let streams = stream::read(sources, job.sizes.block, record_end(job))?;
     let seeded = match (numbering, first_stream) {
         (Numbering::Input, Some(_)) => Vec::new(),
         _ => splits.drain(..).map(Work::Split).collect(),
@@ -121,16 +121,16 @@ pub fn read(job: &Job<'_>, work: &Work, mapper: &mut Mapper, out: &mut impl Reco
     let mut read = Read::default();
     match work {
         Work::Split(split) => {
-            for &piece in &split.pieces {
-                let Source::File { path, len } = &job.plan.sources[piece.source] else {
-                    unreachable!("only files are cut in pieces");
-                };
-                let block = Mapped::open(path, piece, *len, TERMINATOR)?;
-                let mapped = windows(job, path, block.offset(), block.bytes(), mapper, out, &mut read);
+            let mut pieces = &split.pieces[..];
+            let mut memory = job.small_files.take(Vec::new);
+            while !pieces.is_empty() {
+                let block = FileBlock::open(&job.plan.sources, &mut pieces, record_end(job), &mut memory)?;
+                let mapped = windows(job, block.path(), block.offset(), block.bytes(), mapper, out, &mut read);
                 // First: what was made of bytes that weren't the file's says nothing.
-                block.verify(path)?;
+                block.verify()?;
                 mapped?;
             }
+            job.small_files.keep(memory);
         }
         Work::Block(block, _) => {
             let path = job.plan.sources[block.source].path();
@@ -152,11 +152,9 @@ fn windows(
 ) -> Result<()> {
     while !block.is_empty() && out.wants_more() {
         job.check()?;
-        let (window, rest) = block.split_at(record::window(block, WINDOW));
-        // A window is much shorter unless it is one record; a record's end is no part of it.
-        if window.len() > LONGEST_RECORD + 2 {
-            return Err(Error::RecordTooLong { path: path.into(), at: offset });
-        }
+        let longest = usize::try_from(record_end(job).longest).unwrap_or(usize::MAX);
+        let (window, rest) = block.split_at(record::window(block, WINDOW, longest));
+        check(job, path, offset, window)?;
         read.records += mapper.map(window, out)?;
         let bytes = window.len() as u64;
         read.bytes += bytes;
@@ -165,6 +163,24 @@ fn windows(
         block = rest;
     }
     Ok(())
+}
+
+/// That no record of the window is longer than one may be, and than this worker's part of the memory.
+fn check(job: &Job<'_>, path: &Path, offset: u64, window: &[u8]) -> Result<()> {
+    let most = job.plan.max_record;
+    if let Some(at) = record::too_long(window, most) {
+        return Err(Error::RecordTooLong { path: path.into(), at: offset + at as u64, most });
+    }
+    let (bytes, threads) = (window.len() as u64, job.pool.threads() as u64);
+    // Only a window that is one record is longer than a window should be.
+    if bytes > (job.plan.settings.memory / threads).max(WINDOW as u64) {
+        return Err(Error::RecordTooLarge { path: path.into(), at: offset, bytes, needs: bytes * threads });
+    }
+    Ok(())
+}
+
+fn record_end(job: &Job<'_>) -> RecordEnd {
+    RecordEnd { terminator: TERMINATOR, longest: record::longest(job.plan.max_record) }
 }
 
 /// An attempt at a task, to be recorded when it succeeds.
@@ -257,6 +273,6 @@ fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
     Memory {
         mapper: Mapper::new(&job.plan.steps, &read),
         table: MapTable::new(job.sizes.map_slots, &grouping.aggregation.shape, job.plan.settings.combiner),
-        buffers: PartitionBuffers::default(),
+        buffers: PartitionBuffers::limited(job.sizes.longest_row),
     }
 }

@@ -19,7 +19,7 @@ use crate::aggregate::Input;
 use crate::error::{Error, Result};
 use crate::map::emit::{Aggregation, Fields};
 use crate::output::order::Merge;
-use crate::output::{Sink, Target, sink};
+use crate::output::{Committed, Sink, Target, sink};
 use crate::plan::{Combiner, Groups, Plan, Rows, Scheduler};
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Worker};
 use job::{Job, Record, Sizes};
@@ -80,8 +80,8 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     };
     let mut report = report(plan, sizes, record, phases);
     report.wall_seconds = started.elapsed().as_secs_f64();
-    let sealed = result.and_then(|()| match &plan.output.target {
-        Target::Directory(path) => sink::seal(path, &report),
+    let sealed = result.and_then(|committed| match &plan.output.target {
+        Target::Directory(path) => sink::seal(path, &report, &committed),
         _ => Ok(()),
     });
     match sealed {
@@ -94,7 +94,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
 }
 
 /// Splits ─► runs ─► parts ─► commit; where records pass through splits ─► parts ─► commit.
-fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<()> {
+fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
     let parts = match &job.plan.rows {
         Rows::Groups(groups) => {
             let grouping = Grouping::new(groups);

@@ -10,10 +10,10 @@ use crate::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, Merger};
 use crate::output::sequence::Sequence;
-use crate::output::{Chunk, Sink};
+use crate::output::{Chunk, Committed, Sink};
 
 /// Writes and commits the result.
-pub fn output(job: &Job<'_>, parts: Parts) -> Result<()> {
+pub fn output(job: &Job<'_>, parts: Parts) -> Result<Committed> {
     let sink = match parts {
         Parts::Sorted(merge) => sorted(job, &merge)?,
         Parts::Written(sink) => sink,
@@ -62,7 +62,7 @@ fn ranges(job: &Job<'_>, merge: &Merge, next: &AtomicUsize, merger: &mut Merger,
 fn copied(job: &Job<'_>, staged: Sink) -> Result<Sink> {
     let path = job.spill_path("output");
     let bytes = staged.bytes;
-    staged.commit()?;
+    let _ = staged.commit()?;
     job.control.progress.output.expect(bytes);
     let mut from = File::open(&path).map_err(|source| Error::Spill { path, source })?;
     let mut sink = job.sink(Buffer::default())?;

@@ -30,6 +30,9 @@ struct Work {
     bytes: u64,
 }
 
+/// The memory of a longer page, which is one row, isn't kept for the next.
+const LONG_PAGE: usize = 32 << 20;
+
 /// Slots with which a reduce task's table begins.
 const SLOTS: usize = 1 << 12;
 
@@ -151,6 +154,8 @@ impl Phase<'_> {
                 }
             }
         }
+        // Before its rows are sorted: one of them may be very long.
+        fold.table.clear();
         let sorted = match &self.to {
             To::Lines(_) => None,
             To::Sorted(_) => {
@@ -192,6 +197,9 @@ impl Phase<'_> {
             }
             records += u64::from(page.rows);
             job.control.progress.reduce.add(u64::from(page.len));
+            if buffer.len() > LONG_PAGE {
+                *buffer = Vec::new();
+            }
         }
         Ok(records)
     }

@@ -6,13 +6,14 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use glob::{MatchOptions, Pattern};
-use rustix::fs::{FsWord, PROC_SUPER_MAGIC};
+use rustix::fs::{FsWord, PROC_SUPER_MAGIC, Stat};
 use walkdir::{DirEntry, WalkDir};
 
 use super::Source;
@@ -51,20 +52,93 @@ pub fn resolve(names: &[PathBuf], stdin: Stdin) -> Result<Vec<Source>> {
                 "name a file: mapfold run wordcount book.txt",
             ));
         }
-        found.sources.push(Source::Stdin);
+        found.inputs.push(Input::Source(Source::Stdin));
     }
     for name in names {
         found.add(name)?;
     }
-    Ok(found.sources)
+    look_at(&found.inputs)
 }
 
 #[derive(Default)]
 struct Found {
     stdin: Stdin,
-    sources: Vec<Source>,
-    /// Devices seen, and whether their files have contents that their metadata doesn't tell (/proc, /sys).
-    virtual_devices: Vec<(u64, bool)>,
+    inputs: Vec<Input>,
+}
+
+/// What was found under a name.
+#[derive(Clone, PartialEq)]
+enum Input {
+    Source(Source),
+    /// A regular file, to be looked at.
+    Regular(PathBuf),
+}
+
+/// Files that are worth a thread to look at them.
+const WORTHWHILE: usize = 1000;
+
+/// Looks at the regular files among `inputs`: thousands of files take long, so several threads do it.
+fn look_at(inputs: &[Input]) -> Result<Vec<Source>> {
+    let threads = thread::available_parallelism().map_or(1, |n| n.get()).min(inputs.len() / WORTHWHILE).max(1);
+    let (mine, others) = inputs.split_at(inputs.len().div_ceil(threads));
+    let look = |inputs: &[Input]| -> Result<Vec<Source>> {
+        let mut devices = Devices::default();
+        inputs
+            .iter()
+            .map(|input| match input {
+                Input::Source(source) => Ok(source.clone()),
+                Input::Regular(path) => regular(path, &mut devices),
+            })
+            .collect()
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = others
+            .chunks(mine.len().max(1))
+            .map(|inputs| (inputs, thread::Builder::new().spawn_scoped(scope, move || look(inputs))))
+            .collect();
+        let mut sources = look(mine)?;
+        for (inputs, thread) in others {
+            // Where no thread is to be had this one does it.
+            let looked = thread.map_or_else(|_| look(inputs), |thread| thread.join().expect("looking doesn't panic"));
+            sources.append(&mut looked?);
+        }
+        Ok(sources)
+    })
+}
+
+/// Devices seen, and whether their files have contents that their metadata doesn't tell (/proc, /sys).
+#[derive(Default)]
+struct Devices(Vec<(u64, bool)>);
+
+impl Devices {
+    /// Whether the file system makes up its files as they are read, so that they can't be mapped.
+    fn is_virtual(&mut self, file: &File, device: u64) -> bool {
+        const PROC: FsWord = PROC_SUPER_MAGIC;
+        const SYS: FsWord = 0x6265_6572;
+        if let Some((_, known)) = self.0.iter().find(|(seen, _)| *seen == device) {
+            return *known;
+        }
+        let is = rustix::fs::fstatfs(file).is_ok_and(|found| matches!(found.f_type, PROC | SYS));
+        self.0.push((device, is));
+        is
+    }
+}
+
+fn regular(path: &Path, devices: &mut Devices) -> Result<Source> {
+    let look = || -> io::Result<(File, Stat, [u8; 4], usize)> {
+        let file = File::open(path)?;
+        let found = rustix::fs::fstat(&file)?;
+        let mut magic = [0; 4];
+        let read = file.read_at(&mut magic, 0)?;
+        Ok((file, found, magic, read))
+    };
+    let (file, found, magic, read) = look().map_err(|e| unreadable(path, &e))?;
+    refuse_compressed(path, &magic[..read])?;
+    let grows_when_read = found.st_size == 0 && read > 0;
+    Ok(match grows_when_read || devices.is_virtual(&file, found.st_dev) {
+        true => Source::Stream { path: path.to_owned() },
+        false => Source::of(path, &found),
+    })
 }
 
 impl Found {
@@ -102,13 +176,13 @@ impl Found {
         if self.stdin.is_closed {
             return Err(Error::usage("standard input is named as an INPUT, and is closed"));
         }
-        if self.sources.contains(&Source::Stdin) {
+        if self.inputs.contains(&Input::Source(Source::Stdin)) {
             return Err(Error::usage_hint(
                 "standard input is named twice, and can be read once",
                 "a file named - is ./-",
             ));
         }
-        self.sources.push(Source::Stdin);
+        self.inputs.push(Input::Source(Source::Stdin));
         Ok(())
     }
 
@@ -120,51 +194,20 @@ impl Found {
     fn add_file(&mut self, path: &Path, metadata: &Metadata) -> Result<()> {
         let kind = metadata.file_type();
         if kind.is_file() {
-            return self.add_regular(path);
+            self.inputs.push(Input::Regular(path.to_owned()));
+            return Ok(());
         }
         if kind.is_socket() {
             return Err(Error::usage(format!("{}: is a socket, which can't be read as a file", shown(path))));
         }
         // Opening a FIFO would wait for its writer, and reading it here would lose what was read.
         rustix::fs::access(path, rustix::fs::Access::READ_OK).map_err(|e| unreadable(path, &e.into()))?;
-        let source = Source::Stream { path: path.to_owned() };
-        if kind.is_fifo() && self.sources.contains(&source) {
+        let source = Input::Source(Source::Stream { path: path.to_owned() });
+        if kind.is_fifo() && self.inputs.contains(&source) {
             return Err(Error::usage(format!("{}: is a FIFO named twice, and can be read once", shown(path))));
         }
-        self.sources.push(source);
+        self.inputs.push(source);
         Ok(())
-    }
-
-    fn add_regular(&mut self, path: &Path) -> Result<()> {
-        let look = || -> io::Result<(File, Metadata, [u8; 4], usize)> {
-            let mut file = File::open(path)?;
-            let metadata = file.metadata()?;
-            let mut magic = [0; 4];
-            let read = file.read(&mut magic)?;
-            Ok((file, metadata, magic, read))
-        };
-        let (file, metadata, magic, read) = look().map_err(|e| unreadable(path, &e))?;
-        refuse_compressed(path, &magic[..read])?;
-        let grows_when_read = metadata.len() == 0 && read > 0;
-        let source = if grows_when_read || self.is_virtual(&file, metadata.dev()) {
-            Source::Stream { path: path.to_owned() }
-        } else {
-            Source::File { path: path.to_owned(), len: metadata.len() }
-        };
-        self.sources.push(source);
-        Ok(())
-    }
-
-    /// Whether the file system makes up its files as they are read, so that they can't be mapped.
-    fn is_virtual(&mut self, file: &File, device: u64) -> bool {
-        const PROC: FsWord = PROC_SUPER_MAGIC;
-        const SYS: FsWord = 0x6265_6572;
-        if let Some((_, known)) = self.virtual_devices.iter().find(|(seen, _)| *seen == device) {
-            return *known;
-        }
-        let is = rustix::fs::fstatfs(file).is_ok_and(|found| matches!(found.f_type, PROC | SYS));
-        self.virtual_devices.push((device, is));
-        is
     }
 
     /// The regular files below, links to such included, in the byte order of their paths.
@@ -190,7 +233,8 @@ impl Found {
             ));
         }
         files.sort_unstable_by(|a, b| bytes(a).cmp(bytes(b)));
-        files.iter().try_for_each(|path| self.add_regular(path))
+        self.inputs.extend(files.into_iter().map(Input::Regular));
+        Ok(())
     }
 
     /// As the shell expands it, and in byte order: a leading dot must be written. `**` crosses directories.

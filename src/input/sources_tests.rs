@@ -36,8 +36,10 @@ fn refusal(dir: &TempDir, name: &str) -> (String, String) {
     (error.to_string().replace(&root, ""), error.hint().unwrap_or_default().replace(&root, ""))
 }
 
-fn file(path: impl Into<PathBuf>, len: u64) -> Source {
-    Source::File { path: path.into(), len }
+fn file(path: &Path, len: u64) -> Source {
+    let source = Source::file(path).unwrap();
+    assert_eq!(source.bytes(), len);
+    source
 }
 
 #[test]
@@ -198,4 +200,21 @@ fn names_need_not_be_utf8_nor_one_line() {
     fs::remove_file(&name).unwrap();
     let error = resolve(&[name], Stdin::default()).unwrap_err().to_string();
     assert!(error.ends_with("/a\\xff\\n: no such file or directory"), "{error}");
+}
+
+/// So many that several threads look at them.
+#[test]
+fn of_many_files_that_cannot_be_read_the_first_is_named() {
+    let dir = directory(&[]);
+    fs::create_dir(dir.path().join("d")).unwrap();
+    for i in 0..3 * WORTHWHILE {
+        let contents: &[u8] = if i % 1000 == 700 { b"\x1f\x8b\x08\x00" } else { b"x" };
+        fs::write(dir.path().join(format!("d/{i:05}")), contents).unwrap();
+    }
+    assert!(refusal(&dir, "d").0.starts_with("d/00700: "));
+    for i in [700, 1700, 2700] {
+        fs::write(dir.path().join(format!("d/{i:05}")), "x").unwrap();
+    }
+    let found = names(&dir, "d");
+    assert!(found.len() == 3 * WORTHWHILE && found.is_sorted());
 }

@@ -80,7 +80,8 @@ mod tests {
     use super::*;
 
     fn files(lens: &[u64]) -> Vec<Source> {
-        lens.iter().map(|&len| Source::File { path: "f".into(), len }).collect()
+        let Source::File { path, id, .. } = Source::file("/dev/null".as_ref()).unwrap() else { unreachable!() };
+        lens.iter().map(|&len| Source::File { path: path.clone(), len, id }).collect()
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::Source;
-use crate::error::{Error, LONGEST_RECORD, Result, reason};
+use super::{RecordEnd, Source, mark_len};
+use crate::error::{Error, Result, reason};
 
 /// Whole records of one source.
 #[derive(Debug)]
@@ -23,15 +23,15 @@ pub struct StreamBlock {
 }
 
 /// Starts the thread that reads the streams among `sources`, in order, in blocks of about `block` bytes. The receiver
-/// ends after the last block or after the first error.
-pub fn read(sources: &[Source], block: usize, terminator: u8) -> Result<Receiver<Result<StreamBlock>>> {
+/// ends after the last block, after the first error, or after a record that was cut.
+pub fn read(sources: &[Source], block: usize, end_of: RecordEnd) -> Result<Receiver<Result<StreamBlock>>> {
     let (to, blocks) = bounded(1);
     let streams: Vec<(usize, Source)> =
         sources.iter().cloned().enumerate().filter(|(_, source)| source.is_stream()).collect();
     if !streams.is_empty() {
         let reader = move || {
             for (index, source) in streams {
-                if let Err(stop) = read_one(index, &source, block, terminator, &to) {
+                if let Err(stop) = read_one(index, &source, block, end_of, &to) {
                     // A receiver that is gone wants no error either.
                     stop.into_iter().for_each(|error| drop(to.send(Err(error))));
                     return;
@@ -51,7 +51,7 @@ fn read_one(
     index: usize,
     source: &Source,
     block: usize,
-    terminator: u8,
+    end_of: RecordEnd,
     to: &Sender<Result<StreamBlock>>,
 ) -> Result<(), Option<Error>> {
     let (mut from, path): (Box<dyn Read>, PathBuf) = match source {
@@ -61,20 +61,25 @@ fn read_one(
             (Box::new(open.map_err(Some)?), path.clone())
         }
     };
+    let longest = usize::try_from(end_of.longest).unwrap_or(usize::MAX);
     let mut offset = 0;
+    // Without a terminator at the beginning of every turn: part of one record.
     let mut bytes = Vec::new();
     loop {
-        let wanted = block.max(2 * bytes.len()) - bytes.len();
+        let part = bytes.len();
+        // A record longer than the block makes it grow, though not for ever.
+        let wanted = block.max((2 * part).min(longest)) - part;
         let read = from.by_ref().take(wanted as u64).read_to_end(&mut bytes);
         let got = read.map_err(|source| Some(Error::Read { path: path.clone(), at: offset, source }))?;
-        let end = got < wanted;
-        let whole = if end { Some(bytes.len()) } else { memchr::memrchr(terminator, &bytes).map(|at| at + 1) };
-        let Some(whole) = whole else {
-            // The record is longer than the block, so the block grows, though not for ever.
-            if bytes.len() > LONGEST_RECORD + 2 {
-                return Err(Some(Error::RecordTooLong { path, at: offset }));
-            }
-            continue;
+        if offset == 0 && part == 0 {
+            offset = bytes.drain(..mark_len(&bytes)).len() as u64;
+        }
+        let is_end = got < wanted;
+        let (whole, is_cut) = match memchr::memrchr(end_of.terminator, &bytes[part..]) {
+            _ if is_end => (bytes.len(), false),
+            Some(at) => (part + at + 1, false),
+            None if bytes.len() >= longest => (bytes.len(), true),
+            None => continue,
         };
         let rest = bytes.split_off(whole);
         if !bytes.is_empty() {
@@ -82,8 +87,11 @@ fn read_one(
             to.send(Ok(StreamBlock { source: index, offset, bytes })).map_err(|_| None)?;
             offset += len;
         }
-        if end {
+        if is_end {
             return Ok(());
+        }
+        if is_cut {
+            return Err(None);
         }
         bytes = rest;
     }

@@ -8,7 +8,7 @@ use super::key::{Encoder, KeyFields};
 use super::{Field, Records};
 use crate::aggregate::{Aggregate, Input};
 use crate::column::{BATCH, Column};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::report::Counters;
 use crate::shuffle::row::put_inline_value;
 use crate::shuffle::{RunWriter, Shape};
@@ -101,7 +101,11 @@ impl Records for Emitter<'_> {
         let values: Vec<_> = values.iter().map(|&field| records[field]).collect();
         // Taken out while the keys, which may be in it, are emitted.
         let mut encoder = std::mem::take(&mut self.table.encoder);
-        let emitted = self.emit(encoder.encode(records, key), &values);
+        let keys = encoder.encode(records, key);
+        let emitted = match keys.data.len() {
+            bytes if n == 1 && bytes > u32::MAX as usize => Err(Error::RowTooLong { bytes: bytes as u64 }),
+            _ => self.emit(keys, &values),
+        };
         self.table.encoder = encoder;
         emitted
     }

@@ -24,6 +24,9 @@ pub const LOWERCASE_VERSION: (u8, u8, u8) = char::UNICODE_VERSION;
 /// Bytes of data for a batch, unless one token needs more.
 const WINDOW: usize = 16 << 10;
 
+/// Data for tokens of which there is more than this is for one that is very long.
+const LARGE: usize = 32 << 20;
+
 /// Runs of letters, marks and numbers, with an apostrophe (' or ’) kept between
 /// a letter or mark and a letter; lower-cased code point by code point. Bytes
 /// that are not UTF-8 separate.
@@ -99,7 +102,9 @@ impl Scratch {
                 Stop::Resize => resize(&text[cursor.read..], folded, edges, &mut cursor),
                 Stop::Full => {
                     self.flush::<C>(text, &mut cursor, &mut emit);
-                    if cursor.at > limit / 2 {
+                    // Of a token's memory at least a half is used, of a very long one's most.
+                    let spare = if limit < LARGE { limit / 2 } else { limit / 8 };
+                    if cursor.at > limit - spare {
                         limit = self.grow::<C>(limit, cursor.at);
                     }
                 }
@@ -130,7 +135,7 @@ impl Scratch {
         let mut start = cursor.at;
         if cursor.open {
             start = self.edges[cursor.edges - 1] as usize;
-            if C::FOLD {
+            if C::FOLD && start > 0 {
                 self.folded.copy_within(start..cursor.at, 0);
             }
             self.edges[0] = 0;
@@ -142,9 +147,11 @@ impl Scratch {
     /// Makes room for a token that takes more than half of a batch's data.
     #[cold]
     fn grow<C: Class>(&mut self, limit: usize, token: usize) -> usize {
-        let limit = limit.saturating_mul(2).min(u32::MAX as usize - BLOCK);
+        let more = if limit < LARGE { limit } else { limit / 4 };
+        let limit = (limit + more).min(u32::MAX as usize - BLOCK);
         assert!(token + BLOCK <= limit, "a token of the input is longer than 4 GiB");
         if C::FOLD {
+            self.folded.reserve_exact(limit + BLOCK - self.folded.len());
             self.folded.resize(limit + BLOCK, 0);
         }
         limit

@@ -7,4 +7,4 @@ pub mod sink;
 
 pub use format::{Format, Layout};
 pub use order::{Order, SortKey};
-pub use sink::{Chunk, Sink, Target};
+pub use sink::{Chunk, Committed, Sink, Target};

@@ -39,6 +39,9 @@ pub struct SortKey {
 /// Pages of sorted runs are small: each range reads one page more than it needs from every run.
 const PAGE: usize = 4 << 10;
 
+/// The memory of longer pages, which are of long rows, isn't kept while these are copied.
+const LONG_PAGES: usize = 32 << 20;
+
 /// Bytes of a page's first key that stay in memory: a small part of a page even if each row has a page of its own, enough
 /// to tell apart keys that begin alike.
 const SAMPLED: usize = 1 << 10;
@@ -315,6 +318,9 @@ impl Merge {
                     .gather(payload?, low, high)
                     .ok_or_else(|| reader.corrupt(&wanted[i], "a page holds what is no sorted row"))?;
             }
+        }
+        if page.len() > LONG_PAGES {
+            *page = Vec::new();
         }
         rows.sort(true);
         for entry in &rows.entries {

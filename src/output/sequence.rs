@@ -148,7 +148,7 @@ mod tests {
             }
         });
         let (sink, rows) = sequence.finish();
-        sink.commit().unwrap();
+        let _ = sink.commit().unwrap();
         let expected: String = (0..20).map(|n| format!("{n}\n")).collect();
         assert_eq!((fs::read_to_string(path).unwrap(), rows), (expected, 20));
     }

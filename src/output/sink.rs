@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempDir};
 
@@ -135,14 +135,18 @@ impl Sink {
         Ok(copied)
     }
 
-    /// Makes the output visible under its name.
-    pub fn commit(self) -> Result<()> {
+    /// Makes the output visible under its name. A directory isn't another job's to change while what is returned lives,
+    /// until it is [`seal`]ed.
+    pub fn commit(self) -> Result<Committed> {
         let path = self.target.path();
         let committed = match self.to {
-            To::Stdout(_) | To::Device(_) | To::Scratch(_) => Ok(()),
-            To::File(file) if self.force => file.persist(path).map(drop).map_err(|e| e.error),
-            To::File(file) => file.persist_noclobber(path).map(drop).map_err(|e| e.error),
-            To::Directory(parts) => parts.commit(path, self.force),
+            To::Stdout(_) | To::Device(_) | To::Scratch(_) => Ok(Committed { _lock: None }),
+            To::File(file) if self.force => file.persist(path).map(|_| Committed { _lock: None }).map_err(|e| e.error),
+            To::File(file) => file.persist_noclobber(path).map(|_| Committed { _lock: None }).map_err(|e| e.error),
+            To::Directory(parts) => {
+                let lock = lock(path).map_err(|source| output_error(&self.target, source))?;
+                parts.commit(path, self.force).map(|()| Committed { _lock: lock })
+            }
         };
         committed.map_err(|source| output_error(&self.target, source))
     }
@@ -157,8 +161,21 @@ impl Sink {
     }
 }
 
+/// A result under its name. Of two jobs that write one directory, the other waits as long as this lives.
+#[derive(Debug)]
+#[must_use]
+pub struct Committed {
+    _lock: Option<File>,
+}
+
+/// Locks a directory against other jobs; `None` where the file system has no locks.
+fn lock(directory: &Path) -> io::Result<Option<File>> {
+    let opened = File::open(directory)?;
+    Ok(flock(&opened, FlockOperation::LockExclusive).is_ok().then_some(opened))
+}
+
 /// Completes a directory output: the report, then the mark of success.
-pub fn seal(directory: &Path, report: &Report) -> Result<()> {
+pub fn seal(directory: &Path, report: &Report, _committed: &Committed) -> Result<()> {
     let json = serde_json::to_vec_pretty(report).expect("a report is JSON");
     let [named, mark] = ["_REPORT.json", "_SUCCESS"].map(|name| directory.join(name));
     fs::write(&named, json).and_then(|()| fs::write(mark, "")).map_err(|source| {

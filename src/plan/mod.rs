@@ -31,6 +31,8 @@ pub struct Plan {
     pub job: serde_json::Value,
     /// Read in this order.
     pub sources: Vec<Source>,
+    /// Bytes of the longest record that may be.
+    pub max_record: u64,
     pub steps: Vec<Step>,
     pub rows: Rows,
     pub limit: Option<u64>,

@@ -7,7 +7,7 @@ use super::columns::{self, Columns};
 use super::steps::steps;
 use super::{AggregateColumn, Combiner, Format, Groups, Output, Plan, Rows, Settings, machine, predicates, target};
 use crate::aggregate::Count;
-use crate::error::{Error, Result, suggestion};
+use crate::error::{Error, LONGEST_RECORD, Result, suggestion};
 use crate::input::sources::{self, Stdin};
 use crate::spec::{self, Spec};
 
@@ -22,6 +22,9 @@ pub struct Invocation {
     pub force: bool,
     pub stdin: Stdin,
 }
+
+/// Bytes of the longest record, where the spec doesn't say: no line of a text is as long, and memory holds some.
+const MAX_RECORD: u64 = 256 << 20;
 
 /// Bytes of a part file.
 const PART_SIZE: u64 = 128 << 20;
@@ -52,6 +55,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     };
     Ok(Plan {
         job: serde_json::to_value(spec).unwrap_or(Value::Null),
+        max_record: max_record(&spec.read, &blame)?,
         steps,
         rows,
         columns: columns::output(spec, &columns, &blame)?,
@@ -66,6 +70,16 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         settings: settings(&spec.run)?,
         sources,
     })
+}
+
+fn max_record(read: &spec::Read, blame: &Blame<'_>) -> Result<u64> {
+    match read.max_record {
+        None => Ok(MAX_RECORD),
+        Some(bytes) if bytes > LONGEST_RECORD => {
+            Err(blame.error("read.max_record", &format!("must be at most {}G", LONGEST_RECORD >> 30), None))
+        }
+        Some(bytes) => Ok(bytes),
+    }
 }
 
 /// Says which spec, and where in it, a name is wrong.

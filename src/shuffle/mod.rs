@@ -19,4 +19,4 @@ mod tests;
 
 pub use reader::{PageReader, Run};
 pub use row::Shape;
-pub use writer::{PartitionBuffers, RunSize, RunWriter};
+pub use writer::{PartitionBuffers, RowLimit, RunSize, RunWriter};

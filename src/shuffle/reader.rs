@@ -66,7 +66,7 @@ pub struct PageReader<'a> {
 }
 
 impl PageReader<'_> {
-    /// The checked payload of `page`, read into `buffer`, which only ever grows.
+    /// The checked payload of `page`, read into `buffer`, which grows if it must.
     pub fn read<'b>(&self, page: &Page, buffer: &'b mut Vec<u8>) -> Result<&'b [u8]> {
         self.fetch(page, page.stored(), buffer)?;
         self.check(page, &buffer[..page.stored()])
@@ -91,6 +91,7 @@ impl PageReader<'_> {
 
     fn fetch(&self, page: &Page, len: usize, buffer: &mut Vec<u8>) -> Result<()> {
         if buffer.len() < len {
+            buffer.reserve_exact(len - buffer.len());
             buffer.resize(len, 0);
         }
         let file = self.opened.as_ref().or(self.run.file.as_ref()).expect("one of the two is open");

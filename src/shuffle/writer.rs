@@ -11,9 +11,34 @@ use crate::error::{Error, Result};
 /// Buffers of one worker, kept from attempt to attempt.
 #[derive(Debug, Default)]
 pub struct PartitionBuffers {
+    longest_row: Option<RowLimit>,
     buffers: Vec<Partition>,
     /// Small pages on their way to disk, so that they share a write.
     pending: Vec<u8>,
+}
+
+/// What a row may take, and of which memory.
+#[derive(Clone, Copy, Debug)]
+pub struct RowLimit {
+    pub bytes: u64,
+    pub memory: u64,
+}
+
+impl RowLimit {
+    fn check(self, bytes: u64) -> Result<()> {
+        if bytes <= self.bytes {
+            return Ok(());
+        }
+        let needs = (u128::from(self.memory) * u128::from(bytes)).div_ceil(u128::from(self.bytes));
+        Err(Error::RowTooLarge { bytes, needs: u64::try_from(needs).unwrap_or(u64::MAX) })
+    }
+}
+
+impl PartitionBuffers {
+    /// For rows that are to be held several times over.
+    pub fn limited(longest_row: RowLimit) -> Self {
+        PartitionBuffers { longest_row: Some(longest_row), ..PartitionBuffers::default() }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +82,8 @@ impl RunSize {
     }
 }
 
+/// Buffers that a row made longer than this are not kept.
+const LONG: usize = 1 << 20;
 /// Pages below this wait for others before they are written.
 const SMALL: usize = 16 << 10;
 const PENDING: usize = 256 << 10;
@@ -66,6 +93,8 @@ impl Partition {
     fn clear(&mut self) {
         self.rows = 0;
         self.buffer.clear();
+        // There are many of these, and a long row may come to each.
+        self.buffer.shrink(LONG);
     }
 }
 
@@ -106,13 +135,14 @@ impl RunWriter {
     #[cold]
     #[inline(never)]
     fn flush(&mut self, partition: usize) -> Result<()> {
-        let PartitionBuffers { buffers, pending } = &mut self.buffers;
+        let PartitionBuffers { buffers, pending, longest_row } = &mut self.buffers;
         let slot = &mut buffers[partition];
         let payload = slot.buffer.as_slice();
         // Only a single row makes a page longer than it should be.
         let Ok(len) = u32::try_from(payload.len()) else {
             return Err(Error::RowTooLong { bytes: payload.len() as u64 });
         };
+        longest_row.map_or(Ok(()), |limit| limit.check(u64::from(len)))?;
         let page = Page { offset: self.offset, partition: partition as u32, rows: slot.rows, len };
         let header = format::page_header(page.partition, page.rows, payload);
         self.offset += (format::PAGE_HEADER + payload.len()) as u64;

@@ -115,6 +115,9 @@ pub struct Spec {
 #[serde(default)]
 pub struct Read {
     pub format: ReadFormat,
+    /// Bytes of the longest record that isn't a bad one.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "size::option")]
+    pub max_record: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

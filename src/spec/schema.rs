@@ -116,7 +116,7 @@ const READ: &[Key] = &[
     later("pattern"),
     later("types"),
     later("on_error"),
-    later("max_record"),
+    key("max_record", Shape::Size),
 ];
 
 const PARAM: &[Key] = &[key("default", Shape::Any), key("description", Shape::Text)];

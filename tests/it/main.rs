@@ -2,7 +2,9 @@
 
 mod arguments;
 mod golden;
+mod hard_files;
 mod hard_inputs;
+mod hard_places;
 mod harness;
 mod input_errors;
 mod layers;

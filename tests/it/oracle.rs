@@ -288,15 +288,12 @@ fn rows(job: &Job) -> (plan::Rows, Vec<usize>) {
 
 fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
     let (rows, columns) = rows(job);
-    let source = |i: usize| {
-        let path = dir.join(i.to_string());
-        let len = path.metadata().unwrap().len();
-        Source::File { path, len }
-    };
+    let source = |i: usize| Source::file(&dir.join(i.to_string())).unwrap();
     let out = dir.join("out");
     let plan = Plan {
         job: serde_json::Value::Null,
         sources: (0..files).map(source).collect(),
+        max_record: 1 << 20,
         steps: steps(job),
         rows,
         limit: job.limit,

@@ -1,0 +1,228 @@
+//! Places that are hard to work in: full or vanishing disks, files that may not be read, few descriptors, other jobs.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::fs::{CWD, FileType, mknodat};
+
+use crate::harness::Dir;
+
+const MAPFOLD: &str = env!("CARGO_BIN_EXE_mapfold");
+
+fn sh(dir: &Dir, script: &str) -> Command {
+    let mut command = Command::new("bash");
+    command.args(["-c", script]).current_dir(dir.path()).env("TMPDIR", dir.path()).env("M", MAPFOLD);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn lines(n: usize) -> String {
+    (0..n).map(|i| format!("line {i:07}\n")).collect()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Root may read everything, so a job of root's is run as nobody. `None`: that isn't to be had here.
+fn as_nobody(dir: &Dir, args: &str) -> Option<Output> {
+    let mut command = dir.command(args.split(' ')).command;
+    if rustix::process::geteuid().is_root() {
+        // The binary may be where nobody may not go.
+        let program = dir.join("mapfold");
+        if !program.exists() && fs::hard_link(MAPFOLD, &program).is_err() {
+            fs::copy(MAPFOLD, &program).unwrap();
+        }
+        let mut own = Command::new(program);
+        own.args(args.split(' ')).current_dir(dir.path()).env("TMPDIR", dir.path()).uid(65534).gid(65534);
+        command = own;
+    }
+    command.stdin(Stdio::null()).output().ok()
+}
+
+#[test]
+fn what_may_not_be_read() {
+    let dir = Dir::new().file("d/a", "a\n").file("d/b", "b\n").file("e/sub/c", "c\n").file("f", "f\n");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    for closed in ["d/b", "e/sub"] {
+        fs::set_permissions(dir.join(closed), fs::Permissions::from_mode(0)).unwrap();
+    }
+    for (input, path) in [("d", "d/b"), ("f d/b", "d/b"), ("d/*", "d/b"), ("e", "e/sub"), ("e/sub/c", "e/sub/c")] {
+        let Some(output) = as_nobody(&dir, &format!("run uniq f {input}")) else {
+            eprintln!("not tested: this process may not start another as nobody");
+            return;
+        };
+        assert_eq!(stderr(&output), format!("error: {path}: permission denied\n"));
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(2), true));
+    }
+    let output = as_nobody(&dir, "run uniq f --spill-dir e/sub").unwrap();
+    assert_eq!(
+        stderr(&output),
+        "error: spill directory e/sub (--spill-dir): permission denied\nhint: name a directory on a roomy disk with --spill-dir\n"
+    );
+    fs::set_permissions(dir.join("e/sub"), fs::Permissions::from_mode(0o700)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        chown(dir.join("e/sub"), Some(0), Some(0)).unwrap();
+    }
+}
+
+/// A file system of 256 KiB, for the spill files and for the output.
+#[test]
+fn a_full_disk() {
+    let dir = Dir::new().file("lines", lines(50_000));
+    fs::create_dir(dir.join("small")).unwrap();
+    // Whoever may not mount has what_outgrows_its_disk.
+    let mounted = |script: &str| {
+        sh(&dir, &format!("unshare -rm bash -c 'mount -t tmpfs -o size=256k none small && {{ {script}; }}'")).output()
+    };
+    if !mounted("true").is_ok_and(|output| output.status.success()) {
+        eprintln!("not tested: no file system can be mounted here");
+        return;
+    }
+    let run = |args: &str| {
+        let output = mounted(&format!("$M run uniq lines {args}; echo $?; ls -A small")).unwrap();
+        (stderr(&output), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (error, out) = run("--spill-dir small -o out");
+    assert!(error.starts_with("error: spill file ") && error.contains("/small/mapfold-"), "{error}");
+    assert!(
+        error.ends_with(": no space left on device\nhint: choose a roomier directory with --spill-dir\n"),
+        "{error}"
+    );
+    assert_eq!((error.lines().count(), out.as_str()), (2, "1\n"));
+    for output in ["small/out", "small/", "small/sub/"] {
+        let (error, out) = run(&format!("-o {output}"));
+        assert_eq!((error, out), (format!("error: cannot write {output}: no space left on device\n"), "1\n".into()));
+    }
+    let (error, out) = run("--report small/r.json -o small/out --set limit=1");
+    assert_eq!((error.as_str(), out.as_str()), ("", "0\nout\nr.json\n"));
+    for output in ["/dev/full", "small/out --unordered"] {
+        let (error, out) = run(&format!("-o {output}"));
+        let name = output.split(' ').next().unwrap();
+        assert_eq!((error, out), (format!("error: cannot write {name}: no space left on device\n"), "1\n".into()));
+    }
+    assert_eq!(dir.names(), ["lines", "small"]);
+}
+
+/// Starts a job that reads the FIFO, has `meanwhile` happen when it reads, and lets it end.
+fn meanwhile(dir: &Dir, args: &str, meanwhile: impl FnOnce()) -> Output {
+    let child = sh(dir, &format!("exec $M run uniq fifo {args}")).spawn().unwrap();
+    let mut fifo = fs::File::options().write(true).open(dir.join("fifo")).unwrap();
+    meanwhile();
+    fifo.write_all(b"b\na\nb\n").unwrap();
+    drop(fifo);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn directories_that_vanish_or_come_between() {
+    let dir = Dir::new();
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    fs::create_dir(dir.join("spill")).unwrap();
+    let output = meanwhile(&dir, "--spill-dir spill -o out", || fs::remove_dir_all(dir.join("spill")).unwrap());
+    let error = stderr(&output);
+    assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
+    assert!(error.starts_with("error: spill file ") && error.ends_with(": no such file or directory\n"), "{error}");
+
+    let output = meanwhile(&dir, "-o out", || fs::create_dir(dir.join("out")).unwrap());
+    let hint = "hint: somebody else made it while the job ran; --force replaces it\n";
+    assert_eq!(stderr(&output), format!("error: cannot write out: file exists\n{hint}"));
+    fs::remove_dir(dir.join("out")).unwrap();
+    fs::write(dir.join("out"), "old").unwrap();
+    let output = meanwhile(&dir, "-o out --force", || {
+        fs::remove_file(dir.join("out")).unwrap();
+        fs::create_dir(dir.join("out")).unwrap();
+    });
+    let error = stderr(&output);
+    assert!(error.starts_with("error: cannot write ") && error.ends_with("/out: is a directory\n"), "{error}");
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true));
+    assert_eq!(dir.names(), ["fifo", "out"]);
+}
+
+/// What fails is heard of, though nobody ever opens the FIFO to write.
+#[test]
+fn a_failure_beside_a_fifo_without_a_writer() {
+    let dir = Dir::new().file("f", "too long\n");
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let output = sh(&dir, "exec $M run uniq fifo f --set read.max_record=5").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).starts_with("error: f: the record at byte 0 is longer than 5 bytes"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(dir.names(), ["f", "fifo"]);
+}
+
+#[test]
+fn many_threads_and_few_descriptors() {
+    let dir = Dir::new().file("lines", lines(20_000));
+    let expected: String = lines(20_000).lines().map(|line| format!("{line}\t1\n")).collect();
+    let settings = ["--threads 256", "--memory 1M --partitions 16 --threads 2", "--threads 3 --unordered"];
+    for settings in settings {
+        let script = format!("ulimit -n 64; exec $M run uniq lines --split-size 10K {settings}");
+        let output = sh(&dir, &script).output().unwrap();
+        assert_eq!(stderr(&output), "", "{settings}");
+        let mut rows: Vec<_> = output.stdout.split_inclusive(|&byte| byte == b'\n').collect();
+        if settings.ends_with("unordered") {
+            rows.sort_unstable();
+        }
+        assert!(rows.concat() == expected.as_bytes(), "{settings}");
+    }
+    assert_eq!(dir.names(), ["lines"]);
+}
+
+fn all(jobs: impl IntoIterator<Item = Child>) -> Vec<Output> {
+    jobs.into_iter().map(|job| job.wait_with_output().unwrap()).collect()
+}
+
+/// One of them writes it, or more that each say whose it was; never a mixture.
+#[test]
+fn jobs_with_one_output() {
+    let dir = Dir::new().file("lines", lines(2_000));
+    let expected: String = lines(2_000).lines().map(|line| format!("{line}\t1\n")).collect();
+    for output in ["out", "parts/"] {
+        let job =
+            || sh(&dir, &format!("exec $M run uniq lines -o {output} --set output.part_size=10K")).spawn().unwrap();
+        let ended = all((0..6).map(|_| job()).collect::<Vec<_>>());
+        for job in &ended {
+            let error = stderr(job);
+            let lost = error == format!("error: {output}: exists\nhint: --force replaces it\n")
+                || error.starts_with(&format!("error: cannot write {output}: "))
+                || error.starts_with(&format!("error: {output}: holds "));
+            assert!(lost != job.status.success(), "{error}");
+        }
+        assert_eq!(ended.iter().filter(|job| job.status.success()).count(), 1, "{output}");
+    }
+    let read = |script: &str| String::from_utf8(sh(&dir, script).output().unwrap().stdout).unwrap();
+    assert!(
+        read("cat out") == expected && read("cat parts/part-*; ls parts/_SUCCESS") == expected + "parts/_SUCCESS\n"
+    );
+    assert_eq!(dir.names(), ["lines", "out", "parts"]);
+}
+
+/// Each replaces the other's: what is there in the end is one's, its report too.
+#[test]
+fn jobs_that_replace_each_other() {
+    let dir = Dir::new().file("long", lines(3_000)).file("short", lines(1_000));
+    let job = |input: &str| {
+        let script = format!("exec $M run uniq {input} -o parts/ --force --set output.part_size=2K");
+        sh(&dir, &script).spawn().unwrap()
+    };
+    for _ in 0..4 {
+        for job in all(["long", "short", "long", "short"].map(job)) {
+            assert_eq!((stderr(&job).as_str(), job.status.code()), ("", Some(0)));
+        }
+        let report: serde_json::Value =
+            serde_json::from_slice(&fs::read(dir.join("parts/_REPORT.json")).unwrap()).unwrap();
+        let rows = String::from_utf8(sh(&dir, "cat parts/part-*").output().unwrap().stdout).unwrap();
+        let expected = if report["job"]["input"][0] == "long" { 3_000 } else { 1_000 };
+        assert!(rows == lines(expected).lines().map(|line| format!("{line}\t1\n")).collect::<String>());
+        assert_eq!(report["counters"]["reduce_output_records"], expected);
+        assert!(dir.join("parts/_SUCCESS").exists());
+    }
+    assert_eq!(dir.names(), ["long", "parts", "short"]);
+}
