@@ -98,3 +98,16 @@ fn an_output_directory_and_formats() {
     dir.run("run grep --param pattern=^nothing in.txt --format jsonl").printed("");
     dir.run("run grep --param pattern=^30.x in.txt --format jsonl").printed("{\"line\":\"30 x\"}\n");
 }
+
+/// What comes before the error was printed as it came, what comes later isn't; a file has all or nothing.
+#[test]
+fn a_job_that_fails_on_its_way() {
+    let dir = Dir::new().file("a", "x1\nx2\n").file("b", "x3\nx is too long\nx4\n").file("c", "x5\n");
+    let grep = "run grep --param pattern=x a b c --split-size 5 --threads 1 --set read.max_record=5";
+    let ran = dir.run(grep);
+    assert_eq!(ran.code(), Some(1));
+    assert!("x1\nx2\nx3\n".starts_with(&ran.stdout()), "{}", ran.stdout());
+    let ran = dir.run(&format!("{grep} -o out.txt"));
+    assert_eq!(ran.code(), Some(1));
+    assert_eq!(dir.names(), ["a", "b", "c"]);
+}
