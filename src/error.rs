@@ -66,6 +66,18 @@ pub enum Error {
     #[error("the keys of one of {partitions} partitions take more than 4 GiB")]
     PartitionTooLarge { partitions: usize },
 
+    /// A run in a process of its own could not be made or waited for.
+    #[error("cannot {what}: {}", reason(source))]
+    Start { what: &'static str, source: io::Error },
+
+    /// A run in a process of its own failed, and said why.
+    #[error("{message}")]
+    Run { message: String, hint: Option<String>, code: u8 },
+
+    /// Runs that must print the same didn't.
+    #[error("{message}")]
+    Differ { message: String },
+
     /// A task panicked: a bug in mapfold.
     #[error("internal error in {task}: {message}")]
     Panic { task: String, message: String },
@@ -83,7 +95,10 @@ impl Error {
     /// What to do next, where there is something to do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Usage { hint, .. } => hint.clone(),
+            Error::Usage { hint, .. } | Error::Run { hint, .. } => hint.clone(),
+            Error::Differ { .. } => {
+                Some("an input that changed meanwhile, or else a bug in mapfold: please report it".into())
+            }
             Error::Spill { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("choose a roomier directory with --spill-dir".into())
             }
@@ -111,6 +126,7 @@ impl Error {
         match self {
             Error::Usage { .. } => 2,
             Error::ClosedPipe => 0,
+            Error::Run { code, .. } => *code,
             Error::Interrupted { signal } => 128u8.wrapping_add(*signal as u8),
             _ => 1,
         }
@@ -225,6 +241,8 @@ mod tests {
         assert_eq!(Error::ClosedPipe.exit_code(), 0);
         assert_eq!(Error::Interrupted { signal: 2 }.exit_code(), 130);
         assert_eq!(Error::Interrupted { signal: 15 }.exit_code(), 143);
+        assert_eq!(Error::Run { message: "gone".into(), hint: None, code: 2 }.exit_code(), 2);
+        assert_eq!(Error::Differ { message: String::new() }.exit_code(), 1);
         assert_eq!(Error::Panic { task: "map-00000".into(), message: String::new() }.exit_code(), 1);
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::closed;
-use super::settings::Settings;
+use super::settings::{Setting, Settings};
 use crate::error::{Error, Result, nearest, reason, shown};
 use crate::spec::{Document, Spec, builtin};
 
@@ -73,6 +73,15 @@ impl JobArgs {
             spec.run.spill_dir = Some(directory.clone());
         }
         Ok(Job { spec, origin, from_stdin: self.job == "-" })
+    }
+
+    /// What on the command line already says that setting, if something does.
+    pub fn gives(&self, setting: &Setting) -> Option<String> {
+        if self.settings.has(setting) {
+            return Some(format!("--{}", setting.flag));
+        }
+        let set = |assignment: &String| assignment.split('=').next() == Some(setting.path);
+        self.set.iter().any(set).then(|| format!("--set {}", setting.path))
     }
 
     /// The file that holds the spec, if one does.

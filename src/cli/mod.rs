@@ -7,14 +7,19 @@
 //! Standard output carries results and nothing else. Everything else goes to standard error, an error as one line that says
 //! what is wrong and, where there is something to do about it, a second that says what.
 
+mod bench;
 mod closed;
+mod digest;
 mod job;
 mod jobs;
 mod progress;
 mod run;
 mod settings;
 mod signals;
+mod steps;
+mod trial;
 mod usage;
+mod written;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -29,7 +34,8 @@ Examples:
   mapfold run wordcount book.txt              most frequent words first
   mapfold run uniq -o out.txt logs/*.log      each line once, with its count
   mapfold jobs show wordcount > my.json       a job to start from
-  mapfold run my.json --set limit=20 book.txt";
+  mapfold run my.json --set limit=20 book.txt
+  mapfold bench wordcount book.txt            what the combiner saves";
 
 /// MapReduce in one binary: group and count what is in files, on every core, in bounded memory
 #[derive(Parser)]
@@ -43,6 +49,7 @@ struct Cli {
 enum Command {
     Run(Box<run::Args>),
     Jobs(jobs::Args),
+    Bench(Box<bench::Args>),
 }
 
 pub fn main() -> ExitCode {
@@ -53,6 +60,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(*args),
         Command::Jobs(args) => jobs::run(args),
+        Command::Bench(args) => bench::run(*args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -140,7 +148,7 @@ mod tests {
         };
         let mut command = Cli::command().term_width(80);
         screen(command.render_help().to_string());
-        for name in ["run", "jobs"] {
+        for name in ["run", "jobs", "bench"] {
             let command = command.find_subcommand_mut(name).unwrap();
             screen(command.render_help().to_string());
         }

@@ -2,18 +2,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::{fs, path};
+use std::path::PathBuf;
 
 use anyhow::Context;
 
 use super::job::JobArgs;
 use super::progress::{self, When};
-use super::{closed, signals, stdout_is_closed, to_stderr};
+use super::{closed, signals, stdout_is_closed, to_stderr, written};
 use crate::engine::{self, Control};
 use crate::error::{Error, Result, shown};
-use crate::input::Source;
 use crate::input::sources::Stdin;
 use crate::plan::{self, Invocation, Plan, Target};
 use crate::report::{Report, json, summary};
@@ -113,39 +110,9 @@ fn check_reports(args: &Args, plan: &Plan) -> Result<()> {
                 ));
             }
         }
-        plan::writable_parent(path).map_err(|error| match error {
-            Error::Usage { message, hint } => Error::Usage { message: format!("--report {message}"), hint },
-            error => error,
-        })?;
-        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(Error::usage(format!("--report {name}: exists and is not a file")));
-        }
-        if let Some(what) = written_over(path, args, plan) {
-            return Err(Error::usage_hint(format!("--report {name}: is {what}"), "name another file"));
-        }
+        written::check("--report", path, &args.job, plan)?;
     }
     Ok(())
-}
-
-fn written_over(path: &Path, args: &Args, plan: &Plan) -> Option<&'static str> {
-    if args.job.file().is_some_and(|job| same_file(path, job)) {
-        return Some("the JOB");
-    }
-    let is_input = |source: &Source| matches!(source, Source::File { path: input, .. } if same_file(path, input));
-    if path.exists() && plan.sources.iter().any(is_input) {
-        return Some("an INPUT");
-    }
-    match &plan.output.target {
-        Target::File(output) if same_file(path, output) => Some("the output"),
-        _ => None,
-    }
-}
-
-fn same_file(a: &Path, b: &Path) -> bool {
-    match (fs::metadata(a), fs::metadata(b)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => path::absolute(a).is_ok_and(|a| path::absolute(b).is_ok_and(|b| a == b)),
-    }
 }
 
 fn tell(report: &Report, title: &str, wanted: bool) {

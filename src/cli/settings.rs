@@ -33,6 +33,11 @@ const fn choice(
     Setting { flag, path, value, help, choices }
 }
 
+/// The one of that name.
+pub fn find(flag: &str) -> Option<&'static Setting> {
+    ALL.iter().find(|setting| setting.flag == flag)
+}
+
 /// In the order of the help. Those of `run` never change what a job prints.
 pub const ALL: &[Setting] = &[
     choice("format", "output.format", "F", "text, tsv, csv or jsonl", &["text", "tsv", "csv", "jsonl"]),
@@ -59,13 +64,25 @@ pub struct Settings {
 impl Settings {
     /// Overrides the fields that the flags stand for.
     pub fn apply(&self, document: &mut Document) -> Result<()> {
-        self.given.iter().try_for_each(|(setting, value)| setting.apply(value, document))
+        self.given
+            .iter()
+            .try_for_each(|(setting, value)| setting.apply(&format!("--{}", setting.flag), value, document))
+    }
+
+    pub fn has(&self, setting: &Setting) -> bool {
+        self.given.iter().any(|(given, _)| given.flag == setting.flag)
     }
 }
 
 impl Setting {
-    pub fn apply(&self, value: &str, document: &mut Document) -> Result<()> {
-        document.set_flag(&format!("--{}", self.flag), self.path, value)
+    /// Overrides the field. `flag` is what messages blame.
+    pub fn apply(&self, flag: &str, value: &str, document: &mut Document) -> Result<()> {
+        document.set_flag(flag, self.path, value)
+    }
+
+    /// Whether it is one of those that never change what a job prints.
+    pub fn is_free(&self) -> bool {
+        self.path.starts_with("run.")
     }
 
     fn arg(&self) -> Arg {

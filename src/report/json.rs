@@ -5,30 +5,35 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::Report;
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 
 /// Indented, with a final newline.
-pub fn render(report: &Report) -> serde_json::Result<Vec<u8>> {
+pub fn render(report: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(report)?;
     text.push(b'\n');
     Ok(text)
 }
 
-/// Made under another name beside `path` and renamed; replaces a report that is there.
-pub fn write(report: &Report, path: &Path) -> Result<()> {
-    let text = render(report).map_err(std::io::Error::from);
+pub fn write(report: &impl Serialize, path: &Path) -> Result<()> {
+    let text = render(report).map_err(|e| Error::Output { path: path.to_owned(), source: e.into() })?;
+    replace(path, &text)
+}
+
+/// Made under another name beside `path` and renamed; replaces a file that is there.
+pub fn replace(path: &Path, text: &[u8]) -> Result<()> {
     let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    let write = |text: Vec<u8>| {
+    let write = || {
         let mut file = tempfile::Builder::new()
             .prefix(".mapfold-report.")
             .permissions(Permissions::from_mode(0o666)) // less the umask, as any file
             .tempfile_in(directory)?;
-        file.write_all(&text)?;
+        file.write_all(text)?;
         file.persist(path)?;
         Ok(())
     };
-    text.and_then(write).map_err(|source| Error::Output { path: path.to_owned(), source })
+    write().map_err(|source| Error::Output { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

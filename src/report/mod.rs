@@ -14,9 +14,9 @@ pub mod summary;
 #[cfg(test)]
 pub use example::example;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     pub map_input_bytes: u64,
     pub map_input_records: u64,

@@ -153,7 +153,7 @@ pub fn binary(bytes: u64) -> String {
 }
 
 /// GB/s, in MB/s where that would be less than 0.1.
-fn rate(bytes: u64, s: f64) -> String {
+pub fn rate(bytes: u64, s: f64) -> String {
     let gb = if s > 0.0 { bytes as f64 / s / 1e9 } else { 0.0 };
     if gb < 0.0995 { format!("{} MB/s", three(gb * 1e3)) } else { format!("{} GB/s", three(gb)) }
 }
@@ -170,7 +170,7 @@ fn scaled(bytes: u64, base: f64, units: [&str; 5]) -> String {
 }
 
 /// Three figures: 1.93, 19.3, 193.
-fn three(x: f64) -> String {
+pub fn three(x: f64) -> String {
     match x {
         x if x < 9.995 => format!("{x:.2}"),
         x if x < 99.95 => format!("{x:.1}"),
@@ -178,7 +178,7 @@ fn three(x: f64) -> String {
     }
 }
 
-fn percent(part: u64, whole: u64) -> String {
+pub fn percent(part: u64, whole: u64) -> String {
     let percent = if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 };
     // A hundred per cent is said only of all.
     let shown = if part < whole { percent.min(99.99) } else { percent };

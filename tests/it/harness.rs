@@ -1,9 +1,9 @@
 //! A directory to run in, and a command to run there.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -63,6 +63,26 @@ impl TestCommand {
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
+    }
+
+    /// Runs with an empty standard input, and calls `act` once standard error has a line that starts with `sign`.
+    #[track_caller]
+    pub fn act_once_said(mut self, sign: &str, act: impl FnOnce(&Child)) -> Ran {
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.lines().last().is_some_and(|line| line.starts_with(sign)) {
+            assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "never said {sign:?}: {said}");
+        }
+        act(&child);
+        let reader = std::thread::spawn(move || {
+            stderr.read_to_string(&mut said).unwrap();
+            said
+        });
+        let mut output = child.wait_with_output().unwrap();
+        output.stderr = reader.join().unwrap().into_bytes();
+        Ran { output }
     }
 
     pub fn run(mut self) -> Ran {

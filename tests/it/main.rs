@@ -1,6 +1,7 @@
 //! One binary for all integration tests.
 
 mod arguments;
+mod bench;
 mod golden;
 mod hard_files;
 mod hard_inputs;

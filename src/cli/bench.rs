@@ -1,0 +1,185 @@
+//! `mapfold bench`: the same job with one value of a setting and another in turn, and what that shows.
+//!
+//! ```text
+//! warm-up   round 1   round 2   …        A, B: values of the setting; each run a process of its own
+//!  A  B      A  B      A  B
+//! ```
+//!
+//! The result is a table on standard output; [`statistics`] says what it claims and on what grounds, [`results`] is
+//! the same as JSON.
+
+mod results;
+mod statistics;
+mod table;
+mod vary;
+
+use std::path::{Path, PathBuf};
+
+use super::job::JobArgs;
+use super::progress::When;
+use super::steps::Steps;
+use super::trial::Trials;
+use super::{closed, stdout_is_closed, to_stdout, written};
+use crate::error::{Error, Result, shown};
+use crate::report::json;
+use results::{Bench, Run};
+use vary::Vary;
+
+const EXAMPLES: &str = "\
+Examples:
+  mapfold bench wordcount book.txt
+  mapfold bench wordcount books/ --vary combiner=on,off,auto --runs 9
+  mapfold bench my.json --vary threads=1,2,4 --export-json threads.json
+WHAT is a setting that has a flag here: combiner, threads, memory, split-size, …
+The first value is what the others are compared with.";
+
+/// Run a job both ways in turn and compare: time, memory, shuffle bytes
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What differs, and its values  [default: combiner=on,off]
+    #[arg(long, value_name = "WHAT=A,B", default_value = "combiner=on,off", hide_default_value = true)]
+    vary: String,
+
+    /// Runs of each value that count, after one to warm up  [default: 5]
+    #[arg(long, value_name = "N", default_value = "5", hide_default_value = true)]
+    runs: String,
+
+    /// Every run and the summary, as JSON
+    #[arg(long, value_name = "PATH")]
+    export_json: Option<PathBuf>,
+
+    /// The tables, as Markdown
+    #[arg(long, value_name = "PATH")]
+    export_md: Option<PathBuf>,
+
+    #[command(flatten)]
+    job: JobArgs,
+
+    /// On stderr: auto (on a terminal), always or never
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    progress: When,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let vary = Vary::parse(&args.vary)?;
+    let rounds = rounds(&args.runs)?;
+    if let Some(given) = args.job.gives(vary.setting) {
+        let message = format!("{given} and --vary {} exclude each other", vary.setting.flag);
+        return Err(Error::usage_hint(message, "give one of them").into());
+    }
+    if closed::stdout() {
+        return Err(stdout_is_closed().into());
+    }
+    let trials = Trials::new(&args.job, "bench")?;
+    vary.check(&trials)?;
+    check_exports(&args, &trials)?;
+
+    let mut bench = Bench {
+        mapfold: env!("CARGO_PKG_VERSION"),
+        job: trials.plan.job.clone(),
+        vary: vary.setting.flag,
+        values: vary.values.clone(),
+        rounds,
+        runs: Vec::new(),
+        summary: Vec::new(),
+        comparisons: Vec::new(),
+        same_output: false,
+        error: None,
+    };
+    let outcome = measure(&mut bench, &trials, &vary, args.progress);
+    bench.same_output = bench.outputs_agree();
+    if let Err(error) = outcome {
+        bench.error = Some(error.to_string());
+        // That a run failed is what matters, whatever becomes of those before it.
+        let _ = args.export_json.as_deref().map(|path| json::write(&bench, path));
+        return Err(error.into());
+    }
+    bench.summarise();
+    let text = table::render(&bench, &trials.title(), table::Look::of_stdout());
+    let printed = to_stdout(&text);
+    if let Some(path) = &args.export_json {
+        json::write(&bench, path)?;
+    }
+    if let Some(path) = &args.export_md {
+        json::replace(path, table::markdown(&bench, &trials.title()).as_bytes())?;
+    }
+    printed?;
+    if !bench.same_output {
+        return Err(Error::Differ { message: "the runs did not all write the same".into() }.into());
+    }
+    Ok(())
+}
+
+fn measure(bench: &mut Bench, trials: &Trials, vary: &Vary, progress: When) -> Result<()> {
+    let mut steps = Steps::new(progress, vary.values.len() * (bench.rounds + 1));
+    for round in 0..=bench.rounds {
+        for value in &vary.values {
+            steps.next(&match round {
+                0 => format!("{value} to warm up"),
+                round => format!("{value}, round {round} of {}", bench.rounds),
+            });
+            let trial = trials.run(&[(vary.setting, value)])?;
+            bench.runs.push(Run::new(value, round, &trial));
+        }
+    }
+    Ok(())
+}
+
+/// Fewer than two have no spread, and so no interval.
+fn rounds(text: &str) -> Result<usize> {
+    const MOST: usize = 1000;
+    match text.parse::<usize>() {
+        Ok(n @ ..2) => Err(Error::usage_hint(
+            format!("--runs: must be at least 2, is {n}"),
+            "one run can't tell a difference from noise; for its counters alone: mapfold run JOB --report r.json",
+        )),
+        Ok(n) if n > MOST => Err(Error::usage(format!("--runs: must be at most {MOST}, is {n}"))),
+        Ok(n) => Ok(n),
+        Err(_) => Err(Error::usage(format!("--runs: must be a whole number, is {text:?}"))),
+    }
+}
+
+fn check_exports(args: &Args, trials: &Trials) -> Result<()> {
+    let exports = [("--export-json", &args.export_json), ("--export-md", &args.export_md)];
+    for (flag, path) in exports {
+        path.iter().try_for_each(|path| written::check(flag, path, &args.job, &trials.plan))?;
+    }
+    match exports.map(|(_, path)| path.as_deref()) {
+        [Some(one), Some(other)] if same(one, other) => Err(Error::usage_hint(
+            format!("--export-md {}: is what --export-json writes", shown(other)),
+            "name another file",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    one == other || written::same_file(one, other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_runs() {
+        assert_eq!((rounds("2").unwrap(), rounds("1000").unwrap()), (2, 1000));
+        for (text, message) in [
+            ("1", "--runs: must be at least 2, is 1"),
+            ("0", "--runs: must be at least 2, is 0"),
+            ("1001", "--runs: must be at most 1000, is 1001"),
+            ("-1", "--runs: must be a whole number, is \"-1\""),
+            ("many", "--runs: must be a whole number, is \"many\""),
+        ] {
+            assert_eq!(rounds(text).unwrap_err().to_string(), message);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What `bench` measured, as `--export-json` writes it.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::statistics::{Ratio, Spread};
+use crate::cli::digest::Digest;
+use crate::cli::trial::Trial;
+use crate::report::Counters;
+
+/// A job run with each of some values of a setting in turn.
+///
+/// Times are in seconds, sizes in bytes. Counters have the names that they have in a report.
+#[derive(Debug, Serialize)]
+pub struct Bench {
+    /// The version that ran.
+    pub mapfold: &'static str,
+    /// The spec as run, without the setting that was varied.
+    pub job: Value,
+    /// What was varied: `combiner`, `threads`, …
+    pub vary: &'static str,
+    /// The values, in turn; the first is what the others are compared with.
+    pub values: Vec<String>,
+    /// Rounds that are measured; in each, every value runs once.
+    pub rounds: usize,
+    /// Every run, in the order they ran.
+    pub runs: Vec<Run>,
+    /// One a value, over its measured rounds. Empty if not all of them ran.
+    pub summary: Vec<Summary>,
+    /// One a value but the first. Empty if not all rounds ran.
+    pub comparisons: Vec<Comparison>,
+    /// Whether every run wrote the same.
+    pub same_output: bool,
+    /// Why not all runs ran.
+    pub error: Option<String>,
+}
+
+/// One run, a process of its own.
+#[derive(Debug, Serialize)]
+pub struct Run {
+    pub value: String,
+    /// From 1; 0 is the warm-up, which isn't measured.
+    pub round: usize,
+    /// From before the process was made until it had ended.
+    pub wall_seconds: f64,
+    pub user_seconds: f64,
+    pub system_seconds: f64,
+    pub peak_rss_bytes: u64,
+    pub output_bytes: u64,
+    /// BLAKE3 of what it wrote; with `--unordered`, the sum of that of its lines.
+    pub output_digest: Digest,
+    /// As in its report: what was chosen where nothing was asked for.
+    pub settings: Value,
+    pub counters: Counters,
+}
+
+/// The measured runs of one value.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    pub value: String,
+    pub wall_seconds: Spread,
+    /// User and system time together.
+    pub cpu_seconds: Spread,
+    /// Input over the median wall time.
+    pub input_bytes_per_second: f64,
+    /// The most that any of them had.
+    pub peak_rss_bytes: u64,
+    /// Least and most, where runs differ in what they combine.
+    pub reduce_shuffle_bytes_min: u64,
+    pub reduce_shuffle_bytes_max: u64,
+    /// Of the run in the middle by `reduce_shuffle_bytes`.
+    pub counters: Counters,
+}
+
+/// One value against the first, by runs of the same round. See [`Ratio`].
+#[derive(Debug, Serialize)]
+pub struct Comparison {
+    pub value: String,
+    pub baseline: String,
+    pub wall: Ratio,
+    pub cpu: Ratio,
+}
+
+impl Run {
+    pub fn new(value: &str, round: usize, trial: &Trial) -> Self {
+        Run {
+            value: value.to_owned(),
+            round,
+            wall_seconds: trial.wall_seconds,
+            user_seconds: trial.user_seconds,
+            system_seconds: trial.system_seconds,
+            peak_rss_bytes: trial.report.peak_rss_bytes,
+            output_bytes: trial.output_bytes,
+            output_digest: trial.digest,
+            settings: trial.report.settings.clone(),
+            counters: trial.report.counters,
+        }
+    }
+
+    fn cpu_seconds(&self) -> f64 {
+        self.user_seconds + self.system_seconds
+    }
+}
+
+impl Bench {
+    /// Works out what follows from the runs, which are complete.
+    pub fn summarise(&mut self) {
+        self.summary = self.values.iter().map(|value| summary(value, &self.measured(value))).collect();
+        let Some((baseline, others)) = self.values.split_first() else { return };
+        self.comparisons = others.iter().map(|value| self.compare(value, baseline)).collect();
+    }
+
+    pub fn outputs_agree(&self) -> bool {
+        self.runs.windows(2).all(|pair| pair[0].output_digest == pair[1].output_digest)
+    }
+
+    /// The runs of a value without its warm-up, by round.
+    pub fn measured(&self, value: &str) -> Vec<&Run> {
+        self.runs.iter().filter(|run| run.value == value && run.round > 0).collect()
+    }
+
+    fn compare(&self, value: &str, baseline: &str) -> Comparison {
+        let times =
+            |value: &str, time: fn(&Run) -> f64| -> Vec<f64> { self.measured(value).into_iter().map(time).collect() };
+        let ratio = |time: fn(&Run) -> f64| Ratio::of(&times(value, time), &times(baseline, time));
+        Comparison {
+            value: value.to_owned(),
+            baseline: baseline.to_owned(),
+            wall: ratio(|run| run.wall_seconds),
+            cpu: ratio(Run::cpu_seconds),
+        }
+    }
+}
+
+/// Of at least one run.
+fn summary(value: &str, runs: &[&Run]) -> Summary {
+    let spread = |time: fn(&Run) -> f64| Spread::of(&runs.iter().map(|run| time(run)).collect::<Vec<_>>());
+    let mut by_shuffle = runs.to_vec();
+    by_shuffle.sort_by_key(|run| run.counters.reduce_shuffle_bytes);
+    let shuffled = |i: usize| by_shuffle[i].counters.reduce_shuffle_bytes;
+    let counters = by_shuffle[runs.len() / 2].counters;
+    let wall = spread(|run| run.wall_seconds);
+    Summary {
+        value: value.to_owned(),
+        wall_seconds: wall,
+        cpu_seconds: spread(Run::cpu_seconds),
+        input_bytes_per_second: counters.map_input_bytes as f64 / wall.median,
+        peak_rss_bytes: runs.iter().map(|run| run.peak_rss_bytes).max().unwrap_or(0),
+        reduce_shuffle_bytes_min: shuffled(0),
+        reduce_shuffle_bytes_max: shuffled(runs.len() - 1),
+        counters,
+    }
+}

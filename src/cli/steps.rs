@@ -1,0 +1,128 @@
+//! How far a command has come that runs a job many times: a line on standard error, gone in the end.
+//!
+//! The line is no longer than its words. A bar of indicatif's is filled up to the terminal's width, and a ^C that the
+//! terminal echoes behind it goes to the next line, so that the bar would stay.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use rustix::termios::tcgetwinsize;
+
+use super::progress::When;
+use super::to_stderr;
+use crate::report::summary::seconds;
+
+/// Steps to go, one run each.
+pub struct Steps {
+    total: usize,
+    begun: usize,
+    started: Instant,
+    shown: Shown,
+    /// What the line says, while there is one.
+    line: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Shown {
+    Redrawn,
+    Lines,
+    Nothing,
+}
+
+const CLEAR: &str = "\r\x1b[2K";
+
+impl Steps {
+    pub fn new(when: When, total: usize) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let draws = terminal && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        let shown = match when {
+            When::Never => Shown::Nothing,
+            When::Auto if !terminal => Shown::Nothing,
+            _ if draws => Shown::Redrawn,
+            _ => Shown::Lines,
+        };
+        Steps { total, begun: 0, started: Instant::now(), shown, line: String::new() }
+    }
+
+    /// The next run begins.
+    pub fn next(&mut self, what: &str) {
+        let left = left(self.begun, self.total, self.started.elapsed());
+        self.begun += 1;
+        let text = format!("run {} of {}: {what}", self.begun, self.total);
+        match self.shown {
+            Shown::Redrawn => {
+                // Some terminals say 0.
+                let columns = tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col).filter(|columns| *columns > 0);
+                let room = usize::from(columns.unwrap_or(80)).saturating_sub("^C".len() + 1);
+                self.line = shortened(&format!("{text}{left}"), room);
+                to_stderr(&format!("{CLEAR}{}", self.line));
+            }
+            Shown::Lines => to_stderr(&format!("{text}\n")),
+            Shown::Nothing => {}
+        }
+    }
+
+    /// Writes with the line out of the way.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        if self.line.is_empty() {
+            return write();
+        }
+        to_stderr(CLEAR);
+        let written = write();
+        to_stderr(&self.line);
+        written
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        if !self.line.is_empty() {
+            to_stderr(CLEAR);
+        }
+    }
+}
+
+/// How long the rest takes if it goes on as before; nothing while nothing is done.
+fn left(done: usize, total: usize, elapsed: Duration) -> String {
+    if done == 0 {
+        return String::new();
+    }
+    let left = (elapsed.as_secs_f64() / done as f64 * (total - done) as f64).ceil();
+    let left = if left < 60.0 { format!("{left} s") } else { seconds(left) };
+    format!(", about {left} left")
+}
+
+fn shortened(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    text.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_never_full() {
+        assert_eq!(shortened("run 1 of 2: on", 20), "run 1 of 2: on");
+        assert_eq!(shortened(&"é".repeat(99), 56), format!("{}…", "é".repeat(55)));
+    }
+
+    #[test]
+    fn time_left() {
+        assert_eq!(left(0, 10, Duration::from_secs(3)), "");
+        assert_eq!(left(2, 10, Duration::from_secs(3)), ", about 12 s left");
+        assert_eq!(left(1, 21, Duration::from_secs(9)), ", about 3 min 0 s left");
+    }
+
+    #[test]
+    fn what_is_written_aside_is_written() {
+        for when in [When::Auto, When::Always, When::Never] {
+            let mut steps = Steps::new(when, 2);
+            steps.next("one");
+            assert_eq!(steps.aside(|| 5), 5);
+            steps.next("two");
+        }
+    }
+}

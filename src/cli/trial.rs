@@ -1,0 +1,282 @@
+//! Trials: a job run in processes of its own, as `bench` times them and `verify` compares them.
+//!
+//! A trial is this same program called with `run`: the spec as the command line has it, the settings that are tried, an
+//! output file and a report, all in one directory below the spill directory. The spill files of the trials lie in
+//! it too, so whatever becomes of a trial, nothing is left of it once the directory is gone.
+
+use std::cell::Cell;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, io, thread};
+
+use crossbeam_channel::{Receiver, bounded};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use serde::Deserialize;
+use serde_json::Value;
+use tempfile::{TempDir, TempPath};
+use wait4::{ResUse, Wait4};
+
+use super::digest::Digest;
+use super::job::{Job, JobArgs};
+use super::settings::Setting;
+use super::signals;
+use crate::error::{Error, Result, shown};
+use crate::input::Source;
+use crate::input::sources::Stdin;
+use crate::plan::{self, Invocation, Plan};
+use crate::report::Counters;
+use crate::spec::{Document, Spec};
+
+/// Settings to run with, with their values.
+pub type Chosen<'a> = [(&'static Setting, &'a str)];
+
+/// Makes trials of one job.
+pub struct Trials {
+    spec: Spec,
+    /// The same as JSON, without input and output.
+    json: Vec<u8>,
+    call: Invocation,
+    /// As the trials are to run where nothing is chosen.
+    pub plan: Plan,
+    directory: TempDir,
+    number: Cell<usize>,
+    signal: Arc<AtomicUsize>,
+}
+
+/// What one run took, and made.
+pub struct Trial {
+    /// From before the process was made until it had ended.
+    pub wall_seconds: f64,
+    pub user_seconds: f64,
+    pub system_seconds: f64,
+    pub report: ReportOfTrial,
+    pub digest: Digest,
+    pub output_bytes: u64,
+    /// Removed with this.
+    pub output: TempPath,
+}
+
+/// What of a report is needed here.
+#[derive(Deserialize)]
+pub struct ReportOfTrial {
+    /// The system's own count (`ru_maxrss`) begins at what this process had when it made the other.
+    pub peak_rss_bytes: u64,
+    pub settings: Value,
+    pub counters: Counters,
+}
+
+impl Trials {
+    /// `command` is what messages call the caller.
+    pub fn new(args: &JobArgs, command: &str) -> Result<Self> {
+        let Job { mut spec, origin, from_stdin } = args.load()?;
+        if spec.input.is_empty() || spec.input.iter().any(|name| name.as_os_str() == "-") {
+            return Err(once("standard input", command));
+        }
+        // What a trial writes is looked at here, and removed.
+        spec.output.path = None;
+        let stdin = Stdin { held_spec: from_stdin, ..Stdin::default() };
+        let call = Invocation { origin, unordered: args.unordered, stdin, ..Invocation::default() };
+        let plan = plan::resolve(&spec, &call)?;
+        if let Some(source) = plan.sources.iter().find(|source| !can_be_read_again(source)) {
+            return Err(once(&shown(source.path()), command));
+        }
+        let plain = Spec { input: Vec::new(), ..spec.clone() };
+        let json = serde_json::to_vec(&plain).map_err(|e| Error::usage(format!("{}: {e}", call.origin)))?;
+        let signal = Arc::default();
+        signals::watch(&signal).map_err(|e| Error::Start { what: "watch for signals", source: e })?;
+        let spill_dir = &plan.settings.spill_dir;
+        let directory = tempfile::Builder::new().prefix("mapfold-").tempdir_in(spill_dir);
+        let directory = directory.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
+        let trials = Trials { spec, json, call, plan, directory, number: Cell::new(0), signal };
+        fs::write(trials.spec_file(), &trials.json).map_err(|e| trials.spill_error(&trials.spec_file(), e))?;
+        Ok(trials)
+    }
+
+    fn spec_file(&self) -> PathBuf {
+        self.directory.path().join("job.json")
+    }
+
+    fn spill_error(&self, path: &Path, source: io::Error) -> Error {
+        Error::Spill { path: path.to_owned(), source }
+    }
+
+    /// What the job is called.
+    pub fn title(&self) -> String {
+        shown(self.spec.name.as_ref().unwrap_or(&self.call.origin))
+    }
+
+    pub fn input_bytes(&self) -> u64 {
+        self.plan.sources.iter().map(Source::bytes).sum()
+    }
+
+    /// The spec with these settings, if it can be run. `flag` is what messages blame.
+    pub fn check(&self, flag: &str, chosen: &Chosen<'_>) -> Result<Spec> {
+        let mut document = Document::parse(self.call.origin.clone(), &self.json)?;
+        for (setting, value) in chosen {
+            setting.apply(flag, value, &mut document)?;
+        }
+        let spec = Spec { input: self.spec.input.clone(), ..document.finish()? };
+        plan::resolve(&spec, &self.call).map(|_| spec)
+    }
+
+    /// Runs the job with these settings.
+    pub fn run(&self, chosen: &Chosen<'_>) -> Result<Trial> {
+        let number = self.number.replace(self.number.get() + 1);
+        let path = |name: &str| self.directory.path().join(format!("{number}.{name}"));
+        let (output, report, messages) = (path("out"), path("json"), path("txt"));
+        let mut command = self.command(chosen, &output, &report);
+        let stderr = fs::File::create(&messages).map_err(|e| self.spill_error(&messages, e))?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+
+        let begun = Instant::now();
+        let child = command.spawn().map_err(|source| Error::Start { what: "start a run", source })?;
+        let (used, ended) = self.wait(child)?;
+        let wall = ended - begun;
+        self.go_on()?;
+        let output = TempPath::try_from_path(&output).map_err(|e| self.spill_error(&output, e))?;
+        if !used.status.success() {
+            return Err(failed(used.status, &fs::read(&messages).unwrap_or_default(), chosen));
+        }
+        let text = fs::read(&report).map_err(|e| self.spill_error(&report, e))?;
+        let parsed = serde_json::from_slice(&text).map_err(|e| self.spill_error(&report, e.into()))?;
+        let digest = Digest::of(&output, self.call.unordered, || self.go_on());
+        let trial = Trial {
+            wall_seconds: wall.as_secs_f64(),
+            user_seconds: used.rusage.utime.as_secs_f64(),
+            system_seconds: used.rusage.stime.as_secs_f64(),
+            report: parsed,
+            digest: digest?,
+            output_bytes: fs::metadata(&output).map_err(|e| self.spill_error(&output, e))?.len(),
+            output,
+        };
+        let _ = fs::remove_file(report).and(fs::remove_file(messages));
+        Ok(trial)
+    }
+
+    fn command(&self, chosen: &Chosen<'_>, output: &Path, report: &Path) -> Command {
+        // By this name it is the same program even if its file was replaced meanwhile.
+        let own = Path::new("/proc/self/exe");
+        let program = if own.exists() { own.to_owned() } else { env::current_exe().unwrap_or_default() };
+        let mut command = Command::new(program);
+        command.arg0("mapfold").args(["run", "--quiet", "--progress", "never"]);
+        command.arg("--spill-dir").arg(self.directory.path());
+        command.arg("--output").arg(output).arg("--report").arg(report);
+        if self.call.unordered {
+            command.arg("--unordered");
+        }
+        command.args(chosen.iter().map(|(setting, value)| format!("--{}={value}", setting.flag)));
+        command.arg("--").arg(self.spec_file()).args(&self.spec.input);
+        command
+    }
+
+    /// Waits for the end of a run; a signal ends it sooner.
+    fn wait(&self, child: Child) -> Result<(ResUse, Instant)> {
+        let failed = |what| move |source| Error::Start { what, source };
+        let pid = Pid::from_child(&child);
+        let ended = thread::scope(|scope| {
+            let (done, is_done) = bounded(1);
+            // It is left to be reaped, so that its number stays its own while it may be sent a signal.
+            let wait = move || {
+                let ended = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+                let _ = done.send(ended.map(|_| Instant::now()));
+            };
+            let waiting = thread::Builder::new().name("wait".into()).spawn_scoped(scope, wait);
+            if let Err(e) = waiting {
+                let _ = kill_process(pid, Signal::TERM);
+                return Err(failed("start a thread")(e));
+            }
+            self.watch(pid, &is_done).map_err(|e| failed("wait for a run")(e.into()))
+        });
+        let used = child.wait4().map_err(failed("wait for a run"))?;
+        Ok((used, ended?))
+    }
+
+    fn watch(&self, pid: Pid, is_done: &Receiver<rustix::io::Result<Instant>>) -> rustix::io::Result<Instant> {
+        /// How often a signal is looked for, and how often after one it is for the run to end by itself.
+        const LOOK: Duration = Duration::from_millis(50);
+        const PATIENCE: u32 = 60;
+        let mut asked = 0;
+        loop {
+            if let Ok(ended) = is_done.recv_timeout(LOOK) {
+                return ended;
+            }
+            if self.go_on().is_err() {
+                // The first lets it clean up. A terminal sends it one of its own, which then is as good.
+                match asked {
+                    0 => drop(kill_process(pid, Signal::TERM)),
+                    PATIENCE => drop(kill_process(pid, Signal::KILL)),
+                    _ => {}
+                }
+                asked += 1;
+            }
+        }
+    }
+
+    /// Fails once a signal asked for the end.
+    pub fn go_on(&self) -> Result<()> {
+        match self.signal.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => Err(Error::Interrupted { signal: signal as i32 }),
+        }
+    }
+}
+
+/// Settings for a message. None: those of the spec and the flags, and the defaults.
+pub fn named(chosen: &Chosen<'_>) -> String {
+    if chosen.is_empty() {
+        return "settings as given".into();
+    }
+    chosen.iter().map(|(setting, value)| format!("{}={value}", setting.flag)).collect::<Vec<_>>().join(" ")
+}
+
+fn once(what: &str, command: &str) -> Error {
+    Error::usage_hint(
+        format!("{what} can be read once, and {command} runs the job many times"),
+        format!("name a file: mapfold {command} wordcount book.txt"),
+    )
+}
+
+/// A regular file, and not by a name that means another one, or none, in another process.
+fn can_be_read_again(source: &Source) -> bool {
+    let path = source.path();
+    let own = ["/dev/stdin", "/dev/fd", "/proc/self", "/proc/thread-self"];
+    !own.iter().any(|own| path.starts_with(own)) && fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
+/// What a run that failed had to say, with the settings that it had.
+fn failed(status: ExitStatus, messages: &[u8], chosen: &Chosen<'_>) -> Error {
+    let text = String::from_utf8_lossy(messages);
+    let said = |label: &str| text.lines().find_map(|line| line.strip_prefix(label)).map(str::to_owned);
+    let why = said("error: ").unwrap_or_else(|| match status.signal() {
+        Some(9) => "the run was killed, as the system does where memory runs out".into(),
+        Some(signal) => format!("the run was ended by signal {signal}"),
+        None => format!("the run ended with {status}"),
+    });
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    Error::Run { message: format!("with {}: {why}", named(chosen)), hint: said("hint: "), code }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings;
+    use super::*;
+
+    #[test]
+    fn a_run_that_failed_is_quoted() {
+        let combiner = settings::find("combiner").unwrap();
+        let exit = |code: i32| ExitStatus::from_raw(code << 8);
+        let error = failed(exit(2), b"error: f: gone\nhint: look\n", &[(combiner, "on")]);
+        assert_eq!(error.to_string(), "with combiner=on: f: gone");
+        assert_eq!((error.hint().as_deref(), error.exit_code()), (Some("look"), 2));
+        let error = failed(exit(101), b"thread panicked\n", &[]);
+        assert_eq!(error.to_string(), "with settings as given: the run ended with exit status: 101");
+        assert_eq!((error.hint(), error.exit_code()), (None, 101));
+        let killed = failed(ExitStatus::from_raw(9), b"", &[]);
+        assert!(killed.to_string().ends_with("killed, as the system does where memory runs out"), "{killed}");
+        assert_eq!(killed.exit_code(), 1);
+    }
+}

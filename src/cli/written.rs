@@ -1,0 +1,48 @@
+//! Files that a command writes beside its result: reports, exports. One that exists is replaced, unless something would
+//! be lost that isn't such a file.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::{fs, path};
+
+use super::job::JobArgs;
+use crate::error::{Error, Result, shown};
+use crate::input::Source;
+use crate::plan::{self, Plan, Target};
+
+/// That the file named by `flag` can be written, and isn't one that the job needs.
+pub fn check(flag: &str, file: &Path, job: &JobArgs, plan: &Plan) -> Result<()> {
+    let name = shown(file);
+    plan::writable_parent(file).map_err(|error| match error {
+        Error::Usage { message, hint } => Error::Usage { message: format!("{flag} {message}"), hint },
+        error => error,
+    })?;
+    if fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(Error::usage(format!("{flag} {name}: exists and is not a file")));
+    }
+    match needed(file, job, plan) {
+        Some(what) => Err(Error::usage_hint(format!("{flag} {name}: is {what}"), "name another file")),
+        None => Ok(()),
+    }
+}
+
+fn needed(file: &Path, job: &JobArgs, plan: &Plan) -> Option<&'static str> {
+    if job.file().is_some_and(|job| same_file(file, job)) {
+        return Some("the JOB");
+    }
+    let is_input = |source: &Source| matches!(source, Source::File { path: input, .. } if same_file(file, input));
+    if file.exists() && plan.sources.iter().any(is_input) {
+        return Some("an INPUT");
+    }
+    match &plan.output.target {
+        Target::File(output) if same_file(file, output) => Some("the output"),
+        _ => None,
+    }
+}
+
+pub fn same_file(a: &Path, b: &Path) -> bool {
+    match (fs::metadata(a), fs::metadata(b)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => path::absolute(a).is_ok_and(|a| path::absolute(b).is_ok_and(|b| a == b)),
+    }
+}
