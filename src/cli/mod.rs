@@ -19,6 +19,7 @@ mod signals;
 mod steps;
 mod trial;
 mod usage;
+mod verify;
 mod written;
 
 use std::borrow::Cow;
@@ -50,6 +51,7 @@ enum Command {
     Run(Box<run::Args>),
     Jobs(jobs::Args),
     Bench(Box<bench::Args>),
+    Verify(Box<verify::Args>),
 }
 
 pub fn main() -> ExitCode {
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(*args),
         Command::Jobs(args) => jobs::run(args),
         Command::Bench(args) => bench::run(*args),
+        Command::Verify(args) => verify::run(*args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -148,7 +151,7 @@ mod tests {
         };
         let mut command = Cli::command().term_width(80);
         screen(command.render_help().to_string());
-        for name in ["run", "jobs", "bench"] {
+        for name in ["run", "jobs", "bench", "verify"] {
             let command = command.find_subcommand_mut(name).unwrap();
             screen(command.render_help().to_string());
         }

@@ -12,13 +12,13 @@ fn help_and_version() {
     let nothing = dir.run("");
     assert_eq!((nothing.code(), nothing.stdout().as_str()), (Some(2), ""));
     assert!(nothing.stderr().contains("Usage: mapfold"), "{}", nothing.stderr());
-    for args in ["--help", "-h", "run --help", "run -h", "jobs --help", "bench --help", "--version"] {
+    for args in ["--help", "-h", "run --help", "run -h", "jobs --help", "bench --help", "verify --help", "--version"] {
         let ran = dir.run(args);
         assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""), "{args}");
         assert!(ran.stdout().contains("mapfold"), "{args}");
     }
     assert!(dir.run("run --help").stdout().contains("--memory <SIZE>"));
-    for command in ["", "run", "jobs", "bench"] {
+    for command in ["", "run", "jobs", "bench", "verify"] {
         dir.run(&format!("{command} --help")).printed(&dir.run(&format!("{command} -h")).stdout());
     }
 }

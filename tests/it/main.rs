@@ -17,3 +17,4 @@ mod reports;
 mod schedulers;
 mod signals;
 mod spec_errors;
+mod verify;

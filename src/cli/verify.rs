@@ -1,0 +1,113 @@
+//! `mapfold verify`: the same job under hostile settings, which must all print the same.
+//!
+//! The first run has the settings that `run` would have; every other is held against it. A setting given by a flag
+//! holds in all of them.
+
+mod compare;
+mod hostile;
+
+use super::job::JobArgs;
+use super::progress::When;
+use super::steps::Steps;
+use super::trial::{Chosen, Trial, Trials, named};
+use super::{closed, stdout_is_closed, to_stdout};
+use crate::error::{Error, Result};
+use crate::report::summary::{count, data};
+use compare::Difference;
+
+const EXAMPLES: &str = "\
+Examples:
+  mapfold verify wordcount book.txt
+  mapfold verify my.json --set map.0.on=letters logs/
+  mapfold verify wordcount --unordered books/    rows in any sequence
+Threads, split size, memory, partitions, combiner and scheduler are varied; one
+that is given by its flag holds in every run.";
+
+/// Run a job under hostile settings: every output must be the same
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    job: JobArgs,
+
+    /// On stderr: auto (on a terminal), always or never
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    progress: When,
+}
+
+pub fn run(args: Args) -> anyhow::Result<()> {
+    if closed::stdout() {
+        return Err(stdout_is_closed().into());
+    }
+    let trials = Trials::new(&args.job, "verify")?;
+    let hostile = hostile::settings(trials.input_bytes(), |setting| args.job.gives(setting).is_some());
+    let mut steps = Steps::new(args.progress, hostile.len() + 1);
+    steps.aside(|| {
+        to_stdout(&format!("{}, {} of input: what each run wrote\n", trials.title(), data(trials.input_bytes())))
+    })?;
+
+    let reference = next(&trials, &[], None, &mut steps)?;
+    let (mut differ, mut first) = (0, None);
+    for row in &hostile {
+        let chosen: Vec<_> = row.iter().map(|(setting, value)| (*setting, value.as_str())).collect();
+        let trial = next(&trials, &chosen, Some(&reference), &mut steps)?;
+        if trial.digest != reference.digest {
+            differ += 1;
+            if first.is_none() {
+                let difference = Difference::between(&reference.output, &trial.output, args.job.unordered)?;
+                first = Some(explain(&difference, &named(&chosen)));
+            }
+        }
+    }
+    drop(steps);
+    let runs = hostile.len() + 1;
+    let Some(explained) = first else {
+        let rows = count(reference.report.counters.reduce_output_records);
+        let size = data(reference.output_bytes);
+        to_stdout(&format!("All {runs} runs wrote the same {rows} rows, {size}, BLAKE3\n{}\n", reference.digest))?;
+        return Ok(());
+    };
+    to_stdout(&explained)?;
+    Err(Error::Differ {
+        message: format!("{differ} of {runs} runs wrote something else than that with {}", named(&[])),
+    }
+    .into())
+}
+
+/// Runs once and says what came of it.
+fn next(trials: &Trials, chosen: &Chosen<'_>, reference: Option<&Trial>, steps: &mut Steps) -> Result<Trial> {
+    steps.next(&named(chosen));
+    let trial = trials.run(chosen)?;
+    let mark = if reference.is_some_and(|reference| reference.digest != trial.digest) { '!' } else { ' ' };
+    steps.aside(|| to_stdout(&format!("{mark} {:.12}  {}\n", trial.digest, named(chosen))))?;
+    Ok(trial)
+}
+
+fn explain(difference: &Difference, settings: &str) -> String {
+    let reference = named(&[]);
+    let width = reference.len().max(settings.len());
+    let Difference { line, expected, found } = difference;
+    let at = line.map_or_else(|| "A row that differs".to_owned(), |line| format!("Line {line} differs"));
+    format!("{at}:\n  {reference:width$}  {expected}\n  {settings:width$}  {found}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_shown_with_both_rows() {
+        let difference = Difference { line: Some(17), expected: "the\\t15".into(), found: "the\\t14".into() };
+        assert_eq!(
+            explain(&difference, "threads=3"),
+            "Line 17 differs:\n  settings as given  the\\t15\n  threads=3          the\\t14\n"
+        );
+    }
+}

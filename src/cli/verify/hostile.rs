@@ -1,0 +1,111 @@
+//! Settings that find out whether a job prints the same whatever they are.
+
+use crate::cli::settings::{self, Setting};
+
+/// What one run is given.
+pub type Row = Vec<(&'static Setting, String)>;
+
+/// One setting at a time, which says where a difference comes from; then several at once, where they meet. Without those
+/// of which `is_given` says that the command line holds them.
+pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Row> {
+    /// Each split is a task and a run: more take long and show nothing new.
+    const MOST_SPLITS: u64 = 1000;
+    const MIB: u64 = 1 << 20;
+    let tiny = size(input_bytes.div_ceil(MOST_SPLITS).max(1));
+    let whole = size(input_bytes.max(1));
+    // Little enough to spill, and not so little that a large input takes all day.
+    let memory = size((input_bytes / 64).clamp(MIB, 64 * MIB) / MIB * MIB);
+    let mut rows: Vec<String> = Vec::new();
+    let mut vary = |what: &str, values: &[&str]| rows.extend(values.iter().map(|value| format!("{what}={value}")));
+    vary("threads", &["1", "2", "3", "8"]);
+    vary("split-size", &[&tiny, &whole]);
+    vary("memory", &[&memory]);
+    vary("partitions", &["1", "7", "1024"]);
+    for what in ["combiner", "scheduler"] {
+        vary(what, settings::find(what).map_or(&[], |setting| setting.choices));
+    }
+    for several in [
+        format!("threads=3 split-size={tiny} scheduler=static"),
+        format!("threads=8 split-size={tiny} scheduler=shared"),
+        format!("threads=1 split-size={whole} partitions=1 combiner=off"),
+        format!("threads=1 split-size={tiny} partitions=1024 combiner=on"),
+        format!("threads=3 split-size={tiny} memory={memory} partitions=7 combiner=off"),
+        format!("threads=8 split-size={tiny} memory={memory} partitions=1024 combiner=on"),
+        format!("threads=8 split-size={tiny} memory={memory} partitions=1 combiner=auto"),
+    ] {
+        rows.push(several);
+    }
+    let mut settings: Vec<Row> = Vec::new();
+    for row in rows {
+        let row = parsed(&row, &is_given);
+        if !row.is_empty() && !settings.iter().any(|known| same(known, &row)) {
+            settings.push(row);
+        }
+    }
+    settings
+}
+
+/// Of `a=b c=d`, what is a setting and not given.
+fn parsed(row: &str, is_given: impl Fn(&Setting) -> bool) -> Row {
+    let parts = row.split(' ').filter_map(|part| part.split_once('='));
+    let known = parts.filter_map(|(what, value)| Some((settings::find(what)?, value.to_owned())));
+    known.filter(|(setting, _)| !is_given(setting)).collect()
+}
+
+fn same(a: &Row, b: &Row) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a.flag == b.flag && x == y)
+}
+
+/// Rounded up to a number short enough for a line of the table.
+fn size(bytes: u64) -> String {
+    let units = [(30, "G"), (20, "M"), (10, "K")];
+    match units.into_iter().find(|(shift, _)| bytes > 999 << (shift - 10)) {
+        Some((shift, unit)) => format!("{}{unit}", bytes.div_ceil(1 << shift)),
+        None => bytes.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::trial::named;
+
+    fn names(input_bytes: u64, given: &[&str]) -> Vec<String> {
+        let rows = settings(input_bytes, |setting| given.contains(&setting.flag));
+        let name =
+            |row: &Row| named(&row.iter().map(|(setting, value)| (*setting, value.as_str())).collect::<Vec<_>>());
+        rows.iter().map(name).collect()
+    }
+
+    #[test]
+    fn everything_that_may_vary_does() {
+        let names = names(10_000, &[]);
+        for setting in settings::ALL.iter().filter(|setting| setting.is_free()) {
+            assert!(names.iter().any(|row| row.starts_with(&format!("{}=", setting.flag))), "{}", setting.flag);
+        }
+        for row in ["threads=3", "split-size=10", "split-size=10K", "memory=1M", "partitions=1024", "combiner=off"] {
+            assert!(names.iter().any(|name| name == row), "{row} of {names:?}");
+        }
+        assert!(names.iter().all(|name| name.len() <= 64), "{names:?}");
+    }
+
+    #[test]
+    fn what_is_given_holds() {
+        let names = names(10_000, &["threads", "combiner"]);
+        assert!(names.iter().all(|row| !row.contains("threads") && !row.contains("combiner")), "{names:?}");
+        let mut once = names.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!(once.len(), names.len());
+    }
+
+    #[test]
+    fn sizes_follow_the_input() {
+        let huge = names(1 << 40, &[]);
+        for row in ["split-size=2G", "split-size=1024G", "memory=64M"] {
+            assert!(huge.iter().any(|name| name == row), "{row} of {huge:?}");
+        }
+        assert!(names(0, &[]).iter().any(|row| row == "split-size=1"));
+        assert!(huge.iter().all(|name| name.len() <= 64), "{huge:?}");
+    }
+}

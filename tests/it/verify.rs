@@ -1,0 +1,115 @@
+//! `mapfold verify`: runs that agree, runs that don't.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::Dir;
+
+fn dir() -> Dir {
+    Dir::new().file("a.txt", "the cat saw the dog and the dog saw the cat\n".repeat(5))
+}
+
+#[test]
+fn settings_do_not_show() {
+    let dir = dir();
+    let ran = dir.run("verify wordcount a.txt");
+    assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""));
+    let expected = blake3::hash(b"the\t20\ncat\t10\ndog\t10\nsaw\t10\nand\t5\n").to_hex();
+    let stdout = ran.stdout();
+    let lines: Vec<_> = stdout.lines().collect();
+    let [head, runs @ .., last, digest] = lines.as_slice() else { panic!("{stdout}") };
+    assert_eq!(*head, "wordcount, 220 B of input: what each run wrote");
+    assert!(runs.iter().all(|run| run.starts_with(&format!("  {}  ", &expected[..12]))), "{stdout}");
+    assert_eq!(*last, format!("All {} runs wrote the same 5 rows, 34 B, BLAKE3", runs.len()));
+    assert_eq!(*digest, expected.as_str());
+    let settings: Vec<_> = runs.iter().map(|run| &run[16..]).collect();
+    assert_eq!(settings[..5], ["settings as given", "threads=1", "threads=2", "threads=3", "threads=8"]);
+    assert!(settings.contains(&"threads=3 split-size=1 memory=1M partitions=7 combiner=off"), "{stdout}");
+    assert!(lines.iter().all(|line| line.len() <= 80), "{stdout}");
+    assert_eq!(dir.names(), ["a.txt"]);
+}
+
+#[test]
+fn what_is_given_holds() {
+    let dir = dir();
+    let ran = dir.run("verify uniq a.txt --threads 2 --set run.combiner=off --unordered");
+    assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""));
+    assert!(!ran.stdout().contains("threads=") && !ran.stdout().contains("combiner="), "{}", ran.stdout());
+    assert!(ran.stdout().contains("partitions=7"), "{}", ran.stdout());
+}
+
+/// The input is another one from the third run on.
+fn changed(args: &str) -> crate::harness::Ran {
+    let dir = dir();
+    let args = format!("verify {args} a.txt --progress always");
+    let ran = dir.command(args.split(' ')).act_once_said("run 3 of ", |_| {
+        fs::write(dir.join("a.txt"), "a cat\nthe cat saw the dog and the dog saw the cat\n").unwrap();
+    });
+    assert_eq!(ran.code(), Some(1), "{}", ran.stdout());
+    let stderr = ran.stderr();
+    let (error, hint) = stderr.split_once("\nerror: ").unwrap().1.split_once('\n').unwrap();
+    assert!(error.ends_with(" runs wrote something else than that with settings as given"), "{stderr}");
+    assert_eq!(hint, "hint: an input that changed meanwhile, or else a bug in mapfold: please report it\n");
+    assert_eq!(dir.names(), ["a.txt"]);
+    ran
+}
+
+#[test]
+fn a_run_that_differs_is_told_with_the_first_row_that_does() {
+    let stdout = changed("uniq").stdout();
+    assert!(stdout.contains("\n! "), "{stdout}");
+    let (_, difference) = stdout.split_once("\nLine 1 differs:\n").unwrap();
+    let [expected, found] = difference.lines().collect::<Vec<_>>().try_into().unwrap();
+    assert!(expected.starts_with("  settings as given  "), "{stdout}");
+    assert!(expected.ends_with("the cat saw the dog and the dog saw the cat\\t5"), "{stdout}");
+    assert!(found.starts_with("  threads=") && found.ends_with("  a cat\\t1"), "{stdout}");
+    // What changed the input is told by the first run that differs, and by all after it.
+    let marks: Vec<_> =
+        stdout.lines().skip(1).map_while(|line| line.get(..2)).take_while(|mark| *mark != "Li").collect();
+    assert!(marks.windows(2).all(|pair| pair != ["! ", "  "]), "{stdout}");
+}
+
+#[test]
+fn unordered_rows_are_compared_as_rows() {
+    let stdout = changed("uniq --unordered").stdout();
+    let (_, difference) = stdout.split_once("\nA row that differs:\n").unwrap();
+    assert!(difference.lines().next().unwrap().ends_with("saw the cat\\t5"), "{stdout}");
+    assert_eq!(difference.lines().count(), 2, "{stdout}");
+}
+
+#[test]
+fn a_run_that_fails_ends_it() {
+    let dir = dir();
+    let args = "verify wordcount a.txt --progress always";
+    let ran = dir.command(args.split(' ')).act_once_said("run 3 of ", |_| fs::remove_file(dir.join("a.txt")).unwrap());
+    assert!([Some(1), Some(2)].contains(&ran.code()), "{:?}", ran.code());
+    let stderr = ran.stderr();
+    let error = stderr.lines().last().unwrap();
+    assert!(error.starts_with("error: with threads=") && error.ends_with("no such file or directory"), "{stderr}");
+    assert!(dir.names().is_empty());
+}
+
+#[test]
+fn interrupted_it_leaves_nothing_behind() {
+    let dir = dir();
+    let args = "verify wordcount a.txt --progress always";
+    let ran = dir.command(args.split(' ')).act_once_said("run 3 of ", |child| {
+        kill_process(Pid::from_child(child), Signal::INT).unwrap();
+    });
+    assert_eq!(ran.code(), Some(130), "{}", ran.stdout());
+    assert!(ran.stderr().ends_with("\nerror: interrupted\n"), "{}", ran.stderr());
+    assert_eq!(dir.names(), ["a.txt"]);
+}
+
+#[test]
+fn what_can_be_read_once_is_refused() {
+    dir().run("verify wordcount -").refused(
+        "standard input can be read once, and verify runs the job many times",
+        "name a file: mapfold verify wordcount book.txt",
+    );
+    dir().run("verify wordcont a.txt").refused(
+        "no built-in job \"wordcont\"",
+        "did you mean \"wordcount\"? mapfold jobs lists them; a spec file is named with a / or .json",
+    );
+}
