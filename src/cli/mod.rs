@@ -14,6 +14,7 @@ mod progress;
 mod run;
 mod settings;
 mod signals;
+mod time_left;
 mod usage;
 
 use std::borrow::Cow;
@@ -95,6 +96,7 @@ fn readable(message: &str) -> Cow<'_, str> {
 
 /// Nobody is left to tell if standard error is gone.
 fn to_stderr(text: &str) {
+    progress::end();
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 

@@ -153,7 +153,7 @@ pub fn binary(bytes: u64) -> String {
 }
 
 /// GB/s, in MB/s where that would be less than 0.1.
-fn rate(bytes: u64, s: f64) -> String {
+pub fn rate(bytes: u64, s: f64) -> String {
     let gb = if s > 0.0 { bytes as f64 / s / 1e9 } else { 0.0 };
     if gb < 0.0995 { format!("{} MB/s", three(gb * 1e3)) } else { format!("{} GB/s", three(gb)) }
 }
