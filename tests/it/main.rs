@@ -7,6 +7,7 @@ mod hard_inputs;
 mod hard_places;
 mod harness;
 mod input_errors;
+mod inputs;
 mod layers;
 mod oracle;
 mod outputs;
