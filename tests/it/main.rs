@@ -1,6 +1,7 @@
 //! One binary for all integration tests.
 
 mod arguments;
+mod completions;
 mod golden;
 mod hard_files;
 mod hard_inputs;
@@ -17,3 +18,4 @@ mod reports;
 mod schedulers;
 mod signals;
 mod spec_errors;
+mod terminal;
