@@ -15,11 +15,13 @@ mod vary;
 
 use std::path::{Path, PathBuf};
 
+use clap::ArgAction;
+
 use super::job::JobArgs;
 use super::progress::When;
 use super::steps::Steps;
 use super::trial::Trials;
-use super::{closed, stdout_is_closed, to_stdout, written};
+use super::{closed, help, stdout_is_closed, to_stdout, written};
 use crate::error::{Error, Result, shown};
 use crate::report::json;
 use results::{Bench, Run};
@@ -29,28 +31,40 @@ const EXAMPLES: &str = "\
 Examples:
   mapfold bench wordcount book.txt
   mapfold bench wordcount books/ --vary combiner=on,off,auto --runs 9
-  mapfold bench my.json --vary threads=1,2,4 --export-json threads.json
-WHAT is a setting that has a flag here: combiner, threads, memory, split-size, …
-The first value is what the others are compared with.";
+  mapfold bench my.json --vary threads=1,2,4 --export-json threads.json";
+
+const COMPARISON: &str = "What is compared";
 
 /// Run a job both ways in turn and compare: time, memory, shuffle bytes
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    after_long_help = [EXAMPLES, help::SIZES, help::EXIT_CODES].join("\n\n"),
+    disable_help_flag = true
+)]
 pub struct Args {
-    /// What differs, and its values  [default: combiner=on,off]
-    #[arg(long, value_name = "WHAT=A,B", default_value = "combiner=on,off", hide_default_value = true)]
+    /// What differs  [default: combiner=on,off]
+    ///
+    /// WHAT is a setting that has a flag here: combiner, scheduler, threads, memory, split-size or partitions. The first value is
+    /// what the others are compared with.
+    #[arg(long, value_name = "WHAT=A,B", help_heading = COMPARISON, display_order = 0, default_value = "combiner=on,off", hide_default_value = true)]
     vary: String,
 
-    /// Runs of each value that count, after one to warm up  [default: 5]
-    #[arg(long, value_name = "N", default_value = "5", hide_default_value = true)]
+    /// Runs of each, after a warm-up  [default: 5]
+    ///
+    /// They take turns, each a process of its own. More runs tell smaller differences from noise.
+    #[arg(long, value_name = "N", help_heading = COMPARISON, display_order = 1, default_value = "5", hide_default_value = true)]
     runs: String,
 
     /// Every run and the summary, as JSON
-    #[arg(long, value_name = "PATH")]
+    ///
+    /// Times, counters, settings and the digest of the output of each run; of each value the medians; of each value against
+    /// the first the ratios with their intervals.
+    #[arg(long, value_name = "PATH", help_heading = COMPARISON, display_order = 2)]
     export_json: Option<PathBuf>,
 
     /// The tables, as Markdown
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help_heading = COMPARISON, display_order = 3)]
     export_md: Option<PathBuf>,
 
     #[command(flatten)]
@@ -63,9 +77,14 @@ pub struct Args {
         value_enum,
         default_value = "auto",
         hide_default_value = true,
-        hide_possible_values = true
+        hide_possible_values = true,
+        help_heading = help::WHAT_HAPPENED
     )]
     progress: When,
+
+    /// Print help; the long one with --help
+    #[arg(short, long, action = ArgAction::Help, help_heading = help::WHAT_HAPPENED)]
+    help: Option<bool>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {

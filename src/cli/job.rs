@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::closed;
 use super::settings::{Setting, Settings};
+use super::{closed, help};
 use crate::error::{Error, Result, nearest, reason, shown};
 use crate::spec::{Document, Spec, builtin};
 
@@ -17,30 +17,50 @@ const LONGEST: u64 = 16 << 20;
 #[derive(clap::Args)]
 pub struct JobArgs {
     /// A built-in (mapfold jobs), a spec's path (with / or .json), or - : stdin
-    #[arg(value_name = "JOB")]
+    ///
+    /// `mapfold jobs` lists the built-in jobs, and `mapfold jobs show NAME` prints one: a spec like any other, to start
+    /// your own from. What has a / in it or ends with .json is the path of a spec.
+    #[arg(value_name = "JOB", help_heading = help::INPUT_AND_JOB, display_order = 0)]
     job: OsString,
 
     /// Files, directories, globs, - : stdin; in place of the spec's input
-    #[arg(value_name = "INPUT")]
+    ///
+    /// A directory stands for its files, recursively, sorted by path; names that start with . or _ and links to
+    /// directories are passed over. A glob (*, ?, [ab], ** for any directories) stands for what it matches, sorted, unless a
+    /// file of that very name exists. Order is kept, what is named twice is read twice, names are relative to the working
+    /// directory. With no INPUT here and none in the spec, standard input is read, unless it is a terminal.
+    ///
+    /// Records never span files. A last line without a newline is a record; \r\n ends a line as \n does.
+    #[arg(value_name = "INPUT", help_heading = help::INPUT_AND_JOB, display_order = 1)]
     inputs: Vec<OsString>,
 
     /// Rows in any sequence (the same rows)
-    #[arg(long)]
+    ///
+    /// Saves the time of putting them in order, for sort's sake or their own.
+    #[arg(long, help_heading = help::OUTPUT, display_order = 102)]
     pub unordered: bool,
 
     /// Override a field of the spec; repeatable
-    #[arg(long, value_name = "PATH=VALUE")]
+    ///
+    /// PATH is dotted, and numbers index lists: --set limit=5, --set map.0.on=whitespace. VALUE is taken literally where a
+    /// string is wanted, else as JSON: --set 'sort=["-count"]'. Assignments are made in order; a flag that stands for a
+    /// field, as --format does for output.format, comes after them.
+    #[arg(long, value_name = "PATH=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 2)]
     set: Vec<String>,
 
     /// A value for one of the job's params; repeatable
-    #[arg(long, value_name = "NAME=VALUE")]
+    ///
+    /// `mapfold jobs` says what params a built-in job has: --param n=3. A param without a default has to be given.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 3)]
     param: Vec<String>,
 
     #[command(flatten)]
     pub settings: Settings,
 
     /// Where runs are kept  [default: $TMPDIR, /var/tmp]
-    #[arg(long, value_name = "DIR")]
+    ///
+    /// They take about as much room as is shuffled, and are removed at the end.
+    #[arg(long, value_name = "DIR", help_heading = help::SETTINGS, display_order = 100)]
     spill_dir: Option<PathBuf>,
 }
 

@@ -9,14 +9,19 @@
 
 mod bench;
 mod closed;
+mod completions;
 mod digest;
+mod help;
 mod job;
 mod jobs;
+mod line;
+mod man;
 mod progress;
 mod run;
 mod settings;
 mod signals;
 mod steps;
+mod time_left;
 mod trial;
 mod usage;
 mod verify;
@@ -26,21 +31,26 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
 
-const EXAMPLES: &str = "\
-Examples:
-  mapfold run wordcount book.txt              most frequent words first
-  mapfold run uniq -o out.txt logs/*.log      each line once, with its count
-  mapfold jobs show wordcount > my.json       a job to start from
-  mapfold run my.json --set limit=20 book.txt
-  mapfold bench wordcount book.txt            what the combiner saves";
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default();
 
 /// MapReduce in one binary: group and count what is in files, on every core, in bounded memory
 #[derive(Parser)]
-#[command(name = "mapfold", version, after_help = EXAMPLES, max_term_width = 100, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(
+    name = "mapfold",
+    version,
+    long_about = help::LONG_ABOUT,
+    after_help = help::EXAMPLES,
+    after_long_help = [help::EXAMPLES, help::EXIT_CODES, help::ENVIRONMENT].join("\n\n"),
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -52,6 +62,8 @@ enum Command {
     Jobs(jobs::Args),
     Bench(Box<bench::Args>),
     Verify(Box<verify::Args>),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 pub fn main() -> ExitCode {
@@ -64,6 +76,8 @@ pub fn main() -> ExitCode {
         Command::Jobs(args) => jobs::run(args),
         Command::Bench(args) => bench::run(*args),
         Command::Verify(args) => verify::run(*args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -86,9 +100,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 }
 
 fn say(message: &str, hint: Option<&str>) {
-    let mut text = format!("error: {}\n", readable(message));
+    let mut text = format!("{ERROR}error:{ERROR:#} {}\n", readable(message));
     if let Some(hint) = hint {
-        text.push_str(&format!("hint: {}\n", readable(hint)));
+        text.push_str(&format!("{HINT}hint:{HINT:#} {}\n", readable(hint)));
     }
     to_stderr(&text);
 }
@@ -104,9 +118,11 @@ fn readable(message: &str) -> Cow<'_, str> {
     format!("{} … {}", &message[..start], &message[end..]).into()
 }
 
-/// Nobody is left to tell if standard error is gone.
+/// Styles in `text` show on a terminal only, and there unless NO_COLOR or TERM=dumb say otherwise. Nobody is left to tell
+/// if standard error is gone.
 fn to_stderr(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    line::end();
+    let _ = AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes());
 }
 
 fn stdout_is_closed() -> Error {
@@ -114,10 +130,19 @@ fn stdout_is_closed() -> Error {
 }
 
 fn to_stdout(text: &str) -> Result<()> {
+    write_to_stdout(text, |stdout| stdout)
+}
+
+/// With styles, where they show.
+fn to_stdout_styled(text: &str) -> Result<()> {
+    write_to_stdout(text, AutoStream::auto)
+}
+
+fn write_to_stdout<W: Write>(text: &str, stream: impl FnOnce(io::StdoutLock<'static>) -> W) -> Result<()> {
     if closed::stdout() {
         return Err(stdout_is_closed());
     }
-    let mut stdout = io::stdout().lock();
+    let mut stdout = stream(io::stdout().lock());
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|source| match source.kind() {
         io::ErrorKind::BrokenPipe => Error::ClosedPipe,
         _ => Error::Output { path: "standard output".into(), source },
@@ -151,8 +176,7 @@ mod tests {
         };
         let mut command = Cli::command().term_width(80);
         screen(command.render_help().to_string());
-        for name in ["run", "jobs", "bench", "verify"] {
-            let command = command.find_subcommand_mut(name).unwrap();
+        for command in command.get_subcommands_mut() {
             screen(command.render_help().to_string());
         }
     }

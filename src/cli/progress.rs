@@ -1,21 +1,24 @@
-//! How far a run has come, on standard error: a bar a phase, by bytes.
+//! How far a run has come and when it will end, in one line on standard error.
 //!
-//! A thread of its own looks at the engine's meters ten times a second, so that the engine only ever adds to a number.
-//! A run that is over in half a second shows nothing. A bar is taken away in the end: the summary says the same better.
+//! ```text
+//! map 43 %, 1.24 GB/s        ━━━━━━━━━━━━━━━━━━━━━                                   12 s left
+//! ```
+//!
+//! The phase with the part of it that is done, input per second since the run began, and the whole run: the bar, and
+//! the time that [`TimeLeft`] says. Of streams no end is known: `map 5.21 GB, 1.24 GB/s`. A thread of its own looks at
+//! the engine's meters a few times a second, so that the engine only ever adds to a number. A run that is over in half a
+//! second shows nothing; the line is taken away in the end, as the summary says the same better.
 
-use std::io::{self, IsTerminal};
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rustix::termios::tcgetwinsize;
 
-use super::to_stderr;
-use crate::engine::{Meter, Progress};
-use crate::report::summary::data;
+use super::line;
+use super::time_left::{PHASES, Reading, Readings, TimeLeft};
+use crate::engine::Progress;
+use crate::report::summary::{data, rate};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum When {
@@ -25,18 +28,20 @@ pub enum When {
 }
 
 const FIRST_AFTER: Duration = Duration::from_millis(500);
-/// Columns that a bar and all there is to say beside it need.
-const NARROW: u16 = 80;
-const EVERY: Duration = Duration::from_millis(100);
-/// Where bars can't be drawn lines are written, less often.
+const EVERY: Duration = Duration::from_millis(200);
+/// Where no line can be drawn over, lines are written: every second, and every ten once there have been many.
 const LINE_EVERY: Duration = Duration::from_secs(1);
+const LATER_LINE_EVERY: Duration = Duration::from_secs(10);
+const MANY_LINES: usize = 30;
+/// Columns below which there is no room for a bar.
+const NARROW: usize = 60;
 
 /// Runs `work`, showing its progress.
 pub fn show<T>(when: When, quiet: bool, progress: &Progress, work: impl FnOnce() -> T) -> T {
-    let terminal = io::stderr().is_terminal();
+    let can_draw = line::can_draw();
     let wanted = match when {
         When::Always => true,
-        When::Auto => terminal && !quiet,
+        When::Auto => can_draw && !quiet,
         When::Never => false,
     };
     if !wanted {
@@ -44,7 +49,8 @@ pub fn show<T>(when: When, quiet: bool, progress: &Progress, work: impl FnOnce()
     }
     thread::scope(|scope| {
         let (done, is_done) = bounded::<()>(0);
-        let watch = move || if terminal { draw(progress, &is_done) } else { write(progress, &is_done) };
+        line::begin();
+        let watch = move || if can_draw { draw(progress, &is_done) } else { write(progress, &is_done) };
         // Where no thread is to be had nothing is shown.
         let _ = thread::Builder::new().name("progress".into()).spawn_scoped(scope, watch);
         let result = work();
@@ -58,82 +64,114 @@ fn goes_on(is_done: &Receiver<()>, wait: Duration) -> bool {
     is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout)
 }
 
-fn phases(progress: &Progress) -> [(&'static str, &Meter); 3] {
-    [("map", &progress.map), ("reduce", &progress.reduce), ("output", &progress.output)]
-}
-
-fn read(meter: &Meter) -> (u64, u64) {
-    (meter.done.load(Ordering::Relaxed), meter.total.load(Ordering::Relaxed))
-}
-
 fn draw(progress: &Progress, is_done: &Receiver<()>) {
-    let begun = Instant::now();
-    if !goes_on(is_done, FIRST_AFTER) {
-        return;
-    }
-    let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-    let mut bars: [Option<ProgressBar>; 3] = [const { None }; 3];
-    while goes_on(is_done, EVERY) {
-        let mut later_begun = false;
-        for ((name, meter), bar) in phases(progress).into_iter().zip(&mut bars).rev() {
-            let (done, total) = read(meter);
-            if done == 0 && total == 0 {
-                continue;
-            }
-            let bar = bar.get_or_insert_with(|| {
-                let elapsed = if name == "map" { begun.elapsed() } else { Duration::ZERO };
-                let bar = ProgressBar::no_length().with_elapsed(elapsed).with_prefix(name).with_style(style(false));
-                // The phase before may show only now, together with this one.
-                if later_begun { all.insert(0, bar) } else { all.add(bar) }
-            });
-            if !bar.is_finished() {
-                if total > 0 && bar.length() != Some(total.max(done)) {
-                    bar.set_length(total.max(done));
-                    bar.set_style(style(true));
-                }
-                bar.set_position(done);
-                // A phase that is over keeps the rate that it had.
-                if later_begun { bar.abandon() } else { bar.tick() }
-            }
-            later_begun = true;
+    let mut watch = Watch::new(progress);
+    let mut wait = FIRST_AFTER;
+    while goes_on(is_done, wait) {
+        wait = EVERY;
+        let Some(view) = watch.look() else { continue };
+        if !line::draw(&view.to_fit(line::room())) {
+            return;
         }
     }
-    let _ = all.clear();
-}
-
-fn style(known_total: bool) -> ProgressStyle {
-    let columns = tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
-    let template = if known_total && (1..NARROW).contains(&columns) {
-        "{prefix:<6} {decimal_bytes:>9} of {decimal_total_bytes:<9} {eta:>4}"
-    } else if known_total {
-        "{prefix:<6} {wide_bar} {decimal_bytes:>9} of {decimal_total_bytes:<9} {decimal_bytes_per_sec:>11}  {eta:>4} left"
-    } else {
-        "{prefix:<6} {spinner} {decimal_bytes:>9} {decimal_bytes_per_sec:>11}"
-    };
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+    line::end();
 }
 
 fn write(progress: &Progress, is_done: &Receiver<()>) {
+    let mut watch = Watch::new(progress);
     let mut wait = FIRST_AFTER;
+    let mut lines = 0;
     while goes_on(is_done, wait) {
-        wait = LINE_EVERY;
-        let begun =
-            phases(progress).into_iter().map(|(name, meter)| (name, read(meter))).rfind(|(_, at)| *at != (0, 0));
-        if let Some((name, (done, total))) = begun {
-            to_stderr(&line(name, done, total));
+        if let Some(view) = watch.look() {
+            line::put(&format!("{}\n", view.text()));
+            lines += 1;
         }
+        wait = if lines < MANY_LINES { LINE_EVERY } else { LATER_LINE_EVERY };
     }
 }
 
-fn line(name: &str, done: u64, total: u64) -> String {
-    match total {
-        0 => format!("{name}: {}\n", data(done)),
-        total => format!(
-            "{name}: {} of {}, {} %\n",
-            data(done),
-            data(total),
-            100 * u128::from(done.min(total)) / u128::from(total)
-        ),
+/// Looks at the meters of one run.
+struct Watch<'p> {
+    progress: &'p Progress,
+    begun: Instant,
+    time_left: TimeLeft,
+    /// Part of the whole run, which only grows, whatever is thought of the time left.
+    part: f64,
+}
+
+impl<'p> Watch<'p> {
+    fn new(progress: &'p Progress) -> Self {
+        Watch { progress, begun: Instant::now(), time_left: TimeLeft::default(), part: 0.0 }
+    }
+
+    /// None while no phase has begun.
+    fn look(&mut self) -> Option<View> {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let readings = Readings::of(self.progress);
+        let phase = readings.current()?;
+        let left = self.time_left.look(seconds, &readings);
+        if let Some(left) = left {
+            self.part = self.part.max(seconds / (seconds + left));
+        }
+        let whole = left.map(|left| (self.part, left));
+        Some(View {
+            phase: PHASES[phase],
+            of_phase: readings.phases[phase],
+            input: readings.phases[0].done,
+            seconds,
+            whole,
+        })
+    }
+}
+
+/// What there is to say at one moment.
+struct View {
+    phase: &'static str,
+    of_phase: Reading,
+    /// Bytes read so far.
+    input: u64,
+    seconds: f64,
+    /// The part of the whole run, and seconds left.
+    whole: Option<(f64, f64)>,
+}
+
+impl View {
+    fn text(&self) -> String {
+        match self.whole {
+            Some((_, seconds)) => format!("{}, {}", self.of_phase(), left(seconds)),
+            None => self.of_phase(),
+        }
+    }
+
+    fn of_phase(&self) -> String {
+        let Reading { done, total, .. } = self.of_phase;
+        let done = match total {
+            // A hundred per cent is said only of all.
+            1.. => format!("{} %", (100 * u128::from(done.min(total)) / u128::from(total))),
+            0 => data(done),
+        };
+        format!("{} {done}, {}", self.phase, rate(self.input, self.seconds))
+    }
+
+    /// In one line with room for so many columns.
+    fn to_fit(&self, room: usize) -> String {
+        let (Some((part, seconds)), true) = (self.whole, room >= NARROW) else {
+            return self.text().chars().take(room).collect();
+        };
+        let (start, end) = (format!("{:<26} ", self.of_phase()), format!("{:>17}", left(seconds)));
+        let bar = room.saturating_sub(start.chars().count() + end.chars().count());
+        let filled = (part * bar as f64) as usize;
+        format!("{start}{}{}{end}", "━".repeat(filled), " ".repeat(bar - filled))
+    }
+}
+
+/// Rounded as what nobody knows exactly should be, and up: nothing is over before it is over.
+fn left(seconds: f64) -> String {
+    match seconds.ceil().max(1.0) as u64 {
+        s @ ..60 => format!("{s} s left"),
+        s @ ..600 => format!("{} min {} s left", s / 60, s % 60 / 10 * 10),
+        s @ ..3600 => format!("{} min left", s.div_ceil(60)),
+        s => format!("{} h {} min left", s / 3600, s % 3600 / 60),
     }
 }
 
@@ -141,19 +179,36 @@ fn line(name: &str, done: u64, total: u64) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn lines() {
-        assert_eq!(line("map", 5_000_000, 0), "map: 5.00 MB\n");
-        assert_eq!(line("map", 5_000_000, 20_000_000), "map: 5.00 MB of 20.0 MB, 25 %\n");
-        assert_eq!(line("map", u64::MAX, u64::MAX - 1), "map: 18446744 TB of 18446744 TB, 100 %\n");
+    fn view(done: u64, total: u64, whole: Option<(f64, f64)>) -> View {
+        let of_phase = Reading { begun: true, done, total };
+        View { phase: "map", of_phase, input: 5_000_000_000, seconds: 4.0, whole }
     }
 
     #[test]
-    fn templates_are_right() {
-        for known in [true, false] {
-            style(known);
+    fn lines() {
+        assert_eq!(view(5_000_000_000, 0, None).text(), "map 5.00 GB, 1.25 GB/s");
+        assert_eq!(view(5, 20, None).text(), "map 25 %, 1.25 GB/s");
+        assert_eq!(view(5, 20, Some((0.2, 11.2))).text(), "map 25 %, 1.25 GB/s, 12 s left");
+        assert_eq!(view(u64::MAX - 1, u64::MAX, None).text(), "map 99 %, 1.25 GB/s");
+    }
+
+    #[test]
+    fn a_line_fits_its_terminal() {
+        let view = view(5, 20, Some((0.5, 3599.0)));
+        for room in 0..200 {
+            let line = view.to_fit(room);
+            assert!(line.chars().count() <= room, "{room}: {line}");
         }
-        assert!(ProgressStyle::with_template("{wide_bar} {decimal_total_bytes:<9}").is_ok());
+        assert_eq!(view.to_fit(39), "map 25 %, 1.25 GB/s, 60 min left");
+        assert_eq!(view.to_fit(60), "map 25 %, 1.25 GB/s        ━━━━━━━━              60 min left");
+    }
+
+    #[test]
+    fn time_left_is_rounded_and_never_nothing() {
+        let shown = [0.0, 0.4, 59.0, 75.0, 599.0, 601.0, 3600.0, 90_000.0].map(left);
+        let expected = ["1 s", "1 s", "59 s", "1 min 10 s", "9 min 50 s", "11 min", "1 h 0 min", "25 h 0 min"]
+            .map(|s| format!("{s} left"));
+        assert_eq!(shown, expected);
     }
 
     #[test]

@@ -4,11 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
+use anstyle::Style;
 use anyhow::Context;
+use clap::ArgAction;
 
 use super::job::JobArgs;
 use super::progress::{self, When};
-use super::{closed, signals, stdout_is_closed, to_stderr, written};
+use super::{closed, help, signals, stdout_is_closed, to_stderr, written};
 use crate::engine::{self, Control};
 use crate::error::{Error, Result, shown};
 use crate::input::sources::Stdin;
@@ -19,46 +21,63 @@ const EXAMPLES: &str = "\
 Examples:
   mapfold run wordcount book.txt | head
   mapfold run wordcount --set limit=20 --format csv -o top.csv books/
-  cat access.log | mapfold run my.json --set map.0.on=whitespace -
-SIZE is bytes, or 512M, 1GiB, 64KB.";
+  cat access.log | mapfold run my.json --set map.0.on=whitespace -";
 
 /// Run a job over files and write its result
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = format!("{EXAMPLES}\nSIZE is bytes, or 512M, 1GiB, 64KB."),
+    after_long_help = [EXAMPLES, help::SIZES, help::EXIT_CODES].join("\n\n"),
+    disable_help_flag = true
+)]
 pub struct Args {
-    /// A file, or a directory ending in /  [default: stdout]
-    #[arg(short, long, value_name = "PATH")]
-    output: Option<OsString>,
-
-    /// Replace an output that exists
-    #[arg(long)]
-    force: bool,
-
     #[command(flatten)]
     job: JobArgs,
 
+    /// A file, or a directory ending in /  [default: stdout]
+    ///
+    /// A directory is made if it doesn't exist, and gets part files, _SUCCESS and _REPORT.json. What exists is replaced
+    /// only with --force. What isn't a regular file, as /dev/null or a FIFO, is written through. A file or a directory appears
+    /// complete or not at all.
+    #[arg(short, long, value_name = "PATH", help_heading = help::OUTPUT, display_order = 0)]
+    output: Option<OsString>,
+
+    /// Replace an output that exists
+    #[arg(long, help_heading = help::OUTPUT, display_order = 101)]
+    force: bool,
+
     /// What happened, as JSON (r.json); repeatable
-    #[arg(long, value_name = "PATH")]
+    ///
+    /// Times, counters, settings and tasks. A directory output always has it, as _REPORT.json.
+    #[arg(long, value_name = "PATH", help_heading = help::WHAT_HAPPENED)]
     report: Vec<PathBuf>,
 
     /// On stderr: auto (on a terminal), always or never
+    ///
+    /// The phase and how much of it is done, input per second so far, and the time left for the whole run, where it can be
+    /// known: not while a pipe is read. Where there is no terminal, always writes lines.
     #[arg(
         long,
         value_name = "WHEN",
         value_enum,
         default_value = "auto",
         hide_default_value = true,
-        hide_possible_values = true
+        hide_possible_values = true,
+        help_heading = help::WHAT_HAPPENED
     )]
     progress: When,
 
     /// Neither summary nor progress
-    #[arg(short, long, conflicts_with = "verbose")]
+    #[arg(short, long, conflicts_with = "verbose", help_heading = help::WHAT_HAPPENED)]
     quiet: bool,
 
     /// Summary on stderr, even if that is no terminal
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = help::WHAT_HAPPENED)]
     verbose: bool,
+
+    /// Print help; the long one with --help
+    #[arg(short, long, action = ArgAction::Help, help_heading = help::WHAT_HAPPENED)]
+    help: Option<bool>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -117,8 +136,19 @@ fn check_reports(args: &Args, plan: &Plan) -> Result<()> {
 
 fn tell(report: &Report, title: &str, wanted: bool) {
     if wanted {
-        to_stderr(&summary::render(report, title));
+        to_stderr(&styled(&summary::render(report, title)));
     }
+}
+
+/// The summary with its title bold and its labels dim.
+fn styled(summary: &str) -> String {
+    const TITLE: Style = Style::new().bold();
+    const LABEL: Style = Style::new().dimmed();
+    let line = |line: &str| match line.strip_prefix("  ").and_then(|rest| rest.split_once("  ")) {
+        Some((label, text)) => format!("  {LABEL}{label}{LABEL:#}  {text}\n"),
+        None => format!("{TITLE}{line}{TITLE:#}\n"),
+    };
+    summary.lines().map(line).collect()
 }
 
 fn write_reports(report: &Report, paths: &[PathBuf]) -> anyhow::Result<()> {

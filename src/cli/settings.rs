@@ -3,6 +3,7 @@
 use clap::error::Error as ClapError;
 use clap::{Arg, ArgMatches, Command};
 
+use super::help;
 use crate::error::Result;
 use crate::spec::Document;
 
@@ -55,6 +56,36 @@ pub const ALL: &[Setting] = &[
     ),
 ];
 
+/// What the long help adds.
+const LONGER: &[(&str, &str)] = &[
+    (
+        "format",
+        "text joins columns by tabs and writes bytes as they are; tsv escapes tabs and newlines; csv quotes and has a \
+         header; jsonl is an object a line. Default: text for jobs that read text, else tsv.",
+    ),
+    (
+        "combiner",
+        "Combining merges what has the same key before it is written to a run: less to shuffle, more work in the map. \
+         auto, the default, does it while it pays.",
+    ),
+    (
+        "memory",
+        "A bound for tables, arenas and buffers; what doesn't fit goes to files in --spill-dir. What this process may \
+         use is the least of the machine's memory and the limits of its cgroup.",
+    ),
+    ("split-size", "Default: chosen by the size of the input, threads and memory."),
+    (
+        "partitions",
+        "Every run is cut in so many parts by the hash of the key; a reduce task takes the same few parts of every run. \
+         Default: chosen by the size of the input.",
+    ),
+    (
+        "scheduler",
+        "stealing, the default: every worker gets its share, and who is idle takes from others. static: each keeps to its \
+         share. shared: all take from one queue.",
+    ),
+];
+
 /// Those that were given, with their values.
 #[derive(Debug, Default)]
 pub struct Settings {
@@ -86,7 +117,12 @@ impl Setting {
     }
 
     fn arg(&self) -> Arg {
-        let arg = Arg::new(self.flag).long(self.flag).value_name(self.value).help(self.help);
+        let heading = if self.path.starts_with("run.") { help::SETTINGS } else { help::OUTPUT };
+        let arg = Arg::new(self.flag).long(self.flag).value_name(self.value).help(self.help).help_heading(heading);
+        let arg = match LONGER.iter().find(|(flag, _)| *flag == self.flag) {
+            Some((_, longer)) => arg.long_help(format!("{}\n\n{longer}", self.help)),
+            None => arg,
+        };
         match self.choices {
             [] => arg,
             choices => arg.value_parser(choices.to_vec()).hide_possible_values(true),
@@ -96,7 +132,7 @@ impl Setting {
 
 impl clap::Args for Settings {
     fn augment_args(command: Command) -> Command {
-        command.args(ALL.iter().map(Setting::arg))
+        command.args(ALL.iter().enumerate().map(|(i, setting)| setting.arg().display_order(10 + i)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

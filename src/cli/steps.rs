@@ -1,15 +1,9 @@
 //! How far a command has come that runs a job many times: a line on standard error, gone in the end.
-//!
-//! The line is no longer than its words. A bar of indicatif's is filled up to the terminal's width, and a ^C that the
-//! terminal echoes behind it goes to the next line, so that the bar would stay.
 
-use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use rustix::termios::tcgetwinsize;
-
+use super::line;
 use super::progress::When;
-use super::to_stderr;
 use crate::report::summary::seconds;
 
 /// Steps to go, one run each.
@@ -29,18 +23,14 @@ enum Shown {
     Nothing,
 }
 
-const CLEAR: &str = "\r\x1b[2K";
-
 impl Steps {
     pub fn new(when: When, total: usize) -> Self {
-        let terminal = io::stderr().is_terminal();
-        let draws = terminal && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
         let shown = match when {
-            When::Never => Shown::Nothing,
-            When::Auto if !terminal => Shown::Nothing,
-            _ if draws => Shown::Redrawn,
-            _ => Shown::Lines,
+            When::Auto | When::Always if line::can_draw() => Shown::Redrawn,
+            When::Always => Shown::Lines,
+            When::Auto | When::Never => Shown::Nothing,
         };
+        line::begin();
         Steps { total, begun: 0, started: Instant::now(), shown, line: String::new() }
     }
 
@@ -51,13 +41,10 @@ impl Steps {
         let text = format!("run {} of {}: {what}", self.begun, self.total);
         match self.shown {
             Shown::Redrawn => {
-                // Some terminals say 0.
-                let columns = tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col).filter(|columns| *columns > 0);
-                let room = usize::from(columns.unwrap_or(80)).saturating_sub("^C".len() + 1);
-                self.line = shortened(&format!("{text}{left}"), room);
-                to_stderr(&format!("{CLEAR}{}", self.line));
+                self.line = shortened(&format!("{text}{left}"), line::room());
+                line::draw(&self.line);
             }
-            Shown::Lines => to_stderr(&format!("{text}\n")),
+            Shown::Lines => line::put(&format!("{text}\n")),
             Shown::Nothing => {}
         }
     }
@@ -67,18 +54,16 @@ impl Steps {
         if self.line.is_empty() {
             return write();
         }
-        to_stderr(CLEAR);
+        line::erase();
         let written = write();
-        to_stderr(&self.line);
+        line::draw(&self.line);
         written
     }
 }
 
 impl Drop for Steps {
     fn drop(&mut self) {
-        if !self.line.is_empty() {
-            to_stderr(CLEAR);
-        }
+        line::end();
     }
 }
 

@@ -5,19 +5,20 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{Cli, say};
+use super::{Cli, fail, say, to_stderr, to_stdout_styled};
 use crate::error::nearest;
 use crate::spec::builtin;
 
 /// Prints help and versions where they were asked for, else an error.
 pub fn answer(error: clap::Error) -> ExitCode {
+    let rendered = || error.render().ansi().to_string();
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            ExitCode::SUCCESS
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match to_stdout_styled(&rendered()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error.into()),
+        },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = error.print();
+            to_stderr(&rendered());
             ExitCode::from(2)
         }
         _ => {
@@ -58,13 +59,17 @@ fn explain(error: &clap::Error) -> (String, String) {
         ErrorKind::MissingRequiredArgument if flag.contains("JOB") => {
             ("no JOB".into(), "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs".into())
         }
-        ErrorKind::MissingRequiredArgument => (format!("missing {flag}"), see_help()),
+        ErrorKind::MissingRequiredArgument => {
+            let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+            let usage = usage.trim().strip_prefix("Usage:").map(|rest| format!("usage:{rest}"));
+            (format!("missing {flag}"), usage.unwrap_or_else(see_help))
+        }
         ErrorKind::InvalidValue if value.is_empty() => {
             (format!("{flag_name}: a value is missing"), format!("usage: {flag}"))
         }
         ErrorKind::InvalidValue => {
             let valid = context(ContextKind::ValidValue);
-            let hint = match error.get(ContextKind::SuggestedValue).and_then(text) {
+            let hint = match nearest(&value, valid.split(", ")) {
                 Some(right) => format!("did you mean {right:?}?"),
                 None => format!("usage: {flag}"),
             };
@@ -141,6 +146,7 @@ mod tests {
 
     #[test]
     fn missing_and_wrong_values() {
+        refused(&["completions"], "missing <SHELL>", "usage: mapfold completions <SHELL>");
         refused(&["run"], "no JOB", "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs");
         refused(&["run", "wordcount", "--threads"], "--threads: a value is missing", "usage: --threads <N>");
         refused(

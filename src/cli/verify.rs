@@ -6,11 +6,13 @@
 mod compare;
 mod hostile;
 
+use clap::ArgAction;
+
 use super::job::JobArgs;
 use super::progress::When;
 use super::steps::Steps;
 use super::trial::{Chosen, Trial, Trials, named};
-use super::{closed, stdout_is_closed, to_stdout};
+use super::{closed, help, stdout_is_closed, to_stdout};
 use crate::error::{Error, Result};
 use crate::report::summary::{count, data};
 use compare::Difference;
@@ -25,7 +27,11 @@ that is given by its flag holds in every run.";
 
 /// Run a job under hostile settings: every output must be the same
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    after_long_help = [EXAMPLES, help::SIZES, help::EXIT_CODES].join("\n\n"),
+    disable_help_flag = true
+)]
 pub struct Args {
     #[command(flatten)]
     job: JobArgs,
@@ -37,9 +43,14 @@ pub struct Args {
         value_enum,
         default_value = "auto",
         hide_default_value = true,
-        hide_possible_values = true
+        hide_possible_values = true,
+        help_heading = help::WHAT_HAPPENED
     )]
     progress: When,
+
+    /// Print help; the long one with --help
+    #[arg(short, long, action = ArgAction::Help, help_heading = help::WHAT_HAPPENED)]
+    help: Option<bool>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::iter;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -63,7 +64,7 @@ pub fn tasks<T: Send>(
     let sources = &job.plan.sources;
     let total: u64 = sources.iter().map(Source::bytes).sum();
     let first_stream = sources.iter().position(Source::is_stream);
-    job.control.progress.map.expect(if first_stream.is_some() { 0 } else { total });
+    job.control.progress.map.begin(if first_stream.is_some() { 0 } else { total });
     let mut splits: VecDeque<_> = splits::cut(sources, job.sizes.split).into();
     let streams = stream::read(sources, job.sizes.block, record_end(job))?;
     let seeded = match (numbering, first_stream) {
@@ -208,6 +209,8 @@ impl Attempt {
         counters.map_output_materialized_bytes = written.file_bytes;
         counters.spilled_records = written.rows;
         counters.spilled_bytes = written.file_bytes;
+        job.control.progress.reduce.foresee(counters.reduce_shuffle_bytes);
+        job.control.progress.in_runs.fetch_add(read.bytes, Ordering::Release);
         job.count(|all| all.add(&counters));
         let (source, offset, bytes) = match &work {
             Work::Split(split) => (split.source(), split.pieces[0].offset, split.bytes()),

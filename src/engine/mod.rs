@@ -11,7 +11,7 @@ mod pool;
 mod reduce;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -41,11 +41,14 @@ pub struct Progress {
     pub map: Meter,
     pub reduce: Meter,
     pub output: Meter,
+    /// Bytes of input that the finished map attempts have read: what is foreseen of later phases comes of these.
+    pub in_runs: AtomicU64,
 }
 
-/// `total` is 0 where it isn't known (streams) or not yet.
+/// `total` is 0 where it isn't known (streams) or not yet. Before its phase has begun it is what is foreseen.
 #[derive(Debug, Default)]
 pub struct Meter {
+    pub begun: AtomicBool,
     pub done: AtomicU64,
     pub total: AtomicU64,
 }
@@ -55,8 +58,15 @@ impl Meter {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub fn expect(&self, bytes: u64) {
+    /// What a map attempt made for a later phase to do.
+    pub fn foresee(&self, bytes: u64) {
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Begins the phase, which is to do so much.
+    pub fn begin(&self, bytes: u64) {
         self.total.store(bytes, Ordering::Relaxed);
+        self.begun.store(true, Ordering::Release);
     }
 }
 

@@ -25,7 +25,7 @@ pub fn output(job: &Job<'_>, parts: Parts) -> Result<Committed> {
 
 /// Merges range by range; workers take ranges in order, so that few wait to be written.
 fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Sink> {
-    job.control.progress.output.expect(merge.bytes());
+    job.control.progress.output.begin(merge.bytes());
     let sequence = Sequence::new(job.sink(job.header())?, job.plan.limit);
     let next = AtomicUsize::new(0);
     let mergers = Kept::default();
@@ -63,7 +63,7 @@ fn copied(job: &Job<'_>, staged: Sink) -> Result<Sink> {
     let path = job.spill_path("output");
     let bytes = staged.bytes;
     let _ = staged.commit()?;
-    job.control.progress.output.expect(bytes);
+    job.control.progress.output.begin(bytes);
     let mut from = File::open(&path).map_err(|source| Error::Spill { path, source })?;
     let mut sink = job.sink(Buffer::default())?;
     loop {

@@ -106,6 +106,7 @@ fn sorted(
     let (runs, buffers) = out.finish()?;
     memory.buffers = buffers;
     let size = runs.iter().map(|run| run.size).fold(RunSize::default(), RunSize::plus);
+    job.control.progress.output.foresee(size.row_bytes);
     attempt.succeed(job, work, read, size, Counters { map_output_records: records, ..Counters::default() });
     Ok(runs)
 }

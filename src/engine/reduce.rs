@@ -40,7 +40,7 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Pa
     let mut bytes = vec![0; job.sizes.partitions];
     runs.iter().for_each(|run| run.add_bytes(&mut bytes));
     let works = plan_tasks(job, grouping, &bytes);
-    job.control.progress.reduce.expect(works.iter().map(|work| work.bytes).sum());
+    job.control.progress.reduce.begin(works.iter().map(|work| work.bytes).sum());
     let finisher = Finisher {
         aggregation: &grouping.aggregation,
         key: &grouping.groups.key,

@@ -279,10 +279,11 @@ fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }
 
-fn refuse_compressed(path: &Path, start: &[u8]) -> Result<()> {
+/// Known by the first bytes, whatever the name.
+pub(super) fn refuse_compressed(path: &Path, start: &[u8]) -> Result<()> {
     let (codec, reader) = match start {
         [0x1f, 0x8b, 0x08, ..] => ("gzip", "zcat"),
-        [0x28, 0xb5, 0x2f, 0xfd] => ("zstd", "zstdcat"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("zstd", "zstdcat"),
         _ => return Ok(()),
     };
     let name = shown(path);

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::sources::refuse_compressed;
 use super::{RecordEnd, Source, mark_len};
 use crate::error::{Error, Result, reason};
 
@@ -72,6 +73,7 @@ fn read_one(
         let read = from.by_ref().take(wanted as u64).read_to_end(&mut bytes);
         let got = read.map_err(|source| Some(Error::Read { path: path.clone(), at: offset, source }))?;
         if offset == 0 && part == 0 {
+            refuse_compressed(&path, &bytes).map_err(Some)?;
             offset = bytes.drain(..mark_len(&bytes)).len() as u64;
         }
         let is_end = got < wanted;

@@ -17,9 +17,133 @@ fn help_and_version() {
         assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""), "{args}");
         assert!(ran.stdout().contains("mapfold"), "{args}");
     }
-    assert!(dir.run("run --help").stdout().contains("--memory <SIZE>"));
-    for command in ["", "run", "jobs", "bench", "verify"] {
-        dir.run(&format!("{command} --help")).printed(&dir.run(&format!("{command} -h")).stdout());
+}
+
+/// `-h` fits a screen, `--help` says all; both say of every flag what task it is for.
+#[test]
+fn short_and_long_help() {
+    let dir = Dir::new();
+    let (short, long) = (dir.run("run -h").stdout(), dir.run("run --help").stdout());
+    for text in [&short, &long] {
+        let headings = ["Input and job:", "Output:", "Settings that never change the result:", "What happened:"];
+        let at: Vec<_> = headings.iter().map(|heading| text.find(&format!("\n{heading}\n")).unwrap()).collect();
+        assert!(
+            at.is_sorted() && !text.contains("\nOptions:") && text.contains("\nExamples:\n  mapfold run"),
+            "{text}"
+        );
+    }
+    let flags = |text: &str| {
+        let lines = text.lines().filter(|line| line.starts_with("      --") || line.starts_with("  -"));
+        let of_flags = lines.filter_map(|line| line.split_once("--").map(|(_, rest)| rest));
+        of_flags.filter_map(|rest| rest.split(' ').next().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert!(flags(&long).len() >= 15 && flags(&short) == flags(&long), "{:?} {:?}", flags(&short), flags(&long));
+    for said in ["sorted by path", "numbers index lists", "powers of 1024", "Exit codes:"] {
+        assert!(long.replace("\n         ", "").contains(said) && !short.contains(said), "{said}: {long}");
+    }
+    assert!(dir.run("--help").stdout().contains("Exit codes:"));
+}
+
+#[test]
+fn help_as_a_command() {
+    let dir = Dir::new();
+    dir.run("help run").printed(&dir.run("run --help").stdout());
+    dir.run("help jobs show").printed(&dir.run("jobs show --help").stdout());
+    dir.run("help").printed(&dir.run("--help").stdout());
+    dir.run("help rnu").refused("unknown command \"rnu\"", "did you mean mapfold run?");
+}
+
+#[test]
+fn the_manual() {
+    let dir = Dir::new();
+    let page = dir.run("man").stdout();
+    for said in [
+        ".TH MAPFOLD 1 ",
+        ".SH SYNOPSIS\n",
+        ".SS \"mapfold run\"\n",
+        ".SS \"mapfold jobs show\"\n",
+        ".SH \"EXIT CODES\"\n",
+    ] {
+        assert!(page.contains(said), "{said}:\n{page}");
+    }
+    // Where there is a groff it has nothing to say against the page.
+    let dir = dir.file("mapfold.1", &page);
+    let mut groff = Command::new("groff");
+    if let Ok(output) = groff.args(["-man", "-ww", "-Tutf8", "mapfold.1"]).current_dir(dir.path()).output() {
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert!(output.status.success() && output.stdout.len() > 4000);
+    }
+}
+
+/// Whatever writes to standard output says so if it can't; a reader that has gone is no error.
+#[test]
+fn a_standard_output_that_takes_nothing() {
+    let dir = Dir::new().file("f", "a\n");
+    let full = "error: cannot write standard output: no space left on device\n";
+    let commands = [
+        "--help",
+        "-h",
+        "run --help",
+        "help run",
+        "--version",
+        "jobs",
+        "jobs show uniq",
+        "man",
+        "completions zsh",
+        "run uniq f",
+    ];
+    for args in commands {
+        let to = |script: &str| {
+            let mut shell = Command::new("bash");
+            shell.args(["-c", script]).current_dir(dir.path()).env("TMPDIR", dir.path()).stdin(Stdio::null());
+            String::from_utf8(shell.output().unwrap().stderr).unwrap()
+        };
+        let mapfold = env!("CARGO_BIN_EXE_mapfold");
+        assert_eq!(to(&format!("{mapfold} {args} > /dev/full; echo $? >&2")), format!("{full}1\n"), "{args}");
+        let closed = format!("{{ sleep 0.2; {mapfold} {args}; echo $? >&2; }} | true");
+        assert_eq!(to(&closed), "0\n", "{args}");
+    }
+}
+
+/// Standard output has results, and what was asked to be printed, and nothing else.
+#[test]
+fn nothing_but_results_on_standard_output() {
+    let dir = Dir::new().file("f", "b\na\nb\n").file("bad.json", "{").file("lone/f", "x\n");
+    for args in ["-v", "--progress always -v", "--progress always -q", "-v --report r.json", "--combiner off -v"] {
+        dir.run(&format!("run uniq f {args}")).printed("a\t1\nb\t2\n");
+    }
+    dir.run("run uniq f -v -o out").printed("");
+    dir.run("run uniq f -v -o out/ --progress always --force")
+        .refused("out/: is a file, and a directory is asked for", "");
+    let wrong = [
+        "",
+        "rnu",
+        "help rnu",
+        "-x",
+        "run",
+        "run -x",
+        "run uniqq f",
+        "run bad.json f",
+        "run uniq none -v",
+        "run uniq f -o none/x",
+        "run uniq f --set x=1",
+        "run uniq f --report r",
+        "jobs x",
+        "jobs show",
+        "jobs show x",
+        "completions",
+        "completions x",
+        "man x",
+    ];
+    for args in wrong {
+        let ran = dir.run(args);
+        assert_eq!((ran.code(), ran.stdout().as_str()), (Some(2), ""), "{args}");
+        let lines = ran.stderr();
+        let mut lines = lines.lines();
+        if !args.is_empty() {
+            assert!(lines.next().is_some_and(|line| line.starts_with("error: ")), "{args}");
+            assert!(lines.next().is_none_or(|line| line.starts_with("hint: ")) && lines.next().is_none(), "{args}");
+        }
     }
 }
 

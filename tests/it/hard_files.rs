@@ -192,7 +192,8 @@ fn a_file_that_is_cut_or_replaced_is_an_error() {
             fs::rename(dir.join("new"), dir.join("f")).unwrap();
         };
         let removed = |dir: &Dir| fs::remove_file(dir.join("f")).unwrap();
-        let changes: [(&dyn Fn(&Dir), &str); 3] = [
+        type Change<'a> = (&'a dyn Fn(&Dir), &'a str);
+        let changes: [Change<'_>; 3] = [
             (&cut, "the file was cut shorter while the job ran"),
             (&replaced, "another file took its name while the job ran"),
             (&removed, "no such file or directory"),

@@ -46,7 +46,11 @@ impl Dir {
 
     /// Names of everything in it, sorted: what a run left behind.
     pub fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.path()).unwrap();
+        Dir::names_in(self.path())
+    }
+
+    pub fn names_in(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
         let mut names: Vec<_> =
             entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();

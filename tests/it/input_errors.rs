@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::harness::Dir;
+use crate::harness::{Dir, Ran};
 
 fn dir() -> Dir {
     Dir::new().file("access.log", "a\n").file("empty/.hidden", "")
@@ -50,6 +50,19 @@ fn compressed_input() {
     let dir = Dir::new().file("a.gz", b"\x1f\x8b\x08\0\0");
     dir.run("run wordcount a.gz")
         .refused("a.gz: is compressed by gzip, which is not supported yet", "zcat a.gz | mapfold run JOB -");
+    let dir = dir.file("d/b", b"\x28\xb5\x2f\xfd\0\0").file("f", "x\n");
+    let refused = |ran: Ran, name: &str| {
+        let (error, hint) =
+            (format!("{name}: is compressed by zstd, which is not supported yet"), format!("zstdcat {name}"));
+        ran.refused(&error, &format!("{hint} | mapfold run JOB -"));
+    };
+    refused(dir.run("run wordcount f d"), "d/b");
+    refused(dir.run("run wordcount f d/*"), "d/b");
+    // What is piped is known only once it is read.
+    refused(dir.command(["run", "wordcount", "f", "-", "-o", "out"]).stdin(b"\x28\xb5\x2f\xfd\0\0").run(), "stdin");
+    assert_eq!(dir.names(), ["a.gz", "d", "f"]);
+    // Too short to be either.
+    assert_eq!(dir.command(["run", "uniq"]).stdin(b"\x28\xb5").run().code(), Some(0));
 }
 
 #[test]
@@ -61,6 +74,7 @@ fn outputs_that_cannot_be() {
     run("old/out").refused("old/out: cannot be written: not a directory", "");
     run("old/").refused("old/: is a file, and a directory is asked for", "");
     run("out.gz").refused("out.gz: compressed output is not supported yet", "mapfold run … | gzip > out.gz");
+    run("out.zst").refused("out.zst: compressed output is not supported yet", "mapfold run … | zstd > out.zst");
     run("access.log --force")
         .refused("access.log: is an INPUT as well as the output", "write to another file, then rename it");
     let ran = run(". --force");

@@ -2,12 +2,14 @@
 
 mod arguments;
 mod bench;
+mod completions;
 mod golden;
 mod hard_files;
 mod hard_inputs;
 mod hard_places;
 mod harness;
 mod input_errors;
+mod inputs;
 mod layers;
 mod oracle;
 mod outputs;
@@ -17,4 +19,5 @@ mod reports;
 mod schedulers;
 mod signals;
 mod spec_errors;
+mod terminal;
 mod verify;

@@ -1,0 +1,27 @@
+
+# Words that are no flags: a JOB is a built-in's name or a file, an INPUT is a file.
+_mapfold_words() {
+    local word
+    if ((COMP_CWORD < 2)); then
+        _mapfold "$@"
+        return
+    fi
+    # With nothing typed, flags are offered wherever it isn't the value of a flag that is wanted.
+    _mapfold "$1" "" "$3"
+    case "$2,${COMP_WORDS[1]}, ${COMPREPLY[*]} " in
+        -?*) _mapfold "$@"; return ;;
+        *,@COMMANDS@,*" --help "*) COMPREPLY=() ;;
+        *) _mapfold "$@"; return ;;
+    esac
+    for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
+        case "$word" in
+            @JOBS_OR@ | */* | *.json | -) return ;; # JOB is there; where nothing is offered bash completes files
+        esac
+    done
+    mapfile -t COMPREPLY < <(compgen -W "@JOBS@" -- "$2"; compgen -f -- "$2")
+    compopt -o filenames
+}
+
+if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+    complete -F _mapfold_words -o bashdefault -o default mapfold
+fi

@@ -1,0 +1,273 @@
+//! How long a run will yet take, from what its meters say over time.
+//!
+//! Of a phase that has begun: what is left of it, at its pace, in which the last seconds count for more than the first, as
+//! files that were cached say little about those that weren't. Of the phases after it: reducing a byte that is shuffled
+//! is taken to cost [`REDUCE`] times what mapping a byte of input did, and output to take [`OUTPUT`] of the time of
+//! reduce. How many bytes are shuffled is foreseen from the runs that are there. As a phase goes on, its own pace comes to
+//! count instead.
+//!
+//! So reduce and output are counted in from the start, and time left doesn't run out with the map phase. The two factors
+//! are rough, as jobs differ; with reduce half as dear as that or three times, and output as long as reduce or none at all,
+//! what is said at half time is right within a factor of three, as the tests show.
+//!
+//! Nothing is said in the first second, before the first run is there, while a stream is read, whose end nobody knows, and in
+//! the first second of the reduce phase after one: mapping it may have been as slow as whoever wrote it. Nor while a result
+//! that is written gets its name, which is up to the disk.
+
+use std::sync::atomic::Ordering;
+
+use crate::engine::{Meter, Progress};
+
+const REDUCE: f64 = 2.0;
+const OUTPUT: f64 = 0.4;
+/// The part of a phase in which what was foreseen counts for as much as its own pace.
+const TRUST: f64 = 0.15;
+/// Seconds of a phase that say too little about it.
+const TOO_EARLY: f64 = 1.0;
+
+/// In their order.
+pub const PHASES: [&str; 3] = ["map", "reduce", "output"];
+
+/// What a meter said.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading {
+    pub begun: bool,
+    pub done: u64,
+    pub total: u64,
+}
+
+impl Reading {
+    fn of(meter: &Meter) -> Self {
+        let begun = meter.begun.load(Ordering::Acquire);
+        Reading { begun, done: meter.done.load(Ordering::Relaxed), total: meter.total.load(Ordering::Relaxed) }
+    }
+
+    /// The part that is done, of a total that is known.
+    pub fn part(&self) -> f64 {
+        if self.total == 0 { 1.0 } else { (self.done as f64 / self.total as f64).min(1.0) }
+    }
+}
+
+/// What all meters said at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Readings {
+    pub phases: [Reading; 3],
+    /// Bytes of input that the runs there are were made of.
+    pub in_runs: u64,
+}
+
+impl Readings {
+    pub fn of(progress: &Progress) -> Self {
+        // In this order: no more in runs than is known to be shuffled.
+        let in_runs = progress.in_runs.load(Ordering::Acquire);
+        Readings { phases: [&progress.map, &progress.reduce, &progress.output].map(Reading::of), in_runs }
+    }
+
+    /// Index of the phase that goes on, once one has begun.
+    pub fn current(&self) -> Option<usize> {
+        self.phases.iter().rposition(|reading| reading.begun)
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct TimeLeft {
+    phase: usize,
+    began: [f64; 3],
+    /// When it was last looked, and what part of the phase was done.
+    last: (f64, f64),
+    /// Parts and seconds, each weighted by the time into the phase.
+    parts: f64,
+    seconds: f64,
+}
+
+impl TimeLeft {
+    /// Looks at the meters, `now` seconds after the run began, and says how many are left.
+    pub fn look(&mut self, now: f64, readings: &Readings) -> Option<f64> {
+        let phase = readings.current()?;
+        if phase != self.phase {
+            // A phase may come and go between two looks.
+            self.began[self.phase + 1..=phase].fill(now);
+            *self = TimeLeft { phase, began: self.began, last: (now, 0.0), ..TimeLeft::default() };
+        }
+        let [input, shuffle, merge] = readings.phases;
+        let part = readings.phases[phase].part();
+        let into = now - self.began[phase];
+        self.parts += into * (part - self.last.1);
+        self.seconds += into * (now - self.last.0);
+        self.last = (now, part);
+
+        let stream = input.total == 0;
+        let unknown = phase == 0 && (stream || readings.in_runs == 0);
+        if unknown || (phase == 0 || stream) && into < TOO_EARLY || phase == 2 && part == 1.0 {
+            return None;
+        }
+        let map = if phase == 0 { self.whole(None, part)? } else { self.began[1] };
+        let a_byte = (!stream).then(|| map / input.total as f64);
+        // While there are runs of a part of the input only, as much again comes of the rest.
+        let all = |bytes: u64| match phase {
+            0 => bytes as f64 / readings.in_runs as f64 * input.total as f64,
+            _ => bytes as f64,
+        };
+        let foreseen = a_byte.map(|seconds| seconds * all(shuffle.total) * REDUCE);
+        let reduce = match phase {
+            0 => foreseen?,
+            1 => self.whole(foreseen, part)?,
+            _ => self.began[2] - self.began[1],
+        };
+        // Rows that the map sorted are merged at the price of those that were reduced before.
+        let unreduced = if shuffle.total == 0 { all(merge.total) * a_byte.unwrap_or(0.0) * REDUCE } else { 0.0 };
+        let foreseen = (reduce + unreduced) * OUTPUT;
+        let output = if phase < 2 { foreseen } else { self.whole((foreseen > 0.0).then_some(foreseen), part)? };
+        let left = [map, reduce, output][phase] * (1.0 - part);
+        Some(left + [reduce + output, output, 0.0][phase])
+    }
+
+    /// Seconds of all of the phase, from its pace and from what was `foreseen`.
+    fn whole(&self, foreseen: Option<f64>, part: f64) -> Option<f64> {
+        let own = (self.parts > 0.0).then(|| self.seconds / self.parts);
+        match (own, foreseen) {
+            (Some(own), Some(foreseen)) => Some((TRUST * foreseen + part * own) / (TRUST + part)),
+            (own, foreseen) => own.or(foreseen),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INPUT: u64 = 10_000_000_000;
+
+    /// A run of three phases of so many seconds, in which `shuffled` times the input is shuffled. `done` says what part of
+    /// the map phase is done after what part of its time.
+    struct Run {
+        seconds: [f64; 3],
+        shuffled: f64,
+        done: fn(f64) -> f64,
+        stream: bool,
+    }
+
+    impl Run {
+        fn readings(&self, now: f64) -> Readings {
+            let [map, reduce, output] = self.seconds;
+            let part =
+                |from: f64, seconds: f64| if seconds > 0.0 { ((now - from) / seconds).clamp(0.0, 1.0) } else { 1.0 };
+            let reading =
+                |begun, part: f64, total: f64| Reading { begun, done: (part * total) as u64, total: total as u64 };
+            let mapped = (self.done)(part(0.0, map));
+            let shuffle = self.shuffled * INPUT as f64;
+            let mut first = reading(true, mapped, INPUT as f64);
+            if self.stream {
+                first.total = 0;
+            }
+            let reducing = now >= map;
+            let mut second = reading(reducing, part(map, reduce), shuffle);
+            let writing = now >= map + reduce;
+            let third = if writing { reading(true, part(map + reduce, output), shuffle) } else { Reading::default() };
+            // In twenty tasks.
+            let in_runs = ((mapped * 20.0).floor() / 20.0 * INPUT as f64) as u64;
+            if !reducing {
+                second.total = (self.shuffled * in_runs as f64) as u64;
+            }
+            Readings { phases: [first, second, third], in_runs }
+        }
+
+        fn whole(&self) -> f64 {
+            self.seconds.iter().sum()
+        }
+
+        /// Time left as it is shown: when, and what.
+        fn shown(&self) -> Vec<(f64, Option<f64>)> {
+            let mut time_left = TimeLeft::default();
+            let steps = (self.whole() * 10.0) as usize;
+            let at = (1..steps).map(|i| i as f64 / 10.0);
+            at.map(|now| (now, time_left.look(now, &self.readings(now)))).collect()
+        }
+
+        /// By what factor, up or down, the most that was wrong with time left between two parts of the whole time.
+        fn wrong(&self, from: f64, to: f64) -> f64 {
+            let whole = self.whole();
+            let shown = self.shown().into_iter().filter(|(now, _)| (from * whole..to * whole).contains(now));
+            let factor = |(now, left): (f64, Option<f64>)| {
+                let ratio = left.unwrap_or_else(|| panic!("nothing at {now}")) / (whole - now);
+                ratio.max(1.0 / ratio)
+            };
+            shown.map(factor).fold(1.0, f64::max)
+        }
+    }
+
+    fn run(map: f64, reduce: f64, output: f64, shuffled: f64) -> Run {
+        Run { seconds: [map, reduce, output], shuffled, done: |time| time, stream: false }
+    }
+
+    #[test]
+    fn where_the_map_is_all_there_is_time_left_is_right() {
+        let run = run(60.0, 0.12, 0.04, 0.001);
+        assert!(run.wrong(0.06, 0.98) < 1.05, "{}", run.wrong(0.06, 0.98));
+    }
+
+    /// Little and much to shuffle, cheap and dear to reduce, with output and without.
+    #[test]
+    fn at_half_time_it_is_right_within_a_factor_of_three() {
+        for shuffled in [0.01, 0.3, 1.0] {
+            for cost in [1.0, 2.0, 6.0] {
+                for output in [0.0, 0.4, 1.0] {
+                    let reduce = 20.0 * shuffled * cost;
+                    let run = run(20.0, reduce, reduce * output, shuffled);
+                    let wrong = run.wrong(0.45, 0.55);
+                    assert!(wrong < 3.0, "{shuffled} {cost} {output}: {wrong}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn as_foreseen_it_is_right_throughout() {
+        let run = run(20.0, 40.0, 16.0, 1.0);
+        assert!(run.wrong(0.02, 0.98) < 1.1, "{}", run.wrong(0.02, 0.98));
+    }
+
+    /// What is left is never next to nothing with much to come.
+    #[test]
+    fn it_does_not_run_out_with_the_map() {
+        for run in [run(20.0, 60.0, 20.0, 1.0), run(20.0, 20.0, 20.0, 1.0), run(20.0, 180.0, 180.0, 1.0)] {
+            let (_, left) = run.shown()[198];
+            assert!(left.unwrap() > 20.0, "{left:?}");
+            assert!(run.wrong(0.95, 0.97) < 1.6, "{:?}: {}", run.seconds, run.wrong(0.95, 0.97));
+        }
+    }
+
+    /// A fifth of the input was cached, and read ten times as fast.
+    #[test]
+    fn a_pace_that_changes_is_noticed() {
+        let done = |time: f64| if time < 0.0244 { time / 0.0244 * 0.2 } else { 0.2 + (time - 0.0244) / 0.9756 * 0.8 };
+        let run = Run { done, ..run(100.0, 0.5, 0.1, 0.001) };
+        assert!(run.wrong(0.1, 0.9) < 1.6, "{}", run.wrong(0.1, 0.9));
+    }
+
+    /// Records that pass through and are sorted: there is no reduce phase.
+    #[test]
+    fn what_is_sorted_by_the_map_is_yet_to_be_merged() {
+        let half = Reading { begun: true, done: INPUT / 2, total: INPUT };
+        let sorted = Reading { begun: false, done: 0, total: INPUT / 2 };
+        let readings = Readings { phases: [half, Reading::default(), sorted], in_runs: INPUT / 2 };
+        let left = TimeLeft::default().look(10.0, &readings).unwrap();
+        assert!((left - (10.0 + 20.0 * REDUCE * OUTPUT)).abs() < 1e-6, "{left}");
+        let unsorted = Readings { phases: [half, Reading::default(), Reading::default()], in_runs: INPUT / 2 };
+        assert_eq!(TimeLeft::default().look(10.0, &unsorted), Some(10.0));
+    }
+
+    #[test]
+    fn nothing_is_said_before_it_can_be_known() {
+        let known = run(20.0, 5.0, 1.0, 0.5).shown();
+        // A twentieth of the map is the first run.
+        assert!(known.iter().all(|(now, left)| left.is_some() == (*now >= TOO_EARLY)), "{known:?}");
+        let stream = Run { stream: true, ..run(20.0, 5.0, 2.0, 0.5) };
+        for (now, left) in stream.shown() {
+            let early = now < 20.0 + TOO_EARLY || (25.0..25.0 + TOO_EARLY).contains(&now);
+            assert!(left.is_none() || !early, "{now}: {left:?}");
+        }
+        assert!(stream.wrong(22.0 / 27.0, 24.9 / 27.0) < 1.5, "{}", stream.wrong(22.0 / 27.0, 24.9 / 27.0));
+        assert_eq!(TimeLeft::default().look(5.0, &Readings::default()), None);
+    }
+}
