@@ -12,7 +12,7 @@
 //!
 //! A small file is read into memory that the worker keeps instead. To unmap stops every thread of the process for a
 //! moment: of 100,000 files of 10 KB, mapped one by one, two threads counted the words in twice the time that they took
-//! for one file of that size.
+//! for one file of that size; read, in 1.15 times it.
 
 use std::fs::File;
 use std::io;
