@@ -48,7 +48,7 @@ fn what_may_not_be_read() {
     let dir = Dir::new().file("d/a", "a\n").file("d/b", "b\n").file("e/sub/c", "c\n").file("f", "f\n");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     for closed in ["d/b", "e/sub"] {
-        fs::set_permissions(dir.join(closed), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(dir.join(closed), fs::Permissions::from_mode(0o000)).unwrap();
     }
     for (input, path) in [("d", "d/b"), ("f d/b", "d/b"), ("d/*", "d/b"), ("e", "e/sub"), ("e/sub/c", "e/sub/c")] {
         let Some(output) = as_nobody(&dir, &format!("run uniq f {input}")) else {
