@@ -29,13 +29,17 @@ pub enum Work {
     Block(StreamBlock, #[expect(dead_code, reason = "held")] Permit),
 }
 
-/// One of a bounded number of stream blocks in memory. Dropped with its block, mapped or not.
+/// What a stream block takes of a bounded number in memory: a long record counts for many. Dropped with its block,
+/// mapped or not.
 #[derive(Debug)]
-pub struct Permit(Receiver<()>);
+pub struct Permit {
+    blocks: usize,
+    taken: Receiver<()>,
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.try_recv().ok();
+        self.taken.try_iter().take(self.blocks).for_each(drop);
     }
 }
 
@@ -71,7 +75,8 @@ pub fn tasks<T: Send>(
         (Numbering::Input, Some(_)) => Vec::new(),
         _ => splits.drain(..).map(Work::Split).collect(),
     };
-    let (permits, permit) = bounded(2 * job.pool.threads());
+    let most = 2 * job.pool.threads();
+    let (permits, taken) = bounded(most);
     // Splits of files before this source are due.
     let mut reached = first_stream.unwrap_or(usize::MAX);
     let mut held: Option<StreamBlock> = None;
@@ -86,8 +91,9 @@ pub fn tasks<T: Send>(
             return Some(Ok(splits.pop_front().map(Work::Split)));
         }
         if let Some(block) = held.take() {
-            permits.send(()).ok()?;
-            return Some(Ok(Some(Work::Block(block, Permit(permit.clone())))));
+            let blocks = block.bytes.len().div_ceil(job.sizes.block).min(most);
+            (0..blocks).try_for_each(|_| permits.send(())).ok()?;
+            return Some(Ok(Some(Work::Block(block, Permit { blocks, taken: taken.clone() }))));
         }
         if reached == usize::MAX {
             return None;

@@ -39,16 +39,22 @@ pub struct RecordEnd {
     pub longest: u64,
 }
 
-/// Which file it is, whatever name it has.
+/// Which file it is, whatever name it has, and when it was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     device: u64,
     inode: u64,
+    changed_ns: i128,
 }
 
 impl FileId {
-    pub fn of(found: &Stat) -> Self {
-        FileId { device: found.st_dev, inode: found.st_ino }
+    fn of(found: &Stat) -> Self {
+        let changed_ns = i128::from(found.st_mtime) * 1_000_000_000 + i128::from(found.st_mtime_nsec);
+        FileId { device: found.st_dev, inode: found.st_ino, changed_ns }
+    }
+
+    fn is_same_file(&self, other: &FileId) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
     }
 }
 

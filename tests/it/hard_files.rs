@@ -168,6 +168,8 @@ fn counted(dir: &Dir) -> Vec<String> {
     out.lines().filter(|line| !line.starts_with("line ")).map(str::to_owned).collect()
 }
 
+type Change<'c> = &'c dyn Fn(&Dir);
+
 /// Sizes that are read and that are mapped.
 const LINES: [usize; 2] = [1, 300 << 10];
 
@@ -192,8 +194,7 @@ fn a_file_that_is_cut_or_replaced_is_an_error() {
             fs::rename(dir.join("new"), dir.join("f")).unwrap();
         };
         let removed = |dir: &Dir| fs::remove_file(dir.join("f")).unwrap();
-        type Change<'a> = (&'a dyn Fn(&Dir), &'a str);
-        let changes: [Change<'_>; 3] = [
+        let changes: [(Change<'_>, &str); 3] = [
             (&cut, "the file was cut shorter while the job ran"),
             (&replaced, "another file took its name while the job ran"),
             (&removed, "no such file or directory"),

@@ -209,7 +209,7 @@ fn jobs_with_one_output() {
 fn jobs_that_replace_each_other() {
     let dir = Dir::new().file("long", lines(3_000)).file("short", lines(1_000));
     let job = |input: &str| {
-        let script = format!("exec $M run uniq {input} -o parts/ --force --set output.part_size=2K");
+        let script = format!("exec $M run uniq {input} -o parts/ --force --set output.part_size=100");
         sh(&dir, &script).spawn().unwrap()
     };
     for _ in 0..4 {
