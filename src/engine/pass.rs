@@ -30,8 +30,11 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
     let layout = job.layout();
     let memories = Kept::default();
     let memory = || {
-        let mapper = Mapper::new(&job.plan.steps, &layout.columns);
-        memories.take(|| Memory { mapper, sorter: Sorter::default(), buffers: PartitionBuffers::default() })
+        memories.take(|| Memory {
+            mapper: Mapper::new(&job.plan.steps, &layout.columns),
+            sorter: Sorter::default(),
+            buffers: PartitionBuffers::default(),
+        })
     };
     let Some(order) = sort else {
         let written = Written::new(job)?;
