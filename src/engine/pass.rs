@@ -1,6 +1,7 @@
 //! The map phase of a job without groups: records pass through to lines of output.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::Parts;
@@ -116,7 +117,11 @@ fn sorted(
 
 /// The output of tasks, written in the order of their numbers as they succeed.
 #[derive(Debug)]
-struct Written(Mutex<State>);
+struct Written {
+    state: Mutex<State>,
+    /// Nothing more is wanted. Beside the state, which is locked while somebody writes.
+    complete: AtomicBool,
+}
 
 #[derive(Debug)]
 struct State {
@@ -134,24 +139,25 @@ struct State {
 
 impl Written {
     fn new(job: &Job<'_>) -> Result<Self> {
-        Ok(Written(Mutex::new(State {
+        let rows_left = job.plan.limit.unwrap_or(u64::MAX);
+        let state = State {
             sink: job.sink(job.header())?,
             next: 0,
             early: BTreeMap::new(),
-            rows_left: job.plan.limit.unwrap_or(u64::MAX),
+            rows_left,
             rows: 0,
             page: Vec::new(),
             chunk: Chunk::default(),
-        })))
+        };
+        Ok(Written { state: Mutex::new(state), complete: AtomicBool::new(rows_left == 0) })
     }
 
-    /// Whether nothing more is wanted.
     fn is_complete(&self) -> bool {
-        lock(&self.0).rows_left == 0
+        self.complete.load(Ordering::Relaxed)
     }
 
     fn put(&self, number: usize, run: Run) -> Result<()> {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         state.early.insert(number, run);
         while let Some(run) = {
             let next = state.next;
@@ -159,13 +165,14 @@ impl Written {
         } {
             state.next += 1;
             state.write(run)?;
+            self.complete.store(state.rows_left == 0, Ordering::Relaxed);
         }
         Ok(())
     }
 
     /// The sink back. Counts the rows.
     fn finish(self, job: &Job<'_>) -> Sink {
-        let state = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         job.count(|all| all.reduce_output_records += state.rows);
         state.sink
     }
