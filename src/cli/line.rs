@@ -57,17 +57,22 @@ pub fn draw(text: &str) -> bool {
 
 /// Erases the line, if there is one.
 pub fn erase() {
-    let mut state = state();
-    if *state == State::Drawn {
-        put(ERASE);
-        *state = State::None;
-    }
+    wipe(&mut state());
 }
 
 /// Erases the line, if there is one, and draws no more: something else is to be said.
 pub fn end() {
-    erase();
-    *state() = State::Ended;
+    // Under one lock, so that nobody draws in between.
+    let mut state = state();
+    wipe(&mut state);
+    *state = State::Ended;
+}
+
+fn wipe(state: &mut State) {
+    if *state == State::Drawn {
+        put(ERASE);
+        *state = State::None;
+    }
 }
 
 /// To standard error as it is. Nobody is left to tell if it is gone.
