@@ -86,20 +86,24 @@ pub struct Sorting<'a> {
 
 impl Records for Sorting<'_> {
     fn take(&mut self, records: &[Column<'_>]) -> Result<()> {
-        let Sorting { layout, order, sorter, task, rows, .. } = self;
+        let (layout, order) = (self.layout, self.order);
         with_rows!(layout, format => {
             for i in 0..records[0].spans.len() {
                 let cell = |field| cell(records, field, i);
                 let put_key = |out: &mut Buffer| {
                     order.iter().for_each(|key| put_sort_key(out, &cell(key.index), key.descending, false));
-                    put_sort_key(out, &Value::Unsigned(*task), false, false);
-                    put_sort_key(out, &Value::Unsigned(*rows), false, true);
+                    put_sort_key(out, &Value::Unsigned(self.task), false, false);
+                    put_sort_key(out, &Value::Unsigned(self.rows), false, true);
                 };
-                sorter.add(put_key, |out| layout.line(&mut format, cell, out));
-                *rows += 1;
+                self.sorter.add(put_key, |out| layout.line(&mut format, cell, out));
+                self.rows += 1;
+                // After each: one long line may be in every record of the batch.
+                if self.sorter.bytes() > self.run_bytes {
+                    self.write()?;
+                }
             }
         });
-        if self.sorter.bytes() > self.run_bytes { self.write() } else { Ok(()) }
+        Ok(())
     }
 }
 
