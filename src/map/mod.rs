@@ -28,7 +28,8 @@ pub use key::KeyFields;
 pub use split::{Cutter, Splitter};
 pub use step::Step;
 
-use crate::column::{BATCH, Column};
+use crate::aggregate::Value;
+use crate::column::{BATCH, Column, Span};
 use crate::error::Result;
 use crate::predicate::{Predicate, Test};
 use crate::record;
@@ -37,6 +38,24 @@ use step::{Stage, run};
 
 /// Index of a field of a record: 0 is the record's own `line`, and steps add the next ones.
 pub type Field = usize;
+
+/// A field of a record, for a predicate or a row.
+fn cell<'a>(records: &[Column<'a>], field: Field, record: usize) -> Value<'a> {
+    records[field].value(record).map_or(Value::Null, Value::Bytes)
+}
+
+/// The columns of the records of these numbers, each as often as it is named. `spans` is scratch.
+fn gather<'a>(records: &[Column<'a>], numbers: &[u32], spans: &'a mut Vec<Vec<Span>>) -> Vec<Column<'a>> {
+    spans.resize_with(records.len(), Vec::new);
+    let columns = records.iter().zip(spans);
+    columns
+        .map(|(column, spans)| {
+            spans.clear();
+            spans.extend(numbers.iter().map(|&i| column.spans[i as usize]));
+            Column { data: column.data, spans }
+        })
+        .collect()
+}
 
 /// Where mapped records go.
 pub trait Records {

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::Records;
+use super::{Records, cell};
 use crate::aggregate::Value;
 use crate::buffer::Buffer;
 use crate::column::Column;
@@ -15,10 +15,6 @@ use crate::output::order::{SortedRun, Sorter, put_sort_key};
 use crate::output::{Chunk, Layout, SortKey};
 use crate::shuffle::row::{get_varint, put_varint};
 use crate::shuffle::{PartitionBuffers, RunWriter};
-
-fn cell<'a>(records: &[Column<'a>], field: usize, record: usize) -> Value<'a> {
-    records[field].value(record).map_or(Value::Null, Value::Bytes)
-}
 
 /// Records in input order.
 #[derive(Debug)]

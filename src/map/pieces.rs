@@ -10,6 +10,7 @@
 
 use regex::bytes::Regex;
 
+use super::gather;
 use super::split::Cutter;
 use crate::buffer::Buffer;
 use crate::column::{BATCH, Column, Span};
@@ -91,13 +92,7 @@ impl Pieces {
         copies: bool,
         next: &mut impl FnMut(&[Column<'_>]) -> Result<()>,
     ) -> Result<()> {
-        self.repeated.resize_with(records.len(), Vec::new);
-        for (repeated, column) in self.repeated.iter_mut().zip(records) {
-            repeated.clear();
-            repeated.extend(self.of.iter().map(|&of| column.spans[of as usize]));
-        }
-        let fields = records.iter().zip(&self.repeated);
-        let mut made: Vec<_> = fields.map(|(column, spans)| Column { data: column.data, spans }).collect();
+        let mut made = gather(records, &self.of, &mut self.repeated);
         made.push(Column { data: if copies { self.copied.as_slice() } else { column.data }, spans: &self.spans });
         let result = next(&made);
         self.of.clear();
@@ -172,10 +167,10 @@ impl Ngrams {
 /// The matches of a pattern that are not empty, or one group of each.
 #[derive(Debug)]
 pub struct Matches {
-    pub pattern: Regex,
+    pattern: Regex,
     /// 0: the whole match.
-    pub group: usize,
-    pub found: Vec<Span>,
+    group: usize,
+    found: Vec<Span>,
 }
 
 impl Matches {

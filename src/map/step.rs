@@ -3,8 +3,7 @@
 use regex::bytes::Regex;
 
 use super::pieces::{Finder, Matches, Ngrams, Pieces};
-use super::{Cutter, Field, Records, Splitter};
-use crate::aggregate::Value;
+use super::{Cutter, Field, Records, Splitter, cell, gather};
 use crate::column::{Column, Span};
 use crate::error::Result;
 use crate::predicate::Predicate;
@@ -85,22 +84,11 @@ pub fn run(stages: &mut [Stage], records: &[Column<'_>], out: &mut impl Records)
         Stage::Filter { predicate, kept, spans } => {
             let n = records[0].spans.len();
             kept.clear();
-            kept.extend((0..n as u32).filter(|&i| {
-                predicate.holds(&|field| records[field].value(i as usize).map_or(Value::Null, Value::Bytes))
-            }));
+            kept.extend((0..n as u32).filter(|&i| predicate.holds(&|field| cell(records, field, i as usize))));
             match kept.len() {
                 0 => Ok(()),
                 all if all == n => run(rest, records, out),
-                _ => {
-                    spans.resize_with(records.len(), Vec::new);
-                    for (spans, column) in spans.iter_mut().zip(records) {
-                        spans.clear();
-                        spans.extend(kept.iter().map(|&i| column.spans[i as usize]));
-                    }
-                    let columns = records.iter().zip(&*spans);
-                    let columns: Vec<_> = columns.map(|(column, spans)| Column { data: column.data, spans }).collect();
-                    run(rest, &columns, out)
-                }
+                _ => run(rest, &gather(records, kept, spans), out),
             }
         }
     }
