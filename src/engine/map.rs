@@ -92,7 +92,7 @@ pub fn tasks<T: Send>(
         }
         if let Some(block) = held.take() {
             let blocks = block.bytes.len().div_ceil(job.sizes.block).min(most);
-            (0..blocks).try_for_each(|_| permits.send(())).ok()?;
+            (0..blocks).for_each(|_| permits.send(()).expect("its other end is here"));
             return Some(Ok(Some(Work::Block(block, Permit { blocks, taken: taken.clone() }))));
         }
         if reached == usize::MAX {
