@@ -125,7 +125,7 @@ mod tests {
         for shell in [For::Bash, For::Zsh, For::Fish] {
             let script = script(shell).unwrap();
             assert!(!script.contains("@JOBS") && !script.contains("@COMMANDS") && !script.contains("_cmdstring"));
-            assert!(script.contains("wordcount") && script.contains("--split-size") || script.contains("split-size"));
+            assert!(script.contains("wordcount") && script.contains("split-size"));
         }
     }
 
