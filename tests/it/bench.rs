@@ -1,6 +1,7 @@
 //! `mapfold bench`: what it measures is what the runs did, and what it refuses.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -182,7 +183,8 @@ fn outputs_that_differ_are_told() {
     let dir = dir();
     let args = "bench wordcount a.txt --runs 2 --progress always --export-json b.json";
     let ran = dir.command(args.split(' ')).act_once_said("run 3 of 6: on, round 1 of 2", |_| {
-        fs::write(dir.join("a.txt"), "another text\n").unwrap();
+        // More of it, which is no error of a run that reads it just then.
+        File::options().append(true).open(dir.join("a.txt")).unwrap().write_all(b"another text\n").unwrap();
     });
     assert_eq!(ran.code(), Some(1));
     let message = "error: the runs did not all write the same\n\
@@ -190,7 +192,7 @@ fn outputs_that_differ_are_told() {
     assert!(ran.stderr().ends_with(message), "{}", ran.stderr());
     let table = ran.stdout();
     assert!(table.contains("\nThe runs did not all write the same:\n  on, warm-up: 39 B and BLAKE3 "), "{table}");
-    assert!(table.contains("\n  off, round 2: 17 B and BLAKE3 "), "{table}");
+    assert!(table.contains("\n  off, round 2: 56 B and BLAKE3 "), "{table}");
     assert_eq!(json(&dir, "b.json")["same_output"], false);
 }
 

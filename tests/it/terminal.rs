@@ -170,7 +170,7 @@ fn an_interrupt_leaves_the_error_alone_on_the_terminal() {
 #[test]
 fn progress_only_where_it_is_wanted() {
     let dir = dir();
-    let wait = |_: &Child, _: &mut File| thread::sleep(Duration::from_millis(800));
+    let wait = |_: &Child, _: &mut File| thread::sleep(Duration::from_millis(1500));
     for args in ["-o out --force --progress never", "-o out --force -q"] {
         let shown = slow(&dir, args, wait).1;
         assert!(!shown.contains(ERASE), "{args}: {shown:?}");
