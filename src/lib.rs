@@ -7,7 +7,7 @@
 //!    spec (JSON, or a built-in's JSON) + flags
 //!      │  every key known, every name resolved, every input there
 //!      ▼
-//!    plan ──────────────────────── one rayon pool: tasks seeded to workers, idle workers steal ───┐
+//!    plan ──────────────────────── one rayon pool: tasks dealt to workers, idle workers steal ────┐
 //!      │                                                                                          ▼
 //!    sources ─► splits ─► map attempts ────► runs ─────────► reduce tasks ──► ordered rows ─► commit   counters
 //!    files      byte      blocks of records  spill files     a partition      sorted runs     rename   tasks
@@ -20,7 +20,8 @@
 //! Data goes one way, left to right. A map attempt owns its table and writes its own run, so no two attempts touch the
 //! same state; whatever doesn't fit its table overflows into the run. A reduce task reads the same partitions of every
 //! run and sees each of their keys whole. Nothing takes a shorter way: ten bytes pass the same stages as ten
-//! gigabytes, and the page cache makes small spill files cheap.
+//! gigabytes, and the page cache makes small spill files cheap. Only a job without groups has nothing to reduce: its map
+//! attempts write lines to their runs, which are put in the order of the input, or merged if they are sorted.
 //!
 //! The bytes of the result are a function of the input and the spec alone: not of threads, split size, partitions,
 //! memory, combiner or scheduler. `tests/it/oracle.rs` holds the engine to that, and `tests/it/golden.rs` the binary.

@@ -9,7 +9,6 @@ use super::{Grouping, Parts};
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
 use crate::output::{Chunk, Order, Sink, SortKey, Target};
-
 use crate::reduce::{Finisher, Fold};
 use crate::report::Task;
 use crate::shuffle::{PartitionBuffers, Run};

@@ -1,7 +1,7 @@
 //! Inputs: what a user named, as sources; sources as splits; splits as blocks of whole records.
 //!
-//! Regular files are mapped, a split at a time, or read if they are small; everything else is read by a thread of its own and handed over in
-//! blocks.
+//! Regular files are mapped, a split at a time, or read if they are small; everything else is read by a thread of its own
+//! and handed over in blocks.
 
 pub mod block;
 mod guard;

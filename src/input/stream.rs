@@ -47,7 +47,7 @@ pub fn read(sources: &[Source], block: usize, end_of: RecordEnd) -> Result<Recei
     Ok(blocks)
 }
 
-/// Reads one stream to its end. `Err(None)`: nobody receives any more.
+/// Reads one stream to its end. `Err(None)`: nobody receives any more, or a record was cut.
 fn read_one(
     index: usize,
     source: &Source,

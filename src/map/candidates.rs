@@ -5,10 +5,10 @@
 //! search             ┊   └─┴─ found: the line around it is a candidate; on from the next line
 //! ```
 //!
-//! A filter by a pattern that few lines match needn't look at each line. The window is searched for a laxer pattern: anchors mean
-//! the ends of lines, whichever end they have, and Unicode's word boundaries, which are slow where text is not ASCII, hold anywhere. What matches a line
-//! alone then also matches where the line stands in the window, so no line that matches is passed over; of those that are
-//! found the filter itself decides.
+//! A filter by a pattern that few lines match needn't look at each line. The window is searched for a laxer pattern: anchors
+//! mean the ends of lines, whichever end they have, and Unicode's word boundaries, which are slow where text is not ASCII,
+//! hold anywhere. What matches a line alone then also matches where the line stands in the window, so no line that matches
+//! is passed over; of those that are found the filter itself decides.
 
 use regex::bytes::Regex;
 use regex_automata::util::syntax;

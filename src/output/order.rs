@@ -1,7 +1,8 @@
-//! Order: from the groups of each reduce task to one sequence of rows, in parallel and in bounded memory.
+//! Order: from the rows of each task to one sequence, in parallel. A task is one of reduce, or one of map whose records pass
+//! through.
 //!
 //! ```text
-//! reduce task   rows ─► sort ─► sorted run, a page at a time; the first key of each page stays in memory
+//! task          rows ─► sort ─► sorted run, a page at a time; the first key of each page stays in memory
 //!                                              │ these keys are the sample that cuts the output in ranges
 //! range 0       the slice of every sorted run that falls in it ─► merged ─► lines ┐
 //! range 1       …                                                                 ├─► in order to the sink
@@ -187,13 +188,13 @@ fn key<'b>(bytes: &'b Buffer, entry: &Entry) -> &'b [u8] {
     &bytes.as_slice()[entry.at as usize..][..entry.key as usize]
 }
 
-/// Sorts the rows of one reduce task and writes them as a sorted run.
+/// Sorts rows of one task and writes them as a sorted run.
 #[derive(Debug, Default)]
 pub struct Sorter {
     rows: Rows,
 }
 
-/// A reduce task's rows on disk, sorted.
+/// Rows of one task on disk, sorted.
 #[derive(Debug)]
 pub struct SortedRun {
     run: Run,

@@ -3,7 +3,8 @@
 //! A file is made under a temporary name beside its target and renamed when complete; a directory's parts are made in
 //! a hidden directory inside it and renamed one by one, `_SUCCESS` last. Nothing waits for the disk (`fsync` took 5 to 8 %
 //! of a run, on a fast one), so after a power cut a result may be missing. Standard output and devices can't be taken
-//! back, so the engine begins to write to them only when every reduce task has succeeded.
+//! back, so the engine begins to write to them only when every reduce task has succeeded; records that only pass through are
+//! written as they come.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
