@@ -15,11 +15,9 @@ mod vary;
 
 use std::path::{Path, PathBuf};
 
-use clap::ArgAction;
-
 use super::job::JobArgs;
 use super::progress::When;
-use super::steps::Steps;
+use super::steps::{Steps, StepsArgs};
 use super::trial::Trials;
 use super::{closed, help, stdout_is_closed, to_stdout, written};
 use crate::error::{Error, Result, shown};
@@ -70,21 +68,8 @@ pub struct Args {
     #[command(flatten)]
     job: JobArgs,
 
-    /// On stderr: auto (on a terminal), always or never
-    #[arg(
-        long,
-        value_name = "WHEN",
-        value_enum,
-        default_value = "auto",
-        hide_default_value = true,
-        hide_possible_values = true,
-        help_heading = help::WHAT_HAPPENED
-    )]
-    progress: When,
-
-    /// Print help; the long one with --help
-    #[arg(short, long, action = ArgAction::Help, help_heading = help::WHAT_HAPPENED)]
-    help: Option<bool>,
+    #[command(flatten)]
+    steps: StepsArgs,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -113,7 +98,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         same_output: false,
         error: None,
     };
-    let outcome = measure(&mut bench, &trials, &vary, args.progress);
+    let outcome = measure(&mut bench, &trials, &vary, args.steps.progress);
     bench.same_output = bench.outputs_agree();
     if let Err(error) = outcome {
         bench.error = Some(error.to_string());

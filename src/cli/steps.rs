@@ -2,9 +2,31 @@
 
 use std::time::{Duration, Instant};
 
-use super::line;
+use clap::ArgAction;
+
 use super::progress::When;
+use super::{help, line};
 use crate::report::summary::seconds;
+
+/// What such a command takes about what it shows.
+#[derive(clap::Args)]
+pub struct StepsArgs {
+    /// On stderr: auto (on a terminal), always or never
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true,
+        help_heading = help::WHAT_HAPPENED
+    )]
+    pub progress: When,
+
+    /// Print help; the long one with --help
+    #[arg(short, long, action = ArgAction::Help, help_heading = help::WHAT_HAPPENED)]
+    help: Option<bool>,
+}
 
 /// Steps to go, one run each.
 pub struct Steps {

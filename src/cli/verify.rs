@@ -6,11 +6,8 @@
 mod compare;
 mod hostile;
 
-use clap::ArgAction;
-
 use super::job::JobArgs;
-use super::progress::When;
-use super::steps::Steps;
+use super::steps::{Steps, StepsArgs};
 use super::trial::{Chosen, Trial, Trials, named};
 use super::{closed, help, stdout_is_closed, to_stdout};
 use crate::error::{Error, Result};
@@ -36,21 +33,8 @@ pub struct Args {
     #[command(flatten)]
     job: JobArgs,
 
-    /// On stderr: auto (on a terminal), always or never
-    #[arg(
-        long,
-        value_name = "WHEN",
-        value_enum,
-        default_value = "auto",
-        hide_default_value = true,
-        hide_possible_values = true,
-        help_heading = help::WHAT_HAPPENED
-    )]
-    progress: When,
-
-    /// Print help; the long one with --help
-    #[arg(short, long, action = ArgAction::Help, help_heading = help::WHAT_HAPPENED)]
-    help: Option<bool>,
+    #[command(flatten)]
+    steps: StepsArgs,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -59,7 +43,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let trials = Trials::new(&args.job, "verify")?;
     let hostile = hostile::settings(trials.input_bytes(), |setting| args.job.gives(setting).is_some());
-    let mut steps = Steps::new(args.progress, hostile.len() + 1);
+    let mut steps = Steps::new(args.steps.progress, hostile.len() + 1);
     steps.aside(|| {
         to_stdout(&format!("{}, {} of input: what each run wrote\n", trials.title(), data(trials.input_bytes())))
     })?;
