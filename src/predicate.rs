@@ -3,8 +3,8 @@
 //! A predicate is asked record by record: beside the search or comparison at its end the walk to it is nothing.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
+use ahash::AHashSet;
 use regex::bytes::Regex;
 
 use crate::aggregate::Value;
@@ -31,7 +31,7 @@ pub enum Test {
     /// By bytes.
     Text(Comparison, Box<[u8]>),
     Number(Comparison, Number),
-    TextIn(HashSet<Box<[u8]>>),
+    TextIn(AHashSet<Box<[u8]>>),
     NumberIn(Vec<Number>),
     /// Found anywhere in it.
     Matches(Regex),
@@ -137,7 +137,7 @@ mod tests {
         assert!(holds(text(Comparison::LessOrEqual, "b"), Value::Bytes(b"b")));
         assert!(holds(text(Comparison::Greater, "b"), Value::Bytes(b"b\0")));
         assert!(holds(text(Comparison::GreaterOrEqual, "Z"), Value::Bytes(b"a")));
-        let set = Test::TextIn(["a", ""].map(|text| text.as_bytes().into()).into());
+        let set = Test::TextIn(["a", ""].map(|text| text.as_bytes().into()).into_iter().collect());
         assert!(holds(set.clone(), Value::Bytes(b"")) && !holds(set, Value::Bytes(b"b")));
         let pattern = Test::Matches(Regex::new("b+$").unwrap());
         assert!(holds(pattern.clone(), Value::Bytes(b"\xffabb")) && !holds(pattern, Value::Bytes(b"ba")));

@@ -31,6 +31,8 @@ pub struct Sizes {
     /// `fold` bytes.
     pub reduce: u64,
     pub fold: u64,
+    /// Rows that a map attempt sorts at once, where records pass through sorted.
+    pub sort: u64,
     /// A range of ordered output.
     pub range: u64,
     /// A block of a stream.
@@ -74,6 +76,8 @@ impl Sizes {
             page: (share as usize / 2 / partitions).clamp(256, PAGE),
             reduce: (share / 32).clamp(4 << 10, 8 << 20),
             fold: (share / 32).clamp(4 << 10, 1 << 20),
+            // As much as fits, with what there is beside each row to sort it by: every range of the output reads every run.
+            sort: (share / 8).clamp(4 << 10, 256 << 20),
             range: (share / 16).clamp(4 << 10, 4 << 20),
             block: (share as usize / 16).clamp(4 << 10, 16 << 20),
             longest_row: RowLimit { bytes: (share / ROW_COPIES).max(1 << 20), memory: settings.memory },

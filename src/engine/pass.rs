@@ -34,7 +34,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         memories.take(|| Memory {
             mapper: Mapper::new(&job.plan.steps, &layout.columns),
             sorter: Sorter::default(),
-            buffers: PartitionBuffers::default(),
+            buffers: PartitionBuffers::limited(job.sizes.longest_row),
         })
     };
     let Some(order) = sort else {
@@ -100,7 +100,7 @@ fn sorted(
         task,
         rows: 0,
         limit: job.plan.limit,
-        run_bytes: job.sizes.reduce as usize,
+        run_bytes: job.sizes.sort as usize,
         name: &|run| (attempt.run_path(job, run), job.may_keep_open()),
         buffers: std::mem::take(&mut memory.buffers),
         runs: Vec::new(),
