@@ -125,7 +125,10 @@ fn check_reports(args: &Args, plan: &Plan) -> Result<()> {
             _ => {
                 return Err(Error::usage_hint(
                     format!("--report {name}: which format?"),
-                    format!("its name says so: {name}.json"),
+                    match name.as_str() {
+                        "-" => "name a file: --report r.json".into(),
+                        name => format!("its name says so: {name}.json"),
+                    },
                 ));
             }
         }

@@ -37,12 +37,17 @@ fn explain(error: &clap::Error) -> (String, String) {
     let see_help = || "mapfold --help, mapfold run --help".to_owned();
     match error.kind() {
         ErrorKind::UnknownArgument => {
-            let hint = match error.get(ContextKind::SuggestedArg).and_then(text) {
-                Some(right) => format!("did you mean {}?", right.split([' ', '=']).next().unwrap_or_default()),
-                None if flag.starts_with('-') => {
+            let right = error.get(ContextKind::SuggestedArg).and_then(text).unwrap_or_default();
+            let right = right.split([' ', '=']).next().unwrap_or_default();
+            // What clap finds similar is often far off.
+            let near = nearest(&flag, [right]).filter(|right| !right.is_empty());
+            let hint = match (field(&flag), near) {
+                (Some(how), _) => format!("a field of the spec: {how}"),
+                (None, Some(right)) => format!("did you mean {right}?"),
+                (None, None) if flag.starts_with('-') => {
                     format!("mapfold run --help lists the flags; a file of that name is ./{flag}")
                 }
-                None => see_help(),
+                (None, None) => see_help(),
             };
             let what = if flag.starts_with('-') { "flag" } else { "argument" };
             (format!("unknown {what} {flag:?}"), hint)
@@ -50,6 +55,9 @@ fn explain(error: &clap::Error) -> (String, String) {
         ErrorKind::InvalidSubcommand => {
             let name = context(ContextKind::InvalidSubcommand);
             let hint = match nearest_command(&name) {
+                _ if builtin::find(&name).is_ok() && usage(error).starts_with("mapfold jobs") => {
+                    format!("did you mean mapfold jobs show {name}?")
+                }
                 _ if builtin::find(&name).is_ok() => format!("did you mean mapfold run {name}?"),
                 Some(right) => format!("did you mean mapfold {right}?"),
                 None => see_help(),
@@ -60,9 +68,11 @@ fn explain(error: &clap::Error) -> (String, String) {
             ("no JOB".into(), "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs".into())
         }
         ErrorKind::MissingRequiredArgument => {
-            let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
-            let usage = usage.trim().strip_prefix("Usage:").map(|rest| format!("usage:{rest}"));
-            (format!("missing {flag}"), usage.unwrap_or_else(see_help))
+            let hint = match usage(error).as_str() {
+                "" => see_help(),
+                usage => format!("usage: {usage}"),
+            };
+            (format!("missing {flag}"), hint)
         }
         ErrorKind::InvalidValue if value.is_empty() => {
             (format!("{flag_name}: a value is missing"), format!("usage: {flag}"))
@@ -90,6 +100,25 @@ fn explain(error: &clap::Error) -> (String, String) {
             let first = text.lines().next().unwrap_or_default();
             (first.strip_prefix("error: ").unwrap_or(first).to_owned(), see_help())
         }
+    }
+}
+
+fn usage(error: &clap::Error) -> String {
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    usage.trim().strip_prefix("Usage:").unwrap_or_default().trim().to_owned()
+}
+
+/// How to give what has no flag, but is a field of the spec that people expect one for.
+fn field(flag: &str) -> Option<&'static str> {
+    match flag {
+        "--limit" => Some("--set limit=10"),
+        "--sort" => Some(r#"--set 'sort=["-count"]'"#),
+        "--select" | "--columns" => Some(r#"--set 'output.columns=["word"]'"#),
+        "--where" => Some(r#"--set 'where={"field": "line", "matches": "error"}'"#),
+        "--having" => Some(r#"--set 'having={"field": "count", "gte": 2}'"#),
+        "--group-by" => Some(r#"--set 'group_by=["word"]'"#),
+        "--header" => Some("--set output.header=true"),
+        _ => None,
     }
 }
 
@@ -135,6 +164,14 @@ mod tests {
         refused(&["rnu"], "unknown command \"rnu\"", "did you mean mapfold run?");
         refused(&["wordcount", "f"], "unknown command \"wordcount\"", "did you mean mapfold run wordcount?");
         refused(&["jobs", "shwo", "x"], "unknown command \"shwo\"", "did you mean mapfold jobs show?");
+        refused(&["jobs", "uniq"], "unknown command \"uniq\"", "did you mean mapfold jobs show uniq?");
+        let limit = "a field of the spec: --set limit=10";
+        refused(&["run", "wordcount", "--limit", "3"], "unknown flag \"--limit\"", limit);
+        refused(
+            &["run", "--list"],
+            "unknown flag \"--list\"",
+            "mapfold run --help lists the flags; a file of that name is ./--list",
+        );
         refused(&["jobs", "list"], "unknown command \"list\"", "mapfold --help, mapfold run --help");
         refused(
             &["run", "wordcount", "-x"],

@@ -98,7 +98,7 @@ pub(super) fn pattern(text: &str, path: &str, blame: &Blame<'_>) -> Result<Regex
         let what = what.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let hint = match what.contains("look-around") || what.contains("backreferences") {
             true => "the syntax is that of ripgrep and of Rust's regex: it has neither look-around nor backreferences",
-            false => "a backslash makes a sign of the syntax an ordinary one: \\. \\( \\[ \\{ \\* \\+ \\?",
+            false => "for the sign itself put a backslash before it: \\( \\[ \\{ \\* \\+ \\? (in JSON two)",
         };
         blame.error(path, &format!("{text:?} is no regular expression: {what}"), Some(hint.into()))
     })

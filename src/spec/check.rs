@@ -75,7 +75,10 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
         Shape::Any => Ok(()),
         Shape::OneOrMore(item) if value.is_string() => check(value, item, path),
         Shape::List(item) | Shape::OneOrMore(item) => {
-            let Some(list) = value.as_array() else { return expected("a list") };
+            let Some(list) = value.as_array() else {
+                let hint = value.is_string().then(|| format!("a list has brackets: [{}]", kind(value)));
+                return Err(Wrong::new(path, format!("must be a list, is {}", kind(value)), hint));
+            };
             for (i, value) in list.iter().enumerate() {
                 if value.is_object() && matches!(shape, Shape::OneOrMore(_)) {
                     let at = [path.as_slice(), &[i.to_string()]].concat();
@@ -153,7 +156,10 @@ fn entries(object: &Map<String, Value>, keys: &[Key], path: &mut Vec<String>) ->
         within(path, name, |path| check(value, &key.shape, path))?;
     }
     match keys.iter().find(|key| key.required && !object.contains_key(key.name)) {
-        Some(missing) => Err(Wrong::new(path, format!("missing key {:?}", missing.name), None)),
+        Some(missing) => {
+            let hint = (missing.name == "as").then(|| r#"it names the field that comes of this: "as": "word""#.into());
+            Err(Wrong::new(path, format!("missing key {:?}", missing.name), hint))
+        }
         None => Ok(()),
     }
 }
@@ -192,8 +198,11 @@ fn no_variant(object: &Map<String, Value>, variants: &Variants, path: &[String])
     let misspelt = strangers.iter().find(|name| nearest(name, names.iter().copied()).is_some()).or(strangers.first());
     match misspelt {
         Some(name) => {
-            let label = format!("{} is one of", variants.what);
-            Wrong::new(path, format!("unknown key {name:?}"), Some(suggestion(name, &label, &names)))
+            let hint = match nearest(name, names.iter().copied()) {
+                Some(right) => format!("did you mean {right:?}?"),
+                None => format!("{} is one of: {}; an example: {}", variants.what, names.join(", "), variants.example),
+            };
+            Wrong::new(path, format!("unknown key {name:?}"), Some(hint))
         }
         None => {
             let built = variants.all.iter().filter(|variant| !variant.keys.is_empty()).map(|variant| variant.key);

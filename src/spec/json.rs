@@ -70,6 +70,8 @@ fn explain(origin: &str, e: &serde_json::Error) -> Error {
 fn advice(what: &str) -> &'static str {
     match what {
         "trailing comma" => "take the comma out",
+        "invalid escape" => r#"in JSON a backslash is written twice: "\\d+" for the pattern \d+"#,
+        "expected `,` or `}`" | "expected `,` or `]`" => "is a comma missing before this?",
         "key must be a string" => "keys are in double quotes, and JSON has no comments",
         "trailing characters" => "a spec is one JSON object and nothing after it",
         _ => "an example of a spec: mapfold jobs show wordcount",

@@ -94,6 +94,13 @@ fn not_json() {
         "spec.json:1:14: not JSON: key must be a string",
         "keys are in double quotes, and JSON has no comments",
     );
+    refused(
+        "{\"limit\": 5\n\"map\": []}",
+        "spec.json:2:1: not JSON: expected `,` or `}`",
+        "is a comma missing before this?",
+    );
+    let hint = r#"in JSON a backslash is written twice: "\\d+" for the pattern \d+"#;
+    refused(r#"{"name": "\d+"}"#, "spec.json:1:12: not JSON: invalid escape", hint);
     let hint = "a bracket, brace or quote is not closed, or the file is cut off";
     refused("{\"map\": [", "spec.json:1:9: the JSON ends too early (EOF while parsing a list)", hint);
     refused("{\"map", "spec.json:1:5: the JSON ends too early (EOF while parsing a string)", hint);
@@ -161,6 +168,8 @@ fn steps_have_one_key_of_their_own() {
         hint,
     );
     refused(r#"{"map": [{"split": "line"}]}"#, "spec.json: map.0: missing key \"on\"", "");
+    let hint = "it names the field that comes of this: \"as\": \"word\"";
+    refused(r#"{"map": [{"split": "line", "on": "words"}]}"#, "spec.json: map.0: missing key \"as\"", hint);
     refused(r#"{"map": ["split"]}"#, "spec.json: map.0: must be an object, is \"split\"", "");
 }
 
@@ -170,7 +179,6 @@ fn wrong_types() {
         (r#"{"name": 5}"#, "name: must be a string, is 5"),
         (r#"{"name": null}"#, "name: must be a string, is null"),
         (r#"{"map": {}}"#, "map: must be a list, is an object"),
-        (r#"{"group_by": "word"}"#, "group_by: must be a list, is \"word\""),
         (r#"{"group_by": [5]}"#, "group_by.0: must be a string, is 5"),
         (r#"{"limit": "5"}"#, "limit: must be a whole number, is \"5\""),
         (r#"{"limit": -1}"#, "limit: must be a whole number, is -1"),
@@ -181,6 +189,8 @@ fn wrong_types() {
     ] {
         refused(text, &format!("spec.json: {message}"), "");
     }
+    let hint = "a list has brackets: [\"word\"]";
+    refused(r#"{"group_by": "word"}"#, "spec.json: group_by: must be a list, is \"word\"", hint);
 }
 
 #[test]

@@ -65,6 +65,14 @@ fn steady(summary: &str) -> Vec<&str> {
     summary.lines().filter(kept).collect()
 }
 
+/// A table of `bench` without what differs between runs and machines: the shuffle of all records, the sum of it all.
+fn steady_table(table: &str) -> Vec<Vec<&str>> {
+    let kept = |line: &&str| line.starts_with("All ") || (line.starts_with("off ") && line.contains('█'));
+    let words = |line| str::split_whitespace(line).collect();
+    // Behind the share that was saved is what runs took on disk.
+    table.lines().filter(kept).map(|line| words(line.split('%').next().unwrap())).collect()
+}
+
 /// Counters that may differ: what pages and index add, as runs are laid out anew; who ran what, with the machine's mood.
 const VARIES: [&str; 3] =
     [".counters.map_output_materialized_bytes", ".counters.spilled_bytes", ".counters.stolen_tasks"];
@@ -107,6 +115,9 @@ fn examples_do_what_they_say() {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if block.marker == "<!-- sample of stderr -->" {
             assert_eq!(steady(&err), steady(expected), "README.md:{}", block.line);
+        } else if block.marker == "<!-- sample of stdout -->" {
+            assert_eq!(steady_table(&out).len(), 2, "{out}");
+            assert_eq!(steady_table(&out), steady_table(expected), "README.md:{}", block.line);
         } else {
             assert_eq!((&*out, &*err), (expected, ""), "README.md:{}", block.line);
         }

@@ -107,6 +107,6 @@ fn params_are_checked() {
     dir.run("run ngrams in.txt --param n").refused("--param n: no \"=\"", "--param NAME=VALUE, such as --param n=3");
     dir.run("run match-count in.txt --param pattern=(a").refused(
         "match-count: map.0.pattern: \"(a\" is no regular expression: unclosed group",
-        r"a backslash makes a sign of the syntax an ordinary one: \. \( \[ \{ \* \+ \?",
+        r"for the sign itself put a backslash before it: \( \[ \{ \* \+ \? (in JSON two)",
     );
 }
