@@ -42,6 +42,7 @@ fn explain(error: &clap::Error) -> (String, String) {
             // What clap finds similar is often far off.
             let near = nearest(&flag, [right]).filter(|right| !right.is_empty());
             let hint = match (field(&flag), near) {
+                _ if is_param(&flag) => format!("a param of the job: --param {}=VALUE", &flag[2..]),
                 (Some(how), _) => format!("a field of the spec: {how}"),
                 (None, Some(right)) => format!("did you mean {right}?"),
                 (None, None) if flag.starts_with('-') => {
@@ -122,6 +123,13 @@ fn field(flag: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a built-in job takes a param of this name.
+fn is_param(flag: &str) -> bool {
+    let names = |job: &builtin::Builtin| job.document().and_then(|document| document.params()).unwrap_or_default();
+    let name = flag.strip_prefix("--").unwrap_or_default();
+    builtin::ALL.iter().flat_map(names).any(|param| param.name == name)
+}
+
 /// Of the commands and of those below them, as `jobs show`.
 fn nearest_command(name: &str) -> Option<String> {
     let root = Cli::command();
@@ -160,6 +168,11 @@ mod tests {
 
     #[test]
     fn unknown_flags_and_commands_name_the_nearest() {
+        refused(
+            &["run", "grep", "--pattern", "x"],
+            "unknown flag \"--pattern\"",
+            "a param of the job: --param pattern=VALUE",
+        );
         refused(&["run", "wordcount", "--memroy", "1G"], "unknown flag \"--memroy\"", "did you mean --memory?");
         refused(&["rnu"], "unknown command \"rnu\"", "did you mean mapfold run?");
         refused(&["wordcount", "f"], "unknown command \"wordcount\"", "did you mean mapfold run wordcount?");
