@@ -21,6 +21,7 @@ use super::steps::{Steps, StepsArgs};
 use super::trial::Trials;
 use super::{closed, help, stdout_is_closed, to_stdout, written};
 use crate::error::{Error, Result, shown};
+use crate::plan::Rows;
 use crate::report::json;
 use results::{Bench, Run};
 use vary::Vary;
@@ -84,6 +85,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let trials = Trials::new(&args.job, "bench")?;
     vary.check(&trials)?;
+    if let (Rows::Records { .. }, what @ ("combiner" | "partitions")) = (&trials.plan.rows, vary.setting.flag) {
+        return Err(Error::usage_hint(
+            format!("{} has no groups, so there is nothing to shuffle and {what} changes nothing", trials.title()),
+            "--vary threads=1,2 or another setting",
+        )
+        .into());
+    }
     check_exports(&args, &trials)?;
 
     let mut bench = Bench {

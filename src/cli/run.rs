@@ -94,8 +94,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     check_reports(&args, &plan)?;
 
     let control = Control::default();
-    signals::watch(&control.signal).context("cannot watch for signals")?;
-    let outcome = signals::watched(&control, || {
+    let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
+    let outcome = signals::watched(&control, &armed, || {
         progress::show(args.progress, args.quiet, &control.progress, || engine::run(&plan, &control))
     });
 

@@ -1,4 +1,5 @@
-//! Interrupts: the first asks the job to end and clean up, the second ends it there and then.
+//! Interrupts: the first asks the job to end and clean up, a second one, a second later, ends it there and then. What
+//! comes sooner is the same request once more: `timeout` signals the process and then its group.
 //!
 //! A job that can't hear the first, because a system call doesn't return (a full pipe that nobody reads, a FIFO that nobody
 //! opens, a dead network disk), is cleaned up after and ended by [`watched`].
@@ -21,40 +22,50 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long a job that was asked to end may take before it is held to be stuck.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Has the number of the first signal stored in `signal`.
-pub fn watch(signal: &Arc<AtomicUsize>) -> io::Result<()> {
-    let once = Arc::new(AtomicBool::new(false));
+/// How long after the first signal another one means that the user won't wait.
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// Set: the next signal ends the process there and then.
+pub type Armed = Arc<AtomicBool>;
+
+/// Has the number of a signal stored in `signal`.
+pub fn watch(signal: &Arc<AtomicUsize>) -> io::Result<Armed> {
+    let armed = Armed::default();
     for number in [SIGHUP, SIGINT, SIGTERM] {
         if ignored(number) {
             continue;
         }
-        // In this order: the first signal finds `once` unset, the second doesn't.
-        flag::register_conditional_default(number, Arc::clone(&once))?;
-        flag::register(number, Arc::clone(&once))?;
+        flag::register_conditional_default(number, Arc::clone(&armed))?;
         flag::register_usize(number, Arc::clone(signal), number as usize)?;
     }
     // A file that outgrows `ulimit -f` is then an error of the write, as a full disk is.
     flag::register(SIGXFSZ, Arc::default())?;
-    Ok(())
+    Ok(armed)
 }
 
 /// Runs `work`, which ends soon after a signal; if it doesn't, removes what it would have removed and ends the process.
-pub fn watched<T>(control: &Control, work: impl FnOnce() -> T) -> T {
+pub fn watched<T>(control: &Control, armed: &Armed, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (done, is_done) = bounded::<()>(0);
         // Where no thread is to be had the job runs unwatched.
-        let _ = thread::Builder::new().name("watch".into()).spawn_scoped(scope, move || watch_over(control, &is_done));
+        let _ = thread::Builder::new()
+            .name("watch".into())
+            .spawn_scoped(scope, move || watch_over(control, armed, &is_done));
         let result = work();
         drop(done);
         result
     })
 }
 
-fn watch_over(control: &Control, is_done: &Receiver<()>) {
+fn watch_over(control: &Control, armed: &Armed, is_done: &Receiver<()>) {
     let goes_on = |wait| is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
     while goes_on(LOOK) {
         let signal = control.signal.load(Ordering::Relaxed) as i32;
-        if signal != 0 && goes_on(PATIENCE) {
+        if signal == 0 || !goes_on(SECOND) {
+            continue;
+        }
+        armed.store(true, Ordering::Relaxed);
+        if goes_on(PATIENCE - SECOND) {
             let temporary = control.temporary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             for path in &*temporary {
                 let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };

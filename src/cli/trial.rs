@@ -23,7 +23,7 @@ use wait4::{ResUse, Wait4};
 use super::digest::Digest;
 use super::job::{Job, JobArgs};
 use super::settings::Setting;
-use super::signals;
+use super::signals::{self, Armed};
 use crate::error::{Error, Result, shown};
 use crate::input::Source;
 use crate::input::sources::Stdin;
@@ -45,6 +45,7 @@ pub struct Trials {
     directory: TempDir,
     number: Cell<usize>,
     signal: Arc<AtomicUsize>,
+    armed: Armed,
 }
 
 /// What one run took, and made.
@@ -87,11 +88,11 @@ impl Trials {
         let plain = Spec { input: Vec::new(), ..spec.clone() };
         let json = serde_json::to_vec(&plain).map_err(|e| Error::usage(format!("{}: {e}", call.origin)))?;
         let signal = Arc::default();
-        signals::watch(&signal).map_err(|e| Error::Start { what: "watch for signals", source: e })?;
+        let armed = signals::watch(&signal).map_err(|e| Error::Start { what: "watch for signals", source: e })?;
         let spill_dir = &plan.settings.spill_dir;
         let directory = tempfile::Builder::new().prefix("mapfold-").tempdir_in(spill_dir);
         let directory = directory.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
-        let trials = Trials { spec, json, call, plan, directory, number: Cell::new(0), signal };
+        let trials = Trials { spec, json, call, plan, directory, number: Cell::new(0), signal, armed };
         fs::write(trials.spec_file(), &trials.json).map_err(|e| trials.spill_error(&trials.spec_file(), e))?;
         Ok(trials)
     }
@@ -206,6 +207,9 @@ impl Trials {
             }
             if self.go_on().is_err() {
                 // The first lets it clean up. A terminal sends it one of its own, which then is as good.
+                if LOOK * asked >= signals::SECOND {
+                    self.armed.store(true, Ordering::Relaxed);
+                }
                 match asked {
                     0 => drop(kill_process(pid, Signal::TERM)),
                     PATIENCE => drop(kill_process(pid, Signal::KILL)),

@@ -14,7 +14,7 @@ use super::pool::{Deal, Place};
 use crate::error::{Error, Result};
 use crate::input::block::FileBlock;
 use crate::input::splits::{self, Split};
-use crate::input::stream::{self, StreamBlock};
+use crate::input::stream::{self, Blocks, StreamBlock};
 use crate::input::{RecordEnd, Source};
 use crate::map::emit::{Emitter, MapTable};
 use crate::map::{Mapper, Records};
@@ -50,6 +50,8 @@ pub enum Numbering {
     FilesFirst,
     /// As the input is, and done in about that order.
     Input,
+    /// Likewise, and whoever waits for the output has each record as soon as it is there.
+    Streaming,
 }
 
 /// How often a wait for a stream looks whether the job is to end.
@@ -70,9 +72,10 @@ pub fn tasks<T: Send>(
     let first_stream = sources.iter().position(Source::is_stream);
     job.control.progress.map.begin(if first_stream.is_some() { 0 } else { total });
     let mut splits: VecDeque<_> = splits::cut(sources, job.sizes.split).into();
-    let streams = stream::read(sources, job.sizes.block, record_end(job))?;
+    let blocks = Blocks { bytes: job.sizes.block, end_of: record_end(job), eager: numbering == Numbering::Streaming };
+    let streams = stream::read(sources, blocks)?;
     let seeded = match (numbering, first_stream) {
-        (Numbering::Input, Some(_)) => Vec::new(),
+        (Numbering::Input | Numbering::Streaming, Some(_)) => Vec::new(),
         _ => splits.drain(..).map(Work::Split).collect(),
     };
     let most = 2 * job.pool.threads();
@@ -111,7 +114,7 @@ pub fn tasks<T: Send>(
     });
     let deal = match numbering {
         Numbering::FilesFirst => Deal::Split,
-        Numbering::Input => Deal::Round,
+        Numbering::Input | Numbering::Streaming => Deal::Round,
     };
     job.pool.run(seeded, deal, late, "map", attempt)
 }

@@ -41,7 +41,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         let written = Written::new(job)?;
         tasks(
             job,
-            Numbering::Input,
+            Numbering::Streaming,
             || !written.is_complete(),
             |number, work, place| {
                 if written.is_complete() {

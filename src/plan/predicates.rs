@@ -83,26 +83,30 @@ impl Names<'_> {
         }
     }
 
-    /// A literal as the cell can be compared with it.
+    /// A literal as the cell can be compared with it. Text that is a number is one where one is wanted: so a command line,
+    /// which knows only text, can give it.
     fn literal(&self, literal: &Literal, cell: &Cell<'_>, key: &str) -> Result<Constant> {
         let (what, hint) = match (literal, cell.kind) {
             (Literal::Text(text), Kind::Text) => return Ok(Constant::Text(text.as_bytes().into())),
-            (Literal::Number(number), Kind::Number) => {
-                let real = || number.as_f64().map(Number::Real);
-                let number = number.as_u64().map(Number::Unsigned).or_else(real);
-                return Ok(Constant::Number(number.expect("a number of JSON is one or the other")));
-            }
+            (Literal::Number(number), Kind::Number) => return Ok(Constant::Number(real(number))),
             (Literal::Number(number), Kind::Text) => {
                 let what =
                     format!("{:?} is text, and {number} a number: comparing them is not supported yet", cell.name);
-                (what, format!("in quotes it is compared as text: {:?}", number.to_string()))
+                (what, Some(format!("in quotes it is compared as text: {:?}", number.to_string())))
             }
-            (Literal::Text(text), Kind::Number) => {
-                (format!("{:?} is a number, and {text:?} text", cell.name), "a number stands without quotes".into())
-            }
+            (Literal::Text(text), Kind::Number) => match text.parse() {
+                Ok(number) => return Ok(Constant::Number(real(&number))),
+                Err(_) => (format!("{:?} is a number, and {text:?} is none", cell.name), None),
+            },
         };
-        Err(self.blame.error(&format!("{}.{key}", cell.path), &what, Some(hint)))
+        Err(self.blame.error(&format!("{}.{key}", cell.path), &what, hint))
     }
+}
+
+fn real(number: &serde_json::Number) -> Number {
+    let real = || number.as_f64().map(Number::Real);
+    let number = number.as_u64().map(Number::Unsigned).or_else(real);
+    number.expect("a number of JSON is one or the other")
 }
 
 /// What a test is about.

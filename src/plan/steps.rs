@@ -93,6 +93,10 @@ fn splitter(on: &str) -> Splitter {
 /// A regular expression of the crate `regex`, over bytes: text need not be UTF-8.
 pub(super) fn pattern(text: &str, path: &str, blame: &Blame<'_>) -> Result<Regex> {
     RegexBuilder::new(text).build().map_err(|error| {
+        if let regex::Error::CompiledTooBig(_) = error {
+            let hint = "a repetition such as {1000} takes as much room as writing it out; in ASCII, (?-u:\\w) takes less than \\w";
+            return blame.error(path, &format!("{text:?} is too large a pattern"), Some(hint.into()));
+        }
         // Several lines, with a picture; what is wrong is in the last.
         let what = error.to_string();
         let what = what.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();

@@ -198,7 +198,7 @@ pub fn count(n: u64) -> String {
     out
 }
 
-fn plural(n: u64, what: &str) -> String {
+pub fn plural(n: u64, what: &str) -> String {
     format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 

@@ -43,6 +43,10 @@ pub fn declared(spec: &Value) -> Result<Vec<Param>, Wrong> {
     let Shape::Object(keys) = SPEC else { unreachable!("a spec is an object") };
     let shape = keys.iter().find(|key| key.name == "params").map_or(&Shape::Any, |key| &key.shape);
     check(params, shape, &mut vec!["params".into()])?;
+    let names = params.as_object().into_iter().flat_map(|params| params.keys());
+    if let Some(name) = names.into_iter().find(|name| name.is_empty() || name.contains('=')) {
+        return Err(Wrong::new(&["params".into()], format!("{name:?} can't be given: --param NAME=VALUE"), None));
+    }
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let param = |(name, param): (&String, &Value)| Param {
         name: name.clone(),

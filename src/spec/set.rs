@@ -154,8 +154,10 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
     let literal = match shape {
         Shape::Text | Shape::Name | Shape::Splitter | Shape::Pattern | Shape::Choice(_) | Shape::Size => true,
         Shape::OneOrMore(_) => !text.trim_start().starts_with('['),
+        // A number is compared with text that is one.
+        Shape::Literal => true,
         // A number where it looks like one, and what is in quotes; else the text itself.
-        Shape::Literal | Shape::Group | Shape::Any => json::value(text).is_err(),
+        Shape::Group | Shape::Any => json::value(text).is_err(),
         _ => false,
     };
     if literal {

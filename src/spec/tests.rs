@@ -431,10 +431,10 @@ fn params_stand_for_their_values() {
     let spec = with_params(&["what=1", "rows=7", "what=404"]).unwrap();
     assert!(matches!(spec.map[0], Step::Ngrams { n: 2, .. }));
     assert_eq!(spec.limit, Some(7));
-    // A value is read as the place wants it: text, or a number where one may stand.
+    // A value is read as the place wants it: text where text may stand.
     assert_eq!(spec.name.as_deref(), Some("404"));
     let Some(Predicate::Or { or }) = &spec.filter else { panic!("{:?}", spec.filter) };
-    assert_eq!(or[0], Predicate::Field { field: "x".into(), test: Test::Equal(Literal::Number(404.into())) });
+    assert_eq!(or[0], Predicate::Field { field: "x".into(), test: Test::Equal(Literal::Text("404".into())) });
     assert_eq!(or[1], Predicate::Field { field: "x".into(), test: Test::Matches("404".into()) });
     let as_run = serde_json::to_string(&spec).unwrap();
     assert!(!as_run.contains("param"), "{as_run}");

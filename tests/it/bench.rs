@@ -112,6 +112,12 @@ fn a_job_without_groups_shuffles_nothing() {
     let table = succeeded(&dir.run("bench ./s.json a.txt --runs 2 --vary threads=1,2"));
     assert!(table.contains("\nNothing was shuffled.\n"), "{table}");
     assert!(table.contains("\nAll 6 runs wrote the same: 2.20 KB and BLAKE3 "), "{table}");
+    for (vary, what) in [("", "combiner"), (" --vary partitions=1,2", "partitions")] {
+        dir.run(&format!("bench grep --param pattern=a a.txt{vary}")).refused(
+            &format!("grep has no groups, so there is nothing to shuffle and {what} changes nothing"),
+            "--vary threads=1,2 or another setting",
+        );
+    }
 }
 
 #[test]

@@ -111,3 +111,23 @@ fn a_job_that_fails_on_its_way() {
     assert_eq!(ran.code(), Some(1));
     assert_eq!(dir.names(), ["a", "b", "c"]);
 }
+
+/// What passes through is there as soon as it has come, though the stream goes on.
+#[test]
+fn a_slow_stream_is_answered_as_it_comes() {
+    let dir = Dir::new();
+    let mut command = dir.command(["run", "grep", "--param", "pattern=y", "-"]).command;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // Each is written only when the one before has come back.
+    for line in ["y1\nn\n", "n\ny2\n", "y3 without an end"] {
+        stdin.write_all(line.as_bytes()).unwrap();
+        if line.ends_with('\n') {
+            assert!(lines.next().unwrap().unwrap().starts_with('y'));
+        }
+    }
+    drop(stdin);
+    assert_eq!(lines.next().unwrap().unwrap(), "y3 without an end");
+    assert!(child.wait().unwrap().success() && lines.next().is_none());
+}

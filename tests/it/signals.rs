@@ -58,6 +58,20 @@ fn an_interrupted_job_leaves_nothing_behind() {
     }
 }
 
+/// `timeout` signals a process and then its group: the same request once more, not a user who won't wait.
+#[test]
+fn a_second_signal_at_once_is_the_first_one_again() {
+    let dir = dir();
+    let child = spawn(&dir, &["run", "uniq", "fifo", "-o", "out"]);
+    wait_until_it_listens(&child);
+    for _ in 0..3 {
+        send(&child, Signal::TERM);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    interrupted(child, 143);
+    assert_eq!(dir.names(), ["fifo"]);
+}
+
 /// Workers that wait for a stream, behind a file that they have done, are woken.
 #[test]
 fn every_scheduler_is_interrupted() {

@@ -105,6 +105,11 @@ fn params_are_checked() {
         .refused("--param n: wordcount has no such param", "the job takes no params");
     dir.run("run ngrams in.txt --param n=two").refused("--param n: map.0.n: must be a whole number, is \"two\"", "");
     dir.run("run ngrams in.txt --param n").refused("--param n: no \"=\"", "--param NAME=VALUE, such as --param n=3");
+    dir.run("run uniq in.txt --set having.field=count --set having.gt=0").printed("a b\t1\n");
+    dir.run("run grep in.txt --param pattern=(a{1000}){1000}").refused(
+        "grep: where.matches: \"(a{1000}){1000}\" is too large a pattern",
+        r"a repetition such as {1000} takes as much room as writing it out; in ASCII, (?-u:\w) takes less than \w",
+    );
     dir.run("run match-count in.txt --param pattern=(a").refused(
         "match-count: map.0.pattern: \"(a\" is no regular expression: unclosed group",
         r"for the sign itself put a backslash before it: \( \[ \{ \* \+ \? (in JSON two)",

@@ -115,3 +115,17 @@ fn what_can_be_read_once_is_refused() {
         "did you mean \"wordcount\"? mapfold jobs lists them; a spec file is named with a / or .json",
     );
 }
+
+/// Too little memory for a record is no other answer.
+#[test]
+fn a_run_that_has_too_little_memory_is_told_and_passed_over() {
+    let dir = Dir::new().file("long", "word ".repeat(600_000));
+    let ran = dir.run("verify wordcount long");
+    assert_eq!(ran.code(), Some(0), "{}", ran.stderr());
+    let text = ran.stdout();
+    assert!(
+        text.contains("- not done      with memory=1M: long: ") && text.contains(" wrote the same 1 row, "),
+        "{text}"
+    );
+    assert!(text.ends_with(" had too little memory to be done.\n"), "{text}");
+}
