@@ -110,18 +110,27 @@ impl Front {
                     records += lines.spans.len() as u64;
                     each(&[lines]);
                 });
-                return records;
+                records
             }
-            Front::Candidates(candidates) => candidates.lines(window, |lines| each(&[lines])),
-            Front::Fused(cutter) => cutter.cut(window, |data, spans| {
-                for spans in spans.chunks(BATCH) {
-                    let pieces = Column { data, spans };
-                    // Nobody reads the line: the pieces stand in for it.
-                    each(&[pieces, pieces]);
-                }
-            }),
+            Front::Candidates(candidates) => {
+                let records = record::count(window);
+                candidates.lines(window, |lines| each(&[lines]));
+                records
+            }
+            Front::Fused(cutter) => {
+                // First: it brings the window into the cache faster than a tokeniser does. Counting behind it took
+                // wordcount a twentieth more time.
+                let records = record::count(window);
+                cutter.cut(window, |data, spans| {
+                    for spans in spans.chunks(BATCH) {
+                        let pieces = Column { data, spans };
+                        // Nobody reads the line: the pieces stand in for it.
+                        each(&[pieces, pieces]);
+                    }
+                });
+                records
+            }
         }
-        record::count(window)
     }
 }
 
