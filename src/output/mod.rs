@@ -4,7 +4,8 @@ pub mod format;
 pub mod order;
 pub mod sequence;
 pub mod sink;
+pub mod sort_key;
 
 pub use format::{Format, Layout};
-pub use order::{Order, SortKey};
 pub use sink::{Chunk, Committed, Sink, Target};
+pub use sort_key::{Order, SortKey};

@@ -14,28 +14,10 @@
 use std::path::PathBuf;
 
 use super::sink::Chunk;
-use crate::aggregate::Value;
 use crate::buffer::{Buffer, copy_short};
 use crate::error::{Error, Result};
 use crate::shuffle::row::{get_varint, put_varint};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
-
-/// The sequence of output rows.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Order {
-    /// As they come.
-    Free,
-    /// By these columns. The list ends where it determines the sequence: once it holds every `group_by` column no two
-    /// rows are equal.
-    By(Vec<SortKey>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SortKey {
-    /// Which cell of a group, or field of a record.
-    pub index: usize,
-    pub descending: bool,
-}
 
 /// Pages of sorted runs are small: each range reads one page more than it needs from every run.
 const PAGE: usize = 4 << 10;
@@ -46,40 +28,6 @@ const LONG_PAGES: usize = 32 << 20;
 /// Bytes of a page's first key that stay in memory: a small part of a page even if each row has a page of its own, enough
 /// to tell apart keys that begin alike.
 const SAMPLED: usize = 1 << 10;
-
-/// Appends one column of a sort key: bytes that sort as the values do, null first, and are prefix-free unless the
-/// column is the `last` one.
-pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last: bool) {
-    let start = out.len();
-    match *value {
-        Value::Null => out.push(0),
-        // As many bytes as it takes, their number first: short keys compare in fewer steps.
-        Value::Unsigned(number) => {
-            let len = 8 - number.leading_zeros() as usize / 8;
-            out.push(1 + len as u8);
-            out.extend(&number.to_be_bytes()[8 - len..]);
-        }
-        Value::Bytes(bytes) if last && !descending => {
-            out.push(1);
-            out.extend(bytes);
-        }
-        Value::Bytes(bytes) => {
-            out.push(1);
-            crate::column::put_escaped(out, bytes);
-        }
-    }
-    if descending {
-        out.as_mut_slice()[start..].iter_mut().for_each(|byte| *byte = !*byte);
-    }
-}
-
-/// Appends the sort key of a row whose cells `cell` gives by index.
-#[inline]
-pub fn put_sort_keys<'a>(out: &mut Buffer, keys: &[SortKey], cell: impl Fn(usize) -> Value<'a>) {
-    for (i, key) in keys.iter().enumerate() {
-        put_sort_key(out, &cell(key.index), key.descending, i + 1 == keys.len());
-    }
-}
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -388,24 +336,6 @@ mod tests {
             let first = limit.map_or(keys.len(), |limit| (limit as usize).min(keys.len()));
             prop_assert!(lines.len() >= first && chunk.ends.len() == lines.len());
             prop_assert!(lines[..first].iter().eq(keys.iter().take(first)));
-        }
-    }
-
-    #[test]
-    fn sort_keys_sort_as_values() {
-        let encode = |value, descending| {
-            let mut out = Buffer::default();
-            put_sort_key(&mut out, &value, descending, false);
-            out.as_slice().to_vec()
-        };
-        let numbers = [0, 1, 2, 255, 256, 257, 65535, 65536, u64::MAX - 1, u64::MAX].map(Value::Unsigned);
-        let strings = [&b""[..], b"\0", b"\0\0", b"\0a", b"a", b"a\0", b"a\0b", b"ab", b"\xff"].map(Value::Bytes);
-        for values in [&numbers[..], &strings] {
-            for pair in values.windows(2) {
-                assert!(encode(Value::Null, false) < encode(pair[0].clone(), false));
-                assert!(encode(pair[0].clone(), false) < encode(pair[1].clone(), false), "{pair:?}");
-                assert!(encode(pair[0].clone(), true) > encode(pair[1].clone(), true), "{pair:?}");
-            }
         }
     }
 }

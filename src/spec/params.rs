@@ -168,3 +168,7 @@ pub fn within_value(value: &Value) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+#[path = "params_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ fn spec(text: &str) -> Result<Spec> {
 }
 
 #[track_caller]
-fn refused(text: impl AsRef<[u8]>, message: &str, hint: &str) {
+pub fn refused(text: impl AsRef<[u8]>, message: &str, hint: &str) {
     let error = Document::parse("spec.json", text.as_ref()).and_then(Document::finish).unwrap_err();
     assert_eq!(error.to_string(), message);
     assert_eq!(error.hint().unwrap_or_default(), hint);
@@ -22,7 +22,7 @@ fn unset(assignment: &str, message: &str, hint: &str) {
     assert_eq!(error.hint().unwrap_or_default(), hint);
 }
 
-fn wordcount_with(assignments: &[&str]) -> Spec {
+pub fn wordcount_with(assignments: &[&str]) -> Spec {
     let mut document = builtin::find("wordcount").unwrap().document().unwrap();
     for assignment in assignments {
         document.set(assignment).unwrap();
@@ -409,87 +409,5 @@ fn steps() {
         r#"{"map": [{"extract": "line", "pattern": "a", "as": "x", "group": -1}]}"#,
         "spec.json: map.0.group: must be the number of a group, or its name, is -1",
         hint,
-    );
-}
-
-/// A spec with params of every kind, and values for some.
-fn with_params(given: &[&str]) -> Result<Spec> {
-    let mut document = Document::parse(
-        "spec.json",
-        br#"{"params": {"n": {"default": 2}, "what": {"description": "what to look for"}, "rows": {"default": 5}},
-             "map": [{"ngrams": "line", "of": "words", "n": {"param": "n"}, "as": "x"}],
-             "where": {"or": [{"field": "x", "equal": {"param": "what"}}, {"field": "x", "matches": {"param": "what"}}]},
-             "group_by": ["x"], "limit": {"param": "rows"}, "name": {"param": "what"}}"#,
-    )
-    .unwrap();
-    given.iter().try_for_each(|assignment| document.param(assignment))?;
-    document.finish()
-}
-
-#[test]
-fn params_stand_for_their_values() {
-    let spec = with_params(&["what=1", "rows=7", "what=404"]).unwrap();
-    assert!(matches!(spec.map[0], Step::Ngrams { n: 2, .. }));
-    assert_eq!(spec.limit, Some(7));
-    // A value is read as the place wants it: text where text may stand.
-    assert_eq!(spec.name.as_deref(), Some("404"));
-    let Some(Predicate::Or { or }) = &spec.filter else { panic!("{:?}", spec.filter) };
-    assert_eq!(or[0], Predicate::Field { field: "x".into(), test: Test::Equal(Literal::Text("404".into())) });
-    assert_eq!(or[1], Predicate::Field { field: "x".into(), test: Test::Matches("404".into()) });
-    let as_run = serde_json::to_string(&spec).unwrap();
-    assert!(!as_run.contains("param"), "{as_run}");
-}
-
-#[test]
-fn params_that_are_wrong() {
-    let refused = |given: &[&str], message: &str, hint: &str| {
-        let error = with_params(given).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.hint().unwrap_or_default().as_str()), (message, hint));
-        assert_eq!(error.exit_code(), 2);
-    };
-    refused(&[], "spec.json: needs the param \"what\" (what to look for)", "--param what=VALUE");
-    refused(&["what"], "--param what: no \"=\"", "--param NAME=VALUE, such as --param n=3");
-    refused(&["whta=x"], "--param whta: spec.json has no such param", "did you mean \"what\"?");
-    refused(&["what=x", "n=many"], "--param n: map.0.n: must be a whole number, is \"many\"", "");
-    refused(&["what=x", "rows=-1"], "--param rows: limit: must be a whole number, is -1", "");
-    let mut document = builtin::find("uniq").unwrap().document().unwrap();
-    document.param("n=3").unwrap();
-    let error = document.finish().unwrap_err();
-    assert_eq!(error.to_string(), "--param n: uniq has no such param");
-    assert_eq!(error.hint().as_deref(), Some("the job takes no params"));
-    super::tests::refused(
-        r#"{"limit": {"param": "n"}}"#,
-        "spec.json: limit: no param \"n\" is declared",
-        r#"declare it: "params": {"n": {}}"#,
-    );
-    super::tests::refused(
-        r#"{"params": {"n": {"defualt": 1}}}"#,
-        "spec.json: params.n: unknown key \"defualt\"",
-        "did you mean \"default\"?",
-    );
-    super::tests::refused(
-        r#"{"params": {"n": {"default": "x"}}, "limit": {"param": "n"}}"#,
-        "spec.json: limit: must be a whole number, is \"x\"",
-        "",
-    );
-}
-
-#[test]
-fn set_reaches_params_and_predicates() {
-    let mut document = builtin::find("ngrams").unwrap().document().unwrap();
-    document.set("params.n.default=3").unwrap();
-    assert!(matches!(document.clone().finish().unwrap().map[0], Step::Ngrams { n: 3, .. }));
-    document.set("map.0.n=4").unwrap();
-    document.set(r#"having={"field": "count", "gt": {"param": "n"}}"#).unwrap();
-    let spec = document.finish().unwrap();
-    assert!(matches!(spec.map[0], Step::Ngrams { n: 4, .. }));
-    assert_eq!(
-        spec.having,
-        Some(Predicate::Field { field: "count".into(), test: Test::Gt(Literal::Number(3.into())) })
-    );
-    let spec = wordcount_with(&["where.field=word", "where.equal=the"]);
-    assert_eq!(
-        spec.filter,
-        Some(Predicate::Field { field: "word".into(), test: Test::Equal(Literal::Text("the".into())) })
     );
 }
