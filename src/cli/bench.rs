@@ -38,21 +38,35 @@ const COMPARISON: &str = "What is compared";
 #[derive(clap::Args)]
 #[command(
     after_help = EXAMPLES,
-    after_long_help = [EXAMPLES, help::SIZES, help::EXIT_CODES].join("\n\n"),
+    after_long_help = help::after_long(EXAMPLES),
     disable_help_flag = true
 )]
 pub struct Args {
     /// What differs  [default: combiner=on,off]
     ///
-    /// WHAT is a setting that has a flag here: combiner, scheduler, threads, memory, split-size or partitions. The first value is
-    /// what the others are compared with.
-    #[arg(long, value_name = "WHAT=A,B", help_heading = COMPARISON, display_order = 0, default_value = "combiner=on,off", hide_default_value = true)]
+    /// WHAT is a setting that has a flag here: combiner, scheduler, threads, memory, split-size or partitions. The first
+    /// value is what the others are compared with.
+    #[arg(
+        long,
+        value_name = "WHAT=A,B",
+        help_heading = COMPARISON,
+        display_order = 0,
+        default_value = "combiner=on,off",
+        hide_default_value = true
+    )]
     vary: String,
 
     /// Runs of each, after a warm-up  [default: 5]
     ///
     /// They take turns, each a process of its own. More runs tell smaller differences from noise.
-    #[arg(long, value_name = "N", help_heading = COMPARISON, display_order = 1, default_value = "5", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = COMPARISON,
+        display_order = 1,
+        default_value = "5",
+        hide_default_value = true
+    )]
     runs: String,
 
     /// Every run and the summary, as JSON

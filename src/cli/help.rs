@@ -38,7 +38,12 @@ Environment:
   TMPDIR          where runs are kept, unless --spill-dir says
   NO_COLOR        set: no colours; CLICOLOR_FORCE=1: colours even in a pipe";
 
-pub const SIZES: &str = "\
+const SIZES: &str = "\
 Sizes:
   A SIZE is a number of bytes, alone or with a unit: K M G T, or KiB to TiB,
   are powers of 1024; KB MB GB TB are powers of 1000.";
+
+/// What ends the long help of a command that runs jobs.
+pub fn after_long(examples: &str) -> String {
+    [examples, SIZES, EXIT_CODES].join("\n\n")
+}

@@ -27,7 +27,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(
     after_help = format!("{EXAMPLES}\nSIZE is bytes, or 512M, 1GiB, 64KB."),
-    after_long_help = [EXAMPLES, help::SIZES, help::EXIT_CODES].join("\n\n"),
+    after_long_help = help::after_long(EXAMPLES),
     disable_help_flag = true
 )]
 pub struct Args {

@@ -26,7 +26,7 @@ that is given by its flag holds in every run.";
 #[derive(clap::Args)]
 #[command(
     after_help = EXAMPLES,
-    after_long_help = [EXAMPLES, help::SIZES, help::EXIT_CODES].join("\n\n"),
+    after_long_help = help::after_long(EXAMPLES),
     disable_help_flag = true
 )]
 pub struct Args {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::iter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -196,7 +196,7 @@ fn record_end(job: &Job<'_>) -> RecordEnd {
 /// An attempt at a task, to be recorded when it succeeds.
 #[derive(Debug)]
 pub struct Attempt {
-    pub id: String,
+    id: String,
     place: Place,
     start_s: f64,
 }
@@ -207,7 +207,7 @@ impl Attempt {
     }
 
     /// The path of a run that it writes.
-    pub fn run_path(&self, job: &Job<'_>, run: usize) -> std::path::PathBuf {
+    pub fn run_path(&self, job: &Job<'_>, run: usize) -> PathBuf {
         job.spill_path(&format!("{}-0.{run}.run", self.id))
     }
 

@@ -8,6 +8,7 @@ use super::Parts;
 use super::job::{Job, Kept};
 use super::map::{Attempt, Numbering, Work, read, tasks};
 use super::pool::lock;
+use crate::buffer::Buffer;
 use crate::error::Result;
 use crate::map::Mapper;
 use crate::map::pass::{Lines, Sorting, read_lines};
@@ -74,7 +75,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
 fn in_order(job: &Job<'_>, layout: &Layout, attempt: Attempt, work: Work, memory: &mut Memory) -> Result<Run> {
     let (path, buffers) = (attempt.run_path(job, 0), std::mem::take(&mut memory.buffers));
     let run = RunWriter::create(path, 1, job.sizes.range.min(PAGE) as usize, buffers)?;
-    let mut out = Lines { layout, run, limit: job.plan.limit.unwrap_or(u64::MAX), rows: 0 };
+    let mut out = Lines { layout, run, limit: job.plan.limit.unwrap_or(u64::MAX), rows: 0, line: Buffer::default() };
     let read = read(job, &work, &mut memory.mapper, &mut out)?;
     let (path, size, buffers) = out.run.finish()?;
     memory.buffers = buffers;

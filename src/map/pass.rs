@@ -25,18 +25,19 @@ pub struct Lines<'a> {
     /// More than these are not wanted.
     pub limit: u64,
     pub rows: u64,
+    /// The line that is being made: its length goes in front of it.
+    pub line: Buffer,
 }
 
 impl Records for Lines<'_> {
     fn take(&mut self, records: &[Column<'_>]) -> Result<()> {
-        let Lines { layout, run, limit, rows } = self;
+        let Lines { layout, run, limit, rows, line } = self;
         let n = records[0].spans.len().min(usize::try_from(*limit - *rows).unwrap_or(usize::MAX));
         *rows += n as u64;
-        let mut line = Buffer::default();
         with_rows!(layout, format => {
             for i in 0..n {
                 line.clear();
-                layout.line(&mut format, |field| cell(records, field, i), &mut line);
+                layout.line(&mut format, |field| cell(records, field, i), line);
                 run.add(0, |out| {
                     put_varint(out, line.len());
                     out.extend(line.as_slice());
