@@ -1,7 +1,6 @@
 //! Places that are hard to work in: full or vanishing disks, files that may not be read, few descriptors, other jobs.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
@@ -107,32 +106,22 @@ fn a_full_disk() {
     assert_eq!(dir.names(), ["lines", "small"]);
 }
 
-/// Starts a job that reads the FIFO, has `meanwhile` happen when it reads, and lets it end.
-fn meanwhile(dir: &Dir, args: &str, meanwhile: impl FnOnce()) -> Output {
-    let child = sh(dir, &format!("exec $M run uniq fifo {args}")).spawn().unwrap();
-    let mut fifo = fs::File::options().write(true).open(dir.join("fifo")).unwrap();
-    meanwhile();
-    fifo.write_all(b"b\na\nb\n").unwrap();
-    drop(fifo);
-    child.wait_with_output().unwrap()
-}
-
 #[test]
 fn directories_that_vanish_or_come_between() {
     let dir = Dir::new();
     mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
     fs::create_dir(dir.join("spill")).unwrap();
-    let output = meanwhile(&dir, "--spill-dir spill -o out", || fs::remove_dir_all(dir.join("spill")).unwrap());
+    let output = dir.meanwhile("--spill-dir spill -o out", || fs::remove_dir_all(dir.join("spill")).unwrap());
     let error = stderr(&output);
     assert_eq!((output.status.code(), error.lines().count()), (Some(1), 1), "{error}");
     assert!(error.starts_with("error: spill file ") && error.ends_with(": no such file or directory\n"), "{error}");
 
-    let output = meanwhile(&dir, "-o out", || fs::create_dir(dir.join("out")).unwrap());
+    let output = dir.meanwhile("-o out", || fs::create_dir(dir.join("out")).unwrap());
     let hint = "hint: somebody else made it while the job ran; --force replaces it\n";
     assert_eq!(stderr(&output), format!("error: cannot write out: file exists\n{hint}"));
     fs::remove_dir(dir.join("out")).unwrap();
     fs::write(dir.join("out"), "old").unwrap();
-    let output = meanwhile(&dir, "-o out --force", || {
+    let output = dir.meanwhile("-o out --force", || {
         fs::remove_file(dir.join("out")).unwrap();
         fs::create_dir(dir.join("out")).unwrap();
     });

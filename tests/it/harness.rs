@@ -44,6 +44,19 @@ impl Dir {
         TestCommand { command, stdin: Vec::new() }
     }
 
+    /// Starts a job that reads the FIFO `fifo`, has `meanwhile` happen when its plan is made, and lets it end.
+    pub fn meanwhile(&self, args: &str, meanwhile: impl FnOnce()) -> Output {
+        let mut command = self.command(["run", "uniq", "fifo"].into_iter().chain(args.split_whitespace())).command;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        // Opened for writing once the job has opened it for reading, which is after its plan.
+        let mut fifo = fs::File::options().write(true).open(self.join("fifo")).unwrap();
+        meanwhile();
+        fifo.write_all(b"b\na\nb\n").unwrap();
+        drop(fifo);
+        child.wait_with_output().unwrap()
+    }
+
     /// Names of everything in it, sorted: what a run left behind.
     pub fn names(&self) -> Vec<String> {
         Dir::names_in(self.path())

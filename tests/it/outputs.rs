@@ -1,7 +1,7 @@
 //! Outputs that go wrong while the job runs: full, closed, stuck, taken by somebody else. Nothing is left behind.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -43,18 +43,6 @@ fn failed(output: &Output, error: &str) {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert_eq!(stderr, error);
     assert!(output.stdout.is_empty());
-}
-
-/// Starts a job that reads the FIFO, has `meanwhile` happen when its plan is made, and lets it end.
-fn meanwhile(dir: &Dir, args: &str, meanwhile: impl FnOnce()) -> Output {
-    let mut job = shell(dir, &format!("exec $M run uniq fifo {args}"));
-    let child = job.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Opened for writing once the job has opened it for reading, which is after its plan.
-    let mut fifo = fs::File::options().write(true).open(dir.join("fifo")).unwrap();
-    meanwhile();
-    fifo.write_all(b"b\na\nb\n").unwrap();
-    drop(fifo);
-    child.wait_with_output().unwrap()
 }
 
 /// A limit to the size of files stands in for a disk that is full.
@@ -129,13 +117,13 @@ fn part_files_are_the_output_cut_after_rows() {
 fn what_somebody_else_made_meanwhile_is_not_replaced() {
     let dir = dir();
     let hint = "hint: somebody else made it while the job ran; --force replaces it\n";
-    let output = meanwhile(&dir, "-o out", || fs::write(dir.join("out"), "theirs").unwrap());
+    let output = dir.meanwhile("-o out", || fs::write(dir.join("out"), "theirs").unwrap());
     failed(&output, &format!("error: cannot write out: file exists\n{hint}"));
     assert_eq!(fs::read(dir.join("out")).unwrap(), b"theirs");
     fs::remove_file(dir.join("out")).unwrap();
 
     // The first part could be put there, the second not.
-    let output = meanwhile(&dir, "-o out/ --set output.part_size=1", || {
+    let output = dir.meanwhile("-o out/ --set output.part_size=1", || {
         fs::create_dir(dir.join("out")).unwrap();
         fs::write(dir.join("out/part-00001"), "theirs").unwrap();
     });
@@ -148,11 +136,11 @@ fn what_somebody_else_made_meanwhile_is_not_replaced() {
 fn a_directory_that_vanishes() {
     let dir = dir().file("there/x", "");
     let vanish = || fs::remove_dir_all(dir.join("there")).unwrap();
-    failed(&meanwhile(&dir, "-o there/out", vanish), "error: cannot write there/out: no such file or directory\n");
+    failed(&dir.meanwhile("-o there/out", vanish), "error: cannot write there/out: no such file or directory\n");
     fs::create_dir(dir.join("there")).unwrap();
-    failed(&meanwhile(&dir, "-o there/out/", vanish), "error: cannot write there/out/: no such file or directory\n");
+    failed(&dir.meanwhile("-o there/out/", vanish), "error: cannot write there/out/: no such file or directory\n");
     fs::create_dir(dir.join("there")).unwrap();
-    let output = meanwhile(&dir, "--report there/r.json", vanish);
+    let output = dir.meanwhile("--report there/r.json", vanish);
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(1), b"a\t1\nb\t2\n".as_slice()));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
