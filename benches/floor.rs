@@ -13,7 +13,7 @@ use std::time::Instant;
 use std::{fs, hint, thread};
 
 use mapfold::aggregate::{Aggregate, Count};
-use mapfold::column::{BATCH, Column};
+use mapfold::data::{BATCH, Bytes};
 use mapfold::engine::{self, Control};
 use mapfold::input::block::FileBlock;
 use mapfold::input::sources::Stdin;
@@ -92,10 +92,10 @@ impl Text {
         self.blocks(splits, |block| {
             letters.split(block, |data, spans| {
                 for spans in spans.chunks(BATCH) {
-                    batch.hash(Column { data, spans }, u64::MAX);
+                    batch.hash(Bytes { data, spans }, u64::MAX);
                     table.reserve(spans.len()); // nothing to do, once it is sized for the answer
                     table.probe(&batch, data, &mut slots);
-                    let none = Column { data: &[], spans: &[] };
+                    let none = Bytes { data: &[], spans: &[] };
                     Count.observe(&mut table.states(0, 1), &slots[..spans.len()], none);
                 }
             });

@@ -6,13 +6,13 @@ mod common;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mapfold::aggregate::{Aggregate, Count};
-use mapfold::column::{BATCH, Column};
+use mapfold::data::{BATCH, Bytes};
 use mapfold::table::{HomeBits, KeyBatch, Table};
 
 use common::Keys;
 
 const RECORDS: usize = 2_000_000;
-const NO_VALUES: Column<'_> = Column { data: &[], spans: &[] };
+const NO_VALUES: Bytes<'_> = Bytes { data: &[], spans: &[] };
 
 /// Counts all keys. Returns the last slot, so that nothing can be left out.
 fn count(table: &mut Table, keys: &Keys, batch: &mut KeyBatch) -> u32 {

@@ -41,20 +41,18 @@
 //! - [`record`]: blocks to lines
 //! - [`input`]: what a user names to sources, sources to splits, splits to blocks of whole records
 //! - [`shuffle`]: rows, the format of a run, its writer and reader
+//! - [`aggregate`]: commutative monoids over the records of a group, and the laws they are tested by
 //! - [`table`]: keys to group slots, with states beside the keys; the one hash
 //! - [`predicate`]: what filters ask of a record, and `having` of a row
-//! - [`aggregate`]: commutative monoids over the records of a group, and the laws they are tested by
 //! - [`report`]: counters, tasks and workers, as JSON and as a summary
-//! - [`column`](mod@column): a batch of fields as slices, which every stage hands to the next
-//! - [`buffer`]: bytes that rows and lines are built in, without calls for short pieces
+//! - [`data`]: batches of columns, values, keys, and bytes in the making, which every room shares
 //! - [`error`]: what can go wrong, in the words that a user sees
 
 #![deny(unsafe_code)]
 
 pub mod aggregate;
-pub mod buffer;
 pub mod cli;
-pub mod column;
+pub mod data;
 pub mod engine;
 pub mod error;
 pub mod input;

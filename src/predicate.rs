@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use ahash::AHashSet;
 use regex::bytes::Regex;
 
-use crate::aggregate::Value;
+use crate::data::Value;
 
 #[derive(Clone, Debug)]
 pub enum Predicate {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use mapfold::column::{BATCH, Column, Span};
+use mapfold::data::{BATCH, Bytes, Span};
 
 /// `cargo bench -- --test`, or `cargo test --benches`: everything once, on little data. Criterion tells them the same way.
 pub fn is_test() -> bool {
@@ -131,7 +131,7 @@ impl Keys {
         self.spans.len()
     }
 
-    pub fn batches(&self) -> impl Iterator<Item = Column<'_>> {
-        self.spans.chunks(BATCH).map(|spans| Column { data: &self.data, spans })
+    pub fn batches(&self) -> impl Iterator<Item = Bytes<'_>> {
+        self.spans.chunks(BATCH).map(|spans| Bytes { data: &self.data, spans })
     }
 }

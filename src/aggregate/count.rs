@@ -1,7 +1,8 @@
 //! `count`: how many records a group has. State: one word. Overflow would take 2^64 records.
 
-use super::{Aggregate, Input, StateColumn, States, Value};
-use crate::column::Column;
+use super::{Aggregate, Input};
+use crate::data::{Bytes, Value};
+use crate::table::{StateColumn, States};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Count;
@@ -23,7 +24,7 @@ impl Aggregate for Count {
         Some(&[1])
     }
 
-    fn observe(&self, states: &mut States<'_>, slots: &[u32], _: Column<'_>) {
+    fn observe(&self, states: &mut States<'_>, slots: &[u32], _: Bytes<'_>) {
         for &slot in slots {
             *states.word(slot) += 1;
         }

@@ -4,12 +4,12 @@
 //! A state is made by observing records one by one into a slot. Whatever way the records are split among slots and
 //! the slots merged, the finished value must be the same, and a state must survive its row.
 
-use super::{Aggregate, Arena, Input, StateColumn, States, Value};
-use crate::buffer::Buffer;
-use crate::column::{Column, Span};
+use super::{Aggregate, Input};
+use crate::data::buffer::Buffer;
+use crate::data::{Bytes, Span, Value};
 use crate::shuffle::Shape;
 use crate::shuffle::row::get_row;
-use crate::table::{Group, Key};
+use crate::table::{Arena, Group, Key, StateColumn, States, Tail};
 
 /// The longest of the observed strings; of equally long ones the greatest by bytes. All in its tail: the empty string,
 /// which is never longer than another, is the identity.
@@ -40,7 +40,7 @@ impl Aggregate for Longest {
 
     fn identity(&self, _: &mut [u64]) {}
 
-    fn observe(&self, states: &mut States<'_>, slots: &[u32], values: Column<'_>) {
+    fn observe(&self, states: &mut States<'_>, slots: &[u32], values: Bytes<'_>) {
         slots.iter().enumerate().for_each(|(i, &slot)| Self::take(states, slot, values.get(i)));
     }
 
@@ -79,7 +79,7 @@ impl<'a> Slots<'a> {
             Input::Bytes => &[Span { start: 0, end: value.len() as u32 }],
         };
         let aggregate = self.aggregate;
-        aggregate.observe(&mut self.states(), &[slot], Column { data: value, spans });
+        aggregate.observe(&mut self.states(), &[slot], Bytes { data: value, spans });
     }
 
     /// Merges slot `from` into slot `to`, through the row that would carry it.
@@ -98,7 +98,7 @@ impl<'a> Slots<'a> {
             let words_at = [self.shape.aggregates[0].words_at(row.payload)];
             aggregate.merge(&mut self.states(), &[to], &StateColumn { data, words_at: &words_at, tails: &tails });
         } else {
-            aggregate.observe(&mut self.states(), &[to], Column { data, spans: &tails });
+            aggregate.observe(&mut self.states(), &[to], Bytes { data, spans: &tails });
         }
     }
 
@@ -106,7 +106,7 @@ impl<'a> Slots<'a> {
         let stride = self.shape.identity.len();
         let states = &self.words[slot as usize * stride..][..stride];
         let tail = match self.aggregate.has_tail() {
-            true => self.arena.get(super::Tail(states[self.aggregate.words()])),
+            true => self.arena.get(Tail(states[self.aggregate.words()])),
             false => &[],
         };
         format!("{:?}", self.aggregate.finish(&states[..self.aggregate.words()], tail))

@@ -10,14 +10,13 @@
 mod count;
 #[cfg(test)]
 pub mod laws;
-mod states;
 
 pub use count::Count;
-pub use states::{Arena, StateColumn, States, Tail};
 
 use std::fmt::Debug;
 
-use crate::column::Column;
+use crate::data::{Bytes, Value};
+use crate::table::{StateColumn, States};
 
 /// What a value row carries for one aggregate: its observation of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +25,6 @@ pub enum Input {
     Nothing,
     /// The bytes of a field, a tail of the row.
     Bytes,
-}
-
-/// A finished value, one cell of the output.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value<'a> {
-    Null,
-    Unsigned(u64),
-    Bytes(&'a [u8]),
 }
 
 pub trait Aggregate: Debug + Send + Sync {
@@ -57,7 +48,7 @@ pub trait Aggregate: Debug + Send + Sync {
     }
 
     /// Adds record `i` to the state of group `slots[i]`. `values` is empty for [`Input::Nothing`].
-    fn observe(&self, states: &mut States<'_>, slots: &[u32], values: Column<'_>);
+    fn observe(&self, states: &mut States<'_>, slots: &[u32], values: Bytes<'_>);
 
     /// Merges `others[i]` into the state of group `slots[i]`.
     fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>);

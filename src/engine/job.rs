@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Control;
 use super::pool::{Place, Pool, lock};
-use crate::buffer::Buffer;
+use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::splits;
 use crate::output::{Layout, Sink};

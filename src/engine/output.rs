@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::Parts;
 use super::job::{Job, Kept};
 use super::pool::Deal;
-use crate::buffer::Buffer;
+use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, Merger};
 use crate::output::sequence::Sequence;

@@ -8,7 +8,7 @@ use super::Parts;
 use super::job::{Job, Kept};
 use super::map::{Attempt, Numbering, Work, read, tasks};
 use super::pool::lock;
-use crate::buffer::Buffer;
+use crate::data::buffer::Buffer;
 use crate::error::Result;
 use crate::map::Mapper;
 use crate::map::pass::{Lines, Sorting, read_lines};

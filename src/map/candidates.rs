@@ -15,7 +15,7 @@ use regex_automata::util::syntax;
 use regex_automata::{Input, meta};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
 
-use crate::column::{BATCH, Column, Span};
+use crate::data::{BATCH, Bytes, Span};
 use crate::record::{self, TERMINATOR};
 
 /// Finds the candidates of one pattern.
@@ -34,7 +34,7 @@ impl Candidates {
     }
 
     /// Calls `each` with batches of the lines of `window` that may match, without their terminators.
-    pub fn lines(&self, window: &[u8], mut each: impl FnMut(Column<'_>)) {
+    pub fn lines(&self, window: &[u8], mut each: impl FnMut(Bytes<'_>)) {
         let mut spans = [Span::default(); BATCH];
         let mut filled = 0;
         let mut from = 0;
@@ -48,12 +48,12 @@ impl Candidates {
             from = end + 1;
             filled += 1;
             if filled == BATCH {
-                each(Column { data: window, spans: &spans });
+                each(Bytes { data: window, spans: &spans });
                 filled = 0;
             }
         }
         if filled > 0 {
-            each(Column { data: window, spans: &spans[..filled] });
+            each(Bytes { data: window, spans: &spans[..filled] });
         }
     }
 }
@@ -95,7 +95,7 @@ mod tests {
     /// The lines of `window` that match, found both ways.
     fn matching(pattern: &str, window: &[u8]) -> Option<[Vec<Vec<u8>>; 2]> {
         let pattern = Regex::new(pattern).unwrap();
-        let keep = |lines: Column<'_>, kept: &mut Vec<Vec<u8>>| {
+        let keep = |lines: Bytes<'_>, kept: &mut Vec<Vec<u8>>| {
             let lines = (0..lines.spans.len()).map(|i| lines.get(i));
             kept.extend(lines.filter(|line| pattern.is_match(line)).map(<[u8]>::to_vec));
         };

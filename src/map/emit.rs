@@ -4,10 +4,10 @@
 //! buffers and it starts afresh, so a task's memory doesn't depend on how many keys it meets.
 
 use super::combining::{Combiner, Combining};
-use super::key::{Encoder, KeyFields};
 use super::{Field, Records};
 use crate::aggregate::{Aggregate, Input};
-use crate::column::{BATCH, Column};
+use crate::data::key::{Encoder, KeyFields};
+use crate::data::{BATCH, Bytes};
 use crate::error::{Error, Result};
 use crate::report::Counters;
 use crate::shuffle::row::put_inline_value;
@@ -83,7 +83,7 @@ pub struct Emitter<'a> {
 const COPIED: u64 = 16 << 20;
 
 impl Records for Emitter<'_> {
-    fn take(&mut self, records: &[Column<'_>]) -> Result<()> {
+    fn take(&mut self, records: &[Bytes<'_>]) -> Result<()> {
         let n = records[0].spans.len();
         let Fields { key, values } = self.fields;
         let bytes = |field: &Field| records[*field].spans.iter().map(|span| span.len() as u64).sum::<u64>();
@@ -93,7 +93,7 @@ impl Records for Emitter<'_> {
         {
             // One long line that is in the key of each of its words.
             for half in [0..n / 2, n / 2..n] {
-                let half = records.iter().map(|c| Column { data: c.data, spans: &c.spans[half.clone()] });
+                let half = records.iter().map(|c| Bytes { data: c.data, spans: &c.spans[half.clone()] });
                 self.take(&half.collect::<Vec<_>>())?;
             }
             return Ok(());
@@ -113,13 +113,13 @@ impl Records for Emitter<'_> {
 
 impl Emitter<'_> {
     /// Takes a batch of keys, and one column for each aggregate that observes a field.
-    fn emit(&mut self, keys: Column<'_>, values: &[Column<'_>]) -> Result<()> {
+    fn emit(&mut self, keys: Bytes<'_>, values: &[Bytes<'_>]) -> Result<()> {
         self.counters.map_output_records += keys.spans.len() as u64;
         self.counters.map_output_bytes += self.aggregation.shape.value_rows_len(keys, values);
         let most = self.table.table.capacity().min(BATCH);
         for start in (0..keys.spans.len()).step_by(most) {
             let part = start..(start + most).min(keys.spans.len());
-            let keys = Column { data: keys.data, spans: &keys.spans[part.clone()] };
+            let keys = Bytes { data: keys.data, spans: &keys.spans[part.clone()] };
             self.table.keys.hash(keys, self.hash_mask);
             if self.table.combining.combines() {
                 self.combine(keys, values, start)?;
@@ -131,7 +131,7 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn combine(&mut self, keys: Column<'_>, values: &[Column<'_>], start: usize) -> Result<()> {
+    fn combine(&mut self, keys: Bytes<'_>, values: &[Bytes<'_>], start: usize) -> Result<()> {
         let n = keys.spans.len();
         let MapTable { table, .. } = self.table;
         if table.room() < n || table.arena().len() > ARENA || table.is_degenerate() {
@@ -146,10 +146,10 @@ impl Emitter<'_> {
         let Aggregation { aggregates, shape } = self.aggregation;
         for (aggregate, shape) in aggregates.iter().zip(&shape.aggregates) {
             let column = match shape.input {
-                Input::Nothing => Column { data: &[], spans: &[] },
+                Input::Nothing => Bytes { data: &[], spans: &[] },
                 Input::Bytes => {
                     let all = values.next().expect("a column for each aggregate that takes bytes");
-                    Column { data: all.data, spans: &all.spans[start..start + n] }
+                    Bytes { data: all.data, spans: &all.spans[start..start + n] }
                 }
             };
             aggregate.observe(&mut table.states(shape.slot_word, shape.words), &slots[..n], column);
@@ -158,7 +158,7 @@ impl Emitter<'_> {
     }
 
     /// Writes records as value rows.
-    fn pass(&mut self, keys: Column<'_>, values: &[Column<'_>], start: usize) -> Result<()> {
+    fn pass(&mut self, keys: Bytes<'_>, values: &[Bytes<'_>], start: usize) -> Result<()> {
         let Emitter { aggregation: Aggregation { shape, .. }, table, run, .. } = self;
         let hashed = &table.keys;
         for i in 0..hashed.len {

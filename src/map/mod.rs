@@ -14,7 +14,6 @@
 mod candidates;
 mod combining;
 pub mod emit;
-pub mod key;
 pub mod pass;
 mod pieces;
 mod scan;
@@ -24,12 +23,10 @@ pub mod tokens;
 mod unicode;
 
 pub use combining::Combiner;
-pub use key::KeyFields;
 pub use split::{Cutter, Splitter};
 pub use step::Step;
 
-use crate::aggregate::Value;
-use crate::column::{BATCH, Column, Span};
+use crate::data::{BATCH, Bytes, Span, Value};
 use crate::error::Result;
 use crate::predicate::{Predicate, Test};
 use crate::record;
@@ -40,19 +37,19 @@ use step::{Stage, run};
 pub type Field = usize;
 
 /// A field of a record, for a predicate or a row.
-fn cell<'a>(records: &[Column<'a>], field: Field, record: usize) -> Value<'a> {
+fn cell<'a>(records: &[Bytes<'a>], field: Field, record: usize) -> Value<'a> {
     records[field].value(record).map_or(Value::Null, Value::Bytes)
 }
 
 /// The columns of the records of these numbers, each as often as it is named. `spans` is scratch.
-fn gather<'a>(records: &[Column<'a>], numbers: &[u32], spans: &'a mut Vec<Vec<Span>>) -> Vec<Column<'a>> {
+fn gather<'a>(records: &[Bytes<'a>], numbers: &[u32], spans: &'a mut Vec<Vec<Span>>) -> Vec<Bytes<'a>> {
     spans.resize_with(records.len(), Vec::new);
     let columns = records.iter().zip(spans);
     columns
         .map(|(column, spans)| {
             spans.clear();
             spans.extend(numbers.iter().map(|&i| column.spans[i as usize]));
-            Column { data: column.data, spans }
+            Bytes { data: column.data, spans }
         })
         .collect()
 }
@@ -60,7 +57,7 @@ fn gather<'a>(records: &[Column<'a>], numbers: &[u32], spans: &'a mut Vec<Vec<Sp
 /// Where mapped records go.
 pub trait Records {
     /// Takes a batch of records, one column a field.
-    fn take(&mut self, records: &[Column<'_>]) -> Result<()>;
+    fn take(&mut self, records: &[Bytes<'_>]) -> Result<()>;
 
     /// Whether more records change anything.
     fn wants_more(&self) -> bool {
@@ -102,7 +99,7 @@ impl Front {
     }
 
     /// Calls `each` with batches of the records of `window`, or of what stands in for them. Returns how many it has.
-    fn batches(&mut self, window: &[u8], mut each: impl FnMut(&[Column<'_>])) -> u64 {
+    fn batches(&mut self, window: &[u8], mut each: impl FnMut(&[Bytes<'_>])) -> u64 {
         match self {
             Front::Lines => {
                 let mut records = 0;
@@ -123,7 +120,7 @@ impl Front {
                 let records = record::count(window);
                 cutter.cut(window, |data, spans| {
                     for spans in spans.chunks(BATCH) {
-                        let pieces = Column { data, spans };
+                        let pieces = Bytes { data, spans };
                         // Nobody reads the line: the pieces stand in for it.
                         each(&[pieces, pieces]);
                     }

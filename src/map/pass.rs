@@ -6,9 +6,8 @@
 use std::path::PathBuf;
 
 use super::{Records, cell};
-use crate::aggregate::Value;
-use crate::buffer::Buffer;
-use crate::column::Column;
+use crate::data::buffer::Buffer;
+use crate::data::{Bytes, Value};
 use crate::error::Result;
 use crate::output::format::with_rows;
 use crate::output::order::{SortedRun, Sorter};
@@ -30,7 +29,7 @@ pub struct Lines<'a> {
 }
 
 impl Records for Lines<'_> {
-    fn take(&mut self, records: &[Column<'_>]) -> Result<()> {
+    fn take(&mut self, records: &[Bytes<'_>]) -> Result<()> {
         let Lines { layout, run, limit, rows, line } = self;
         let n = records[0].spans.len().min(usize::try_from(*limit - *rows).unwrap_or(usize::MAX));
         *rows += n as u64;
@@ -83,7 +82,7 @@ pub struct Sorting<'a> {
 }
 
 impl Records for Sorting<'_> {
-    fn take(&mut self, records: &[Column<'_>]) -> Result<()> {
+    fn take(&mut self, records: &[Bytes<'_>]) -> Result<()> {
         let (layout, order) = (self.layout, self.order);
         with_rows!(layout, format => {
             for i in 0..records[0].spans.len() {

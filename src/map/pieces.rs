@@ -12,8 +12,8 @@ use regex::bytes::Regex;
 
 use super::gather;
 use super::split::Cutter;
-use crate::buffer::Buffer;
-use crate::column::{BATCH, Column, Span};
+use crate::data::buffer::Buffer;
+use crate::data::{BATCH, Bytes, Span};
 use crate::error::Result;
 
 /// What finds the pieces of a field.
@@ -45,8 +45,8 @@ impl Pieces {
         &mut self,
         finder: &mut Finder,
         input: usize,
-        records: &[Column<'_>],
-        mut next: impl FnMut(&[Column<'_>]) -> Result<()>,
+        records: &[Bytes<'_>],
+        mut next: impl FnMut(&[Bytes<'_>]) -> Result<()>,
     ) -> Result<()> {
         let column = records[input];
         let copies = finder.copies();
@@ -87,13 +87,13 @@ impl Pieces {
 
     fn hand_on(
         &mut self,
-        records: &[Column<'_>],
-        column: Column<'_>,
+        records: &[Bytes<'_>],
+        column: Bytes<'_>,
         copies: bool,
-        next: &mut impl FnMut(&[Column<'_>]) -> Result<()>,
+        next: &mut impl FnMut(&[Bytes<'_>]) -> Result<()>,
     ) -> Result<()> {
         let mut made = gather(records, &self.of, &mut self.repeated);
-        made.push(Column { data: if copies { self.copied.as_slice() } else { column.data }, spans: &self.spans });
+        made.push(Bytes { data: if copies { self.copied.as_slice() } else { column.data }, spans: &self.spans });
         let result = next(&made);
         self.of.clear();
         self.spans.clear();

@@ -10,7 +10,7 @@
 #![allow(unsafe_code)]
 
 use super::unicode;
-use crate::column::Span;
+use crate::data::Span;
 
 /// Bytes classified at once: one for each bit of a mask.
 pub const BLOCK: usize = 64;

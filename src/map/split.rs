@@ -1,6 +1,6 @@
 //! `split`: the ways to cut a field into pieces.
 
-use crate::column::{BATCH, Span};
+use crate::data::{BATCH, Span};
 
 use super::tokens::{Letters, Whitespace, Words};
 

@@ -4,7 +4,7 @@ use regex::bytes::Regex;
 
 use super::pieces::{Finder, Matches, Ngrams, Pieces};
 use super::{Cutter, Field, Records, Splitter, cell, gather};
-use crate::column::{Column, Span};
+use crate::data::{Bytes, Span};
 use crate::error::Result;
 use crate::predicate::Predicate;
 
@@ -68,7 +68,7 @@ impl Stage {
 }
 
 /// Runs the stages that are left over a batch of records, one column a field.
-pub fn run(stages: &mut [Stage], records: &[Column<'_>], out: &mut impl Records) -> Result<()> {
+pub fn run(stages: &mut [Stage], records: &[Bytes<'_>], out: &mut impl Records) -> Result<()> {
     let Some((stage, rest)) = stages.split_first_mut() else {
         return out.take(records);
     };
@@ -78,7 +78,7 @@ pub fn run(stages: &mut [Stage], records: &[Column<'_>], out: &mut impl Records)
             let column = records[*input];
             found.clear();
             found.extend((0..column.spans.len()).map(|i| extract(pattern, *group, &column, i)));
-            let added = Column { data: column.data, spans: found };
+            let added = Bytes { data: column.data, spans: found };
             run(rest, &[records, &[added]].concat(), out)
         }
         Stage::Filter { predicate, kept, spans } => {
@@ -95,7 +95,7 @@ pub fn run(stages: &mut [Stage], records: &[Column<'_>], out: &mut impl Records)
 }
 
 /// Where in the column's data record `i` has its first match.
-fn extract(pattern: &Regex, group: usize, column: &Column<'_>, i: usize) -> Span {
+fn extract(pattern: &Regex, group: usize, column: &Bytes<'_>, i: usize) -> Span {
     let found = column.value(i).and_then(|field| match group {
         0 => pattern.find(field),
         group => pattern.captures(field).and_then(|captures| captures.get(group)),

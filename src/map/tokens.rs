@@ -13,7 +13,7 @@
 use super::scan::{self, BLOCK, Class, Cursor, Edges, Kernel, LetterClass, NonSpaceClass, Stop, WordClass};
 use super::unicode::{LETTER, MARK, NUMBER, Unit};
 
-use crate::column::Span;
+use crate::data::Span;
 
 /// The Unicode version of what is a letter, a mark or a number.
 pub const CATEGORIES_VERSION: (u64, u64, u64) = unicode_properties::UNICODE_VERSION;

@@ -1,7 +1,7 @@
 //! Output formats: one row of cells to bytes.
 
-use crate::aggregate::Value;
-use crate::buffer::Buffer;
+use crate::data::Value;
+use crate::data::buffer::Buffer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -123,6 +123,7 @@ impl Rows for Text {
         match value {
             Value::Null => {}
             Value::Unsigned(number) => put_unsigned(out, number),
+            Value::Decimal(_) | Value::Float(_) => todo!(),
             Value::Bytes(bytes) => out.extend(bytes),
         }
     }
@@ -139,6 +140,7 @@ impl Rows for Tsv {
         match value {
             Value::Null => out.extend(b"\\N"),
             Value::Unsigned(number) => put_unsigned(out, number),
+            Value::Decimal(_) | Value::Float(_) => todo!(),
             Value::Bytes(bytes) => {
                 for &byte in bytes {
                     match byte {
@@ -164,6 +166,7 @@ impl Rows for Csv {
         match value {
             Value::Null => {}
             Value::Unsigned(number) => put_unsigned(out, number),
+            Value::Decimal(_) | Value::Float(_) => todo!(),
             // "" is the empty string, nothing at all is null.
             Value::Bytes(bytes) if bytes.is_empty() || bytes.iter().any(|b| b",\"\r\n".contains(b)) => {
                 out.push(b'"');
@@ -190,6 +193,7 @@ impl Rows for Jsonl {
         match value {
             Value::Null => out.extend(b"null"),
             Value::Unsigned(number) => put_unsigned(out, number),
+            Value::Decimal(_) | Value::Float(_) => todo!(),
             Value::Bytes(bytes) => put_json_string(out, bytes),
         }
     }

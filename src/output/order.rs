@@ -14,7 +14,7 @@
 use std::path::PathBuf;
 
 use super::sink::Chunk;
-use crate::buffer::{Buffer, copy_short};
+use crate::data::buffer::{Buffer, copy_short};
 use crate::error::{Error, Result};
 use crate::shuffle::row::{get_varint, put_varint};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};

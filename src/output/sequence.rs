@@ -121,7 +121,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::buffer::Buffer;
+    use crate::data::buffer::Buffer;
     use crate::output::Target;
 
     fn sequence(path: &std::path::Path, limit: Option<u64>) -> Sequence {

@@ -15,7 +15,7 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempDir};
 
-use crate::buffer::Buffer;
+use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::report::Report;
 

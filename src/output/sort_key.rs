@@ -1,7 +1,7 @@
 //! Sort keys: the cells that rows are ordered by, as bytes that sort as they do.
 
-use crate::aggregate::Value;
-use crate::buffer::Buffer;
+use crate::data::Value;
+use crate::data::buffer::Buffer;
 
 /// The sequence of output rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,13 +32,14 @@ pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last:
             out.push(1 + len as u8);
             out.extend(&number.to_be_bytes()[8 - len..]);
         }
+        Value::Decimal(_) | Value::Float(_) => todo!(),
         Value::Bytes(bytes) if last && !descending => {
             out.push(1);
             out.extend(bytes);
         }
         Value::Bytes(bytes) => {
             out.push(1);
-            crate::column::put_escaped(out, bytes);
+            crate::data::key::put_escaped(out, bytes);
         }
     }
     if descending {

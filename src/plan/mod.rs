@@ -16,9 +16,10 @@ mod tests;
 use std::path::PathBuf;
 
 use crate::aggregate::Aggregate;
+use crate::data::key::KeyFields;
 use crate::input::Source;
 pub use crate::map::Combiner;
-use crate::map::{Field, KeyFields, Step};
+use crate::map::{Field, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
 use crate::predicate::Predicate;
 pub use crate::spec::Scheduler;

@@ -1,6 +1,6 @@
 //! Records: blocks of bytes to batches of records. Today there is one format, text: a record is a line, its one field.
 
-use crate::column::{BATCH, Column, Span};
+use crate::data::{BATCH, Bytes, Span};
 
 /// Ends a record. A last record without it is a record too.
 pub const TERMINATOR: u8 = b'\n';
@@ -55,7 +55,7 @@ pub fn line(text: &[u8], start: usize, end: usize) -> Span {
 }
 
 /// Calls `each` with batches of the lines of `text`, without their terminators (`\n` or `\r\n`).
-pub fn lines(text: &[u8], mut each: impl FnMut(Column<'_>)) {
+pub fn lines(text: &[u8], mut each: impl FnMut(Bytes<'_>)) {
     let mut spans = [Span::default(); BATCH];
     let mut filled = 0;
     let mut start = 0;
@@ -66,12 +66,12 @@ pub fn lines(text: &[u8], mut each: impl FnMut(Column<'_>)) {
         start = end + 1;
         filled += 1;
         if filled == BATCH {
-            each(Column { data: text, spans: &spans });
+            each(Bytes { data: text, spans: &spans });
             filled = 0;
         }
     }
     if filled > 0 {
-        each(Column { data: text, spans: &spans[..filled] });
+        each(Bytes { data: text, spans: &spans[..filled] });
     }
 }
 

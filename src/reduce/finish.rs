@@ -1,17 +1,16 @@
 //! Groups to rows: keys decoded, states finished, columns chosen, formatted, and keyed for sorting.
 
-use crate::aggregate::{Tail, Value};
-use crate::buffer::Buffer;
-use crate::column::{Column, Span};
+use crate::data::buffer::Buffer;
+use crate::data::key::{self, KeyFields};
+use crate::data::{Bytes, Span, Value};
 use crate::map::emit::Aggregation;
-use crate::map::{KeyFields, key};
 use crate::output::format::with_rows;
 use crate::output::order::Sorter;
 use crate::output::sort_key::put_sort_keys;
 use crate::output::{Chunk, Layout, SortKey};
 use crate::predicate::Predicate;
-use crate::table::Table;
 use crate::table::hash::INLINE;
+use crate::table::{Table, Tail};
 
 /// How groups become rows of output. Cells are those of the `group_by` fields, then those of the aggregates.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ pub struct Finisher<'p> {
 
 /// One group's cells.
 struct Cells<'a> {
-    key: Column<'a>,
+    key: Bytes<'a>,
     states: &'a [u64],
     table: &'a Table,
     aggregation: &'a Aggregation<'a>,
@@ -74,10 +73,10 @@ impl Finisher<'_> {
             let bytes = group.key.bytes(&mut inline);
             let single = [Span::of(0..bytes.len())];
             let key = match self.key {
-                KeyFields::One(_) => Column { data: bytes, spans: &single },
+                KeyFields::One(_) => Bytes { data: bytes, spans: &single },
                 KeyFields::Composite(fields) => {
                     key::decode(bytes, fields.len(), &mut data, &mut spans);
-                    Column { data: &data, spans: &spans }
+                    Bytes { data: &data, spans: &spans }
                 }
             };
             let cells = Cells { key, states: group.states, table, aggregation: self.aggregation };

@@ -1,10 +1,10 @@
 //! The fold strategy: the rows of some partitions, hash-merged into a table.
 
-use crate::aggregate::{Arena, Input, StateColumn};
-use crate::column::{BATCH, Column, Span};
+use crate::aggregate::Input;
+use crate::data::{BATCH, Bytes, Span};
 use crate::map::emit::Aggregation;
 use crate::shuffle::row::{Row, get_row};
-use crate::table::{HomeBits, KeyBatch, Table};
+use crate::table::{Arena, HomeBits, KeyBatch, StateColumn, Table};
 
 /// A table that rows are folded into, and the memory to read them by batches.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Fold {
 
     /// Makes the group of the empty key, if no row did.
     pub fn ensure_empty_key(&mut self) {
-        self.keys.hash(Column { data: &[], spans: &[Span::default()] }, self.hash_mask);
+        self.keys.hash(Bytes { data: &[], spans: &[Span::default()] }, self.hash_mask);
         self.table.reserve(1);
         self.table.probe(&self.keys, &[], &mut self.slots);
     }
@@ -104,7 +104,7 @@ impl Fold {
     }
 
     fn fold(&mut self, page: &[u8], Aggregation { aggregates, shape }: &Aggregation<'_>) {
-        self.keys.hash(Column { data: page, spans: &self.spans }, self.hash_mask);
+        self.keys.hash(Bytes { data: page, spans: &self.spans }, self.hash_mask);
         self.table.reserve(self.keys.len);
         self.table.probe(&self.keys, page, &mut self.slots);
         let Fold { table, values, states, slots, .. } = self;
@@ -117,7 +117,7 @@ impl Fold {
                 Input::Bytes => value_tails.next().expect("as many as the shape has"),
             };
             let mut target = table.states(shape.slot_word, shape.words);
-            aggregate.observe(&mut target, &values.slots, Column { data: page, spans });
+            aggregate.observe(&mut target, &values.slots, Bytes { data: page, spans });
             states.words_at.clear();
             states.words_at.extend(states.payloads.iter().map(|&payload| shape.words_at(payload)));
             let tails = if shape.has_tail { state_tails.next().expect("as many as the shape has") } else { &[][..] };

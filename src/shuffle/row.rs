@@ -13,11 +13,11 @@
 //! The key's hash is not in the row: a reduce task works it out again. For the short keys of real text that takes less
 //! time than to write, check and read eight bytes more, a quarter of the row.
 
-use crate::aggregate::{Aggregate, Arena, Input, Tail};
-use crate::buffer::{Buffer, SHORT, SLACK, copy_short};
-use crate::column::{Column, Span};
+use crate::aggregate::{Aggregate, Input};
+use crate::data::buffer::{Buffer, SHORT, SLACK, copy_short};
+use crate::data::{Bytes, Span};
 use crate::table::hash::{INLINE, inline_bytes};
-use crate::table::{Group, Key};
+use crate::table::{Arena, Group, Key, Tail};
 
 /// What a row carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Shape {
     }
 
     /// Encoded lengths of the value rows of `keys` without values, added up.
-    pub fn value_rows_len(&self, keys: Column<'_>, values: &[Column<'_>]) -> u64 {
+    pub fn value_rows_len(&self, keys: Bytes<'_>, values: &[Bytes<'_>]) -> u64 {
         debug_assert_eq!(values.len(), self.value_tails);
         if values.is_empty() {
             // While no varint is longer than a byte the lengths add up without looking at each.
@@ -102,7 +102,7 @@ impl Shape {
     }
 
     /// Appends the value row of record `i`.
-    pub fn put_value(&self, out: &mut Buffer, key: &[u8], values: &[Column<'_>], i: usize) {
+    pub fn put_value(&self, out: &mut Buffer, key: &[u8], values: &[Bytes<'_>], i: usize) {
         if values.is_empty() && key.len() <= SHORT_KEY {
             put_medium(out, Kind::Value, key, &[]);
             return;

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::row::{get_row, get_varint, put_varint, value_row_len, varint_len};
 use super::*;
-use crate::aggregate::{Aggregate, Count, Tail, laws::Longest};
-use crate::buffer::Buffer;
-use crate::column::{Column, Span};
+use crate::aggregate::{Aggregate, Count, laws::Longest};
+use crate::data::buffer::Buffer;
+use crate::data::{Bytes, Span};
 use crate::error::{Error, Result};
 use crate::table::{HomeBits, KeyBatch, Table, hash};
 
@@ -31,7 +31,7 @@ proptest! {
         for key in &keys {
             let span = [Span { start: 0, end: key.len() as u32 }];
             // The key is its own value.
-            let values = [Column { data: key, spans: &span }];
+            let values = [Bytes { data: key, spans: &span }];
             let before = out.len();
             shape.put_value(&mut out, key, &values, 0);
             prop_assert_eq!(shape.value_rows_len(values[0], &values), (out.len() - before) as u64);
@@ -83,8 +83,8 @@ proptest! {
 }
 
 fn find(table: &mut Table, key: &[u8]) -> u32 {
-    let (mut keys, mut slots) = (Box::<KeyBatch>::default(), [0; crate::column::BATCH]);
-    keys.hash(Column { data: key, spans: &[Span { start: 0, end: key.len() as u32 }] }, !0);
+    let (mut keys, mut slots) = (Box::<KeyBatch>::default(), [0; crate::data::BATCH]);
+    keys.hash(Bytes { data: key, spans: &[Span { start: 0, end: key.len() as u32 }] }, !0);
     table.probe(&keys, key, &mut slots);
     slots[0]
 }
@@ -109,7 +109,7 @@ fn a_count_of_one_is_a_value_row() {
 
 #[test]
 fn the_empty_tail_is_zero() {
-    assert_eq!(crate::aggregate::Arena::default().get(Tail(0)), b"");
+    assert_eq!(crate::table::Arena::default().get(crate::table::Tail(0)), b"");
 }
 
 const PARTITIONS: usize = 5;

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice, Write};
 use std::path::PathBuf;
 
 use super::format::{self, Page};
-use crate::buffer::{Buffer, SLACK};
+use crate::data::buffer::{Buffer, SLACK};
 use crate::error::{Error, Result};
 
 /// Buffers of one worker, kept from attempt to attempt.

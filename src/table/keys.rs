@@ -9,7 +9,7 @@
 //! `meta` is the hash with the code in its free low bits. It is never 0, so a slot whose meta is 0 is empty.
 
 use super::hash::{self, INLINE};
-use crate::column::{BATCH, Column, Span};
+use crate::data::{BATCH, Bytes, Span};
 
 pub const LONG: u64 = (1 << hash::CODE_BITS) - 1;
 
@@ -58,7 +58,7 @@ fn load(data: &[u8], span: Span, len: usize) -> [u64; 2] {
 
 impl KeyBatch {
     /// Loads and hashes `keys`, at most [`BATCH`] of them. `mask` is ANDed to every hash.
-    pub fn hash(&mut self, keys: Column<'_>, mask: u64) {
+    pub fn hash(&mut self, keys: Bytes<'_>, mask: u64) {
         self.len = keys.spans.len();
         for ((&span, meta), words) in keys.spans.iter().zip(&mut self.meta).zip(&mut self.words) {
             let len = span.len();

@@ -11,12 +11,13 @@
 
 pub mod hash;
 pub mod keys;
+mod states;
 
 pub use keys::KeyBatch;
+pub use states::{Arena, StateColumn, States, Tail};
 
-use crate::aggregate::{Arena, States, Tail};
-use crate::buffer::equal;
-use crate::column::BATCH;
+use crate::data::BATCH;
+use crate::data::buffer::equal;
 use keys::{LONG, code};
 
 /// Words of a slot before its states.

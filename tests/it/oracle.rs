@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mapfold::aggregate::{Aggregate, Count, Input, StateColumn, States, Value};
-use mapfold::column::Column;
+use mapfold::aggregate::{Aggregate, Count, Input};
+use mapfold::data::Bytes;
+use mapfold::data::Value;
+use mapfold::data::key::KeyFields;
 use mapfold::engine::{self, Control};
 use mapfold::input::Source;
-use mapfold::map::{KeyFields, Splitter, Step};
+use mapfold::map::{Splitter, Step};
 use mapfold::plan::{
     self, AggregateColumn, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Scheduler, Settings, SortKey,
     Target,
 };
 use mapfold::predicate::{Comparison, Number, Predicate, Test};
 use mapfold::report::Report;
+use mapfold::table::{StateColumn, States};
 use proptest::prelude::*;
 use regex::bytes::Regex;
 
@@ -39,7 +42,7 @@ impl Aggregate for Greatest {
         words[0] = 0;
     }
 
-    fn observe(&self, states: &mut States<'_>, slots: &[u32], values: Column<'_>) {
+    fn observe(&self, states: &mut States<'_>, slots: &[u32], values: Bytes<'_>) {
         for (i, &slot) in slots.iter().enumerate() {
             if *states.word(slot) == 0 || states.tail(slot) < values.get(i) {
                 *states.word(slot) = 1;

@@ -9,8 +9,8 @@
 //! An aggregate sees its own words and its own tail, as a [`States`] over all groups of a table (to update) or a
 //! [`StateColumn`] over rows of a run (to merge from).
 
-use crate::buffer::Buffer;
-use crate::column::Span;
+use crate::data::Span;
+use crate::data::buffer::Buffer;
 
 /// Where a tail lies in an arena: offset and length, packed in one word. The empty tail is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,8 +8,8 @@
 //!
 //! The composite form is prefix-free, so concatenated fields sort field by field.
 
-use crate::buffer::Buffer;
-use crate::column::{Column, Span, put_escaped};
+use super::buffer::Buffer;
+use super::{Bytes, Span};
 
 const NULL: u8 = 0;
 const STRING: u8 = 1;
@@ -70,6 +70,17 @@ pub fn decode(key: &[u8], fields: usize, data: &mut Vec<u8>, spans: &mut Vec<Spa
     }
 }
 
+/// Appends bytes so that what follows sorts after them: 00 as 00 FF, then 00 00.
+pub fn put_escaped(out: &mut Buffer, mut bytes: &[u8]) {
+    while let Some(at) = memchr::memchr(0, bytes) {
+        out.extend(&bytes[..=at]);
+        out.push(0xff);
+        bytes = &bytes[at + 1..];
+    }
+    out.extend(bytes);
+    out.extend(&[0, 0]);
+}
+
 /// Encodes the keys of a batch of records.
 #[derive(Debug, Default)]
 pub struct Encoder {
@@ -79,7 +90,7 @@ pub struct Encoder {
 
 impl Encoder {
     /// The keys of `records`, a batch of columns.
-    pub fn encode<'a>(&'a mut self, records: &[Column<'a>], key: &KeyFields) -> Column<'a> {
+    pub fn encode<'a>(&'a mut self, records: &[Bytes<'a>], key: &KeyFields) -> Bytes<'a> {
         let fields = match key {
             KeyFields::One(field) => return records[*field],
             KeyFields::Composite(fields) => fields,
@@ -93,7 +104,7 @@ impl Encoder {
             }
             self.spans.push(Span::of(start..self.data.len()));
         }
-        Column { data: self.data.as_slice(), spans: &self.spans }
+        Bytes { data: self.data.as_slice(), spans: &self.spans }
     }
 }
 
@@ -126,7 +137,7 @@ mod tests {
         fn decodes(fields in proptest::collection::vec(field(), 0..5)) {
             let (mut data, mut spans) = (vec![9], vec![]);
             decode(&encode(&fields), fields.len(), &mut data, &mut spans);
-            let column = Column { data: &data, spans: &spans };
+            let column = Bytes { data: &data, spans: &spans };
             let got: Vec<_> = (0..spans.len()).map(|i| column.value(i).map(<[u8]>::to_vec)).collect();
             prop_assert_eq!(got, fields);
         }

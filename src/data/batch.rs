@@ -1,0 +1,173 @@
+//! The unit that every stage hands to the next: a batch of records as columns.
+//!
+//! ```text
+//!              column 0          column 1            column 2
+//!              Bytes             Decimals            Floats
+//! record 0     span into data    mantissa (scale 2)  value
+//! record 1     Span::NULL        null                value
+//! …
+//! ```
+//!
+//! A column of bytes points into bytes that somebody else owns (a mapped file, a tokeniser's scratch), so a field costs
+//! eight bytes and no allocation. About [`BATCH`] records travel together, so that what must be decided (which
+//! tokeniser, which type, which aggregate) is decided once a batch.
+
+use super::{Decimal, Value};
+use crate::error::Result;
+
+/// Records in a full batch. Their keys, hashes and slots stay in the first-level cache together.
+pub const BATCH: usize = 256;
+
+/// A half-open range of bytes in a column's data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    /// Of a field that has no value.
+    pub const NULL: Span = Span { start: u32::MAX, end: u32::MAX };
+
+    pub fn of(range: std::ops::Range<usize>) -> Self {
+        Span { start: range.start as u32, end: range.end as u32 }
+    }
+
+    pub fn is_null(self) -> bool {
+        self == Self::NULL
+    }
+
+    /// The same bytes where they lie `by` further on, modulo 2^32.
+    pub fn shifted(self, by: u32) -> Self {
+        match self.is_null() {
+            true => self,
+            false => Span { start: self.start.wrapping_add(by), end: self.end.wrapping_add(by) },
+        }
+    }
+
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.end == self.start
+    }
+}
+
+/// Records, one column a field. Every column has as many cells as there are rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    pub rows: usize,
+    pub columns: &'a [Column<'a>],
+}
+
+/// Where batches go.
+pub trait Sink {
+    fn take(&mut self, batch: &Batch<'_>) -> Result<()>;
+
+    /// Whether more records change anything.
+    fn wants_more(&self) -> bool {
+        true
+    }
+}
+
+/// One field of a batch of records.
+#[derive(Clone, Copy, Debug)]
+pub enum Column<'a> {
+    Bytes(Bytes<'a>),
+    Decimal(Decimals<'a>),
+    Float(Floats<'a>),
+}
+
+/// Fields that are strings of bytes: `spans[i]` says where record `i` has its bytes in `data`. [`Span::NULL`] is null.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<'a> {
+    pub data: &'a [u8],
+    pub spans: &'a [Span],
+}
+
+/// Exact numbers, `mantissa / 10^scale`.
+#[derive(Clone, Copy, Debug)]
+pub struct Decimals<'a> {
+    pub mantissas: Mantissas<'a>,
+    /// Of all of them. At most 38.
+    pub scale: u8,
+    /// Which are null; `None`: none is.
+    pub nulls: Option<&'a [bool]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Mantissas<'a> {
+    Narrow(&'a [i64]),
+    /// Where one doesn't fit 64 bits. Each is less than 10^38 in size once its zeros at the end are gone.
+    Wide(&'a [i128]),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Floats<'a> {
+    pub values: &'a [f64],
+    /// Which are null; `None`: none is.
+    pub nulls: Option<&'a [bool]>,
+}
+
+impl<'a> Column<'a> {
+    /// The cell of record `i`.
+    #[inline]
+    pub fn value(&self, i: usize) -> Value<'a> {
+        match self {
+            Column::Bytes(bytes) => bytes.value(i).map_or(Value::Null, Value::Bytes),
+            Column::Decimal(decimals) => decimals.value(i).map_or(Value::Null, Value::Decimal),
+            Column::Float(floats) => floats.value(i).map_or(Value::Null, Value::Float),
+        }
+    }
+}
+
+impl<'a> Bytes<'a> {
+    /// The field of record `i`, `None` for null.
+    #[inline]
+    pub fn value(&self, i: usize) -> Option<&'a [u8]> {
+        (!self.spans[i].is_null()).then(|| self.get(i))
+    }
+
+    /// The field of record `i`, which is not null.
+    #[inline]
+    pub fn get(&self, i: usize) -> &'a [u8] {
+        let span = self.spans[i];
+        &self.data[span.start as usize..span.end as usize]
+    }
+}
+
+impl Decimals<'_> {
+    #[inline]
+    pub fn is_null(&self, i: usize) -> bool {
+        self.nulls.is_some_and(|nulls| nulls[i])
+    }
+
+    #[inline]
+    pub fn value(&self, i: usize) -> Option<Decimal> {
+        (!self.is_null(i)).then(|| Decimal { mantissa: self.mantissas.get(i), scale: self.scale })
+    }
+}
+
+impl Mantissas<'_> {
+    #[inline]
+    pub fn get(&self, i: usize) -> i128 {
+        match self {
+            Mantissas::Narrow(values) => i128::from(values[i]),
+            Mantissas::Wide(values) => values[i],
+        }
+    }
+}
+
+impl Floats<'_> {
+    #[inline]
+    pub fn is_null(&self, i: usize) -> bool {
+        self.nulls.is_some_and(|nulls| nulls[i])
+    }
+
+    #[inline]
+    pub fn value(&self, i: usize) -> Option<f64> {
+        (!self.is_null(i)).then(|| self.values[i])
+    }
+}

@@ -1,0 +1,13 @@
+//! What every room shares: batches of columns, values, keys, bytes in the making.
+//!
+//! A [`Batch`] is the one thing that flows: readers make them, steps change them, sinks take them.
+
+pub mod batch;
+pub mod buffer;
+pub mod decimal;
+pub mod key;
+pub mod value;
+
+pub use batch::{BATCH, Batch, Bytes, Column, Decimals, Floats, Mantissas, Sink, Span};
+pub use decimal::Decimal;
+pub use value::Value;
