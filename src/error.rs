@@ -63,6 +63,10 @@ pub enum Error {
     #[error("a row of {bytes} bytes is longer than the 4 GiB that one may have")]
     RowTooLong { bytes: u64 },
 
+    /// A group's value is beyond what its type holds.
+    #[error("column {column:?} of the group {group} needs more than 38 digits")]
+    Overflow { column: String, group: String },
+
     #[error("the keys of one of {partitions} partitions take more than 4 GiB")]
     PartitionTooLarge { partitions: usize },
 

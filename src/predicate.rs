@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use ahash::AHashSet;
 use regex::bytes::Regex;
 
-use crate::data::Value;
+use crate::data::{Batch, Value};
 
 #[derive(Clone, Debug)]
 pub enum Predicate {
@@ -105,6 +105,12 @@ impl Predicate {
             Predicate::Or(any) => any.iter().any(|one| one.holds(cell)),
             Predicate::Not(not) => !not.holds(cell),
         }
+    }
+
+    /// Those records of a batch of which it holds, in place of what `kept` holds.
+    pub fn keep(&self, batch: &Batch<'_>, kept: &mut Vec<u32>) {
+        kept.clear();
+        kept.extend((0..batch.rows as u32).filter(|&i| self.holds(&|field: usize| batch.columns[field].value(i as usize))));
     }
 
     /// Calls `each` with the index of every cell that may be asked for.

@@ -1,17 +1,17 @@
-//! `count`: how many records a group has. State: one word. Overflow would take 2^64 records.
+//! `count`: how many records a group has, or how many of a field's values are not null. State: one word. Overflow would take
+//! 2^64 records.
 
-use super::{Aggregate, Input};
-use crate::data::{Bytes, Value};
+use super::{Aggregate, Overflow};
+use crate::data::{Column, Decimal, Value};
 use crate::table::{StateColumn, States};
 
+/// Of records, or of the values of an observed column.
 #[derive(Clone, Copy, Debug)]
-pub struct Count;
+pub struct Count {
+    pub column: Option<usize>,
+}
 
 impl Aggregate for Count {
-    fn input(&self) -> Input {
-        Input::Nothing
-    }
-
     fn words(&self) -> usize {
         1
     }
@@ -21,12 +21,26 @@ impl Aggregate for Count {
     }
 
     fn unit(&self) -> Option<&[u64]> {
-        Some(&[1])
+        self.column.is_none().then_some(&[1])
     }
 
-    fn observe(&self, states: &mut States<'_>, slots: &[u32], _: Bytes<'_>) {
-        for &slot in slots {
-            *states.word(slot) += 1;
+    fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]) {
+        let nulls = match self.column.map(|column| observed[column]) {
+            None => None,
+            Some(Column::Bytes(column)) => {
+                for (&slot, span) in slots.iter().zip(column.spans) {
+                    *states.word(slot) += u64::from(!span.is_null());
+                }
+                return;
+            }
+            Some(Column::Decimal(column)) => column.nulls,
+            Some(Column::Float(column)) => column.nulls,
+        };
+        match nulls {
+            None => slots.iter().for_each(|&slot| *states.word(slot) += 1),
+            Some(nulls) => {
+                slots.iter().zip(nulls).for_each(|(&slot, &null)| *states.word(slot) += u64::from(!null));
+            }
         }
     }
 
@@ -36,26 +50,36 @@ impl Aggregate for Count {
         }
     }
 
-    fn finish<'a>(&self, words: &[u64], _: &'a [u8]) -> Value<'a> {
-        Value::Unsigned(words[0])
+    fn finish<'a>(&self, words: &[u64], _: &'a [u8]) -> Result<Value<'a>, Overflow> {
+        Ok(Value::Decimal(Decimal::from(words[0])))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::laws;
+    use crate::aggregate::laws::{self, Cell};
+    use crate::data::Kind;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn obeys_the_laws(deal in prop::collection::vec(0usize..3, 0..12)) {
-            laws::hold(&Count, &vec![Vec::new(); deal.len()], &deal);
+            laws::hold(&Count { column: None }, &[], &vec![Vec::new(); deal.len()], &deal);
         }
-    }
 
-    #[test]
-    fn counts() {
-        assert_eq!(Count.finish(&[3], b""), Value::Unsigned(3));
+        #[test]
+        fn of_values_obeys_the_laws(nulls in prop::collection::vec(any::<bool>(), 0..12), deal in prop::collection::vec(0usize..3, 12)) {
+            for (kind, cell) in [
+                (Kind::Bytes, Cell::Bytes(b"x".to_vec())),
+                (Kind::Decimal, Cell::Decimal(Decimal::from(7))),
+                (Kind::Float, Cell::Float(0.5)),
+            ] {
+                let records: Vec<_> = nulls.iter().map(|&null| vec![if null { Cell::Null } else { cell.clone() }]).collect();
+                let finished = laws::hold(&Count { column: Some(0) }, &[kind], &records, &deal);
+                let values = nulls.iter().filter(|null| !**null).count() as u64;
+                prop_assert_eq!(finished, format!("{:?}", Ok::<_, Overflow>(Value::Decimal(Decimal::from(values)))));
+            }
+        }
     }
 }

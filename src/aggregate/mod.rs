@@ -5,7 +5,8 @@
 //! an aggregate is only its algebra: identity, observe, merge, finish. `merge` is the combiner, and because the laws of
 //! a commutative monoid hold (see `laws`) no setting can change an answer.
 //!
-//! To add one: a file here with a type that implements [`Aggregate`], its name in `spec`, its laws in the file's tests.
+//! What the aggregates of a job observe is a set of columns, each field once however many of them look at it. An aggregate
+//! knows its columns by their index in that set.
 
 mod count;
 #[cfg(test)]
@@ -15,21 +16,10 @@ pub use count::Count;
 
 use std::fmt::Debug;
 
-use crate::data::{Bytes, Value};
+use crate::data::{Column, Value};
 use crate::table::{StateColumn, States};
 
-/// What a value row carries for one aggregate: its observation of one record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// The record's existence is all that is observed.
-    Nothing,
-    /// The bytes of a field, a tail of the row.
-    Bytes,
-}
-
 pub trait Aggregate: Debug + Send + Sync {
-    fn input(&self) -> Input;
-
     /// Number of `u64` words of fixed state.
     fn words(&self) -> usize;
 
@@ -47,11 +37,16 @@ pub trait Aggregate: Debug + Send + Sync {
         None
     }
 
-    /// Adds record `i` to the state of group `slots[i]`. `values` is empty for [`Input::Nothing`].
-    fn observe(&self, states: &mut States<'_>, slots: &[u32], values: Bytes<'_>);
+    /// Adds record `i` to the state of group `slots[i]`. `observed` are the columns that the job's aggregates observe.
+    fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]);
 
     /// Merges `others[i]` into the state of group `slots[i]`.
     fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>);
 
-    fn finish<'a>(&self, words: &[u64], tail: &'a [u8]) -> Value<'a>;
+    /// The value of a state. An error says what is wrong with it, such as that it is too large for its type.
+    fn finish<'a>(&self, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow>;
 }
+
+/// A finished value is beyond what its type holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overflow;

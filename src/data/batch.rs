@@ -12,6 +12,8 @@
 //! eight bytes and no allocation. About [`BATCH`] records travel together, so that what must be decided (which
 //! tokeniser, which type, which aggregate) is decided once a batch.
 
+use std::ops::Range;
+
 use super::{Decimal, Value};
 use crate::error::Result;
 
@@ -62,6 +64,20 @@ pub struct Batch<'a> {
     pub columns: &'a [Column<'a>],
 }
 
+impl<'a> Batch<'a> {
+    /// A column that the plan knows to be one of bytes.
+    ///
+    /// # Panics
+    /// If it is another.
+    #[inline]
+    pub fn bytes(&self, field: usize) -> Bytes<'a> {
+        match self.columns[field] {
+            Column::Bytes(bytes) => bytes,
+            Column::Decimal(_) | Column::Float(_) => panic!("field {field} is a number"),
+        }
+    }
+}
+
 /// Where batches go.
 pub trait Sink {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()>;
@@ -70,6 +86,14 @@ pub trait Sink {
     fn wants_more(&self) -> bool {
         true
     }
+}
+
+/// What the cells of a column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Bytes,
+    Decimal,
+    Float,
 }
 
 /// One field of a batch of records.
@@ -87,21 +111,20 @@ pub struct Bytes<'a> {
     pub spans: &'a [Span],
 }
 
-/// Exact numbers, `mantissa / 10^scale`.
+/// Exact numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimals<'a> {
-    pub mantissas: Mantissas<'a>,
-    /// Of all of them. At most 38.
-    pub scale: u8,
-    /// Which are null; `None`: none is.
+    pub numbers: Numbers<'a>,
+    /// Which are null; `None`: none is. What a number is where it is null means nothing.
     pub nulls: Option<&'a [bool]>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Mantissas<'a> {
-    Narrow(&'a [i64]),
-    /// Where one doesn't fit 64 bits. Each is less than 10^38 in size once its zeros at the end are gone.
-    Wide(&'a [i128]),
+pub enum Numbers<'a> {
+    /// `mantissa / 10^scale`, of one scale: what a column of a table nearly always is.
+    Scaled { mantissas: &'a [i64], scale: u8 },
+    /// Each with a scale of its own.
+    Mixed(&'a [Decimal]),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +135,26 @@ pub struct Floats<'a> {
 }
 
 impl<'a> Column<'a> {
+    /// The cells of these records.
+    pub fn slice(self, rows: Range<usize>) -> Self {
+        let part = |nulls: Option<&'a [bool]>| nulls.map(|nulls| &nulls[rows.clone()]);
+        match self {
+            Column::Bytes(Bytes { data, spans }) => Column::Bytes(Bytes { data, spans: &spans[rows] }),
+            Column::Decimal(Decimals { numbers, nulls }) => {
+                let nulls = part(nulls);
+                let numbers = match numbers {
+                    Numbers::Scaled { mantissas, scale } => Numbers::Scaled { mantissas: &mantissas[rows], scale },
+                    Numbers::Mixed(numbers) => Numbers::Mixed(&numbers[rows]),
+                };
+                Column::Decimal(Decimals { numbers, nulls })
+            }
+            Column::Float(Floats { values, nulls }) => {
+                let nulls = part(nulls);
+                Column::Float(Floats { values: &values[rows], nulls })
+            }
+        }
+    }
+
     /// The cell of record `i`.
     #[inline]
     pub fn value(&self, i: usize) -> Value<'a> {
@@ -146,17 +189,10 @@ impl Decimals<'_> {
 
     #[inline]
     pub fn value(&self, i: usize) -> Option<Decimal> {
-        (!self.is_null(i)).then(|| Decimal { mantissa: self.mantissas.get(i), scale: self.scale })
-    }
-}
-
-impl Mantissas<'_> {
-    #[inline]
-    pub fn get(&self, i: usize) -> i128 {
-        match self {
-            Mantissas::Narrow(values) => i128::from(values[i]),
-            Mantissas::Wide(values) => values[i],
-        }
+        (!self.is_null(i)).then(|| match self.numbers {
+            Numbers::Scaled { mantissas, scale } => Decimal { mantissa: i128::from(mantissas[i]), scale },
+            Numbers::Mixed(numbers) => numbers[i],
+        })
     }
 }
 

@@ -9,8 +9,16 @@ pub struct Decimal {
     pub scale: u8,
 }
 
+impl Decimal {
+    pub fn normalised(self) -> Decimal { self }
+}
+
 impl From<u64> for Decimal {
     fn from(number: u64) -> Self {
         Decimal { mantissa: i128::from(number), scale: 0 }
     }
 }
+
+use super::buffer::Buffer;
+pub fn put_ordered(_out: &mut Buffer, _number: Decimal) { unimplemented!() }
+pub fn get_ordered(_bytes: &[u8]) -> Option<(Decimal, &[u8])> { unimplemented!() }

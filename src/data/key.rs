@@ -1,72 +1,194 @@
 //! Keys: the `group_by` fields of a record as one string of bytes that sorts as they do.
 //!
 //! ```text
-//! no field     the empty key: one group
-//! one string   its bytes, where it can't be null
-//! else         each: 01 · bytes, with 00 written 00 FF · 00 00, or 00 alone for null, which so sorts first
+//! no field          the empty key: one group
+//! one string        its bytes, where it can't be null
+//! one, maybe null   null: nothing · empty or begins with 00: 00, then its bytes · any other: its bytes
+//! else              each: 00 for null, or 01 and
+//!                     a string: its bytes, with 00 written 00 FF, then 00 00
+//!                     a number: as `decimal` and `float` encode it, by value
 //! ```
 //!
-//! The composite form is prefix-free, so concatenated fields sort field by field.
+//! The last form is prefix-free, so concatenated fields sort field by field. The two before it cost nothing: a batch of
+//! fields is a batch of keys as it stands.
 
 use super::buffer::Buffer;
-use super::{Bytes, Span};
+use super::{Batch, Bytes, Column, Decimal, Kind, Span, Value, decimal, float};
 
 const NULL: u8 = 0;
-const STRING: u8 = 1;
+const PRESENT: u8 = 1;
 
 /// What keys are made of.
 #[derive(Clone, Debug, PartialEq)]
 pub enum KeyFields {
-    /// One field that can't be null: the key is the field.
+    /// One string that can't be null.
     One(usize),
-    /// Any others, also none.
-    Composite(Vec<usize>),
+    /// One string.
+    Nullable(usize),
+    /// Any others, also none: each with what it is.
+    Composite(Vec<(usize, Kind)>),
 }
 
 impl KeyFields {
-    pub fn fields(&self) -> &[usize] {
-        match self {
-            KeyFields::One(field) => std::slice::from_ref(field),
-            KeyFields::Composite(fields) => fields,
+    /// The form for these fields.
+    pub fn new(fields: Vec<(usize, Kind)>, may_be_null: bool) -> Self {
+        match fields.as_slice() {
+            [(field, Kind::Bytes)] if may_be_null => KeyFields::Nullable(*field),
+            [(field, Kind::Bytes)] => KeyFields::One(*field),
+            _ => KeyFields::Composite(fields),
         }
+    }
+
+    pub fn fields(&self) -> impl Iterator<Item = usize> {
+        let (one, more) = match self {
+            KeyFields::One(field) | KeyFields::Nullable(field) => (Some(*field), &[][..]),
+            KeyFields::Composite(fields) => (None, &fields[..]),
+        };
+        one.into_iter().chain(more.iter().map(|(field, _)| *field))
+    }
+
+    pub fn len(&self) -> usize {
+        self.fields().count()
+    }
+
+    /// Whether all records have the same key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
 /// Appends one field of a composite key.
-pub fn put_field(out: &mut Buffer, field: Option<&[u8]>) {
+pub fn put_field(out: &mut Buffer, field: &Value<'_>) {
     match field {
-        None => out.push(NULL),
-        Some(field) => {
-            out.push(STRING);
-            put_escaped(out, field);
+        Value::Null => out.push(NULL),
+        Value::Bytes(bytes) => {
+            out.push(PRESENT);
+            put_escaped(out, bytes);
+        }
+        Value::Decimal(number) => {
+            out.push(PRESENT);
+            decimal::put_ordered(out, *number);
+        }
+        Value::Float(number) => {
+            out.push(PRESENT);
+            float::put_ordered(out, *number);
         }
     }
 }
 
-/// Splits a composite key of `fields` fields into their bytes, which go to `data` and `spans` (both emptied first).
-pub fn decode(key: &[u8], fields: usize, data: &mut Vec<u8>, spans: &mut Vec<Span>) {
-    data.clear();
-    spans.clear();
-    let mut rest = key;
-    for _ in 0..fields {
-        let (kind, behind) = rest.split_first().expect("a composite key has all its fields");
-        rest = behind;
-        if *kind == NULL {
-            spans.push(Span::NULL);
-            continue;
+/// A field of a composite key, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Cell {
+    Null,
+    /// Of the decoded bytes.
+    Bytes(Span),
+    Decimal(Decimal),
+    Float(f64),
+}
+
+/// Memory in which composite keys are taken apart.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    data: Vec<u8>,
+    cells: Vec<Cell>,
+}
+
+/// The fields of one key.
+#[derive(Clone, Copy, Debug)]
+pub enum Fields<'a> {
+    One(Value<'a>),
+    Many(&'a Decoder),
+}
+
+impl Fields<'_> {
+    pub fn len(&self) -> usize {
+        match self {
+            Fields::One(_) => 1,
+            Fields::Many(decoder) => decoder.cells.len(),
         }
-        let start = data.len();
-        loop {
-            let at = memchr::memchr(0, rest).expect("a composite key's field ends with 00 00");
-            data.extend_from_slice(&rest[..at]);
-            let mark = rest[at + 1];
-            rest = &rest[at + 2..];
-            if mark == 0 {
-                break;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<'a> Fields<'a> {
+    #[inline]
+    pub fn value(&self, field: usize) -> Value<'a> {
+        match self {
+            Fields::One(value) => *value,
+            Fields::Many(decoder) => match decoder.cells[field] {
+                Cell::Null => Value::Null,
+                Cell::Bytes(span) => Value::Bytes(&decoder.data[span.start as usize..span.end as usize]),
+                Cell::Decimal(number) => Value::Decimal(number),
+                Cell::Float(number) => Value::Float(number),
+            },
+        }
+    }
+}
+
+impl Decoder {
+    /// Takes a key apart.
+    ///
+    /// # Panics
+    /// If the key is not one of these fields.
+    #[inline]
+    pub fn decode<'a>(&'a mut self, key: &'a [u8], fields: &KeyFields) -> Fields<'a> {
+        match fields {
+            KeyFields::One(_) => Fields::One(Value::Bytes(key)),
+            KeyFields::Nullable(_) => Fields::One(match key.split_first() {
+                None => Value::Null,
+                Some((0, bytes)) => Value::Bytes(bytes),
+                Some(_) => Value::Bytes(key),
+            }),
+            KeyFields::Composite(fields) => {
+                self.data.clear();
+                self.cells.clear();
+                let mut rest = key;
+                for (_, kind) in fields {
+                    rest = self.decode_field(rest, *kind).expect("a key has all its fields");
+                }
+                Fields::Many(self)
             }
-            data.push(0);
         }
-        spans.push(Span::of(start..data.len()));
+    }
+
+    /// Returns what follows the field.
+    fn decode_field<'k>(&mut self, key: &'k [u8], kind: Kind) -> Option<&'k [u8]> {
+        let (present, mut rest) = key.split_first()?;
+        if *present == NULL {
+            self.cells.push(Cell::Null);
+            return Some(rest);
+        }
+        let cell = match kind {
+            Kind::Bytes => {
+                let start = self.data.len();
+                loop {
+                    let at = memchr::memchr(0, rest)?;
+                    self.data.extend_from_slice(&rest[..at]);
+                    let mark = *rest.get(at + 1)?;
+                    rest = &rest[at + 2..];
+                    if mark == 0 {
+                        break;
+                    }
+                    self.data.push(0);
+                }
+                Cell::Bytes(Span::of(start..self.data.len()))
+            }
+            Kind::Decimal => {
+                let (number, behind) = decimal::get_ordered(rest)?;
+                rest = behind;
+                Cell::Decimal(number)
+            }
+            Kind::Float => {
+                let (number, behind) = float::get_ordered(rest)?;
+                rest = behind;
+                Cell::Float(number)
+            }
+        };
+        self.cells.push(cell);
+        Some(rest)
     }
 }
 
@@ -89,22 +211,53 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// The keys of `records`, a batch of columns.
-    pub fn encode<'a>(&'a mut self, records: &[Bytes<'a>], key: &KeyFields) -> Bytes<'a> {
-        let fields = match key {
-            KeyFields::One(field) => return records[*field],
-            KeyFields::Composite(fields) => fields,
-        };
+    /// The keys of a batch.
+    pub fn encode<'a>(&'a mut self, batch: &Batch<'a>, key: &KeyFields) -> Bytes<'a> {
         self.data.clear();
         self.spans.clear();
-        for i in 0..records[0].spans.len() {
-            let start = self.data.len();
-            for &field in fields {
-                put_field(&mut self.data, records[field].value(i));
+        match key {
+            KeyFields::One(field) => return batch.bytes(*field),
+            KeyFields::Nullable(field) => {
+                let column = batch.bytes(*field);
+                let stands = |span: &Span| !span.is_null() && !span.is_empty() && column.data[span.start as usize] != 0;
+                if column.spans.iter().all(stands) {
+                    return column;
+                }
+                for i in 0..batch.rows {
+                    let start = self.data.len();
+                    if let Some(bytes) = column.value(i) {
+                        if bytes.first().is_none_or(|&first| first == 0) {
+                            self.data.push(0);
+                        }
+                        self.data.extend(bytes);
+                    }
+                    self.spans.push(Span::of(start..self.data.len()));
+                }
             }
-            self.spans.push(Span::of(start..self.data.len()));
+            KeyFields::Composite(fields) => {
+                for i in 0..batch.rows {
+                    let start = self.data.len();
+                    for (field, _) in fields {
+                        put_field(&mut self.data, &batch.columns[*field].value(i));
+                    }
+                    self.spans.push(Span::of(start..self.data.len()));
+                }
+            }
         }
         Bytes { data: self.data.as_slice(), spans: &self.spans }
+    }
+
+    /// Bytes of fields that are copied to make the keys of a batch.
+    pub fn copies(batch: &Batch<'_>, key: &KeyFields) -> u64 {
+        let len = |field: usize| match batch.columns[field] {
+            Column::Bytes(column) => column.spans.iter().map(|span| span.len() as u64).sum(),
+            Column::Decimal(_) | Column::Float(_) => 0,
+        };
+        match key {
+            KeyFields::One(_) => 0,
+            KeyFields::Nullable(field) => len(*field),
+            KeyFields::Composite(fields) => fields.iter().map(|(field, _)| len(*field)).sum::<u64>(),
+        }
     }
 }
 
@@ -115,10 +268,30 @@ mod tests {
 
     type Field = Option<Vec<u8>>;
 
-    fn encode(fields: &[Field]) -> Vec<u8> {
-        let mut out = Buffer::default();
-        fields.iter().for_each(|field| put_field(&mut out, field.as_deref()));
-        out.as_slice().to_vec()
+    fn value(field: &Field) -> Value<'_> {
+        field.as_deref().map_or(Value::Null, Value::Bytes)
+    }
+
+    /// One record's key.
+    fn encode(fields: &[Field], key: &KeyFields) -> Vec<u8> {
+        let data = fields.iter().flatten().flatten().copied().collect::<Vec<_>>();
+        let mut at = 0;
+        let spans: Vec<_> = fields
+            .iter()
+            .map(|field| match field {
+                None => [Span::NULL],
+                Some(bytes) => {
+                    at += bytes.len();
+                    [Span::of(at - bytes.len()..at)]
+                }
+            })
+            .collect();
+        let columns: Vec<_> = spans.iter().map(|spans| Column::Bytes(Bytes { data: &data, spans })).collect();
+        Encoder::default().encode(&Batch { rows: 1, columns: &columns }, key).get(0).to_vec()
+    }
+
+    fn composite(fields: usize) -> KeyFields {
+        KeyFields::Composite((0..fields).map(|field| (field, Kind::Bytes)).collect())
     }
 
     fn field() -> impl Strategy<Value = Field> {
@@ -130,16 +303,29 @@ mod tests {
         #[test]
         fn sorts_as_its_fields(a in proptest::collection::vec(field(), 3), b in proptest::collection::vec(field(), 3)) {
             // `None` is the least of an `Option`, as null is.
-            prop_assert_eq!(encode(&a).cmp(&encode(&b)), a.cmp(&b));
+            let key = composite(3);
+            prop_assert_eq!(encode(&a, &key).cmp(&encode(&b, &key)), a.cmp(&b));
+        }
+
+        #[test]
+        fn one_that_may_be_null_sorts_as_it_does(a in field(), b in field()) {
+            let key = KeyFields::Nullable(0);
+            let (encoded_a, encoded_b) = (encode(&[a.clone()], &key), encode(&[b.clone()], &key));
+            prop_assert_eq!(encoded_a.cmp(&encoded_b), a.cmp(&b));
         }
 
         #[test]
         fn decodes(fields in proptest::collection::vec(field(), 0..5)) {
-            let (mut data, mut spans) = (vec![9], vec![]);
-            decode(&encode(&fields), fields.len(), &mut data, &mut spans);
-            let column = Bytes { data: &data, spans: &spans };
-            let got: Vec<_> = (0..spans.len()).map(|i| column.value(i).map(<[u8]>::to_vec)).collect();
-            prop_assert_eq!(got, fields);
+            let (key, mut decoder) = (composite(fields.len()), Decoder::default());
+            let encoded = encode(&fields, &key);
+            let decoded = decoder.decode(&encoded, &key);
+            prop_assert_eq!(decoded.len(), fields.len());
+            for (i, field) in fields.iter().enumerate() {
+                prop_assert_eq!(decoded.value(i), value(field));
+                let encoded = encode(std::slice::from_ref(field), &KeyFields::Nullable(0));
+                let mut decoder = Decoder::default();
+                prop_assert_eq!(decoder.decode(&encoded, &KeyFields::Nullable(0)).value(0), value(field));
+            }
         }
     }
 }

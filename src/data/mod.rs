@@ -4,10 +4,12 @@
 
 pub mod batch;
 pub mod buffer;
+pub mod columns;
 pub mod decimal;
+pub mod float;
 pub mod key;
 pub mod value;
 
-pub use batch::{BATCH, Batch, Bytes, Column, Decimals, Floats, Mantissas, Sink, Span};
+pub use batch::{BATCH, Batch, Bytes, Column, Decimals, Floats, Kind, Numbers, Sink, Span};
 pub use decimal::Decimal;
 pub use value::Value;

@@ -3,44 +3,34 @@
 //! The table is kept small enough for the second-level cache. When it is full its groups go to the run's partition
 //! buffers and it starts afresh, so a task's memory doesn't depend on how many keys it meets.
 
+use super::Field;
 use super::combining::{Combiner, Combining};
-use super::{Field, Records};
-use crate::aggregate::{Aggregate, Input};
 use crate::data::key::{Encoder, KeyFields};
-use crate::data::{BATCH, Bytes};
+use crate::data::{BATCH, Batch, Bytes, Column, Sink};
 use crate::error::{Error, Result};
 use crate::report::Counters;
 use crate::shuffle::row::put_inline_value;
-use crate::shuffle::{RunWriter, Shape};
+use crate::shuffle::{Aggregation, RunWriter, Shape};
 use crate::table::keys::{LONG, code};
 use crate::table::{HomeBits, KeyBatch, Table};
-
-/// Aggregates with the shape of their rows, shared by every task.
-#[derive(Debug)]
-pub struct Aggregation<'p> {
-    pub aggregates: Vec<&'p dyn Aggregate>,
-    pub shape: Shape,
-}
-
-impl<'p> Aggregation<'p> {
-    pub fn new(aggregates: Vec<&'p dyn Aggregate>) -> Self {
-        let shape = Shape::new(aggregates.iter().copied());
-        Aggregation { aggregates, shape }
-    }
-}
 
 /// Which fields of a record go where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fields {
     pub key: KeyFields,
-    /// One for each aggregate that observes a field.
-    pub values: Vec<Field>,
+    /// What the aggregates observe, each field once.
+    pub observed: Vec<Field>,
 }
 
 /// Memory of one worker's map attempts, kept from one to the next.
 #[derive(Debug)]
 pub struct MapTable {
     encoder: Encoder,
+    groups: GroupTable,
+}
+
+#[derive(Debug)]
+struct GroupTable {
     table: Table,
     keys: Box<KeyBatch>,
     slots: Box<[u32; BATCH]>,
@@ -52,68 +42,81 @@ const ARENA: usize = 1 << 20;
 
 impl MapTable {
     pub fn new(slots: usize, shape: &Shape, combiner: Combiner) -> Self {
-        MapTable {
-            encoder: Encoder::default(),
+        let groups = GroupTable {
             table: Table::new(slots, HomeBits::Top, &shape.identity),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
             combining: combiner.into(),
-        }
-    }
-
-    /// Makes ready for an attempt.
-    pub fn begin(&mut self) {
-        self.table.clear();
-        self.combining.begin();
+        };
+        MapTable { encoder: Encoder::default(), groups }
     }
 }
 
 /// One map attempt's output.
 #[derive(Debug)]
 pub struct Emitter<'a> {
-    pub aggregation: &'a Aggregation<'a>,
-    pub fields: &'a Fields,
-    pub hash_mask: u64,
-    pub table: &'a mut MapTable,
-    pub run: RunWriter,
-    pub counters: Counters,
+    fields: &'a Fields,
+    encoder: &'a mut Encoder,
+    out: Output<'a>,
 }
 
-/// Bytes of fields that are copied for the composite keys of a batch, unless one record has more.
+#[derive(Debug)]
+struct Output<'a> {
+    aggregation: &'a Aggregation<'a>,
+    hash_mask: u64,
+    table: &'a mut GroupTable,
+    run: RunWriter,
+    counters: Counters,
+}
+
+/// Bytes of fields that are copied for the keys of a batch, unless one record has more.
 const COPIED: u64 = 16 << 20;
 
-impl Records for Emitter<'_> {
-    fn take(&mut self, records: &[Bytes<'_>]) -> Result<()> {
-        let n = records[0].spans.len();
-        let Fields { key, values } = self.fields;
-        let bytes = |field: &Field| records[*field].spans.iter().map(|span| span.len() as u64).sum::<u64>();
-        if let KeyFields::Composite(fields) = key
-            && n > 1
-            && fields.iter().map(bytes).sum::<u64>() > COPIED
-        {
-            // One long line that is in the key of each of its words.
-            for half in [0..n / 2, n / 2..n] {
-                let half = records.iter().map(|c| Bytes { data: c.data, spans: &c.spans[half.clone()] });
-                self.take(&half.collect::<Vec<_>>())?;
-            }
-            return Ok(());
-        }
-        let values: Vec<_> = values.iter().map(|&field| records[field]).collect();
-        // Taken out while the keys, which may be in it, are emitted.
-        let mut encoder = std::mem::take(&mut self.table.encoder);
-        let keys = encoder.encode(records, key);
-        let emitted = match keys.data.len() {
-            bytes if n == 1 && bytes > u32::MAX as usize => Err(Error::RowTooLong { bytes: bytes as u64 }),
-            _ => self.emit(keys, &values),
-        };
-        self.table.encoder = encoder;
-        emitted
+impl<'a> Emitter<'a> {
+    /// Begins an attempt that writes `run`. Every hash is ANDed with `hash_mask`.
+    pub fn new(
+        aggregation: &'a Aggregation<'a>,
+        fields: &'a Fields,
+        hash_mask: u64,
+        memory: &'a mut MapTable,
+        run: RunWriter,
+    ) -> Self {
+        let MapTable { encoder, groups } = memory;
+        groups.table.clear();
+        groups.combining.begin();
+        Emitter { fields, encoder, out: Output { aggregation, hash_mask, table: groups, run, counters: Counters::default() } }
+    }
+
+    /// Writes what the table still holds. The run is the caller's to finish.
+    pub fn finish(mut self) -> Result<(RunWriter, Counters)> {
+        self.out.flush()?;
+        Ok((self.out.run, self.out.counters))
     }
 }
 
-impl Emitter<'_> {
-    /// Takes a batch of keys, and one column for each aggregate that observes a field.
-    fn emit(&mut self, keys: Bytes<'_>, values: &[Bytes<'_>]) -> Result<()> {
+impl Sink for Emitter<'_> {
+    fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
+        let Fields { key, observed } = self.fields;
+        if batch.rows > 1 && Encoder::copies(batch, key) > COPIED {
+            // One long line that is in the key of each of its words.
+            for half in [0..batch.rows / 2, batch.rows / 2..batch.rows] {
+                let columns: Vec<_> = batch.columns.iter().map(|column| column.slice(half.clone())).collect();
+                self.take(&Batch { rows: half.len(), columns: &columns })?;
+            }
+            return Ok(());
+        }
+        let values: Vec<_> = observed.iter().map(|&field| batch.columns[field]).collect();
+        let keys = self.encoder.encode(batch, key);
+        match keys.data.len() {
+            bytes if batch.rows == 1 && bytes > u32::MAX as usize => Err(Error::RowTooLong { bytes: bytes as u64 }),
+            _ => self.out.emit(keys, &values),
+        }
+    }
+}
+
+impl Output<'_> {
+    /// Takes a batch of keys, and the observed columns.
+    fn emit(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
         self.counters.map_output_records += keys.spans.len() as u64;
         self.counters.map_output_bytes += self.aggregation.shape.value_rows_len(keys, values);
         let most = self.table.table.capacity().min(BATCH);
@@ -131,35 +134,28 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn combine(&mut self, keys: Bytes<'_>, values: &[Bytes<'_>], start: usize) -> Result<()> {
+    fn combine(&mut self, keys: Bytes<'_>, values: &[Column<'_>], start: usize) -> Result<()> {
         let n = keys.spans.len();
-        let MapTable { table, .. } = self.table;
+        let GroupTable { table, .. } = self.table;
         if table.room() < n || table.arena().len() > ARENA || table.is_degenerate() {
             let groups = table.len();
             self.flush()?;
             self.table.combining.flushed(groups);
         }
         self.counters.combine_input_records += n as u64;
-        let MapTable { table, keys: hashed, slots, .. } = self.table;
+        let GroupTable { table, keys: hashed, slots, .. } = self.table;
         table.probe(hashed, keys.data, slots);
-        let mut values = values.iter();
+        let part: Vec<_> = values.iter().map(|column| column.slice(start..start + n)).collect();
         let Aggregation { aggregates, shape } = self.aggregation;
         for (aggregate, shape) in aggregates.iter().zip(&shape.aggregates) {
-            let column = match shape.input {
-                Input::Nothing => Bytes { data: &[], spans: &[] },
-                Input::Bytes => {
-                    let all = values.next().expect("a column for each aggregate that takes bytes");
-                    Bytes { data: all.data, spans: &all.spans[start..start + n] }
-                }
-            };
-            aggregate.observe(&mut table.states(shape.slot_word, shape.words), &slots[..n], column);
+            aggregate.observe(&mut table.states(shape.slot_word, shape.words), &slots[..n], &part);
         }
         Ok(())
     }
 
     /// Writes records as value rows.
-    fn pass(&mut self, keys: Bytes<'_>, values: &[Bytes<'_>], start: usize) -> Result<()> {
-        let Emitter { aggregation: Aggregation { shape, .. }, table, run, .. } = self;
+    fn pass(&mut self, keys: Bytes<'_>, values: &[Column<'_>], start: usize) -> Result<()> {
+        let Output { aggregation: Aggregation { shape, .. }, table, run, .. } = self;
         let hashed = &table.keys;
         for i in 0..hashed.len {
             let (meta, words) = (hashed.meta[i], hashed.words[i]);
@@ -174,7 +170,7 @@ impl Emitter<'_> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let Emitter { aggregation: Aggregation { shape, .. }, table: MapTable { table, .. }, run, counters, .. } = self;
+        let Output { aggregation: Aggregation { shape, .. }, table: GroupTable { table, .. }, run, counters, .. } = self;
         counters.combine_output_records += table.len() as u64;
         for group in table.groups() {
             run.add(run.partition(group.hash), |out| {
@@ -183,11 +179,5 @@ impl Emitter<'_> {
         }
         table.clear();
         Ok(())
-    }
-
-    /// Writes what the table still holds. The run is the caller's to finish.
-    pub fn finish(mut self) -> Result<(RunWriter, Counters)> {
-        self.flush()?;
-        Ok((self.run, self.counters))
     }
 }

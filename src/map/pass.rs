@@ -5,9 +5,8 @@
 
 use std::path::PathBuf;
 
-use super::{Records, cell};
 use crate::data::buffer::Buffer;
-use crate::data::{Bytes, Value};
+use crate::data::{Batch, Sink, Value};
 use crate::error::Result;
 use crate::output::format::with_rows;
 use crate::output::order::{SortedRun, Sorter};
@@ -28,15 +27,15 @@ pub struct Lines<'a> {
     pub line: Buffer,
 }
 
-impl Records for Lines<'_> {
-    fn take(&mut self, records: &[Bytes<'_>]) -> Result<()> {
+impl Sink for Lines<'_> {
+    fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
         let Lines { layout, run, limit, rows, line } = self;
-        let n = records[0].spans.len().min(usize::try_from(*limit - *rows).unwrap_or(usize::MAX));
+        let n = batch.rows.min(usize::try_from(*limit - *rows).unwrap_or(usize::MAX));
         *rows += n as u64;
         with_rows!(layout, format => {
             for i in 0..n {
                 line.clear();
-                layout.line(&mut format, |field| cell(records, field, i), line);
+                layout.line(&mut format, |field: usize| batch.columns[field].value(i), line);
                 run.add(0, |out| {
                     put_varint(out, line.len());
                     out.extend(line.as_slice());
@@ -81,12 +80,12 @@ pub struct Sorting<'a> {
     pub runs: Vec<SortedRun>,
 }
 
-impl Records for Sorting<'_> {
-    fn take(&mut self, records: &[Bytes<'_>]) -> Result<()> {
+impl Sink for Sorting<'_> {
+    fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
         let (layout, order) = (self.layout, self.order);
         with_rows!(layout, format => {
-            for i in 0..records[0].spans.len() {
-                let cell = |field| cell(records, field, i);
+            for i in 0..batch.rows {
+                let cell = |field: usize| batch.columns[field].value(i);
                 let put_key = |out: &mut Buffer| {
                     order.iter().for_each(|key| put_sort_key(out, &cell(key.index), key.descending, false));
                     put_sort_key(out, &Value::Unsigned(self.task), false, false);

@@ -1,9 +1,8 @@
 //! The fold strategy: the rows of some partitions, hash-merged into a table.
 
-use crate::aggregate::Input;
 use crate::data::{BATCH, Bytes, Span};
-use crate::map::emit::Aggregation;
-use crate::shuffle::row::{Row, get_row};
+use crate::shuffle::Aggregation;
+use crate::shuffle::row::{Row, Values, get_row};
 use crate::table::{Arena, HomeBits, KeyBatch, StateColumn, Table};
 
 /// A table that rows are folded into, and the memory to read them by batches.
@@ -15,17 +14,24 @@ pub struct Fold {
     spans: Vec<Span>,
     keys: Box<KeyBatch>,
     slots: Box<[u32; BATCH]>,
-    values: Kind,
-    states: Kind,
+    value_rows: Rows,
+    values: Values,
+    state_rows: Rows,
+    states: States,
 }
 
 /// The rows of one kind in a batch.
 #[derive(Debug, Default)]
-struct Kind {
+struct Rows {
     /// Which rows of the batch these are.
     index: Vec<u32>,
     /// Their groups' slots.
     slots: Vec<u32>,
+}
+
+/// What the state rows of a batch carry.
+#[derive(Debug, Default)]
+struct States {
     payloads: Vec<Span>,
     /// Their tails, aggregate by aggregate.
     tails: Vec<Vec<Span>>,
@@ -33,31 +39,34 @@ struct Kind {
     words_at: Vec<u32>,
 }
 
-impl Kind {
-    fn clear(&mut self) {
-        self.index.clear();
-        self.payloads.clear();
-        self.tails.iter_mut().for_each(Vec::clear);
-    }
-
+impl Rows {
     fn resolve(&mut self, slots: &[u32; BATCH]) {
         self.slots.clear();
         self.slots.extend(self.index.iter().map(|&i| slots[i as usize]));
     }
 }
 
+impl States {
+    fn clear(&mut self) {
+        self.payloads.clear();
+        self.tails.iter_mut().for_each(Vec::clear);
+    }
+}
+
 impl Fold {
     pub fn new(slots: usize, hash_mask: u64, aggregation: &Aggregation<'_>) -> Self {
-        let shapes = &aggregation.shape.aggregates;
-        let tails = |n| Kind { tails: vec![Vec::new(); n], ..Kind::default() };
+        let shape = &aggregation.shape;
+        let tails = shape.aggregates.iter().filter(|a| a.has_tail).map(|_| Vec::new()).collect();
         Fold {
-            table: Table::new(slots, HomeBits::Bottom, &aggregation.shape.identity),
+            table: Table::new(slots, HomeBits::Bottom, &shape.identity),
             hash_mask,
             spans: Vec::with_capacity(BATCH),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
-            values: tails(shapes.iter().filter(|a| a.input == Input::Bytes).count()),
-            states: tails(shapes.iter().filter(|a| a.has_tail).count()),
+            value_rows: Rows::default(),
+            values: Values::new(&shape.observed),
+            state_rows: Rows::default(),
+            states: States { tails, ..States::default() },
         }
     }
 
@@ -66,7 +75,9 @@ impl Fold {
         let (mut at, mut rows) = (0, 0);
         while at < page.len() {
             self.spans.clear();
+            self.value_rows.index.clear();
             self.values.clear();
+            self.state_rows.index.clear();
             self.states.clear();
             while at < page.len() && self.spans.len() < BATCH {
                 let row = get_row(page, &mut at)?;
@@ -92,14 +103,19 @@ impl Fold {
 
     #[inline]
     fn add(&mut self, page: &[u8], row: &Row, Aggregation { shape, .. }: &Aggregation<'_>) -> Option<()> {
-        let kind = if row.is_state { &mut self.states } else { &mut self.values };
-        kind.index.push(self.spans.len() as u32);
-        kind.payloads.push(row.payload);
+        let number = self.spans.len() as u32;
         self.spans.push(row.key);
-        if kind.tails.is_empty() {
-            return (row.payload.len() == shape.fixed_len(row.is_state)).then_some(());
+        if !row.is_state {
+            self.value_rows.index.push(number);
+            return self.values.push(page, row);
         }
-        let mut tails = kind.tails.iter_mut();
+        self.state_rows.index.push(number);
+        let States { payloads, tails, .. } = &mut self.states;
+        payloads.push(row.payload);
+        if tails.is_empty() {
+            return (row.payload.len() == shape.fixed_len()).then_some(());
+        }
+        let mut tails = tails.iter_mut();
         shape.tails(page, row, |tail| tails.next().expect("as many as the shape has").push(tail))
     }
 
@@ -107,22 +123,19 @@ impl Fold {
         self.keys.hash(Bytes { data: page, spans: &self.spans }, self.hash_mask);
         self.table.reserve(self.keys.len);
         self.table.probe(&self.keys, page, &mut self.slots);
-        let Fold { table, values, states, slots, .. } = self;
-        values.resolve(slots);
-        states.resolve(slots);
-        let (mut value_tails, mut state_tails) = (values.tails.iter(), states.tails.iter());
+        let Fold { table, value_rows, values, state_rows, states, slots, .. } = self;
+        value_rows.resolve(slots);
+        state_rows.resolve(slots);
+        let observed = values.columns(page);
+        let mut all_tails = states.tails.iter();
         for (aggregate, shape) in aggregates.iter().zip(&shape.aggregates) {
-            let spans = match shape.input {
-                Input::Nothing => &[][..],
-                Input::Bytes => value_tails.next().expect("as many as the shape has"),
-            };
             let mut target = table.states(shape.slot_word, shape.words);
-            aggregate.observe(&mut target, &values.slots, Bytes { data: page, spans });
+            aggregate.observe(&mut target, &value_rows.slots, &observed);
             states.words_at.clear();
             states.words_at.extend(states.payloads.iter().map(|&payload| shape.words_at(payload)));
-            let tails = if shape.has_tail { state_tails.next().expect("as many as the shape has") } else { &[][..] };
+            let tails = if shape.has_tail { all_tails.next().expect("as many as the shape has") } else { &[][..] };
             let others = StateColumn { data: page, words_at: &states.words_at, tails };
-            aggregate.merge(&mut target, &states.slots, &others);
+            aggregate.merge(&mut target, &state_rows.slots, &others);
         }
     }
 }

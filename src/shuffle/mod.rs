@@ -9,14 +9,17 @@
 //! There is no way around it for small jobs: the page cache makes small runs cheap. [`row`] says what a row is,
 //! [`mod@format`] what a file is; [`writer`] and [`reader`] are the two ends.
 
+mod aggregation;
 pub mod format;
 pub mod reader;
 pub mod row;
+pub mod values;
 pub mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub use aggregation::Aggregation;
 pub use reader::{PageReader, Run};
 pub use row::Shape;
 pub use writer::{PartitionBuffers, RowLimit, RunSize, RunWriter};

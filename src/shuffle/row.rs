@@ -1,21 +1,24 @@
 //! Rows: what travels from map to reduce.
 //!
 //! ```text
-//! [ row length ][ 2 · key length + kind ][ key ][ fixed part ][ tails ]
+//! [ row length ][ 2 · key length + kind ][ key ][ values ]                 a value row
+//! [ row length ][ 2 · key length + kind ][ key ][ fixed part ][ tails ]    a state row
 //!   varint        varint                        8-byte words   each: varint length, bytes
 //! ```
 //!
-//! Row length counts what follows it. A **value row** (kind 0) carries one observation of a record: no fixed part, a
-//! tail for each aggregate that takes bytes. A **state row** (kind 1) carries combined states: the words of every
-//! aggregate as its fixed part, then a tail for each aggregate that has one. No pointers: a row means the same wherever
-//! it is copied.
+//! Row length counts what follows it. A **value row** (kind 0) carries one observation of a record: the values of the
+//! observed columns (see [`values`](super::values)), and no fixed part. A **state row** (kind 1) carries combined states: the
+//! words of every aggregate as its fixed part, then a tail for each aggregate that has one. No pointers: a row means the same
+//! wherever it is copied.
 //!
 //! The key's hash is not in the row: a reduce task works it out again. For the short keys of real text that takes less
 //! time than to write, check and read eight bytes more, a quarter of the row.
 
-use crate::aggregate::{Aggregate, Input};
-use crate::data::buffer::{Buffer, SHORT, SLACK, copy_short};
-use crate::data::{Bytes, Span};
+use super::values::{self, is_fixed, put_value, value_len};
+pub use super::values::Values;
+use crate::aggregate::Aggregate;
+use crate::data::{self, buffer::{Buffer, SHORT, SLACK, copy_short}};
+use crate::data::{Bytes, Column, Span};
 use crate::table::hash::{INLINE, inline_bytes};
 use crate::table::{Arena, Group, Key, Tail};
 
@@ -32,9 +35,10 @@ pub struct Shape {
     pub aggregates: Vec<AggregateShape>,
     /// A slot's state words, as a group begins.
     pub identity: Box<[u64]>,
+    /// What the observed columns are.
+    pub observed: Box<[data::Kind]>,
     /// The state words that any one record alone leaves, if they don't depend on the record.
     unit: Option<Box<[u64]>>,
-    value_tails: usize,
     state_tails: usize,
 }
 
@@ -46,11 +50,11 @@ pub struct AggregateShape {
     /// First of its words in a state row's fixed part.
     row_word: usize,
     pub has_tail: bool,
-    pub input: Input,
 }
 
 impl Shape {
-    pub fn new<'a>(aggregates: impl Iterator<Item = &'a dyn Aggregate>) -> Self {
+    /// Of aggregates that observe columns of these kinds.
+    pub fn new<'a>(aggregates: impl Iterator<Item = &'a dyn Aggregate>, observed: &[data::Kind]) -> Self {
         let (mut identity, mut unit, mut row_word) = (Vec::new(), Some(Vec::new()), 0);
         let aggregates: Vec<_> = aggregates
             .map(|aggregate| {
@@ -59,7 +63,6 @@ impl Shape {
                     slot_word: identity.len(),
                     row_word,
                     has_tail: aggregate.has_tail(),
-                    input: aggregate.input(),
                 };
                 row_word += shape.words;
                 identity.resize(shape.slot_word + shape.words + usize::from(shape.has_tail), 0);
@@ -71,47 +74,44 @@ impl Shape {
                 shape
             })
             .collect();
-        let value_tails = aggregates.iter().filter(|a| a.input == Input::Bytes).count();
         let state_tails = aggregates.iter().filter(|a| a.has_tail).count();
-        let unit = unit.filter(|_| value_tails == 0).map(Vec::into_boxed_slice);
-        Shape { aggregates, identity: identity.into(), unit, value_tails, state_tails }
+        let unit = unit.filter(|_| observed.is_empty()).map(Vec::into_boxed_slice);
+        Shape { aggregates, identity: identity.into(), observed: observed.into(), unit, state_tails }
     }
 
     fn row_words(&self) -> usize {
         self.identity.len() - self.state_tails
     }
 
-    /// Length of the fixed part of a row of this kind.
-    pub fn fixed_len(&self, is_state: bool) -> usize {
-        if is_state { 8 * self.row_words() } else { 0 }
+    /// Length of the fixed part of a state row.
+    pub fn fixed_len(&self) -> usize {
+        8 * self.row_words()
     }
 
-    /// Encoded lengths of the value rows of `keys` without values, added up.
-    pub fn value_rows_len(&self, keys: Bytes<'_>, values: &[Bytes<'_>]) -> u64 {
-        debug_assert_eq!(values.len(), self.value_tails);
-        if values.is_empty() {
+    /// Encoded lengths of the value rows of `keys`, added up. `values` are the observed columns.
+    pub fn value_rows_len(&self, keys: Bytes<'_>, values: &[Column<'_>]) -> u64 {
+        debug_assert_eq!(values.len(), self.observed.len());
+        if values.iter().all(is_fixed) {
             // While no varint is longer than a byte the lengths add up without looking at each.
             let (sum, or) = keys.spans.iter().fold((0, 0), |(sum, or), key| (sum + key.len() as u64, or | key.len()));
-            if or < 0x40 {
-                return sum + (value_row_len(0, 0) * keys.spans.len()) as u64;
+            let fixed = values.len() * values::NUMBER;
+            if or < 0x40 && 1 + 0x40 + fixed < 0x80 {
+                return sum + (value_row_len(0, fixed) * keys.spans.len()) as u64;
             }
-            return keys.spans.iter().map(|key| value_row_len(key.len(), 0) as u64).sum();
+            return keys.spans.iter().map(|key| value_row_len(key.len(), fixed) as u64).sum();
         }
-        let tails = |i: usize| values.iter().map(|v| tail_len(v.spans[i].len())).sum();
-        keys.spans.iter().enumerate().map(|(i, key)| value_row_len(key.len(), tails(i)) as u64).sum()
+        let len = |i: usize| values.iter().map(|column| value_len(column, i)).sum();
+        keys.spans.iter().enumerate().map(|(i, key)| value_row_len(key.len(), len(i)) as u64).sum()
     }
 
     /// Appends the value row of record `i`.
-    pub fn put_value(&self, out: &mut Buffer, key: &[u8], values: &[Bytes<'_>], i: usize) {
+    pub fn put_value(&self, out: &mut Buffer, key: &[u8], values: &[Column<'_>], i: usize) {
         if values.is_empty() && key.len() <= SHORT_KEY {
             put_medium(out, Kind::Value, key, &[]);
             return;
         }
-        let tails: usize = values.iter().map(|v| tail_len(v.spans[i].len())).sum();
-        put_head(out, Kind::Value, key, tails);
-        for value in values {
-            put_tail(out, value.get(i));
-        }
+        put_head(out, Kind::Value, key, values.iter().map(|column| value_len(column, i)).sum());
+        values.iter().for_each(|column| put_value(out, column, i));
     }
 
     /// Appends the row of a group: a state row, or the value row that says as much. Returns the row's length.
@@ -267,7 +267,7 @@ pub fn get_varint(data: &[u8], at: &mut usize) -> Option<usize> {
 pub struct Row {
     pub is_state: bool,
     pub key: Span,
-    /// Fixed part and tails.
+    /// Values, or fixed part and tails.
     pub payload: Span,
 }
 
@@ -295,13 +295,12 @@ impl AggregateShape {
 }
 
 impl Shape {
-    /// Splits the tails of a row into spans, one for each aggregate that has one in this kind of row. `None` where the
-    /// payload is not of this shape.
+    /// Splits the tails of a state row into spans, one for each aggregate that has one. `None` where the payload is not
+    /// of this shape.
     pub fn tails(&self, data: &[u8], row: &Row, mut each: impl FnMut(Span)) -> Option<()> {
-        let tails = if row.is_state { self.state_tails } else { self.value_tails };
         let end = row.payload.end as usize;
-        let mut at = row.payload.start as usize + self.fixed_len(row.is_state);
-        for _ in 0..tails {
+        let mut at = row.payload.start as usize + self.fixed_len();
+        for _ in 0..self.state_tails {
             let len = get_varint(&data[..end], &mut at)?;
             let stop = at.checked_add(len).filter(|&stop| stop <= end)?;
             each(Span { start: at as u32, end: stop as u32 });

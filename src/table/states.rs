@@ -16,6 +16,12 @@ use crate::data::buffer::Buffer;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tail(pub u64);
 
+impl Tail {
+    fn place(self) -> (usize, usize) {
+        ((self.0 >> 32) as usize, self.0 as u32 as usize)
+    }
+}
+
 /// Bytes of variable length that the slots of one table refer to. Only ever grows until it is cleared: replaced
 /// tails are garbage, which counts against the budget until the table is flushed.
 #[derive(Debug, Default)]
@@ -52,8 +58,18 @@ impl Arena {
         tail
     }
 
+    /// Puts `bytes` in place of a tail: where it lies, if that is as long.
+    pub fn replace(&mut self, tail: Tail, bytes: &[u8]) -> Tail {
+        let (start, len) = tail.place();
+        if len != bytes.len() {
+            return self.push(bytes);
+        }
+        self.bytes.as_mut_slice()[start..start + len].copy_from_slice(bytes);
+        tail
+    }
+
     pub fn get(&self, tail: Tail) -> &[u8] {
-        let (start, len) = ((tail.0 >> 32) as usize, tail.0 as u32 as usize);
+        let (start, len) = tail.place();
         &self.bytes.as_slice()[start..start + len]
     }
 }
@@ -89,7 +105,7 @@ impl States<'_> {
 
     pub fn set_tail(&mut self, slot: u32, bytes: &[u8]) {
         let at = self.tail_word(slot);
-        self.slots[at] = self.arena.push(bytes).0;
+        self.slots[at] = self.arena.replace(Tail(self.slots[at]), bytes).0;
     }
 
     fn tail_word(&self, slot: u32) -> usize {

@@ -1,8 +1,21 @@
-//! `split`: the ways to cut a field into pieces.
+//! Tokenising: the ways to cut a text into pieces.
+
+mod scan;
+pub mod tokens;
+mod unicode;
 
 use crate::data::{BATCH, Span};
+use tokens::{Letters, Whitespace, Words};
 
-use super::tokens::{Letters, Whitespace, Words};
+/// A batch of pieces of a text.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokens<'a> {
+    /// What the spans refer to.
+    pub data: &'a [u8],
+    /// Where in the text the data begins, for pieces that are bytes of the text. 0 for those that are copies.
+    pub begins: usize,
+    pub spans: &'a [Span],
+}
 
 /// How `split` cuts a field.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,8 +63,8 @@ impl Cutter {
         }
     }
 
-    /// Calls `emit` with batches of the pieces of `text`: `data[span]` for each span.
-    pub fn cut(&mut self, text: &[u8], mut emit: impl FnMut(&[u8], &[Span])) {
+    /// Calls `emit` with batches of the pieces of `text`.
+    pub fn cut(&mut self, text: &[u8], mut emit: impl FnMut(Tokens<'_>)) {
         match self {
             Cutter::Words(words) => words.split(text, emit),
             Cutter::Whitespace(whitespace) => whitespace.split(text, emit),
@@ -79,7 +92,7 @@ impl Cutter {
     }
 }
 
-fn chars(text: &[u8], mut emit: impl FnMut(&[u8], &[Span])) {
+fn chars(text: &[u8], mut emit: impl FnMut(Tokens<'_>)) {
     let mut at = 0;
     let lens = text.utf8_chunks().flat_map(|chunk| {
         let valid = chunk.valid().chars().map(char::len_utf8);
@@ -93,16 +106,16 @@ fn chars(text: &[u8], mut emit: impl FnMut(&[u8], &[Span])) {
 }
 
 /// Emits the pieces of `text` in batches.
-fn batches(text: &[u8], pieces: impl Iterator<Item = Span>, emit: &mut impl FnMut(&[u8], &[Span])) {
+fn batches(text: &[u8], pieces: impl Iterator<Item = Span>, emit: &mut impl FnMut(Tokens<'_>)) {
     let mut spans = [Span::default(); BATCH];
     let mut filled = 0;
     pieces.for_each(|piece| {
         spans[filled] = piece;
         filled += 1;
         if filled == BATCH {
-            emit(text, &spans);
+            emit(Tokens { data: text, begins: 0, spans: &spans });
             filled = 0;
         }
     });
-    emit(text, &spans[..filled]);
+    emit(Tokens { data: text, begins: 0, spans: &spans[..filled] });
 }

@@ -11,9 +11,8 @@
 //! dependency is pinned so that both are 17.0.0.
 
 use super::scan::{self, BLOCK, Class, Cursor, Edges, Kernel, LetterClass, NonSpaceClass, Stop, WordClass};
+use super::Tokens;
 use super::unicode::{LETTER, MARK, NUMBER, Unit};
-
-use crate::data::Span;
 
 /// The Unicode version of what is a letter, a mark or a number.
 pub const CATEGORIES_VERSION: (u64, u64, u64) = unicode_properties::UNICODE_VERSION;
@@ -58,13 +57,12 @@ macro_rules! tokeniser {
                 })
             }
 
-            /// Calls `emit` with some data and at most `scan::BATCH` tokens in it,
-            /// none empty, until all of `text` has been seen. A token ends
+            /// Calls `emit` with batches of at most `scan::BATCH` tokens, none empty, until all of `text` has been seen. A token ends
             /// where `text` does.
             ///
             /// # Panics
             /// If a token is not shorter than about 4 GiB.
-            pub fn split(&mut self, text: &[u8], emit: impl FnMut(&[u8], &[Span])) {
+            pub fn split(&mut self, text: &[u8], emit: impl FnMut(Tokens<'_>)) {
                 self.0.split::<$class>(text, emit);
             }
         }
@@ -93,7 +91,7 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn split<C: Class>(&mut self, text: &[u8], mut emit: impl FnMut(&[u8], &[Span])) {
+    fn split<C: Class>(&mut self, text: &[u8], mut emit: impl FnMut(Tokens<'_>)) {
         let mut limit = self.window;
         let mut cursor = Cursor::default();
         loop {
@@ -126,11 +124,12 @@ impl Scratch {
     /// Hands on the tokens found, and moves the beginning of one still open to
     /// where the next batch begins.
     #[inline]
-    fn flush<C: Class>(&mut self, text: &[u8], cursor: &mut Cursor, emit: &mut impl FnMut(&[u8], &[Span])) {
-        let data = if C::FOLD { &self.folded } else { &text[cursor.read - cursor.at..] };
+    fn flush<C: Class>(&mut self, text: &[u8], cursor: &mut Cursor, emit: &mut impl FnMut(Tokens<'_>)) {
+        let begins = if C::FOLD { 0 } else { cursor.read - cursor.at };
+        let data = if C::FOLD { &self.folded } else { &text[begins..] };
         let spans = scan::spans(&self.edges[..cursor.edges]);
         if !spans.is_empty() {
-            emit(data, spans);
+            emit(Tokens { data, begins, spans });
         }
         let mut start = cursor.at;
         if cursor.open {

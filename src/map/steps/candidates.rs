@@ -15,7 +15,9 @@ use regex_automata::util::syntax;
 use regex_automata::{Input, meta};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
 
-use crate::data::{BATCH, Bytes, Span};
+use crate::data::{BATCH, Batch, Bytes, Column, Span};
+use crate::error::Result;
+use crate::map::{Next, Reader, Window};
 use crate::record::{self, TERMINATOR};
 
 /// Finds the candidates of one pattern.
@@ -55,6 +57,19 @@ impl Candidates {
         if filled > 0 {
             each(Bytes { data: window, spans: &spans[..filled] });
         }
+    }
+}
+
+impl Reader for Candidates {
+    fn read(&mut self, window: Window<'_>, next: &mut Next<'_>) -> Result<u64> {
+        let records = record::count(window.bytes);
+        let mut result = Ok(());
+        self.lines(window.bytes, |lines| {
+            if result.is_ok() {
+                result = next.take(&Batch { rows: lines.spans.len(), columns: &[Column::Bytes(lines)] });
+            }
+        });
+        result.map(|()| records)
     }
 }
 

@@ -1,0 +1,191 @@
+//! Columns in the making: values that come one by one, as rows of a run do.
+
+use super::{Bytes, Column, Decimal, Decimals, Floats, Kind, Numbers, Span};
+
+/// A column that grows.
+#[derive(Debug)]
+pub enum Growing {
+    /// Spans into data that is named when the column is done.
+    Bytes(Vec<Span>),
+    Decimal(GrowingDecimals),
+    Float(GrowingFloats),
+}
+
+impl Growing {
+    pub fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Bytes => Growing::Bytes(Vec::new()),
+            Kind::Decimal => Growing::Decimal(GrowingDecimals::default()),
+            Kind::Float => Growing::Float(GrowingFloats::default()),
+        }
+    }
+
+    pub fn clear(&mut self) {
+        match self {
+            Growing::Bytes(spans) => spans.clear(),
+            Growing::Decimal(decimals) => decimals.clear(),
+            Growing::Float(floats) => floats.clear(),
+        }
+    }
+
+    pub fn push_null(&mut self) {
+        match self {
+            Growing::Bytes(spans) => spans.push(Span::NULL),
+            Growing::Decimal(decimals) => decimals.push(None),
+            Growing::Float(floats) => floats.push(None),
+        }
+    }
+
+    /// What it holds; `data` is what spans refer to.
+    pub fn column<'a>(&'a self, data: &'a [u8]) -> Column<'a> {
+        match self {
+            Growing::Bytes(spans) => Column::Bytes(Bytes { data, spans }),
+            Growing::Decimal(decimals) => Column::Decimal(decimals.column()),
+            Growing::Float(floats) => Column::Float(floats.column()),
+        }
+    }
+}
+
+/// Decimals of one scale for as long as they can be: what comes with fewer digits is brought to the scale of the others.
+#[derive(Debug, Default)]
+pub struct GrowingDecimals {
+    scale: u8,
+    mantissas: Vec<i64>,
+    /// All of them, once one can't be brought to the others' scale in 64 bits.
+    mixed: Option<Vec<Decimal>>,
+    nulls: Nulls,
+}
+
+impl GrowingDecimals {
+    pub fn clear(&mut self) {
+        *self = GrowingDecimals {
+            scale: 0,
+            mantissas: std::mem::take(&mut self.mantissas),
+            mixed: None,
+            nulls: std::mem::take(&mut self.nulls),
+        };
+        self.mantissas.clear();
+        self.nulls.clear();
+    }
+
+    #[inline]
+    pub fn push(&mut self, number: Option<Decimal>) {
+        self.nulls.push(number.is_none());
+        // A null has the scale of what is there.
+        let number = number.unwrap_or(Decimal { mantissa: 0, scale: self.scale });
+        if let Some(mixed) = &mut self.mixed {
+            mixed.push(number);
+        } else if let Some(mantissa) = self.to_scale(number) {
+            self.mantissas.push(mantissa);
+        } else {
+            let scale = self.scale;
+            let all = self.mantissas.iter().map(|&mantissa| Decimal { mantissa: i128::from(mantissa), scale });
+            self.mixed = Some(all.chain([number]).collect());
+        }
+    }
+
+    /// The mantissa of `number` at the scale of all, which becomes larger if it must.
+    fn to_scale(&mut self, number: Decimal) -> Option<i64> {
+        let mantissa = i64::try_from(number.mantissa).ok()?;
+        if number.scale == self.scale {
+            return Some(mantissa);
+        }
+        let factor = 10i64.checked_pow(u32::from(number.scale.abs_diff(self.scale)))?;
+        if number.scale < self.scale {
+            return mantissa.checked_mul(factor);
+        }
+        if self.mantissas.iter().any(|held| held.checked_mul(factor).is_none()) {
+            return None;
+        }
+        self.mantissas.iter_mut().for_each(|held| *held *= factor);
+        self.scale = number.scale;
+        Some(mantissa)
+    }
+
+    pub fn column(&self) -> Decimals<'_> {
+        let numbers = match &self.mixed {
+            None => Numbers::Scaled { mantissas: &self.mantissas, scale: self.scale },
+            Some(mixed) => Numbers::Mixed(mixed),
+        };
+        Decimals { numbers, nulls: self.nulls.column() }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct GrowingFloats {
+    values: Vec<f64>,
+    nulls: Nulls,
+}
+
+impl GrowingFloats {
+    pub fn clear(&mut self) {
+        self.values.clear();
+        self.nulls.clear();
+    }
+
+    #[inline]
+    pub fn push(&mut self, number: Option<f64>) {
+        self.nulls.push(number.is_none());
+        self.values.push(number.unwrap_or(0.0));
+    }
+
+    pub fn column(&self) -> Floats<'_> {
+        Floats { values: &self.values, nulls: self.nulls.column() }
+    }
+}
+
+/// Which values are null.
+#[derive(Debug, Default)]
+struct Nulls {
+    each: Vec<bool>,
+    any: bool,
+}
+
+impl Nulls {
+    fn clear(&mut self) {
+        self.each.clear();
+        self.any = false;
+    }
+
+    #[inline]
+    fn push(&mut self, is_null: bool) {
+        self.each.push(is_null);
+        self.any |= is_null;
+    }
+
+    fn column(&self) -> Option<&[bool]> {
+        self.any.then_some(&self.each)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn decimals_stay_what_they_are(numbers in prop::collection::vec(prop::option::of((any::<i64>(), 0u8..=38, 0u32..64)), 0..20)) {
+            let numbers: Vec<_> = numbers
+                .into_iter()
+                .map(|number| number.map(|(mantissa, scale, bits)| Decimal { mantissa: i128::from(mantissa >> bits), scale }))
+                .collect();
+            let mut growing = GrowingDecimals::default();
+            growing.push(Some(Decimal { mantissa: 5, scale: 7 }));
+            growing.clear();
+            numbers.iter().for_each(|&number| growing.push(number));
+            for (i, &number) in numbers.iter().enumerate() {
+                prop_assert_eq!(growing.column().value(i), number);
+            }
+        }
+    }
+
+    #[test]
+    fn decimals_of_a_table_have_one_scale() {
+        let mut growing = GrowingDecimals::default();
+        for (mantissa, scale) in [(125, 2), (3, 0), (-5, 1)] {
+            growing.push(Some(Decimal { mantissa, scale }));
+        }
+        assert!(matches!(growing.column().numbers, Numbers::Scaled { mantissas: [125, 300, -50], scale: 2 }));
+    }
+}

@@ -1,0 +1,107 @@
+//! The program of a job's map: a reader and the stages of its steps, run over windows of records.
+
+use std::fmt::Debug;
+
+use super::reject::Rejects;
+use super::steps::lines::Lines;
+use crate::data::{Batch, Sink};
+use crate::error::Result;
+
+/// Index of a field of a record: those that its reader makes come first, and each step that adds one adds the next.
+pub type Field = usize;
+
+/// Whole records of one source.
+#[derive(Clone, Copy, Debug)]
+pub struct Window<'a> {
+    pub bytes: &'a [u8],
+}
+
+/// Makes batches of the records of a window. Holds scratch memory: one a worker.
+pub trait Reader: Debug + Send {
+    /// Hands the records on. Returns how many the window has, bad ones included.
+    fn read(&mut self, window: Window<'_>, next: &mut Next<'_>) -> Result<u64>;
+}
+
+/// A step of the job, its fields resolved. One file a kind.
+pub trait Step: Debug + Send + Sync {
+    /// The fields that it reads.
+    fn reads(&self) -> Vec<Field>;
+
+    /// What runs it, with scratch memory of its own: one a worker.
+    fn stage(&self) -> Box<dyn Stage>;
+
+    /// Where lines of text are read, what may read them in place of the reader of lines if this is the job's first step.
+    /// `line_is_read` says whether anyone else wants the line.
+    fn front(&self, _line_is_read: bool) -> Option<Front> {
+        None
+    }
+}
+
+/// A reader that knows of the first step.
+#[derive(Debug)]
+pub struct Front {
+    pub reader: Box<dyn Reader>,
+    /// Whether it does all that the step has to do.
+    pub does_the_step: bool,
+}
+
+/// A step at work.
+pub trait Stage: Debug + Send {
+    /// Hands what it makes of a batch to `next`, in order.
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()>;
+}
+
+/// What comes behind a reader or a stage.
+pub struct Next<'a> {
+    stages: &'a mut [Box<dyn Stage>],
+    sink: &'a mut dyn Sink,
+    pub rejects: &'a mut Rejects,
+}
+
+impl Next<'_> {
+    pub fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
+        let Some((stage, stages)) = self.stages.split_first_mut() else { return self.sink.take(batch) };
+        stage.run(batch, &mut Next { stages, sink: self.sink, rejects: self.rejects })
+    }
+
+    /// Whether more records change anything.
+    pub fn wants_more(&self) -> bool {
+        self.sink.wants_more()
+    }
+}
+
+/// Runs a job's steps over windows of records. Holds scratch memory: one a worker.
+#[derive(Debug)]
+pub struct Mapper {
+    reader: Box<dyn Reader>,
+    stages: Vec<Box<dyn Stage>>,
+    rejects: Rejects,
+}
+
+impl Mapper {
+    pub fn new(reader: Box<dyn Reader>, steps: &[Box<dyn Step>]) -> Self {
+        Mapper { reader, stages: steps.iter().map(|step| step.stage()).collect(), rejects: Rejects::default() }
+    }
+
+    /// For lines of text. `read` are the fields of mapped records that are of use behind the steps.
+    pub fn of_lines(steps: &[Box<dyn Step>], read: &[Field]) -> Self {
+        let front = steps.split_first().and_then(|(first, rest)| {
+            first.front(read.contains(&0) || rest.iter().any(|step| step.reads().contains(&0)))
+        });
+        match front {
+            None => Mapper::new(Box::new(Lines), steps),
+            Some(front) => Mapper::new(front.reader, &steps[usize::from(front.does_the_step)..]),
+        }
+    }
+
+    /// Maps the records of `window`. Returns how many there were, bad ones included.
+    pub fn map(&mut self, window: Window<'_>, out: &mut dyn Sink) -> Result<u64> {
+        let Mapper { reader, stages, rejects } = self;
+        reader.read(window, &mut Next { stages, sink: out, rejects })
+    }
+
+    /// The bad records of the windows since this was last asked.
+    pub fn rejects(&mut self) -> &mut Rejects {
+        &mut self.rejects
+    }
+}

@@ -1,0 +1,66 @@
+//! Bad records: where they lie and what is wrong with them.
+//!
+//! Whoever finds a record bad drops it from its batch and says so here; records before it go on, so that of several bad
+//! records the earliest is known whatever stage found it.
+
+use std::ops::Range;
+
+use crate::data::Span;
+
+/// A record that is not in the result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Its bytes, within the window.
+    pub record: Range<usize>,
+    pub why: Why,
+}
+
+/// What is wrong with a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It is no record of its format; in words, such as `has 3 fields, not 4`.
+    Malformed(String),
+    /// A field that is not of its type.
+    Field {
+        /// The field's name.
+        field: String,
+        value: Vec<u8>,
+        /// What it is not, such as `not a number`.
+        what: &'static str,
+    },
+}
+
+/// Longest part of a value that a message shows.
+const SHOWN: usize = 100;
+
+/// The bad records of a window.
+#[derive(Debug, Default)]
+pub struct Rejects {
+    found: Vec<Reject>,
+}
+
+impl Rejects {
+    pub fn add(&mut self, record: Span, why: Why) {
+        self.found.push(Reject { record: record.start as usize..record.end as usize, why });
+    }
+
+    /// A field of a record that is not of its type.
+    #[cold]
+    pub fn field(&mut self, record: Span, field: &str, value: &[u8], what: &'static str) {
+        let value = value[..value.len().min(SHOWN)].to_vec();
+        self.add(record, Why::Field { field: field.to_owned(), value, what });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// Those of the window, in the order of the input. A record that several steps found bad, or that several records
+    /// were made of, is one.
+    pub fn take(&mut self) -> Vec<Reject> {
+        let mut found = std::mem::take(&mut self.found);
+        found.sort_by_key(|reject| reject.record.start);
+        found.dedup_by_key(|reject| reject.record.start);
+        found
+    }
+}

@@ -1,0 +1,114 @@
+//! `extract`: the first match of a pattern in a field, or a record for each match.
+
+use regex::bytes::Regex;
+
+use super::pieces::{Finder, Pieces};
+use crate::data::{BATCH, Batch, Bytes, Column, Span};
+use crate::error::Result;
+use crate::map::tokenise::Tokens;
+use crate::map::{Field, Next, Stage, Step};
+
+/// The first match of a pattern, or a group of it; null where there is none.
+#[derive(Debug)]
+pub struct Extract {
+    pub input: Field,
+    pub pattern: Regex,
+    /// 0: the whole match.
+    pub group: usize,
+}
+
+/// One record a match that isn't empty.
+#[derive(Debug)]
+pub struct ExtractAll {
+    pub input: Field,
+    pub pattern: Regex,
+    /// 0: the whole match.
+    pub group: usize,
+}
+
+impl Step for Extract {
+    fn reads(&self) -> Vec<Field> {
+        vec![self.input]
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        // Cloned, as below: each worker's pattern has a cache of its own.
+        let pattern = self.pattern.clone();
+        Box::new(Extracting { input: self.input, pattern, group: self.group, found: Vec::new() })
+    }
+}
+
+#[derive(Debug)]
+struct Extracting {
+    input: Field,
+    pattern: Regex,
+    group: usize,
+    found: Vec<Span>,
+}
+
+impl Stage for Extracting {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Extracting { input, pattern, group, found } = self;
+        let column = batch.bytes(*input);
+        found.clear();
+        found.extend((0..batch.rows).map(|i| first_match(pattern, *group, &column, i)));
+        next.take(&Batch {
+            rows: batch.rows,
+            columns: &[batch.columns, &[Column::Bytes(Bytes { data: column.data, spans: found })]].concat(),
+        })
+    }
+}
+
+/// Where in the column's data record `i` has its first match.
+fn first_match(pattern: &Regex, group: usize, column: &Bytes<'_>, i: usize) -> Span {
+    let found = column.value(i).and_then(|field| match group {
+        0 => pattern.find(field),
+        group => pattern.captures(field).and_then(|captures| captures.get(group)),
+    });
+    found.map_or(Span::NULL, |found| Span::of(found.range()).shifted(column.spans[i].start))
+}
+
+impl Step for ExtractAll {
+    fn reads(&self) -> Vec<Field> {
+        vec![self.input]
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        let matches = Matches { pattern: self.pattern.clone(), group: self.group, found: Vec::new() };
+        Box::new(Pieces::new(self.input, matches))
+    }
+}
+
+#[derive(Debug)]
+struct Matches {
+    pattern: Regex,
+    group: usize,
+    found: Vec<Span>,
+}
+
+impl Finder for Matches {
+    fn copies(&self) -> bool {
+        false
+    }
+
+    fn find(&mut self, field: &[u8], each: &mut dyn FnMut(Tokens<'_>)) {
+        let Matches { pattern, group, found } = self;
+        let mut hand_on = |spans: &[Span]| each(Tokens { data: field, begins: 0, spans });
+        found.clear();
+        let mut put = |span| {
+            found.push(span);
+            if found.len() == BATCH {
+                hand_on(found);
+                found.clear();
+            }
+        };
+        if *group == 0 {
+            pattern.find_iter(field).filter(|found| !found.is_empty()).for_each(|found| put(Span::of(found.range())));
+        } else {
+            for captures in pattern.captures_iter(field).filter(|captures| !captures[0].is_empty()) {
+                put(captures.get(*group).map_or(Span::NULL, |group| Span::of(group.range())));
+            }
+        }
+        hand_on(found);
+    }
+}

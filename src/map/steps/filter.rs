@@ -1,0 +1,51 @@
+//! `filter`: drops the records of which a predicate doesn't hold.
+
+use super::candidates::Candidates;
+use super::gather::Gather;
+use crate::data::Batch;
+use crate::error::Result;
+use crate::map::program::Front;
+use crate::map::{Field, Next, Stage, Step};
+use crate::predicate::{Predicate, Test};
+
+#[derive(Debug)]
+pub struct Filter(pub Predicate);
+
+impl Step for Filter {
+    fn reads(&self) -> Vec<Field> {
+        let mut reads = Vec::new();
+        self.0.cells(&mut |cell| reads.push(cell));
+        reads
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        // Patterns are cloned: each worker's have a cache of their own.
+        Box::new(Filtering { predicate: self.0.clone(), kept: Vec::new(), gather: Gather::default() })
+    }
+
+    /// Only lines that may match a pattern need be looked at.
+    fn front(&self, _: bool) -> Option<Front> {
+        let Predicate::Cell { index: 0, test: Test::Matches(pattern) } = &self.0 else { return None };
+        let candidates = Candidates::new(pattern)?;
+        Some(Front { reader: Box::new(candidates), does_the_step: false })
+    }
+}
+
+#[derive(Debug)]
+struct Filtering {
+    predicate: Predicate,
+    kept: Vec<u32>,
+    gather: Gather,
+}
+
+impl Stage for Filtering {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Filtering { predicate, kept, gather } = self;
+        predicate.keep(batch, kept);
+        match kept.len() {
+            0 => Ok(()),
+            all if all == batch.rows => next.take(batch),
+            rows => next.take(&Batch { rows, columns: &gather.gather(batch.columns, kept) }),
+        }
+    }
+}

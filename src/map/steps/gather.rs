@@ -1,0 +1,55 @@
+//! Records picked out of a batch, or repeated: what filters and steps that make several records of one need.
+
+use crate::data::{Bytes, Column, Decimal, Decimals, Floats, Numbers, Span};
+
+/// Scratch memory of the columns picked.
+#[derive(Debug, Default)]
+pub struct Gather {
+    columns: Vec<Scratch>,
+}
+
+#[derive(Debug, Default)]
+struct Scratch {
+    spans: Vec<Span>,
+    mantissas: Vec<i64>,
+    decimals: Vec<Decimal>,
+    floats: Vec<f64>,
+    nulls: Vec<bool>,
+}
+
+/// `to` becomes those of `from` that have these numbers.
+fn pick<'a, T: Copy>(from: &[T], numbers: &[u32], to: &'a mut Vec<T>) -> &'a [T] {
+    to.clear();
+    to.extend(numbers.iter().map(|&i| from[i as usize]));
+    to
+}
+
+impl Gather {
+    /// The columns of the records of these numbers, each as often as it is named.
+    pub fn gather<'a>(&'a mut self, columns: &[Column<'a>], numbers: &[u32]) -> Vec<Column<'a>> {
+        self.columns.resize_with(columns.len(), Scratch::default);
+        let each = columns.iter().zip(&mut self.columns);
+        each.map(|(column, scratch)| {
+            let Scratch { spans, mantissas, decimals, floats, nulls } = scratch;
+            let nulls = |from: Option<&[bool]>| from.map(|from| pick(from, numbers, nulls));
+            match column {
+                Column::Bytes(Bytes { data, spans: from }) => {
+                    Column::Bytes(Bytes { data, spans: pick(from, numbers, spans) })
+                }
+                Column::Decimal(from) => {
+                    let picked = match from.numbers {
+                        Numbers::Scaled { mantissas: from, scale } => {
+                            Numbers::Scaled { mantissas: pick(from, numbers, mantissas), scale }
+                        }
+                        Numbers::Mixed(from) => Numbers::Mixed(pick(from, numbers, decimals)),
+                    };
+                    Column::Decimal(Decimals { numbers: picked, nulls: nulls(from.nulls) })
+                }
+                Column::Float(from) => {
+                    Column::Float(Floats { values: pick(from.values, numbers, floats), nulls: nulls(from.nulls) })
+                }
+            }
+        })
+        .collect()
+    }
+}

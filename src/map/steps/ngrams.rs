@@ -1,0 +1,73 @@
+//! `ngrams`: a record for each run of neighbouring pieces of a field, joined by a space.
+
+use super::pieces::{Finder, Pieces};
+use crate::data::Span;
+use crate::data::buffer::Buffer;
+use crate::map::tokenise::{Cutter, Splitter, Tokens};
+use crate::map::{Field, Stage, Step};
+
+/// Runs of `n` pieces. A field with fewer has none.
+#[derive(Debug)]
+pub struct Ngrams {
+    pub input: Field,
+    pub of: Splitter,
+    pub n: usize,
+}
+
+impl Step for Ngrams {
+    fn reads(&self) -> Vec<Field> {
+        vec![self.input]
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        let joining = Joining {
+            cutter: Cutter::new(&self.of),
+            n: self.n,
+            joined: Buffer::default(),
+            tokens: Vec::new(),
+            found: Vec::new(),
+        };
+        Box::new(Pieces::new(self.input, joining))
+    }
+}
+
+#[derive(Debug)]
+struct Joining {
+    cutter: Cutter,
+    n: usize,
+    /// Tokens of the field, a space behind each.
+    joined: Buffer,
+    tokens: Vec<Span>,
+    found: Vec<Span>,
+}
+
+impl Finder for Joining {
+    fn copies(&self) -> bool {
+        true
+    }
+
+    fn find(&mut self, field: &[u8], each: &mut dyn FnMut(Tokens<'_>)) {
+        let Joining { cutter, n, joined, tokens, found } = self;
+        joined.clear();
+        tokens.clear();
+        cutter.cut(field, |Tokens { data, spans, .. }| {
+            for span in spans {
+                let start = joined.len() as u32;
+                joined.extend(&data[span.start as usize..span.end as usize]);
+                tokens.push(Span { start, end: joined.len() as u32 });
+                joined.push(b' ');
+            }
+            found.clear();
+            found.extend(tokens.windows(*n).map(|run| Span { start: run[0].start, end: run[*n - 1].end }));
+            each(Tokens { data: joined.as_slice(), begins: 0, spans: found });
+            // The last tokens begin n-grams that end in the next batch.
+            let done = tokens.len().saturating_sub(*n - 1);
+            if let Some(kept) = tokens.get(done..) {
+                let from = kept.first().map_or(joined.len() as u32, |token| token.start);
+                joined.drop_front(from as usize);
+                tokens.drain(..done);
+                tokens.iter_mut().for_each(|token| *token = token.shifted(from.wrapping_neg()));
+            }
+        });
+    }
+}
