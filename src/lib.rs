@@ -47,6 +47,7 @@
 //! - [`report`]: counters, tasks and workers, as JSON and as a summary
 //! - [`data`]: batches of columns, values, keys, and bytes in the making, which every room shares
 //! - [`error`]: what can go wrong, in the words that a user sees
+//! - [`units`]: sizes, times and counts as people read and type them
 
 #![deny(unsafe_code)]
 
@@ -66,5 +67,6 @@ pub mod report;
 pub mod shuffle;
 pub mod spec;
 pub mod table;
+pub mod units;
 
 pub use error::{Error, Result};

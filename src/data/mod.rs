@@ -6,6 +6,7 @@ pub mod batch;
 pub mod buffer;
 pub mod decimal;
 pub mod key;
+pub mod path;
 pub mod value;
 
 pub use batch::{BATCH, Batch, Bytes, Column, Decimals, Floats, Mantissas, Sink, Span};
