@@ -38,8 +38,8 @@
 //! - [`reduce`]: partitions of every run folded to groups, groups finished to rows
 //! - [`map`]: blocks of records to keys and values: tokenisers, steps, the combining table's emitter; or to lines
 //! - [`output`]: formats, ordering, and files that appear whole or not at all
-//! - [`record`]: blocks to lines
 //! - [`input`]: what a user names to sources, sources to splits, splits to blocks of whole records
+//! - [`record`]: where records end, and blocks to records
 //! - [`shuffle`]: rows, the format of a run, its writer and reader
 //! - [`aggregate`]: commutative monoids over the records of a group, and the laws they are tested by
 //! - [`table`]: keys to group slots, with states beside the keys; the one hash
