@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::units::{argument, size};
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The most that `read.max_record` may be: lengths in rows have 32 bits, and a record may be in a row twice.
@@ -48,15 +50,15 @@ pub enum Error {
 
     /// `at` is a byte of the record.
     /// `most` is the job's `read.max_record`.
-    #[error("{}: the record at byte {at} is longer than {}, the read.max_record of this job", shown(path), binary(*most))]
+    #[error("{}: the record at byte {at} is longer than {}, the read.max_record of this job", shown(path), size(*most))]
     RecordTooLong { path: PathBuf, at: u64, most: u64 },
 
     /// A record that a thread's part of the memory can't hold. `needs` is the memory with which it could.
-    #[error("{}: the record at byte {at}, of {}, is more than the memory of a thread holds", shown(path), binary(*bytes))]
+    #[error("{}: the record at byte {at}, of {}, is more than the memory of a thread holds", shown(path), size(*bytes))]
     RecordTooLarge { path: PathBuf, at: u64, bytes: u64, needs: u64 },
 
     /// The same for a row, whose key or value is that long.
-    #[error("a row of {} is more than the memory of a thread holds", binary(*bytes))]
+    #[error("a row of {} is more than the memory of a thread holds", size(*bytes))]
     RowTooLarge { bytes: u64, needs: u64 },
 
     /// A row of a run, or of the output with its sort key.
@@ -110,12 +112,12 @@ impl Error {
                 Some("somebody else made it while the job ran; --force replaces it".into())
             }
             Error::RecordTooLong { most, .. } if *most < LONGEST_RECORD => {
-                let more = binary_argument(most.saturating_mul(8).min(LONGEST_RECORD));
+                let more = argument(most.saturating_mul(8).min(LONGEST_RECORD));
                 Some(format!("a newline ends a record; if this is one: --set read.max_record={more}"))
             }
             Error::RecordTooLong { .. } => Some("a newline ends a record: is this a text file?".into()),
             Error::RecordTooLarge { needs, .. } | Error::RowTooLarge { needs, .. } => {
-                Some(format!("--memory {}, or fewer --threads", binary_argument(*needs)))
+                Some(format!("--memory {}, or fewer --threads", argument(*needs)))
             }
             Error::PartitionTooLarge { partitions } => Some(format!("ask for more: --partitions {}", partitions * 8)),
             Error::Corrupt { .. } => {
@@ -134,26 +136,6 @@ impl Error {
             Error::Interrupted { signal } => 128u8.wrapping_add(*signal as u8),
             _ => 1,
         }
-    }
-}
-
-/// Bytes for a message: `1.5 GiB`, `256 MiB`, `100 bytes`.
-fn binary(bytes: u64) -> String {
-    let unit = (bytes.max(1).ilog2() / 10).min(4);
-    if unit == 0 {
-        return format!("{bytes} bytes");
-    }
-    let number = format!("{:.1}", bytes as f64 / (1u64 << (10 * unit)) as f64);
-    format!("{} {}iB", number.trim_end_matches(".0"), ["K", "M", "G", "T"][unit as usize - 1])
-}
-
-/// Bytes as a SIZE that is at least as many: `1536M`, `2G`.
-fn binary_argument(bytes: u64) -> String {
-    let mebibytes = bytes.div_ceil(1 << 20);
-    match (bytes, mebibytes) {
-        (..0x10_0000, _) => bytes.to_string(),
-        (_, mebibytes) if mebibytes.is_multiple_of(1024) => format!("{}G", mebibytes >> 10),
-        (_, mebibytes) => format!("{mebibytes}M"),
     }
 }
 
@@ -219,13 +201,6 @@ mod tests {
         let error = tempfile::tempfile_in("/nonexistent").unwrap_err();
         assert_eq!(reason(&error), "no such file or directory");
         assert_eq!(reason(&io::Error::other("the file was cut")), "the file was cut");
-    }
-
-    #[test]
-    fn sizes_in_messages() {
-        let sizes = [100, 1 << 10, 3 << 19, 256 << 20, (1 << 30) + 5, 2 << 30, 3 << 40];
-        assert_eq!(sizes.map(binary), ["100 bytes", "1 KiB", "1.5 MiB", "256 MiB", "1 GiB", "2 GiB", "3 TiB"]);
-        assert_eq!(sizes.map(binary_argument), ["100", "1024", "2M", "256M", "1025M", "2G", "3072G"]);
     }
 
     #[test]

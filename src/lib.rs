@@ -34,19 +34,21 @@
 //! - [`cli`]: what a user types, to a plan or a message; progress, signals, exit codes
 //! - [`engine`]: `run(&plan)`: the phases, the pool, what is counted on the way
 //! - [`plan`]: spec and inputs to a plan in which nothing is left to look up
-//! - [`spec`]: the job as written: strict parsing, overrides, suggestions, the built-ins of `jobs/`
+//! - [`spec`]: the job as written: the table of its keys, its type, the built-ins of `jobs/`
 //! - [`reduce`]: partitions of every run folded to groups, groups finished to rows
 //! - [`map`]: blocks of records to keys and values: tokenisers, steps, the combining table's emitter; or to lines
 //! - [`output`]: formats, ordering, and files that appear whole or not at all
-//! - [`record`]: blocks to lines
 //! - [`input`]: what a user names to sources, sources to splits, splits to blocks of whole records
+//! - [`record`]: where records end, and blocks to records
 //! - [`shuffle`]: rows, the format of a run, its writer and reader
 //! - [`aggregate`]: commutative monoids over the records of a group, and the laws they are tested by
 //! - [`table`]: keys to group slots, with states beside the keys; the one hash
 //! - [`predicate`]: what filters ask of a record, and `having` of a row
 //! - [`report`]: counters, tasks and workers, as JSON and as a summary
+//! - [`schema`]: what keys a spec may have, told in shapes: strict parsing, checks, overrides, params, suggestions
 //! - [`data`]: batches of columns, values, keys, and bytes in the making, which every room shares
 //! - [`error`]: what can go wrong, in the words that a user sees
+//! - [`units`]: sizes, times and counts as people read and type them
 
 #![deny(unsafe_code)]
 
@@ -63,8 +65,10 @@ pub mod predicate;
 pub mod record;
 pub mod reduce;
 pub mod report;
+pub mod schema;
 pub mod shuffle;
 pub mod spec;
 pub mod table;
+pub mod units;
 
 pub use error::{Error, Result};

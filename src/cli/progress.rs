@@ -18,7 +18,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use super::line;
 use super::time_left::{PHASES, Reading, Readings, TimeLeft};
 use crate::engine::Progress;
-use crate::report::summary::{data, rate};
+use crate::units::{data, rate, rounded_seconds};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum When {
@@ -165,14 +165,8 @@ impl View {
     }
 }
 
-/// Rounded as what nobody knows exactly should be, and up: nothing is over before it is over.
 fn left(seconds: f64) -> String {
-    match seconds.ceil().max(1.0) as u64 {
-        s @ ..60 => format!("{s} s left"),
-        s @ ..600 => format!("{} min {} s left", s / 60, s % 60 / 10 * 10),
-        s @ ..3600 => format!("{} min left", s.div_ceil(60)),
-        s => format!("{} h {} min left", s / 3600, s % 3600 / 60),
-    }
+    format!("{} left", rounded_seconds(seconds))
 }
 
 #[cfg(test)]
@@ -201,14 +195,6 @@ mod tests {
         }
         assert_eq!(view.to_fit(39), "map 25 %, 1.25 GB/s, 60 min left");
         assert_eq!(view.to_fit(60), "map 25 %, 1.25 GB/s        ━━━━━━━━              60 min left");
-    }
-
-    #[test]
-    fn time_left_is_rounded_and_never_nothing() {
-        let shown = [0.0, 0.4, 59.0, 75.0, 599.0, 601.0, 3600.0, 90_000.0].map(left);
-        let expected = ["1 s", "1 s", "59 s", "1 min 10 s", "9 min 50 s", "11 min", "1 h 0 min", "25 h 0 min"]
-            .map(|s| format!("{s} left"));
-        assert_eq!(shown, expected);
     }
 
     #[test]

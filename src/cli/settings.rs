@@ -5,7 +5,9 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::help;
 use crate::error::Result;
-use crate::spec::Document;
+use crate::map::Combiner;
+use crate::output::Format;
+use crate::spec::{Document, Scheduler};
 
 /// A flag that takes one value, which is that of a field of the spec.
 #[derive(Debug)]
@@ -41,19 +43,13 @@ pub fn find(flag: &str) -> Option<&'static Setting> {
 
 /// In the order of the help. Those of `run` never change what a job prints.
 pub const ALL: &[Setting] = &[
-    choice("format", "output.format", "F", "text, tsv, csv or jsonl", &["text", "tsv", "csv", "jsonl"]),
-    choice("combiner", "run.combiner", "WHEN", "Combine before the shuffle: auto, on or off", &["auto", "on", "off"]),
+    choice("format", "output.format", "F", "text, tsv, csv or jsonl", Format::NAMES),
+    choice("combiner", "run.combiner", "WHEN", "Combine before the shuffle: auto, on or off", Combiner::NAMES),
     setting("threads", "run.threads", "N", "Worker threads  [default: one a core]"),
     setting("memory", "run.memory", "SIZE", "For tables and buffers  [default: half of what's allowed]"),
     setting("split-size", "run.split_size", "SIZE", "Input of one map task"),
     setting("partitions", "run.partitions", "N", "Parts of the shuffle"),
-    choice(
-        "scheduler",
-        "run.scheduler",
-        "HOW",
-        "Tasks to workers: stealing, static or shared",
-        &["stealing", "static", "shared"],
-    ),
+    choice("scheduler", "run.scheduler", "HOW", "Tasks to workers: stealing, static or shared", Scheduler::NAMES),
 ];
 
 /// What the long help adds.

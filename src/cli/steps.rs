@@ -6,7 +6,7 @@ use clap::ArgAction;
 
 use super::progress::When;
 use super::{help, line};
-use crate::report::summary::seconds;
+use crate::units::whole_seconds;
 
 /// What such a command takes about what it shows.
 #[derive(clap::Args)]
@@ -94,9 +94,8 @@ fn left(done: usize, total: usize, elapsed: Duration) -> String {
     if done == 0 {
         return String::new();
     }
-    let left = (elapsed.as_secs_f64() / done as f64 * (total - done) as f64).ceil();
-    let left = if left < 60.0 { format!("{left} s") } else { seconds(left) };
-    format!(", about {left} left")
+    let left = elapsed.as_secs_f64() / done as f64 * (total - done) as f64;
+    format!(", about {} left", whole_seconds(left))
 }
 
 fn shortened(text: &str, columns: usize) -> String {

@@ -11,7 +11,7 @@ use super::steps::{Steps, StepsArgs};
 use super::trial::{Chosen, Trial, Trials, named};
 use super::{closed, help, stdout_is_closed, to_stdout};
 use crate::error::{Error, Result};
-use crate::report::summary::{data, plural};
+use crate::units::{data, plural};
 use compare::Difference;
 
 const EXAMPLES: &str = "\

@@ -8,6 +8,7 @@ pub mod columns;
 pub mod decimal;
 pub mod float;
 pub mod key;
+pub mod path;
 pub mod value;
 
 pub use batch::{BATCH, Batch, Bytes, Column, Decimals, Floats, Kind, Numbers, Sink, Span};

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::map::emit::{Aggregation, Fields};
 use crate::output::order::Merge;
 use crate::output::{Committed, Sink, Target, sink};
-use crate::plan::{Combiner, Groups, Plan, Rows, Scheduler};
+use crate::plan::{Groups, Plan, Rows};
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Worker};
 use job::{Job, Record, Sizes};
 
@@ -186,16 +186,8 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
             memory_bytes: plan.settings.memory,
             split_size_bytes: sizes.map_or(0, |sizes| sizes.split),
             partitions: sizes.map_or(0, |sizes| sizes.partitions),
-            combiner: match plan.settings.combiner {
-                Combiner::Auto => "auto",
-                Combiner::On => "on",
-                Combiner::Off => "off",
-            },
-            scheduler: match plan.settings.scheduler {
-                Scheduler::Stealing => "stealing",
-                Scheduler::Static => "static",
-                Scheduler::Shared => "shared",
-            },
+            combiner: plan.settings.combiner.name(),
+            scheduler: plan.settings.scheduler.name(),
         },
         counters,
         tasks,

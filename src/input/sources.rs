@@ -4,7 +4,6 @@
 //! order of their paths, a glob for what the shell would have made of it. Everything that can be found wrong without
 //! reading the data is found here, so that a job doesn't fail on its last file.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -17,6 +16,7 @@ use rustix::fs::{FsWord, PROC_SUPER_MAGIC, Stat};
 use walkdir::{DirEntry, WalkDir};
 
 use super::Source;
+use crate::data::path::parent;
 use crate::error::{Error, Result, nearest, reason, shown};
 
 /// What is known about standard input before it is read.
@@ -312,16 +312,14 @@ fn similar_sibling(path: &Path) -> Option<PathBuf> {
     /// A directory larger than this isn't searched to the end for a hint.
     const MOST: usize = 10_000;
     let name = path.file_name()?.to_str()?;
-    let parent = path.parent()?;
-    let directory = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    let mut names: Vec<_> = fs::read_dir(directory)
+    let mut names: Vec<_> = fs::read_dir(parent(path))
         .ok()?
         .take(MOST)
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
     names.sort_unstable();
     let right = nearest(name, names.iter().map(String::as_str))?;
-    Some(if parent == Path::new("") { right.into() } else { parent.join(OsStr::new(right)) })
+    Some(path.with_file_name(right))
 }
 
 #[cfg(test)]

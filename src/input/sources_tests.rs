@@ -193,7 +193,7 @@ fn compressed_files_are_refused() {
 #[test]
 fn names_need_not_be_utf8_nor_one_line() {
     let dir = directory(&[]);
-    let name = dir.path().join(OsStr::from_bytes(b"a\xff\n"));
+    let name = dir.path().join(std::ffi::OsStr::from_bytes(b"a\xff\n"));
     fs::write(&name, "x").unwrap();
     assert_eq!(resolve(std::slice::from_ref(&name), Stdin::default()).unwrap(), [file(&name, 1)]);
     assert_eq!(resolve(&[dir.path().into()], Stdin::default()).unwrap(), [file(&name, 1)]);

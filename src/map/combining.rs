@@ -16,11 +16,16 @@
 
 use std::time::Instant;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Combiner {
-    Auto,
-    On,
-    Off,
+use crate::schema::choices;
+
+choices! {
+    #[derive(Default)]
+    pub enum Combiner {
+        #[default]
+        Auto = "auto",
+        On = "on",
+        Off = "off",
+    }
 }
 
 /// One worker's choice.

@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::data::buffer::Buffer;
+use crate::data::path::parent;
 use crate::error::{Error, Result};
 use crate::report::Report;
 
@@ -209,12 +210,11 @@ fn open(target: &Target, header: &[u8], part_size: u64) -> io::Result<To> {
         }
         Target::Device(path) => To::Device(File::options().write(true).open(path)?),
         Target::File(path) => {
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             // Enough of the name to tell whose it is; all of it, and more, may be longer than a name may be.
             let name: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(32).collect();
             let mut builder = tempfile::Builder::new();
             let prefix = format!(".{name}.");
-            let file = builder.prefix(&prefix).suffix(".partial").permissions(new_file()).tempfile_in(directory)?;
+            let file = builder.prefix(&prefix).suffix(".partial").permissions(new_file()).tempfile_in(parent(path))?;
             if let Ok(replaced) = fs::metadata(path) {
                 // What was private stays so. Who may not give files away keeps what they make.
                 let _ = fchown(file.as_file(), Some(replaced.uid()), Some(replaced.gid()));

@@ -44,8 +44,7 @@ impl Columns {
             columns.add(name, Kind::Text, i, &path, blame)?;
         }
         for (i, aggregate) in spec.aggregate.iter().enumerate() {
-            let name = aggregate.name.as_ref().unwrap_or(&aggregate.op);
-            columns.add(name, Kind::Number, columns.all.len(), &format!("aggregate.{i}"), blame)?;
+            columns.add(&aggregate.column(), Kind::Number, columns.all.len(), &format!("aggregate.{i}"), blame)?;
         }
         let key = match key.as_slice() {
             [one] if !fields.may_be_null(*one) => KeyFields::One(*one),

@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::columns::{self, Columns};
 use super::steps::steps;
-use super::{AggregateColumn, Combiner, Format, Groups, Output, Plan, Rows, Settings, machine, predicates, target};
+use super::{AggregateColumn, Format, Groups, Output, Plan, Rows, Settings, machine, predicates, target};
 use crate::aggregate::Count;
 use crate::error::{Error, LONGEST_RECORD, Result, suggestion};
 use crate::input::sources::{self, Stdin};
-use crate::spec::{self, Spec};
+use crate::spec::{self, ReadFormat, Spec};
 
 /// What a command line says besides the spec.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,7 @@ const PART_SIZE: u64 = 128 << 20;
 
 pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let blame = Blame { origin: &call.origin };
+    not_yet(spec, &blame)?;
     let (fields, steps) = steps(spec, &blame)?;
     let (rows, columns) = if spec.group_by.is_empty() && spec.aggregate.is_empty() {
         let columns = Columns::of_records(spec, &fields, &blame)?;
@@ -47,12 +48,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         (Rows::Groups(groups), columns)
     };
     let sources = sources::resolve(&spec.input, call.stdin)?;
-    let format = match spec.output.format {
-        None | Some(spec::Format::Text) => Format::Text,
-        Some(spec::Format::Tsv) => Format::Tsv,
-        Some(spec::Format::Csv) => Format::Csv,
-        Some(spec::Format::Jsonl) => Format::Jsonl,
-    };
+    let format = spec.output.format.unwrap_or(Format::Text);
     Ok(Plan {
         job: serde_json::to_value(spec).unwrap_or(Value::Null),
         max_record: max_record(&spec.read, &blame)?,
@@ -101,9 +97,22 @@ impl Blame<'_> {
     }
 }
 
-/// The spec's schema admits no other op.
-fn aggregate(aggregate: &spec::Aggregate) -> AggregateColumn {
-    debug_assert_eq!(aggregate.op, "count");
+/// Refuses what the spec has and a plan can't say.
+fn not_yet(spec: &Spec, blame: &Blame<'_>) -> Result<()> {
+    if let Some(format @ (ReadFormat::Csv | ReadFormat::Tsv)) = spec.read.format {
+        return Err(blame.error("read.format", &format!("{:?} is not supported yet", format.name()), None));
+    }
+    spec.read.fits(ReadFormat::Text).map_err(|wrong| wrong.into_error(blame.origin))?;
+    for (i, aggregate) in spec.aggregate.iter().enumerate() {
+        if aggregate.op != "count" || aggregate.field.is_some() || aggregate.filter.is_some() {
+            let what = format!("{:?} is not supported yet", aggregate.column());
+            return Err(blame.error(&format!("aggregate.{i}"), &what, None));
+        }
+    }
+    Ok(())
+}
+
+fn aggregate(_: &spec::Aggregate) -> AggregateColumn {
     AggregateColumn { field: None, aggregate: Box::new(Count) }
 }
 
@@ -113,11 +122,7 @@ fn settings(run: &spec::Run) -> Result<Settings> {
         memory: machine::memory(run.memory)?,
         split_size: run.split_size,
         partitions: run.partitions,
-        combiner: match run.combiner {
-            None | Some(spec::Combiner::Auto) => Combiner::Auto,
-            Some(spec::Combiner::On) => Combiner::On,
-            Some(spec::Combiner::Off) => Combiner::Off,
-        },
+        combiner: run.combiner.unwrap_or_default(),
         scheduler: run.scheduler.unwrap_or_default(),
         spill_dir: machine::spill_dir(run.spill_dir.as_deref())?,
         table_slots: None,

@@ -71,6 +71,7 @@ pub(super) fn steps(spec: &Spec, blame: &Blame<'_>) -> Result<(Fields, Vec<Step>
                     false => Step::Extract { input, pattern, group },
                 }
             }
+            spec::Step::Derive { .. } => return Err(blame.error(&at("derive"), "not supported yet", None)),
             spec::Step::Filter { filter } => Step::Filter(predicates::filter(filter, &at("filter"), &fields, blame)?),
         });
     }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use super::Target;
+use crate::data::path::parent;
 use crate::error::{Error, Result, reason, shown};
 use crate::input::Source;
 
@@ -86,13 +87,11 @@ fn existing_directory(path: &Path, metadata: &Metadata, force: bool, sources: &[
         }
         holds_result = true;
     }
-    let parent = |source: &Source| match source {
-        Source::File { path, .. } => {
-            path.parent().map(|parent| if parent == Path::new("") { Path::new(".") } else { parent }.to_owned())
-        }
+    let files = sources.iter().filter_map(|source| match source {
+        Source::File { path, .. } => Some(parent(path)),
         _ => None,
-    };
-    let mut parents: Vec<PathBuf> = sources.iter().filter_map(parent).collect();
+    });
+    let mut parents: Vec<&Path> = files.collect();
     parents.dedup();
     if parents.iter().any(|parent| fs::metadata(parent).is_ok_and(|parent| same(&parent, metadata))) {
         return Err(Error::usage_hint(
@@ -114,15 +113,6 @@ fn is_part_of_a_result(file: &OsStr) -> bool {
     matches!(name, "_SUCCESS" | "_REPORT.json")
         || name.starts_with("_temporary.")
         || number.is_some_and(|digits| digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// The directory that `path` is, or is to be, in.
-pub fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        Some(_) => Path::new("."),
-        None => path,
-    }
 }
 
 /// That a file can be made beside `path`.

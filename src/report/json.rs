@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::data::path::parent;
 use crate::error::{Error, Result};
 
 /// Indented, with a final newline.
@@ -23,12 +24,11 @@ pub fn write(report: &impl Serialize, path: &Path) -> Result<()> {
 
 /// Made under another name beside `path` and renamed; replaces a file that is there.
 pub fn replace(path: &Path, text: &[u8]) -> Result<()> {
-    let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
     let write = || {
         let mut file = tempfile::Builder::new()
             .prefix(".mapfold-report.")
             .permissions(Permissions::from_mode(0o666)) // less the umask, as any file
-            .tempfile_in(directory)?;
+            .tempfile_in(parent(path))?;
         file.write_all(text)?;
         file.persist(path)?;
         Ok(())

@@ -1,11 +1,9 @@
 //! The report as a few lines for a person.
-//!
-//! Data is in decimal units, so that GB and GB/s agree with each other and with `ls -l`; memory in binary ones, as
-//! `--memory` takes it.
 
 use std::fmt::Write;
 
 use super::{Report, Status, Task};
+use crate::units::{binary, count, data, percent, plural, rate, seconds};
 
 /// The summary of a run, its lines ended by newlines. `title` is the job's name.
 pub fn render(report: &Report, title: &str) -> String {
@@ -125,81 +123,6 @@ fn memory(report: &Report) -> String {
 
 fn took(task: &Task) -> f64 {
     task.end_s - task.start_s
-}
-
-/// `1.93 s`, `45 ms`, `2 min 5 s`.
-pub fn seconds(s: f64) -> String {
-    match s {
-        s if s < 0.0995 => format!("{:.0} ms", s * 1e3),
-        s if s < 59.995 => format!("{} s", three(s)),
-        s => {
-            let whole = s.round() as u64;
-            match whole / 3600 {
-                0 => format!("{} min {} s", whole / 60, whole % 60),
-                hours => format!("{hours} h {} min", whole / 60 % 60),
-            }
-        }
-    }
-}
-
-/// `1.93 GB`: three figures and a power of a thousand.
-pub fn data(bytes: u64) -> String {
-    scaled(bytes, 1000.0, ["B", "KB", "MB", "GB", "TB"])
-}
-
-/// `1.93 GiB`: three figures and a power of 1024.
-pub fn binary(bytes: u64) -> String {
-    scaled(bytes, 1024.0, ["B", "KiB", "MiB", "GiB", "TiB"])
-}
-
-/// GB/s, in MB/s where that would be less than 0.1.
-pub fn rate(bytes: u64, s: f64) -> String {
-    let gb = if s > 0.0 { bytes as f64 / s / 1e9 } else { 0.0 };
-    if gb < 0.0995 { format!("{} MB/s", three(gb * 1e3)) } else { format!("{} GB/s", three(gb)) }
-}
-
-fn scaled(bytes: u64, base: f64, units: [&str; 5]) -> String {
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    // 999.6 would print as 1000.
-    while value >= base.min(999.5) && unit + 1 < units.len() {
-        value /= base;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{} {}", three(value), units[unit]) }
-}
-
-/// Three figures: 1.93, 19.3, 193.
-pub fn three(x: f64) -> String {
-    match x {
-        x if x < 9.995 => format!("{x:.2}"),
-        x if x < 99.95 => format!("{x:.1}"),
-        x => format!("{x:.0}"),
-    }
-}
-
-pub fn percent(part: u64, whole: u64) -> String {
-    let percent = if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 };
-    // A hundred per cent is said only of all.
-    let shown = if part < whole { percent.min(99.99) } else { percent };
-    if (99.0..100.0).contains(&shown) { format!("{shown:.2} %") } else { format!("{shown:.1} %") }
-}
-
-/// `12,345,678`.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-pub fn plural(n: u64, what: &str) -> String {
-    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

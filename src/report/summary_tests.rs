@@ -74,53 +74,6 @@ fn a_combiner_that_costs_says_so() {
 }
 
 #[test]
-fn sizes_have_three_figures() {
-    for (bytes, text) in [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.00 KB"),
-        (999_499, "999 KB"),
-        (999_500, "1.00 MB"),
-        (12_345_678, "12.3 MB"),
-        (u64::MAX, "18446744 TB"),
-    ] {
-        assert_eq!(data(bytes), text);
-    }
-    assert_eq!(binary(1023), "0.999 KiB".replace("0.999", "1.00"));
-    assert_eq!(binary(1 << 20), "1.00 MiB");
-    assert_eq!(binary(812 << 20), "812 MiB");
-}
-
-#[test]
-fn times() {
-    for (s, text) in [
-        (0.0, "0 ms"),
-        (0.0123, "12 ms"),
-        (0.25, "0.25 s"),
-        (1.934, "1.93 s"),
-        (59.96, "60.0 s"),
-        (125.2, "2 min 5 s"),
-        (7384.0, "2 h 3 min"),
-    ] {
-        assert_eq!(seconds(s), text);
-    }
-    assert_eq!(rate(10_000, 0.002), "5.00 MB/s");
-    assert_eq!(rate(10_000, 0.0), "0.00 MB/s");
-}
-
-#[test]
-fn counts_and_percentages() {
-    assert_eq!(count(0), "0");
-    assert_eq!(count(123), "123");
-    assert_eq!(count(1234), "1,234");
-    assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
-    assert_eq!(percent(1, 3), "33.3 %");
-    assert_eq!(percent(999_999, 1_000_000), "99.99 %");
-    assert_eq!(percent(5, 5), "100.0 %");
-    assert_eq!(percent(0, 0), "0.0 %");
-}
-
-#[test]
 fn a_name_with_a_newline_stays_on_its_line() {
     let mut report = example();
     report.tasks[1].input = Some("a\nb".into());

@@ -1,32 +1,40 @@
 //! The job spec, as a user writes it.
 //!
 //! ```text
-//! bytes ──json──► Value ──--set──► Value ──params──► Value ──schema──► Spec
+//! bytes ──json──► Value ──--set──► Value ──params──► Value ──check──► Spec
 //!         syntax          overrides        --param           every key, type and range
 //! ```
 //!
 //! A [`Document`] is a spec being read: JSON text with the name that messages call it by. [`Document::finish`] holds it to
-//! the schema, a table of every key there is, and hands out a [`Spec`] of plain values. Whether the names in it mean
+//! [`schema::SPEC`], a table of every key there is, and hands out a [`Spec`] of plain values. Whether the names in it mean
 //! anything (fields, columns, files) is the plan's to say. A built-in job is a spec like any other.
 
 pub mod builtin;
-mod check;
-mod json;
-mod params;
-mod schema;
-mod set;
-pub mod size;
+#[cfg(test)]
+mod params_tests;
+mod read;
+#[cfg(test)]
+mod read_tests;
+pub mod schema;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use params::Given;
-pub use params::Param;
+use crate::map::Combiner;
+use crate::output::Format;
+use crate::schema::check::check;
+use crate::schema::params::{self, Given};
+use crate::schema::{choices, json, set, size};
+use schema::SPEC;
+
+pub use crate::schema::params::Param;
+pub use read::{OnError, Read, ReadFormat, Type};
 
 /// A spec being read.
 #[derive(Clone, Debug)]
@@ -46,17 +54,22 @@ impl Document {
 
     /// Overrides one field: `PATH=VALUE` as given to `--set`.
     pub fn set(&mut self, assignment: &str) -> Result<()> {
-        set::assignment(&mut self.value, assignment)
+        set::assignment(&mut self.value, &SPEC, assignment)
     }
 
     /// Overrides the field at the dotted `path` by a flag of its own, which messages name.
     pub fn set_flag(&mut self, flag: &str, path: &str, value: &str) -> Result<()> {
-        set::flag(&mut self.value, flag, path, value)
+        set::flag(&mut self.value, &SPEC, flag, path, value)
     }
 
     /// Gives a param its value: `NAME=VALUE` as given to `--param`.
     pub fn param(&mut self, assignment: &str) -> Result<()> {
         self.given.add(assignment)
+    }
+
+    /// Gives a param its value by a flag of its own name.
+    pub fn param_flag(&mut self, name: &str, value: &str) {
+        self.given.add_flag(name, value);
     }
 
     /// What the job is for, in its own words.
@@ -71,9 +84,11 @@ impl Document {
 
     /// The spec, if everything in it is right.
     pub fn finish(mut self) -> Result<Spec> {
-        params::resolve(&mut self.value, &self.given, &self.origin)?;
-        check::document(&self.value).map_err(|wrong| wrong.into_error(&self.origin))?;
-        Spec::deserialize(self.value).map_err(|e| Error::usage(format!("{}: {e}", self.origin)))
+        params::resolve(&mut self.value, &SPEC, &self.given, &self.origin)?;
+        check(&self.value, &SPEC, &mut Vec::new()).map_err(|wrong| wrong.into_error(&self.origin))?;
+        let spec = Spec::deserialize(self.value).map_err(|e| Error::usage(format!("{}: {e}", self.origin)))?;
+        spec.read.check().map_err(|wrong| wrong.into_error(&self.origin))?;
+        Ok(spec)
     }
 }
 
@@ -87,6 +102,7 @@ pub struct Spec {
     /// Names as the user gave them; what they name is for `input::sources` to find.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more", serialize_with = "lossy_list")]
     pub input: Vec<PathBuf>,
+    #[serde(skip_serializing_if = "Read::is_default")]
     pub read: Read,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub map: Vec<Step>,
@@ -109,22 +125,6 @@ pub struct Spec {
     pub output: Output,
     #[serde(skip_serializing_if = "Run::is_default")]
     pub run: Run,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Read {
-    pub format: ReadFormat,
-    /// Bytes of the longest record that isn't a bad one.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "size::option")]
-    pub max_record: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReadFormat {
-    #[default]
-    Text,
 }
 
 /// A step of `map`, told from the others by its first key.
@@ -156,6 +156,12 @@ pub enum Step {
         /// One record a match, in place of one with the first match or null.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         all: bool,
+    },
+    Derive {
+        /// An expression over fields.
+        derive: String,
+        #[serde(rename = "as")]
+        name: String,
     },
     Filter {
         filter: Predicate,
@@ -212,8 +218,25 @@ pub enum Literal {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Aggregate {
     pub op: String,
+    /// The field that it is over; `count` without one counts records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
     #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The records that it sees: all of them, or those for which this holds.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Predicate>,
+}
+
+impl Aggregate {
+    /// What its column is called: `as`, else `op_field`, else `op`.
+    pub fn column(&self) -> Cow<'_, str> {
+        match (&self.name, &self.field) {
+            (Some(name), _) => name.into(),
+            (None, Some(field)) => format!("{}_{field}", self.op).into(),
+            (None, None) => self.op.as_str().into(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -229,15 +252,6 @@ pub struct Output {
     pub columns: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "size::option")]
     pub part_size: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    Text,
-    Tsv,
-    Csv,
-    Jsonl,
 }
 
 /// What never changes the output.
@@ -260,25 +274,18 @@ pub struct Run {
     pub combiner: Option<Combiner>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Combiner {
-    Auto,
-    On,
-    Off,
-}
-
-/// How tasks get to workers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Scheduler {
-    /// Dealt as a static split of the input; a worker that has none left takes another's.
-    #[default]
-    Stealing,
-    /// Dealt likewise; each worker runs its own and no others.
-    Static,
-    /// One queue that every worker takes from.
-    Shared,
+choices! {
+    /// How tasks get to workers.
+    #[derive(Default)]
+    pub enum Scheduler {
+        /// Dealt as a static split of the input; a worker that has none left takes another's.
+        #[default]
+        Stealing = "stealing",
+        /// Dealt likewise; each worker runs its own and no others.
+        Static = "static",
+        /// One queue that every worker takes from.
+        Shared = "shared",
+    }
 }
 
 impl Output {

@@ -1,6 +1,5 @@
+use super::tests::{refused as refused_spec, wordcount_with};
 use super::*;
-use crate::spec::tests::{refused as refused_spec, wordcount_with};
-use crate::spec::{Document, Literal, Predicate, Spec, Step, Test, builtin};
 
 /// A spec with params of every kind, and values for some.
 fn with_params(given: &[&str]) -> Result<Spec> {

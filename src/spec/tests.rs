@@ -49,7 +49,7 @@ fn everything_that_counting_needs() {
     .unwrap();
     assert_eq!(spec.input, [PathBuf::from("a*.txt"), "b".into()]);
     assert_eq!(spec.map, [Step::Split { split: "line".into(), on: ",".into(), name: "cell".into() }]);
-    assert_eq!(spec.aggregate[1], Aggregate { op: "count".into(), name: None });
+    assert_eq!(spec.aggregate[1], Aggregate { op: "count".into(), field: None, name: None, filter: None });
     assert_eq!(spec.limit, Some(20));
     assert_eq!(spec.output.format, Some(Format::Csv));
     assert_eq!(spec.output.part_size, Some(1 << 20));
@@ -59,14 +59,23 @@ fn everything_that_counting_needs() {
 
 #[test]
 fn every_choice_of_the_schema_is_one_of_the_types() {
-    for format in ["text", "tsv", "csv", "jsonl"] {
-        spec(&json!({"output": {"format": format}}).to_string()).unwrap();
+    for format in Format::NAMES {
+        let spec = spec(&json!({"output": {"format": format}}).to_string()).unwrap();
+        assert_eq!(spec.output.format.unwrap().name(), *format);
     }
-    for combiner in ["auto", "on", "off"] {
-        spec(&json!({"run": {"combiner": combiner}}).to_string()).unwrap();
+    for combiner in Combiner::NAMES {
+        let spec = spec(&json!({"run": {"combiner": combiner}}).to_string()).unwrap();
+        assert_eq!(spec.run.combiner.unwrap().name(), *combiner);
     }
-    for scheduler in ["stealing", "static", "shared"] {
-        spec(&json!({"run": {"scheduler": scheduler}}).to_string()).unwrap();
+    for scheduler in Scheduler::NAMES {
+        let spec = spec(&json!({"run": {"scheduler": scheduler}}).to_string()).unwrap();
+        assert_eq!(spec.run.scheduler.unwrap().name(), *scheduler);
+    }
+    for format in ReadFormat::NAMES {
+        assert_eq!(
+            spec(&json!({"read": {"format": format}}).to_string()).unwrap().read.format.unwrap().name(),
+            *format
+        );
     }
 }
 
@@ -159,12 +168,12 @@ fn steps_have_one_key_of_their_own() {
     let hint = r#"an example: {"split": "line", "on": "words", "as": "word"}"#;
     refused(
         r#"{"map": [{}]}"#,
-        "spec.json: map.0: missing a key that says what it does: split, ngrams, extract, filter",
+        "spec.json: map.0: missing a key that says what it does: split, ngrams, extract, derive, filter",
         hint,
     );
     refused(
         r#"{"map": [{"on": "words"}]}"#,
-        "spec.json: map.0: missing a key that says what it does: split, ngrams, extract, filter",
+        "spec.json: map.0: missing a key that says what it does: split, ngrams, extract, derive, filter",
         hint,
     );
     refused(r#"{"map": [{"split": "line"}]}"#, "spec.json: map.0: missing key \"on\"", "");
@@ -212,7 +221,11 @@ fn impossible_values() {
             "run.scheduler: must be one of stealing, static, shared, is \"stealng\"",
             "did you mean \"stealing\"?",
         ),
-        (r#"{"read": {"format": "txt"}}"#, "read.format: must be \"text\", is \"txt\"", "did you mean \"text\"?"),
+        (
+            r#"{"read": {"format": "txt"}}"#,
+            "read.format: must be one of text, csv, tsv, is \"txt\"",
+            "did you mean \"text\"?",
+        ),
         (r#"{"group_by": [""]}"#, "group_by.0: must not be empty", ""),
         (r#"{"aggregate": [{"as": "n"}]}"#, "aggregate.0: missing key \"op\"", ""),
     ] {
@@ -224,14 +237,22 @@ fn impossible_values() {
 fn what_is_promised_is_told_from_what_is_misspelt() {
     for (text, message, hint) in [
         (r#"{"deadline": {"timeout": "1s"}}"#, "deadline: not supported yet", ""),
-        (r#"{"read": {"format": "csv"}}"#, "read.format: \"csv\" is not supported yet", "supported: text"),
-        (r#"{"read": {"fields": []}}"#, "read.fields: not supported yet", ""),
-        (r#"{"map": [{"derive": "a * b"}]}"#, "map.0.derive: not supported yet", ""),
-        (r#"{"aggregate": [{"op": "sum"}]}"#, "aggregate.0.op: \"sum\" is not supported yet", "supported: count"),
         (
-            r#"{"aggregate": [{"op": "summ"}]}"#,
-            "aggregate.0.op: must be \"count\", is \"summ\"",
-            "did you mean \"sum\"?",
+            r#"{"read": {"format": "regex"}}"#,
+            "read.format: \"regex\" is not supported yet",
+            "supported: text, csv, tsv",
+        ),
+        (r#"{"read": {"preset": "syslog"}}"#, "read.preset: not supported yet", ""),
+        (r#"{"map": [{"bin": "a", "step": 1, "as": "b"}]}"#, "map.0.bin: not supported yet", ""),
+        (
+            r#"{"aggregate": [{"op": "quantile", "q": 0.5, "field": "x"}]}"#,
+            "aggregate.0.op: \"quantile\" is not supported yet",
+            "supported: count, sum, min, max, mean",
+        ),
+        (
+            r#"{"aggregate": [{"op": "medain"}]}"#,
+            "aggregate.0.op: must be one of count, sum, min, max, mean, is \"medain\"",
+            "did you mean \"median\"?",
         ),
         (r#"{"input": [{"path": "a"}]}"#, "input.0: an object here is not supported yet", "use a string"),
     ] {
@@ -321,7 +342,7 @@ fn set_refusals() {
     unset("where={}", &format!("--set: where: {MISSING_TEST}"), PREDICATE);
     unset("deadline=x", "--set: deadline: not supported yet", "");
     unset("deadline.timeout=1s", "--set: deadline: not supported yet", "");
-    unset("read.format=csv", "--set: read.format: \"csv\" is not supported yet", "supported: text");
+    unset("read.format=jsonl", "--set: read.format: \"jsonl\" is not supported yet", "supported: text, csv, tsv");
     unset(
         "a\\.b=x",
         "--set: unknown key \"a.b\"",

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::results::{Bench, Comparison, Summary};
 use super::statistics::{Ratio, Spread};
-use crate::report::summary::{binary, count, data, percent, rate, three};
+use crate::units::{binary, count, data, percent, rate, three, time_unit};
 
 const COLUMNS: usize = 80;
 
@@ -109,7 +109,7 @@ fn times(bench: &Bench) -> Vec<Vec<String>> {
 
 /// The median with its unit, and the least and most in the same.
 fn spread(seconds: &Spread) -> String {
-    let (scale, unit) = if seconds.median < 0.9995 { (1e3, "ms") } else { (1.0, "s") };
+    let (scale, unit) = time_unit(seconds.median);
     let [median, min, max] = [seconds.median, seconds.min, seconds.max].map(|s| three(s * scale));
     format!("{median} {unit} ({min} to {max})")
 }

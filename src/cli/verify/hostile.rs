@@ -1,6 +1,7 @@
 //! Settings that find out whether a job prints the same whatever they are.
 
 use crate::cli::settings::{self, Setting};
+use crate::units::short_argument;
 
 /// What one run is given.
 pub type Row = Vec<(&'static Setting, String)>;
@@ -11,10 +12,10 @@ pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Ro
     /// Each split is a task and a run: more take long and show nothing new.
     const MOST_SPLITS: u64 = 1000;
     const MIB: u64 = 1 << 20;
-    let tiny = size(input_bytes.div_ceil(MOST_SPLITS).max(1));
-    let whole = size(input_bytes.max(1));
+    let tiny = short_argument(input_bytes.div_ceil(MOST_SPLITS).max(1));
+    let whole = short_argument(input_bytes.max(1));
     // Little enough to spill, and not so little that a large input takes all day.
-    let memory = size((input_bytes / 64).clamp(MIB, 64 * MIB) / MIB * MIB);
+    let memory = short_argument((input_bytes / 64).clamp(MIB, 64 * MIB) / MIB * MIB);
     let mut rows: Vec<String> = Vec::new();
     let mut vary = |what: &str, values: &[&str]| rows.extend(values.iter().map(|value| format!("{what}={value}")));
     vary("threads", &["1", "2", "3", "8"]);
@@ -54,15 +55,6 @@ fn parsed(row: &str, is_given: impl Fn(&Setting) -> bool) -> Row {
 
 fn same(a: &Row, b: &Row) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a.flag == b.flag && x == y)
-}
-
-/// Rounded up to a number short enough for a line of the table.
-fn size(bytes: u64) -> String {
-    let units = [(30, "G"), (20, "M"), (10, "K")];
-    match units.into_iter().find(|(shift, _)| bytes > 999 << (shift - 10)) {
-        Some((shift, unit)) => format!("{}{unit}", bytes.div_ceil(1 << shift)),
-        None => bytes.to_string(),
-    }
 }
 
 #[cfg(test)]

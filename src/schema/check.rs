@@ -3,8 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::json::kind;
-use super::schema::{Choice, Key, SPEC, SPLITTERS, Shape, Variant, Variants};
-use super::size;
+use super::{Key, SPLITTERS, Shape, Tagged, Variant, Variants, size};
 use crate::error::{Error, nearest, suggestion};
 
 /// What is wrong, and where.
@@ -36,14 +35,11 @@ pub fn dotted(path: &[String]) -> String {
     path.iter().map(|key| key.replace('\\', "\\\\").replace('.', "\\.")).collect::<Vec<_>>().join(".")
 }
 
-pub fn document(spec: &Value) -> Result<(), Wrong> {
-    check(spec, &SPEC, &mut Vec::new())
-}
-
+/// Whether `value`, to which `path` leads, has that shape.
 pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(), Wrong> {
     let expected = |what: &str| Err(Wrong::new(path, format!("must be {what}, is {}", kind(value)), None));
     match shape {
-        Shape::Text | Shape::Name | Shape::Splitter | Shape::Pattern | Shape::Choice(_) => {
+        Shape::Text | Shape::Name | Shape::Splitter | Shape::Delimiter | Shape::Pattern | Shape::Choice(_) => {
             let Some(text) = value.as_str() else { return expected("a string") };
             string(text, shape, path)
         }
@@ -66,6 +62,8 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
             Some(_) => Ok(()),
             None => expected("a whole number"),
         },
+        Shape::Share if value.as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)) => Ok(()),
+        Shape::Share => expected("a share between 0 and 1"),
         Shape::Flag if value.is_boolean() => Ok(()),
         Shape::Flag => expected("true or false"),
         Shape::Literal if value.is_string() || value.is_number() => Ok(()),
@@ -92,6 +90,12 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
             let Some(object) = value.as_object() else { return expected("an object") };
             entries(object, keys, path)
         }
+        Shape::WordOr(words, keys) => match value {
+            Value::String(text) if words.built.contains(&text.as_str()) => Ok(()),
+            Value::String(text) => Err(not_a_choice(text, words.built, words.later, path)),
+            Value::Object(object) => entries(object, keys, path),
+            _ => expected(&format!("{}, or an object", words.built.join(" or "))),
+        },
         Shape::Map(item) => {
             let Some(object) = value.as_object() else { return expected("an object") };
             object.iter().try_for_each(|(name, value)| within(path, name, |path| check(value, item, path)))
@@ -100,6 +104,18 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
             let Some(object) = value.as_object() else { return expected("an object") };
             entries(object, variant(object, variants, path)?.keys, path)
         }
+        Shape::Tagged(tagged) => {
+            let Some(object) = value.as_object() else { return expected("an object") };
+            let variant = by_tag(object, tagged, path)?;
+            entries(object, variant.keys, path).map_err(|wrong| match missing(object, variant.keys) {
+                Some(key) if wrong == missing_key(key, path) => {
+                    let (tag, name) = (tagged.tag, variant.name);
+                    let example = format!("an example: {{{tag:?}: {name:?}, {:?}: …}}", key.name);
+                    Wrong::new(path, format!("{name} needs a {:?}", key.name), Some(example))
+                }
+                _ => wrong,
+            })
+        }
         Shape::Later => Err(Wrong::new(path, "not supported yet", None)),
     }
 }
@@ -107,13 +123,22 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
 fn string(text: &str, shape: &Shape, path: &[String]) -> Result<(), Wrong> {
     match shape {
         Shape::Name if text.is_empty() => Err(Wrong::new(path, "must not be empty", None)),
-        Shape::Choice(choice) if !choice.built.contains(&text) => Err(not_a_choice(text, choice, path)),
+        Shape::Choice(choice) if !choice.built.contains(&text) => {
+            Err(not_a_choice(text, choice.built, choice.later, path))
+        }
+        Shape::Delimiter if delimiter(text).is_none() => {
+            let hint = r#"such as ",", ";" or "\t""#;
+            let what = match text {
+                "\n" | "\r" | "\"" => format!("{text:?} has another meaning between fields"),
+                _ => format!("must be one ASCII character, is {text:?}"),
+            };
+            Err(Wrong::new(path, what, Some(hint.into())))
+        }
         Shape::Splitter if text.is_empty() => {
             let hint =
                 format!("a tokeniser ({}) or the text between pieces, such as \",\"", SPLITTERS.built.join(", "));
             Err(Wrong::new(path, "must not be empty", Some(hint)))
         }
-        Shape::Splitter if SPLITTERS.later.contains(&text) => Err(not_a_choice(text, &SPLITTERS, path)),
         Shape::Splitter => match almost_a_splitter(text) {
             Some(right) => {
                 let hint =
@@ -129,25 +154,31 @@ fn string(text: &str, shape: &Shape, path: &[String]) -> Result<(), Wrong> {
 /// `"word"` would be taken as a literal that occurs hardly anywhere, and the answer would be wrong without a word.
 fn almost_a_splitter(text: &str) -> Option<&'static str> {
     let letter = |c: char| c.is_ascii_alphabetic();
-    let names = || SPLITTERS.built.iter().chain(SPLITTERS.later).copied();
+    let names = || SPLITTERS.built.iter().copied();
     if !text.chars().all(letter) || text.len() < 4 || names().any(|name| name == text) {
         return None;
     }
     names().find(|name| strsim::damerau_levenshtein(&text.to_ascii_lowercase(), name) <= 1)
 }
 
-fn not_a_choice(text: &str, choice: &Choice, path: &[String]) -> Wrong {
-    let built = choice.built.join(", ");
-    if choice.later.contains(&text) {
-        return Wrong::new(path, format!("{text:?} is not supported yet"), Some(format!("supported: {built}")));
+fn not_a_choice(text: &str, built: &[&str], later: &[&str], path: &[String]) -> Wrong {
+    let listed = built.join(", ");
+    if later.contains(&text) {
+        return Wrong::new(path, format!("{text:?} is not supported yet"), Some(format!("supported: {listed}")));
     }
-    let names: Vec<_> = choice.built.iter().chain(choice.later).copied().collect();
+    let names = built.iter().chain(later).copied();
     let hint = nearest(text, names).map(|right| format!("did you mean {right:?}?"));
-    let what = match choice.built {
-        [only] => format!("must be {only:?}, is {text:?}"),
-        _ => format!("must be one of {built}, is {text:?}"),
-    };
-    Wrong::new(path, what, hint)
+    Wrong::new(path, format!("must be one of {listed}, is {text:?}"), hint)
+}
+
+/// The byte that a [`Shape::Delimiter`] stands for.
+pub fn delimiter(text: &str) -> Option<u8> {
+    match text.as_bytes() {
+        b"\\t" => Some(b'\t'),
+        [b'\n' | b'\r' | b'"'] => None,
+        [byte] if byte.is_ascii() => Some(*byte),
+        _ => None,
+    }
 }
 
 fn entries(object: &Map<String, Value>, keys: &[Key], path: &mut Vec<String>) -> Result<(), Wrong> {
@@ -155,13 +186,16 @@ fn entries(object: &Map<String, Value>, keys: &[Key], path: &mut Vec<String>) ->
         let Some(key) = keys.iter().find(|key| key.name == name) else { return Err(unknown_key(name, keys, path)) };
         within(path, name, |path| check(value, &key.shape, path))?;
     }
-    match keys.iter().find(|key| key.required && !object.contains_key(key.name)) {
-        Some(missing) => {
-            let hint = (missing.name == "as").then(|| r#"it names the field that comes of this: "as": "word""#.into());
-            Err(Wrong::new(path, format!("missing key {:?}", missing.name), hint))
-        }
-        None => Ok(()),
-    }
+    missing(object, keys).map_or(Ok(()), |key| Err(missing_key(key, path)))
+}
+
+fn missing<'k>(object: &Map<String, Value>, keys: &'k [Key]) -> Option<&'k Key> {
+    keys.iter().find(|key| key.required && !object.contains_key(key.name))
+}
+
+fn missing_key(key: &Key, path: &[String]) -> Wrong {
+    let hint = (key.name == "as").then(|| r#"it names the field that comes of this: "as": "word""#.into());
+    Wrong::new(path, format!("missing key {:?}", key.name), hint)
 }
 
 pub fn unknown_key(name: &str, keys: &[Key], path: &[String]) -> Wrong {
@@ -175,23 +209,53 @@ pub fn variant(
     variants: &'static Variants,
     path: &[String],
 ) -> Result<&'static Variant, Wrong> {
-    let mut found = variants.all.iter().filter(|variant| object.contains_key(variant.key));
+    let mut found = variants.all.iter().filter(|variant| object.contains_key(variant.name));
     match (found.next(), found.next()) {
-        (Some(only), None) if only.keys.is_empty() => {
-            let at = [path, &[only.key.to_owned()]].concat();
+        (Some(only), None) if !only.is_built() => {
+            let at = [path, &[only.name.to_owned()]].concat();
             Err(Wrong::new(&at, "not supported yet", None))
         }
         (Some(only), None) => Ok(only),
         (Some(one), Some(other)) => {
-            let what = format!("both {:?} and {:?}", one.key, other.key);
+            let what = format!("both {:?} and {:?}", one.name, other.name);
             Err(Wrong::new(path, what, Some(format!("{} has one of them; the next is another object", variants.what))))
         }
         (None, _) => Err(no_variant(object, variants, path)),
     }
 }
 
+/// Which of the variants the value of the tag says.
+pub fn by_tag(
+    object: &Map<String, Value>,
+    tagged: &'static Tagged,
+    path: &[String],
+) -> Result<&'static Variant, Wrong> {
+    let Some(value) = object.get(tagged.tag) else {
+        let known = |name: &str| tagged.all.iter().flat_map(|variant| variant.keys).any(|key| key.name == name);
+        return Err(match object.keys().find(|name| !known(name)) {
+            Some(stranger) => {
+                let mut names: Vec<_> =
+                    tagged.all.iter().flat_map(|variant| variant.keys).map(|key| key.name).collect();
+                names.dedup();
+                let hint = suggestion(stranger, "known keys", &names);
+                Wrong::new(path, format!("unknown key {stranger:?}"), Some(hint))
+            }
+            None => Wrong::new(path, format!("missing key {:?}", tagged.tag), None),
+        });
+    };
+    let path = [path, &[tagged.tag.to_owned()]].concat();
+    let Some(name) = value.as_str() else {
+        return Err(Wrong::new(&path, format!("must be a string, is {}", kind(value)), None));
+    };
+    tagged.all.iter().find(|variant| variant.name == name && variant.is_built()).ok_or_else(|| {
+        let (built, later): (Vec<_>, Vec<_>) = tagged.all.iter().partition(|variant| variant.is_built());
+        let names = |variants: Vec<&Variant>| variants.iter().map(|variant| variant.name).collect::<Vec<_>>();
+        not_a_choice(name, &names(built), &names(later), &path)
+    })
+}
+
 fn no_variant(object: &Map<String, Value>, variants: &Variants, path: &[String]) -> Wrong {
-    let names: Vec<_> = variants.all.iter().map(|variant| variant.key).collect();
+    let names: Vec<_> = variants.all.iter().map(|variant| variant.name).collect();
     let known = |name: &String| variants.all.iter().any(|variant| variant.keys.iter().any(|key| key.name == name));
     // Of the keys that no variant has, the one that looks most like the name of one.
     let strangers: Vec<_> = object.keys().filter(|name| !known(name)).collect();
@@ -205,7 +269,7 @@ fn no_variant(object: &Map<String, Value>, variants: &Variants, path: &[String])
             Wrong::new(path, format!("unknown key {name:?}"), Some(hint))
         }
         None => {
-            let built = variants.all.iter().filter(|variant| !variant.keys.is_empty()).map(|variant| variant.key);
+            let built = variants.all.iter().filter(|variant| variant.is_built()).map(|variant| variant.name);
             let what = format!("missing a key that says what it does: {}", built.collect::<Vec<_>>().join(", "));
             Wrong::new(path, what, Some(format!("an example: {}", variants.example)))
         }

@@ -6,23 +6,22 @@
 
 use serde_json::{Map, Value};
 
-use super::check::{Wrong, check, dotted, unknown_key, variant};
-use super::json;
-use super::params;
-use super::schema::{Key, SPEC, Shape, Variant, Variants};
+use super::check::{Wrong, by_tag, check, dotted, unknown_key, variant};
+use super::{Key, Shape, Tagged, Variant, Variants, json, params};
 use crate::error::{Error, Result, nearest};
 
-pub fn assignment(spec: &mut Value, text: &str) -> Result<()> {
+/// `root` is the shape of the whole spec.
+pub fn assignment(spec: &mut Value, root: &'static Shape, text: &str) -> Result<()> {
     let Some((path, value)) = split(text) else {
         return Err(Error::usage_hint(format!("--set {text}: no \"=\""), "--set PATH=VALUE, such as --set limit=5"));
     };
-    set(spec, &path, value).map_err(|wrong| wrong.into_error("--set"))
+    set(spec, root, &path, value).map_err(|wrong| wrong.into_error("--set"))
 }
 
 /// Like [`assignment`] for a flag that stands for a path. `path` is one that the schema has.
-pub fn flag(spec: &mut Value, flag: &str, path: &str, value: &str) -> Result<()> {
+pub fn flag(spec: &mut Value, root: &'static Shape, flag: &str, path: &str, value: &str) -> Result<()> {
     let path: Vec<_> = path.split('.').map(str::to_owned).collect();
-    set(spec, &path, value).map_err(|wrong| Wrong { path: String::new(), ..wrong }.into_error(flag))
+    set(spec, root, &path, value).map_err(|wrong| Wrong { path: String::new(), ..wrong }.into_error(flag))
 }
 
 /// The keys of PATH, and VALUE. `None` without an unescaped `=`.
@@ -41,18 +40,18 @@ fn split(text: &str) -> Option<(Vec<String>, &str)> {
     None
 }
 
-fn set(spec: &mut Value, path: &[String], text: &str) -> Result<(), Wrong> {
+fn set(spec: &mut Value, root: &'static Shape, path: &[String], text: &str) -> Result<(), Wrong> {
     let mut changed = spec.clone();
-    set_in(&mut changed, path, text)?;
+    set_in(&mut changed, root, path, text)?;
     *spec = changed;
     Ok(())
 }
 
 /// Leaves what it made on the way when it fails.
-fn set_in(spec: &mut Value, path: &[String], text: &str) -> Result<(), Wrong> {
+fn set_in(spec: &mut Value, root: &'static Shape, path: &[String], text: &str) -> Result<(), Wrong> {
     let Some((last, way)) = path.split_last() else { return Ok(()) };
     let mut node = spec;
-    let mut shape = &SPEC;
+    let mut shape = root;
     for (depth, key) in way.iter().enumerate() {
         (node, shape) = step(node, shape, key, path, depth)?;
     }
@@ -85,12 +84,19 @@ fn step<'a>(
 ) -> Result<(&'a mut Value, &'static Shape), Wrong> {
     let here = &path[..depth];
     let keys = match shape {
-        Shape::Object(keys) => keys,
+        Shape::Object(keys) | Shape::WordOr(_, keys) => keys,
         Shape::Variants(variants) => {
             let object = object_at(node, here)?;
             match known_variant(object, variants, key) {
                 Some(variant) => variant.keys,
                 None => variant(object, variants, here)?.keys,
+            }
+        }
+        Shape::Tagged(tagged) => {
+            let object = object_at(node, here)?;
+            match tagged_with(object, tagged, key) {
+                Some(variant) => variant.keys,
+                None => by_tag(object, tagged, here)?.keys,
             }
         }
         Shape::Map(item) => return Ok((object_at(node, here)?.entry(key).or_insert(Value::Null), item)),
@@ -104,8 +110,14 @@ fn step<'a>(
 
 /// The variant of an object that is being built: the one it has, or, if it has none yet, the one that has `key`.
 fn known_variant(object: &Map<String, Value>, variants: &'static Variants, key: &str) -> Option<&'static Variant> {
-    let chosen = variants.all.iter().any(|variant| object.contains_key(variant.key));
+    let chosen = variants.all.iter().any(|variant| object.contains_key(variant.name));
     variants.all.iter().find(|variant| !chosen && variant.keys.iter().any(|known| known.name == key))
+}
+
+/// Likewise of one that a tag tells from others. A tag may change.
+fn tagged_with(object: &Map<String, Value>, tagged: &'static Tagged, key: &str) -> Option<&'static Variant> {
+    let chosen = object.contains_key(tagged.tag) && key != tagged.tag;
+    tagged.all.iter().find(|variant| !chosen && variant.keys.iter().any(|known| known.name == key))
 }
 
 fn object_at<'a>(node: &'a mut Value, here: &[String]) -> Result<&'a mut Map<String, Value>, Wrong> {
@@ -152,8 +164,10 @@ fn unknown_path(key: &str, keys: &[Key], here: &[String]) -> Wrong {
 /// Text of a command line as the value that `shape` wants.
 pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wrong> {
     let literal = match shape {
-        Shape::Text | Shape::Name | Shape::Splitter | Shape::Pattern | Shape::Choice(_) | Shape::Size => true,
+        Shape::Text | Shape::Name | Shape::Splitter | Shape::Delimiter => true,
+        Shape::Pattern | Shape::Choice(_) | Shape::Size => true,
         Shape::OneOrMore(_) => !text.trim_start().starts_with('['),
+        Shape::WordOr(..) => !text.trim_start().starts_with('{'),
         // A number is compared with text that is one.
         Shape::Literal => true,
         // A number where it looks like one, and what is in quotes; else the text itself.
@@ -167,8 +181,11 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
         let (wanted, example) = match shape {
             Shape::List(Shape::Name) => ("a list", Some(format!("--set {}='[{text:?}]'", dotted(path)))),
             Shape::List(_) | Shape::OneOrMore(_) => ("a list in JSON", None),
-            Shape::Object(_) | Shape::Map(_) | Shape::Variants(_) => ("an object in JSON", None),
+            Shape::Object(_) | Shape::Map(_) | Shape::Variants(_) | Shape::Tagged(_) | Shape::WordOr(..) => {
+                ("an object in JSON", None)
+            }
             Shape::Flag => ("true or false", None),
+            Shape::Share => ("a share between 0 and 1", None),
             Shape::Later => return Wrong::new(path, "not supported yet", None),
             _ => ("a whole number", None),
         };

@@ -4,9 +4,14 @@
 use serde_json::{Map, Value};
 
 use super::check::{Wrong, check, within};
-use super::schema::{SPEC, Shape};
 use super::set::interpret;
+use super::{Key, Shape};
 use crate::error::{Error, Result, suggestion};
+
+/// What `params` of a spec looks like.
+pub const SHAPE: Shape = Shape::Map(&Shape::Object(PARAM));
+
+const PARAM: &[Key] = &[Key::optional("default", Shape::Any), Key::optional("description", Shape::Text)];
 
 /// A param as declared.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +24,15 @@ pub struct Param {
 
 /// Values from a command line: a name, and text that the place where it stands says how to read.
 #[derive(Clone, Debug, Default)]
-pub struct Given(Vec<(String, String)>);
+pub struct Given(Vec<Assignment>);
+
+#[derive(Clone, Debug)]
+struct Assignment {
+    /// What messages blame: `--param n`, or the flag `--n`.
+    flag: String,
+    name: String,
+    value: String,
+}
 
 impl Given {
     /// Takes `NAME=VALUE`. Of several values for one name the last counts.
@@ -28,21 +41,24 @@ impl Given {
             let hint = "--param NAME=VALUE, such as --param n=3";
             return Err(Error::usage_hint(format!("--param {assignment}: no \"=\""), hint));
         };
-        self.0.push((name.to_owned(), value.to_owned()));
+        self.0.push(Assignment { flag: format!("--param {name}"), name: name.to_owned(), value: value.to_owned() });
         Ok(())
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    /// Takes the value of a flag that has the param's name.
+    pub fn add_flag(&mut self, name: &str, value: &str) {
+        self.0.push(Assignment { flag: format!("--{name}"), name: name.to_owned(), value: value.to_owned() });
+    }
+
+    fn get(&self, name: &str) -> Option<&Assignment> {
+        self.0.iter().rev().find(|given| given.name == name)
     }
 }
 
 /// The params that a spec declares, by name.
 pub fn declared(spec: &Value) -> Result<Vec<Param>, Wrong> {
     let Some(params) = spec.get("params") else { return Ok(Vec::new()) };
-    let Shape::Object(keys) = SPEC else { unreachable!("a spec is an object") };
-    let shape = keys.iter().find(|key| key.name == "params").map_or(&Shape::Any, |key| &key.shape);
-    check(params, shape, &mut vec!["params".into()])?;
+    check(params, &SHAPE, &mut vec!["params".into()])?;
     let names = params.as_object().into_iter().flat_map(|params| params.keys());
     if let Some(name) = names.into_iter().find(|name| name.is_empty() || name.contains('=')) {
         return Err(Wrong::new(&["params".into()], format!("{name:?} can't be given: --param NAME=VALUE"), None));
@@ -56,17 +72,17 @@ pub fn declared(spec: &Value) -> Result<Vec<Param>, Wrong> {
     Ok(params.as_object().into_iter().flatten().map(param).collect())
 }
 
-/// Puts values where params stand, and takes their declarations away.
-pub fn resolve(spec: &mut Value, given: &Given, origin: &str) -> Result<()> {
+/// Puts values where params stand, and takes their declarations away. `root` is the shape of the whole spec.
+pub fn resolve(spec: &mut Value, root: &Shape, given: &Given, origin: &str) -> Result<()> {
     let params = declared(spec).map_err(|wrong| wrong.into_error(origin))?;
     let names: Vec<_> = params.iter().map(|param| param.name.as_str()).collect();
-    for (name, _) in &given.0 {
+    for Assignment { flag, name, .. } in &given.0 {
         if !names.contains(&name.as_str()) {
             let hint = match names.as_slice() {
                 [] => "the job takes no params".into(),
                 names => suggestion(name, "its params", names),
             };
-            return Err(Error::usage_hint(format!("--param {name}: {origin} has no such param"), hint));
+            return Err(Error::usage_hint(format!("{flag}: {origin} has no such param"), hint));
         }
     }
     if let Some(missing) = params.iter().find(|param| param.default.is_none() && given.get(&param.name).is_none()) {
@@ -81,13 +97,13 @@ pub fn resolve(spec: &mut Value, given: &Given, origin: &str) -> Result<()> {
     }
     let values = Values { params: &params, given };
     // A value from the command line is to blame on it, one of the spec on the spec.
-    values.put(spec, &SPEC, &mut Vec::new()).map_err(|(blamed, wrong)| match blamed {
-        Some(name) => wrong.into_error(&format!("--param {name}")),
+    values.put(spec, root, &mut Vec::new()).map_err(|(blamed, wrong)| match blamed {
+        Some(flag) => wrong.into_error(&flag),
         None => wrong.into_error(origin),
     })
 }
 
-/// What is wrong, and the param of the command line that it is about.
+/// What is wrong, and the flag of the command line that it is about.
 type Blamed = (Option<String>, Wrong);
 
 struct Values<'a> {
@@ -102,14 +118,19 @@ impl Values<'_> {
             return Ok(());
         }
         match (value, shape) {
-            (Value::Object(object), Shape::Object(keys)) => {
+            (Value::Object(object), Shape::Object(keys) | Shape::WordOr(_, keys)) => {
                 self.put_in(object, path, |name| keys.iter().find(|key| key.name == name).map(|key| &key.shape))
             }
             (Value::Object(object), Shape::Map(item)) => self.put_in(object, path, |_| Some(item)),
             (Value::Object(object), Shape::Variants(variants)) => {
-                let variant = variants.all.iter().find(|variant| object.contains_key(variant.key));
+                let variant = variants.all.iter().find(|variant| object.contains_key(variant.name));
                 let keys = variant.map_or(&[][..], |variant| variant.keys);
                 self.put_in(object, path, |name| keys.iter().find(|key| key.name == name).map(|key| &key.shape))
+            }
+            (Value::Object(object), Shape::Tagged(tagged)) => {
+                // Whatever its tag, a key has one shape: the tag may be a param too.
+                let keys = || tagged.all.iter().flat_map(|variant| variant.keys);
+                self.put_in(object, path, |name| keys().find(|key| key.name == name).map(|key| &key.shape))
             }
             (Value::Array(list), Shape::List(item) | Shape::OneOrMore(item)) => {
                 for (i, value) in list.iter_mut().enumerate() {
@@ -137,9 +158,9 @@ impl Values<'_> {
     }
 
     fn value(&self, name: &str, shape: &Shape, path: &mut Vec<String>) -> Result<Value, Blamed> {
-        if let Some(text) = self.given.get(name) {
-            let value = interpret(text, shape, path).and_then(|value| check(&value, shape, path).map(|()| value));
-            return value.map_err(|wrong| (Some(name.to_owned()), wrong));
+        if let Some(Assignment { flag, value, .. }) = self.given.get(name) {
+            let value = interpret(value, shape, path).and_then(|value| check(&value, shape, path).map(|()| value));
+            return value.map_err(|wrong| (Some(flag.clone()), wrong));
         }
         let names: Vec<_> = self.params.iter().map(|param| param.name.as_str()).collect();
         let param = self.params.iter().find(|param| param.name == name);
@@ -168,7 +189,3 @@ pub fn within_value(value: &Value) -> bool {
         _ => false,
     }
 }
-
-#[cfg(test)]
-#[path = "params_tests.rs"]
-mod tests;

@@ -1,0 +1,152 @@
+//! 64 bytes at a time: a block of text as bit masks, one bit a byte.
+//!
+//! ```text
+//! block     k,"a,b",7⏎
+//! delimiter .1..1..1...
+//! quote     ..1...1....
+//! inside    ..1111.....    the parity of the quotes up to each byte
+//! ```
+//!
+//! A loop over blocks is a [`Work`]. It is compiled for AVX2 and for no particular processor, and [`Level`] says which of
+//! the two this processor runs.
+
+#![allow(unsafe_code)]
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+/// Bytes in a block: one for each bit of a mask.
+pub const BLOCK: usize = 64;
+
+/// A block in whatever registers the processor has.
+pub trait Vector: Copy {
+    /// # Safety
+    /// The processor must have the features that the implementation is written for. A value is the proof of it for the
+    /// other methods.
+    unsafe fn load(block: &[u8; BLOCK]) -> Self;
+
+    /// Where the byte is.
+    fn equal(self, byte: u8) -> u64;
+
+    /// Bit i is the parity of the bits up to and with i.
+    fn parity(self, bits: u64) -> u64;
+
+    /// Writes `base` plus the place of each set bit, in order, then rubbish.
+    #[inline(always)]
+    fn places(self, mut bits: u64, base: u32, out: &mut [u32; BLOCK]) {
+        // Eight at a time: a test for each place would be mispredicted at the end of nearly every block.
+        for eight in out.as_chunks_mut::<8>().0 {
+            for place in eight {
+                *place = base.wrapping_add(bits.trailing_zeros());
+                bits &= bits.wrapping_sub(1);
+            }
+            if bits == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// What is done with the blocks of some text.
+pub trait Work {
+    type Output;
+
+    /// # Safety
+    /// As for [`Vector::load`].
+    unsafe fn run<V: Vector>(self) -> Self::Output;
+}
+
+/// The blocks of `text`, each with the number of its bytes that are of the text: fewer than [`BLOCK`] only in the last
+/// block, whose other bytes are 0.
+#[inline(always)]
+pub fn block(text: &[u8], at: usize) -> Option<([u8; BLOCK], usize)> {
+    let rest = &text[at..];
+    match rest.first_chunk() {
+        Some(block) => Some((*block, BLOCK)),
+        None if rest.is_empty() => None,
+        None => {
+            let mut padded = [0; BLOCK];
+            padded[..rest.len()].copy_from_slice(rest);
+            Some((padded, rest.len()))
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+/// What the processor can do. A level other than the portable one is made only where it was detected, which
+/// [`Level::run`] relies on.
+#[derive(Clone, Copy, Debug)]
+pub struct Level(Kind);
+
+impl Level {
+    /// All that would work here, the fastest last.
+    pub fn available() -> impl DoubleEndedIterator<Item = Level> {
+        #[cfg(target_arch = "x86_64")]
+        let vectors = x86::detected().then_some(Level(Kind::Avx2));
+        #[cfg(not(target_arch = "x86_64"))]
+        let vectors = None;
+        std::iter::once(Level(Kind::Portable)).chain(vectors)
+    }
+
+    /// The fastest.
+    pub fn detect() -> Level {
+        Level::available().next_back().unwrap_or(Level(Kind::Portable))
+    }
+
+    pub fn run<W: Work>(self, work: W) -> W::Output {
+        match self.0 {
+            // SAFETY: this vector is plain integers and needs no feature.
+            Kind::Portable => unsafe { work.run::<portable::Words8>() },
+            // SAFETY: the level was detected.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { x86::run(work) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Masks<'a>(&'a [u8; BLOCK], u8, u64);
+
+    impl Work for Masks<'_> {
+        type Output = (u64, u64, Vec<u32>);
+
+        unsafe fn run<V: Vector>(self) -> Self::Output {
+            // SAFETY: the caller's promise.
+            let vector = unsafe { V::load(self.0) };
+            let mut places = [0; BLOCK];
+            vector.places(self.2, 1000, &mut places);
+            let places = places[..self.2.count_ones() as usize].to_vec();
+            (vector.equal(self.1), vector.parity(self.2), places)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn masks_are_what_they_say(
+            block in prop::array::uniform32(prop_oneof![any::<u8>(), Just(b','), Just(0xac)]),
+            byte in prop_oneof![any::<u8>(), Just(b','), Just(0xac)],
+            bits in prop_oneof![any::<u64>(), any::<[u64; 3]>().prop_map(|[a, b, c]| a & b & c), Just(u64::MAX)],
+        ) {
+            let block: [u8; BLOCK] = [block, block.map(|byte| byte.rotate_left(3))].concat().try_into().unwrap();
+            let mask = |test: &dyn Fn(usize) -> bool| (0..BLOCK).map(|i| u64::from(test(i)) << i).sum::<u64>();
+            let equal = mask(&|i| block[i] == byte);
+            let parity = mask(&|i| (bits << (63 - i)).count_ones() % 2 == 1);
+            let places: Vec<u32> = (0..64).filter(|i| bits >> i & 1 == 1).map(|i| 1000 + i).collect();
+            for level in Level::available() {
+                prop_assert_eq!(level.run(Masks(&block, byte, bits)), (equal, parity, places.clone()), "{:?}", level);
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! A block in two AVX2 registers.
+//!
+//! The methods are inlined into the one function that has the features enabled, and only there do the intrinsics become
+//! single instructions.
+
+use std::arch::x86_64::*;
+
+use super::{BLOCK, Vector, Work};
+
+/// Whether this processor has what [`run`] needs.
+pub fn detected() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("pclmulqdq")
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
+pub fn run<W: Work>(work: W) -> W::Output {
+    // SAFETY: this function has the features of `Avx2`.
+    unsafe { work.run::<Avx2>() }
+}
+
+#[derive(Clone, Copy)]
+pub struct Avx2([__m256i; 2]);
+
+impl Vector for Avx2 {
+    #[inline(always)]
+    unsafe fn load(block: &[u8; BLOCK]) -> Self {
+        let halves = block.as_ptr().cast::<__m256i>();
+        // SAFETY: the caller vouches for AVX2; the block is 64 readable bytes and the loads need no alignment.
+        unsafe { Avx2([_mm256_loadu_si256(halves), _mm256_loadu_si256(halves.add(1))]) }
+    }
+
+    #[inline(always)]
+    fn equal(self, byte: u8) -> u64 {
+        // SAFETY: a value of this type is proof of AVX2.
+        let [low, high] = self
+            .0
+            .map(|half| unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte as i8))) as u32 });
+        u64::from(low) | u64::from(high) << 32
+    }
+
+    #[inline(always)]
+    fn parity(self, bits: u64) -> u64 {
+        // A product without carries by all ones is the xor of all shifts to the left.
+        // SAFETY: a value of this type is proof of PCLMULQDQ.
+        unsafe {
+            let product = _mm_clmulepi64_si128::<0>(_mm_set_epi64x(0, bits as i64), _mm_set1_epi8(-1));
+            _mm_cvtsi128_si64(product) as u64
+        }
+    }
+}

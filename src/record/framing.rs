@@ -1,0 +1,260 @@
+//! Who owns a record: where records end, in whole files and from the middle of one.
+//!
+//! Where a newline may stand in quotes, whether one ends a record depends on all bytes before it. So that several workers
+//! can read one file, each works out what its part does to every [`State`] that may hold where the part begins, its
+//! [`Transition`]. The transitions of the parts before a part, one [`then`](Transition::then) the other, lead from the
+//! file's first state to the part's own, and [`first_record_start`] to the first record that the part owns.
+//!
+//! ```text
+//! parts              a,"b        │ ⏎c",d⏎e,"f   │ ⏎g",h⏎i
+//! from FieldStart    Quoted      │ Quoted       │ Unquoted
+//! from Quoted        Unquoted    │ Quoted       │ Unquoted
+//! state before it    FieldStart  │ Quoted       │ Quoted
+//! owns the record    a           │ e            │ i
+//! ```
+
+#![allow(unsafe_code)]
+
+use std::ops::ControlFlow;
+
+use super::bits::{BLOCK, Level, Vector, Work, block};
+use super::quotes::{Machine, QUOTE};
+
+pub use super::quotes::State;
+
+/// What ends a record. A last record without it is a record too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Wherever the byte is.
+    Terminator(u8),
+    /// RFC 4180: a newline outside quotes. The delimiter is none of `"`, `\r` and `\n`.
+    Quoted { delimiter: u8 },
+}
+
+impl Framing {
+    /// Where the whole records at the beginning of `block` that fill about `size` bytes end: at a record's end, and never
+    /// before the first record's. A record without an end in `longest` bytes is not searched further. `block` begins with
+    /// a record.
+    pub fn window(self, block: &[u8], size: usize, longest: usize) -> usize {
+        if block.len() <= size {
+            return block.len();
+        }
+        let enough = block.len().min(size.max(longest));
+        let first_from = |end: Option<usize>| end.map_or(enough, |end| size + end);
+        match self {
+            Framing::Terminator(byte) => match memchr::memrchr(byte, &block[..size]) {
+                Some(at) => at + 1,
+                None => first_from(memchr::memchr(byte, &block[size..enough]).map(|at| at + 1)),
+            },
+            Framing::Quoted { delimiter } => {
+                let (last, state) = last_end(&block[..size], delimiter);
+                last.unwrap_or_else(|| first_from(first_record_start(state, &block[size..enough], delimiter)))
+            }
+        }
+    }
+
+    /// The end, behind its terminator, of the last record in `bytes` that has one. `bytes` begin with a record.
+    pub fn last_end(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Framing::Terminator(byte) => memchr::memrchr(byte, bytes).map(|at| at + 1),
+            Framing::Quoted { delimiter } => last_end(bytes, delimiter).0,
+        }
+    }
+
+    /// The end, behind its terminator, of the record that `bytes` begin with.
+    pub fn first_end(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Framing::Terminator(byte) => memchr::memchr(byte, bytes).map(|at| at + 1),
+            Framing::Quoted { delimiter } => first_record_start(State::FieldStart, bytes, delimiter),
+        }
+    }
+
+    /// Where the first record of `text` begins that has more than `most` bytes, without its end.
+    pub fn too_long(self, text: &[u8], most: u64) -> Option<usize> {
+        if text.len() as u64 <= most {
+            return None;
+        }
+        let mut start = 0;
+        let mut is_too_long = |next: usize, terminator: usize| {
+            let begin = std::mem::replace(&mut start, next);
+            let end = next - terminator;
+            let is_crlf = terminator > 0 && text[end] == b'\n' && end > begin && text[end - 1] == b'\r';
+            ((end - begin - usize::from(is_crlf)) as u64 > most).then_some(begin)
+        };
+        let mut found = None;
+        self.ends(text, |next| {
+            found = is_too_long(next, 1);
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        found.or_else(|| is_too_long(text.len(), 0))
+    }
+
+    /// How many records `window`, which begins with one, holds. An empty line is one too.
+    pub fn count(self, window: &[u8]) -> u64 {
+        match self {
+            Framing::Terminator(byte) => {
+                let terminated = memchr::memchr_iter(byte, window).count();
+                terminated as u64 + u64::from(window.last().is_some_and(|&last| last != byte))
+            }
+            Framing::Quoted { delimiter } => {
+                let (mut terminated, mut end) = (0, 0);
+                walk(window, delimiter, State::FieldStart, |at, ends| {
+                    terminated += u64::from(ends.count_ones());
+                    if ends != 0 {
+                        end = behind_last(at, ends);
+                    }
+                    ControlFlow::Continue(())
+                });
+                terminated + u64::from(end < window.len())
+            }
+        }
+    }
+
+    /// Calls `each` with the ends of the records of `text` that have a terminator, behind it.
+    fn ends(self, text: &[u8], mut each: impl FnMut(usize) -> ControlFlow<()>) {
+        match self {
+            Framing::Terminator(byte) => {
+                let _ = memchr::memchr_iter(byte, text).try_for_each(|at| each(at + 1));
+            }
+            Framing::Quoted { delimiter } => {
+                walk(text, delimiter, State::FieldStart, |at, mut ends| {
+                    while ends != 0 {
+                        each(behind_first(at, ends))?;
+                        ends &= ends - 1;
+                    }
+                    ControlFlow::Continue(())
+                });
+            }
+        }
+    }
+}
+
+/// Given the state before `bytes`, where the next record begins: behind the first newline outside quotes.
+pub fn first_record_start(state: State, bytes: &[u8], delimiter: u8) -> Option<usize> {
+    let mut first = None;
+    walk(bytes, delimiter, state, |at, ends| match ends {
+        0 => ControlFlow::Continue(()),
+        _ => {
+            first = Some(behind_first(at, ends));
+            ControlFlow::Break(())
+        }
+    });
+    first
+}
+
+/// The end of the last record in `bytes` that has one, and the state behind `bytes`, which begin with a record.
+fn last_end(bytes: &[u8], delimiter: u8) -> (Option<usize>, State) {
+    if memchr::memchr(QUOTE, bytes).is_none() {
+        let state = bytes.last().map(|&last| State::FieldStart.behind_unquoted(last, delimiter));
+        return (memchr::memrchr(b'\n', bytes).map(|at| at + 1), state.unwrap_or(State::FieldStart));
+    }
+    let mut last = None;
+    let state = walk(bytes, delimiter, State::FieldStart, |at, ends| {
+        if ends != 0 {
+            last = Some(behind_last(at, ends));
+        }
+        ControlFlow::Continue(())
+    });
+    (last, state)
+}
+
+fn behind_first(at: usize, ends: u64) -> usize {
+    at + ends.trailing_zeros() as usize + 1
+}
+
+fn behind_last(at: usize, ends: u64) -> usize {
+    at + BLOCK - ends.leading_zeros() as usize
+}
+
+/// What a stretch of bytes does to the state before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transition([State; State::ALL.len()]);
+
+impl Transition {
+    /// That of no bytes.
+    pub const IDENTITY: Transition = Transition(State::ALL);
+
+    pub fn of(bytes: &[u8], delimiter: u8) -> Self {
+        Transition::by(Level::detect(), bytes, delimiter)
+    }
+
+    /// Any byte but a quote makes one of the two states outside, so there are two to follow. The first quote that can't
+    /// open a field, which is nearly always the first that closes one, makes one of these. Without quotes there is nothing
+    /// to follow.
+    fn by(level: Level, bytes: &[u8], delimiter: u8) -> Self {
+        const STRETCH: usize = 4096;
+        let mut after = Transition::IDENTITY;
+        for stretch in bytes.chunks(STRETCH) {
+            let last = stretch[stretch.len() - 1];
+            if memchr::memchr(QUOTE, stretch).is_none() {
+                after.0 = after.0.map(|state| state.behind_unquoted(last, delimiter));
+                continue;
+            }
+            let walk =
+                |state| level.run(Walk { bytes: stretch, delimiter, state, each: |_, _| ControlFlow::Continue(()) });
+            let [first, second, third] = after.0;
+            let behind_first = walk(first);
+            let behind_second = if second == first { behind_first } else { walk(second) };
+            let behind_third = match third {
+                _ if third == first => behind_first,
+                _ if third == second => behind_second,
+                _ => walk(third),
+            };
+            after.0 = [behind_first, behind_second, behind_third];
+        }
+        after
+    }
+
+    /// That of these bytes with those of `next` behind them.
+    pub fn then(self, next: Transition) -> Self {
+        Transition(self.0.map(|state| next.from(state)))
+    }
+
+    /// The state behind the bytes, given the one before them.
+    pub fn from(self, state: State) -> State {
+        self.0[state as usize]
+    }
+}
+
+/// Calls `each` with the beginning of a block of `bytes` and the mask of the newlines in it that end records, block by
+/// block while it wants more. Returns the state behind `bytes`, or where it stopped.
+fn walk(bytes: &[u8], delimiter: u8, state: State, each: impl FnMut(usize, u64) -> ControlFlow<()>) -> State {
+    Level::detect().run(Walk { bytes, delimiter, state, each })
+}
+
+struct Walk<'a, F> {
+    bytes: &'a [u8],
+    delimiter: u8,
+    state: State,
+    each: F,
+}
+
+impl<F: FnMut(usize, u64) -> ControlFlow<()>> Work for Walk<'_, F> {
+    type Output = State;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector>(mut self) -> State {
+        let mut machine = Machine::from(self.state);
+        let mut at = 0;
+        while let Some((block, len)) = block(self.bytes, at) {
+            // SAFETY: the caller vouches for the processor.
+            let vector = unsafe { V::load(&block) };
+            let of_text = u64::MAX >> (BLOCK - len);
+            let newlines = vector.equal(b'\n') & of_text;
+            let separators = vector.equal(self.delimiter) & of_text | newlines;
+            let quotes = machine.pass(vector, vector.equal(QUOTE), separators);
+            if len < BLOCK {
+                machine.opens = (separators | quotes.real) >> (len - 1) & 1;
+            }
+            if (self.each)(at, newlines & !quotes.inside).is_break() {
+                break;
+            }
+            at += len;
+        }
+        machine.into()
+    }
+}
+
+#[cfg(test)]
+#[path = "framing_tests.rs"]
+mod tests;

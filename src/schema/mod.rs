@@ -1,0 +1,155 @@
+//! The vocabulary in which the keys of a spec are told: shapes of values, and tables of keys.
+//!
+//! ```text
+//! bytes ──json──► Value ──set──► Value ──params──► Value ──check──► right, or Wrong with its path
+//!                         │              │                 │
+//!                         └──────────────┴── a table ──────┘
+//! ```
+//!
+//! A step, an aggregate or a format declares its own keys in its own file, as a [`Variant`] or a [`Choice`]; `spec` puts
+//! them in one table. Everything here works on any table: the parser of JSON, the checker, `--set` and params.
+//!
+//! Keys and values that are promised but not built yet are in a table too, as [`Shape::Later`], as `later` of a choice, or
+//! as a variant without keys: a user who writes one has made no spelling mistake and is told so.
+
+pub mod check;
+pub mod json;
+pub mod params;
+pub mod predicate;
+pub mod set;
+pub mod size;
+
+pub use check::Wrong;
+
+/// What a value must look like.
+pub enum Shape {
+    /// Any string.
+    Text,
+    /// A string that isn't empty.
+    Name,
+    /// The `on` of a split: the name of a tokeniser, or a literal that isn't empty.
+    Splitter,
+    /// One ASCII character that can stand between fields, as a string; `\t` with its backslash is a tab too.
+    Delimiter,
+    /// Bytes, as a number or as a string such as `512M`; at least 1.
+    Size,
+    Whole {
+        least: u64,
+        most: u64,
+    },
+    /// A number from 0 to 1.
+    Share,
+    Flag,
+    /// One of some words.
+    Choice(Choice),
+    /// One of some words, or an object.
+    WordOr(Choice, &'static [Key]),
+    List(&'static Shape),
+    /// A list, or the only thing in it.
+    OneOrMore(&'static Shape),
+    /// A string or a number: what a field is compared with.
+    Literal,
+    /// A regular expression.
+    Pattern,
+    /// The number of a group of a regular expression, or its name.
+    Group,
+    /// Anything: what a param stands for is held to the place where it stands.
+    Any,
+    Object(&'static [Key]),
+    /// An object whose keys the user chooses.
+    Map(&'static Shape),
+    Variants(&'static Variants),
+    Tagged(&'static Tagged),
+    /// Promised, not built.
+    Later,
+}
+
+pub struct Choice {
+    pub built: &'static [&'static str],
+    pub later: &'static [&'static str],
+}
+
+impl Choice {
+    pub const fn of(built: &'static [&'static str]) -> Self {
+        Choice { built, later: &[] }
+    }
+}
+
+pub struct Key {
+    pub name: &'static str,
+    pub shape: Shape,
+    pub required: bool,
+}
+
+impl Key {
+    pub const fn optional(name: &'static str, shape: Shape) -> Self {
+        Key { name, shape, required: false }
+    }
+
+    pub const fn required(name: &'static str, shape: Shape) -> Self {
+        Key { name, shape, required: true }
+    }
+
+    pub const fn later(name: &'static str) -> Self {
+        Key::optional(name, Shape::Later)
+    }
+}
+
+/// One of several objects, told apart by a key of their own.
+pub struct Variants {
+    /// What one of them is, with its article.
+    pub what: &'static str,
+    pub example: &'static str,
+    pub all: &'static [Variant],
+}
+
+/// One of several objects, told apart by the value of one key.
+pub struct Tagged {
+    pub tag: &'static str,
+    pub all: &'static [Variant],
+}
+
+pub struct Variant {
+    /// The key of its own, or the value of the tag.
+    pub name: &'static str,
+    /// All its keys, its own or the tag among them; empty for one that isn't built yet.
+    pub keys: &'static [Key],
+}
+
+impl Variant {
+    pub const fn later(name: &'static str) -> Self {
+        Variant { name, keys: &[] }
+    }
+
+    pub const fn is_built(&self) -> bool {
+        !self.keys.is_empty()
+    }
+}
+
+/// The names that `on` has besides literals.
+pub const SPLITTERS: Choice = Choice::of(&["words", "whitespace", "letters", "chars"]);
+
+/// Defines an enum of plain choices, each with the one name that specs, flags and reports call it by.
+///
+/// `NAMES` has them in order, as [`Choice`] and clap want them; `name` is that of one.
+macro_rules! choices {
+    ($(#[$attribute:meta])* pub enum $Enum:ident { $($(#[$inner:meta])* $Variant:ident = $name:literal,)+ }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        pub enum $Enum {
+            $($(#[$inner])* #[serde(rename = $name)] $Variant,)+
+        }
+
+        impl $Enum {
+            pub const NAMES: &'static [&'static str] = &[$($name),+];
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($Enum::$Variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use choices;

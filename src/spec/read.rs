@@ -1,0 +1,176 @@
+//! How records are read: `read` of a spec.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::schema::check::delimiter;
+use crate::schema::{Wrong, choices, size};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Read {
+    /// `None`: as the endings of the inputs' names say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<ReadFormat>,
+    /// Names of the columns, in place of a header row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
+    /// Whether the first record of a file names its columns; without names they are `$1`, `$2`, ….
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
+    /// What stands between two fields: ASCII, and neither a newline, a return nor a quote.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "read_delimiter",
+        serialize_with = "write_delimiter"
+    )]
+    pub delimiter: Option<u8>,
+    /// Cells that stand for null, besides what the format has for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub null: Vec<String>,
+    /// Of fields by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, Type>,
+    #[serde(skip_serializing_if = "OnError::is_default")]
+    pub on_error: OnError,
+    /// Bytes of the longest record that isn't a bad one.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "size::option")]
+    pub max_record: Option<u64>,
+}
+
+choices! {
+    pub enum ReadFormat {
+        /// A record is a line, its only field `line`.
+        Text = "text",
+        /// RFC 4180.
+        Csv = "csv",
+        /// Fields between tabs, with `\t \n \r \\` escaped and null as `\N`.
+        Tsv = "tsv",
+    }
+}
+
+choices! {
+    /// What a field's bytes are read as.
+    pub enum Type {
+        String = "string",
+        Int = "int",
+        Float = "float",
+        Decimal = "decimal",
+    }
+}
+
+/// What becomes of a job that meets a bad record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum OnError {
+    #[default]
+    Fail,
+    Skip,
+    /// Skips bad records, and fails if they are more than this share of all.
+    SkipUpTo {
+        /// From 0 to 1.
+        share: f64,
+        /// Where the bad records are kept as they were read.
+        save_to: Option<PathBuf>,
+    },
+}
+
+impl Read {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Read::default()
+    }
+
+    /// Whether every key that is given means something with `format`. A plan asks when it has chosen one.
+    pub fn fits(&self, format: ReadFormat) -> Result<(), Wrong> {
+        let given = [
+            ("fields", self.fields.is_some(), "csv and tsv"),
+            ("header", self.header.is_some(), "csv and tsv"),
+            ("delimiter", self.delimiter.is_some(), "csv"),
+            ("null", !self.null.is_empty(), "csv and tsv"),
+        ];
+        for (key, given, formats) in given {
+            let means_something = match format {
+                ReadFormat::Text => false,
+                ReadFormat::Csv => true,
+                ReadFormat::Tsv => key != "delimiter",
+            };
+            if given && !means_something {
+                let what = format!("is for {formats}, and the inputs are read as {}", format.name());
+                let hint = r#"read.format says how to read them: "format": "csv""#;
+                return Err(Wrong::new(&["read".into(), key.into()], what, Some(hint.into())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the keys go together, so far as the spec alone can tell.
+    pub(super) fn check(&self) -> Result<(), Wrong> {
+        if let (Some(_), Some(true)) = (&self.fields, self.header) {
+            let hint = "with fields every row is a record; without them the first row names the columns";
+            let path = ["read".into(), "header".into()];
+            return Err(Wrong::new(&path, "is true, and there are fields, which stand for one", Some(hint.into())));
+        }
+        if self.fields.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Wrong::new(&["read".into(), "fields".into()], "must not be empty", None));
+        }
+        self.format.map_or(Ok(()), |format| self.fits(format))
+    }
+}
+
+fn read_delimiter<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u8>, D::Error> {
+    let text = Option::<String>::deserialize(input)?;
+    text.map(|text| delimiter(&text).ok_or_else(|| de::Error::custom("no delimiter"))).transpose()
+}
+
+fn write_delimiter<S: Serializer>(delimiter: &Option<u8>, out: S) -> Result<S::Ok, S::Error> {
+    delimiter.map(char::from).serialize(out)
+}
+
+/// The object that [`OnError::SkipUpTo`] is.
+#[derive(Serialize, Deserialize)]
+struct Skip {
+    skip_up_to: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "super::lossy_option")]
+    save_to: Option<PathBuf>,
+}
+
+impl OnError {
+    fn is_default(&self) -> bool {
+        *self == OnError::Fail
+    }
+}
+
+impl Serialize for OnError {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self {
+            OnError::Fail => "fail".serialize(out),
+            OnError::Skip => "skip".serialize(out),
+            OnError::SkipUpTo { share, save_to } => {
+                Skip { skip_up_to: *share, save_to: save_to.clone() }.serialize(out)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OnError {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Word {
+            Fail,
+            Skip,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum WordOrSkip {
+            Word(Word),
+            Skip(Skip),
+        }
+        Ok(match WordOrSkip::deserialize(input)? {
+            WordOrSkip::Word(Word::Fail) => OnError::Fail,
+            WordOrSkip::Word(Word::Skip) => OnError::Skip,
+            WordOrSkip::Skip(Skip { skip_up_to: share, save_to }) => OnError::SkipUpTo { share, save_to },
+        })
+    }
+}
