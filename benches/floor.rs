@@ -19,7 +19,8 @@ use mapfold::input::block::FileBlock;
 use mapfold::input::sources::Stdin;
 use mapfold::input::splits::{self, Split};
 use mapfold::input::{RecordEnd, Source};
-use mapfold::map::tokens::Letters;
+use mapfold::map::tokenise::Tokens;
+use mapfold::map::tokenise::tokens::Letters;
 use mapfold::plan::{self, Invocation, Plan};
 use mapfold::record::{self, TERMINATOR};
 use mapfold::shuffle::row::get_row;
@@ -29,6 +30,7 @@ use mapfold::table::keys::LONG;
 use mapfold::table::{HomeBits, KeyBatch, Table};
 
 const THREADS: usize = 2;
+const COUNT: Count = Count { column: None };
 
 struct Text {
     source: Source,
@@ -77,7 +79,7 @@ impl Text {
     fn tokenise(&self) -> f64 {
         self.time(&mut [(); THREADS], |splits, ()| {
             let (mut letters, mut tokens) = (Letters::new(), 0);
-            self.blocks(splits, |block| letters.split(block, |_, spans| tokens += spans.len()));
+            self.blocks(splits, |block| letters.split(block, |found| tokens += found.spans.len()));
             hint::black_box(tokens);
         })
     }
@@ -90,13 +92,12 @@ impl Text {
     fn count(&self, splits: &[Split], table: &mut Table) {
         let (mut letters, mut batch, mut slots) = (Letters::new(), Box::<KeyBatch>::default(), [0; BATCH]);
         self.blocks(splits, |block| {
-            letters.split(block, |data, spans| {
+            letters.split(block, |Tokens { data, spans, .. }| {
                 for spans in spans.chunks(BATCH) {
                     batch.hash(Bytes { data, spans }, u64::MAX);
                     table.reserve(spans.len()); // nothing to do, once it is sized for the answer
                     table.probe(&batch, data, &mut slots);
-                    let none = Bytes { data: &[], spans: &[] };
-                    Count.observe(&mut table.states(0, 1), &slots[..spans.len()], none);
+                    COUNT.observe(&mut table.states(0, 1), &slots[..spans.len()], &[]);
                 }
             });
         });
@@ -131,7 +132,7 @@ impl Text {
 fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
     let mut paths = [0, 1].map(|n| dir.join(format!("floor-{n}.run")));
     let written = text.time(&mut paths, |splits, path| {
-        let shape = Shape::new(std::iter::empty());
+        let shape = Shape::new(std::iter::empty(), &[]);
         let mut batch = Box::<KeyBatch>::default();
         let mut run =
             RunWriter::create(path.clone(), RUN_PARTITIONS, RUN_PAGE, PartitionBuffers::default()).expect("a run");

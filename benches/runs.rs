@@ -18,7 +18,7 @@ const PAGE: usize = 64 << 10;
 
 /// Writes every key as a value row.
 fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers) -> (RunSize, PartitionBuffers) {
-    let shape = Shape::new(std::iter::empty());
+    let shape = Shape::new(std::iter::empty(), &[]);
     let mut batch = Box::<KeyBatch>::default();
     let mut run = RunWriter::create(path.into(), partitions, PAGE, buffers).expect("a run begun");
     for keys in keys.batches() {

@@ -3,7 +3,7 @@
 mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mapfold::map::tokens::{Letters, Whitespace, Words};
+use mapfold::map::tokenise::tokens::{Letters, Whitespace, Words};
 
 fn tokenisers(c: &mut Criterion) {
     let mut texts = vec![("prose", common::prose(common::scaled(16 << 20)))];
@@ -19,7 +19,7 @@ fn tokenisers(c: &mut Criterion) {
                 group.bench_function($name, |b| {
                     b.iter(|| {
                         let mut tokens = 0;
-                        tokeniser.split(text, |_, spans| tokens += spans.len());
+                        tokeniser.split(text, |found| tokens += found.spans.len());
                         tokens
                     });
                 });

@@ -1,9 +1,17 @@
 //! `count`: how many records a group has, or how many of a field's values are not null. State: one word. Overflow would take
 //! 2^64 records.
 
-use super::{Aggregate, Overflow};
-use crate::data::{Column, Decimal, Value};
+use super::{AS, Aggregate, Observes, Op, Overflow, WHERE};
+use crate::data::{Column, Decimal, Kind, Value};
+use crate::schema::{Key, Shape};
 use crate::table::{StateColumn, States};
+
+pub const OP: Op = Op {
+    name: "count",
+    keys: &[super::OP, Key::optional("field", Shape::Name), AS, WHERE],
+    observes: Observes::Presence,
+    make: |column| Box::new(Count { column: column.map(|(column, _)| column) }),
+};
 
 /// Of records, or of the values of an observed column.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +20,10 @@ pub struct Count {
 }
 
 impl Aggregate for Count {
+    fn kind(&self) -> Kind {
+        Kind::Decimal
+    }
+
     fn words(&self) -> usize {
         1
     }
@@ -72,7 +84,7 @@ mod tests {
         fn of_values_obeys_the_laws(nulls in prop::collection::vec(any::<bool>(), 0..12), deal in prop::collection::vec(0usize..3, 12)) {
             for (kind, cell) in [
                 (Kind::Bytes, Cell::Bytes(b"x".to_vec())),
-                (Kind::Decimal, Cell::Decimal(Decimal::from(7))),
+                (Kind::Decimal, Cell::Decimal(Decimal::from(7u64))),
                 (Kind::Float, Cell::Float(0.5)),
             ] {
                 let records: Vec<_> = nulls.iter().map(|&null| vec![if null { Cell::Null } else { cell.clone() }]).collect();

@@ -29,6 +29,10 @@ impl Longest {
 }
 
 impl Aggregate for Longest {
+    fn kind(&self) -> Kind {
+        Kind::Bytes
+    }
+
     fn words(&self) -> usize {
         0
     }
@@ -67,7 +71,8 @@ pub enum Cell {
 
 /// Calls `with` with the columns of one record.
 pub fn with_columns<T>(kinds: &[Kind], record: &[Cell], with: impl FnOnce(&[Column<'_>]) -> T) -> T {
-    let data: Vec<_> = record.iter().flat_map(|cell| if let Cell::Bytes(bytes) = cell { &bytes[..] } else { &[] }).collect();
+    let data: Vec<_> =
+        record.iter().flat_map(|cell| if let Cell::Bytes(bytes) = cell { &bytes[..] } else { &[] }).collect();
     let data: Vec<u8> = data.into_iter().copied().collect();
     let mut at = 0;
     let growing: Vec<_> = kinds

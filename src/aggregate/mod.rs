@@ -9,17 +9,88 @@
 //! knows its columns by their index in that set.
 
 mod count;
+mod extreme;
 #[cfg(test)]
 pub mod laws;
+mod max;
+mod min;
 
 pub use count::Count;
 
 use std::fmt::Debug;
 
-use crate::data::{Column, Value};
+use crate::data::{Column, Kind, Value};
+use crate::schema::predicate::PREDICATES;
+use crate::schema::{Key, Shape, Tagged, Variant};
 use crate::table::{StateColumn, States};
 
+/// An op of a spec: one a file.
+pub struct Op {
+    pub name: &'static str,
+    /// Its keys, `op`, `as` and `where` among them.
+    pub keys: &'static [Key],
+    pub observes: Observes,
+    /// The aggregate over the observed column of this index, which is of this kind; or over no column.
+    pub make: fn(Option<(usize, Kind)>) -> Box<dyn Aggregate>,
+}
+
+/// What an op wants of its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observes {
+    /// Whether it has a value; the op may do without a field.
+    Presence,
+    /// A number.
+    Number,
+    /// A number, or text where the field was declared to be that.
+    Order,
+}
+
+/// The ops that there are.
+pub static OPS: &[&Op] = &[&count::OP, &min::OP, &max::OP];
+
+/// What an aggregate in a spec looks like.
+pub static SHAPE: Shape = Shape::Tagged(&Tagged {
+    tag: "op",
+    all: &[
+        Variant { name: count::OP.name, keys: count::OP.keys },
+        Variant { name: min::OP.name, keys: min::OP.keys },
+        Variant { name: max::OP.name, keys: max::OP.keys },
+        Variant::later("variance"),
+        Variant::later("variance_pop"),
+        Variant::later("stddev"),
+        Variant::later("stddev_pop"),
+        Variant::later("distinct"),
+        Variant::later("approx_distinct"),
+        Variant::later("median"),
+        Variant::later("quantile"),
+        Variant::later("approx_quantile"),
+        Variant::later("first"),
+        Variant::later("last"),
+        Variant::later("list"),
+        Variant::later("argmin"),
+        Variant::later("argmax"),
+    ],
+});
+
+const OP: Key = Key::required("op", Shape::Text);
+const AS: Key = Key::optional("as", Shape::Name);
+const WHERE: Key = Key::optional("where", Shape::Variants(&PREDICATES));
+
+/// The keys of an op over one field.
+const OF_A_FIELD: &[Key] = &[OP, Key::required("field", Shape::Name), AS, WHERE];
+
+/// The op of this name.
+///
+/// # Panics
+/// If there is none: the schema has been through it.
+pub fn op(name: &str) -> &'static Op {
+    OPS.iter().find(|op| op.name == name).expect("the schema knows no other op")
+}
+
 pub trait Aggregate: Debug + Send + Sync {
+    /// What its values are.
+    fn kind(&self) -> Kind;
+
     /// Number of `u64` words of fixed state.
     fn words(&self) -> usize;
 

@@ -121,10 +121,10 @@ pub struct Decimals<'a> {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Numbers<'a> {
-    /// `mantissa / 10^scale`, of one scale: what a column of a table nearly always is.
-    Scaled { mantissas: &'a [i64], scale: u8 },
-    /// Each with a scale of its own.
-    Mixed(&'a [Decimal]),
+    /// `mantissa / 10^scale`, at one scale, which is at most 38: what a column of a table nearly always is.
+    Narrow { mantissas: &'a [i64], scale: u8 },
+    /// Where one doesn't fit 64 bits. Each has its own scale, because no scale suits both 10^37 and 10^-38.
+    Wide(&'a [Decimal]),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -143,8 +143,8 @@ impl<'a> Column<'a> {
             Column::Decimal(Decimals { numbers, nulls }) => {
                 let nulls = part(nulls);
                 let numbers = match numbers {
-                    Numbers::Scaled { mantissas, scale } => Numbers::Scaled { mantissas: &mantissas[rows], scale },
-                    Numbers::Mixed(numbers) => Numbers::Mixed(&numbers[rows]),
+                    Numbers::Narrow { mantissas, scale } => Numbers::Narrow { mantissas: &mantissas[rows], scale },
+                    Numbers::Wide(numbers) => Numbers::Wide(&numbers[rows]),
                 };
                 Column::Decimal(Decimals { numbers, nulls })
             }
@@ -189,10 +189,17 @@ impl Decimals<'_> {
 
     #[inline]
     pub fn value(&self, i: usize) -> Option<Decimal> {
-        (!self.is_null(i)).then(|| match self.numbers {
-            Numbers::Scaled { mantissas, scale } => Decimal { mantissa: i128::from(mantissas[i]), scale },
-            Numbers::Mixed(numbers) => numbers[i],
-        })
+        (!self.is_null(i)).then(|| self.numbers.get(i))
+    }
+}
+
+impl Numbers<'_> {
+    #[inline]
+    pub fn get(&self, i: usize) -> Decimal {
+        match self {
+            Numbers::Narrow { mantissas, scale } => Decimal { mantissa: mantissas[i].into(), scale: *scale },
+            Numbers::Wide(numbers) => numbers[i],
+        }
     }
 }
 

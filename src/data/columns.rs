@@ -104,8 +104,8 @@ impl GrowingDecimals {
 
     pub fn column(&self) -> Decimals<'_> {
         let numbers = match &self.mixed {
-            None => Numbers::Scaled { mantissas: &self.mantissas, scale: self.scale },
-            Some(mixed) => Numbers::Mixed(mixed),
+            None => Numbers::Narrow { mantissas: &self.mantissas, scale: self.scale },
+            Some(mixed) => Numbers::Wide(mixed),
         };
         Decimals { numbers, nulls: self.nulls.column() }
     }
@@ -186,6 +186,6 @@ mod tests {
         for (mantissa, scale) in [(125, 2), (3, 0), (-5, 1)] {
             growing.push(Some(Decimal { mantissa, scale }));
         }
-        assert!(matches!(growing.column().numbers, Numbers::Scaled { mantissas: [125, 300, -50], scale: 2 }));
+        assert!(matches!(growing.column().numbers, Numbers::Narrow { mantissas: [125, 300, -50], scale: 2 }));
     }
 }

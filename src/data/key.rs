@@ -6,14 +6,14 @@
 //! one, maybe null   null: nothing · empty or begins with 00: 00, then its bytes · any other: its bytes
 //! else              each: 00 for null, or 01 and
 //!                     a string: its bytes, with 00 written 00 FF, then 00 00
-//!                     a number: as `decimal` and `float` encode it, by value
+//!                     a number: as `ordered` encodes it, by value
 //! ```
 //!
 //! The last form is prefix-free, so concatenated fields sort field by field. The two before it cost nothing: a batch of
 //! fields is a batch of keys as it stands.
 
 use super::buffer::Buffer;
-use super::{Batch, Bytes, Column, Decimal, Kind, Span, Value, decimal, float};
+use super::{Batch, Bytes, Column, Decimal, Kind, Span, Value, ordered};
 
 const NULL: u8 = 0;
 const PRESENT: u8 = 1;
@@ -67,11 +67,11 @@ pub fn put_field(out: &mut Buffer, field: &Value<'_>) {
         }
         Value::Decimal(number) => {
             out.push(PRESENT);
-            decimal::put_ordered(out, *number);
+            ordered::put_decimal(out, *number);
         }
         Value::Float(number) => {
             out.push(PRESENT);
-            float::put_ordered(out, *number);
+            ordered::put_float(out, *number);
         }
     }
 }
@@ -177,12 +177,12 @@ impl Decoder {
                 Cell::Bytes(Span::of(start..self.data.len()))
             }
             Kind::Decimal => {
-                let (number, behind) = decimal::get_ordered(rest)?;
+                let (number, behind) = ordered::get_decimal(rest)?;
                 rest = behind;
                 Cell::Decimal(number)
             }
             Kind::Float => {
-                let (number, behind) = float::get_ordered(rest)?;
+                let (number, behind) = ordered::get_float(rest)?;
                 rest = behind;
                 Cell::Float(number)
             }

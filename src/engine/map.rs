@@ -11,13 +11,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use super::Grouping;
 use super::job::{Job, Kept};
 use super::pool::{Deal, Place};
+use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::input::block::FileBlock;
 use crate::input::splits::{self, Split};
 use crate::input::stream::{self, Blocks, StreamBlock};
 use crate::input::{RecordEnd, Source};
 use crate::map::emit::{Emitter, MapTable};
-use crate::map::{Mapper, Records};
+use crate::map::{Mapper, Window};
 use crate::record::{self, TERMINATOR};
 use crate::report::{Counters, Task};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
@@ -127,7 +128,7 @@ pub struct Read {
 }
 
 /// Hands a task's records to `mapper` and what it makes of them to `out`.
-pub fn read(job: &Job<'_>, work: &Work, mapper: &mut Mapper, out: &mut impl Records) -> Result<Read> {
+pub fn read(job: &Job<'_>, work: &Work, mapper: &mut Mapper, out: &mut dyn Sink) -> Result<Read> {
     let mut read = Read::default();
     match work {
         Work::Split(split) => {
@@ -157,7 +158,7 @@ fn windows(
     mut offset: u64,
     mut block: &[u8],
     mapper: &mut Mapper,
-    out: &mut impl Records,
+    out: &mut dyn Sink,
     read: &mut Read,
 ) -> Result<()> {
     while !block.is_empty() && out.wants_more() {
@@ -165,7 +166,7 @@ fn windows(
         let longest = usize::try_from(record_end(job).longest).unwrap_or(usize::MAX);
         let (window, rest) = block.split_at(record::window(block, WINDOW, longest));
         check(job, path, offset, window)?;
-        read.records += mapper.map(window, out)?;
+        read.records += mapper.map(Window { bytes: window }, out)?;
         let bytes = window.len() as u64;
         read.bytes += bytes;
         job.control.progress.map.add(bytes);
@@ -261,15 +262,8 @@ fn attempt(
     let mut memory = memories.take(|| memory(job, grouping));
     let (path, buffers) = (attempt.run_path(job, 0), std::mem::take(&mut memory.buffers));
     let run = RunWriter::create(path, job.sizes.partitions, job.sizes.page, buffers)?;
-    memory.table.begin();
-    let mut out = Emitter {
-        aggregation: &grouping.aggregation,
-        fields: &grouping.fields,
-        hash_mask: job.plan.settings.hash_mask,
-        table: &mut memory.table,
-        run,
-        counters: Counters::default(),
-    };
+    let hash_mask = job.plan.settings.hash_mask;
+    let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut memory.table, run);
     let read = read(job, &work, &mut memory.mapper, &mut out)?;
     let (run, mut counters) = out.finish()?;
     let (path, size, buffers) = run.finish()?;
@@ -281,9 +275,9 @@ fn attempt(
 }
 
 fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
-    let read = [grouping.fields.key.fields(), &grouping.fields.values].concat();
+    let read: Vec<_> = grouping.fields.key.fields().chain(grouping.fields.observed.iter().copied()).collect();
     Memory {
-        mapper: Mapper::new(&job.plan.steps, &read),
+        mapper: Mapper::of_lines(&job.plan.steps, &read),
         table: MapTable::new(job.sizes.map_slots, &grouping.aggregation.shape, job.plan.settings.combiner),
         buffers: PartitionBuffers::limited(job.sizes.longest_row),
     }

@@ -15,13 +15,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use crate::aggregate::Input;
 use crate::error::{Error, Result};
-use crate::map::emit::{Aggregation, Fields};
+use crate::map::emit::Fields;
 use crate::output::order::Merge;
 use crate::output::{Committed, Sink, Target, sink};
 use crate::plan::{Groups, Plan, Rows};
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Worker};
+use crate::shuffle::Aggregation;
 use job::{Job, Record, Sizes};
 
 /// What a run shares with whoever watches it: the way to stop it, and how far it has come.
@@ -136,18 +136,17 @@ struct Grouping<'p> {
 
 impl<'p> Grouping<'p> {
     fn new(groups: &'p Groups) -> Self {
-        let observed = groups.aggregates.iter().filter(|column| column.aggregate.input() == Input::Bytes);
-        let values = observed.map(|column| column.field.expect("an aggregate of bytes has a field")).collect();
+        let (observed, kinds): (Vec<_>, Vec<_>) = groups.observed.iter().copied().unzip();
         Grouping {
             groups,
-            aggregation: Aggregation::new(groups.aggregates.iter().map(|column| &*column.aggregate).collect()),
-            fields: Fields { key: groups.key.clone(), values },
+            aggregation: Aggregation::new(groups.aggregates.iter().map(|aggregate| &**aggregate).collect(), &kinds),
+            fields: Fields { key: groups.key.clone(), observed },
         }
     }
 
     /// Whether all records make one group, which there is even if there are no records.
     fn is_one_group(&self) -> bool {
-        self.groups.key.fields().is_empty()
+        self.groups.key.is_empty()
     }
 }
 

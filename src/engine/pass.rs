@@ -33,7 +33,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
     let memories = Kept::default();
     let memory = || {
         memories.take(|| Memory {
-            mapper: Mapper::new(&job.plan.steps, &layout.columns),
+            mapper: Mapper::of_lines(&job.plan.steps, &layout.columns),
             sorter: Sorter::default(),
             buffers: PartitionBuffers::limited(job.sizes.longest_row),
         })

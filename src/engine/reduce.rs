@@ -45,6 +45,7 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Pa
         key: &grouping.groups.key,
         having: grouping.groups.having.as_ref(),
         layout: job.layout(),
+        aggregates: grouping.groups.names.clone(),
     };
     let to = match &grouping.groups.order {
         Order::Free => To::Lines(Mutex::new(stage(job)?)),
@@ -144,10 +145,10 @@ impl Phase<'_> {
             }
             groups += fold.table.len() as u64;
             match &self.to {
-                To::Sorted(keys) => self.finisher.sorted(&fold.table, keys, sorter),
+                To::Sorted(keys) => self.finisher.sorted(&fold.table, keys, sorter)?,
                 To::Lines(sink) => {
                     chunk.clear();
-                    self.finisher.lines(&fold.table, chunk);
+                    self.finisher.lines(&fold.table, chunk)?;
                     lines += chunk.ends.len() as u64;
                     lock(sink).write(chunk)?;
                 }

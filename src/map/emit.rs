@@ -84,7 +84,11 @@ impl<'a> Emitter<'a> {
         let MapTable { encoder, groups } = memory;
         groups.table.clear();
         groups.combining.begin();
-        Emitter { fields, encoder, out: Output { aggregation, hash_mask, table: groups, run, counters: Counters::default() } }
+        Emitter {
+            fields,
+            encoder,
+            out: Output { aggregation, hash_mask, table: groups, run, counters: Counters::default() },
+        }
     }
 
     /// Writes what the table still holds. The run is the caller's to finish.
@@ -170,7 +174,8 @@ impl Output<'_> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let Output { aggregation: Aggregation { shape, .. }, table: GroupTable { table, .. }, run, counters, .. } = self;
+        let Output { aggregation: Aggregation { shape, .. }, table: GroupTable { table, .. }, run, counters, .. } =
+            self;
         counters.combine_output_records += table.len() as u64;
         for group in table.groups() {
             run.add(run.partition(group.hash), |out| {

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::data::Span;
+use crate::data::parse::ParseError;
 
 /// A record that is not in the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +26,7 @@ pub enum Why {
         /// The field's name.
         field: String,
         value: Vec<u8>,
-        /// What it is not, such as `not a number`.
-        what: &'static str,
+        why: ParseError,
     },
 }
 
@@ -46,9 +46,9 @@ impl Rejects {
 
     /// A field of a record that is not of its type.
     #[cold]
-    pub fn field(&mut self, record: Span, field: &str, value: &[u8], what: &'static str) {
+    pub fn field(&mut self, record: Span, field: &str, value: &[u8], why: ParseError) {
         let value = value[..value.len().min(SHOWN)].to_vec();
-        self.add(record, Why::Field { field: field.to_owned(), value, what });
+        self.add(record, Why::Field { field: field.to_owned(), value, why });
     }
 
     pub fn is_empty(&self) -> bool {

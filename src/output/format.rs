@@ -114,18 +114,14 @@ fn separate(out: &mut Buffer, column: usize, by: u8) {
     }
 }
 
-fn put_unsigned(out: &mut Buffer, number: u64) {
-    out.extend(itoa::Buffer::new().format(number).as_bytes());
-}
-
 impl Rows for Text {
     #[inline]
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         separate(out, column, b'\t');
         match value {
             Value::Null => {}
-            Value::Unsigned(number) => put_unsigned(out, number),
-            Value::Decimal(_) | Value::Float(_) => todo!(),
+            Value::Decimal(number) => number.write(out),
+            Value::Float(number) => crate::data::float::write(number, out),
             Value::Bytes(bytes) => out.extend(bytes),
         }
     }
@@ -141,8 +137,8 @@ impl Rows for Tsv {
         separate(out, column, b'\t');
         match value {
             Value::Null => out.extend(b"\\N"),
-            Value::Unsigned(number) => put_unsigned(out, number),
-            Value::Decimal(_) | Value::Float(_) => todo!(),
+            Value::Decimal(number) => number.write(out),
+            Value::Float(number) => crate::data::float::write(number, out),
             Value::Bytes(bytes) => {
                 for &byte in bytes {
                     match byte {
@@ -167,8 +163,8 @@ impl Rows for Csv {
         separate(out, column, b',');
         match value {
             Value::Null => {}
-            Value::Unsigned(number) => put_unsigned(out, number),
-            Value::Decimal(_) | Value::Float(_) => todo!(),
+            Value::Decimal(number) => number.write(out),
+            Value::Float(number) => crate::data::float::write(number, out),
             // "" is the empty string, nothing at all is null.
             Value::Bytes(bytes) if bytes.is_empty() || bytes.iter().any(|b| b",\"\r\n".contains(b)) => {
                 out.push(b'"');
@@ -194,8 +190,8 @@ impl Rows for Jsonl {
         out.extend(self.keys[column].as_slice());
         match value {
             Value::Null => out.extend(b"null"),
-            Value::Unsigned(number) => put_unsigned(out, number),
-            Value::Decimal(_) | Value::Float(_) => todo!(),
+            Value::Decimal(number) => number.write(out),
+            Value::Float(number) => crate::data::float::write(number, out),
             Value::Bytes(bytes) => put_json_string(out, bytes),
         }
     }
@@ -225,8 +221,12 @@ mod tests {
         String::from_utf8(out.as_slice().to_vec()).unwrap()
     }
 
-    const CELLS: [Value<'static>; 4] =
-        [Value::Bytes(b"a\tb\\,\"c\""), Value::Null, Value::Unsigned(u64::MAX), Value::Bytes(b"")];
+    const CELLS: [Value<'static>; 4] = [
+        Value::Bytes(b"a\tb\\,\"c\""),
+        Value::Null,
+        Value::Decimal(crate::data::Decimal { mantissa: u64::MAX as i128, scale: 0 }),
+        Value::Bytes(b""),
+    ];
 
     #[test]
     fn rows_of_each_format() {

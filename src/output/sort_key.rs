@@ -26,13 +26,8 @@ pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last:
     let start = out.len();
     match *value {
         Value::Null => out.push(0),
-        // As many bytes as it takes, their number first: short keys compare in fewer steps.
-        Value::Unsigned(number) => {
-            let len = 8 - number.leading_zeros() as usize / 8;
-            out.push(1 + len as u8);
-            out.extend(&number.to_be_bytes()[8 - len..]);
-        }
-        Value::Decimal(_) | Value::Float(_) => todo!(),
+        Value::Decimal(number) => crate::data::ordered::put_decimal(out, number),
+        Value::Float(number) => crate::data::ordered::put_float(out, number),
         Value::Bytes(bytes) if last && !descending => {
             out.push(1);
             out.extend(bytes);
@@ -66,7 +61,8 @@ mod tests {
             put_sort_key(&mut out, &value, descending, false);
             out.as_slice().to_vec()
         };
-        let numbers = [0, 1, 2, 255, 256, 257, 65535, 65536, u64::MAX - 1, u64::MAX].map(Value::Unsigned);
+        let numbers =
+            [0, 1, 2, 255, 256, 257, 65535, 65536, u64::MAX - 1, u64::MAX].map(|n: u64| Value::Decimal(n.into()));
         let strings = [&b""[..], b"\0", b"\0\0", b"\0a", b"a", b"a\0", b"a\0b", b"ab", b"\xff"].map(Value::Bytes);
         for values in [&numbers[..], &strings] {
             for pair in values.windows(2) {

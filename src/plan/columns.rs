@@ -1,17 +1,13 @@
 //! Columns: what the cells of a row are called, and what `sort` and `output.columns` make of them.
 
-use super::resolve::Blame;
-use super::steps::Fields;
+use super::aggregates::Aggregates;
 use super::{KeyFields, Order, OutputColumn, SortKey};
+use crate::data::Kind;
 use crate::error::Result;
+use crate::map::Scope;
+use crate::predicate::resolve::Names;
+use crate::schema::Blame;
 use crate::spec::Spec;
-
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Text,
-    Number,
-}
 
 #[derive(Debug)]
 pub(super) struct Column {
@@ -31,7 +27,8 @@ pub(super) struct Columns {
 
 impl Columns {
     /// Those of `group_by`, then those of the aggregates; and the key.
-    pub fn of_groups(spec: &Spec, fields: &Fields, blame: &Blame<'_>) -> Result<(KeyFields, Self)> {
+    pub fn of_groups(spec: &Spec, aggregates: &Aggregates, scope: &mut Scope<'_>) -> Result<(KeyFields, Self)> {
+        let blame = scope.blame;
         if spec.select.is_some() {
             let hint = "the columns of groups are chosen and put in order by output.columns";
             return Err(blame.error("select", "is for records that pass through, not for groups", Some(hint.into())));
@@ -40,39 +37,38 @@ impl Columns {
         let mut key = Vec::new();
         for (i, name) in spec.group_by.iter().enumerate() {
             let path = format!("group_by.{i}");
-            key.push(fields.find(&path, name, blame)?);
-            columns.add(name, Kind::Text, i, &path, blame)?;
+            let field = scope.field(&path, name)?;
+            key.push((field, scope.kind(field)));
+            columns.add(name, scope.kind(field), i, &path, &blame)?;
         }
-        for (i, aggregate) in spec.aggregate.iter().enumerate() {
-            columns.add(&aggregate.column(), Kind::Number, columns.all.len(), &format!("aggregate.{i}"), blame)?;
+        for (i, (aggregate, name)) in aggregates.all.iter().zip(&aggregates.names).enumerate() {
+            columns.add(name, aggregate.kind(), columns.all.len(), &format!("aggregate.{i}"), &blame)?;
         }
-        let key = match key.as_slice() {
-            [one] if !fields.may_be_null(*one) => KeyFields::One(*one),
-            _ => KeyFields::Composite(key),
-        };
-        Ok((key, columns))
+        let may_be_null = key.iter().any(|(field, _)| scope.may_be_null(*field));
+        Ok((KeyFields::new(key, may_be_null), columns))
     }
 
     /// Those of `select`, or all fields.
-    pub fn of_records(spec: &Spec, fields: &Fields, blame: &Blame<'_>) -> Result<Self> {
+    pub fn of_records(spec: &Spec, scope: &mut Scope<'_>) -> Result<Self> {
+        let blame = scope.blame;
         if spec.having.is_some() {
             let hint = "of records it is asked by \"where\"";
             return Err(blame.error("having", "is for groups, and there are none", Some(hint.into())));
         }
         let mut columns = Columns { all: Vec::new(), group_by: 0 };
-        match &spec.select {
-            None => {
-                for (i, name) in fields.names().enumerate() {
-                    columns.add(name, Kind::Text, i, "map", blame)?;
-                }
-            }
+        let all: Vec<_>;
+        let (names, path) = match &spec.select {
             Some(names) if names.is_empty() => return Err(blame.error("select", "must not be empty", None)),
-            Some(names) => {
-                for (i, name) in names.iter().enumerate() {
-                    let path = format!("select.{i}");
-                    columns.add(name, Kind::Text, fields.find(&path, name, blame)?, &path, blame)?;
-                }
+            Some(names) => (names, "select"),
+            None => {
+                all = scope.names().into_iter().map(str::to_owned).collect();
+                (&all, "map")
             }
+        };
+        for (i, name) in names.iter().enumerate() {
+            let path = if spec.select.is_some() { format!("{path}.{i}") } else { path.to_owned() };
+            let field = scope.field(&path, name)?;
+            columns.add(name, scope.kind(field), field, &path, &blame)?;
         }
         Ok(columns)
     }
@@ -89,6 +85,14 @@ impl Columns {
     pub fn find(&self, path: &str, name: &str, blame: &Blame<'_>) -> Result<&Column> {
         let names: Vec<_> = self.all.iter().map(|column| column.name.as_str()).collect();
         Ok(&self.all[blame.find(path, "column", name, &names)?])
+    }
+}
+
+/// `having` asks columns by name.
+impl Names for (&Columns, Blame<'_>) {
+    fn find(&mut self, path: &str, name: &str, _: bool) -> Result<(usize, Kind)> {
+        let (columns, blame) = self;
+        columns.find(path, name, blame).map(|column| (column.index, column.kind))
     }
 }
 

@@ -4,11 +4,10 @@
 //! a source, every size to bytes. The engine reads plans and nothing else, so a built-in job, a user's spec and a
 //! library caller's plan have the same powers.
 
+mod aggregates;
 mod columns;
 pub mod machine;
-mod predicates;
 mod resolve;
-mod steps;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -16,6 +15,7 @@ mod tests;
 use std::path::PathBuf;
 
 use crate::aggregate::Aggregate;
+use crate::data::Kind;
 use crate::data::key::KeyFields;
 use crate::input::Source;
 pub use crate::map::Combiner;
@@ -34,7 +34,8 @@ pub struct Plan {
     pub sources: Vec<Source>,
     /// Bytes of the longest record that may be.
     pub max_record: u64,
-    pub steps: Vec<Step>,
+    pub read: Read,
+    pub steps: Vec<Box<dyn Step>>,
     pub rows: Rows,
     pub limit: Option<u64>,
     /// Columns to write.
@@ -56,17 +57,21 @@ pub enum Rows {
 #[derive(Debug)]
 pub struct Groups {
     pub key: KeyFields,
-    pub aggregates: Vec<AggregateColumn>,
+    /// What the aggregates observe: fields of mapped records, each once, with what they are.
+    pub observed: Vec<(Field, Kind)>,
+    pub aggregates: Vec<Box<dyn Aggregate>>,
+    /// What their columns are called, for messages.
+    pub names: Vec<String>,
     /// Over cells.
     pub having: Option<Predicate>,
     pub order: Order,
 }
 
-#[derive(Debug)]
-pub struct AggregateColumn {
-    /// The field observed, where the aggregate takes one.
-    pub field: Option<Field>,
-    pub aggregate: Box<dyn Aggregate>,
+/// How sources are read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Read {
+    /// Lines: field 0.
+    Text,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -3,12 +3,16 @@
 
 use serde_json::Value;
 
+use super::aggregates::Aggregates;
 use super::columns::{self, Columns};
-use super::steps::steps;
-use super::{AggregateColumn, Format, Groups, Output, Plan, Rows, Settings, machine, predicates, target};
-use crate::aggregate::Count;
-use crate::error::{Error, LONGEST_RECORD, Result, suggestion};
+use super::{Format, Groups, Output, Plan, Read, Rows, Settings, machine, target};
+use crate::error::{LONGEST_RECORD, Result};
 use crate::input::sources::{self, Stdin};
+use crate::map::Scope;
+use crate::map::scope::Source;
+use crate::map::steps::{self, Filter};
+use crate::predicate;
+use crate::schema::Blame;
 use crate::spec::{self, ReadFormat, Spec};
 
 /// What a command line says besides the spec.
@@ -32,26 +36,16 @@ const PART_SIZE: u64 = 128 << 20;
 pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let blame = Blame { origin: &call.origin };
     not_yet(spec, &blame)?;
-    let (fields, steps) = steps(spec, &blame)?;
-    let (rows, columns) = if spec.group_by.is_empty() && spec.aggregate.is_empty() {
-        let columns = Columns::of_records(spec, &fields, &blame)?;
-        let sort = columns::sort_keys(spec, &columns, &blame)?;
-        (Rows::Records { sort: Some(sort).filter(|keys| !keys.is_empty()) }, columns)
-    } else {
-        let (key, columns) = Columns::of_groups(spec, &fields, &blame)?;
-        let groups = Groups {
-            order: columns::group_order(spec, &columns, call.unordered, &blame)?,
-            having: spec.having.as_ref().map(|having| predicates::having(having, &columns, &blame)).transpose()?,
-            aggregates: spec.aggregate.iter().map(aggregate).collect(),
-            key,
-        };
-        (Rows::Groups(groups), columns)
-    };
+    let source = Source { fields: vec!["line"], may_be_null: false, record: Some(0) };
+    let mut scope = Scope::new(&source, &spec.read.types, blame);
+    let (rows, columns) = rows(spec, call, &mut scope)?;
+    let steps = scope.finish()?;
     let sources = sources::resolve(&spec.input, call.stdin)?;
     let format = spec.output.format.unwrap_or(Format::Text);
     Ok(Plan {
         job: serde_json::to_value(spec).unwrap_or(Value::Null),
         max_record: max_record(&spec.read, &blame)?,
+        read: Read::Text,
         steps,
         rows,
         columns: columns::output(spec, &columns, &blame)?,
@@ -78,23 +72,32 @@ fn max_record(read: &spec::Read, blame: &Blame<'_>) -> Result<u64> {
     }
 }
 
-/// Says which spec, and where in it, a name is wrong.
-pub(super) struct Blame<'a> {
-    origin: &'a str,
-}
-
-impl Blame<'_> {
-    pub fn error(&self, path: &str, what: &str, hint: Option<String>) -> Error {
-        Error::Usage { message: format!("{}: {path}: {what}", self.origin), hint }
+/// Works out the steps, and what becomes of the records behind them.
+fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, Columns)> {
+    let blame = scope.blame;
+    steps::resolve(&spec.map, scope)?;
+    if let Some(filter) = &spec.filter {
+        let predicate = scope.predicate(filter, "where")?;
+        scope.push(Filter(predicate));
     }
-
-    /// The index of `name` in `names`.
-    pub fn find(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Result<usize> {
-        names.iter().position(|known| *known == name).ok_or_else(|| match name {
-            "@file" | "@offset" => self.error(path, &format!("{name:?} is not supported yet"), None),
-            _ => self.error(path, &format!("no {what} {name:?}"), Some(suggestion(name, &format!("{what}s"), names))),
-        })
+    if spec.group_by.is_empty() && spec.aggregate.is_empty() {
+        let columns = Columns::of_records(spec, scope)?;
+        let sort = columns::sort_keys(spec, &columns, &blame)?;
+        return Ok((Rows::Records { sort: Some(sort).filter(|keys| !keys.is_empty()) }, columns));
     }
+    let aggregates = Aggregates::resolve(&spec.aggregate, scope)?;
+    let (key, columns) = Columns::of_groups(spec, &aggregates, scope)?;
+    let having = spec.having.as_ref();
+    let having = having.map(|having| predicate::resolve(having, "having", &mut (&columns, blame), &blame));
+    let groups = Groups {
+        order: columns::group_order(spec, &columns, call.unordered, &blame)?,
+        having: having.transpose()?,
+        key,
+        observed: aggregates.observed,
+        aggregates: aggregates.all,
+        names: aggregates.names,
+    };
+    Ok((Rows::Groups(groups), columns))
 }
 
 /// Refuses what the spec has and a plan can't say.
@@ -102,18 +105,7 @@ fn not_yet(spec: &Spec, blame: &Blame<'_>) -> Result<()> {
     if let Some(format @ (ReadFormat::Csv | ReadFormat::Tsv)) = spec.read.format {
         return Err(blame.error("read.format", &format!("{:?} is not supported yet", format.name()), None));
     }
-    spec.read.fits(ReadFormat::Text).map_err(|wrong| wrong.into_error(blame.origin))?;
-    for (i, aggregate) in spec.aggregate.iter().enumerate() {
-        if aggregate.op != "count" || aggregate.field.is_some() || aggregate.filter.is_some() {
-            let what = format!("{:?} is not supported yet", aggregate.column());
-            return Err(blame.error(&format!("aggregate.{i}"), &what, None));
-        }
-    }
-    Ok(())
-}
-
-fn aggregate(_: &spec::Aggregate) -> AggregateColumn {
-    AggregateColumn { field: None, aggregate: Box::new(Count) }
+    spec.read.fits(ReadFormat::Text).map_err(|wrong| wrong.into_error(blame.origin))
 }
 
 fn settings(run: &spec::Run) -> Result<Settings> {

@@ -12,6 +12,7 @@
 //! Keys and values that are promised but not built yet are in a table too, as [`Shape::Later`], as `later` of a choice, or
 //! as a variant without keys: a user who writes one has made no spelling mistake and is told so.
 
+mod blame;
 pub mod check;
 pub mod json;
 pub mod params;
@@ -19,6 +20,7 @@ pub mod predicate;
 pub mod set;
 pub mod size;
 
+pub use blame::Blame;
 pub use check::Wrong;
 
 /// What a value must look like.

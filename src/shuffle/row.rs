@@ -14,10 +14,13 @@
 //! The key's hash is not in the row: a reduce task works it out again. For the short keys of real text that takes less
 //! time than to write, check and read eight bytes more, a quarter of the row.
 
-use super::values::{self, is_fixed, put_value, value_len};
 pub use super::values::Values;
+use super::values::{self, is_fixed, put_value, value_len};
 use crate::aggregate::Aggregate;
-use crate::data::{self, buffer::{Buffer, SHORT, SLACK, copy_short}};
+use crate::data::{
+    self,
+    buffer::{Buffer, SHORT, SLACK, copy_short},
+};
 use crate::data::{Bytes, Column, Span};
 use crate::table::hash::{INLINE, inline_bytes};
 use crate::table::{Arena, Group, Key, Tail};

@@ -4,13 +4,15 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::row::{get_row, get_varint, put_varint, value_row_len, varint_len};
+use super::row::{Values, get_row, get_varint, put_varint, value_row_len, varint_len};
 use super::*;
 use crate::aggregate::{Aggregate, Count, laws::Longest};
 use crate::data::buffer::Buffer;
-use crate::data::{Bytes, Span};
+use crate::data::{Bytes, Column, Kind, Span, Value};
 use crate::error::{Error, Result};
 use crate::table::{HomeBits, KeyBatch, Table, hash};
+
+const COUNT: Count = Count { column: None };
 
 proptest! {
     #[test]
@@ -26,25 +28,25 @@ proptest! {
 
     #[test]
     fn value_rows(keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..20)) {
-        let shape = Shape::new([&Longest as &dyn Aggregate].into_iter());
+        let shape = Shape::new([&Longest { column: 0 } as &dyn Aggregate].into_iter(), &[Kind::Bytes]);
         let mut out = Buffer::default();
         for key in &keys {
             let span = [Span { start: 0, end: key.len() as u32 }];
             // The key is its own value.
-            let values = [Bytes { data: key, spans: &span }];
+            let keys = Bytes { data: key, spans: &span };
+            let values = [Column::Bytes(keys)];
             let before = out.len();
             shape.put_value(&mut out, key, &values, 0);
-            prop_assert_eq!(shape.value_rows_len(values[0], &values), (out.len() - before) as u64);
+            prop_assert_eq!(shape.value_rows_len(keys, &values), (out.len() - before) as u64);
         }
         let (data, mut at) = (out.as_slice(), 0);
         for key in &keys {
             let row = get_row(data, &mut at).unwrap();
             prop_assert!(!row.is_state);
             prop_assert_eq!(&data[row.key.start as usize..row.key.end as usize], &key[..]);
-            let mut tails = vec![];
-            shape.tails(data, &row, |tail| tails.push(tail)).unwrap();
-            prop_assert_eq!(tails.len(), 1);
-            prop_assert_eq!(&data[tails[0].start as usize..tails[0].end as usize], &key[..]);
+            let mut values = Values::new(&shape.observed);
+            values.push(data, &row).unwrap();
+            prop_assert_eq!(values.columns(data)[0].value(0), Value::Bytes(key));
         }
         prop_assert_eq!(at, data.len());
     }
@@ -52,7 +54,7 @@ proptest! {
     /// Groups of every key length, with fixed and variable states, through rows and back.
     #[test]
     fn state_rows(keys in prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..40), (0u64..3, "[ab]{0,150}"), 1..20)) {
-        let shape = Shape::new([&Count as &dyn Aggregate, &Longest].into_iter());
+        let shape = Shape::new([&COUNT as &dyn Aggregate, &Longest { column: 0 }].into_iter(), &[Kind::Bytes]);
         let mut table = Table::new(64, HomeBits::Top, &shape.identity);
         for (key, (count, tail)) in &keys {
             let slot = find(&mut table, key);
@@ -92,7 +94,7 @@ fn find(table: &mut Table, key: &[u8]) -> u32 {
 /// A state that one record alone leaves takes no more room than the record.
 #[test]
 fn a_count_of_one_is_a_value_row() {
-    let shape = Shape::new([&Count as &dyn Aggregate].into_iter());
+    let shape = Shape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
     for key in [&b"short"[..], b"", b"longer than sixteen bytes"] {
         let mut table = Table::new(8, HomeBits::Bottom, &shape.identity);
         let slot = find(&mut table, key);
@@ -119,7 +121,7 @@ fn write_run(path: &Path, rows: u32) -> RunSize {
     for i in 0..rows {
         let key = format!("key {i} {}", "x".repeat(i as usize % 40));
         let hash = hash::hash(key.as_bytes());
-        let shape = Shape::new([&Count as &dyn Aggregate].into_iter());
+        let shape = Shape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
         writer.add(writer.partition(hash), |out| shape.put_value(out, key.as_bytes(), &[], 0)).unwrap();
     }
     writer.finish().unwrap().1

@@ -29,7 +29,7 @@ pub const NUMBER: usize = 9;
 pub fn is_fixed(column: &Column<'_>) -> bool {
     match column {
         Column::Bytes(_) => false,
-        Column::Decimal(column) => column.nulls.is_none() && matches!(column.numbers, Numbers::Scaled { .. }),
+        Column::Decimal(column) => column.nulls.is_none() && matches!(column.numbers, Numbers::Narrow { .. }),
         Column::Float(column) => column.nulls.is_none(),
     }
 }

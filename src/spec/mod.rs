@@ -23,18 +23,20 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::map::Combiner;
 use crate::output::Format;
+use crate::predicate::written::Predicate;
 use crate::schema::check::check;
 use crate::schema::params::{self, Given};
 use crate::schema::{choices, json, set, size};
 use schema::SPEC;
 
+pub use crate::map::Type;
 pub use crate::schema::params::Param;
-pub use read::{OnError, Read, ReadFormat, Type};
+pub use read::{OnError, Read, ReadFormat};
 
 /// A spec being read.
 #[derive(Clone, Debug)]
@@ -105,7 +107,8 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Read::is_default")]
     pub read: Read,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub map: Vec<Step>,
+    /// As written: each step knows its own keys.
+    pub map: Vec<Map<String, Value>>,
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub filter: Option<Predicate>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -125,94 +128,6 @@ pub struct Spec {
     pub output: Output,
     #[serde(skip_serializing_if = "Run::is_default")]
     pub run: Run,
-}
-
-/// A step of `map`, told from the others by its first key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Step {
-    Split {
-        split: String,
-        /// `words`, `whitespace`, `letters`, `chars`, or the text between the pieces.
-        on: String,
-        #[serde(rename = "as")]
-        name: String,
-    },
-    Ngrams {
-        ngrams: String,
-        /// As `on` of a split.
-        of: String,
-        n: usize,
-        #[serde(rename = "as")]
-        name: String,
-    },
-    Extract {
-        extract: String,
-        pattern: String,
-        #[serde(rename = "as")]
-        name: String,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        group: Option<Group>,
-        /// One record a match, in place of one with the first match or null.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        all: bool,
-    },
-    Derive {
-        /// An expression over fields.
-        derive: String,
-        #[serde(rename = "as")]
-        name: String,
-    },
-    Filter {
-        filter: Predicate,
-    },
-}
-
-/// A group of a regular expression. 0 is the whole match.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Group {
-    Number(usize),
-    Name(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Predicate {
-    And {
-        and: Vec<Predicate>,
-    },
-    Or {
-        or: Vec<Predicate>,
-    },
-    Not {
-        not: Box<Predicate>,
-    },
-    Field {
-        field: String,
-        #[serde(flatten)]
-        test: Test,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Test {
-    Equal(Literal),
-    Lt(Literal),
-    Lte(Literal),
-    Gt(Literal),
-    Gte(Literal),
-    In(Vec<Literal>),
-    Matches(String),
-    Valid(bool),
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Literal {
-    Text(String),
-    Number(serde_json::Number),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

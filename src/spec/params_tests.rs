@@ -1,5 +1,6 @@
 use super::tests::{refused as refused_spec, wordcount_with};
 use super::*;
+use crate::predicate::written::{Literal, Test};
 
 /// A spec with params of every kind, and values for some.
 fn with_params(given: &[&str]) -> Result<Spec> {
@@ -18,7 +19,7 @@ fn with_params(given: &[&str]) -> Result<Spec> {
 #[test]
 fn params_stand_for_their_values() {
     let spec = with_params(&["what=1", "rows=7", "what=404"]).unwrap();
-    assert!(matches!(spec.map[0], Step::Ngrams { n: 2, .. }));
+    assert_eq!(spec.map[0]["n"], 2);
     assert_eq!(spec.limit, Some(7));
     // A value is read as the place wants it: text where text may stand.
     assert_eq!(spec.name.as_deref(), Some("404"));
@@ -67,11 +68,11 @@ fn params_that_are_wrong() {
 fn set_reaches_params_and_predicates() {
     let mut document = builtin::find("ngrams").unwrap().document().unwrap();
     document.set("params.n.default=3").unwrap();
-    assert!(matches!(document.clone().finish().unwrap().map[0], Step::Ngrams { n: 3, .. }));
+    assert_eq!(document.clone().finish().unwrap().map[0]["n"], 3);
     document.set("map.0.n=4").unwrap();
     document.set(r#"having={"field": "count", "gt": {"param": "n"}}"#).unwrap();
     let spec = document.finish().unwrap();
-    assert!(matches!(spec.map[0], Step::Ngrams { n: 4, .. }));
+    assert_eq!(spec.map[0]["n"], 4);
     assert_eq!(
         spec.having,
         Some(Predicate::Field { field: "count".into(), test: Test::Gt(Literal::Number(3.into())) })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::map::Type;
 use crate::schema::check::delimiter;
 use crate::schema::{Wrong, choices, size};
 
@@ -48,16 +49,6 @@ choices! {
         Csv = "csv",
         /// Fields between tabs, with `\t \n \r \\` escaped and null as `\N`.
         Tsv = "tsv",
-    }
-}
-
-choices! {
-    /// What a field's bytes are read as.
-    pub enum Type {
-        String = "string",
-        Int = "int",
-        Float = "float",
-        Decimal = "decimal",
     }
 }
 

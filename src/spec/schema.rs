@@ -3,11 +3,12 @@
 //! The checker, `--set` and the suggestions read it, so a key is named in one place besides its type in [`super::Spec`].
 
 use super::Scheduler;
-use super::read::{ReadFormat, Type};
-use crate::map::Combiner;
+use super::read::ReadFormat;
+use crate::aggregate;
+use crate::map::{Combiner, Type, steps};
 use crate::output::Format;
 use crate::schema::predicate::PREDICATES;
-use crate::schema::{Choice, Key, Shape, Tagged, Variant, Variants, params};
+use crate::schema::{Choice, Key, Shape, params};
 
 pub static SPEC: Shape = Shape::Object(TOP);
 
@@ -17,10 +18,10 @@ const TOP: &[Key] = &[
     Key::optional("params", params::SHAPE),
     Key::optional("input", Shape::OneOrMore(&Shape::Name)),
     Key::optional("read", Shape::Object(READ)),
-    Key::optional("map", Shape::List(&STEP)),
+    Key::optional("map", Shape::List(&steps::SHAPE)),
     Key::optional("where", Shape::Variants(&PREDICATES)),
     Key::optional("group_by", Shape::List(&Shape::Name)),
-    Key::optional("aggregate", Shape::List(&AGGREGATE)),
+    Key::optional("aggregate", Shape::List(&aggregate::SHAPE)),
     Key::optional("having", Shape::Variants(&PREDICATES)),
     Key::optional("select", Shape::List(&Shape::Name)),
     Key::optional("sort", Shape::List(&Shape::Name)),
@@ -49,82 +50,6 @@ const READ: &[Key] = &[
 pub static TYPE: Shape = Shape::Choice(Choice { built: Type::NAMES, later: &["timestamp"] });
 
 const SKIP: &[Key] = &[Key::required("skip_up_to", Shape::Share), Key::optional("save_to", Shape::Name)];
-
-static STEP: Shape = Shape::Variants(&STEPS);
-static AGGREGATE: Shape = Shape::Tagged(&AGGREGATES);
-
-static STEPS: Variants = Variants {
-    what: "a step",
-    example: r#"{"split": "line", "on": "words", "as": "word"}"#,
-    all: &[
-        Variant { name: "split", keys: SPLIT },
-        Variant { name: "ngrams", keys: NGRAMS },
-        Variant::later("lower"),
-        Variant::later("upper"),
-        Variant::later("trim"),
-        Variant { name: "extract", keys: EXTRACT },
-        Variant { name: "derive", keys: DERIVE },
-        Variant::later("bin"),
-        Variant::later("time"),
-        Variant::later("explode"),
-        Variant { name: "filter", keys: &[Key::required("filter", Shape::Variants(&PREDICATES))] },
-    ],
-};
-
-const AS: Key = Key::required("as", Shape::Name);
-
-const SPLIT: &[Key] = &[Key::required("split", Shape::Name), Key::required("on", Shape::Splitter), AS];
-
-const NGRAMS: &[Key] = &[
-    Key::required("ngrams", Shape::Name),
-    Key::required("of", Shape::Splitter),
-    Key::required("n", Shape::Whole { least: 1, most: MOST_WORDS }),
-    AS,
-];
-
-const EXTRACT: &[Key] = &[
-    Key::required("extract", Shape::Name),
-    Key::required("pattern", Shape::Pattern),
-    AS,
-    Key::optional("group", Shape::Group),
-    Key::optional("all", Shape::Flag),
-];
-
-const DERIVE: &[Key] = &[Key::required("derive", Shape::Name), AS];
-
-/// Words of a longer n-gram than this hardly ever occur twice.
-const MOST_WORDS: u64 = 1000;
-
-/// The ops.
-pub static AGGREGATES: Tagged = Tagged {
-    tag: "op",
-    all: &[
-        Variant { name: "count", keys: &[OP, Key::optional("field", Shape::Name), NAMED, WHERE] },
-        Variant { name: "sum", keys: OF_FIELD },
-        Variant { name: "min", keys: OF_FIELD },
-        Variant { name: "max", keys: OF_FIELD },
-        Variant { name: "mean", keys: OF_FIELD },
-        Variant::later("variance"),
-        Variant::later("variance_pop"),
-        Variant::later("stddev"),
-        Variant::later("stddev_pop"),
-        Variant::later("distinct"),
-        Variant::later("approx_distinct"),
-        Variant::later("median"),
-        Variant::later("quantile"),
-        Variant::later("approx_quantile"),
-        Variant::later("first"),
-        Variant::later("last"),
-        Variant::later("list"),
-        Variant::later("argmin"),
-        Variant::later("argmax"),
-    ],
-};
-
-const OP: Key = Key::required("op", Shape::Text);
-const NAMED: Key = Key::optional("as", Shape::Name);
-const WHERE: Key = Key::optional("where", Shape::Variants(&PREDICATES));
-const OF_FIELD: &[Key] = &[OP, Key::required("field", Shape::Name), NAMED, WHERE];
 
 const OUTPUT: &[Key] = &[
     Key::optional("path", Shape::Name),

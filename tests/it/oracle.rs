@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mapfold::aggregate::{Aggregate, Count, Input};
-use mapfold::data::Bytes;
-use mapfold::data::Value;
+use mapfold::aggregate::{Aggregate, Count, Overflow};
 use mapfold::data::key::KeyFields;
+use mapfold::data::{Column, Kind, Value};
 use mapfold::engine::{self, Control};
 use mapfold::input::Source;
+use mapfold::map::steps::{Extract, ExtractAll, Filter, Ngrams, Split};
 use mapfold::map::{Splitter, Step};
 use mapfold::plan::{
-    self, AggregateColumn, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Scheduler, Settings, SortKey,
-    Target,
+    self, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Scheduler, Settings, SortKey, Target,
 };
-use mapfold::predicate::{Comparison, Number, Predicate, Test};
+use mapfold::predicate::{Comparison, Predicate, Test};
 use mapfold::report::Report;
 use mapfold::table::{StateColumn, States};
 use proptest::prelude::*;
@@ -26,8 +25,8 @@ use regex::bytes::Regex;
 struct Greatest;
 
 impl Aggregate for Greatest {
-    fn input(&self) -> Input {
-        Input::Bytes
+    fn kind(&self) -> Kind {
+        Kind::Bytes
     }
 
     fn words(&self) -> usize {
@@ -42,7 +41,8 @@ impl Aggregate for Greatest {
         words[0] = 0;
     }
 
-    fn observe(&self, states: &mut States<'_>, slots: &[u32], values: Bytes<'_>) {
+    fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]) {
+        let Column::Bytes(values) = observed[0] else { panic!("a column of bytes") };
         for (i, &slot) in slots.iter().enumerate() {
             if *states.word(slot) == 0 || states.tail(slot) < values.get(i) {
                 *states.word(slot) = 1;
@@ -60,8 +60,8 @@ impl Aggregate for Greatest {
         }
     }
 
-    fn finish<'a>(&self, words: &[u64], tail: &'a [u8]) -> Value<'a> {
-        if words[0] == 0 { Value::Null } else { Value::Bytes(tail) }
+    fn finish<'a>(&self, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow> {
+        Ok(if words[0] == 0 { Value::Null } else { Value::Bytes(tail) })
     }
 }
 
@@ -237,18 +237,20 @@ fn naive_pieces(piece: &Option<Piece>, line: &[u8]) -> Vec<Cell> {
     }
 }
 
-fn steps(job: &Job) -> Vec<Step> {
+fn steps(job: &Job) -> Vec<Box<dyn Step>> {
     let filter = job.filter.map(|(needle, not)| {
         let test = Test::Matches(Regex::new(needle).unwrap());
         let matches = Predicate::Cell { index: 0, test };
-        Step::Filter(if not { Predicate::Not(Box::new(matches)) } else { matches })
+        Box::new(Filter(if not { Predicate::Not(Box::new(matches)) } else { matches })) as Box<dyn Step>
     });
     let pattern = Regex::new(PATTERN).unwrap();
-    let piece = job.piece.clone().map(|piece| match piece {
-        Piece::Split(on) => Step::Split { input: 0, on },
-        Piece::Ngrams(n) => Step::Ngrams { input: 0, of: Splitter::Whitespace, n },
-        Piece::Extract { group, all: true } => Step::ExtractAll { input: 0, pattern, group },
-        Piece::Extract { group, all: false } => Step::Extract { input: 0, pattern, group },
+    let piece = job.piece.clone().map(|piece| -> Box<dyn Step> {
+        match piece {
+            Piece::Split(on) => Box::new(Split { input: 0, on }),
+            Piece::Ngrams(n) => Box::new(Ngrams { input: 0, of: Splitter::Whitespace, n }),
+            Piece::Extract { group, all: true } => Box::new(ExtractAll { input: 0, pattern, group }),
+            Piece::Extract { group, all: false } => Box::new(Extract { input: 0, pattern, group }),
+        }
     });
     filter.into_iter().chain(piece).collect()
 }
@@ -264,18 +266,18 @@ fn rows(job: &Job) -> (plan::Rows, Vec<usize>) {
             if *by_count {
                 order.insert(0, SortKey { index: keys, descending: true });
             }
-            let mut aggregates = vec![AggregateColumn { field: None, aggregate: Box::new(Count) }];
+            let mut aggregates = vec![Box::new(Count { column: None }) as Box<dyn Aggregate>];
             if *greatest {
-                aggregates.push(AggregateColumn { field: Some(0), aggregate: Box::new(Greatest) });
+                aggregates.push(Box::new(Greatest));
             }
             let columns = (0..keys + aggregates.len()).collect();
             let never_null = !matches!(job.piece, Some(Piece::Extract { group, all }) if !all || group > 0);
-            let having = more_than.map(|least| Predicate::Cell {
-                index: keys,
-                test: Test::Number(Comparison::Greater, Number::Unsigned(least)),
-            });
+            let having = more_than
+                .map(|least| Predicate::Cell { index: keys, test: Test::Number(Comparison::Greater, least.into()) });
             let groups = Groups {
-                key: if keys == 1 && never_null { KeyFields::One(piece) } else { KeyFields::Composite(fields) },
+                key: KeyFields::new(fields.into_iter().map(|field| (field, Kind::Bytes)).collect(), !never_null),
+                observed: if *greatest { vec![(0, Kind::Bytes)] } else { vec![] },
+                names: vec!["count".into(), "greatest".into()],
                 aggregates,
                 having,
                 order: Order::By(order),
@@ -297,6 +299,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         job: serde_json::Value::Null,
         sources: (0..files).map(source).collect(),
         max_record: 1 << 20,
+        read: plan::Read::Text,
         steps: steps(job),
         rows,
         limit: job.limit,

@@ -1,12 +1,64 @@
 //! `extract`: the first match of a pattern in a field, or a record for each match.
 
 use regex::bytes::Regex;
+use serde_json::Value;
 
+use super::AS;
 use super::pieces::{Finder, Pieces};
-use crate::data::{BATCH, Batch, Bytes, Column, Span};
-use crate::error::Result;
+use crate::data::{BATCH, Batch, Bytes, Column, Kind, Span};
+use crate::error::{Result, suggestion};
+use crate::map::scope::Written;
 use crate::map::tokenise::Tokens;
-use crate::map::{Field, Next, Stage, Step};
+use crate::map::{Field, Next, Scope, Stage, Step};
+use crate::predicate::resolve::pattern;
+use crate::schema::{Blame, Key, Shape};
+
+pub const KEYS: &[Key] = &[
+    Key::required("extract", Shape::Name),
+    Key::required("pattern", Shape::Pattern),
+    AS,
+    Key::optional("group", Shape::Group),
+    Key::optional("all", Shape::Flag),
+];
+
+pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
+    let input = scope.raw(&written.at("extract"), written.text("extract"))?;
+    let pattern = pattern(written.text("pattern"), &written.at("pattern"), &scope.blame)?;
+    let group = group(written.get("group"), &pattern, &written.at("group"), &scope.blame)?;
+    let all = written.get("all") == Some(&Value::Bool(true));
+    match all {
+        true => scope.push(ExtractAll { input, pattern, group }),
+        false => scope.push(Extract { input, pattern, group }),
+    }
+    scope.add(&written.at("as"), written.text("as"), Kind::Bytes, !all || group > 0)?;
+    Ok(())
+}
+
+/// Which group of `pattern` is meant: 0, the whole match, where none is.
+fn group(written: Option<&Value>, pattern: &Regex, path: &str, blame: &Blame<'_>) -> Result<usize> {
+    let Some(written) = written else { return Ok(0) };
+    if let Some(number) = written.as_u64() {
+        return match usize::try_from(number).ok().filter(|&number| number < pattern.captures_len()) {
+            Some(number) => Ok(number),
+            None => {
+                let what = match pattern.captures_len() - 1 {
+                    0 => "it has none".to_owned(),
+                    groups => format!("it has {groups}"),
+                };
+                Err(blame.error(path, &format!("the pattern has no group {number}: {what}"), None))
+            }
+        };
+    }
+    let name = written.as_str().expect("the schema has been through it");
+    pattern.capture_names().position(|known| known == Some(name)).ok_or_else(|| {
+        let names: Vec<_> = pattern.capture_names().flatten().collect();
+        let hint = match names.as_slice() {
+            [] => format!("a group is named so: (?P<{name}>…)"),
+            names => suggestion(name, "its groups", names),
+        };
+        blame.error(path, &format!("the pattern has no group {name:?}"), Some(hint))
+    })
+}
 
 /// The first match of a pattern, or a group of it; null where there is none.
 #[derive(Debug)]

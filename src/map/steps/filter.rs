@@ -1,12 +1,27 @@
 //! `filter`: drops the records of which a predicate doesn't hold.
 
+use serde::Deserialize;
+
 use super::candidates::Candidates;
 use super::gather::Gather;
 use crate::data::Batch;
 use crate::error::Result;
 use crate::map::program::Front;
-use crate::map::{Field, Next, Stage, Step};
-use crate::predicate::{Predicate, Test};
+use crate::map::scope::Written;
+use crate::map::{Field, Next, Scope, Stage, Step};
+use crate::predicate::{Predicate, Test, written};
+use crate::schema::predicate::PREDICATES;
+use crate::schema::{Key, Shape};
+
+pub const KEYS: &[Key] = &[Key::required("filter", Shape::Variants(&PREDICATES))];
+
+pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
+    let predicate = written::Predicate::deserialize(written.get("filter").expect("the schema asks for it"))
+        .expect("the schema has been through it");
+    let predicate = scope.predicate(&predicate, &written.at("filter"))?;
+    scope.push(Filter(predicate));
+    Ok(())
+}
 
 #[derive(Debug)]
 pub struct Filter(pub Predicate);

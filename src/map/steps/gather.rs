@@ -31,23 +31,26 @@ impl Gather {
         let each = columns.iter().zip(&mut self.columns);
         each.map(|(column, scratch)| {
             let Scratch { spans, mantissas, decimals, floats, nulls } = scratch;
-            let nulls = |from: Option<&[bool]>| from.map(|from| pick(from, numbers, nulls));
             match column {
                 Column::Bytes(Bytes { data, spans: from }) => {
                     Column::Bytes(Bytes { data, spans: pick(from, numbers, spans) })
                 }
                 Column::Decimal(from) => {
                     let picked = match from.numbers {
-                        Numbers::Scaled { mantissas: from, scale } => {
-                            Numbers::Scaled { mantissas: pick(from, numbers, mantissas), scale }
+                        Numbers::Narrow { mantissas: from, scale } => {
+                            Numbers::Narrow { mantissas: pick(from, numbers, mantissas), scale }
                         }
-                        Numbers::Mixed(from) => Numbers::Mixed(pick(from, numbers, decimals)),
+                        Numbers::Wide(from) => Numbers::Wide(pick(from, numbers, decimals)),
                     };
-                    Column::Decimal(Decimals { numbers: picked, nulls: nulls(from.nulls) })
+                    Column::Decimal(Decimals {
+                        numbers: picked,
+                        nulls: from.nulls.map(|from| pick(from, numbers, nulls)),
+                    })
                 }
-                Column::Float(from) => {
-                    Column::Float(Floats { values: pick(from.values, numbers, floats), nulls: nulls(from.nulls) })
-                }
+                Column::Float(from) => Column::Float(Floats {
+                    values: pick(from.values, numbers, floats),
+                    nulls: from.nulls.map(|from| pick(from, numbers, nulls)),
+                }),
             }
         })
         .collect()

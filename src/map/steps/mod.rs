@@ -1,15 +1,64 @@
-//! The steps of `map`, one file a kind.
+//! The steps of `map`, one file a kind: its keys, how it is worked out, and what runs it.
 
 mod candidates;
+pub mod convert;
 pub mod extract;
 pub mod filter;
-pub mod gather;
+mod gather;
 pub mod lines;
 pub mod ngrams;
-pub mod pieces;
+pub mod only;
+mod pieces;
 pub mod split;
 
 pub use extract::{Extract, ExtractAll};
 pub use filter::Filter;
 pub use ngrams::Ngrams;
 pub use split::Split;
+
+use serde_json::{Map, Value};
+
+use super::Scope;
+use super::scope::Written;
+use crate::error::Result;
+use crate::schema::{Key, Shape, Variant, Variants};
+
+/// What a step in a spec looks like.
+pub static SHAPE: Shape = Shape::Variants(&Variants {
+    what: "a step",
+    example: r#"{"split": "line", "on": "words", "as": "word"}"#,
+    all: &[
+        Variant { name: "split", keys: split::KEYS },
+        Variant { name: "ngrams", keys: ngrams::KEYS },
+        Variant::later("lower"),
+        Variant::later("upper"),
+        Variant::later("trim"),
+        Variant { name: "extract", keys: extract::KEYS },
+        Variant::later("derive"),
+        Variant::later("bin"),
+        Variant::later("time"),
+        Variant::later("explode"),
+        Variant { name: "filter", keys: filter::KEYS },
+    ],
+});
+
+/// How a step is worked out, by the key that is its own.
+const KINDS: &[(&str, fn(Written<'_>, &mut Scope<'_>) -> Result<()>)] = &[
+    ("split", split::resolve),
+    ("ngrams", ngrams::resolve),
+    ("extract", extract::resolve),
+    ("filter", filter::resolve),
+];
+
+/// The key that names the field a step adds.
+const AS: Key = Key::required("as", Shape::Name);
+
+/// Works out the steps of a spec's `map`, in order.
+pub fn resolve(map: &[Map<String, Value>], scope: &mut Scope<'_>) -> Result<()> {
+    for (i, object) in map.iter().enumerate() {
+        let path = format!("map.{i}");
+        let (_, resolve) = KINDS.iter().find(|(key, _)| object.contains_key(*key)).expect("the schema knows no other");
+        resolve(Written { object, path: &path }, scope)?;
+    }
+    Ok(())
+}

@@ -1,10 +1,34 @@
 //! `ngrams`: a record for each run of neighbouring pieces of a field, joined by a space.
 
+use serde_json::Value;
+
+use super::AS;
 use super::pieces::{Finder, Pieces};
-use crate::data::Span;
 use crate::data::buffer::Buffer;
+use crate::data::{Kind, Span};
+use crate::error::Result;
+use crate::map::scope::Written;
 use crate::map::tokenise::{Cutter, Splitter, Tokens};
-use crate::map::{Field, Stage, Step};
+use crate::map::{Field, Scope, Stage, Step};
+use crate::schema::{Key, Shape};
+
+pub const KEYS: &[Key] = &[
+    Key::required("ngrams", Shape::Name),
+    Key::required("of", Shape::Splitter),
+    Key::required("n", Shape::Whole { least: 1, most: MOST_WORDS }),
+    AS,
+];
+
+/// Words of a longer n-gram than this hardly ever occur twice.
+const MOST_WORDS: u64 = 1000;
+
+pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
+    let input = scope.raw(&written.at("ngrams"), written.text("ngrams"))?;
+    let n = written.get("n").and_then(Value::as_u64).expect("the schema asks for it") as usize;
+    scope.push(Ngrams { input, of: Splitter::named(written.text("of")), n });
+    scope.add(&written.at("as"), written.text("as"), Kind::Bytes, false)?;
+    Ok(())
+}
 
 /// Runs of `n` pieces. A field with fewer has none.
 #[derive(Debug)]

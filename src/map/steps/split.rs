@@ -1,12 +1,24 @@
 //! `split`: a record for each piece of a field.
 
+use super::AS;
 use super::pieces::{Finder, Pieces};
-use crate::data::{Batch, Column, BATCH, Bytes};
+use crate::data::{BATCH, Batch, Bytes, Column, Kind};
 use crate::error::Result;
 use crate::map::program::Front;
+use crate::map::scope::Written;
 use crate::map::tokenise::{Cutter, Splitter, Tokens};
-use crate::map::{Field, Next, Reader, Stage, Step, Window};
+use crate::map::{Field, Next, Reader, Scope, Stage, Step, Window};
 use crate::record;
+use crate::schema::{Key, Shape};
+
+pub const KEYS: &[Key] = &[Key::required("split", Shape::Name), Key::required("on", Shape::Splitter), AS];
+
+pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
+    let input = scope.raw(&written.at("split"), written.text("split"))?;
+    scope.push(Split { input, on: Splitter::named(written.text("on")) });
+    scope.add(&written.at("as"), written.text("as"), Kind::Bytes, false)?;
+    Ok(())
+}
 
 #[derive(Debug)]
 pub struct Split {

@@ -33,6 +33,17 @@ pub enum Splitter {
 }
 
 impl Splitter {
+    /// What a spec calls so: the name of a tokeniser, else a literal.
+    pub fn named(on: &str) -> Splitter {
+        match on {
+            "words" => Splitter::Words,
+            "whitespace" => Splitter::Whitespace,
+            "letters" => Splitter::Letters,
+            "chars" => Splitter::Chars,
+            literal => Splitter::Literal(literal.as_bytes().to_vec()),
+        }
+    }
+
     /// Whether the end of a line always ends a piece, and leaves none of its own: then lines may be cut joined.
     pub fn may_see_lines_joined(&self) -> bool {
         match self {

@@ -10,8 +10,8 @@
 //! lower case from [`LOWERCASE_VERSION`], that of `std`. The `unicode-properties`
 //! dependency is pinned so that both are 17.0.0.
 
-use super::scan::{self, BLOCK, Class, Cursor, Edges, Kernel, LetterClass, NonSpaceClass, Stop, WordClass};
 use super::Tokens;
+use super::scan::{self, BLOCK, Class, Cursor, Edges, Kernel, LetterClass, NonSpaceClass, Stop, WordClass};
 use super::unicode::{LETTER, MARK, NUMBER, Unit};
 
 /// The Unicode version of what is a letter, a mark or a number.

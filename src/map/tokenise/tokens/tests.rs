@@ -42,9 +42,9 @@ fn naive_whitespace(text: &[u8]) -> Vec<Vec<u8>> {
     pieces.filter(|piece| !piece.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
-fn collect(split: impl FnOnce(&mut dyn FnMut(&[u8], &[Span]))) -> Vec<Vec<u8>> {
+fn collect(split: impl FnOnce(&mut dyn FnMut(Tokens<'_>))) -> Vec<Vec<u8>> {
     let mut tokens = Vec::new();
-    split(&mut |data, spans| {
+    split(&mut |Tokens { data, spans, .. }| {
         assert!((1..=BATCH).contains(&spans.len()));
         for span in spans {
             assert!(span.start < span.end);
@@ -155,7 +155,7 @@ fn scratch_can_be_used_again() {
 #[test]
 fn folded_data_can_be_read_past_its_tokens() {
     let text = "É wörd ".repeat(20_000);
-    Words::new().split(text.as_bytes(), |data, spans| {
+    Words::new().split(text.as_bytes(), |Tokens { data, spans, .. }| {
         let last = spans.last().expect("no batch is empty");
         assert!(last.end as usize + BLOCK <= data.len());
     });

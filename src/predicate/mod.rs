@@ -2,12 +2,17 @@
 //!
 //! A predicate is asked record by record: beside the search or comparison at its end the walk to it is nothing.
 
+pub mod resolve;
+pub mod written;
+
+pub use resolve::resolve;
+
 use std::cmp::Ordering;
 
 use ahash::AHashSet;
 use regex::bytes::Regex;
 
-use crate::data::{Batch, Value};
+use crate::data::{Batch, Decimal, Value};
 
 #[derive(Clone, Debug)]
 pub enum Predicate {
@@ -30,9 +35,9 @@ pub enum Test {
     Valid(bool),
     /// By bytes.
     Text(Comparison, Box<[u8]>),
-    Number(Comparison, Number),
+    Number(Comparison, Decimal),
     TextIn(AHashSet<Box<[u8]>>),
-    NumberIn(Vec<Number>),
+    NumberIn(Vec<Decimal>),
     /// Found anywhere in it.
     Matches(Regex),
 }
@@ -44,14 +49,6 @@ pub enum Comparison {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
-}
-
-/// A number of a spec.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Number {
-    Unsigned(u64),
-    /// Finite.
-    Real(f64),
 }
 
 impl Comparison {
@@ -66,31 +63,25 @@ impl Comparison {
     }
 }
 
-impl Number {
-    /// `number` to this one, exactly.
-    fn order(self, number: u64) -> Ordering {
-        /// 2^64.
-        const BEYOND: f64 = 18_446_744_073_709_551_616.0;
-        match self {
-            Number::Unsigned(to) => number.cmp(&to),
-            Number::Real(to) if to < 0.0 => Ordering::Greater,
-            Number::Real(to) if to >= BEYOND => Ordering::Less,
-            Number::Real(to) => {
-                number.cmp(&(to as u64)).then(if to.fract() > 0.0 { Ordering::Less } else { Ordering::Equal })
-            }
-        }
+/// A number's order beside one of a spec; `None` for what is no number.
+fn order(value: &Value<'_>, to: &Decimal) -> Option<Ordering> {
+    match value {
+        Value::Decimal(number) => Some(number.cmp(to)),
+        // Beside NaN, which is the greatest of floats, any number is less.
+        Value::Float(number) => Some(to.compare_f64(*number).reverse()),
+        Value::Null | Value::Bytes(_) => None,
     }
 }
 
 impl Test {
     fn holds(&self, value: &Value<'_>) -> bool {
         match (self, value) {
-            (Test::Valid(valid), value) => (*value != Value::Null) == *valid,
+            (Test::Valid(valid), value) => value.is_null() != *valid,
             (Test::Text(comparison, to), Value::Bytes(bytes)) => comparison.holds((*bytes).cmp(to)),
             (Test::TextIn(set), Value::Bytes(bytes)) => set.contains(*bytes),
             (Test::Matches(pattern), Value::Bytes(bytes)) => pattern.is_match(bytes),
-            (Test::Number(comparison, to), Value::Unsigned(number)) => comparison.holds(to.order(*number)),
-            (Test::NumberIn(list), Value::Unsigned(number)) => list.iter().any(|to| to.order(*number).is_eq()),
+            (Test::Number(comparison, to), value) => order(value, to).is_some_and(|order| comparison.holds(order)),
+            (Test::NumberIn(list), value) => list.iter().any(|to| order(value, to).is_some_and(Ordering::is_eq)),
             _ => false,
         }
     }
@@ -110,7 +101,9 @@ impl Predicate {
     /// Those records of a batch of which it holds, in place of what `kept` holds.
     pub fn keep(&self, batch: &Batch<'_>, kept: &mut Vec<u32>) {
         kept.clear();
-        kept.extend((0..batch.rows as u32).filter(|&i| self.holds(&|field: usize| batch.columns[field].value(i as usize))));
+        kept.extend(
+            (0..batch.rows as u32).filter(|&i| self.holds(&|field: usize| batch.columns[field].value(i as usize))),
+        );
     }
 
     /// Calls `each` with the index of every cell that may be asked for.
@@ -149,26 +142,36 @@ mod tests {
         assert!(holds(pattern.clone(), Value::Bytes(b"\xffabb")) && !holds(pattern, Value::Bytes(b"ba")));
     }
 
+    fn decimal(text: &str) -> Decimal {
+        Decimal::parse(text.as_bytes()).unwrap()
+    }
+
     #[test]
     fn numbers_compare_exactly() {
-        let orders = |number, to: Number| to.order(number);
-        assert_eq!(orders(3, Number::Unsigned(3)), Ordering::Equal);
-        assert_eq!(orders(3, Number::Real(3.0)), Ordering::Equal);
-        assert_eq!(orders(3, Number::Real(3.5)), Ordering::Less);
-        assert_eq!(orders(4, Number::Real(3.5)), Ordering::Greater);
-        assert_eq!(orders(0, Number::Real(-0.5)), Ordering::Greater);
-        assert_eq!(orders(0, Number::Real(-0.0)), Ordering::Equal);
-        assert_eq!(orders(u64::MAX, Number::Real(u64::MAX as f64)), Ordering::Less);
+        let order = |value, to| order(&value, &decimal(to)).unwrap();
+        let number = |text| Value::Decimal(decimal(text));
+        assert_eq!(order(number("3"), "3.0"), Ordering::Equal);
+        assert_eq!(order(number("3"), "3.5"), Ordering::Less);
+        assert_eq!(order(number("4"), "3.5"), Ordering::Greater);
+        assert_eq!(order(number("0"), "-0.5"), Ordering::Greater);
+        assert_eq!(order(number("-0"), "0"), Ordering::Equal);
         // 2^53 + 1 is no float.
-        assert_eq!(orders((1 << 53) + 1, Number::Real((1u64 << 53) as f64)), Ordering::Greater);
-        assert!(holds(Test::NumberIn(vec![Number::Unsigned(1), Number::Real(2.0)]), Value::Unsigned(2)));
+        assert_eq!(order(number("9007199254740993"), "9007199254740992"), Ordering::Greater);
+        assert_eq!(order(Value::Float(9_007_199_254_740_992.0), "9007199254740993"), Ordering::Less);
+        // Nor is a tenth: the nearest one is greater.
+        assert_eq!(order(Value::Float(0.1), "0.1"), Ordering::Greater);
+        assert_eq!(order(Value::Float(0.5), "0.5"), Ordering::Equal);
+        assert_eq!(order(Value::Float(f64::NAN), "1"), Ordering::Greater);
+        assert_eq!(order(Value::Float(f64::NEG_INFINITY), "1"), Ordering::Less);
+        assert!(holds(Test::NumberIn(vec![decimal("1"), decimal("2.0")]), number("2")));
+        assert!(!holds(Test::Number(Comparison::Less, decimal("2")), Value::Bytes(b"1")));
     }
 
     #[test]
     fn null_is_false_whatever_is_asked_but_whether_it_is_null() {
         for comparison in [Comparison::Equal, Comparison::Less, Comparison::GreaterOrEqual] {
             assert!(!holds(text(comparison, ""), Value::Null));
-            assert!(!holds(Test::Number(comparison, Number::Unsigned(0)), Value::Null));
+            assert!(!holds(Test::Number(comparison, decimal("0")), Value::Null));
         }
         assert!(!holds(Test::Matches(Regex::new("").unwrap()), Value::Null));
         assert!(!holds(Test::Valid(true), Value::Null) && holds(Test::Valid(false), Value::Null));
@@ -180,7 +183,7 @@ mod tests {
     #[test]
     fn and_or_stop_early() {
         let cell = |index| Predicate::Cell { index, test: Test::Valid(true) };
-        let value = |index| if index < 2 { Value::Unsigned(1) } else { panic!("cell {index} was asked for") };
+        let value = |index| if index < 2 { Value::Decimal(decimal("1")) } else { panic!("cell {index} was asked for") };
         assert!(Predicate::Or(vec![cell(0), cell(2)]).holds(&value));
         assert!(!Predicate::And(vec![Predicate::Not(Box::new(cell(1))), cell(2)]).holds(&value));
         assert!(Predicate::And(vec![]).holds(&value) && !Predicate::Or(vec![]).holds(&value));

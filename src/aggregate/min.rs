@@ -1,0 +1,11 @@
+//! `min`: the least of a group's values; null where there is none. See `extreme` for its state.
+
+use super::extreme::{End, make};
+use super::{OF_A_FIELD, Observes, Op};
+
+pub const OP: Op = Op {
+    name: "min",
+    keys: OF_A_FIELD,
+    observes: Observes::Order,
+    make: |column| make(End::Least, column.expect("its keys ask for a field")),
+};

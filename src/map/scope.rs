@@ -1,0 +1,243 @@
+//! The fields that a step may name, while a job's steps are worked out one after the other.
+//!
+//! ```text
+//! field   0     1       2         3            4
+//!         id    amount  (record)  amount as    total
+//!                                 decimal
+//!         └─ the reader's ─┘      └ converted  └ added by a step
+//! ```
+//!
+//! A field is bytes as read until something wants a number: then a step that converts it comes in front of the one that wants
+//! it, and what it makes is a field of its own, without a name. So a field is converted once, and only for records that
+//! get that far.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::steps::convert::Convert;
+use super::{Field, Step};
+use crate::data::Kind;
+use crate::error::{Result, suggestion};
+use crate::predicate::resolve::Names;
+use crate::predicate::{self, Predicate, written};
+use crate::schema::{Blame, choices};
+
+choices! {
+    /// What a field's bytes are read as.
+    pub enum Type {
+        String = "string",
+        Int = "int",
+        Float = "float",
+        Decimal = "decimal",
+    }
+}
+
+impl Type {
+    pub fn kind(self) -> Kind {
+        match self {
+            Type::String => Kind::Bytes,
+            Type::Int | Type::Decimal => Kind::Decimal,
+            Type::Float => Kind::Float,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Scope<'a> {
+    pub blame: Blame<'a>,
+    types: &'a BTreeMap<String, Type>,
+    /// By number.
+    fields: Vec<Known>,
+    /// The field that holds a record's bytes as they were read.
+    record: Field,
+    steps: Vec<Box<dyn Step>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// `None`: no step may name it.
+    name: Option<String>,
+    kind: Kind,
+    may_be_null: bool,
+    /// The field that it was converted from, and to what.
+    from: Option<(Field, Type)>,
+    /// Whether anything names it.
+    is_used: Cell<bool>,
+}
+
+/// What the reader makes of a record.
+#[derive(Clone, Debug)]
+pub struct Source<'a> {
+    /// Its fields, of bytes.
+    pub fields: Vec<&'a str>,
+    pub may_be_null: bool,
+    /// Which of them holds the whole record; `None`: one behind them does.
+    pub record: Option<Field>,
+}
+
+impl<'a> Scope<'a> {
+    pub fn new(source: &Source<'_>, types: &'a BTreeMap<String, Type>, blame: Blame<'a>) -> Self {
+        let known = |name| Known {
+            name,
+            kind: Kind::Bytes,
+            may_be_null: source.may_be_null,
+            from: None,
+            is_used: Cell::new(false),
+        };
+        let mut fields: Vec<_> = source.fields.iter().map(|&name| known(Some(name.to_owned()))).collect();
+        let record = source.record.unwrap_or_else(|| {
+            fields.push(known(None));
+            fields.len() - 1
+        });
+        Scope { blame, types, fields, record, steps: Vec::new() }
+    }
+
+    /// What can be named now, in order.
+    pub fn names(&self) -> Vec<&str> {
+        self.fields.iter().filter_map(|field| field.name.as_deref()).collect()
+    }
+
+    pub fn kind(&self, field: Field) -> Kind {
+        self.fields[field].kind
+    }
+
+    pub fn may_be_null(&self, field: Field) -> bool {
+        self.fields[field].may_be_null
+    }
+
+    /// Whether anything names the field.
+    pub fn is_used(&self, field: Field) -> bool {
+        self.fields[field].is_used.get()
+    }
+
+    /// Whether any field is converted: then records may be bad.
+    pub fn converts(&self) -> bool {
+        self.fields.iter().any(|field| field.from.is_some())
+    }
+
+    /// The field of this name as its bytes, whatever it was declared to be.
+    pub fn raw(&self, path: &str, name: &str) -> Result<Field> {
+        let numbers: Vec<_> = (0..self.fields.len()).filter(|&field| self.fields[field].name.is_some()).collect();
+        let field = numbers[self.blame.find(path, "field", name, &self.names())?];
+        self.fields[field].is_used.set(true);
+        Ok(field)
+    }
+
+    /// The field of this name, of the type that it was declared to have.
+    pub fn field(&mut self, path: &str, name: &str) -> Result<Field> {
+        let field = self.raw(path, name)?;
+        Ok(match self.types.get(name) {
+            Some(to) if self.kind(field) == Kind::Bytes => self.convert(field, name, *to),
+            _ => field,
+        })
+    }
+
+    /// The field of this name as a number: a decimal where nobody declared what it is.
+    pub fn number(&mut self, path: &str, name: &str) -> Result<Field> {
+        let field = self.field(path, name)?;
+        match self.kind(field) {
+            Kind::Decimal | Kind::Float => Ok(field),
+            Kind::Bytes if self.types.contains_key(name) => {
+                let hint = r#"read.types may say "int", "float" or "decimal""#;
+                Err(self.blame.error(path, &format!("{name:?} is text, and a number is wanted"), Some(hint.into())))
+            }
+            Kind::Bytes => Ok(self.convert(field, name, Type::Decimal)),
+        }
+    }
+
+    /// As [`number`](Self::number), but text where it was declared to be that.
+    pub fn number_or_text(&mut self, path: &str, name: &str) -> Result<Field> {
+        match self.types.get(name) {
+            Some(Type::String) => self.raw(path, name),
+            _ => self.number(path, name),
+        }
+    }
+
+    fn convert(&mut self, from: Field, name: &str, to: Type) -> Field {
+        if to == Type::String {
+            return from;
+        }
+        if let Some(field) = self.fields.iter().position(|field| field.from == Some((from, to))) {
+            return field;
+        }
+        self.push(Convert { input: from, to, record: self.record, name: name.to_owned() });
+        let may_be_null = self.may_be_null(from);
+        let from = Some((from, to));
+        self.add_known(Known { name: None, kind: to.kind(), may_be_null, from, is_used: Cell::new(true) })
+    }
+
+    fn add_known(&mut self, field: Known) -> Field {
+        self.fields.push(field);
+        self.fields.len() - 1
+    }
+
+    /// Adds the field that the step just pushed makes, under a name of the spec at `path`.
+    pub fn add(&mut self, path: &str, name: &str, kind: Kind, may_be_null: bool) -> Result<Field> {
+        if self.names().contains(&name) {
+            let hint = Some("choose another name".into());
+            return Err(self.blame.error(path, &format!("there is a field {name:?} already"), hint));
+        }
+        let is_used = Cell::new(false);
+        Ok(self.add_known(Known { name: Some(name.to_owned()), kind, may_be_null, from: None, is_used }))
+    }
+
+    /// Adds a field that the step just pushed makes, for nobody to name.
+    pub fn add_unnamed(&mut self, kind: Kind, may_be_null: bool) -> Field {
+        self.add_known(Known { name: None, kind, may_be_null, from: None, is_used: Cell::new(true) })
+    }
+
+    pub fn push(&mut self, step: impl Step + 'static) {
+        self.steps.push(Box::new(step));
+    }
+
+    /// The predicate at `path`, what it needs converted.
+    pub fn predicate(&mut self, written: &written::Predicate, path: &str) -> Result<Predicate> {
+        let blame = self.blame;
+        predicate::resolve(written, path, self, &blame)
+    }
+
+    /// The steps, once every name that a type was declared for is known.
+    pub fn finish(self) -> Result<Vec<Box<dyn Step>>> {
+        let names = self.names();
+        if let Some(stranger) = self.types.keys().find(|name| !names.contains(&name.as_str())) {
+            let hint = suggestion(stranger, "fields", &names);
+            return Err(self.blame.error("read.types", &format!("no field {stranger:?}"), Some(hint)));
+        }
+        Ok(self.steps)
+    }
+}
+
+impl Names for Scope<'_> {
+    fn find(&mut self, path: &str, name: &str, as_number: bool) -> Result<(usize, Kind)> {
+        let field = match as_number {
+            true if self.types.get(name) != Some(&Type::String) => self.number(path, name)?,
+            _ => self.field(path, name)?,
+        };
+        Ok((field, self.kind(field)))
+    }
+}
+
+/// A step as a spec has it: an object that the schema has been through, and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'a> {
+    pub object: &'a Map<String, Value>,
+    pub path: &'a str,
+}
+
+impl<'a> Written<'a> {
+    /// The path of one of its keys.
+    pub fn at(&self, key: &str) -> String {
+        format!("{}.{key}", self.path)
+    }
+
+    /// The string at a key that has to be there.
+    pub fn text(&self, key: &str) -> &'a str {
+        self.object.get(key).and_then(Value::as_str).expect("the schema asks for it")
+    }
+
+    pub fn get(&self, key: &str) -> Option<&'a Value> {
+        self.object.get(key)
+    }
+}

@@ -1,0 +1,79 @@
+//! What an aggregate's own `where` becomes: a field that is null in the records of which a predicate doesn't hold. No
+//! aggregate knows of it.
+
+use crate::data::{Batch, Bytes, Column, Decimals, Floats, Numbers, Span};
+use crate::error::Result;
+use crate::map::{Field, Next, Stage, Step};
+use crate::predicate::Predicate;
+
+/// Adds field `input`, or where there is none the number 1, in the records of which the predicate holds.
+#[derive(Debug)]
+pub struct Only {
+    pub input: Option<Field>,
+    pub predicate: Predicate,
+}
+
+impl Step for Only {
+    fn reads(&self) -> Vec<Field> {
+        let mut reads: Vec<_> = self.input.into_iter().collect();
+        self.predicate.cells(&mut |cell| reads.push(cell));
+        reads
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        Box::new(Choosing {
+            input: self.input,
+            predicate: self.predicate.clone(),
+            kept: Vec::new(),
+            nulls: Vec::new(),
+            spans: Vec::new(),
+            ones: Vec::new(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Choosing {
+    input: Option<Field>,
+    predicate: Predicate,
+    kept: Vec<u32>,
+    nulls: Vec<bool>,
+    spans: Vec<Span>,
+    ones: Vec<i64>,
+}
+
+impl Stage for Choosing {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Choosing { input, predicate, kept, nulls, spans, ones } = self;
+        predicate.keep(batch, kept);
+        nulls.clear();
+        nulls.resize(batch.rows, true);
+        kept.iter().for_each(|&i| nulls[i as usize] = false);
+        let mut with = |own: Option<&[bool]>| {
+            own.into_iter().flatten().zip(nulls.iter_mut()).for_each(|(own, null)| *null |= own);
+        };
+        let added = match input.map(|input| batch.columns[input]) {
+            None => {
+                ones.resize(batch.rows, 1);
+                let numbers = Numbers::Narrow { mantissas: &ones[..batch.rows], scale: 0 };
+                Column::Decimal(Decimals { numbers, nulls: Some(nulls) })
+            }
+            Some(Column::Bytes(column)) => {
+                spans.clear();
+                spans.extend(
+                    column.spans.iter().zip(nulls.iter()).map(|(span, null)| if *null { Span::NULL } else { *span }),
+                );
+                Column::Bytes(Bytes { data: column.data, spans })
+            }
+            Some(Column::Decimal(column)) => {
+                with(column.nulls);
+                Column::Decimal(Decimals { numbers: column.numbers, nulls: Some(nulls) })
+            }
+            Some(Column::Float(column)) => {
+                with(column.nulls);
+                Column::Float(Floats { values: column.values, nulls: Some(nulls) })
+            }
+        };
+        next.take(&Batch { rows: batch.rows, columns: &[batch.columns, &[added]].concat() })
+    }
+}

@@ -1,0 +1,150 @@
+//! Predicates as written, to predicates to be asked: their names found, and what they compare with held to what there is to
+//! compare.
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::written::{self, Literal};
+use super::{Comparison, Predicate, Test};
+use crate::data::{Decimal, Kind};
+use crate::error::Result;
+use crate::schema::Blame;
+
+/// What a predicate asks of names.
+pub trait Names {
+    /// The cell that a name at a path means, and what it holds. `as_number`: the name stands beside a number, so text that
+    /// nobody declared to be anything is to be read as one.
+    fn find(&mut self, path: &str, name: &str, as_number: bool) -> Result<(usize, Kind)>;
+}
+
+/// The predicate that stands at `path` of the spec.
+pub fn resolve(
+    written: &written::Predicate,
+    path: &str,
+    names: &mut dyn Names,
+    blame: &Blame<'_>,
+) -> Result<Predicate> {
+    let mut list = |list: &[written::Predicate], key: &str| {
+        let each = list.iter().enumerate();
+        each.map(|(i, one)| resolve(one, &format!("{path}.{key}.{i}"), names, blame)).collect::<Result<Vec<_>>>()
+    };
+    Ok(match written {
+        written::Predicate::And { and } => Predicate::And(list(and, "and")?),
+        written::Predicate::Or { or } => Predicate::Or(list(or, "or")?),
+        written::Predicate::Not { not } => {
+            Predicate::Not(Box::new(resolve(not, &format!("{path}.not"), names, blame)?))
+        }
+        written::Predicate::Field { field, test } => {
+            let (index, kind) = names.find(&format!("{path}.field"), field, is_beside_numbers(test))?;
+            Predicate::Cell { index, test: Cell { name: field, kind, path, blame }.test(test)? }
+        }
+    })
+}
+
+/// Whether all that the test compares with are numbers.
+fn is_beside_numbers(test: &written::Test) -> bool {
+    let is_number = |literal: &Literal| matches!(literal, Literal::Number(_));
+    match test {
+        written::Test::Equal(literal)
+        | written::Test::Lt(literal)
+        | written::Test::Lte(literal)
+        | written::Test::Gt(literal)
+        | written::Test::Gte(literal) => is_number(literal),
+        written::Test::In(list) => !list.is_empty() && list.iter().all(is_number),
+        written::Test::Matches(_) | written::Test::Valid(_) => false,
+    }
+}
+
+/// A regular expression of the crate `regex`, over bytes: text need not be UTF-8.
+pub fn pattern(text: &str, path: &str, blame: &Blame<'_>) -> Result<Regex> {
+    RegexBuilder::new(text).build().map_err(|error| {
+        if let regex::Error::CompiledTooBig(_) = error {
+            let hint = "a repetition such as {1000} takes as much room as writing it out; in ASCII, (?-u:\\w) takes less than \\w";
+            return blame.error(path, &format!("{text:?} is too large a pattern"), Some(hint.into()));
+        }
+        // Several lines, with a picture; what is wrong is in the last.
+        let what = error.to_string();
+        let what = what.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let hint = match what.contains("look-around") || what.contains("backreferences") {
+            true => "the syntax is that of ripgrep and of Rust's regex: it has neither look-around nor backreferences",
+            false => "for the sign itself put a backslash before it: \\( \\[ \\{ \\* \\+ \\? (in JSON two)",
+        };
+        blame.error(path, &format!("{text:?} is no regular expression: {what}"), Some(hint.into()))
+    })
+}
+
+/// What a test is about.
+struct Cell<'a> {
+    name: &'a str,
+    kind: Kind,
+    /// Of the predicate.
+    path: &'a str,
+    blame: &'a Blame<'a>,
+}
+
+/// A literal, as what it is compared with.
+enum Constant {
+    Text(Box<[u8]>),
+    Number(Decimal),
+}
+
+impl Cell<'_> {
+    fn test(&self, test: &written::Test) -> Result<Test> {
+        let compare = |key: &str, comparison, literal: &Literal| {
+            Ok(match self.literal(literal, key)? {
+                Constant::Text(text) => Test::Text(comparison, text),
+                Constant::Number(number) => Test::Number(comparison, number),
+            })
+        };
+        match test {
+            written::Test::Equal(literal) => compare("equal", Comparison::Equal, literal),
+            written::Test::Lt(literal) => compare("lt", Comparison::Less, literal),
+            written::Test::Lte(literal) => compare("lte", Comparison::LessOrEqual, literal),
+            written::Test::Gt(literal) => compare("gt", Comparison::Greater, literal),
+            written::Test::Gte(literal) => compare("gte", Comparison::GreaterOrEqual, literal),
+            written::Test::In(list) => {
+                let (mut texts, mut numbers) = (Vec::new(), Vec::new());
+                for (i, literal) in list.iter().enumerate() {
+                    match self.literal(literal, &format!("in.{i}"))? {
+                        Constant::Text(text) => texts.push(text),
+                        Constant::Number(number) => numbers.push(number),
+                    }
+                }
+                Ok(match self.kind {
+                    Kind::Bytes => Test::TextIn(texts.into_iter().collect()),
+                    Kind::Decimal | Kind::Float => Test::NumberIn(numbers),
+                })
+            }
+            written::Test::Matches(text) => {
+                let path = format!("{}.matches", self.path);
+                if self.kind != Kind::Bytes {
+                    let what = format!("{:?} is a number, and only text matches a pattern", self.name);
+                    return Err(self.blame.error(&path, &what, None));
+                }
+                pattern(text, &path, self.blame).map(Test::Matches)
+            }
+            written::Test::Valid(valid) => Ok(Test::Valid(*valid)),
+        }
+    }
+
+    /// A literal as the cell can be compared with it. Text that is a number is one where one is wanted: so a command line,
+    /// which knows only text, can give it.
+    fn literal(&self, literal: &Literal, key: &str) -> Result<Constant> {
+        let name = self.name;
+        let (what, hint) = match (literal, self.kind) {
+            (Literal::Text(text), Kind::Bytes) => return Ok(Constant::Text(text.as_bytes().into())),
+            (Literal::Number(number), Kind::Bytes) => {
+                let what = format!("{name:?} is text, and {number} a number");
+                (what, Some(format!("in quotes it is compared as text: {:?}", number.to_string())))
+            }
+            (Literal::Number(number), _) => match Decimal::parse(number.to_string().as_bytes()) {
+                Ok(number) => return Ok(Constant::Number(number)),
+                Err(_) => (format!("{number} has more than 38 digits"), None),
+            },
+            (Literal::Text(text), _) => match Decimal::parse(text.as_bytes()) {
+                Ok(number) => return Ok(Constant::Number(number)),
+                Err(_) => (format!("{name:?} is a number, and {text:?} is none"), None),
+            },
+        };
+        Err(self.blame.error(&format!("{}.{key}", self.path), &what, hint))
+    }
+}

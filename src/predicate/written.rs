@@ -1,0 +1,42 @@
+//! A predicate as a spec has it.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Predicate {
+    And {
+        and: Vec<Predicate>,
+    },
+    Or {
+        or: Vec<Predicate>,
+    },
+    Not {
+        not: Box<Predicate>,
+    },
+    Field {
+        field: String,
+        #[serde(flatten)]
+        test: Test,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Test {
+    Equal(Literal),
+    Lt(Literal),
+    Lte(Literal),
+    Gt(Literal),
+    Gte(Literal),
+    In(Vec<Literal>),
+    Matches(String),
+    Valid(bool),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Literal {
+    Text(String),
+    Number(serde_json::Number),
+}

@@ -1,0 +1,24 @@
+//! Who is to blame for a name that means nothing: a spec, and a place in it.
+
+use crate::error::{Error, Result, suggestion};
+
+/// Says which spec, and where in it, something is wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Blame<'a> {
+    /// What messages call the spec.
+    pub origin: &'a str,
+}
+
+impl Blame<'_> {
+    pub fn error(&self, path: &str, what: &str, hint: Option<String>) -> Error {
+        Error::Usage { message: format!("{}: {path}: {what}", self.origin), hint }
+    }
+
+    /// The index of `name` in `names`.
+    pub fn find(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Result<usize> {
+        names.iter().position(|known| *known == name).ok_or_else(|| match name {
+            "@file" | "@line" | "@offset" => self.error(path, &format!("{name:?} is not supported yet"), None),
+            _ => self.error(path, &format!("no {what} {name:?}"), Some(suggestion(name, &format!("{what}s"), names))),
+        })
+    }
+}
