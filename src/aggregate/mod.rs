@@ -9,6 +9,7 @@
 //! knows its columns by their index in that set.
 
 mod count;
+pub mod exact;
 mod extreme;
 #[cfg(test)]
 pub mod laws;
