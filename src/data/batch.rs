@@ -87,21 +87,20 @@ pub struct Bytes<'a> {
     pub spans: &'a [Span],
 }
 
-/// Exact numbers, `mantissa / 10^scale`.
+/// Exact numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimals<'a> {
-    pub mantissas: Mantissas<'a>,
-    /// Of all of them. At most 38.
-    pub scale: u8,
+    pub numbers: Numbers<'a>,
     /// Which are null; `None`: none is.
     pub nulls: Option<&'a [bool]>,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Mantissas<'a> {
-    Narrow(&'a [i64]),
-    /// Where one doesn't fit 64 bits. Each is less than 10^38 in size once its zeros at the end are gone.
-    Wide(&'a [i128]),
+pub enum Numbers<'a> {
+    /// `mantissa / 10^scale`, at one scale, which is at most 38.
+    Narrow { mantissas: &'a [i64], scale: u8 },
+    /// Where one doesn't fit 64 bits. Each has its own scale, because no scale suits both 10^37 and 10^-38.
+    Wide(&'a [Decimal]),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -146,16 +145,16 @@ impl Decimals<'_> {
 
     #[inline]
     pub fn value(&self, i: usize) -> Option<Decimal> {
-        (!self.is_null(i)).then(|| Decimal { mantissa: self.mantissas.get(i), scale: self.scale })
+        (!self.is_null(i)).then(|| self.numbers.get(i))
     }
 }
 
-impl Mantissas<'_> {
+impl Numbers<'_> {
     #[inline]
-    pub fn get(&self, i: usize) -> i128 {
+    pub fn get(&self, i: usize) -> Decimal {
         match self {
-            Mantissas::Narrow(values) => i128::from(values[i]),
-            Mantissas::Wide(values) => values[i],
+            Numbers::Narrow { mantissas, scale } => Decimal { mantissa: mantissas[i].into(), scale: *scale },
+            Numbers::Wide(numbers) => numbers[i],
         }
     }
 }

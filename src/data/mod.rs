@@ -2,13 +2,18 @@
 //!
 //! A [`Batch`] is the one thing that flows: readers make them, steps change them, sinks take them.
 
+mod arithmetic;
 pub mod batch;
 pub mod buffer;
 pub mod decimal;
+pub mod float;
 pub mod key;
 pub mod path;
+pub mod ordered;
+pub mod parse;
 pub mod value;
+pub mod wide;
 
-pub use batch::{BATCH, Batch, Bytes, Column, Decimals, Floats, Mantissas, Sink, Span};
+pub use batch::{BATCH, Batch, Bytes, Column, Decimals, Floats, Numbers, Sink, Span};
 pub use decimal::Decimal;
 pub use value::Value;
