@@ -37,7 +37,7 @@ impl Aggregate for Count {
     }
 
     fn finish<'a>(&self, words: &[u64], _: &'a [u8]) -> Value<'a> {
-        Value::Unsigned(words[0])
+        Value::Decimal(words[0].into())
     }
 }
 
@@ -56,6 +56,6 @@ mod tests {
 
     #[test]
     fn counts() {
-        assert_eq!(Count.finish(&[3], b""), Value::Unsigned(3));
+        assert_eq!(Count.finish(&[3], b""), Value::Decimal(3u64.into()));
     }
 }

@@ -8,9 +8,9 @@ pub mod buffer;
 pub mod decimal;
 pub mod float;
 pub mod key;
-pub mod path;
 pub mod ordered;
 pub mod parse;
+pub mod path;
 pub mod value;
 pub mod wide;
 

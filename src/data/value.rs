@@ -1,12 +1,16 @@
 //! One value: a cell of a record or of a row of the output.
 
-use super::Decimal;
+use std::cmp::Ordering;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+use super::{Decimal, float};
+
+/// Values are ordered as the output is: null first, texts by their bytes, numbers by value whatever their type and form, NaN
+/// after all others. -0 is 0, and NaN is NaN.
+#[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     Null,
-    Unsigned(u64),
     Bytes(&'a [u8]),
+    /// Counts too.
     Decimal(Decimal),
     Float(f64),
 }
@@ -14,5 +18,86 @@ pub enum Value<'a> {
 impl Value<'_> {
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
+    }
+
+    /// Columns hold one type, but for null: this is for an order that is total all the same.
+    fn rank(&self) -> u8 {
+        match self {
+            Value::Null => 0,
+            Value::Bytes(_) => 1,
+            Value::Decimal(_) | Value::Float(_) => 2,
+        }
+    }
+}
+
+impl Ord for Value<'_> {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (*self, *other) {
+            (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
+            (Value::Decimal(a), Value::Decimal(b)) => a.cmp(&b),
+            (Value::Float(a), Value::Float(b)) => float::compare(a, b),
+            (Value::Decimal(a), Value::Float(b)) => a.compare_f64(b),
+            (Value::Float(a), Value::Decimal(b)) => b.compare_f64(a).reverse(),
+            (a, b) => a.rank().cmp(&b.rank()),
+        }
+    }
+}
+
+impl PartialOrd for Value<'_> {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Value<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Value<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(mantissa: i128, scale: u8) -> Value<'static> {
+        Value::Decimal(Decimal { mantissa, scale })
+    }
+
+    #[test]
+    fn values_have_one_order() {
+        let values = [
+            Value::Null,
+            Value::Bytes(b""),
+            Value::Bytes(b"\xff"),
+            Value::Float(f64::NEG_INFINITY),
+            decimal(-1, 0),
+            Value::Float(-0.5),
+            decimal(0, 3),
+            decimal(1, 1),
+            // A little more than a tenth.
+            Value::Float(0.1),
+            decimal(2, 0),
+            Value::Float(f64::INFINITY),
+            Value::Float(f64::NAN),
+        ];
+        for (i, a) in values.iter().enumerate() {
+            for (j, b) in values.iter().enumerate() {
+                assert_eq!(a.cmp(b), i.cmp(&j), "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_number_has_many_forms() {
+        assert_eq!(decimal(10, 1), decimal(100, 2));
+        assert_eq!(decimal(5, 1), Value::Float(0.5));
+        assert_eq!(Value::Float(-0.0), Value::Float(0.0));
+        assert_eq!(Value::Float(-0.0), decimal(0, 0));
+        assert_eq!(Value::Float(f64::NAN), Value::Float(-f64::NAN));
     }
 }

@@ -89,8 +89,8 @@ impl Records for Sorting<'_> {
                 let cell = |field| cell(records, field, i);
                 let put_key = |out: &mut Buffer| {
                     order.iter().for_each(|key| put_sort_key(out, &cell(key.index), key.descending, false));
-                    put_sort_key(out, &Value::Unsigned(self.task), false, false);
-                    put_sort_key(out, &Value::Unsigned(self.rows), false, true);
+                    put_sort_key(out, &Value::Decimal(self.task.into()), false, false);
+                    put_sort_key(out, &Value::Decimal(self.rows.into()), false, true);
                 };
                 self.sorter.add(put_key, |out| layout.line(&mut format, cell, out));
                 self.rows += 1;

@@ -10,6 +10,7 @@ use mapfold::data::key::KeyFields;
 use mapfold::engine::{self, Control};
 use mapfold::input::Source;
 use mapfold::map::{Splitter, Step};
+use mapfold::output::Compression;
 use mapfold::plan::{
     self, AggregateColumn, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Scheduler, Settings, SortKey,
     Target,
@@ -302,7 +303,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         limit: job.limit,
         columns: columns.into_iter().map(|index| OutputColumn { index, name: format!("c{index}") }).collect(),
         output: Output {
-            target: Target::File(out.clone()),
+            target: Target::File(out.clone(), Compression::None),
             format: Format::Text,
             header: false,
             force: true,
