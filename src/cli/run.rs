@@ -38,7 +38,7 @@ pub struct Args {
     ///
     /// A directory is made if it doesn't exist, and gets part files, _SUCCESS and _REPORT.json. What exists is replaced
     /// only with --force. What isn't a regular file, as /dev/null or a FIFO, is written through. A file or a directory appears
-    /// complete or not at all.
+    /// complete or not at all. x.gz and x.zst are compressed; the parts of a directory are not.
     #[arg(short, long, value_name = "PATH", help_heading = help::OUTPUT, display_order = 0)]
     output: Option<OsString>,
 

@@ -35,7 +35,7 @@ fn needed(file: &Path, job: &JobArgs, plan: &Plan) -> Option<&'static str> {
         return Some("an INPUT");
     }
     match &plan.output.target {
-        Target::File(output) if same_file(file, output) => Some("the output"),
+        Target::File(output, _) if same_file(file, output) => Some("the output"),
         _ => None,
     }
 }

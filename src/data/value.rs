@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::Decimal;
+use super::{Decimal, float};
 
 /// Values are ordered as the output is: null first, texts by their bytes, numbers by value whatever their type and form, NaN
 /// after all others. -0 is 0, and NaN is NaN.
@@ -36,7 +36,7 @@ impl Ord for Value<'_> {
         match (*self, *other) {
             (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
             (Value::Decimal(a), Value::Decimal(b)) => a.cmp(&b),
-            (Value::Float(a), Value::Float(b)) => a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan())),
+            (Value::Float(a), Value::Float(b)) => float::compare(a, b),
             (Value::Decimal(a), Value::Float(b)) => a.compare_f64(b),
             (Value::Float(a), Value::Decimal(b)) => b.compare_f64(a).reverse(),
             (a, b) => a.rank().cmp(&b.rank()),

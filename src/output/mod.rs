@@ -1,11 +1,16 @@
 //! Output: rows to bytes in the order asked for, to where they were asked for, all or nothing.
 
+pub mod compress;
 pub mod format;
 pub mod order;
+mod parts;
 pub mod sequence;
 pub mod sink;
 pub mod sort_key;
+pub mod target;
 
+pub use compress::Compression;
 pub use format::{Format, Layout};
-pub use sink::{Chunk, Committed, Sink, Target};
+pub use sink::{Chunk, Committed, Sink};
 pub use sort_key::{Order, SortKey};
+pub use target::Target;

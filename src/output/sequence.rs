@@ -122,10 +122,13 @@ mod tests {
 
     use super::*;
     use crate::data::buffer::Buffer;
-    use crate::output::Target;
+    use crate::output::{Compression, Target};
 
     fn sequence(path: &std::path::Path, limit: Option<u64>) -> Sequence {
-        Sequence::new(Sink::open(&Target::File(path.into()), Buffer::default(), false, 1).unwrap(), limit)
+        Sequence::new(
+            Sink::open(&Target::File(path.into(), Compression::None), Buffer::default(), false, 1).unwrap(),
+            limit,
+        )
     }
 
     fn chunk(text: &str) -> Chunk {

@@ -4,49 +4,24 @@
 //! a hidden directory inside it and renamed one by one, `_SUCCESS` last. Nothing waits for the disk (`fsync` took 5 to 8 %
 //! of a run, on a fast one), so after a power cut a result may be missing. Standard output and devices can't be taken
 //! back, so the engine begins to write to them only when every reduce task has succeeded; records that only pass through are
-//! written as they come.
+//! written as they come. Files and devices are compressed if their names ask for it, parts never.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, fchown};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
-use rustix::io::Errno;
-use tempfile::{NamedTempFile, TempDir};
+use rustix::fs::{FlockOperation, flock};
+use tempfile::{NamedTempFile, TempPath};
 
+use super::compress::Stream;
+use super::parts::Parts;
+use super::target::Target;
 use crate::data::buffer::Buffer;
 use crate::data::path::parent;
 use crate::error::{Error, Result};
 use crate::report::Report;
-
-/// Where the result goes, as the plan says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Target {
-    Stdout,
-    /// A regular file, made under a temporary name beside it and renamed.
-    File(PathBuf),
-    /// Something that exists and isn't a regular file or directory: written through.
-    Device(PathBuf),
-    /// part-00000…, _SUCCESS, _REPORT.json.
-    Directory(PathBuf),
-    /// A file of the spill directory, where lines wait that are not to be seen yet.
-    Scratch(PathBuf),
-}
-
-impl Target {
-    /// Whether bytes written are undone if the job fails afterwards.
-    pub fn is_staged(&self) -> bool {
-        matches!(self, Target::File(_) | Target::Directory(_))
-    }
-
-    pub fn path(&self) -> &Path {
-        match self {
-            Target::Stdout => Path::new("standard output"),
-            Target::File(path) | Target::Device(path) | Target::Directory(path) | Target::Scratch(path) => path,
-        }
-    }
-}
 
 /// Whole rows, formatted.
 #[derive(Debug, Default)]
@@ -68,38 +43,17 @@ pub struct Sink {
     target: Target,
     to: To,
     force: bool,
+    /// Of the rows and the header, however they are compressed.
     pub bytes: u64,
 }
 
 #[derive(Debug)]
 enum To {
-    Stdout(File),
-    File(NamedTempFile),
-    Device(File),
-    Scratch(File),
+    /// Seen as it is written.
+    Through(Stream),
+    /// Made under another name.
+    File(Stream, TempPath),
     Directory(Parts),
-}
-
-#[derive(Debug)]
-struct Parts {
-    staging: TempDir,
-    /// Goes after what was staged in it.
-    _made: Option<MadeDirectory>,
-    part: File,
-    part_bytes: u64,
-    part_size: u64,
-    parts: usize,
-    header: Vec<u8>,
-}
-
-/// A directory that was made for the output, and goes away if nothing came to be in it.
-#[derive(Debug)]
-struct MadeDirectory(PathBuf);
-
-impl Drop for MadeDirectory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.0);
-    }
 }
 
 impl Sink {
@@ -116,21 +70,18 @@ impl Sink {
     pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
         self.bytes += chunk.bytes.len() as u64;
         let written = match &mut self.to {
-            To::Stdout(to) | To::Device(to) | To::Scratch(to) => to.write_all(chunk.bytes.as_slice()),
-            To::File(to) => to.write_all(chunk.bytes.as_slice()),
+            To::Through(stream) | To::File(stream, _) => stream.write_all(chunk.bytes.as_slice()),
             To::Directory(parts) => parts.write(chunk),
         };
         written.map_err(|source| output_error(&self.target, source))
     }
 
-    /// Copies up to `most` bytes from a file. Returns how many: 0 at its end.
+    /// Copies up to `most` bytes from a file, whatever rows are in them, so not to a directory. Returns how many: 0 at its
+    /// end.
     pub fn copy(&mut self, from: &mut File, most: u64) -> Result<u64> {
-        use io::Read;
-        let mut from = from.take(most);
         let copied = match &mut self.to {
-            To::Stdout(to) | To::Device(to) | To::Scratch(to) => io::copy(&mut from, to),
-            To::File(to) => io::copy(&mut from, to.as_file_mut()),
-            To::Directory(parts) => io::copy(&mut from, &mut parts.part),
+            To::Through(stream) | To::File(stream, _) => stream.copy(from, most),
+            To::Directory(_) => Err(io::ErrorKind::IsADirectory.into()),
         };
         let copied = copied.map_err(|source| output_error(&self.target, source))?;
         self.bytes += copied;
@@ -140,27 +91,34 @@ impl Sink {
     /// Makes the output visible under its name. A directory isn't another job's to change while what is returned lives,
     /// until it is [`seal`]ed.
     pub fn commit(self) -> Result<Committed> {
-        let path = self.target.path();
-        let committed = match self.to {
-            To::Stdout(_) | To::Device(_) | To::Scratch(_) => Ok(Committed { _lock: None }),
-            To::File(file) if self.force => file.persist(path).map(|_| Committed { _lock: None }).map_err(|e| e.error),
-            To::File(file) => file.persist_noclobber(path).map(|_| Committed { _lock: None }).map_err(|e| e.error),
-            To::Directory(parts) => {
-                let lock = lock(path).map_err(|source| output_error(&self.target, source))?;
-                parts.commit(path, self.force).map(|()| Committed { _lock: lock })
-            }
-        };
-        committed.map_err(|source| output_error(&self.target, source))
+        let Sink { target, to, force, .. } = self;
+        commit(to, target.path(), force).map_err(|source| output_error(&target, source))
     }
 
     /// What is to be removed if the process ends without dropping this.
     pub fn temporary(&self) -> Option<&Path> {
         match &self.to {
-            To::Stdout(_) | To::Device(_) | To::Scratch(_) => None,
-            To::File(file) => Some(file.path()),
-            To::Directory(parts) => Some(parts.staging.path()),
+            To::Through(_) => None,
+            To::File(_, temporary) => Some(temporary),
+            To::Directory(parts) => Some(parts.staging()),
         }
     }
+}
+
+fn commit(to: To, path: &Path, force: bool) -> io::Result<Committed> {
+    let mut committed = Committed { _lock: None };
+    match to {
+        To::Through(stream) => stream.finish()?,
+        To::File(stream, temporary) => {
+            stream.finish()?;
+            if force { temporary.persist(path) } else { temporary.persist_noclobber(path) }?;
+        }
+        To::Directory(parts) => {
+            committed._lock = lock(path)?;
+            parts.commit(path, force)?;
+        }
+    }
+    Ok(committed)
 }
 
 /// A result under its name. Of two jobs that write one directory, the other waits as long as this lives.
@@ -195,113 +153,36 @@ fn output_error(target: &Target, source: io::Error) -> Error {
     }
 }
 
-/// Temporary files get the permissions that the user's umask gives new files, not a temporary file's own 0600.
-fn new_file() -> fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    fs::Permissions::from_mode(0o666)
-}
-
 fn open(target: &Target, header: &[u8], part_size: u64) -> io::Result<To> {
+    let plain = |file| To::Through(Stream::Plain(file));
     Ok(match target {
         // A file of its own, unbuffered: chunks are large.
-        Target::Stdout => {
-            use std::os::fd::AsFd;
-            To::Stdout(io::stdout().as_fd().try_clone_to_owned()?.into())
+        Target::Stdout => plain(io::stdout().as_fd().try_clone_to_owned()?.into()),
+        Target::Device(path, compression) => {
+            To::Through(Stream::new(File::options().write(true).open(path)?, *compression)?)
         }
-        Target::Device(path) => To::Device(File::options().write(true).open(path)?),
-        Target::File(path) => {
-            // Enough of the name to tell whose it is; all of it, and more, may be longer than a name may be.
-            let name: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(32).collect();
-            let mut builder = tempfile::Builder::new();
-            let prefix = format!(".{name}.");
-            let file = builder.prefix(&prefix).suffix(".partial").permissions(new_file()).tempfile_in(parent(path))?;
-            if let Ok(replaced) = fs::metadata(path) {
-                // What was private stays so. Who may not give files away keeps what they make.
-                let _ = fchown(file.as_file(), Some(replaced.uid()), Some(replaced.gid()));
-                file.as_file().set_permissions(replaced.permissions())?;
-            }
-            To::File(file)
+        Target::File(path, compression) => {
+            let (file, temporary) = beside(path)?.into_parts();
+            To::File(Stream::new(file, *compression)?, temporary)
         }
-        Target::Scratch(path) => To::Scratch(File::create_new(path)?),
-        Target::Directory(path) => {
-            let made = match fs::create_dir(path) {
-                Ok(()) => Some(MadeDirectory(path.clone())),
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => None,
-                Err(e) => return Err(e),
-            };
-            let staging = tempfile::Builder::new().prefix("_temporary.").tempdir_in(path)?;
-            let part = File::create_new(staging.path().join(part_name(0)))?;
-            let (part_size, header) = (part_size.max(1), header.into());
-            let mut parts = Parts { staging, _made: made, part, part_bytes: 0, part_size, parts: 1, header };
-            parts.part.write_all(&parts.header)?;
-            To::Directory(parts)
-        }
+        Target::Scratch(path) => plain(File::create_new(path)?),
+        Target::Directory(path) => To::Directory(Parts::create(path, header, part_size)?),
     })
 }
 
-fn part_name(n: usize) -> String {
-    format!("part-{n:05}")
-}
-
-/// Renames to a name that nothing has.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system can be asked for that.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if fs::symlink_metadata(to).is_err() => fs::rename(from, to),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Err(io::ErrorKind::AlreadyExists.into()),
-        renamed => Ok(renamed?),
+/// A file of another name in the same directory, with the owner and permissions of what it is to replace.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    // Those that the user's umask gives new files, not a temporary file's own 0600.
+    let new = fs::Permissions::from_mode(0o666);
+    // Enough of the name to tell whose it is; all of it, and more, may be longer than a name may be.
+    let name: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(32).collect();
+    let mut builder = tempfile::Builder::new();
+    let prefix = format!(".{name}.");
+    let made = builder.prefix(&prefix).suffix(".partial").permissions(new).tempfile_in(parent(path))?;
+    if let Ok(replaced) = fs::metadata(path) {
+        // What was private stays so. Who may not give files away keeps what they make.
+        let _ = fchown(made.as_file(), Some(replaced.uid()), Some(replaced.gid()));
+        made.as_file().set_permissions(replaced.permissions())?;
     }
-}
-
-impl Parts {
-    /// Writes the chunk, beginning a new part after the row with which a part reaches its size: so the cuts depend on
-    /// the output alone.
-    fn write(&mut self, chunk: &Chunk) -> io::Result<()> {
-        let mut from = 0;
-        while from < chunk.bytes.len() {
-            if self.part_bytes >= self.part_size {
-                self.part = File::create_new(self.staging.path().join(part_name(self.parts)))?;
-                self.part.write_all(&self.header)?;
-                (self.part_bytes, self.parts) = (0, self.parts + 1);
-            }
-            let full = from + (self.part_size - self.part_bytes) as usize;
-            let to = match chunk.ends.partition_point(|&end| end < full) {
-                i if i < chunk.ends.len() => chunk.ends[i],
-                _ => chunk.bytes.len(),
-            };
-            self.part.write_all(&chunk.bytes.as_slice()[from..to])?;
-            self.part_bytes += (to - from) as u64;
-            from = to;
-        }
-        Ok(())
-    }
-
-    /// Replaces an older result only if that was asked for, its mark of success first; never what somebody else put there
-    /// while the job ran. All parts come to be there, or none.
-    fn commit(self, directory: &Path, force: bool) -> io::Result<()> {
-        if force {
-            match fs::remove_file(directory.join("_SUCCESS")) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-            for entry in fs::read_dir(directory)? {
-                let entry = entry?;
-                let name = entry.file_name();
-                let name = name.to_string_lossy();
-                if name.starts_with("part-") || name == "_SUCCESS" || name == "_REPORT.json" {
-                    fs::remove_file(entry.path())?;
-                }
-            }
-        }
-        for n in 0..self.parts {
-            let name = part_name(n);
-            if let Err(error) = rename_new(&self.staging.path().join(&name), &directory.join(&name)) {
-                for n in 0..n {
-                    let _ = fs::remove_file(directory.join(part_name(n)));
-                }
-                return Err(error);
-            }
-        }
-        Ok(())
-    }
+    Ok(made)
 }

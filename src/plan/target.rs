@@ -13,6 +13,7 @@ use super::Target;
 use crate::data::path::parent;
 use crate::error::{Error, Result, reason, shown};
 use crate::input::Source;
+use crate::output::Compression;
 
 /// Standard output for no path and for `-`.
 pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> Result<Target> {
@@ -21,20 +22,14 @@ pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> R
     if path.as_os_str().is_empty() {
         return Err(Error::usage("the output's path is empty"));
     }
-    if let Some(ending @ ("gz" | "zst")) = path.extension().and_then(OsStr::to_str) {
-        let tool = if ending == "gz" { "gzip" } else { "zstd" };
-        return Err(Error::usage_hint(
-            format!("{name}: compressed output is not supported yet"),
-            format!("mapfold run … | {tool} > {name}"),
-        ));
-    }
     // These name streams that are open already, whatever stands behind them.
     if matches!(path.to_str(), Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1")) {
         return Ok(Target::Stdout);
     }
     if path.starts_with("/dev/fd") || path == Path::new("/dev/stderr") || path.starts_with("/proc") {
-        return Ok(Target::Device(path.to_owned()));
+        return Ok(Target::Device(path.to_owned(), Compression::None));
     }
+    let compression = Compression::of(path);
     let wants_directory = path.as_os_str().as_bytes().ends_with(b"/");
     let bare: PathBuf = path.components().collect();
     match fs::metadata(&bare) {
@@ -43,14 +38,18 @@ pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> R
         Ok(metadata) if metadata.is_file() => existing_file(path, &metadata, force, sources),
         Ok(_) => {
             access(path, Access::WRITE_OK).map_err(|e| unwritable(path, &e.into()))?;
-            Ok(Target::Device(path.to_owned()))
+            Ok(Target::Device(path.to_owned(), compression))
         }
         Err(_) if fs::symlink_metadata(&bare).is_ok() => {
             Err(Error::usage(format!("{name}: is a link to a file that doesn't exist")))
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             writable_parent(path)?;
-            Ok(if wants_directory { Target::Directory(path.to_owned()) } else { Target::File(path.to_owned()) })
+            Ok(if wants_directory {
+                Target::Directory(path.to_owned())
+            } else {
+                Target::File(path.to_owned(), compression)
+            })
         }
         Err(e) => Err(unwritable(path, &e)),
     }
@@ -66,11 +65,12 @@ fn existing_file(path: &Path, metadata: &Metadata, force: bool, sources: &[Sourc
     if !force {
         return Err(exists(path));
     }
-    // Through a link to the file it names, as `>` would write it.
+    // The name that was given says how. Then through a link to the file it names, as `>` would write it.
+    let compression = Compression::of(path);
     let path = fs::canonicalize(path).map_err(|e| unwritable(path, &e))?;
     access(&path, Access::WRITE_OK).map_err(|e| unwritable(&path, &e.into()))?;
     writable_parent(&path)?;
-    Ok(Target::File(path))
+    Ok(Target::File(path, compression))
 }
 
 /// An empty one is filled. One with an older result in it is replaced if that is asked for, and if nothing but a result

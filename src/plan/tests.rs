@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use super::resolve::{Invocation, resolve};
 use super::*;
 use crate::error::{Error, Result};
+use crate::output::Compression;
 use crate::spec::Document;
 
 /// A spec in a directory that has a file `in.txt` and, unless the spec names another, reads it.
@@ -319,8 +320,8 @@ fn target(path: &str, force: bool, prepare: impl FnOnce(&Path)) -> Result<Target
     match plan(&dir, &text, |call| call.force = force) {
         Ok(plan) => Ok(match plan.output.target {
             Target::Stdout => Target::Stdout,
-            Target::File(path) => Target::File(relative(path)),
-            Target::Device(path) => Target::Device(relative(path)),
+            Target::File(path, compression) => Target::File(relative(path), compression),
+            Target::Device(path, compression) => Target::Device(relative(path), compression),
             Target::Directory(path) => Target::Directory(relative(path)),
             Target::Scratch(path) => Target::Scratch(relative(path)),
         }),
@@ -333,34 +334,38 @@ fn target(path: &str, force: bool, prepare: impl FnOnce(&Path)) -> Result<Target
 
 #[test]
 fn targets() {
-    let file = |path: &str| Ok(Target::File(path.into()));
+    let file = |path: &str| Ok(Target::File(path.into(), Compression::of(path.as_ref())));
     let directory = |path: &str| Ok(Target::Directory(path.into()));
     assert_eq!(target("out.txt", false, |_| ()), file("out.txt"));
     assert_eq!(target("out/", false, |_| ()), directory("out/"));
     assert_eq!(target("out", false, |dir| fs::create_dir(dir.join("out")).unwrap()), directory("out"));
-    assert_eq!(target("/dev/null", false, |_| ()), Ok(Target::Device("/dev/null".into())));
+    assert_eq!(target("/dev/null", false, |_| ()), Ok(Target::Device("/dev/null".into(), Compression::None)));
     assert_eq!(target("/dev/stdout", false, |_| ()), Ok(Target::Stdout));
     assert_eq!(
         target("none/out.txt", false, |_| ()).unwrap_err().split(": ").nth(1).unwrap().split(' ').next(),
         Some("there")
     );
-    assert_eq!(
-        target("out.gz", false, |_| ()).unwrap_err(),
-        "out.gz: compressed output is not supported yet | mapfold run … | gzip > out.gz"
-    );
+    assert_eq!(target("out.gz", false, |_| ()), Ok(Target::File("out.gz".into(), Compression::Gzip)));
+    assert_eq!(target("out.csv.zst", false, |_| ()), Ok(Target::File("out.csv.zst".into(), Compression::Zstd)));
+    assert_eq!(target("out.gz/", false, |_| ()), directory("out.gz/"));
+    let link = |dir: &Path| {
+        fs::write(dir.join("old"), "").unwrap();
+        std::os::unix::fs::symlink("old", dir.join("link.gz")).unwrap();
+    };
+    assert_eq!(target("link.gz", true, link), Ok(Target::File("old".into(), Compression::Gzip)));
 }
 
 #[test]
 fn what_exists_is_replaced_only_by_force() {
     let old = |dir: &Path| fs::write(dir.join("old"), "").unwrap();
     assert_eq!(target("old", false, old).unwrap_err(), "old: exists | --force replaces it");
-    assert_eq!(target("old", true, old), Ok(Target::File("old".into())));
+    assert_eq!(target("old", true, old), Ok(Target::File("old".into(), Compression::None)));
     assert_eq!(target("old/", true, old).unwrap_err(), "old/: is a file, and a directory is asked for");
     let link = |dir: &Path| {
         old(dir);
         std::os::unix::fs::symlink("old", dir.join("link")).unwrap();
     };
-    assert_eq!(target("link", true, link), Ok(Target::File("old".into())));
+    assert_eq!(target("link", true, link), Ok(Target::File("old".into(), Compression::None)));
     let dangling = |dir: &Path| std::os::unix::fs::symlink("old", dir.join("link")).unwrap();
     assert_eq!(target("link", true, dangling).unwrap_err(), "link: is a link to a file that doesn't exist");
 }

@@ -10,6 +10,7 @@ use mapfold::engine::{self, Control};
 use mapfold::input::Source;
 use mapfold::map::steps::{Extract, ExtractAll, Filter, Ngrams, Split};
 use mapfold::map::{Splitter, Step};
+use mapfold::output::Compression;
 use mapfold::plan::{
     self, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Scheduler, Settings, SortKey, Target,
 };
@@ -305,7 +306,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         limit: job.limit,
         columns: columns.into_iter().map(|index| OutputColumn { index, name: format!("c{index}") }).collect(),
         output: Output {
-            target: Target::File(out.clone()),
+            target: Target::File(out.clone(), Compression::None),
             format: Format::Text,
             header: false,
             force: true,

@@ -113,6 +113,41 @@ fn part_files_are_the_output_cut_after_rows() {
     }
 }
 
+/// By its name, and the same file whatever the settings.
+#[test]
+fn compressed_output() {
+    let dir = dir();
+    let plain = dir.run("run uniq lines.txt").stdout().into_bytes();
+    let unpack = |name: &str| {
+        let file = fs::File::open(dir.join(name)).unwrap();
+        let mut text = Vec::new();
+        match name.ends_with(".gz") {
+            true => drop(flate2::read::GzDecoder::new(file).read_to_end(&mut text).unwrap()),
+            false => drop(zstd::Decoder::new(file).unwrap().read_to_end(&mut text).unwrap()),
+        }
+        text
+    };
+    for name in ["out.gz", "out.csv.zst"] {
+        let mut first = None;
+        for settings in ["", "--threads 1 --split-size 20K", "--threads 3 --memory 4M --partitions 64 --combiner off"] {
+            dir.run(&format!("run uniq lines.txt {settings} --force -o {name}")).printed("");
+            assert!(unpack(name) == plain, "{name} {settings}");
+            let packed = fs::read(dir.join(name)).unwrap();
+            assert!(first.get_or_insert_with(|| packed.clone()) == &packed, "{name} {settings}");
+        }
+    }
+    mknodat(CWD, dir.join("pipe.gz"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    for order in ["", "--unordered"] {
+        let output = sh(&dir, &format!("$M run uniq a.txt {order} -o pipe.gz & cat pipe.gz > piped.gz; wait"));
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(unpack("piped.gz"), b"a\t1\nb\t2\n", "{order}");
+    }
+    // Parts are read by whatever reads the directory.
+    dir.run("run uniq a.txt -o parts.gz/").printed("");
+    assert_eq!(fs::read(dir.join("parts.gz/part-00000")).unwrap(), b"a\t1\nb\t2\n");
+    assert!(dir.names().iter().all(|name| !name.contains("partial")));
+}
+
 #[test]
 fn what_somebody_else_made_meanwhile_is_not_replaced() {
     let dir = dir();

@@ -1,0 +1,54 @@
+//! CSV: RFC 4180, but that a row ends with a newline alone.
+//!
+//! It reads back as it was written. Null is nothing at all, the empty text `""`. A text is quoted only if it needs it: for a comma,
+//! a quote or an end of line in it, and in the first column for a byte order mark at its beginning, which would pass for the
+//! file's. White space is part of a cell, with quotes or without. Where there is one column, the row that is null is an empty line,
+//! as PostgreSQL's COPY writes and reads it, and a reader must not pass over it.
+
+use super::special::{equal, holds};
+use super::{Rows, separate};
+use crate::data::buffer::Buffer;
+use crate::data::{Value, float};
+
+pub struct Csv;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+impl Rows for Csv {
+    #[inline]
+    fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
+        separate(out, column, b',');
+        match value {
+            Value::Null => {}
+            Value::Bytes(bytes) => match needs_quotes(bytes, column) {
+                false => out.extend(bytes),
+                true => put_quoted(out, bytes),
+            },
+            Value::Decimal(number) => number.write(out),
+            Value::Float(number) => float::write(number, out),
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, out: &mut Buffer) {
+        out.push(b'\n');
+    }
+}
+
+#[inline]
+fn needs_quotes(bytes: &[u8], column: usize) -> bool {
+    let special = |word| equal(word, b',') | equal(word, b'"') | equal(word, b'\r') | equal(word, b'\n');
+    bytes.is_empty() || holds(bytes, special) || column == 0 && bytes.starts_with(BYTE_ORDER_MARK)
+}
+
+#[cold]
+fn put_quoted(out: &mut Buffer, mut bytes: &[u8]) {
+    out.push(b'"');
+    while let Some(at) = memchr::memchr(b'"', bytes) {
+        out.extend(&bytes[..=at]);
+        out.push(b'"');
+        bytes = &bytes[at + 1..];
+    }
+    out.extend(bytes);
+    out.push(b'"');
+}

@@ -1,0 +1,64 @@
+//! JSON lines: one object a line, its keys the names of the columns in their order.
+//!
+//! Decimals are numbers with all their digits, which a reader that makes floats of them rounds. JSON has no NaN and no infinities:
+//! they are `null`, as in JavaScript, jq's NaN, polars and ClickHouse. Bytes that are not UTF-8 become U+FFFD, one for each
+//! part of a sequence that can't go on (the Unicode Standard's "substitution of maximal subparts").
+
+use super::Rows;
+use super::special::{below, equal, holds};
+use crate::data::buffer::Buffer;
+use crate::data::{Value, float};
+
+pub struct Jsonl {
+    /// Each column's `{"name":` or `,"name":`.
+    keys: Vec<Buffer>,
+}
+
+impl Jsonl {
+    pub fn new(names: &[String]) -> Self {
+        let key = |(i, name): (usize, &String)| {
+            let mut key = Buffer::default();
+            key.push(if i == 0 { b'{' } else { b',' });
+            put_string(&mut key, name.as_bytes());
+            key.push(b':');
+            key
+        };
+        Jsonl { keys: names.iter().enumerate().map(key).collect() }
+    }
+}
+
+impl Rows for Jsonl {
+    #[inline]
+    fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
+        out.extend(self.keys[column].as_slice());
+        match value {
+            Value::Bytes(bytes) => put_string(out, bytes),
+            Value::Decimal(number) => number.write(out),
+            Value::Float(number) if number.is_finite() => float::write(number, out),
+            Value::Null | Value::Float(_) => out.extend(b"null"),
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, out: &mut Buffer) {
+        out.extend(b"}\n");
+    }
+
+    fn header(&mut self, _: &mut Buffer, _: &[String]) {}
+}
+
+#[inline]
+fn put_string(out: &mut Buffer, bytes: &[u8]) {
+    let special = |word| word | below(word, b' ') | equal(word, b'"') | equal(word, b'\\');
+    if holds(bytes, special) {
+        return put_escaped(out, bytes);
+    }
+    out.push(b'"');
+    out.extend(bytes);
+    out.push(b'"');
+}
+
+fn put_escaped(out: &mut Buffer, bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    serde_json::to_writer(&mut *out, text.as_ref()).expect("writing a string to memory can't fail");
+}

@@ -1,0 +1,26 @@
+//! Text: raw bytes, columns joined by TAB, null empty. Nothing is escaped, so a cell with a TAB or a newline in it, or one
+//! that is empty, doesn't read back; [`Tsv`](super::Tsv) is for that.
+
+use super::{Rows, separate};
+use crate::data::buffer::Buffer;
+use crate::data::{Value, float};
+
+pub struct Text;
+
+impl Rows for Text {
+    #[inline]
+    fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
+        separate(out, column, b'\t');
+        match value {
+            Value::Null => {}
+            Value::Bytes(bytes) => out.extend(bytes),
+            Value::Decimal(number) => number.write(out),
+            Value::Float(number) => float::write(number, out),
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, out: &mut Buffer) {
+        out.push(b'\n');
+    }
+}

@@ -1,0 +1,62 @@
+//! TSV: columns joined by TAB, with `\t \n \r \\` for those four bytes, and null as `\N`. Quotes are ordinary.
+//!
+//! It reads back as it was written. So a reader must take an empty line for an empty text where there is one column. A cell
+//! that is `\N` is written `\\N`. No escape can keep a byte order mark that begins the first cell of a file without a header:
+//! a reader takes it for the file's.
+
+use super::special::{equal, holds};
+use super::{Rows, separate};
+use crate::data::buffer::Buffer;
+use crate::data::{Value, float};
+
+pub struct Tsv;
+
+impl Rows for Tsv {
+    #[inline]
+    fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
+        separate(out, column, b'\t');
+        match value {
+            Value::Null => out.extend(b"\\N"),
+            Value::Bytes(bytes) => match holds(bytes, special) {
+                false => out.extend(bytes),
+                true => put_escaped(out, bytes),
+            },
+            Value::Decimal(number) => number.write(out),
+            Value::Float(number) => float::write(number, out),
+        }
+    }
+
+    #[inline]
+    fn end(&mut self, out: &mut Buffer) {
+        out.push(b'\n');
+    }
+}
+
+#[inline]
+fn special(word: u64) -> u64 {
+    equal(word, b'\t') | equal(word, b'\n') | equal(word, b'\r') | equal(word, b'\\')
+}
+
+/// The letter behind the backslash.
+fn escape(byte: u8) -> Option<u8> {
+    match byte {
+        b'\t' => Some(b't'),
+        b'\n' => Some(b'n'),
+        b'\r' => Some(b'r'),
+        b'\\' => Some(b'\\'),
+        _ => None,
+    }
+}
+
+#[cold]
+fn put_escaped(out: &mut Buffer, bytes: &[u8]) {
+    for piece in bytes.split_inclusive(|&byte| escape(byte).is_some()) {
+        match piece.split_last().and_then(|(last, rest)| Some((rest, escape(*last)?))) {
+            Some((rest, letter)) => {
+                out.extend(rest);
+                out.extend(&[b'\\', letter]);
+            }
+            None => out.extend(piece),
+        }
+    }
+}
