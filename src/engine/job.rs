@@ -12,6 +12,7 @@ use super::Control;
 use super::pool::{Place, Pool, lock};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
+use crate::input::block::Memory;
 use crate::input::splits;
 use crate::output::{Layout, Sink};
 use crate::plan::Plan;
@@ -100,7 +101,7 @@ pub struct Job<'p> {
     pub sizes: Sizes,
     pub pool: Pool,
     /// What small files are read into.
-    pub small_files: Kept<Vec<u8>>,
+    pub small_files: Kept<Memory>,
     spill: TempDir,
     /// Runs that may yet be kept open.
     open_runs: AtomicI64,

@@ -1,62 +1,23 @@
 //! The map phase: splits to runs.
 
-use std::collections::VecDeque;
 use std::iter;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
-
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::Grouping;
 use super::job::{Job, Kept};
 use super::pool::{Deal, Place};
 use crate::data::Sink;
 use crate::error::{Error, Result};
-use crate::input::block::FileBlock;
-use crate::input::splits::{self, Split};
-use crate::input::stream::{self, Blocks, StreamBlock};
-use crate::input::{RecordEnd, Source};
+use crate::input::block::{self, FileBlock};
+use crate::input::feed::{self, Feed, Numbering, Work};
+use crate::input::{RecordEnd, Source, Stretch};
 use crate::map::emit::{Emitter, MapTable};
 use crate::map::{Mapper, Window};
-use crate::record::{self, TERMINATOR};
+use crate::record::{self, Framing, TERMINATOR};
 use crate::report::{Counters, Task};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
-
-/// What one map task reads.
-#[derive(Debug)]
-pub enum Work {
-    Split(Split),
-    Block(StreamBlock, #[expect(dead_code, reason = "held")] Permit),
-}
-
-/// What a stream block takes of a bounded number in memory: a long record counts for many. Dropped with its block,
-/// mapped or not.
-#[derive(Debug)]
-pub struct Permit {
-    blocks: usize,
-    taken: Receiver<()>,
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.taken.try_iter().take(self.blocks).for_each(drop);
-    }
-}
-
-/// In which order tasks are numbered, and wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Numbering {
-    /// Files first: a slow stream keeps no worker waiting.
-    FilesFirst,
-    /// As the input is, and done in about that order.
-    Input,
-    /// Likewise, and whoever waits for the output has each record as soon as it is there.
-    Streaming,
-}
-
-/// How often a wait for a stream looks whether the job is to end.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Records handed to the mapper at once: so that progress moves and Ctrl-C is heard.
 const WINDOW: usize = 1 << 20;
@@ -69,55 +30,29 @@ pub fn tasks<T: Send>(
     attempt: impl Fn(usize, Work, Place) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let sources = &job.plan.sources;
+    let are_known = sources.iter().all(Source::is_file);
     let total: u64 = sources.iter().map(Source::bytes).sum();
-    let first_stream = sources.iter().position(Source::is_stream);
-    job.control.progress.map.begin(if first_stream.is_some() { 0 } else { total });
-    let mut splits: VecDeque<_> = splits::cut(sources, job.sizes.split).into();
-    let blocks = Blocks { bytes: job.sizes.block, end_of: record_end(job), eager: numbering == Numbering::Streaming };
-    let streams = stream::read(sources, blocks)?;
-    let seeded = match (numbering, first_stream) {
-        (Numbering::Input | Numbering::Streaming, Some(_)) => Vec::new(),
-        _ => splits.drain(..).map(Work::Split).collect(),
+    job.control.progress.map.begin(if are_known { total } else { 0 });
+    let cut = feed::Cut {
+        numbering,
+        end_of: record_end(job),
+        split: job.sizes.split,
+        block: job.sizes.block,
+        threads: job.pool.threads(),
+        counts_lines: false,
     };
-    let most = 2 * job.pool.threads();
-    let (permits, taken) = bounded(most);
-    // Splits of files before this source are due.
-    let mut reached = first_stream.unwrap_or(usize::MAX);
-    let mut held: Option<StreamBlock> = None;
-    let late = iter::from_fn(|| {
-        if let Err(interrupted) = job.check() {
-            return Some(Err(interrupted));
-        }
-        if !wanted() {
-            return None;
-        }
-        if splits.front().is_some_and(|split| split.source() < reached) {
-            return Some(Ok(splits.pop_front().map(Work::Split)));
-        }
-        if let Some(block) = held.take() {
-            let blocks = block.bytes.len().div_ceil(job.sizes.block).min(most);
-            (0..blocks).for_each(|_| permits.send(()).expect("its other end is here"));
-            return Some(Ok(Some(Work::Block(block, Permit { blocks, taken: taken.clone() }))));
-        }
-        if reached == usize::MAX {
-            return None;
-        }
-        match streams.recv_timeout(LOOK) {
-            Ok(Ok(block)) => {
-                reached = block.source;
-                held = Some(block);
-            }
-            Ok(Err(error)) => return Some(Err(error)),
-            Err(RecvTimeoutError::Disconnected) => reached = usize::MAX,
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        Some(Ok(None))
+    let mut feed = Feed::new(sources, cut, &|| job.check())?;
+    let seed = feed.seed();
+    let late = iter::from_fn(|| match job.check() {
+        Err(interrupted) => Some(Err(interrupted)),
+        Ok(()) if wanted() => feed.next(),
+        Ok(()) => None,
     });
     let deal = match numbering {
         Numbering::FilesFirst => Deal::Split,
         Numbering::Input | Numbering::Streaming => Deal::Round,
     };
-    job.pool.run(seeded, deal, late, "map", attempt)
+    job.pool.run(seed, deal, late, "map", attempt)
 }
 
 /// What an attempt has read.
@@ -125,6 +60,8 @@ pub fn tasks<T: Send>(
 pub struct Read {
     pub bytes: u64,
     pub records: u64,
+    /// As many bytes as that was of the input, packed as it is.
+    pub packed: u64,
 }
 
 /// Hands a task's records to `mapper` and what it makes of them to `out`.
@@ -133,65 +70,70 @@ pub fn read(job: &Job<'_>, work: &Work, mapper: &mut Mapper, out: &mut dyn Sink)
     match work {
         Work::Split(split) => {
             let mut pieces = &split.pieces[..];
-            let mut memory = job.small_files.take(Vec::new);
+            let mut memory = job.small_files.take(block::Memory::default);
+            let cut = block::Cut { end_of: record_end(job), joins: true };
             while !pieces.is_empty() {
-                let block = FileBlock::open(&job.plan.sources, &mut pieces, record_end(job), &mut memory)?;
-                let mapped = windows(job, block.path(), block.offset(), block.bytes(), mapper, out, &mut read);
+                let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;
+                let mapped = windows(job, block.stretch(), mapper, out, &mut read);
                 // First: what was made of bytes that weren't the file's says nothing.
                 block.verify()?;
                 mapped?;
             }
             job.small_files.keep(memory);
         }
-        Work::Block(block, _) => {
-            let path = job.plan.sources[block.source].path();
-            windows(job, path, block.offset, &block.bytes, mapper, out, &mut read)?;
-        }
+        Work::Block(block, _) => windows(job, block.stretch(), mapper, out, &mut read)?,
     }
     Ok(read)
 }
 
-/// Maps the records of `block`, which begins at `offset` of `path`.
+/// Maps the records of `stretch`.
 fn windows(
     job: &Job<'_>,
-    path: &Path,
-    mut offset: u64,
-    mut block: &[u8],
+    stretch: Stretch<'_>,
     mapper: &mut Mapper,
     out: &mut dyn Sink,
     read: &mut Read,
 ) -> Result<()> {
-    while !block.is_empty() && out.wants_more() {
+    let RecordEnd { framing, longest } = record_end(job);
+    let longest = usize::try_from(longest).unwrap_or(usize::MAX);
+    let (len, mut at, mut packed) = (stretch.bytes.len(), 0, 0);
+    while at < len && out.wants_more() {
         job.check()?;
-        let longest = usize::try_from(record_end(job).longest).unwrap_or(usize::MAX);
-        let (window, rest) = block.split_at(record::window(block, WINDOW, longest));
-        check(job, path, offset, window)?;
-        read.records += mapper.map(Window { bytes: window }, out)?;
-        let bytes = window.len() as u64;
-        read.bytes += bytes;
-        job.control.progress.map.add(bytes);
-        offset += bytes;
-        block = rest;
+        let end = at + framing.window(&stretch.bytes[at..], WINDOW, longest);
+        check(job, stretch, at..end)?;
+        read.records += mapper.map(Window { bytes: &stretch.bytes[at..end] }, out)?;
+        read.bytes += (end - at) as u64;
+        // Of packed bytes each window has its share.
+        let done = (u128::from(stretch.packed_len) * end as u128 / len as u128) as u64;
+        job.control.progress.map.add(done - packed);
+        read.packed += done - packed;
+        (at, packed) = (end, done);
     }
     Ok(())
 }
 
 /// That no record of the window is longer than one may be, and than this worker's part of the memory.
-fn check(job: &Job<'_>, path: &Path, offset: u64, window: &[u8]) -> Result<()> {
+fn check(job: &Job<'_>, stretch: Stretch<'_>, window: Range<usize>) -> Result<()> {
     let most = job.plan.max_record;
-    if let Some(at) = record::too_long(window, most) {
-        return Err(Error::RecordTooLong { path: path.into(), at: offset + at as u64, most });
+    let place = |at| {
+        let place = stretch.place(window.start + at);
+        (job.plan.sources[place.source].path().to_owned(), place.offset)
+    };
+    if let Some(at) = record_end(job).framing.too_long(&stretch.bytes[window.clone()], most) {
+        let (path, at) = place(at);
+        return Err(Error::RecordTooLong { path, at, most });
     }
     let (bytes, threads) = (window.len() as u64, job.pool.threads() as u64);
     // Only a window that is one record is longer than a window should be.
     if bytes > (job.plan.settings.memory / threads).max(WINDOW as u64) {
-        return Err(Error::RecordTooLarge { path: path.into(), at: offset, bytes, needs: bytes * threads });
+        let (path, at) = place(0);
+        return Err(Error::RecordTooLarge { path, at, bytes, needs: bytes * threads });
     }
     Ok(())
 }
 
 fn record_end(job: &Job<'_>) -> RecordEnd {
-    RecordEnd { terminator: TERMINATOR, longest: record::longest(job.plan.max_record) }
+    RecordEnd { framing: Framing::Terminator(TERMINATOR), longest: record::longest(job.plan.max_record) }
 }
 
 /// An attempt at a task, to be recorded when it succeeds.
@@ -220,11 +162,11 @@ impl Attempt {
         counters.spilled_records = written.rows;
         counters.spilled_bytes = written.file_bytes;
         job.control.progress.reduce.foresee(counters.reduce_shuffle_bytes);
-        job.control.progress.in_runs.fetch_add(read.bytes, Ordering::Release);
+        job.control.progress.in_runs.fetch_add(read.packed, Ordering::Release);
         job.count(|all| all.add(&counters));
         let (source, offset, bytes) = match &work {
             Work::Split(split) => (split.source(), split.pieces[0].offset, split.bytes()),
-            Work::Block(block, _) => (block.source, block.offset, block.bytes.len() as u64),
+            Work::Block(block, _) => (block.place().source, block.place().offset, block.stretch().bytes.len() as u64),
         };
         let input = Some(job.plan.sources[source].name().into_owned());
         let task = Task { id: self.id, input, offset: Some(offset), bytes, records: read.records, ..Task::default() };

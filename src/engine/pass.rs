@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Parts;
 use super::job::{Job, Kept};
-use super::map::{Attempt, Numbering, Work, read, tasks};
+use super::map::{Attempt, read, tasks};
 use super::pool::lock;
 use crate::data::buffer::Buffer;
 use crate::error::Result;
+use crate::input::feed::{Numbering, Work};
 use crate::map::Mapper;
 use crate::map::pass::{Lines, Sorting, read_lines};
 use crate::output::order::{Merge, SortedRun, Sorter};

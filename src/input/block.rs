@@ -8,7 +8,8 @@
 //!
 //! A record belongs to the piece that holds its first byte, so the block begins after the first terminator at or behind
 //! `offset - 1` and ends with the record that holds the piece's last byte. Only the edges are read to find that; the
-//! block itself is mapped, and unmapped when it is dropped, which keeps resident memory bounded.
+//! block itself is mapped, and unmapped when it is dropped, which keeps resident memory bounded. Where newlines may stand
+//! in quotes the pieces are whole records already.
 //!
 //! A small file is read into memory that the worker keeps instead. To unmap stops every thread of the process for a
 //! moment: of 100,000 files of 10 KB, mapped one by one, two threads counted the words in twice the time that they took
@@ -17,36 +18,59 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use memmap2::{Advice, Mmap, MmapOptions};
+use rustix::buffer::spare_capacity;
 use rustix::fs::Stat;
+use rustix::io::Errno;
 
 use super::guard::Guard;
 use super::splits::Piece;
-use super::{FileId, RecordEnd, Source, mark_len};
-use crate::error::{Error, Result};
+use super::stretch::{Part, Place, Stretch};
+use super::{FileId, RecordEnd, Source, failed, mark_len};
+use crate::error::Result;
+use crate::record::Framing;
 
 /// Files up to this size are read, larger ones mapped.
 const SMALL: u64 = 256 << 10;
 
+/// How the pieces of files become blocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    pub end_of: RecordEnd,
+    /// Whether small files may be joined in one block: not where each begins with a header.
+    pub joins: bool,
+}
+
+/// What small files are read into, kept from block to block.
+#[derive(Debug, Default)]
+pub struct Memory {
+    bytes: Vec<u8>,
+    parts: Vec<Part>,
+}
+
 #[derive(Debug)]
 pub struct FileBlock<'b> {
     source: &'b Source,
-    /// Of the first byte of `bytes`.
-    offset: u64,
     bytes: Bytes<'b>,
-    /// Length of the byte order mark that `bytes` begin with.
-    mark: usize,
 }
 
 #[derive(Debug)]
 enum Bytes<'b> {
     /// No record begins in the piece.
     None,
-    Read(&'b [u8]),
-    /// The guard goes before its mapping does.
-    Mapped(Guard, Mmap, File),
+    Read(&'b Memory),
+    Mapped {
+        /// Goes before its mapping does.
+        guard: Guard,
+        map: Mmap,
+        file: File,
+        /// Length of the byte order mark that the map begins with.
+        mark: usize,
+        is_first: bool,
+        /// The bytes behind the mark.
+        part: Part,
+    },
 }
 
 impl<'b> FileBlock<'b> {
@@ -55,80 +79,71 @@ impl<'b> FileBlock<'b> {
     pub fn open(
         sources: &'b [Source],
         pieces: &mut &[Piece],
-        end_of: RecordEnd,
-        memory: &'b mut Vec<u8>,
+        cut: Cut,
+        memory: &'b mut Memory,
     ) -> Result<FileBlock<'b>> {
         let (&piece, mut rest) = pieces.split_first().expect("a piece");
         let source = &sources[piece.source];
         if !is_small(sources, piece) {
             *pieces = rest;
-            return FileBlock::map(source, piece, end_of);
+            return FileBlock::map(source, piece, cut.end_of);
         }
-        memory.clear();
-        let mark = read(source, memory)?;
-        // Together with others, while a record can't span files nor be so long that its place must be told.
-        while let Some((&next, after)) = rest.split_first()
-            && memory.last() == Some(&end_of.terminator)
-            && end_of.longest > SMALL
+        memory.bytes.clear();
+        memory.parts.clear();
+        read(sources, piece, memory)?;
+        // Together with others, while a record can't span files.
+        while cut.joins
+            && let Framing::Terminator(terminator) = cut.end_of.framing
+            && let Some((&next, after)) = rest.split_first()
+            && memory.bytes.last() == Some(&terminator)
             && is_small(sources, next)
-            && memory.len() as u64 + next.len <= SMALL
+            && memory.bytes.len() as u64 + next.len <= SMALL
+            // One that can't be read is met again, when the records before it are done.
+            && read(sources, next, memory).is_ok()
         {
-            let end = memory.len();
-            match read(&sources[next.source], memory) {
-                Ok(mark) => drop(memory.drain(end..end + mark)),
-                // It is met again, when the records before it are done.
-                Err(_) => {
-                    memory.truncate(end);
-                    break;
-                }
-            }
             rest = after;
         }
         *pieces = rest;
-        Ok(FileBlock { source, offset: 0, mark, bytes: Bytes::Read(memory) })
+        Ok(FileBlock { source, bytes: Bytes::Read(memory) })
     }
 
     fn map(source: &'b Source, piece: Piece, end_of: RecordEnd) -> Result<FileBlock<'b>> {
-        let RecordEnd { terminator, longest } = end_of;
         let failed = failed(source);
         let file = open(source).map_err(|e| failed(piece.offset, e))?;
         let stop = piece.offset + piece.len;
-        let find = |from, to| find(&file, terminator, from, to).map_err(|e| failed(from, e));
-        let start = match piece.offset {
-            0 => Some(0),
-            offset => find(offset - 1, stop - 1)?.map(|at| at + 1),
+        let (start, end) = match end_of.framing {
+            Framing::Terminator(terminator) => {
+                let find = |from, to| find(&file, terminator, from, to).map_err(|e| failed(from, e));
+                let start = match piece.offset {
+                    0 => Some(0),
+                    offset => find(offset - 1, stop - 1)?.map(|at| at + 1),
+                };
+                let Some(start) = start else { return Ok(FileBlock { source, bytes: Bytes::None }) };
+                let farthest = stop.saturating_add(end_of.longest).min(source.bytes());
+                (start, find(stop - 1, farthest)?.map_or(farthest, |at| at + 1))
+            }
+            Framing::Quoted { .. } => (piece.offset, stop),
         };
-        let Some(start) = start else { return Ok(FileBlock { source, offset: stop, bytes: Bytes::None, mark: 0 }) };
-        let farthest = stop.saturating_add(longest).min(source.bytes());
-        let end = find(stop - 1, farthest)?.map_or(farthest, |at| at + 1);
         let map = map(&file, start, (end - start) as usize).map_err(|e| failed(start, e))?;
         let guard = Guard::new(&map);
-        let mark = if start == 0 { mark_len(&map) } else { 0 };
-        Ok(FileBlock { source, offset: start, bytes: Bytes::Mapped(guard, map, file), mark })
+        let is_first = start == 0;
+        let mark = if is_first { mark_len(&map) } else { 0 };
+        let part = Part { start: 0, place: Place { source: piece.source, offset: start + mark as u64 } };
+        Ok(FileBlock { source, bytes: Bytes::Mapped { guard, map, file, mark, is_first, part } })
     }
 
-    pub fn bytes(&self) -> &[u8] {
-        let bytes: &[u8] = match &self.bytes {
-            Bytes::None => &[],
-            Bytes::Read(bytes) => bytes,
-            Bytes::Mapped(_, map, _) => map,
-        };
-        &bytes[self.mark..]
-    }
-
-    pub fn path(&self) -> &Path {
-        self.source.path()
-    }
-
-    /// Where in the file they begin.
-    pub fn offset(&self) -> u64 {
-        self.offset + self.mark as u64
+    pub fn stretch(&self) -> Stretch<'_> {
+        match &self.bytes {
+            Bytes::None => Stretch::new(&[], false, &[]),
+            Bytes::Read(memory) => Stretch::new(&memory.bytes, true, &memory.parts),
+            Bytes::Mapped { map, mark, is_first, part, .. } => Stretch::of_one(&map[*mark..], *is_first, part),
+        }
     }
 
     /// Whether the bytes that were read were the file's, all of them. To be asked after reading.
     pub fn verify(&self) -> Result<()> {
-        let Bytes::Mapped(guard, _, file) = &self.bytes else { return Ok(()) };
-        let read = |error| failed(self.source)(self.offset, error);
+        let Bytes::Mapped { guard, file, part, mark, .. } = &self.bytes else { return Ok(()) };
+        let read = |error| failed(self.source)(part.place.offset - *mark as u64, error);
         let found = rustix::fs::fstat(file).map_err(|e| read(e.into()))?;
         long_enough(self.source, &found).map_err(read)?;
         match guard.lost() {
@@ -142,28 +157,41 @@ fn is_small(sources: &[Source], piece: Piece) -> bool {
     piece.len <= SMALL && piece.len == sources[piece.source].bytes()
 }
 
-/// Appends what a small file holds. Returns the length of its byte order mark.
-fn read(source: &Source, memory: &mut Vec<u8>) -> Result<usize> {
-    let failed = failed(source);
-    let file = open(source).map_err(|e| failed(0, e))?;
-    let start = memory.len();
-    memory.resize(start + source.bytes() as usize, 0);
-    let bytes = &mut memory[start..];
-    file.read_exact_at(bytes, 0).map_err(|e| match e.kind() {
-        io::ErrorKind::UnexpectedEof => failed(0, cut_shorter()),
-        _ => failed(0, e),
-    })?;
-    Ok(mark_len(bytes))
-}
-
-fn failed(source: &Source) -> impl Fn(u64, io::Error) -> Error {
-    move |at, error| Error::Read { path: source.path().into(), at, source: error }
+/// Appends what a small file holds, without a byte order mark; or nothing, where it fails.
+fn read(sources: &[Source], piece: Piece, memory: &mut Memory) -> Result<()> {
+    let (source, Memory { bytes, parts }) = (&sources[piece.source], memory);
+    let start = bytes.len();
+    let mut read = || {
+        let file = open(source)?;
+        let len = start + source.bytes() as usize;
+        bytes.reserve(len - start);
+        // One read gives all of it, unless a signal comes.
+        while bytes.len() < len {
+            let at = (bytes.len() - start) as u64;
+            match rustix::io::pread(&file, spare_capacity(bytes), at) {
+                Ok(0) => return Err(cut_shorter()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // It may have grown.
+        bytes.truncate(len);
+        Ok(())
+    };
+    if let Err(error) = read() {
+        bytes.truncate(start);
+        return Err(failed(source)(0, error));
+    }
+    let mark = mark_len(&bytes[start..]);
+    bytes.drain(start..start + mark);
+    parts.push(Part { start, place: Place { source: piece.source, offset: mark as u64 } });
+    Ok(())
 }
 
 /// Opens the file that was planned. It may have grown: what it had then is what counts. It may not have shrunk, and no
 /// other file may have taken its name: a result made of both would be neither's.
-fn open(source: &Source) -> io::Result<File> {
-    let Source::File { path, len, id } = source else { unreachable!("only files are cut in pieces") };
+pub fn open(source: &Source) -> io::Result<File> {
+    let Source::File { path, len, id, .. } = source else { unreachable!("only files are as planned") };
     let file = File::open(path)?;
     let found = rustix::fs::fstat(&file)?;
     let now = FileId::of(&found);
@@ -180,7 +208,7 @@ fn long_enough(source: &Source, found: &Stat) -> io::Result<()> {
     if (found.st_size as u64) < source.bytes() { Err(cut_shorter()) } else { Ok(()) }
 }
 
-fn cut_shorter() -> io::Error {
+pub fn cut_shorter() -> io::Error {
     io::Error::other("the file was cut shorter while the job ran")
 }
 
@@ -220,8 +248,10 @@ fn find(file: &File, byte: u8, mut from: u64, to: u64) -> io::Result<Option<u64>
 mod tests {
     use super::*;
     use std::io::Write;
+    use std::path::Path;
 
-    const LINES: RecordEnd = RecordEnd { terminator: b'\n', longest: 100 };
+    const LINES: RecordEnd = RecordEnd { framing: Framing::Terminator(b'\n'), longest: 100 };
+    const CUT: Cut = Cut { end_of: LINES, joins: true };
 
     fn with(text: &[u8]) -> (tempfile::NamedTempFile, Source) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -230,30 +260,53 @@ mod tests {
         (file, source)
     }
 
-    fn block<'b>(source: &'b Source, piece: Piece, memory: &'b mut Vec<u8>) -> Result<FileBlock<'b>> {
-        FileBlock::open(std::slice::from_ref(source), &mut &[piece][..], LINES, memory)
+    fn block<'b>(source: &'b Source, piece: Piece, memory: &'b mut Memory) -> Result<FileBlock<'b>> {
+        FileBlock::open(std::slice::from_ref(source), &mut &[piece][..], CUT, memory)
     }
 
     fn whole(source: &Source) -> Piece {
         Piece { source: 0, offset: 0, len: source.bytes() }
     }
 
-    /// Pieces are whole files here. Those that are read together are the same bytes as those that are read apart.
+    /// Pieces are whole files here. Those that are read together are the same bytes as those that are read apart, and
+    /// each byte is known to be its file's.
     #[test]
     fn small_files_are_read_together() {
-        let texts: [&[u8]; 6] = [b"a\n", b"\xef\xbb\xbfb\n", b"no end", b"c\n", b"\xef\xbb\xbf", b"d\r"];
+        let texts: [&[u8]; 7] = [b"a\n", b"\xef\xbb\xbfb\n", b"no end", b"c\n", b"\xef\xbb\xbf", b"d\r", b"e"];
         let (_files, sources): (Vec<_>, Vec<_>) = texts.iter().map(|text| with(text)).unzip();
-        let pieces: Vec<_> = (0..6).map(|i| Piece { source: i, ..whole(&sources[i]) }).collect();
-        for (longest, expected) in
-            [(SMALL + 1, &["a\nb\nno end", "c\nd\r"][..]), (100, &["a\n", "b\n", "no end", "c\n", "", "d\r"])]
+        let pieces: Vec<_> = (0..texts.len()).map(|i| Piece { source: i, ..whole(&sources[i]) }).collect();
+        for (joins, expected) in
+            [(true, &["a\nb\nno end", "c\nd\r", "e"][..]), (false, &["a\n", "b\n", "no end", "c\n", "", "d\r", "e"])]
         {
-            let (mut left, mut memory, mut blocks) = (&pieces[..], Vec::new(), Vec::new());
+            let (mut left, mut memory, mut blocks) = (&pieces[..], Memory::default(), Vec::new());
+            let mut seen = texts.map(|_| Vec::new());
             while !left.is_empty() {
-                let block = FileBlock::open(&sources, &mut left, RecordEnd { longest, ..LINES }, &mut memory).unwrap();
-                blocks.push(String::from_utf8(block.bytes().to_vec()).unwrap());
+                let block = FileBlock::open(&sources, &mut left, Cut { joins, ..CUT }, &mut memory).unwrap();
+                let stretch = block.stretch();
+                for (at, &byte) in stretch.bytes.iter().enumerate() {
+                    let Place { source, offset } = stretch.place(at);
+                    assert_eq!(texts[source][offset as usize], byte);
+                    seen[source].push(byte);
+                }
+                assert!(stretch.is_first);
+                blocks.push(String::from_utf8(stretch.bytes.to_vec()).unwrap());
             }
             assert_eq!(blocks, expected);
+            let without_mark = |text: &[u8]| text[mark_len(text)..].to_vec();
+            assert_eq!(seen.to_vec(), texts.map(without_mark));
         }
+    }
+
+    #[test]
+    fn of_joined_files_one_that_cannot_be_read_is_met_when_it_is_first() {
+        let (_files, sources): (Vec<_>, Vec<_>) = (0..3).map(|_| with(b"a\n")).unzip();
+        _files[1].as_file().set_len(1).unwrap();
+        let pieces: Vec<_> = (0..3).map(|i| Piece { source: i, ..whole(&sources[i]) }).collect();
+        let (mut left, mut memory) = (&pieces[..], Memory::default());
+        let first = FileBlock::open(&sources, &mut left, CUT, &mut memory).unwrap();
+        assert_eq!((first.stretch().bytes, left.len()), (&b"a\n"[..], 2));
+        let error = FileBlock::open(&sources, &mut left, CUT, &mut memory).unwrap_err().to_string();
+        assert!(error.starts_with(&*sources[1].name()), "{error}");
     }
 
     /// Whatever the cuts, the blocks of a file's pieces are the file.
@@ -262,15 +315,19 @@ mod tests {
         for text in ["", "a", "a\n", "\n\n\n", "one\ntwo\nthree", "a\n\nb\r\nccccccccccccc\n\n", "x\ny"] {
             let (_file, source) = with(text.as_bytes());
             let len = text.len() as u64;
-            let mut memory = Vec::new();
+            let mut memory = Memory::default();
             for size in 1..=len {
                 let mut joined = Vec::new();
                 for offset in (0..len).step_by(size as usize) {
                     let piece = Piece { source: 0, offset, len: size.min(len - offset) };
                     let block = block(&source, piece, &mut memory).unwrap();
-                    let bytes = block.bytes();
+                    let bytes = block.stretch().bytes;
                     let end = joined.len() + bytes.len();
                     assert!(bytes.is_empty() || bytes.ends_with(b"\n") || end == text.len());
+                    assert_eq!(block.stretch().is_first, offset == 0);
+                    if !bytes.is_empty() {
+                        assert_eq!(block.stretch().place(0).offset, joined.len() as u64);
+                    }
                     joined.extend_from_slice(bytes);
                 }
                 assert_eq!(joined, text.as_bytes(), "{text:?} by {size}");
@@ -285,10 +342,13 @@ mod tests {
             let mut joined = Vec::new();
             for offset in (0..10).step_by(size) {
                 let piece = Piece { source: 0, offset, len: (size as u64).min(10 - offset) };
-                let mut memory = Vec::new();
+                let mut memory = Memory::default();
                 let block = block(&source, piece, &mut memory).unwrap();
-                assert!(offset > 0 || block.offset() == 3, "{size}");
-                joined.extend_from_slice(block.bytes());
+                assert!(
+                    offset > 0 || block.stretch().bytes.is_empty() || block.stretch().place(0).offset == 3,
+                    "{size}"
+                );
+                joined.extend_from_slice(block.stretch().bytes);
             }
             assert_eq!(joined, b"a\n\xef\xbb\xbfb\n", "{size}");
         }
@@ -301,7 +361,7 @@ mod tests {
             let error = |path: &Path, change: &dyn Fn(&Path)| {
                 let source = Source::file(path).unwrap();
                 change(path);
-                let mut memory = Vec::new();
+                let mut memory = Memory::default();
                 block(&source, whole(&source), &mut memory).unwrap_err().to_string()
             };
             let (file, _) = with(&vec![b'a'; len as usize]);
@@ -314,9 +374,9 @@ mod tests {
             assert!(other.ends_with("read at byte 0: another file took its name while the job ran"), "{other}");
             let grown = Source::file(file.path()).unwrap();
             std::fs::OpenOptions::new().append(true).open(file.path()).unwrap().write_all(b"more\n").unwrap();
-            let mut memory = Vec::new();
+            let mut memory = Memory::default();
             let block = block(&grown, whole(&grown), &mut memory).unwrap();
-            assert_eq!(block.bytes().len() as u64, grown.bytes());
+            assert_eq!(block.stretch().bytes.len() as u64, grown.bytes());
             block.verify().unwrap();
         }
     }
@@ -325,11 +385,11 @@ mod tests {
     fn a_file_cut_shorter_while_it_is_read_is_an_error() {
         let len = 2 * SMALL;
         let (file, source) = with(&vec![b'a'; len as usize]);
-        let mut memory = Vec::new();
+        let mut memory = Memory::default();
         let block = block(&source, whole(&source), &mut memory).unwrap();
         block.verify().unwrap();
         file.as_file().set_len(5_000).unwrap();
-        assert_eq!(block.bytes().iter().filter(|&&byte| byte == b'a').count(), 5_000);
+        assert_eq!(block.stretch().bytes.iter().filter(|&&byte| byte == b'a').count(), 5_000);
         let error = block.verify().unwrap_err();
         assert!(error.to_string().ends_with("the file was cut shorter while the job ran"), "{error}");
     }
@@ -339,9 +399,9 @@ mod tests {
         let (file, _) = with(b"");
         file.as_file().set_len(1 << 40).unwrap();
         let source = Source::file(file.path()).unwrap();
-        let mut memory = Vec::new();
+        let mut memory = Memory::default();
         let piece = Piece { source: 0, offset: 0, len: 10 };
         let block = block(&source, piece, &mut memory).unwrap();
-        assert_eq!(block.bytes().len() as u64, 10 + LINES.longest);
+        assert_eq!(block.stretch().bytes.len() as u64, 10 + LINES.longest);
     }
 }

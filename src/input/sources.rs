@@ -16,6 +16,7 @@ use rustix::fs::{FsWord, PROC_SUPER_MAGIC, Stat};
 use walkdir::{DirEntry, WalkDir};
 
 use super::Source;
+use super::codec::{ENOUGH, Packing, packing};
 use crate::data::path::parent;
 use crate::error::{Error, Result, nearest, reason, shown};
 
@@ -52,7 +53,7 @@ pub fn resolve(names: &[PathBuf], stdin: Stdin) -> Result<Vec<Source>> {
                 "name a file: mapfold run wordcount book.txt",
             ));
         }
-        found.inputs.push(Input::Source(Source::Stdin));
+        found.inputs.push(Input::Source(Source::stdin()));
     }
     for name in names {
         found.add(name)?;
@@ -79,7 +80,10 @@ const WORTHWHILE: usize = 1000;
 
 /// Looks at the regular files among `inputs`: thousands of files take long, so several threads do it.
 fn look_at(inputs: &[Input]) -> Result<Vec<Source>> {
-    let threads = thread::available_parallelism().map_or(1, |n| n.get()).min(inputs.len() / WORTHWHILE).max(1);
+    let worthwhile = inputs.len() / WORTHWHILE;
+    // To ask how many there could be takes longer than to look at a few files.
+    let most = if worthwhile > 1 { thread::available_parallelism().map_or(1, |n| n.get()) } else { 1 };
+    let threads = most.min(worthwhile).max(1);
     let (mine, others) = inputs.split_at(inputs.len().div_ceil(threads));
     let look = |inputs: &[Input]| -> Result<Vec<Source>> {
         let mut devices = Devices::default();
@@ -125,19 +129,23 @@ impl Devices {
 }
 
 fn regular(path: &Path, devices: &mut Devices) -> Result<Source> {
-    let look = || -> io::Result<(File, Stat, [u8; 4], usize)> {
+    let look = || -> io::Result<(File, Stat, [u8; ENOUGH], usize)> {
         let file = File::open(path)?;
         let found = rustix::fs::fstat(&file)?;
-        let mut magic = [0; 4];
-        let read = file.read_at(&mut magic, 0)?;
-        Ok((file, found, magic, read))
+        let mut start = [0; ENOUGH];
+        let read = file.read_at(&mut start, 0)?;
+        Ok((file, found, start, read))
     };
-    let (file, found, magic, read) = look().map_err(|e| unreadable(path, &e))?;
-    refuse_compressed(path, &magic[..read])?;
+    let (file, found, start, read) = look().map_err(|e| unreadable(path, &e))?;
+    let codec = match packing(&start[..read]) {
+        Packing::Plain | Packing::Undecided => None,
+        Packing::Packed(codec) => Some(codec),
+        Packing::Refused(unread) => return Err(unread.refuse(path)),
+    };
     let grows_when_read = found.st_size == 0 && read > 0;
     Ok(match grows_when_read || devices.is_virtual(&file, found.st_dev) {
-        true => Source::Stream { path: path.to_owned() },
-        false => Source::of(path, &found),
+        true => Source::stream(path),
+        false => Source::of(path, &found, codec),
     })
 }
 
@@ -176,13 +184,14 @@ impl Found {
         if self.stdin.is_closed {
             return Err(Error::usage("standard input is named as an INPUT, and is closed"));
         }
-        if self.inputs.contains(&Input::Source(Source::Stdin)) {
+        let source = Input::Source(Source::stdin());
+        if self.inputs.contains(&source) {
             return Err(Error::usage_hint(
                 "standard input is named twice, and can be read once",
                 "a file named - is ./-",
             ));
         }
-        self.inputs.push(Input::Source(Source::Stdin));
+        self.inputs.push(source);
         Ok(())
     }
 
@@ -202,7 +211,7 @@ impl Found {
         }
         // Opening a FIFO would wait for its writer, and reading it here would lose what was read.
         rustix::fs::access(path, rustix::fs::Access::READ_OK).map_err(|e| unreadable(path, &e.into()))?;
-        let source = Input::Source(Source::Stream { path: path.to_owned() });
+        let source = Input::Source(Source::stream(path));
         if kind.is_fifo() && self.inputs.contains(&source) {
             return Err(Error::usage(format!("{}: is a FIFO named twice, and can be read once", shown(path))));
         }
@@ -277,20 +286,6 @@ fn is_visible(entry: &DirEntry) -> bool {
 
 fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
-}
-
-/// Known by the first bytes, whatever the name.
-pub(super) fn refuse_compressed(path: &Path, start: &[u8]) -> Result<()> {
-    let (codec, reader) = match start {
-        [0x1f, 0x8b, 0x08, ..] => ("gzip", "zcat"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("zstd", "zstdcat"),
-        _ => return Ok(()),
-    };
-    let name = shown(path);
-    Err(Error::usage_hint(
-        format!("{name}: is compressed by {codec}, which is not supported yet"),
-        format!("{reader} {name} | mapfold run JOB -"),
-    ))
 }
 
 fn unreadable(path: &Path, e: &io::Error) -> Error {

@@ -3,6 +3,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use tempfile::TempDir;
 
 use super::*;
+use crate::input::Codec;
 
 /// A directory with these files in it, each holding its own name.
 fn directory(files: &[&str]) -> TempDir {
@@ -47,7 +48,7 @@ fn order_and_repeats_are_kept() {
     let dir = directory(&["b", "a"]);
     let (a, b) = (dir.path().join("a"), dir.path().join("b"));
     let found = resolve(&[b.clone(), a.clone(), "-".into(), b.clone()], Stdin::default()).unwrap();
-    assert_eq!(found, [file(&b, 1), file(&a, 1), Source::Stdin, file(&b, 1)]);
+    assert_eq!(found, [file(&b, 1), file(&a, 1), Source::stdin(), file(&b, 1)]);
 }
 
 #[test]
@@ -144,8 +145,8 @@ fn standard_input() {
     let terminal = Stdin { is_terminal: true, ..Stdin::default() };
     let spec = Stdin { held_spec: true, ..Stdin::default() };
     let dash = || PathBuf::from("-");
-    assert_eq!(resolve(&[], Stdin::default()).unwrap(), [Source::Stdin]);
-    assert_eq!(resolve(&[dash()], terminal).unwrap(), [Source::Stdin]);
+    assert_eq!(resolve(&[], Stdin::default()).unwrap(), [Source::stdin()]);
+    assert_eq!(resolve(&[dash()], terminal).unwrap(), [Source::stdin()]);
     let message = |names: &[PathBuf], stdin| resolve(names, stdin).unwrap_err().to_string();
     assert_eq!(message(&[], terminal), "no INPUT, and standard input is a terminal");
     assert_eq!(message(&[], spec), "no INPUT, and standard input is taken by the spec");
@@ -155,7 +156,7 @@ fn standard_input() {
 
 #[test]
 fn what_cannot_be_mapped_is_a_stream() {
-    let stream = |path: &str| vec![Source::Stream { path: path.into() }];
+    let stream = |path: &str| vec![Source::stream(path.as_ref())];
     let one = |path: &str| resolve(&[path.into()], Stdin::default()).unwrap();
     assert_eq!(one("/dev/null"), stream("/dev/null"));
     assert_eq!(one("/proc/self/status"), stream("/proc/self/status"));
@@ -173,21 +174,32 @@ fn a_fifo_is_not_opened() {
     let dir = directory(&[]);
     let fifo = dir.path().join("fifo");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert_eq!(
-        resolve(std::slice::from_ref(&fifo), Stdin::default()).unwrap(),
-        [Source::Stream { path: fifo.clone() }]
-    );
+    assert_eq!(resolve(std::slice::from_ref(&fifo), Stdin::default()).unwrap(), [Source::stream(&fifo)]);
     assert!(resolve(&[fifo.clone(), fifo], Stdin::default()).unwrap_err().to_string().ends_with("can be read once"));
 }
 
 #[test]
-fn compressed_files_are_refused() {
-    let dir = directory(&[]);
-    fs::write(dir.path().join("a.gz"), b"\x1f\x8b\x08\x00").unwrap();
+fn packed_files_are_known_by_content() {
+    let dir = directory(&["z.gz"]);
+    fs::write(dir.path().join("a"), b"\x1f\x8b\x08\x00").unwrap();
     fs::write(dir.path().join("b"), b"\x28\xb5\x2f\xfd\x00").unwrap();
-    let message = |codec: &str| format!("is compressed by {codec}, which is not supported yet");
-    assert_eq!(refusal(&dir, "a.gz"), (format!("a.gz: {}", message("gzip")), "zcat a.gz | mapfold run JOB -".into()));
-    assert_eq!(refusal(&dir, "b").0, format!("b: {}", message("zstd")));
+    let sources = resolve(&[dir.path().into()], Stdin::default()).unwrap();
+    let codec = |source: &Source| match source {
+        Source::File { codec, .. } => *codec,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(sources.iter().map(codec).collect::<Vec<_>>(), [Some(Codec::Gzip), Some(Codec::Zstd), None]);
+    assert_eq!(sources.iter().map(Source::is_stream).collect::<Vec<_>>(), [true, true, false]);
+}
+
+#[test]
+fn what_cannot_be_unpacked_is_refused() {
+    let dir = directory(&[]);
+    fs::write(dir.path().join("a.gz"), b"\xfd7zXZ\x00\x00").unwrap();
+    fs::write(dir.path().join("b"), b"BZh91AY&SY").unwrap();
+    let message = |codec: &str| format!("is compressed by {codec}, which is not supported");
+    assert_eq!(refusal(&dir, "a.gz"), (format!("a.gz: {}", message("xz")), "xzcat a.gz | mapfold run JOB -".into()));
+    assert_eq!(refusal(&dir, "b"), (format!("b: {}", message("bzip2")), "bzcat b | mapfold run JOB -".into()));
 }
 
 #[test]
@@ -208,7 +220,7 @@ fn of_many_files_that_cannot_be_read_the_first_is_named() {
     let dir = directory(&[]);
     fs::create_dir(dir.path().join("d")).unwrap();
     for i in 0..3 * WORTHWHILE {
-        let contents: &[u8] = if i % 1000 == 700 { b"\x1f\x8b\x08\x00" } else { b"x" };
+        let contents: &[u8] = if i % 1000 == 700 { b"\xfd7zXZ\x00" } else { b"x" };
         fs::write(dir.path().join(format!("d/{i:05}")), contents).unwrap();
     }
     assert!(refusal(&dir, "d").0.starts_with("d/00700: "));

@@ -1,7 +1,8 @@
 //! Splits: which bytes of which files one map task reads.
 //!
 //! A split is a target of bytes, not of records: a record belongs to the split that holds its first byte
-//! (see [`block`](super::block)). Small files share a split, so a job over many of them has few tasks.
+//! (see [`block`](super::block)); where newlines may stand in quotes the cuts are moved to records before anything is
+//! mapped (see [`edges`](super::edges)). Small files share a split, so a job over many of them has few tasks.
 
 use super::Source;
 
@@ -40,37 +41,33 @@ const WORTHWHILE: u64 = 4 << 20;
 /// A split size that gives each thread several tasks to balance, while a task stays worth its overhead. A split is mapped
 /// as a whole, so those of all threads together take no more than a quarter of the memory, if that leaves them worth it.
 pub fn choose_size(sources: &[Source], threads: usize, memory: u64) -> u64 {
-    let bytes: u64 = sources.iter().map(Source::bytes).sum();
+    let bytes: u64 = sources.iter().filter(|source| !source.is_stream()).map(Source::bytes).sum();
     let threads = threads as u64;
     (bytes / (8 * threads)).min((memory / (4 * threads)).max(WORTHWHILE)).clamp(SMALLEST, LARGEST)
 }
 
 /// Cuts the files among `sources` into splits of about `size` bytes. Streams are cut as they are read.
 pub fn cut(sources: &[Source], size: u64) -> Vec<Split> {
-    let mut splits = Vec::new();
-    let mut gathered: Vec<Piece> = Vec::new();
-    let mut bytes = 0;
+    let mut splits: Vec<Split> = Vec::new();
+    // That the last split may yet have.
+    let mut room = 0;
     for (source, from) in sources.iter().enumerate() {
-        // What comes before a stream and what comes after are no neighbours.
-        if from.is_stream() && !gathered.is_empty() {
-            splits.push(Split { pieces: std::mem::take(&mut gathered) });
-            bytes = 0;
+        if from.is_stream() {
+            // What comes before a stream and what comes after are no neighbours.
+            room = 0;
+            continue;
         }
         let mut offset = 0;
-        let len = from.bytes();
-        while offset < len {
-            let piece = Piece { source, offset, len: (len - offset).min(size - bytes) };
-            gathered.push(piece);
-            offset += piece.len;
-            bytes += piece.len;
-            if bytes == size {
-                splits.push(Split { pieces: std::mem::take(&mut gathered) });
-                bytes = 0;
+        while offset < from.bytes() {
+            if room == 0 {
+                splits.push(Split { pieces: Vec::new() });
+                room = size;
             }
+            let piece = Piece { source, offset, len: (from.bytes() - offset).min(room) };
+            splits.last_mut().expect("one was begun").pieces.push(piece);
+            offset += piece.len;
+            room -= piece.len;
         }
-    }
-    if !gathered.is_empty() {
-        splits.push(Split { pieces: gathered });
     }
     splits
 }
@@ -81,7 +78,7 @@ mod tests {
 
     fn files(lens: &[u64]) -> Vec<Source> {
         let Source::File { path, id, .. } = Source::file("/dev/null".as_ref()).unwrap() else { unreachable!() };
-        lens.iter().map(|&len| Source::File { path: path.clone(), len, id }).collect()
+        lens.iter().map(|&len| Source::File { path: path.clone(), len, id, codec: None }).collect()
     }
 
     #[test]

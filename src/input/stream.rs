@@ -1,152 +1,188 @@
-//! Sources that can only be read front to back: stdin, FIFOs, devices.
+//! Sources that can only be read front to back: stdin, FIFOs, devices, packed files.
 //!
-//! A thread of their own reads them, so that no pool task ever waits for a source, and hands over blocks of whole
-//! records through a bounded channel: when the map is behind, the reader waits, and with it whoever writes.
+//! Threads of their own read them, so that no pool task ever waits for a source, and hand over blocks of whole records
+//! through bounded channels: when the map is behind, the readers wait, and with them whoever writes.
+//!
+//! What may keep a reader waiting has one to itself. Of packed files there may be thousands: a few readers take one after
+//! the other, in order. A reader unpacks and looks for the last record's end, and nothing else: it may be all that the
+//! workers wait for.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 
-use super::sources::refuse_compressed;
-use super::{RecordEnd, Source, mark_len};
+use super::buffers::{Buffers, Lent};
+use super::reading::Reading;
+use super::stretch::{Part, Place, Stretch};
+use super::unpack::Filled;
+use super::{RecordEnd, Source};
 use crate::error::{Error, Result, reason};
+use crate::record::Framing;
 
 /// Whole records of one source.
 #[derive(Debug)]
 pub struct StreamBlock {
-    /// Index into the plan's sources.
-    pub source: usize,
-    /// Where in the source the block begins.
-    pub offset: u64,
-    pub bytes: Vec<u8>,
+    bytes: Lent,
+    is_first: bool,
+    lines_before: Option<u64>,
+    packed_len: u64,
+    part: Part,
+}
+
+impl StreamBlock {
+    pub fn stretch(&self) -> Stretch<'_> {
+        let StreamBlock { bytes, is_first, lines_before, packed_len, part } = self;
+        let (lines_before, packed_len) = (*lines_before, *packed_len);
+        Stretch { lines_before, packed_len, ..Stretch::of_one(bytes, *is_first, part) }
+    }
+
+    /// Where it begins.
+    pub fn place(&self) -> Place {
+        self.part.place
+    }
 }
 
 /// How streams are cut in blocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Blocks {
-    /// About so many bytes a block.
+    /// About so many bytes a block, if there are not many readers.
     pub bytes: usize,
     pub end_of: RecordEnd,
     /// Whole records are handed over, however few, where the stream has nothing more for the moment.
     pub eager: bool,
+    /// Whether newlines are counted of what can't be read again to count them.
+    pub counts_lines: bool,
+    /// So many readers take files at a time.
+    pub readers: usize,
 }
 
-/// How long a stream has nothing before it is held to have nothing more for the moment.
-const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+/// Blocks no smaller than this are made of many readers' share of memory.
+const SMALLEST: usize = 64 << 10;
 
-/// Starts the thread that reads the streams among `sources`, in order. The receiver ends after the last block, after the
-/// first error, or after a record that was cut.
-pub fn read(sources: &[Source], cut: Blocks) -> Result<Receiver<Result<StreamBlock>>> {
-    let (to, blocks) = bounded(1);
-    let streams: Vec<(usize, Source)> =
-        sources.iter().cloned().enumerate().filter(|(_, source)| source.is_stream()).collect();
-    if !streams.is_empty() {
+/// Blocks of one source or of several: its end is theirs, or after a record that was cut.
+pub type Queue = Receiver<Result<StreamBlock>>;
+
+/// A source that is to be read, and who is to have its blocks.
+struct Errand {
+    index: usize,
+    source: Source,
+    to: Sender<Result<StreamBlock>>,
+}
+
+/// Starts the threads that read the streams among `sources`. Their blocks come from a queue each, in the order of the
+/// sources, beside the source's index; or, if they are wanted in no order, all from one, beside the first's index.
+pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<VecDeque<(usize, Queue)>> {
+    let mut queues = VecDeque::new();
+    let mut shared = None;
+    let (mut files, mut alone) = (VecDeque::new(), Vec::new());
+    for (index, source) in sources.iter().enumerate().filter(|(_, source)| source.is_stream()) {
+        let to = match &shared {
+            Some(to) => Sender::clone(to),
+            None => {
+                let (to, queue) = bounded(1);
+                queues.push_back((index, queue));
+                if !in_order {
+                    shared = Some(to.clone());
+                }
+                to
+            }
+        };
+        let errand = Errand { index, source: source.clone(), to };
+        if may_wait(source) { alone.push(VecDeque::from([errand])) } else { files.push_back(errand) }
+    }
+    let readers = alone.len() + files.len().min(cut.readers);
+    // All of them together hold about as much as those of files alone.
+    let bytes = match readers > cut.readers {
+        true => (cut.bytes * cut.readers / readers).max(SMALLEST.min(cut.bytes)),
+        false => cut.bytes,
+    };
+    let cut = Blocks { bytes, ..cut };
+    let buffers = Buffers::new(2 * readers + 2, 2 * bytes);
+    let files = Arc::new(Mutex::new(files));
+    let shares = (0..readers - alone.len()).map(|_| files.clone());
+    for errands in alone.into_iter().map(|one| Arc::new(Mutex::new(one))).chain(shares) {
+        let buffers = buffers.clone();
         let reader = move || {
-            for (index, source) in streams {
-                if let Err(stop) = read_one(index, &source, cut, &to) {
+            while let Some(Errand { index, source, to }) = next(&errands) {
+                if let Err(Some(error)) = read_one(index, &source, cut, &buffers, &to) {
                     // A receiver that is gone wants no error either.
-                    stop.into_iter().for_each(|error| drop(to.send(Err(error))));
-                    return;
+                    let _ = to.send(Err(error));
                 }
             }
         };
-        std::thread::Builder::new().name("reader".into()).spawn(reader).map_err(|e| {
+        thread::Builder::new().name("reader".into()).spawn(reader).map_err(|e| {
             let message = format!("cannot start a thread to read streams: {}", reason(&e));
             Error::usage_hint(message, "ask for fewer with --threads")
         })?;
     }
-    Ok(blocks)
+    Ok(queues)
+}
+
+fn next(errands: &Mutex<VecDeque<Errand>>) -> Option<Errand> {
+    errands.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}
+
+/// Whether a reader may have to wait for somebody to write.
+fn may_wait(source: &Source) -> bool {
+    match source {
+        Source::File { .. } => false,
+        Source::Stdin { .. } => true,
+        Source::Stream { path, .. } => !std::fs::metadata(path).is_ok_and(|found| found.is_file()),
+    }
 }
 
 /// Reads one stream to its end. `Err(None)`: nobody receives any more, or a record was cut.
-fn read_one(index: usize, source: &Source, cut: Blocks, to: &Sender<Result<StreamBlock>>) -> Result<(), Option<Error>> {
-    let Blocks { bytes: block, end_of, eager } = cut;
-    let path: PathBuf = if let Source::Stdin = source { "stdin".into() } else { source.path().into() };
-    let failed = |at| {
-        let path = path.clone();
-        move |source| Some(Error::Read { path, at, source })
-    };
-    // Unbuffered: blocks are large.
-    let from: File = match source {
-        Source::Stdin => io::stdin().as_fd().try_clone_to_owned().map_err(failed(0))?.into(),
-        Source::Stream { path } | Source::File { path, .. } => File::open(path).map_err(failed(0))?,
-    };
-    let longest = usize::try_from(end_of.longest).unwrap_or(usize::MAX);
-    let mut offset = 0;
-    // Without a terminator at the beginning of every turn: part of one record.
-    let mut bytes = Vec::new();
+fn read_one(
+    index: usize,
+    source: &Source,
+    cut: Blocks,
+    buffers: &Buffers,
+    to: &Sender<Result<StreamBlock>>,
+) -> Result<(), Option<Error>> {
+    let Blocks { bytes: block, end_of: RecordEnd { framing, longest }, eager, counts_lines, .. } = cut;
+    let longest = usize::try_from(longest).unwrap_or(usize::MAX);
+    let mut reading = Reading::go_on(source)?;
+    let mut lines = (counts_lines && !source.is_file()).then_some(0);
+    let (mut is_first, mut handed) = (true, 0);
+    // So many bytes hold no record's end.
+    let mut searched = 0;
     loop {
-        let part = bytes.len();
         // A record longer than the block makes it grow, though not for ever.
-        let wanted = block.max((2 * part).min(longest)) - part;
-        let waits = |held: &[u8]| eager && memchr::memchr(end_of.terminator, &held[part..]).is_some();
-        let filled = fill(&from, &mut bytes, wanted, waits).map_err(failed(offset))?;
-        if offset == 0 && part == 0 {
-            refuse_compressed(&path, &bytes).map_err(Some)?;
-            offset = bytes.drain(..mark_len(&bytes)).len() as u64;
-        }
-        let is_end = filled == Filled::End;
-        let (whole, is_cut) = match memchr::memrchr(end_of.terminator, &bytes[part..]) {
-            _ if is_end => (bytes.len(), false),
-            Some(at) => (part + at + 1, false),
-            None if bytes.len() >= longest => (bytes.len(), true),
-            None => continue,
+        let wanted = block.max((2 * searched).min(longest)).saturating_sub(reading.bytes.len());
+        let from = if let Framing::Terminator(_) = framing { searched } else { 0 };
+        let waits = |held: &[u8]| eager && framing.first_end(&held[from..]).is_some();
+        let is_end = reading.fill(source, wanted, waits)? == Filled::End;
+        // A byte order mark is gone that was searched, in vain.
+        let from = from.min(reading.bytes.len());
+        let (whole, is_cut) = match framing.last_end(&reading.bytes[from..]) {
+            _ if is_end => (reading.bytes.len(), false),
+            Some(end) => (from + end, false),
+            None if reading.bytes.len() >= longest => (reading.bytes.len(), true),
+            None => {
+                searched = reading.bytes.len();
+                continue;
+            }
         };
-        let rest = bytes.split_off(whole);
+        let offset = reading.offset;
+        let bytes = reading.split_off(whole, buffers.take());
+        searched = reading.bytes.len();
         if !bytes.is_empty() {
-            let len = bytes.len() as u64;
-            to.send(Ok(StreamBlock { source: index, offset, bytes })).map_err(|_| None)?;
-            offset += len;
+            let packed_len = if source.is_file() { reading.position() - handed } else { bytes.len() as u64 };
+            handed += packed_len;
+            let part = Part { start: 0, place: Place { source: index, offset } };
+            let bytes = buffers.lend(bytes);
+            let next_lines = lines.map(|lines| lines + memchr::memchr_iter(b'\n', &bytes).count() as u64);
+            let block = StreamBlock { bytes, is_first, lines_before: lines, packed_len, part };
+            to.send(Ok(block)).map_err(|_| None)?;
+            (is_first, lines) = (false, next_lines);
         }
         if is_end {
             return Ok(());
         }
         if is_cut {
             return Err(None);
-        }
-        bytes = rest;
-    }
-}
-
-/// Why no more was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Filled {
-    /// As much as was wanted.
-    Wanted,
-    End,
-    /// The stream has nothing more for the moment.
-    Waits,
-}
-
-/// Reads up to `wanted` bytes more; less, where the stream has nothing more for the moment and `may_wait` says that what is
-/// held is worth handing over.
-fn fill(from: &File, bytes: &mut Vec<u8>, wanted: usize, may_wait: impl Fn(&[u8]) -> bool) -> io::Result<Filled> {
-    let full = bytes.len() + wanted;
-    loop {
-        // The system may give more where there is room for more.
-        let left = full.saturating_sub(bytes.len());
-        if left == 0 {
-            return Ok(Filled::Wanted);
-        }
-        if may_wait(bytes) {
-            let mut ready = [PollFd::new(from, PollFlags::IN)];
-            match poll(&mut ready, Some(&MOMENT)) {
-                Ok(0) => return Ok(Filled::Waits),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        bytes.reserve_exact(left);
-        match rustix::io::read(from, spare_capacity(bytes)) {
-            Ok(0) => return Ok(Filled::End),
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
         }
     }
 }

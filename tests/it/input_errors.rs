@@ -46,23 +46,37 @@ fn standard_input_has_one_use() {
 }
 
 #[test]
-fn compressed_input() {
-    let dir = Dir::new().file("a.gz", b"\x1f\x8b\x08\0\0");
-    dir.run("run wordcount a.gz")
-        .refused("a.gz: is compressed by gzip, which is not supported yet", "zcat a.gz | mapfold run JOB -");
-    let dir = dir.file("d/b", b"\x28\xb5\x2f\xfd\0\0").file("f", "x\n");
+fn what_cannot_be_unpacked() {
+    let dir = Dir::new().file("a.xz", b"\xfd7zXZ\0\0");
+    dir.run("run wordcount a.xz")
+        .refused("a.xz: is compressed by xz, which is not supported", "xzcat a.xz | mapfold run JOB -");
+    let dir = dir.file("d/b", b"BZh11AY&SY\0").file("f", "x\n");
     let refused = |ran: Ran, name: &str| {
         let (error, hint) =
-            (format!("{name}: is compressed by zstd, which is not supported yet"), format!("zstdcat {name}"));
+            (format!("{name}: is compressed by bzip2, which is not supported"), format!("bzcat {name}"));
         ran.refused(&error, &format!("{hint} | mapfold run JOB -"));
     };
     refused(dir.run("run wordcount f d"), "d/b");
     refused(dir.run("run wordcount f d/*"), "d/b");
     // What is piped is known only once it is read.
-    refused(dir.command(["run", "wordcount", "f", "-", "-o", "out"]).stdin(b"\x28\xb5\x2f\xfd\0\0").run(), "stdin");
-    assert_eq!(dir.names(), ["a.gz", "d", "f"]);
+    refused(dir.command(["run", "wordcount", "f", "-", "-o", "out"]).stdin(b"BZh11AY&SY\0").run(), "stdin");
+    assert_eq!(dir.names(), ["a.xz", "d", "f"]);
     // Too short to be either.
+    assert_eq!(dir.command(["run", "uniq"]).stdin(b"BZh1").run().code(), Some(0));
     assert_eq!(dir.command(["run", "uniq"]).stdin(b"\x28\xb5").run().code(), Some(0));
+}
+
+/// Nothing is answered from part of what was packed.
+#[test]
+fn packed_input_that_is_not_whole() {
+    let dir = Dir::new().file("a.gz", b"\x1f\x8b\x08\0\0").file("b.zst", b"\x28\xb5\x2f\xfd\0\0").file("f", "x\n");
+    let failed = |ran: Ran, message: &str| {
+        assert_eq!((ran.code(), ran.stdout(), ran.stderr()), (Some(1), String::new(), format!("error: {message}\n")));
+    };
+    failed(dir.run("run wordcount f a.gz"), "a.gz: read at byte 0: the gzip data ends early");
+    failed(dir.run("run wordcount f b.zst"), "b.zst: read at byte 6: the zstd data ends early");
+    let piped = dir.command(["run", "wordcount", "-", "f"]).stdin(b"\x1f\x8b\x08\xff\0\0\0\0\0\0more").run();
+    failed(piped, "stdin: read at byte 0: the gzip data is corrupt: its header is none");
 }
 
 #[test]

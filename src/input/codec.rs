@@ -1,0 +1,109 @@
+//! What a source is packed by, known by its first bytes, whatever its name.
+
+use std::path::Path;
+
+use crate::error::{Error, shown};
+
+/// What is unpacked while it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// RFC 1952, of any number of members.
+    Gzip,
+    /// RFC 8878, of any number of frames, skippable ones included.
+    Zstd,
+}
+
+/// What the first bytes of a source say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    Plain,
+    Packed(Codec),
+    Refused(Unread),
+    /// More of them could say otherwise.
+    Undecided,
+}
+
+/// What isn't unpacked here, and the tool that does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread {
+    name: &'static str,
+    tool: &'static str,
+}
+
+impl Unread {
+    pub fn refuse(self, path: &Path) -> Error {
+        let (name, Unread { name: codec, tool }) = (shown(path), self);
+        Error::usage_hint(
+            format!("{name}: is compressed by {codec}, which is not supported"),
+            format!("{tool} {name} | mapfold run JOB -"),
+        )
+    }
+}
+
+/// As many first bytes as always decide.
+pub const ENOUGH: usize = 10;
+
+/// First and last value that a byte may have.
+type Range = (u8, u8);
+
+const MAGICS: [(&[Range], Packing); 5] = [
+    (&only([0x1f, 0x8b, 0x08]), Packing::Packed(Codec::Gzip)),
+    (&only([0x28, 0xb5, 0x2f, 0xfd]), Packing::Packed(Codec::Zstd)),
+    // A frame to be skipped, which other tools that pack by zstd begin with.
+    (&[(0x50, 0x5f), (0x2a, 0x2a), (0x4d, 0x4d), (0x18, 0x18)], Packing::Packed(Codec::Zstd)),
+    (&only([0xfd, b'7', b'z', b'X', b'Z', 0x00]), Packing::Refused(Unread { name: "xz", tool: "xzcat" })),
+    (&BZIP2, Packing::Refused(Unread { name: "bzip2", tool: "bzcat" })),
+];
+
+/// The size of its blocks is a digit.
+const BZIP2: [Range; ENOUGH] = {
+    let mut magic = only([b'B', b'Z', b'h', b'1', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59]);
+    magic[3] = (b'1', b'9');
+    magic
+};
+
+const fn only<const N: usize>(bytes: [u8; N]) -> [Range; N] {
+    let mut ranges = [(0, 0); N];
+    let mut i = 0;
+    while i < N {
+        ranges[i] = (bytes[i], bytes[i]);
+        i += 1;
+    }
+    ranges
+}
+
+/// What `start`, a source's first bytes, say.
+pub fn packing(start: &[u8]) -> Packing {
+    let fits = |magic: &[Range]| start.iter().zip(magic).all(|(byte, (low, high))| (low..=high).contains(&byte));
+    match MAGICS.iter().find(|(magic, _)| fits(magic)) {
+        Some((magic, packing)) if start.len() >= magic.len() => *packing,
+        Some(_) => Packing::Undecided,
+        None => Packing::Plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_by_content() {
+        let of = |start: &[u8]| packing(start);
+        assert_eq!(of(b"\x1f\x8b\x08\x00"), Packing::Packed(Codec::Gzip));
+        assert_eq!(of(b"\x28\xb5\x2f\xfd"), Packing::Packed(Codec::Zstd));
+        assert_eq!(of(b"\x5a\x2a\x4d\x18more"), Packing::Packed(Codec::Zstd));
+        for (start, name) in [(&b"\xfd7zXZ\x00\x00"[..], "xz"), (b"BZh71AY&SY", "bzip2"), (b"BZh11AY&SY..", "bzip2")] {
+            assert!(matches!(of(start), Packing::Refused(unread) if unread.name == name), "{name}");
+        }
+        for start in
+            [&b"\x1f\x8b\x07"[..], b"BZh01AY&SY", b"BZhello", b"P*M", b"\x60\x2a\x4d\x18", b"text", b"\xfd7zip"]
+        {
+            assert_eq!(of(start), if start == b"P*M" { Packing::Undecided } else { Packing::Plain }, "{start:?}");
+        }
+        for start in [&b""[..], b"\x1f", b"\x1f\x8b", b"B", b"BZh9", b"BZh91AY&S", b"\xfd", b"Q", b"\x28\xb5\x2f"] {
+            assert_eq!(of(start), Packing::Undecided, "{start:?}");
+        }
+        let longest = MAGICS.iter().map(|(magic, _)| magic.len()).max();
+        assert_eq!(longest, Some(ENOUGH));
+    }
+}

@@ -1,0 +1,177 @@
+//! Where the pieces of a file begin whose newlines may stand in quotes.
+//!
+//! Whether a newline ends a record depends on all bytes before it. So what each stretch between two cuts does to every state
+//! is found first, by several threads; then, in order, the state at each cut; then each cut moves to the next record's start.
+//!
+//! ```text
+//! cuts     0          ┊            ┊              ┊           len
+//!          ├─ T ──────┼─ T ────────┼─ T ──────────┤
+//! states   start ────► s ─────────► s ───────────► s
+//! pieces   [0 ·············)[···)  [ ······ none ····· ) [ ··· )
+//! ```
+//!
+//! A piece is then what is in it, to the byte. One in which no record begins is dropped.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::splits::{Piece, Split};
+use super::{Source, block, failed, mark_len};
+use crate::error::Result;
+use crate::record::{Framing, State, Transition, first_record_start};
+
+/// Read at once: what stays in a second-level cache.
+const CHUNK: usize = 512 << 10;
+
+/// Moves the cuts of `splits`, which are in the order of the input, to where records begin. `check` is asked now and then
+/// whether to go on.
+pub fn to_records(
+    sources: &[Source],
+    splits: Vec<Split>,
+    framing: Framing,
+    threads: usize,
+    check: &(dyn Fn() -> Result<()> + Sync),
+) -> Result<Vec<Split>> {
+    let Framing::Quoted { delimiter } = framing else { return Ok(splits) };
+    let whole = |piece: &Piece| piece.len == sources[piece.source].bytes();
+    let pieces = || splits.iter().flat_map(|split| &split.pieces);
+    if pieces().all(whole) {
+        return Ok(splits);
+    }
+    let pieces: Vec<Piece> = pieces().copied().collect();
+    let transitions = in_parallel(threads, &pieces, |&piece| {
+        // Nothing comes after the last.
+        let is_last = piece.offset + piece.len == sources[piece.source].bytes();
+        if is_last {
+            return Ok(Transition::IDENTITY);
+        }
+        let mut transition = Transition::IDENTITY;
+        stretch(&sources[piece.source], piece, |bytes| {
+            transition = transition.then(Transition::of(bytes, delimiter));
+            check().map(|()| None::<u64>)
+        })?;
+        Ok(transition)
+    })?;
+    let mut state = State::FieldStart;
+    let begun: Vec<(Piece, State)> = pieces
+        .iter()
+        .zip(transitions)
+        .map(|(&piece, transition)| {
+            let before = if piece.offset == 0 { State::FieldStart } else { state };
+            state = transition.from(before);
+            (piece, before)
+        })
+        .collect();
+    let starts = in_parallel(threads, &begun, |&(piece, mut state)| {
+        if piece.offset == 0 {
+            return Ok(Some(0));
+        }
+        let mut at = 0;
+        stretch(&sources[piece.source], piece, |bytes| {
+            check()?;
+            let found = first_record_start(state, bytes, delimiter);
+            if found.is_none() {
+                state = Transition::of(bytes, delimiter).from(state);
+                at += bytes.len() as u64;
+            }
+            Ok(found.map(|start| at + start as u64))
+        })
+        .map(|found| found.map(|(from, start)| from + start))
+    })?;
+    Ok(moved(sources, splits, &starts))
+}
+
+/// The splits with their pieces begun at `starts`, one a piece; a piece without one belongs to those before it.
+fn moved(sources: &[Source], mut splits: Vec<Split>, starts: &[Option<u64>]) -> Vec<Split> {
+    let mut starts = starts.iter().rev();
+    // Where the piece behind begins.
+    let (mut source, mut next) = (usize::MAX, 0);
+    for piece in splits.iter_mut().rev().flat_map(|split| split.pieces.iter_mut().rev()) {
+        if piece.source != source {
+            (source, next) = (piece.source, sources[piece.source].bytes());
+        }
+        let start = starts.next().copied().flatten().unwrap_or(next);
+        (piece.offset, piece.len) = (start, next - start);
+        next = start;
+    }
+    splits.iter_mut().for_each(|split| split.pieces.retain(|piece| piece.len > 0));
+    splits.retain(|split| !split.pieces.is_empty());
+    splits
+}
+
+/// Hands `each` the bytes that decide what begins in `piece`, until it has found something; which comes back with where
+/// they begin. A record begins behind a newline, so these are the bytes one before those of the piece. A byte order mark
+/// is none of them.
+fn stretch<T>(
+    source: &Source,
+    piece: Piece,
+    mut each: impl FnMut(&[u8]) -> Result<Option<T>>,
+) -> Result<Option<(u64, T)>> {
+    let failed = failed(source);
+    let file = block::open(source).map_err(|e| failed(0, e))?;
+    let mut start = [0; 3];
+    let read = full(&file, &mut start, 0).map_err(|e| failed(0, e))?;
+    let mark = mark_len(&start[..read]) as u64;
+    let from = piece.offset.saturating_sub(1).max(mark);
+    let to = (piece.offset + piece.len - 1).max(mark);
+    let mut buffer = vec![0; CHUNK.min((to - from) as usize)];
+    let mut at = from;
+    while at < to {
+        let wanted = buffer.len().min((to - at) as usize);
+        let read = full(&file, &mut buffer[..wanted], at).map_err(|e| failed(at, e))?;
+        if read < wanted {
+            return Err(failed(at, block::cut_shorter()));
+        }
+        if let Some(found) = each(&buffer[..wanted])? {
+            return Ok(Some((from, found)));
+        }
+        at += wanted as u64;
+    }
+    Ok(None)
+}
+
+/// Reads until `bytes` are full or the file ends.
+fn full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// What `make` makes of each item, on so many threads, or the error of the first that failed.
+fn in_parallel<I: Sync, T: Send>(threads: usize, items: &[I], make: impl Fn(&I) -> Result<T> + Sync) -> Result<Vec<T>> {
+    let next = AtomicUsize::new(0);
+    let made = Mutex::new(Vec::with_capacity(items.len()));
+    let work = || {
+        while let Some((number, item)) = {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            items.get(number).map(|item| (number, item))
+        } {
+            let result = make(item);
+            if result.is_err() {
+                next.fetch_max(items.len(), Ordering::Relaxed);
+            }
+            made.lock().expect("nothing panics while it is locked").push((number, result));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads.min(items.len()) {
+            // Where no thread is to be had the others do it.
+            let _ = thread::Builder::new().name("edges".into()).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let mut made = made.into_inner().expect("nothing panics while it is locked");
+    made.sort_unstable_by_key(|(number, _)| *number);
+    made.into_iter().map(|(_, made)| made).collect()
+}

@@ -1,0 +1,135 @@
+//! What map tasks read, one after the other as it is there: splits of files, and blocks of streams as they come.
+//!
+//! ```text
+//! numbering       order of work                                   dealt before anything is read
+//! files first     splits, then blocks of any stream               all splits
+//! input           as the sources are: splits and streams in turn  all splits, if there is no stream
+//! ```
+//!
+//! Blocks of streams are bounded: each holds a permit until its task ends, and when none is left nobody takes more from
+//! the readers, which then wait themselves.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::splits::{self, Split};
+use super::stream::{self, Blocks, Queue, StreamBlock};
+use super::{RecordEnd, Source, edges};
+use crate::error::Result;
+
+/// What one map task reads.
+#[derive(Debug)]
+pub enum Work {
+    Split(Split),
+    /// The permit is held.
+    Block(StreamBlock, Permit),
+}
+
+/// What a stream block takes of a bounded number in memory: a long record counts for many. Dropped with its block,
+/// mapped or not.
+#[derive(Debug)]
+pub struct Permit {
+    blocks: usize,
+    taken: Receiver<()>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.taken.try_iter().take(self.blocks).for_each(drop);
+    }
+}
+
+/// In which order tasks are numbered, and wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbering {
+    /// Files first: a slow stream keeps no worker waiting.
+    FilesFirst,
+    /// As the input is, and done in about that order.
+    Input,
+    /// Likewise, and whoever waits for the output has each record as soon as it is there.
+    Streaming,
+}
+
+/// How often a wait for a stream looks whether the job is to end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How sources become work.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    pub numbering: Numbering,
+    pub end_of: RecordEnd,
+    /// Bytes of a split, and of a stream's block.
+    pub split: u64,
+    pub block: usize,
+    /// Of the pool.
+    pub threads: usize,
+    /// Whether blocks of what can't be read twice say which line they begin with.
+    pub counts_lines: bool,
+}
+
+#[derive(Debug)]
+pub struct Feed {
+    splits: VecDeque<Split>,
+    /// The one in front is read; beside each the source whose turn it is then.
+    queues: VecDeque<(usize, Queue)>,
+    /// Waits for a permit.
+    held: Option<StreamBlock>,
+    numbering: Numbering,
+    block: usize,
+    permits: Sender<()>,
+    taken: Receiver<()>,
+}
+
+impl Feed {
+    /// Begins to read streams. `check` is asked now and then whether to go on, where finding the cuts of files takes long.
+    pub fn new(sources: &[Source], cut: Cut, check: &(dyn Fn() -> Result<()> + Sync)) -> Result<Feed> {
+        let Cut { numbering, end_of, split, block, threads, counts_lines } = cut;
+        let eager = numbering == Numbering::Streaming;
+        let blocks = Blocks { bytes: block, end_of, eager, counts_lines, readers: threads + 1 };
+        let queues = stream::read(sources, blocks, numbering != Numbering::FilesFirst)?;
+        let splits = edges::to_records(sources, splits::cut(sources, split), end_of.framing, threads, check)?;
+        let (permits, taken) = bounded(2 * threads);
+        Ok(Feed { splits: splits.into(), queues, held: None, numbering, block, permits, taken })
+    }
+
+    /// The work that may be dealt before any other is there.
+    pub fn seed(&mut self) -> Vec<Work> {
+        let is_all = self.numbering == Numbering::FilesFirst || self.queues.is_empty();
+        let seed = if is_all { self.splits.len() } else { 0 };
+        self.splits.drain(..seed).map(Work::Split).collect()
+    }
+
+    /// A block that has its permits, once there are as many.
+    fn permitted(&self, block: StreamBlock) -> Work {
+        let most = self.permits.capacity().unwrap_or(usize::MAX);
+        let blocks = block.stretch().bytes.len().div_ceil(self.block).min(most);
+        (0..blocks).for_each(|_| self.permits.send(()).expect("its other end is here"));
+        Work::Block(block, Permit { blocks, taken: self.taken.clone() })
+    }
+}
+
+/// The next work; `None` in place of it where there is none at the moment. Nothing is read ahead of what is asked for.
+impl Iterator for Feed {
+    type Item = Result<Option<Work>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(block) = self.held.take() {
+            return Some(Ok(Some(self.permitted(block))));
+        }
+        let turn = self.queues.front().map_or(usize::MAX, |(source, _)| *source);
+        if self.splits.front().is_some_and(|split| split.source() < turn) {
+            return Some(Ok(self.splits.pop_front().map(Work::Split)));
+        }
+        let (_, queue) = self.queues.front()?;
+        match queue.recv_timeout(LOOK) {
+            // To wait for permits is another turn's: whoever asks looks up before.
+            Ok(Ok(block)) => self.held = Some(block),
+            Ok(Err(error)) => return Some(Err(error)),
+            Err(RecvTimeoutError::Disconnected) => drop(self.queues.pop_front()),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        Some(Ok(None))
+    }
+}

@@ -1,0 +1,139 @@
+//! A source that is being read: what was read of it and not handed on yet, and the records that it begins with.
+
+use std::fmt;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::unpack::{Filled, Input};
+use super::{RecordEnd, Source, failed, mark_len};
+use crate::error::Result;
+
+/// Bytes of a source, unpacked and without its byte order mark, from `offset` on.
+#[derive(Debug)]
+pub struct Reading {
+    input: Input,
+    /// Where `bytes` begin in what the source holds, its mark included.
+    pub offset: u64,
+    pub bytes: Vec<u8>,
+}
+
+impl Reading {
+    fn open(source: &Source) -> Result<Self> {
+        Ok(Reading { input: Input::open(source)?, offset: 0, bytes: Vec::new() })
+    }
+
+    /// Goes on with what was begun, if the source can be read but once.
+    pub fn go_on(source: &Source) -> Result<Self> {
+        let begun = match source {
+            Source::Stdin { begun } | Source::Stream { begun, .. } => begun.take(),
+            Source::File { .. } => None,
+        };
+        begun.map_or_else(|| Reading::open(source), Ok)
+    }
+
+    /// Reads about `wanted` bytes more, as [`Input::fill`] does.
+    pub fn fill(&mut self, source: &Source, wanted: usize, may_wait: impl Fn(&[u8]) -> bool) -> Result<Filled> {
+        let is_start = self.offset == 0 && self.bytes.is_empty();
+        // Enough to know a mark.
+        let wanted = if is_start { wanted.max(4) } else { wanted };
+        let filled = self.input.fill(&mut self.bytes, wanted, may_wait);
+        let filled = filled.map_err(|e| failed(source)(self.input.position(), e))?;
+        if is_start {
+            self.offset = self.bytes.drain(..mark_len(&self.bytes)).len() as u64;
+        }
+        Ok(filled)
+    }
+
+    /// Bytes of the source, packed as they are, that were read.
+    pub fn position(&self) -> u64 {
+        self.input.position()
+    }
+
+    /// Takes the first `len` bytes out; `memory` becomes what holds the others, and is given in exchange for it.
+    pub fn split_off(&mut self, len: usize, mut memory: Vec<u8>) -> Vec<u8> {
+        memory.clear();
+        memory.extend_from_slice(&self.bytes[len..]);
+        let mut first = mem::replace(&mut self.bytes, memory);
+        first.truncate(len);
+        self.offset += len as u64;
+        first
+    }
+}
+
+/// The beginning of what can be read but once, where it was needed before the job runs. Which source it is of is not its
+/// business: all are equal.
+#[derive(Clone, Default)]
+pub struct Begun(Arc<Mutex<Option<Reading>>>);
+
+impl Begun {
+    fn take(&self) -> Option<Reading> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn keep(&self, reading: Reading) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
+    }
+}
+
+impl PartialEq for Begun {
+    fn eq(&self, _: &Begun) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Begun")
+    }
+}
+
+impl Source {
+    /// The source's first record, with its end if it has one, unpacked and without a byte order mark: nothing if the source
+    /// is empty, and no more than about `longest` bytes. What it is read of a stream, which this waits for, is there when
+    /// the stream is read for the job.
+    pub fn head(&self, end_of: RecordEnd) -> Result<Vec<u8>> {
+        const FIRST: usize = 4 << 10;
+        let longest = usize::try_from(end_of.longest).unwrap_or(usize::MAX);
+        let mut reading = Reading::go_on(self)?;
+        let head = loop {
+            let has_end = |held: &[u8]| end_of.framing.first_end(held).is_some();
+            let bytes = &reading.bytes;
+            match end_of.framing.first_end(bytes) {
+                Some(end) => break bytes[..end].to_vec(),
+                None if bytes.len() >= longest => break bytes.clone(),
+                None => {}
+            }
+            let wanted = reading.bytes.len().max(FIRST);
+            if reading.fill(self, wanted, has_end)? == Filled::End {
+                let end = end_of.framing.first_end(&reading.bytes).unwrap_or(reading.bytes.len());
+                break reading.bytes[..end].to_vec();
+            }
+        };
+        if let Source::Stdin { begun } | Source::Stream { begun, .. } = self {
+            begun.keep(reading);
+        }
+        Ok(head)
+    }
+
+    /// How many newlines what the source holds has before `offset`, a place in it: read anew, for a message. `None` for what
+    /// can't be read twice.
+    pub fn lines_before(&self, offset: u64) -> Result<Option<u64>> {
+        if let Source::Stdin { .. } | Source::Stream { .. } = self {
+            return Ok(None);
+        }
+        let mut input = Input::open(self)?;
+        let (mut bytes, mut left, mut lines) = (Vec::new(), offset, 0);
+        while left > 0 {
+            bytes.clear();
+            let filled = input.fill(&mut bytes, left.min(1 << 20) as usize, |_| false);
+            let filled = filled.map_err(|e| failed(self)(input.position(), e))?;
+            let before = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+            lines += memchr::memchr_iter(b'\n', before).count() as u64;
+            left -= before.len() as u64;
+            if filled == Filled::End {
+                break;
+            }
+        }
+        Ok(Some(lines))
+    }
+}

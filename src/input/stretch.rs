@@ -1,0 +1,48 @@
+//! A block as its reader sees it: bytes of whole records, and where each is from.
+
+use std::slice;
+
+/// A byte of what a source holds, unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Index into the plan's sources.
+    pub source: usize,
+    pub offset: u64,
+}
+
+/// Bytes from `start` on are those of one source from `place` on.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    pub start: usize,
+    pub place: Place,
+}
+
+/// Whole records. Small files may be joined in one; a record is of one source.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch<'b> {
+    pub bytes: &'b [u8],
+    /// Whether `bytes` begin with the first record of their source: where there is a header a file, this is it.
+    pub is_first: bool,
+    /// How many newlines their source has before `bytes`, where that was asked for and can't be found out later.
+    pub lines_before: Option<u64>,
+    /// Bytes of the input that were read for them, packed as they are.
+    pub packed_len: u64,
+    /// In order; the first is at the beginning.
+    pub(super) parts: &'b [Part],
+}
+
+impl<'b> Stretch<'b> {
+    pub fn new(bytes: &'b [u8], is_first: bool, parts: &'b [Part]) -> Self {
+        Stretch { bytes, is_first, lines_before: None, packed_len: bytes.len() as u64, parts }
+    }
+
+    pub fn of_one(bytes: &'b [u8], is_first: bool, part: &'b Part) -> Self {
+        Stretch::new(bytes, is_first, slice::from_ref(part))
+    }
+
+    /// Which byte of which source the one at `at` is.
+    pub fn place(&self, at: usize) -> Place {
+        let part = &self.parts[self.parts.partition_point(|part| part.start <= at) - 1];
+        Place { offset: part.place.offset + (at - part.start) as u64, ..part.place }
+    }
+}

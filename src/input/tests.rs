@@ -1,0 +1,433 @@
+//! Whole inputs, through the feed: what is read is what is there, each byte once, and from where it says.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use rustix::fs::{CWD, FileType, mknodat};
+use tempfile::TempDir;
+
+use super::block::{self, FileBlock, Memory};
+use super::feed::{Cut, Feed, Numbering, Work};
+use super::sources::{self, Stdin};
+use super::*;
+use crate::error::Result;
+
+const LINES: RecordEnd = RecordEnd { framing: Framing::Terminator(b'\n'), longest: 1 << 20 };
+const CSV: RecordEnd = RecordEnd { framing: Framing::Quoted { delimiter: b',' }, longest: 1 << 20 };
+
+const CUT: Cut =
+    Cut { numbering: Numbering::Input, end_of: LINES, split: 1 << 20, block: 1 << 20, threads: 2, counts_lines: true };
+
+/// What a task would have read.
+#[derive(Debug)]
+struct Seen {
+    place: Place,
+    bytes: Vec<u8>,
+    is_first: bool,
+    lines_before: Option<u64>,
+    packed_len: u64,
+}
+
+impl Seen {
+    fn of(stretch: Stretch<'_>) -> Option<Self> {
+        let Stretch { bytes, is_first, lines_before, packed_len, .. } = stretch;
+        let place = (!bytes.is_empty()).then(|| stretch.place(0))?;
+        Some(Seen { place, bytes: bytes.to_vec(), is_first, lines_before, packed_len })
+    }
+}
+
+/// Everything that a job would read, in the order in which it is given out.
+fn all(sources: &[Source], cut: Cut) -> Result<Vec<Seen>> {
+    let mut feed = Feed::new(sources, cut, &|| Ok(()))?;
+    let seed = feed.seed();
+    let (mut seen, mut memory) = (Vec::new(), Memory::default());
+    for work in seed.into_iter().map(Ok).chain(feed.filter_map(Result::transpose)) {
+        match work? {
+            Work::Split(split) => {
+                let mut pieces = &split.pieces[..];
+                while !pieces.is_empty() {
+                    let cut = block::Cut { end_of: cut.end_of, joins: false };
+                    let block = FileBlock::open(sources, &mut pieces, cut, &mut memory)?;
+                    seen.extend(Seen::of(block.stretch()));
+                }
+            }
+            Work::Block(block, _permit) => seen.extend(Seen::of(block.stretch())),
+        }
+    }
+    Ok(seen)
+}
+
+fn joined(seen: &[Seen]) -> Vec<u8> {
+    seen.iter().flat_map(|seen| &seen.bytes).copied().collect()
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut to = GzEncoder::new(Vec::new(), Compression::default());
+    to.write_all(text).unwrap();
+    to.finish().unwrap()
+}
+
+fn zstd(text: &[u8]) -> Vec<u8> {
+    let mut to = ::zstd::Encoder::new(Vec::new(), 3).unwrap();
+    to.include_checksum(true).unwrap();
+    to.write_all(text).unwrap();
+    to.finish().unwrap()
+}
+
+struct Dir(TempDir);
+
+impl Dir {
+    fn new() -> Self {
+        Dir(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, contents).unwrap();
+        path
+    }
+
+    fn source(&self, name: &str, contents: impl AsRef<[u8]>) -> Source {
+        resolved(&[self.file(name, contents)]).remove(0)
+    }
+
+    fn fifo(&self, name: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        mknodat(CWD, &path, FileType::Fifo, 0o600.into(), 0).unwrap();
+        path
+    }
+}
+
+fn resolved(paths: &[PathBuf]) -> Vec<Source> {
+    sources::resolve(paths, Stdin::default()).unwrap()
+}
+
+/// Writes in the background: opening a FIFO waits for its reader.
+fn write(fifo: &Path, contents: Vec<u8>) -> thread::JoinHandle<()> {
+    let fifo = fifo.to_owned();
+    thread::spawn(move || OpenOptions::new().write(true).open(fifo).unwrap().write_all(&contents).unwrap())
+}
+
+/// Lines of several lengths, each of them different.
+fn text(lines: usize) -> Vec<u8> {
+    (0..lines).flat_map(|i| format!("{i} {}\n", "x".repeat(i * i % 97)).into_bytes()).collect()
+}
+
+#[test]
+fn members_and_frames_one_after_the_other() {
+    let dir = Dir::new();
+    let text = text(3000);
+    // Neither ends with a record.
+    let (a, b) = text.split_at(50_001);
+    let skippable = b"\x53\x2a\x4d\x18\x03\0\0\0abc";
+    for (name, packed) in [
+        ("gzip", [gzip(a), gzip(b""), gzip(b)].concat()),
+        ("padded", [gzip(a), gzip(b), vec![0; 100_000]].concat()),
+        ("zstd", [zstd(a), zstd(b""), zstd(b)].concat()),
+        ("skipped", [&skippable[..], &zstd(a), skippable, &zstd(b)].concat()),
+    ] {
+        let sources = [dir.source(name, &packed)];
+        for block in [1, 100, 5000, 1 << 20] {
+            let seen = all(&sources, Cut { block, ..CUT }).unwrap();
+            assert!(joined(&seen) == text, "{name} {block}");
+            assert!(seen.iter().all(|seen| seen.bytes.ends_with(b"\n")));
+            let packed_len: u64 = seen.iter().map(|seen| seen.packed_len).sum();
+            assert!(packed_len <= packed.len() as u64 && (block < 5000 || packed_len == packed.len() as u64));
+        }
+    }
+}
+
+/// Every field that a header may have, and a checksum of it.
+#[test]
+fn a_gzip_header_with_all_there_is() {
+    let dir = Dir::new();
+    let plain = gzip(b"a\nb\n");
+    let mut header = b"\x1f\x8b\x08\x1f\0\0\0\0\0\xff\x03\0abcname\0comment\0".to_vec();
+    header.extend((crc32fast::hash(&header) as u16).to_le_bytes());
+    let packed = [&header[..], &plain[10..]].concat();
+    assert_eq!(joined(&all(&[dir.source("f", &packed)], CUT).unwrap()), b"a\nb\n");
+    for at in 10..header.len() {
+        let mut packed = packed.clone();
+        packed[at] ^= 1;
+        all(&[dir.source("f", &packed)], CUT).unwrap_err();
+    }
+}
+
+#[test]
+fn packed_data_that_ends_early() {
+    let dir = Dir::new();
+    let text = text(50);
+    for (packed, message) in [
+        ([gzip(&text), gzip(b"more\n")].concat(), "the gzip data ends early"),
+        ([zstd(&text), zstd(b"more\n")].concat(), "the zstd data ends early"),
+    ] {
+        for len in 4..packed.len() {
+            match all(&[dir.source("f", &packed[..len])], CUT) {
+                Err(error) => assert!(error.to_string().ends_with(message), "{error}"),
+                // Between the two.
+                Ok(seen) => assert!(joined(&seen) == text),
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_data_with_a_wrong_bit() {
+    let dir = Dir::new();
+    let text = text(50);
+    for (name, packed) in [("gzip", gzip(&text)), ("zstd", zstd(&text))] {
+        let mut refused = 0;
+        for at in 4..packed.len() {
+            let mut packed = packed.clone();
+            packed[at] ^= 0x10;
+            match all(&[dir.source("f", &packed)], CUT) {
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(
+                        error.contains(&format!("the {name} data ")) && error.contains("f: read at byte"),
+                        "{error}"
+                    );
+                    refused += 1;
+                }
+                // A time or the like.
+                Ok(seen) => assert!(joined(&seen) == text, "{name} {at}"),
+            }
+        }
+        assert!(refused > packed.len() - 20, "{name}: {refused}");
+    }
+}
+
+#[test]
+fn packed_data_with_something_behind_it() {
+    let dir = Dir::new();
+    let error = |packed: Vec<u8>| all(&[dir.source("f", packed)], CUT).unwrap_err().to_string();
+    for garbage in [&b"garbage"[..], b"\0\0garbage"] {
+        let error = error([&gzip(b"a\n")[..], garbage].concat());
+        let at = gzip(b"a\n").len();
+        assert!(
+            error.ends_with(&format!("f: read at byte {at}: the gzip data is followed by what is none")),
+            "{error}"
+        );
+    }
+    let zstd = error([&zstd(b"a\n")[..], b"garbage"].concat());
+    assert!(zstd.ends_with("the zstd data is corrupt: unknown frame descriptor"), "{zstd}");
+}
+
+/// A record doesn't span sources, a mark is no part of one, and the order is that of the input however fast each is read.
+#[test]
+fn sources_of_every_kind_in_order() {
+    let dir = Dir::new();
+    let fifo = dir.fifo("fifo");
+    let paths = [
+        dir.file("1", "1\nplain"),
+        dir.file("2.gz", gzip(b"\xef\xbb\xbf2\nhalf")),
+        fifo.clone(),
+        dir.file("4.zst", zstd(&text(500))),
+        dir.file("5", "\u{feff}5\n"),
+        dir.file("6.zst", zstd(b"")),
+        dir.file("7.gz", gzip(b"7")),
+    ];
+    let sources = resolved(&paths);
+    for block in [3, 1000, 1 << 20] {
+        for split in [1, 1 << 20] {
+            let writer = write(&fifo, gzip(b"3\nfifo"));
+            let seen = all(&sources, Cut { block, split, ..CUT }).unwrap();
+            writer.join().unwrap();
+            let expected = [&b"1\nplain2\nhalf3\nfifo"[..], &text(500), b"5\n7"].concat();
+            assert!(joined(&seen) == expected, "{block} {split}");
+            assert!(seen.windows(2).all(|two| two[0].place.source <= two[1].place.source));
+            let firsts: Vec<_> = seen.iter().filter(|seen| seen.is_first).map(|seen| seen.place).collect();
+            let place = |source, offset| Place { source, offset };
+            assert_eq!(firsts, [place(0, 0), place(1, 3), place(2, 0), place(3, 0), place(4, 3), place(6, 0)]);
+            // In no order it is the same.
+            let writer = write(&fifo, b"3\nfifo".to_vec());
+            let mut seen = all(&sources, Cut { block, split, numbering: Numbering::FilesFirst, ..CUT }).unwrap();
+            writer.join().unwrap();
+            seen.sort_by_key(|seen| (seen.place.source, seen.place.offset));
+            assert!(joined(&seen) == expected, "{block} {split}");
+        }
+    }
+}
+
+#[test]
+fn more_packed_files_than_readers() {
+    let dir = Dir::new();
+    let paths: Vec<_> = (0..200).map(|i| dir.file(&format!("{i:03}"), gzip(format!("{i}\n").as_bytes()))).collect();
+    let expected: String = (0..200).map(|i| format!("{i}\n")).collect();
+    let seen = all(&resolved(&paths), Cut { block: 10, ..CUT }).unwrap();
+    assert_eq!(String::from_utf8(joined(&seen)).unwrap(), expected);
+}
+
+/// The first FIFO has no writer until the second was read.
+#[test]
+fn no_stream_waits_for_another() {
+    let dir = Dir::new();
+    let fifos = [dir.fifo("a"), dir.fifo("b")];
+    let sources = resolved(&fifos);
+    let mut feed = Feed::new(&sources, Cut { numbering: Numbering::FilesFirst, ..CUT }, &|| Ok(())).unwrap();
+    let mut next = || loop {
+        match feed.next().unwrap().unwrap() {
+            Some(Work::Block(block, _)) => return Seen::of(block.stretch()).unwrap(),
+            other => assert!(other.is_none()),
+        }
+    };
+    write(&fifos[1], b"second\n".to_vec()).join().unwrap();
+    assert_eq!(next().bytes, b"second\n");
+    write(&fifos[0], b"first\n".to_vec()).join().unwrap();
+    assert_eq!(next().place, Place { source: 0, offset: 0 });
+}
+
+#[test]
+fn the_head_of_a_source_is_its_first_record_and_is_not_lost() {
+    let dir = Dir::new();
+    let long = [b"\"a\nb\",".to_vec(), vec![b'x'; 100_000], b"\nsecond\n".to_vec()].concat();
+    for text in [&b"\xef\xbb\xbfone\ntwo\n"[..], b"only", b"\xef\xbb\xbf", b"", b"\n\n", &long] {
+        let plain = &text[mark_len(text)..];
+        for end_of in [LINES, CSV] {
+            let head = &plain[..end_of.framing.first_end(plain).unwrap_or(plain.len())];
+            for packed in [text.to_vec(), gzip(text), zstd(text)] {
+                let file = dir.source("file", &packed);
+                assert!(file.head(end_of).unwrap() == head);
+                let fifo = dir.fifo("fifo");
+                let source = resolved(std::slice::from_ref(&fifo)).remove(0);
+                let writer = write(&fifo, packed);
+                for _ in 0..2 {
+                    assert!(source.head(end_of).unwrap() == head);
+                }
+                let seen = all(&[file, source], Cut { end_of, ..CUT }).unwrap();
+                writer.join().unwrap();
+                assert!(joined(&seen) == [plain, plain].concat());
+                fs::remove_file(fifo).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_head_is_no_longer_than_a_record_may_be() {
+    let dir = Dir::new();
+    let source = dir.source("f", vec![b'x'; 100_000]);
+    let head = source.head(RecordEnd { longest: 10, ..LINES }).unwrap();
+    assert!((10..=4096).contains(&head.len()));
+}
+
+/// Quoted newlines, doubled and stray quotes, empty lines, no end.
+const QUOTED: [&str; 7] = [
+    "a,\"b\nc\",d\ne,\"f\n\"\"\ng\"\n\nh,i\"j\nk\n\"l\"",
+    "\"\n\n\n\n\n\n\n\n\",x\ny\n",
+    "\u{feff}\"a\n\",b\nc\n",
+    "\u{feff}\n\"\n\"\n",
+    "a\n\"never closed\n\n\nb,c\n",
+    "\"a\"b\n\"c\"\"\"\n,\n\",\n\",\"\n\"\n",
+    "x",
+];
+
+/// Where the records of a text begin, its mark included.
+fn starts(text: &[u8], framing: Framing) -> Vec<u64> {
+    let mut at = mark_len(text);
+    let mut starts = vec![at as u64];
+    while let Some(end) = framing.first_end(&text[at..]) {
+        at += end;
+        starts.push(at as u64);
+    }
+    starts
+}
+
+#[test]
+fn quoted_files_are_cut_at_records_whatever_the_size() {
+    let dir = Dir::new();
+    for text in QUOTED.map(str::as_bytes) {
+        let starts = starts(text, CSV.framing);
+        let sources = [dir.source("a", "x\n"), dir.source("b", text), dir.source("c", text)];
+        for split in 1..=text.len() as u64 + 3 {
+            let seen = all(&sources, Cut { split, end_of: CSV, ..CUT }).unwrap();
+            let plain = &text[mark_len(text)..];
+            assert_eq!(String::from_utf8(joined(&seen)), String::from_utf8([b"x\n", plain, plain].concat()));
+            for Seen { place, is_first, .. } in seen {
+                let is_start = place.source == 0 || starts.contains(&place.offset);
+                assert!(
+                    is_start && is_first == (place.offset == mark_len(text) as u64 || place.source == 0),
+                    "{place:?}"
+                );
+            }
+        }
+    }
+}
+
+/// A file of many chunks of a pass, mapped and not read.
+#[test]
+fn a_large_quoted_file() {
+    let dir = Dir::new();
+    let record = |i: usize| format!("{i},\"{}\n,\"\"{}\",x\n", "\n".repeat(i % 50), "y".repeat(i % 70_001));
+    let text: String = (0..4000).step_by(7).map(record).collect::<String>() + &record(700_000);
+    let starts = starts(text.as_bytes(), CSV.framing);
+    let sources = [dir.source("f", &text)];
+    for split in [90_000, 1 << 20, 3_000_000] {
+        let seen = all(&sources, Cut { split, end_of: CSV, ..CUT }).unwrap();
+        assert!(joined(&seen) == text.as_bytes());
+        assert!(seen.len() as u64 > text.len() as u64 / split / 2);
+        assert!(seen.iter().all(|seen| starts.binary_search(&seen.place.offset).is_ok()));
+    }
+}
+
+#[test]
+fn quoted_streams_are_cut_at_records() {
+    let dir = Dir::new();
+    for text in QUOTED.map(str::as_bytes) {
+        let starts = starts(text, CSV.framing);
+        let sources = [dir.source("f", gzip(text))];
+        for block in 1..=text.len() + 1 {
+            let seen = all(&sources, Cut { block, end_of: CSV, ..CUT }).unwrap();
+            assert_eq!(joined(&seen), &text[mark_len(text)..]);
+            assert!(seen.iter().all(|seen| starts.contains(&seen.place.offset)));
+        }
+    }
+}
+
+#[test]
+fn lines_before_a_place() {
+    let dir = Dir::new();
+    let text = text(2000);
+    let fifo = dir.fifo("fifo");
+    let expected = |place: Place| memchr::memchr_iter(b'\n', &text[..place.offset as usize]).count() as u64;
+    let paths = [dir.file("a", &text), dir.file("b", gzip(&text)), fifo.clone()];
+    let sources = resolved(&paths);
+    let writer = write(&fifo, zstd(&text));
+    let seen = all(&sources, Cut { split: 10_000, block: 10_000, ..CUT }).unwrap();
+    writer.join().unwrap();
+    assert!(seen.len() > 10);
+    for Seen { place, lines_before, .. } in seen {
+        let found = sources[place.source].lines_before(place.offset).unwrap();
+        assert_eq!(found.or(lines_before), Some(expected(place)));
+        assert_eq!((found.is_none(), lines_before.is_some()), (place.source == 2, place.source == 2));
+    }
+}
+
+/// Where a record has no end, no more of it is read than it may have.
+#[test]
+fn a_record_that_is_too_long_is_cut() {
+    let dir = Dir::new();
+    for end_of in [LINES, CSV].map(|end_of| RecordEnd { longest: 5000, ..end_of }) {
+        let text = [b"a\n".to_vec(), vec![b'x'; 1 << 20], b"\nb\n".to_vec()].concat();
+        let seen = all(&[dir.source("f", zstd(&text))], Cut { end_of, block: 100, ..CUT }).unwrap();
+        let last = seen.last().unwrap();
+        assert!(last.place.offset == 2 && (5000..20_000).contains(&last.bytes.len()), "{}", last.bytes.len());
+    }
+}
+
+#[test]
+fn a_packed_file_that_is_cut_shorter_while_it_is_read() {
+    let dir = Dir::new();
+    let packed = gzip(&text(10_000));
+    let source = dir.source("f", &packed);
+    fs::write(source.path(), &packed[..1000]).unwrap();
+    let error = all(std::slice::from_ref(&source), CUT).unwrap_err().to_string();
+    assert!(error.ends_with("the file was cut shorter while the job ran"), "{error}");
+    // What was appended is not the job's.
+    fs::write(source.path(), [&packed[..], b"garbage"].concat()).unwrap();
+    assert!(joined(&all(&[source], CUT).unwrap()) == text(10_000));
+}

@@ -1,0 +1,53 @@
+//! The frames of zstd data (RFC 8878), one after the other.
+
+use std::{fmt, io};
+
+use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, get_error_name};
+
+use super::unpack::Step;
+
+pub struct Zstd {
+    context: DCtx<'static>,
+    /// Part of a frame was taken.
+    is_within: bool,
+}
+
+impl fmt::Debug for Zstd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zstd").field("is_within", &self.is_within).finish_non_exhaustive()
+    }
+}
+
+impl Zstd {
+    pub fn new() -> io::Result<Self> {
+        let context = DCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Zstd { context, is_within: false })
+    }
+
+    /// Takes from `held`, the data that is there, and appends to `out`, which has room for it.
+    pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Step> {
+        let made = out.len();
+        let mut from = InBuffer::around(held);
+        let mut to = OutBuffer::around_pos(out, made);
+        let left = self.context.decompress_stream(&mut to, &mut from).map_err(corrupt)?;
+        let (taken, is_more) = (from.pos(), to.pos() > made);
+        if taken == 0 && !is_more {
+            return Ok(Step::More);
+        }
+        self.is_within = left > 0;
+        Ok(Step::Took(taken))
+    }
+
+    /// That the data may end here.
+    pub fn end(&self) -> io::Result<()> {
+        if self.is_within { Err(io::Error::other("the zstd data ends early")) } else { Ok(()) }
+    }
+}
+
+fn corrupt(code: usize) -> io::Error {
+    let why = get_error_name(code);
+    // Of zstd's own tool the same is asked for in the same words.
+    let hint = if why.contains("too much memory") { ": zstd -dc --long=31 unpacks it" } else { "" };
+    let why = why.strip_suffix(" detected").unwrap_or(why).to_lowercase();
+    io::Error::other(format!("the zstd data is corrupt: {why}{hint}"))
+}
