@@ -16,6 +16,8 @@ mod job;
 mod jobs;
 mod line;
 mod man;
+mod names;
+mod params;
 mod progress;
 mod run;
 mod settings;
@@ -28,12 +30,15 @@ mod verify;
 mod written;
 
 use std::borrow::Cow;
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 
@@ -67,9 +72,17 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let words: Vec<_> = env::args_os().collect();
+    let (command, job) = params::with_flags(Cli::command(), &words);
+    let cli = match parse(command, &words) {
         Ok(cli) => cli,
-        Err(error) => return usage::answer(error),
+        Err(error) => {
+            return match job {
+                // Which flags there are isn't known without the JOB.
+                Err(wrong) if error.kind() == ErrorKind::UnknownArgument => fail(&wrong.into()),
+                _ => usage::answer(error),
+            };
+        }
     };
     let result = match cli.command {
         Command::Run(args) => run::run(*args),
@@ -83,6 +96,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+fn parse(command: clap::Command, words: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command.try_get_matches_from(words)?)
 }
 
 /// Says what went wrong, and gives its exit code.
@@ -151,8 +168,6 @@ fn write_to_stdout<W: Write>(text: &str, stream: impl FnOnce(io::StdoutLock<'sta
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
