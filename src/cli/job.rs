@@ -17,7 +17,7 @@ const LONGEST: u64 = 16 << 20;
 
 #[derive(clap::Args)]
 pub struct JobArgs {
-    /// A built-in (mapfold jobs), a spec's path (with / or .json), or - : stdin
+    /// A built-in, a spec's path (/ or .json), - : stdin
     ///
     /// `mapfold jobs` lists the built-in jobs, and `mapfold jobs show NAME` prints one: a spec like any other, to start
     /// your own from. What has a / in it or ends with .json is the path of a spec.
@@ -28,7 +28,7 @@ pub struct JobArgs {
     ///
     /// `mapfold jobs` says what params a built-in job has: --param n=3. A param without a default has to be given. Behind
     /// the JOB a param is a flag too, unless another flag has its name: --n 3. `mapfold run JOB --help` lists them.
-    #[arg(long, value_name = "NAME=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 3)]
+    #[arg(long, value_name = "NAME=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 6)]
     param: Vec<String>,
 
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct JobArgs {
 /// INPUTs, and flags that change a spec, wherever it comes from.
 #[derive(clap::Args)]
 pub struct Changes {
-    /// Files, directories, globs, - : stdin; in place of the spec's input
+    /// Files, directories, globs, - : stdin
     ///
     /// A directory stands for its files, recursively, sorted by path; names that start with . or _ and links to
     /// directories are passed over. A glob (*, ?, [ab], ** for any directories) stands for what it matches, sorted, unless a
@@ -63,7 +63,7 @@ pub struct Changes {
     /// PATH is dotted, and numbers index lists: --set map.0.on=whitespace. VALUE is taken literally where a
     /// string is wanted, else as JSON: --set 'output.columns=["word"]'. Assignments are made in order; a flag that stands for a
     /// field, as --format does for output.format, comes after them.
-    #[arg(long, value_name = "PATH=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 2)]
+    #[arg(long, value_name = "PATH=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 5)]
     set: Vec<String>,
 
     #[command(flatten)]

@@ -7,6 +7,7 @@
 //! Standard output carries results and nothing else. Everything else goes to standard error, an error as one line that says
 //! what is wrong and, where there is something to do about it, a second that says what.
 
+mod agg;
 mod bench;
 mod closed;
 mod completions;
@@ -64,6 +65,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(Box<run::Args>),
+    Agg(Box<agg::Args>),
     Jobs(jobs::Args),
     Bench(Box<bench::Args>),
     Verify(Box<verify::Args>),
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::run(*args),
+        Command::Agg(args) => agg::run(*args),
         Command::Jobs(args) => jobs::run(args),
         Command::Bench(args) => bench::run(*args),
         Command::Verify(args) => verify::run(*args),

@@ -111,7 +111,7 @@ fn flag(param: &Param) -> Arg {
         .value_name("VALUE")
         .help(about)
         .help_heading(help::INPUT_AND_JOB)
-        .display_order(4)
+        .display_order(7)
         .allow_negative_numbers(true)
 }
 

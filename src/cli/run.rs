@@ -19,7 +19,6 @@ use crate::report::{Report, json, summary};
 
 const EXAMPLES: &str = "\
 Examples:
-  mapfold run wordcount book.txt | head
   mapfold run wordcount -n 20 --format csv -o top.csv books/
   mapfold run grep --pattern '(?i)rabbit' book.txt
   cat access.log | mapfold run my.json --set map.0.on=whitespace -";
@@ -48,7 +47,7 @@ pub struct ResultArgs {
     /// only with --force. What isn't a regular file, as /dev/null or a FIFO, is written through. A file or a directory appears
     /// complete or not at all.
     #[arg(short, long, value_name = "PATH", help_heading = help::OUTPUT, display_order = 0)]
-    output: Option<OsString>,
+    pub output: Option<OsString>,
 
     /// Replace an output that exists
     #[arg(long, help_heading = help::OUTPUT, display_order = 101)]

@@ -52,7 +52,7 @@ pub const ALL: &[Setting] = &[
         ..setting("combiner", "run.combiner", "WHEN", "Combine before the shuffle: auto, on or off")
     },
     setting("threads", "run.threads", "N", "Worker threads  [default: one a core]"),
-    setting("memory", "run.memory", "SIZE", "For tables and buffers  [default: half of what's allowed]"),
+    setting("memory", "run.memory", "SIZE", "Tables and buffers  [default: half of what's allowed]"),
     setting("split-size", "run.split_size", "SIZE", "Input of one map task"),
     setting("partitions", "run.partitions", "N", "Parts of the shuffle"),
     Setting {

@@ -70,6 +70,9 @@ fn explain(error: &clap::Error) -> (String, String) {
         ErrorKind::MissingRequiredArgument if flag.contains("JOB") => {
             ("no JOB".into(), "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs".into())
         }
+        ErrorKind::MissingRequiredArgument if flag.contains("AGGS") => {
+            ("no AGGS".into(), "mapfold agg -g region 'sum(amount), count' sales.csv".into())
+        }
         ErrorKind::MissingRequiredArgument => {
             let hint = match usage(error).as_str() {
                 "" => see_help(),
@@ -184,9 +187,9 @@ mod tests {
         let header = "a field of the spec: --set output.header=true";
         refused(&["run", "wordcount", "--header"], "unknown flag \"--header\"", header);
         refused(
-            &["run", "--list"],
-            "unknown flag \"--list\"",
-            "mapfold run --help lists the flags; a file of that name is ./--list",
+            &["run", "--frob"],
+            "unknown flag \"--frob\"",
+            "mapfold run --help lists the flags; a file of that name is ./--frob",
         );
         refused(&["jobs", "list"], "unknown command \"list\"", "mapfold --help, mapfold run --help");
         refused(

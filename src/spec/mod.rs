@@ -23,7 +23,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::map::Combiner;
@@ -50,6 +50,11 @@ impl Document {
         let origin = origin.into();
         let value = json::parse(&origin, text)?;
         Ok(Document { origin, value, given: Given::default() })
+    }
+
+    /// One that was made here, and not written by a user.
+    pub fn new(origin: impl Into<String>, object: Map<String, Value>) -> Self {
+        Document { origin: origin.into(), value: object.into(), given: Given::default() }
     }
 
     /// Overrides one field: `PATH=VALUE` as given to `--set`.
