@@ -77,9 +77,7 @@ pub fn aggs(text: &str) -> Result<Vec<Agg>> {
     Err(match at.next() {
         Some('+' | '-' | '*' | '/' | '%') => at.wrong(
             "arithmetic with aggregates is not supported",
-            Some(
-                "each is a column of its own; leave computing with columns to what reads the result".into(),
-            ),
+            Some("each is a column of its own; leave computing with columns to what reads the result".into()),
         ),
         Some('(') => at.wrong("expected \",\"", None),
         _ => at.wrong("expected \",\" or \"as\"", Some("an example: 'sum(amount) as total, count'".into())),

@@ -92,7 +92,7 @@ pub struct Args {
     #[arg(long, value_name = "C", help_heading = READING, display_order = 11)]
     delimiter: Option<String>,
 
-    /// The first row is a record; fields are $1, $2, …
+    /// The first row is a record; fields are $1, $2 and so on
     #[arg(long, help_heading = READING, display_order = 12)]
     no_header: bool,
 
