@@ -8,10 +8,13 @@ the jobs' descriptions say, a code point and a line at a time, with Python's own
 import re
 import sys
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
+from decimal import Context, Decimal
+from fractions import Fraction
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+EXACT = Context(prec=200)  # more digits than any decimal here
 
 
 def lines(text: bytes) -> list[bytes]:
@@ -74,13 +77,91 @@ def grep(text: bytes) -> list[tuple]:
     return [(line,) for line in lines(text) if re.search(rb"[Rr]abbit|NUL|^$", line)]
 
 
+def records(text: bytes, delimiter: bytes) -> list[list[bytes | None]]:
+    """The records of a CSV text, as RFC 4180 has them; a cell with nothing in it, not even quotes, is None."""
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    quoted = rb'"((?:[^"]|"")*)"'
+    bare = rb"([^%b\r\n]*)" % re.escape(delimiter)
+    cell = re.compile(rb"(?:%b|%b)(%b|\r?\n|\Z)" % (quoted, bare, re.escape(delimiter)))
+    found, record, at = [], [], 0
+    while at < len(text) or record:
+        match = cell.match(text, at)
+        assert match, text[at : at + 40]
+        inside, outside, end = match.groups()
+        record.append(inside.replace(b'""', b'"') if inside is not None else outside or None)
+        at = match.end()
+        if end != delimiter:
+            found.append(record)
+            record = []
+    return found
+
+
+def number(decimal: Decimal | None) -> bytes | None:
+    """All digits, without zeros at the end of the fraction; zero has no sign."""
+    if not decimal:
+        return None if decimal is None else b"0"
+    text = f"{decimal:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text).encode()
+
+
+def mean(values: list[Decimal]) -> bytes | None:
+    """The exact sum over how many they are, rounded once to a double, in as few digits as give it back."""
+    return repr(float(sum(map(Fraction, values)) / len(values))).encode() if values else None
+
+
+def by_key(rows) -> list[tuple[bytes | None, int, list[Decimal]]]:
+    """Keys with how many records they have and their values, null first, then by bytes."""
+    counts, values = Counter(), defaultdict(list)
+    for key, value in rows:
+        counts[key] += 1
+        values[key] += [Decimal(value.decode())] if value is not None else []
+    return [(key, counts[key], values[key]) for key in sorted(counts, key=lambda key: (key is not None, key))]
+
+
+def least_and_greatest(values: list[Decimal]) -> tuple[bytes | None, bytes | None]:
+    return number(min(values, default=None)), number(max(values, default=None))
+
+
+def exact_sum(values: list[Decimal]) -> bytes | None:
+    scale = max((-value.as_tuple().exponent for value in values), default=0)
+    total = sum(int(value.scaleb(scale, EXACT)) for value in values)
+    return number(Decimal(total).scaleb(-scale, EXACT)) if values else None
+
+
+def measurements(text: bytes) -> list[tuple]:
+    """Minimum, mean and maximum by key."""
+    rows = []
+    for key, _, values in by_key(records(text, b";")):
+        least, greatest = least_and_greatest(values)
+        rows.append((key, least, mean(values), greatest))
+    return rows
+
+
+def group_by(text: bytes) -> list[tuple]:
+    """Of the columns that command.txt names."""
+    header, *rest = records(text, b",")
+    by, value = header.index(b"region"), header.index(b"amount")
+    rows = []
+    for key, count, values in by_key((record[by], record[value]) for record in rest):
+        rows.append((key, count, exact_sum(values), mean(values), *least_and_greatest(values)))
+    return rows
+
+
+def tsv(row: tuple) -> bytes:
+    """Where a job doesn't read text its rows are TSV: some bytes are escaped, null is \\N."""
+    escapes = {b"\\": rb"\\", b"\t": rb"\t", b"\n": rb"\n", b"\r": rb"\r"}
+    escape = lambda cell: re.sub(rb"[\\\t\n\r]", lambda match: escapes[match[0]], cell)
+    return b"\t".join(rb"\N" if cell is None else escape(cell) for cell in row)
+
+
 def main() -> int:
     differs = False
-    for job in (wordcount, uniq, charcount, ngrams, match_count, grep):
+    for job in (wordcount, uniq, charcount, ngrams, match_count, grep, measurements, group_by):
         directory = HERE / job.__name__.replace("_", "-")
         rows = job((directory / "input.txt").read_bytes())
         cells = ([str(cell).encode() if isinstance(cell, int) else cell for cell in row] for row in rows)
-        expected = b"".join(b"\t".join(row) + b"\n" for row in cells)
+        line = tsv if job in (measurements, group_by) else b"\t".join
+        expected = b"".join(line(tuple(row)) + b"\n" for row in cells)
         path = directory / "expected.txt"
         if "--check" not in sys.argv[1:]:
             path.write_bytes(expected)

@@ -90,7 +90,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let vary = Vary::parse(&args.vary)?;
     let rounds = rounds(&args.runs)?;
-    if let Some(given) = args.job.gives(vary.setting) {
+    if let Some(given) = args.job.changes.gives(vary.setting) {
         let message = format!("{given} and --vary {} exclude each other", vary.setting.flag);
         return Err(Error::usage_hint(message, "give one of them").into());
     }
@@ -176,7 +176,7 @@ fn rounds(text: &str) -> Result<usize> {
 fn check_exports(args: &Args, trials: &Trials) -> Result<()> {
     let exports = [("--export-json", &args.export_json), ("--export-md", &args.export_md)];
     for (flag, path) in exports {
-        path.iter().try_for_each(|path| written::check(flag, path, &args.job, &trials.plan))?;
+        path.iter().try_for_each(|path| written::check(flag, path, trials.file.as_deref(), &trials.plan))?;
     }
     match exports.map(|(_, path)| path.as_deref()) {
         [Some(one), Some(other)] if same(one, other) => Err(Error::usage_hint(

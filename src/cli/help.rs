@@ -22,7 +22,8 @@ Examples:
   mapfold run wordcount book.txt              most frequent words first
   mapfold run uniq -o out.txt logs/*.log      each line once, with its count
   mapfold jobs show wordcount > my.json       a job to start from
-  mapfold run my.json --set limit=20 book.txt
+  mapfold run my.json -n 20 book.txt
+  mapfold agg -g region 'sum(amount), count' sales.csv
   mapfold bench wordcount book.txt            what the combiner saves";
 
 pub const EXIT_CODES: &str = "\

@@ -1,29 +1,47 @@
 //! JOB, its INPUTs, and the flags that change the spec: what `run` has in common with every command that runs jobs.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::params::ParamFlags;
 use super::settings::{Setting, Settings};
 use super::{closed, help};
 use crate::error::{Error, Result, nearest, reason, shown};
-use crate::spec::{Document, Spec, builtin};
+use crate::spec::{Document, Param, Spec, builtin};
 
 /// A spec is written by hand: what is longer than this is some other file.
 const LONGEST: u64 = 16 << 20;
 
 #[derive(clap::Args)]
 pub struct JobArgs {
-    /// A built-in (mapfold jobs), a spec's path (with / or .json), or - : stdin
+    /// A built-in, a spec's path (/ or .json), - : stdin
     ///
     /// `mapfold jobs` lists the built-in jobs, and `mapfold jobs show NAME` prints one: a spec like any other, to start
     /// your own from. What has a / in it or ends with .json is the path of a spec.
     #[arg(value_name = "JOB", help_heading = help::INPUT_AND_JOB, display_order = 0)]
     job: OsString,
 
-    /// Files, directories, globs, - : stdin; in place of the spec's input
+    /// A value for one of the job's params; repeatable
+    ///
+    /// `mapfold jobs` says what params a built-in job has: --param n=3. A param without a default has to be given. Behind
+    /// the JOB a param is a flag too, unless another flag has its name: --n 3. `mapfold run JOB --help` lists them.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 6)]
+    param: Vec<String>,
+
+    #[command(flatten)]
+    params: ParamFlags,
+
+    #[command(flatten)]
+    pub changes: Changes,
+}
+
+/// INPUTs, and flags that change a spec, wherever it comes from.
+#[derive(clap::Args)]
+pub struct Changes {
+    /// Files, directories, globs, - : stdin
     ///
     /// A directory stands for its files, recursively, sorted by path; names that start with . or _ and links to
     /// directories are passed over. A glob (*, ?, [ab], ** for any directories) stands for what it matches, sorted, unless a
@@ -42,17 +60,11 @@ pub struct JobArgs {
 
     /// Override a field of the spec; repeatable
     ///
-    /// PATH is dotted, and numbers index lists: --set limit=5, --set map.0.on=whitespace. VALUE is taken literally where a
-    /// string is wanted, else as JSON: --set 'sort=["-count"]'. Assignments are made in order; a flag that stands for a
+    /// PATH is dotted, and numbers index lists: --set map.0.on=whitespace. VALUE is taken literally where a
+    /// string is wanted, else as JSON: --set 'output.columns=["word"]'. Assignments are made in order; a flag that stands for a
     /// field, as --format does for output.format, comes after them.
-    #[arg(long, value_name = "PATH=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 2)]
+    #[arg(long, value_name = "PATH=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 5)]
     set: Vec<String>,
-
-    /// A value for one of the job's params; repeatable
-    ///
-    /// `mapfold jobs` says what params a built-in job has: --param n=3. A param without a default has to be given.
-    #[arg(long, value_name = "NAME=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 3)]
-    param: Vec<String>,
 
     #[command(flatten)]
     pub settings: Settings,
@@ -70,18 +82,29 @@ pub struct Job {
     /// What messages call the spec.
     pub origin: String,
     pub from_stdin: bool,
+    /// The file that holds the spec, if one does.
+    pub file: Option<PathBuf>,
 }
 
 impl JobArgs {
-    /// The spec as it is to be run: `--set` in order, then the flags that have a field of the spec.
+    /// The spec as it is to be run.
     pub fn load(&self) -> Result<Job> {
         let mut document = document(&self.job)?;
+        for assignment in &self.param {
+            document.param(assignment)?;
+        }
+        self.params.apply(&mut document);
+        let file = is_path(&self.job).then(|| PathBuf::from(&self.job));
+        Ok(Job { from_stdin: self.job == "-", file, ..self.changes.apply(document)? })
+    }
+}
+
+impl Changes {
+    /// The job that comes of a spec: `--set` in order, then the flags that have a field of the spec.
+    pub fn apply(&self, mut document: Document) -> Result<Job> {
         let origin = document.origin.clone();
         for assignment in &self.set {
             document.set(assignment)?;
-        }
-        for assignment in &self.param {
-            document.param(assignment)?;
         }
         self.settings.apply(&mut document)?;
         let mut spec = document.finish()?;
@@ -92,7 +115,7 @@ impl JobArgs {
         if let Some(directory) = &self.spill_dir {
             spec.run.spill_dir = Some(directory.clone());
         }
-        Ok(Job { spec, origin, from_stdin: self.job == "-" })
+        Ok(Job { spec, origin, from_stdin: false, file: None })
     }
 
     /// What on the command line already says that setting, if something does.
@@ -103,11 +126,15 @@ impl JobArgs {
         let set = |assignment: &String| assignment.split('=').next() == Some(setting.path);
         self.set.iter().any(set).then(|| format!("--set {}", setting.path))
     }
+}
 
-    /// The file that holds the spec, if one does.
-    pub fn file(&self) -> Option<&Path> {
-        is_path(&self.job).then(|| Path::new(&self.job))
+/// The params of a JOB. None where reading the spec would use it up, or where it is no file.
+pub fn params(job: &OsStr) -> Result<Vec<Param>> {
+    let can_be_read_again = || fs::metadata(job).map_or(true, |metadata| metadata.is_file());
+    if job == "-" || (is_path(job) && !can_be_read_again()) {
+        return Ok(Vec::new());
     }
+    document(job)?.params()
 }
 
 fn document(job: &OsStr) -> Result<Document> {

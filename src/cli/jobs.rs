@@ -45,8 +45,8 @@ fn list() -> Result<String> {
 /// As a usage line has it: in brackets what may be left out.
 fn usage(param: &Param) -> String {
     match &param.default {
-        Some(default) => format!("[--param {}={default}]", param.name),
-        None => format!("--param {}=…", param.name),
+        Some(default) => format!("[--{}={default}]", param.name),
+        None => format!("--{}=…", param.name),
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
         let list = list().unwrap();
         assert_eq!(list.lines().count(), builtin::ALL.len());
         assert!(list.contains("\nwordcount    text files: each word"), "{list}");
-        assert!(list.contains("most frequent first; [--param n=2]\n"), "{list}");
-        assert!(list.contains("most frequent first; --param pattern=…\n"), "{list}");
+        assert!(list.contains("most frequent first; [--n=2]\n"), "{list}");
+        assert!(list.contains("most frequent first; --pattern=…\n"), "{list}");
     }
 }

@@ -7,6 +7,7 @@
 //! Standard output carries results and nothing else. Everything else goes to standard error, an error as one line that says
 //! what is wrong and, where there is something to do about it, a second that says what.
 
+mod agg;
 mod bench;
 mod closed;
 mod completions;
@@ -16,6 +17,8 @@ mod job;
 mod jobs;
 mod line;
 mod man;
+mod names;
+mod params;
 mod progress;
 mod run;
 mod settings;
@@ -28,12 +31,15 @@ mod verify;
 mod written;
 
 use std::borrow::Cow;
+use std::env;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 
@@ -59,6 +65,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(Box<run::Args>),
+    Agg(Box<agg::Args>),
     Jobs(jobs::Args),
     Bench(Box<bench::Args>),
     Verify(Box<verify::Args>),
@@ -67,12 +74,21 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let words: Vec<_> = env::args_os().collect();
+    let (command, job) = params::with_flags(Cli::command(), &words);
+    let cli = match parse(command, &words) {
         Ok(cli) => cli,
-        Err(error) => return usage::answer(error),
+        Err(error) => {
+            return match job {
+                // Which flags there are isn't known without the JOB.
+                Err(wrong) if error.kind() == ErrorKind::UnknownArgument => fail(&wrong.into()),
+                _ => usage::answer(error),
+            };
+        }
     };
     let result = match cli.command {
         Command::Run(args) => run::run(*args),
+        Command::Agg(args) => agg::run(*args),
         Command::Jobs(args) => jobs::run(args),
         Command::Bench(args) => bench::run(*args),
         Command::Verify(args) => verify::run(*args),
@@ -83,6 +99,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+fn parse(command: clap::Command, words: &[OsString]) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command.try_get_matches_from(words)?)
 }
 
 /// Says what went wrong, and gives its exit code.
@@ -151,8 +171,6 @@ fn write_to_stdout<W: Write>(text: &str, stream: impl FnOnce(io::StdoutLock<'sta
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

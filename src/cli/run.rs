@@ -2,13 +2,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstyle::Style;
 use anyhow::Context;
 use clap::ArgAction;
 
-use super::job::JobArgs;
+use super::job::{Job, JobArgs};
 use super::progress::{self, When};
 use super::{closed, help, signals, stdout_is_closed, to_stderr, written};
 use crate::engine::{self, Control};
@@ -19,8 +19,8 @@ use crate::report::{Report, json, summary};
 
 const EXAMPLES: &str = "\
 Examples:
-  mapfold run wordcount book.txt | head
-  mapfold run wordcount --set limit=20 --format csv -o top.csv books/
+  mapfold run wordcount -n 20 --format csv -o top.csv books/
+  mapfold run grep --pattern '(?i)rabbit' book.txt
   cat access.log | mapfold run my.json --set map.0.on=whitespace -";
 
 /// Run a job over files and write its result
@@ -34,13 +34,20 @@ pub struct Args {
     #[command(flatten)]
     job: JobArgs,
 
+    #[command(flatten)]
+    result: ResultArgs,
+}
+
+/// Where the result goes, and what is said about it.
+#[derive(clap::Args)]
+pub struct ResultArgs {
     /// A file, or a directory ending in /  [default: stdout]
     ///
     /// A directory is made if it doesn't exist, and gets part files, _SUCCESS and _REPORT.json. What exists is replaced
     /// only with --force. What isn't a regular file, as /dev/null or a FIFO, is written through. A file or a directory appears
     /// complete or not at all. x.gz and x.zst are compressed; the parts of a directory are not.
     #[arg(short, long, value_name = "PATH", help_heading = help::OUTPUT, display_order = 0)]
-    output: Option<OsString>,
+    pub output: Option<OsString>,
 
     /// Replace an output that exists
     #[arg(long, help_heading = help::OUTPUT, display_order = 101)]
@@ -81,17 +88,21 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let mut job = args.job.load()?;
+    execute(args.job.load()?, args.job.changes.unordered, &args.result)
+}
+
+/// Runs a job and writes its result, in any sequence of rows if `unordered`.
+pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.output {
         job.spec.output.path = Some(path.into());
     }
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
-    let call = Invocation { origin: job.origin.clone(), unordered: args.job.unordered, force: args.force, stdin };
+    let call = Invocation { origin: job.origin.clone(), unordered, force: args.force, stdin };
     let plan = plan::resolve(&job.spec, &call)?;
     if plan.output.target == Target::Stdout && closed::stdout() {
         return Err(stdout_is_closed().into());
     }
-    check_reports(&args, &plan)?;
+    check_reports(args, job.file.as_deref(), &plan)?;
 
     let control = Control::default();
     let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
@@ -116,7 +127,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// That each report can be written, and that none is written over something else.
-fn check_reports(args: &Args, plan: &Plan) -> Result<()> {
+fn check_reports(args: &ResultArgs, spec: Option<&Path>, plan: &Plan) -> Result<()> {
     for path in &args.report {
         let name = shown(path);
         match path.extension().and_then(OsStr::to_str) {
@@ -132,7 +143,7 @@ fn check_reports(args: &Args, plan: &Plan) -> Result<()> {
                 ));
             }
         }
-        written::check("--report", path, &args.job, plan)?;
+        written::check("--report", path, spec, plan)?;
     }
     Ok(())
 }

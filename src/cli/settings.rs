@@ -2,8 +2,9 @@
 
 use clap::error::Error as ClapError;
 use clap::{Arg, ArgMatches, Command};
+use serde_json::Value;
 
-use super::help;
+use super::{help, names};
 use crate::error::Result;
 use crate::map::Combiner;
 use crate::output::Format;
@@ -18,22 +19,22 @@ pub struct Setting {
     pub path: &'static str,
     pub value: &'static str,
     pub help: &'static str,
-    /// The values there are; empty where the schema says more.
-    pub choices: &'static [&'static str],
+    pub short: Option<char>,
+    pub takes: Takes,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Takes {
+    /// What the schema says.
+    Value,
+    /// One of these.
+    One(&'static [&'static str]),
+    /// A list of names, with commas between them.
+    Names,
 }
 
 const fn setting(flag: &'static str, path: &'static str, value: &'static str, help: &'static str) -> Setting {
-    Setting { flag, path, value, help, choices: &[] }
-}
-
-const fn choice(
-    flag: &'static str,
-    path: &'static str,
-    value: &'static str,
-    help: &'static str,
-    choices: &'static [&'static str],
-) -> Setting {
-    Setting { flag, path, value, help, choices }
+    Setting { flag, path, value, help, short: None, takes: Takes::Value }
 }
 
 /// The one of that name.
@@ -43,13 +44,21 @@ pub fn find(flag: &str) -> Option<&'static Setting> {
 
 /// In the order of the help. Those of `run` never change what a job prints.
 pub const ALL: &[Setting] = &[
-    choice("format", "output.format", "F", "text, tsv, csv or jsonl", Format::NAMES),
-    choice("combiner", "run.combiner", "WHEN", "Combine before the shuffle: auto, on or off", Combiner::NAMES),
+    Setting { takes: Takes::One(Format::NAMES), ..setting("format", "output.format", "F", "text, tsv, csv or jsonl") },
+    Setting { short: Some('n'), ..setting("limit", "limit", "N", "The first so many rows") },
+    Setting { takes: Takes::Names, ..setting("sort", "sort", "KEYS", "Columns to sort by, - before descending ones") },
+    Setting {
+        takes: Takes::One(Combiner::NAMES),
+        ..setting("combiner", "run.combiner", "WHEN", "Combine before the shuffle: auto, on or off")
+    },
     setting("threads", "run.threads", "N", "Worker threads  [default: one a core]"),
-    setting("memory", "run.memory", "SIZE", "For tables and buffers  [default: half of what's allowed]"),
+    setting("memory", "run.memory", "SIZE", "Tables and buffers  [default: half of what's allowed]"),
     setting("split-size", "run.split_size", "SIZE", "Input of one map task"),
     setting("partitions", "run.partitions", "N", "Parts of the shuffle"),
-    choice("scheduler", "run.scheduler", "HOW", "Tasks to workers: stealing, static or shared", Scheduler::NAMES),
+    Setting {
+        takes: Takes::One(Scheduler::NAMES),
+        ..setting("scheduler", "run.scheduler", "HOW", "Tasks to workers: stealing, static or shared")
+    },
 ];
 
 /// What the long help adds.
@@ -58,6 +67,12 @@ const LONGER: &[(&str, &str)] = &[
         "format",
         "text joins columns by tabs and writes bytes as they are; tsv escapes tabs and newlines; csv quotes and has a \
          header; jsonl is an object a line. Default: text for jobs that read text, else tsv.",
+    ),
+    ("limit", "Without --sort, and without the job's own sort, the first in the order that there is anyway."),
+    (
+        "sort",
+        "With commas between them: --sort=-count,word. A name with a comma in it is in double quotes, unless the comma is \
+         in parentheses. Ties break by the other columns, of records by input order.",
     ),
     (
         "combiner",
@@ -104,12 +119,26 @@ impl Settings {
 impl Setting {
     /// Overrides the field. `flag` is what messages blame.
     pub fn apply(&self, flag: &str, value: &str, document: &mut Document) -> Result<()> {
-        document.set_flag(flag, self.path, value)
+        match self.takes {
+            Takes::Names => {
+                let names: Vec<_> = names::list(flag, value)?.into_iter().map(|name| name.text).collect();
+                document.set_flag(flag, self.path, &Value::from(names).to_string())
+            }
+            Takes::Value | Takes::One(_) => document.set_flag(flag, self.path, value),
+        }
     }
 
     /// Whether it is one of those that never change what a job prints.
     pub fn is_free(&self) -> bool {
         self.path.starts_with("run.")
+    }
+
+    /// The values there are; none where the schema says more.
+    pub fn choices(&self) -> &'static [&'static str] {
+        match self.takes {
+            Takes::One(choices) => choices,
+            Takes::Value | Takes::Names => &[],
+        }
     }
 
     fn arg(&self) -> Arg {
@@ -119,9 +148,12 @@ impl Setting {
             Some((_, longer)) => arg.long_help(format!("{}\n\n{longer}", self.help)),
             None => arg,
         };
-        match self.choices {
-            [] => arg,
-            choices => arg.value_parser(choices.to_vec()).hide_possible_values(true),
+        let arg = self.short.into_iter().fold(arg, Arg::short);
+        match self.takes {
+            Takes::Value => arg,
+            Takes::One(choices) => arg.value_parser(choices.to_vec()).hide_possible_values(true),
+            // The first may be a descending one.
+            Takes::Names => arg.allow_hyphen_values(true),
         }
     }
 }

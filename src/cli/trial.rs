@@ -40,6 +40,8 @@ pub struct Trials {
     /// The same as JSON, without input and output.
     json: Vec<u8>,
     call: Invocation,
+    /// The file that holds the spec, if one does.
+    pub file: Option<PathBuf>,
     /// As the trials are to run where nothing is chosen.
     pub plan: Plan,
     directory: TempDir,
@@ -73,14 +75,14 @@ pub struct ReportOfTrial {
 impl Trials {
     /// `command` is what messages call the caller.
     pub fn new(args: &JobArgs, command: &str) -> Result<Self> {
-        let Job { mut spec, origin, from_stdin } = args.load()?;
+        let Job { mut spec, origin, from_stdin, file } = args.load()?;
         if spec.input.is_empty() || spec.input.iter().any(|name| name.as_os_str() == "-") {
             return Err(once("standard input", command));
         }
         // What a trial writes is looked at here, and removed.
         spec.output.path = None;
         let stdin = Stdin { held_spec: from_stdin, ..Stdin::default() };
-        let call = Invocation { origin, unordered: args.unordered, stdin, ..Invocation::default() };
+        let call = Invocation { origin, unordered: args.changes.unordered, stdin, ..Invocation::default() };
         let plan = plan::resolve(&spec, &call)?;
         if let Some(source) = plan.sources.iter().find(|source| !can_be_read_again(source)) {
             return Err(once(&shown(source.path()), command));
@@ -92,7 +94,7 @@ impl Trials {
         let spill_dir = &plan.settings.spill_dir;
         let directory = tempfile::Builder::new().prefix("mapfold-").tempdir_in(spill_dir);
         let directory = directory.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
-        let trials = Trials { spec, json, call, plan, directory, number: Cell::new(0), signal, armed };
+        let trials = Trials { spec, json, call, file, plan, directory, number: Cell::new(0), signal, armed };
         fs::write(trials.spec_file(), &trials.json).map_err(|e| trials.spill_error(&trials.spec_file(), e))?;
         Ok(trials)
     }

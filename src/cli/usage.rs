@@ -42,7 +42,9 @@ fn explain(error: &clap::Error) -> (String, String) {
             // What clap finds similar is often far off.
             let near = nearest(&flag, [right]).filter(|right| !right.is_empty());
             let hint = match (field(&flag), near) {
-                _ if is_param(&flag) => format!("a param of the job: --param {}=VALUE", &flag[2..]),
+                _ if let Some(job) = with_param(&flag) => {
+                    format!("a param of {job}, and comes after it: mapfold run {job} {flag} VALUE")
+                }
                 (Some(how), _) => format!("a field of the spec: {how}"),
                 (None, Some(right)) => format!("did you mean {right}?"),
                 (None, None) if flag.starts_with('-') => {
@@ -67,6 +69,9 @@ fn explain(error: &clap::Error) -> (String, String) {
         }
         ErrorKind::MissingRequiredArgument if flag.contains("JOB") => {
             ("no JOB".into(), "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs".into())
+        }
+        ErrorKind::MissingRequiredArgument if flag.contains("AGGS") => {
+            ("no AGGS".into(), "mapfold agg -g region 'sum(amount), count' sales.csv".into())
         }
         ErrorKind::MissingRequiredArgument => {
             let hint = match usage(error).as_str() {
@@ -112,8 +117,6 @@ fn usage(error: &clap::Error) -> String {
 /// How to give what has no flag, but is a field of the spec that people expect one for.
 fn field(flag: &str) -> Option<&'static str> {
     match flag {
-        "--limit" => Some("--set limit=10"),
-        "--sort" => Some(r#"--set 'sort=["-count"]'"#),
         "--select" | "--columns" => Some(r#"--set 'output.columns=["word"]'"#),
         "--where" => Some(r#"--set 'where={"field": "line", "matches": "error"}'"#),
         "--having" => Some(r#"--set 'having={"field": "count", "gte": 2}'"#),
@@ -123,11 +126,12 @@ fn field(flag: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether a built-in job takes a param of this name.
-fn is_param(flag: &str) -> bool {
-    let names = |job: &builtin::Builtin| job.document().and_then(|document| document.params()).unwrap_or_default();
-    let name = flag.strip_prefix("--").unwrap_or_default();
-    builtin::ALL.iter().flat_map(names).any(|param| param.name == name)
+/// A built-in job that takes a param of this name.
+fn with_param(flag: &str) -> Option<&'static str> {
+    let name = flag.strip_prefix("--")?;
+    let params = |job: &builtin::Builtin| job.document().and_then(|document| document.params()).unwrap_or_default();
+    let takes = |job: &&builtin::Builtin| params(job).iter().any(|param| param.name == name);
+    builtin::ALL.iter().find(takes).map(|job| job.name)
 }
 
 /// Of the commands and of those below them, as `jobs show`.
@@ -156,34 +160,36 @@ fn text(value: &ContextValue) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use std::ffi::OsString;
 
+    use super::super::{params, parse};
     use super::*;
 
     #[track_caller]
     fn refused(args: &[&str], message: &str, hint: &str) {
-        let error = Cli::try_parse_from([&["mapfold"], args].concat()).err().unwrap();
+        let words: Vec<_> = [&["mapfold"], args].concat().iter().map(OsString::from).collect();
+        let (command, _) = params::with_flags(Cli::command(), &words);
+        let error = parse(command, &words).err().unwrap();
         assert_eq!(explain(&error), (message.to_owned(), hint.to_owned()));
     }
 
     #[test]
     fn unknown_flags_and_commands_name_the_nearest() {
-        refused(
-            &["run", "grep", "--pattern", "x"],
-            "unknown flag \"--pattern\"",
-            "a param of the job: --param pattern=VALUE",
-        );
+        let hint = "a param of grep, and comes after it: mapfold run grep --pattern VALUE";
+        refused(&["run", "wordcount", "--pattern", "x"], "unknown flag \"--pattern\"", hint);
+        refused(&["run", "--pattern", "x", "grep"], "unknown flag \"--pattern\"", hint);
+        refused(&["run", "grep", "--patern", "x"], "unknown flag \"--patern\"", "did you mean --pattern?");
         refused(&["run", "wordcount", "--memroy", "1G"], "unknown flag \"--memroy\"", "did you mean --memory?");
         refused(&["rnu"], "unknown command \"rnu\"", "did you mean mapfold run?");
         refused(&["wordcount", "f"], "unknown command \"wordcount\"", "did you mean mapfold run wordcount?");
         refused(&["jobs", "shwo", "x"], "unknown command \"shwo\"", "did you mean mapfold jobs show?");
         refused(&["jobs", "uniq"], "unknown command \"uniq\"", "did you mean mapfold jobs show uniq?");
-        let limit = "a field of the spec: --set limit=10";
-        refused(&["run", "wordcount", "--limit", "3"], "unknown flag \"--limit\"", limit);
+        let header = "a field of the spec: --set output.header=true";
+        refused(&["run", "wordcount", "--header"], "unknown flag \"--header\"", header);
         refused(
-            &["run", "--list"],
-            "unknown flag \"--list\"",
-            "mapfold run --help lists the flags; a file of that name is ./--list",
+            &["run", "--frob"],
+            "unknown flag \"--frob\"",
+            "mapfold run --help lists the flags; a file of that name is ./--frob",
         );
         refused(&["jobs", "list"], "unknown command \"list\"", "mapfold --help, mapfold run --help");
         refused(

@@ -42,7 +42,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Err(stdout_is_closed().into());
     }
     let trials = Trials::new(&args.job, "verify")?;
-    let hostile = hostile::settings(trials.input_bytes(), |setting| args.job.gives(setting).is_some());
+    let hostile = hostile::settings(trials.input_bytes(), |setting| args.job.changes.gives(setting).is_some());
     let mut steps = Steps::new(args.steps.progress, hostile.len() + 1);
     steps.aside(|| {
         to_stdout(&format!("{}, {} of input: what each run wrote\n", trials.title(), data(trials.input_bytes())))
@@ -66,7 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if trial.digest != reference.digest {
             differ += 1;
             if first.is_none() {
-                let difference = Difference::between(&reference.output, &trial.output, args.job.unordered)?;
+                let difference = Difference::between(&reference.output, &trial.output, args.job.changes.unordered)?;
                 first = Some(explain(&difference, &named(&chosen)));
             }
         }

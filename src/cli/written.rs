@@ -5,13 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::{fs, path};
 
-use super::job::JobArgs;
 use crate::error::{Error, Result, shown};
 use crate::input::Source;
 use crate::plan::{self, Plan, Target};
 
-/// That the file named by `flag` can be written, and isn't one that the job needs.
-pub fn check(flag: &str, file: &Path, job: &JobArgs, plan: &Plan) -> Result<()> {
+/// That the file named by `flag` can be written, and isn't one that the job needs. `spec` is the file that holds it.
+pub fn check(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Result<()> {
     let name = shown(file);
     plan::writable_parent(file).map_err(|error| match error {
         Error::Usage { message, hint } => Error::Usage { message: format!("{flag} {message}"), hint },
@@ -20,14 +19,14 @@ pub fn check(flag: &str, file: &Path, job: &JobArgs, plan: &Plan) -> Result<()> 
     if fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
         return Err(Error::usage(format!("{flag} {name}: exists and is not a file")));
     }
-    match needed(file, job, plan) {
+    match needed(file, spec, plan) {
         Some(what) => Err(Error::usage_hint(format!("{flag} {name}: is {what}"), "name another file")),
         None => Ok(()),
     }
 }
 
-fn needed(file: &Path, job: &JobArgs, plan: &Plan) -> Option<&'static str> {
-    if job.file().is_some_and(|job| same_file(file, job)) {
+fn needed(file: &Path, spec: Option<&Path>, plan: &Plan) -> Option<&'static str> {
+    if spec.is_some_and(|spec| same_file(file, spec)) {
         return Some("the JOB");
     }
     let is_input = |source: &Source| matches!(source, Source::File { path: input, .. } if same_file(file, input));

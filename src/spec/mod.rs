@@ -54,6 +54,11 @@ impl Document {
         Ok(Document { origin, value, given: Given::default() })
     }
 
+    /// One that was made here, and not written by a user.
+    pub fn new(origin: impl Into<String>, object: Map<String, Value>) -> Self {
+        Document { origin: origin.into(), value: object.into(), given: Given::default() }
+    }
+
     /// Overrides one field: `PATH=VALUE` as given to `--set`.
     pub fn set(&mut self, assignment: &str) -> Result<()> {
         set::assignment(&mut self.value, &SPEC, assignment)

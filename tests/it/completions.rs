@@ -83,6 +83,10 @@ fn bash_completes_jobs_and_files() {
         assert!(bash(&format!("mapfold run {words}")).is_empty(), "{words}");
     }
     assert_eq!(bash("mapfold jobs show w"), ["wordcount"]);
+    assert_eq!(bash("mapfold agg --wh"), ["--where"]);
+    for words in ["''", "count ''", "count b", "--where x=1 count b"] {
+        assert!(bash(&format!("mapfold agg {words}")).is_empty(), "{words}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One binary for all integration tests.
 
+mod agg;
 mod arguments;
 mod bench;
 mod completions;
@@ -13,6 +14,7 @@ mod inputs;
 mod layers;
 mod oracle;
 mod outputs;
+mod params;
 mod readme;
 mod records;
 mod reports;

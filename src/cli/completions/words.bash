@@ -11,6 +11,7 @@ _mapfold_words() {
     case "$2,${COMP_WORDS[1]}, ${COMPREPLY[*]} " in
         -?*) _mapfold "$@"; return ;;
         *,@COMMANDS@,*" --help "*) COMPREPLY=() ;;
+        *,agg,*" --help "*) COMPREPLY=(); return ;; # AGGS are nobody's to know, an INPUT is a file
         *) _mapfold "$@"; return ;;
     esac
     for word in "${COMP_WORDS[@]:2:COMP_CWORD-2}"; do

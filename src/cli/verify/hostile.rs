@@ -23,7 +23,7 @@ pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Ro
     vary("memory", &[&memory]);
     vary("partitions", &["1", "7", "1024"]);
     for what in ["combiner", "scheduler"] {
-        vary(what, settings::find(what).map_or(&[], |setting| setting.choices));
+        vary(what, settings::find(what).map_or(&[], |setting| setting.choices()));
     }
     for several in [
         format!("threads=3 split-size={tiny} scheduler=static"),

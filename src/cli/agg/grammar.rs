@@ -1,0 +1,320 @@
+//! The shorthand's grammar, by recursive descent.
+//!
+//! ```text
+//! aggs  = agg *("," agg)                agg  = call ["as" name]
+//! call  = op ["(" ["distinct"] field *("," value) ")"]
+//! p     = field ("=" | "!=" | "<" | "<=" | ">" | ">=" | "~") value | field "in" "(" value *("," value) ")"
+//! field = name | "quoted name" | $1     value = number | word | 'text' | "text"
+//! ```
+
+use serde_json::{Number, Value};
+
+use super::cursor::Cursor;
+use crate::error::{Result, nearest};
+use crate::spec::schema::AGGREGATES;
+
+/// One aggregate.
+#[derive(Debug, PartialEq)]
+pub struct Agg {
+    pub op: Op,
+    pub distinct: bool,
+    pub field: Option<Field>,
+    /// What stands behind the field: numbers and text.
+    pub args: Vec<Value>,
+    /// `as`, or the call as it was written.
+    pub column: String,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Op {
+    /// One of the schema's.
+    Named(String),
+    /// `p99.9`: a quantile, from 0 to 1.
+    Quantile(Number),
+}
+
+/// A field as written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Field {
+    Name(String),
+    /// `$1`, which is the first, where no header row names it.
+    Position(String),
+}
+
+#[derive(Debug, PartialEq)]
+pub struct Predicate {
+    pub field: Field,
+    pub test: Test,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Test {
+    /// By the name that a spec has for it.
+    Compare(&'static str, Value),
+    NotEqual(Value),
+    In(Vec<Value>),
+    Matches(String),
+}
+
+/// Whose names a predicate is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    Fields,
+    /// Of the result: `sum(amount)` is a name.
+    Columns,
+}
+
+/// What is between the quotes of `mapfold agg '…'`.
+pub fn aggs(text: &str) -> Result<Vec<Agg>> {
+    let mut at = Cursor::new("agg", text);
+    let mut aggs = vec![agg(&mut at)?];
+    while at.eat(",") {
+        aggs.push(agg(&mut at)?);
+    }
+    if at.is_at_end() {
+        return Ok(aggs);
+    }
+    Err(match at.next() {
+        Some('+' | '-' | '*' | '/' | '%') => at.wrong(
+            "arithmetic with aggregates is not supported",
+            Some("each is a column of its own; leave computing with columns to what reads the result".into()),
+        ),
+        Some('(') => at.wrong("expected \",\"", None),
+        _ => at.wrong("expected \",\" or \"as\"", Some("an example: 'sum(amount) as total, count'".into())),
+    })
+}
+
+fn agg(at: &mut Cursor<'_>) -> Result<Agg> {
+    let mark = at.mark();
+    let op = op(at)?;
+    let (mut distinct, mut field, mut args) = (false, None, Vec::new());
+    if at.eat("(") {
+        let begun = at.mark();
+        distinct = at.eat_word("distinct") && !matches!(at.next(), Some(')' | ','));
+        if at.since(begun).is_empty() || distinct {
+            field = Some(self::field(at, Over::Fields)?);
+        } else {
+            // A field of that name.
+            field = Some(Field::Name(at.since(begun).to_owned()));
+        }
+        refuse_arithmetic(at, begun)?;
+        while at.eat(",") {
+            args.push(value(at, |c| c.is_whitespace() || ",)".contains(c))?);
+        }
+        if !at.eat(")") {
+            return Err(at.wrong("expected \")\"", None));
+        }
+    }
+    let written = at.since(mark).to_owned();
+    let column = if at.eat_word("as") { name(at)? } else { written };
+    Ok(Agg { op, distinct, field, args, column })
+}
+
+fn op(at: &mut Cursor<'_>) -> Result<Op> {
+    let start = at.rest();
+    let mut ahead = Cursor::new("agg", start);
+    let word = ahead.take_while(|c| c.is_alphanumeric() || c == '_' || c == '.');
+    let names = || AGGREGATES.all.iter().map(|variant| variant.name);
+    let found = match word {
+        "" => return Err(at.wrong("expected an aggregate", Some("such as count, sum(amount) or p99(ms)".into()))),
+        word if names().any(|name| name == word) => Op::Named(word.to_owned()),
+        word => match percentile(word) {
+            Some(Ok(quantile)) => Op::Quantile(quantile),
+            Some(Err(())) => return Err(at.wrong("a percentile is from p0 to p100", None)),
+            None => {
+                let hint = match nearest(word, names()) {
+                    Some(right) => format!("did you mean {right}?"),
+                    None => format!("aggregates: {}, p50, p99.9", names().collect::<Vec<_>>().join(", ")),
+                };
+                return Err(at.wrong(&format!("no aggregate {word:?}"), Some(hint)));
+            }
+        },
+    };
+    at.eat(word);
+    Ok(found)
+}
+
+/// `p99.9` as 0.999, exactly as written: the point moves two places.
+fn percentile(word: &str) -> Option<Result<Number, ()>> {
+    let (whole, fraction) = word.strip_prefix('p')?.split_once('.').unwrap_or((&word[1..], ""));
+    let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) || word.ends_with('.') {
+        return None;
+    }
+    let padded = format!("{whole:0>3}");
+    let (ones, hundredths) = padded.split_at(padded.len() - 2);
+    let number: Option<f64> = format!("{ones}.{hundredths}{fraction}").parse().ok();
+    let number = number.filter(|number| (0.0..=1.0).contains(number)).and_then(Number::from_f64);
+    Some(number.ok_or(()))
+}
+
+/// `begun` is where the field began.
+fn refuse_arithmetic(at: &Cursor<'_>, begun: usize) -> Result<()> {
+    let Some(sign) = at.next().filter(|c| "+-*/%(".contains(*c)) else { return Ok(()) };
+    let Some(end) = Cursor::new("agg", at.rest()).to_closing() else { return Err(at.wrong("expected \")\"", None)) };
+    let expression = &at.whole()[begun..at.mark() + end.len()];
+    let derive = format!(r#"--set 'map=[{{"derive": {}, "as": "x"}}]'"#, Value::from(expression));
+    let hint = match sign {
+        '-' => format!("a field of that name is in quotes: \"{expression}\"; to compute it: {derive}"),
+        _ => format!("derive a field and name that: {derive}"),
+    };
+    Err(at.wrong("arithmetic inside an aggregate is not supported", Some(hint)))
+}
+
+/// A predicate, of the flag `flag`.
+pub fn predicate(flag: &str, text: &str, over: Over) -> Result<Predicate> {
+    let mut at = Cursor::new(flag, text);
+    let field = field(&mut at, over)?;
+    let test = test(&mut at)?;
+    if at.is_at_end() {
+        return Ok(Predicate { field, test });
+    }
+    Err(if at.eat_word("and") {
+        at.wrong("expected the end", Some(format!("give {flag} once more: both must hold")))
+    } else if at.eat_word("or") {
+        at.wrong("expected the end", Some("\"or\" is for a spec, which --print-spec gives you to start from".into()))
+    } else {
+        at.wrong("expected the end", Some("text with white space is in quotes: 'New York'".into()))
+    })
+}
+
+fn test(at: &mut Cursor<'_>) -> Result<Test> {
+    if at.eat_word("in") {
+        if !at.eat("(") {
+            return Err(at.wrong("expected \"(\"", Some("an example: region in (EU, US)".into())));
+        }
+        let mut values = Vec::new();
+        loop {
+            values.push(value(at, |c| c.is_whitespace() || ",()".contains(c))?);
+            match () {
+                () if at.eat(",") => {}
+                () if at.eat(")") => return Ok(Test::In(values)),
+                () => return Err(at.wrong("expected \",\" or \")\"", None)),
+            }
+        }
+    }
+    // Longer signs first.
+    const SIGNS: &[(&str, &str)] = &[
+        ("!=", ""),
+        ("<=", "lte"),
+        (">=", "gte"),
+        ("==", "equal"),
+        ("=", "equal"),
+        ("<", "lt"),
+        (">", "gt"),
+        ("~", "matches"),
+    ];
+    let Some((_, key)) = SIGNS.iter().find(|(sign, _)| at.eat(sign)) else {
+        let hint = match at.next() {
+            Some('-' | '+' | '*' | '/') => "a name with other signs in it is in double quotes: \"user-id\"",
+            _ => "an example: 'status >= 500', 'region in (EU, US)'",
+        };
+        return Err(at.wrong("expected = != < <= > >= ~ or in", Some(hint.into())));
+    };
+    let quoted = matches!(at.next(), Some('\'' | '"'));
+    let mark = at.mark();
+    let value = value(at, char::is_whitespace)?;
+    Ok(match *key {
+        "" => Test::NotEqual(value),
+        // Of a number too the pattern is what was written.
+        "matches" => Test::Matches(match value {
+            Value::String(text) if quoted => text,
+            _ => at.since(mark).to_owned(),
+        }),
+        key => Test::Compare(key, value),
+    })
+}
+
+fn field(at: &mut Cursor<'_>, over: Over) -> Result<Field> {
+    if let Some(name) = at.quoted('"')? {
+        return match name.is_empty() {
+            true => Err(at.wrong("a name is empty", None)),
+            false => Ok(Field::Name(name)),
+        };
+    }
+    let mark = at.mark();
+    if at.eat("$") {
+        let digits = at.take_while(|c| c.is_ascii_digit());
+        if digits.is_empty() || digits.starts_with('0') {
+            return Err(at.wrong("expected a number from 1 behind $", None));
+        }
+        return Ok(Field::Position(format!("${digits}")));
+    }
+    let word = at.take_while(|c| c.is_alphanumeric() || "_.@\\".contains(c));
+    if word.is_empty() {
+        let hint = match at.next() {
+            Some('*') => "count alone counts records, count(x) those in which x is not null",
+            Some('\'') => "names are in double quotes: \"user-id\"",
+            _ => "a name, or one in quotes: \"user-id\"",
+        };
+        return Err(at.wrong("expected a field", Some(hint.into())));
+    }
+    if over == Over::Columns && at.eat("(") && at.to_closing().is_none() {
+        return Err(at.wrong("expected \")\"", None));
+    }
+    Ok(Field::Name(at.since(mark).to_owned()))
+}
+
+/// The name behind `as`.
+fn name(at: &mut Cursor<'_>) -> Result<String> {
+    let name = match at.quoted('"')? {
+        Some(name) => name,
+        None => at.take_while(|c| c.is_alphanumeric() || "_.-%".contains(c)).to_owned(),
+    };
+    match name.is_empty() {
+        true => Err(at.wrong("expected a name", Some("an example: sum(amount) as total".into()))),
+        false => Ok(name),
+    }
+}
+
+/// A number or text. Without quotes it ends where `is_end` says.
+fn value(at: &mut Cursor<'_>, is_end: impl Fn(char) -> bool) -> Result<Value> {
+    for quote in ['\'', '"'] {
+        if let Some(text) = at.quoted(quote)? {
+            return Ok(text.into());
+        }
+    }
+    let ahead = Cursor::new("", at.rest()).take_while(|c| !is_end(c));
+    let value = match ahead {
+        "" => return Err(at.wrong("expected a number, a word or 'text'", None)),
+        word => match number(word) {
+            Some(Err(())) => {
+                let hint = "in quotes it is text: '…'";
+                return Err(at.wrong("more digits than a number here may have", Some(hint.into())));
+            }
+            Some(Ok(number)) => number.into(),
+            None => Value::String(word.to_owned()),
+        },
+    };
+    at.eat(ahead);
+    Ok(value)
+}
+
+/// The number that a word is, `Err` if JSON would round it. Digits with a zero before them are text, as a postcode is.
+fn number(word: &str) -> Option<Result<Number, ()>> {
+    let (sign, size) = match word.strip_prefix('-') {
+        Some(size) => ("-", size),
+        None => ("", word.strip_prefix('+').unwrap_or(word)),
+    };
+    let (mantissa, exponent) = match size.find(['e', 'E']) {
+        Some(at) => size.split_at(at),
+        None => (size, ""),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let has_leading_zero = whole.len() > 1 && whole.starts_with('0');
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) || has_leading_zero {
+        return None;
+    }
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let fraction = if fraction.is_empty() { String::new() } else { format!(".{fraction}") };
+    let number: Number = serde_json::from_str(&format!("{sign}{whole}{fraction}{exponent}")).ok()?;
+    /// As many significant digits any double gives back.
+    const EXACT: usize = 15;
+    let is_exact = number.is_u64() || number.is_i64() || digits.trim_start_matches('0').len() <= EXACT;
+    Some(if is_exact { Ok(number) } else { Err(()) })
+}
+
+#[cfg(test)]
+#[path = "grammar_tests.rs"]
+mod tests;

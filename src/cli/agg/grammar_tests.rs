@@ -1,0 +1,148 @@
+use serde_json::json;
+
+use super::*;
+
+fn agg(op: &str, field: Option<&str>, column: &str) -> Agg {
+    let field = field.map(|name| Field::Name(name.into()));
+    Agg { op: Op::Named(op.into()), distinct: false, field, args: vec![], column: column.into() }
+}
+
+#[track_caller]
+fn refused(text: &str, message: &str, hint: &str) {
+    let error = aggs(text).unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.hint().unwrap_or_default().as_str()), (message, hint));
+    assert_eq!(error.exit_code(), 2);
+}
+
+#[test]
+fn aggregates() {
+    assert_eq!(aggs("count").unwrap(), [agg("count", None, "count")]);
+    assert_eq!(
+        aggs(" sum(amount) as total,mean( ms ), count ").unwrap(),
+        [agg("sum", Some("amount"), "total"), agg("mean", Some("ms"), "mean( ms )"), agg("count", None, "count")]
+    );
+    assert_eq!(
+        aggs(r#"min("first, ""last""") AS "a b", max(größe.x)"#).unwrap(),
+        [agg("min", Some(r#"first, "last""#), "a b"), agg("max", Some("größe.x"), "max(größe.x)")]
+    );
+    let position = Agg { field: Some(Field::Position("$12".into())), ..agg("sum", None, "sum($12)") };
+    assert_eq!(aggs("sum($12)").unwrap(), [position]);
+    assert_eq!(aggs("sum(\"$1\")").unwrap(), [agg("sum", Some("$1"), "sum(\"$1\")")]);
+    let distinct = Agg { distinct: true, ..agg("count", Some("x"), "count(distinct x)") };
+    assert_eq!(aggs("count(distinct x)").unwrap(), [distinct]);
+    assert_eq!(aggs("count(distinct)").unwrap(), [agg("count", Some("distinct"), "count(distinct)")]);
+    let args = Agg { args: vec![json!("score")], ..agg("argmax", Some("name"), "argmax(name, score)") };
+    assert_eq!(aggs("argmax(name, score)").unwrap(), [args]);
+}
+
+#[test]
+fn percentiles() {
+    let quantile = |text: &str| match &aggs(text).unwrap()[0].op {
+        Op::Quantile(q) => q.to_string(),
+        op => panic!("{op:?}"),
+    };
+    for (text, q) in [("p50(x)", "0.5"), ("p99.9(x)", "0.999"), ("p5(x)", "0.05"), ("p0(x)", "0.0"), ("p100(x)", "1.0")]
+    {
+        assert_eq!(quantile(text), q, "{text}");
+    }
+    for text in ["p101(x)", "p100.5(x)"] {
+        refused(text, &format!("agg: at \"{text}\": a percentile is from p0 to p100"), "");
+    }
+}
+
+#[test]
+fn what_is_no_aggregate_says_where() {
+    let example = "an example: 'sum(amount) as total, count'";
+    refused("", "agg: at the end: expected an aggregate", "such as count, sum(amount) or p99(ms)");
+    refused("count,", "agg: at the end: expected an aggregate", "such as count, sum(amount) or p99(ms)");
+    refused("count, summ(x)", "agg: at \"summ(x)\": no aggregate \"summ\"", "did you mean sum?");
+    refused("COUNT", "agg: at \"COUNT\": no aggregate \"COUNT\"", "did you mean count?");
+    refused("sum(x", "agg: at the end: expected \")\"", "");
+    refused("sum(x y)", "agg: at \"y)\": expected \")\"", "");
+    refused("sum(a) sum(b)", "agg: at \"sum(b)\": expected \",\" or \"as\"", example);
+    refused("sum(a) as", "agg: at the end: expected a name", "an example: sum(amount) as total");
+    refused("count as n as m", "agg: at \"as m\": expected \",\" or \"as\"", example);
+    refused("sum(\"x)", "agg: at \"\"x)\": the quote \" is not closed", "");
+    refused("sum(\"\")", "agg: at \")\": a name is empty", "");
+    refused("sum()", "agg: at \")\": expected a field", "a name, or one in quotes: \"user-id\"");
+    refused("sum('x')", "agg: at \"'x')\": expected a field", "names are in double quotes: \"user-id\"");
+    let hint = "count alone counts records, count(x) those in which x is not null";
+    refused("count(*)", "agg: at \"*)\": expected a field", hint);
+    for text in ["sum($)", "sum($0)", "sum($x)"] {
+        assert!(aggs(text).unwrap_err().to_string().ends_with("expected a number from 1 behind $"), "{text}");
+    }
+    let long = aggs(&format!("sum(x) {}", "é".repeat(99))).unwrap_err().to_string();
+    assert_eq!(long, format!("agg: at \"{}…\": expected \",\" or \"as\"", "é".repeat(30)));
+}
+
+#[test]
+fn arithmetic_points_to_derive() {
+    let message = |at: &str| format!("agg: at \"{at}\": arithmetic inside an aggregate is not supported");
+    let derive = |expression: &str| format!("--set 'map=[{{\"derive\": \"{expression}\", \"as\": \"x\"}}]'");
+    let name = |expression: &str| format!("derive a field and name that: {}", derive(expression));
+    refused("sum(price * qty), count", &message("* qty), count"), &name("price * qty"));
+    refused("mean((a+b)/2)", "agg: at \"(a+b)/2)\": expected a field", "a name, or one in quotes: \"user-id\"");
+    refused("mean(a/(b+1))", &message("/(b+1))"), &name("a/(b+1)"));
+    let quotes = format!("a field of that name is in quotes: \"user-id\"; to compute it: {}", derive("user-id"));
+    refused("sum(user-id)", &message("-id)"), &quotes);
+    refused(
+        "sum(a) / count",
+        "agg: at \"/ count\": arithmetic with aggregates is not supported",
+        "each is a column of its own; leave computing with columns to what reads the result",
+    );
+}
+
+#[test]
+fn predicates() {
+    let over = |text: &str, over| predicate("--where", text, over).unwrap();
+    let test = |text: &str| over(text, Over::Fields).test;
+    for (text, key, value) in [
+        ("status>=500", "gte", json!(500)),
+        ("x <= -1.5e3", "lte", json!(-1500.0)),
+        ("x > .5", "gt", json!(0.5)),
+        ("x < 5.", "lt", json!(5)),
+        ("region = EU", "equal", json!("EU")),
+        ("region == 'New ''York'''", "equal", json!("New 'York'")),
+        ("region=\"5\"", "equal", json!("5")),
+        ("zip = 01234", "equal", json!("01234")),
+        ("day>=2024-01-01", "gte", json!("2024-01-01")),
+        ("n = 18446744073709551615", "equal", json!(18446744073709551615_u64)),
+        ("n = ''", "equal", json!("")),
+    ] {
+        assert_eq!(test(text), Test::Compare(key, value), "{text}");
+    }
+    assert_eq!(test("a != b"), Test::NotEqual(json!("b")));
+    assert_eq!(test("a ~ ^/x(y|z),"), Test::Matches("^/x(y|z),".into()));
+    assert_eq!(test("a ~ 'b c'"), Test::Matches("b c".into()));
+    assert_eq!(test("a ~ 1.50"), Test::Matches("1.50".into()));
+    assert_eq!(test("a in (EU,'a b', 5)"), Test::In(vec![json!("EU"), json!("a b"), json!(5)]));
+    assert_eq!(over("\"user-id\" = 5", Over::Fields).field, Field::Name("user-id".into()));
+    assert_eq!(over("$2 = 5", Over::Fields).field, Field::Position("$2".into()));
+    assert_eq!(over("p99(ms) > 5", Over::Columns).field, Field::Name("p99(ms)".into()));
+    assert_eq!(over("inn = 5", Over::Fields).field, Field::Name("inn".into()));
+}
+
+#[test]
+fn what_is_no_predicate_says_where() {
+    let refused = |text: &str, message: &str, hint: &str| {
+        let error = predicate("--where", text, Over::Fields).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.hint().unwrap_or_default().as_str()), (message, hint));
+    };
+    let signs = "an example: 'status >= 500', 'region in (EU, US)'";
+    refused("x", "--where: at the end: expected = != < <= > >= ~ or in", signs);
+    refused("x like y", "--where: at \"like y\": expected = != < <= > >= ~ or in", signs);
+    refused("x =", "--where: at the end: expected a number, a word or 'text'", "");
+    refused("x = New York", "--where: at \"York\": expected the end", "text with white space is in quotes: 'New York'");
+    refused("x=1 and y=2", "--where: at \"y=2\": expected the end", "give --where once more: both must hold");
+    let or = "\"or\" is for a spec, which --print-spec gives you to start from";
+    refused("x=1 or y=2", "--where: at \"y=2\": expected the end", or);
+    let hint = "a name with other signs in it is in double quotes: \"user-id\"";
+    refused("user-id = 1", "--where: at \"-id = 1\": expected = != < <= > >= ~ or in", hint);
+    refused("x in EU", "--where: at \"EU\": expected \"(\"", "an example: region in (EU, US)");
+    refused("x in (EU", "--where: at the end: expected \",\" or \")\"", "");
+    refused("x in ()", "--where: at \")\": expected a number, a word or 'text'", "");
+    refused("x = 'y", "--where: at \"'y\": the quote ' is not closed", "");
+    let message = "--where: at \"0.1234567890123456\": more digits than a number here may have";
+    refused("x = 0.1234567890123456", message, "in quotes it is text: '…'");
+    refused("= 5", "--where: at \"= 5\": expected a field", "a name, or one in quotes: \"user-id\"");
+}
