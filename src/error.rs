@@ -65,6 +65,14 @@ pub enum Error {
     #[error("a row of {bytes} bytes is longer than the 4 GiB that one may have")]
     RowTooLong { bytes: u64 },
 
+    /// A record that is none of its format, or a value in it that is none of its type. `place` is `FILE:LINE`.
+    #[error("{place}: {why}")]
+    BadRecord { place: String, why: String },
+
+    /// More bad records than the job may skip.
+    #[error("{bad} of {records} records are bad, and read.on_error skips no more than a share of {share}")]
+    TooManyBad { bad: u64, records: u64, share: f64 },
+
     /// A group's value is beyond what its type holds.
     #[error("column {column:?} of the group {group} needs more than 38 digits")]
     Overflow { column: String, group: String },
@@ -120,6 +128,10 @@ impl Error {
                 Some(format!("--memory {}, or fewer --threads", argument(*needs)))
             }
             Error::PartitionTooLarge { partitions } => Some(format!("ask for more: --partitions {}", partitions * 8)),
+            Error::BadRecord { .. } => Some(
+                r#"--set 'read.on_error="skip"' passes over bad records; 'read.null=["n/a"]' says what else is null"#
+                    .into(),
+            ),
             Error::Corrupt { .. } => {
                 Some("the spill directory's disk damaged what was written; run the job again".into())
             }

@@ -232,7 +232,8 @@ pub mod tests {
     use crate::aggregate::laws::{self, Cell};
     use proptest::prelude::*;
 
-    fn cell(kind: Kind) -> BoxedStrategy<Cell> {
+    /// A cell of this kind, or null.
+    pub fn cell(kind: Kind) -> BoxedStrategy<Cell> {
         let value = match kind {
             Kind::Bytes => "[ab]{0,3}".prop_map(|text| Cell::Bytes(text.into_bytes())).boxed(),
             Kind::Decimal => (any::<i64>(), 0u32..64, 0u8..=38)

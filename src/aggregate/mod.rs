@@ -14,9 +14,13 @@ mod extreme;
 #[cfg(test)]
 pub mod laws;
 mod max;
+mod mean;
 mod min;
+mod sum;
+mod total;
 
 pub use count::Count;
+pub use exact::Overflow;
 
 use std::fmt::Debug;
 
@@ -47,15 +51,20 @@ pub enum Observes {
 }
 
 /// The ops that there are.
-pub static OPS: &[&Op] = &[&count::OP, &min::OP, &max::OP];
+pub static OPS: &[&Op] = &[&count::OP, &sum::OP, &min::OP, &max::OP, &mean::OP];
 
 /// What an aggregate in a spec looks like.
-pub static SHAPE: Shape = Shape::Tagged(&Tagged {
+pub static SHAPE: Shape = Shape::Tagged(&WRITTEN);
+
+/// Its kinds, by op.
+pub static WRITTEN: Tagged = Tagged {
     tag: "op",
     all: &[
         Variant { name: count::OP.name, keys: count::OP.keys },
+        Variant { name: sum::OP.name, keys: sum::OP.keys },
         Variant { name: min::OP.name, keys: min::OP.keys },
         Variant { name: max::OP.name, keys: max::OP.keys },
+        Variant { name: mean::OP.name, keys: mean::OP.keys },
         Variant::later("variance"),
         Variant::later("variance_pop"),
         Variant::later("stddev"),
@@ -71,7 +80,7 @@ pub static SHAPE: Shape = Shape::Tagged(&Tagged {
         Variant::later("argmin"),
         Variant::later("argmax"),
     ],
-});
+};
 
 const OP: Key = Key::required("op", Shape::Text);
 const AS: Key = Key::optional("as", Shape::Name);
@@ -118,7 +127,3 @@ pub trait Aggregate: Debug + Send + Sync {
     /// The value of a state. An error says what is wrong with it, such as that it is too large for its type.
     fn finish<'a>(&self, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow>;
 }
-
-/// A finished value is beyond what its type holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overflow;

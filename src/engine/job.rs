@@ -13,10 +13,11 @@ use super::pool::{Place, Pool, lock};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::block::Memory;
-use crate::input::splits;
+use crate::input::{RecordEnd, splits};
 use crate::output::{Layout, Sink};
 use crate::plan::Plan;
-use crate::report::{Counters, Task};
+use crate::record;
+use crate::report::{BadRecord, Counters, Task};
 use crate::shuffle::RowLimit;
 
 /// Sizes that follow from the plan, its inputs and the machine. None of them changes the output.
@@ -113,6 +114,8 @@ pub struct Job<'p> {
 pub struct Record {
     pub counters: Counters,
     pub tasks: Vec<Task>,
+    /// Of each task that met bad records: its number, the first of them, and the file where all are.
+    pub bad: Vec<(usize, Vec<BadRecord>, Option<PathBuf>)>,
 }
 
 impl<'p> Job<'p> {
@@ -139,6 +142,11 @@ impl<'p> Job<'p> {
     /// Whether one more run may be kept open: half of the files that the process may have and doesn't need otherwise.
     pub fn may_keep_open(&self) -> bool {
         self.open_runs.fetch_sub(1, Ordering::Relaxed) > 0
+    }
+
+    /// How the records of the job's sources end.
+    pub fn record_end(&self) -> RecordEnd {
+        RecordEnd { framing: self.plan.read.framing(), longest: record::longest(self.plan.max_record) }
     }
 
     /// A path in the spill directory, which goes away with the job.
@@ -178,6 +186,24 @@ impl<'p> Job<'p> {
 
     pub fn count(&self, add: impl FnOnce(&mut Counters)) {
         add(&mut lock(&self.record).counters);
+    }
+
+    /// Notes the bad records of task `number`: the first of them, and the file where all are.
+    pub fn note_bad(&self, number: usize, samples: Vec<BadRecord>, saved: Option<PathBuf>) {
+        lock(&self.record).bad.push((number, samples, saved));
+    }
+
+    /// Records read, and how many of them were bad.
+    pub fn records_and_bad(&self) -> (u64, u64) {
+        let counters = &lock(&self.record).counters;
+        (counters.map_input_records, counters.bad_records)
+    }
+
+    /// The files that bad records were saved in, in the order of the tasks.
+    pub fn saved_bad(&self) -> Vec<PathBuf> {
+        let bad = &mut lock(&self.record).bad;
+        bad.sort_by_key(|(number, ..)| *number);
+        bad.iter().filter_map(|(_, _, saved)| saved.clone()).collect()
     }
 
     pub fn seconds(&self) -> f64 {

@@ -1,26 +1,20 @@
 //! The map phase: splits to runs.
 
 use std::iter;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use super::Grouping;
 use super::job::{Job, Kept};
 use super::pool::{Deal, Place};
-use crate::data::Sink;
-use crate::error::{Error, Result};
-use crate::input::block::{self, FileBlock};
+use super::read::{Read, mapper, read};
+use crate::error::Result;
+use crate::input::Source;
 use crate::input::feed::{self, Feed, Numbering, Work};
-use crate::input::{RecordEnd, Source, Stretch};
+use crate::map::Mapper;
 use crate::map::emit::{Emitter, MapTable};
-use crate::map::{Mapper, Window};
-use crate::record::{self, Framing, TERMINATOR};
 use crate::report::{Counters, Task};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
-
-/// Records handed to the mapper at once: so that progress moves and Ctrl-C is heard.
-const WINDOW: usize = 1 << 20;
 
 /// Runs a map attempt over every split and stream block, for as long as `wanted`. Gives what they made, by number.
 pub fn tasks<T: Send>(
@@ -35,11 +29,11 @@ pub fn tasks<T: Send>(
     job.control.progress.map.begin(if are_known { total } else { 0 });
     let cut = feed::Cut {
         numbering,
-        end_of: record_end(job),
+        end_of: job.record_end(),
         split: job.sizes.split,
         block: job.sizes.block,
         threads: job.pool.threads(),
-        counts_lines: false,
+        counts_lines: job.plan.may_have_bad_records(),
     };
     let mut feed = Feed::new(sources, cut, &|| job.check())?;
     let seed = feed.seed();
@@ -55,90 +49,10 @@ pub fn tasks<T: Send>(
     job.pool.run(seed, deal, late, "map", attempt)
 }
 
-/// What an attempt has read.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Read {
-    pub bytes: u64,
-    pub records: u64,
-    /// As many bytes as that was of the input, packed as it is.
-    pub packed: u64,
-}
-
-/// Hands a task's records to `mapper` and what it makes of them to `out`.
-pub fn read(job: &Job<'_>, work: &Work, mapper: &mut Mapper, out: &mut dyn Sink) -> Result<Read> {
-    let mut read = Read::default();
-    match work {
-        Work::Split(split) => {
-            let mut pieces = &split.pieces[..];
-            let mut memory = job.small_files.take(block::Memory::default);
-            let cut = block::Cut { end_of: record_end(job), joins: true };
-            while !pieces.is_empty() {
-                let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;
-                let mapped = windows(job, block.stretch(), mapper, out, &mut read);
-                // First: what was made of bytes that weren't the file's says nothing.
-                block.verify()?;
-                mapped?;
-            }
-            job.small_files.keep(memory);
-        }
-        Work::Block(block, _) => windows(job, block.stretch(), mapper, out, &mut read)?,
-    }
-    Ok(read)
-}
-
-/// Maps the records of `stretch`.
-fn windows(
-    job: &Job<'_>,
-    stretch: Stretch<'_>,
-    mapper: &mut Mapper,
-    out: &mut dyn Sink,
-    read: &mut Read,
-) -> Result<()> {
-    let RecordEnd { framing, longest } = record_end(job);
-    let longest = usize::try_from(longest).unwrap_or(usize::MAX);
-    let (len, mut at, mut packed) = (stretch.bytes.len(), 0, 0);
-    while at < len && out.wants_more() {
-        job.check()?;
-        let end = at + framing.window(&stretch.bytes[at..], WINDOW, longest);
-        check(job, stretch, at..end)?;
-        read.records += mapper.map(Window { bytes: &stretch.bytes[at..end] }, out)?;
-        read.bytes += (end - at) as u64;
-        // Of packed bytes each window has its share.
-        let done = (u128::from(stretch.packed_len) * end as u128 / len as u128) as u64;
-        job.control.progress.map.add(done - packed);
-        read.packed += done - packed;
-        (at, packed) = (end, done);
-    }
-    Ok(())
-}
-
-/// That no record of the window is longer than one may be, and than this worker's part of the memory.
-fn check(job: &Job<'_>, stretch: Stretch<'_>, window: Range<usize>) -> Result<()> {
-    let most = job.plan.max_record;
-    let place = |at| {
-        let place = stretch.place(window.start + at);
-        (job.plan.sources[place.source].path().to_owned(), place.offset)
-    };
-    if let Some(at) = record_end(job).framing.too_long(&stretch.bytes[window.clone()], most) {
-        let (path, at) = place(at);
-        return Err(Error::RecordTooLong { path, at, most });
-    }
-    let (bytes, threads) = (window.len() as u64, job.pool.threads() as u64);
-    // Only a window that is one record is longer than a window should be.
-    if bytes > (job.plan.settings.memory / threads).max(WINDOW as u64) {
-        let (path, at) = place(0);
-        return Err(Error::RecordTooLarge { path, at, bytes, needs: bytes * threads });
-    }
-    Ok(())
-}
-
-fn record_end(job: &Job<'_>) -> RecordEnd {
-    RecordEnd { framing: Framing::Terminator(TERMINATOR), longest: record::longest(job.plan.max_record) }
-}
-
 /// An attempt at a task, to be recorded when it succeeds.
 #[derive(Debug)]
 pub struct Attempt {
+    number: usize,
     id: String,
     place: Place,
     start_s: f64,
@@ -146,7 +60,7 @@ pub struct Attempt {
 
 impl Attempt {
     pub fn begin(job: &Job<'_>, number: usize, place: Place) -> Self {
-        Attempt { id: format!("map-{number:05}"), place, start_s: job.seconds() }
+        Attempt { number, id: format!("map-{number:05}"), place, start_s: job.seconds() }
     }
 
     /// The path of a run that it writes.
@@ -154,8 +68,21 @@ impl Attempt {
         job.spill_path(&format!("{}-0.{run}.run", self.id))
     }
 
+    /// The path of the file that its bad records are kept in.
+    pub fn bad_path(&self, job: &Job<'_>) -> PathBuf {
+        job.spill_path(&format!("{}-0.bad", self.id))
+    }
+
     /// Counts what it read and wrote. Dropping `work` frees its memory.
-    pub fn succeed(self, job: &Job<'_>, work: Work, read: Read, written: RunSize, mut counters: Counters) {
+    pub fn succeed(
+        self,
+        job: &Job<'_>,
+        work: Work,
+        read: Read,
+        written: RunSize,
+        mut counters: Counters,
+    ) -> Result<()> {
+        counters.bad_records = read.bad.records;
         counters.map_input_bytes = read.bytes;
         counters.map_input_records = read.records;
         counters.map_output_materialized_bytes = written.file_bytes;
@@ -171,6 +98,7 @@ impl Attempt {
         let input = Some(job.plan.sources[source].name().into_owned());
         let task = Task { id: self.id, input, offset: Some(offset), bytes, records: read.records, ..Task::default() };
         job.record(self.place, self.start_s, task);
+        read.bad.succeed(job, self.number)
     }
 }
 
@@ -206,20 +134,20 @@ fn attempt(
     let run = RunWriter::create(path, job.sizes.partitions, job.sizes.page, buffers)?;
     let hash_mask = job.plan.settings.hash_mask;
     let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut memory.table, run);
-    let read = read(job, &work, &mut memory.mapper, &mut out)?;
+    let read = read(job, &attempt, &work, &mut memory.mapper, &mut out)?;
     let (run, mut counters) = out.finish()?;
     let (path, size, buffers) = run.finish()?;
     memory.buffers = buffers;
     memories.keep(memory);
     counters.reduce_shuffle_bytes = size.row_bytes;
-    attempt.succeed(job, work, read, size, counters);
+    attempt.succeed(job, work, read, size, counters)?;
     Run::open(path, job.may_keep_open())
 }
 
 fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
     let read: Vec<_> = grouping.fields.key.fields().chain(grouping.fields.observed.iter().copied()).collect();
     Memory {
-        mapper: Mapper::of_lines(&job.plan.steps, &read),
+        mapper: mapper(job, &read),
         table: MapTable::new(job.sizes.map_slots, &grouping.aggregation.shape, job.plan.settings.combiner),
         buffers: PartitionBuffers::limited(job.sizes.longest_row),
     }

@@ -3,11 +3,13 @@
 //! [`run`] reads like the drawing in the crate's docs. Each phase is a module here; what their tasks do to bytes is in
 //! the modules below: `input`, `record`, `map`, `shuffle`, `reduce`, `output`.
 
+mod bad;
 mod job;
 mod map;
 mod output;
 mod pass;
 mod pool;
+mod read;
 mod reduce;
 
 use std::path::PathBuf;
@@ -109,9 +111,14 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
         Rows::Groups(groups) => {
             let grouping = Grouping::new(groups);
             let runs = timed(&mut phases.map, || map::map(job, &grouping))?;
+            bad::judge(job)?;
             timed(&mut phases.reduce, || reduce::reduce(job, &grouping, &runs))?
         }
-        Rows::Records { sort } => timed(&mut phases.map, || pass::pass(job, sort.as_deref()))?,
+        Rows::Records { sort } => {
+            let parts = timed(&mut phases.map, || pass::pass(job, sort.as_deref()))?;
+            bad::judge(job)?;
+            parts
+        }
     };
     timed(&mut phases.output, || output::output(job, parts))
 }
@@ -158,7 +165,9 @@ fn timed<T>(seconds: &mut f64, phase: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSeconds) -> Report {
-    let Record { mut counters, mut tasks } = record;
+    let Record { mut counters, mut tasks, mut bad } = record;
+    bad.sort_by_key(|(number, ..)| *number);
+    let bad_records = bad.into_iter().flat_map(|(_, samples, _)| samples).take(bad::SAMPLES).collect();
     counters.shuffle_bytes_saved = counters.map_output_bytes as i64 - counters.reduce_shuffle_bytes as i64;
     counters.stolen_tasks = tasks.iter().filter(|task| task.worker != task.seeded_worker).count() as u64;
     tasks.sort_by(|a, b| a.id.cmp(&b.id));
@@ -191,6 +200,7 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
         counters,
         tasks,
         workers,
+        bad_records,
         missing: Vec::new(),
     }
 }

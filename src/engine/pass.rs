@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Parts;
 use super::job::{Job, Kept};
-use super::map::{Attempt, read, tasks};
+use super::map::{Attempt, tasks};
 use super::pool::lock;
+use super::read::{mapper, read};
 use crate::data::buffer::Buffer;
 use crate::error::Result;
 use crate::input::feed::{Numbering, Work};
@@ -34,7 +35,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
     let memories = Kept::default();
     let memory = || {
         memories.take(|| Memory {
-            mapper: Mapper::of_lines(&job.plan.steps, &layout.columns),
+            mapper: mapper(job, &layout.columns),
             sorter: Sorter::default(),
             buffers: PartitionBuffers::limited(job.sizes.longest_row),
         })
@@ -77,11 +78,11 @@ fn in_order(job: &Job<'_>, layout: &Layout, attempt: Attempt, work: Work, memory
     let (path, buffers) = (attempt.run_path(job, 0), std::mem::take(&mut memory.buffers));
     let run = RunWriter::create(path, 1, job.sizes.range.min(PAGE) as usize, buffers)?;
     let mut out = Lines { layout, run, limit: job.plan.limit.unwrap_or(u64::MAX), rows: 0, line: Buffer::default() };
-    let read = read(job, &work, &mut memory.mapper, &mut out)?;
+    let read = read(job, &attempt, &work, &mut memory.mapper, &mut out)?;
     let (path, size, buffers) = out.run.finish()?;
     memory.buffers = buffers;
     let counters = Counters { map_output_records: size.rows, ..Counters::default() };
-    attempt.succeed(job, work, read, size, counters);
+    attempt.succeed(job, work, read, size, counters)?;
     Run::open(path, false)
 }
 
@@ -107,13 +108,13 @@ fn sorted(
         buffers: std::mem::take(&mut memory.buffers),
         runs: Vec::new(),
     };
-    let read = read(job, &work, &mut memory.mapper, &mut out)?;
+    let read = read(job, &attempt, &work, &mut memory.mapper, &mut out)?;
     let records = out.rows;
     let (runs, buffers) = out.finish()?;
     memory.buffers = buffers;
     let size = runs.iter().map(|run| run.size).fold(RunSize::default(), RunSize::plus);
     job.control.progress.output.foresee(size.row_bytes);
-    attempt.succeed(job, work, read, size, Counters { map_output_records: records, ..Counters::default() });
+    attempt.succeed(job, work, read, size, Counters { map_output_records: records, ..Counters::default() })?;
     Ok(runs)
 }
 

@@ -13,13 +13,15 @@ pub mod combining;
 pub mod emit;
 pub mod pass;
 pub mod program;
+pub mod read;
 pub mod reject;
 pub mod scope;
 pub mod steps;
 pub mod tokenise;
 
 pub use combining::Combiner;
-pub use program::{Field, Mapper, Next, Reader, Stage, Step, Window};
+pub use program::{Field, Mapper, Next, Stage, Step};
+pub use read::{Reader, Window};
 pub use reject::{Reject, Rejects, Why};
 pub use scope::{Scope, Type};
 pub use tokenise::Splitter;

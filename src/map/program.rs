@@ -1,31 +1,25 @@
 //! The program of a job's map: a reader and the stages of its steps, run over windows of records.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 
+use super::read::{Lines, Reader, Window};
 use super::reject::Rejects;
-use super::steps::lines::Lines;
 use crate::data::{Batch, Sink};
 use crate::error::Result;
 
 /// Index of a field of a record: those that its reader makes come first, and each step that adds one adds the next.
 pub type Field = usize;
 
-/// Whole records of one source.
-#[derive(Clone, Copy, Debug)]
-pub struct Window<'a> {
-    pub bytes: &'a [u8],
-}
-
-/// Makes batches of the records of a window. Holds scratch memory: one a worker.
-pub trait Reader: Debug + Send {
-    /// Hands the records on. Returns how many the window has, bad ones included.
-    fn read(&mut self, window: Window<'_>, next: &mut Next<'_>) -> Result<u64>;
-}
-
 /// A step of the job, its fields resolved. One file a kind.
 pub trait Step: Debug + Send + Sync {
     /// The fields that it reads.
     fn reads(&self) -> Vec<Field>;
+
+    /// Whether it may find a record bad.
+    fn may_reject(&self) -> bool {
+        false
+    }
 
     /// What runs it, with scratch memory of its own: one a worker.
     fn stage(&self) -> Box<dyn Stage>;
@@ -55,17 +49,16 @@ pub trait Stage: Debug + Send {
 pub struct Next<'a> {
     stages: &'a mut [Box<dyn Stage>],
     sink: &'a mut dyn Sink,
-    pub rejects: &'a mut Rejects,
+    pub rejects: &'a RefCell<Rejects>,
 }
 
-impl Next<'_> {
-    pub fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
+impl Sink for Next<'_> {
+    fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
         let Some((stage, stages)) = self.stages.split_first_mut() else { return self.sink.take(batch) };
         stage.run(batch, &mut Next { stages, sink: self.sink, rejects: self.rejects })
     }
 
-    /// Whether more records change anything.
-    pub fn wants_more(&self) -> bool {
+    fn wants_more(&self) -> bool {
         self.sink.wants_more()
     }
 }
@@ -75,12 +68,12 @@ impl Next<'_> {
 pub struct Mapper {
     reader: Box<dyn Reader>,
     stages: Vec<Box<dyn Stage>>,
-    rejects: Rejects,
+    rejects: RefCell<Rejects>,
 }
 
 impl Mapper {
     pub fn new(reader: Box<dyn Reader>, steps: &[Box<dyn Step>]) -> Self {
-        Mapper { reader, stages: steps.iter().map(|step| step.stage()).collect(), rejects: Rejects::default() }
+        Mapper { reader, stages: steps.iter().map(|step| step.stage()).collect(), rejects: RefCell::default() }
     }
 
     /// For lines of text. `read` are the fields of mapped records that are of use behind the steps.
@@ -102,6 +95,6 @@ impl Mapper {
 
     /// The bad records of the windows since this was last asked.
     pub fn rejects(&mut self) -> &mut Rejects {
-        &mut self.rejects
+        self.rejects.get_mut()
     }
 }

@@ -3,10 +3,12 @@
 //! Whoever finds a record bad drops it from its batch and says so here; records before it go on, so that of several bad
 //! records the earliest is known whatever stage found it.
 
+use std::fmt;
 use std::ops::Range;
 
 use crate::data::Span;
 use crate::data::parse::ParseError;
+use crate::record::delimited::Malformed;
 
 /// A record that is not in the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,10 +19,21 @@ pub struct Reject {
 }
 
 /// What is wrong with a record.
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Malformed(malformed) => malformed.fmt(f),
+            Why::Field { field, value, why } => {
+                write!(f, "column {field:?} is {:?}, {why}", String::from_utf8_lossy(value))
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It is no record of its format; in words, such as `has 3 fields, not 4`.
-    Malformed(String),
+    /// It is no record of its format.
+    Malformed(Malformed),
     /// A field that is not of its type.
     Field {
         /// The field's name.

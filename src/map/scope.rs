@@ -73,8 +73,18 @@ pub struct Source<'a> {
     /// Its fields, of bytes.
     pub fields: Vec<&'a str>,
     pub may_be_null: bool,
-    /// Which of them holds the whole record; `None`: one behind them does.
-    pub record: Option<Field>,
+    pub record: Record,
+}
+
+/// Which field holds a record's own bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// One that has a name.
+    Field(Field),
+    /// One behind those that have names.
+    Behind,
+    /// None: nobody needs them.
+    Nowhere,
 }
 
 impl<'a> Scope<'a> {
@@ -87,10 +97,14 @@ impl<'a> Scope<'a> {
             is_used: Cell::new(false),
         };
         let mut fields: Vec<_> = source.fields.iter().map(|&name| known(Some(name.to_owned()))).collect();
-        let record = source.record.unwrap_or_else(|| {
-            fields.push(known(None));
-            fields.len() - 1
-        });
+        let record = match source.record {
+            Record::Field(field) => field,
+            Record::Behind => {
+                fields.push(known(None));
+                fields.len() - 1
+            }
+            Record::Nowhere => fields.len(),
+        };
         Scope { blame, types, fields, record, steps: Vec::new() }
     }
 
@@ -198,14 +212,19 @@ impl<'a> Scope<'a> {
         predicate::resolve(written, path, self, &blame)
     }
 
-    /// The steps, once every name that a type was declared for is known.
-    pub fn finish(self) -> Result<Vec<Box<dyn Step>>> {
+    /// That every name which a type was declared for is known.
+    pub fn check_types(&self) -> Result<()> {
         let names = self.names();
         if let Some(stranger) = self.types.keys().find(|name| !names.contains(&name.as_str())) {
             let hint = suggestion(stranger, "fields", &names);
             return Err(self.blame.error("read.types", &format!("no field {stranger:?}"), Some(hint)));
         }
-        Ok(self.steps)
+        Ok(())
+    }
+
+    /// The steps, in order.
+    pub fn into_steps(self) -> Vec<Box<dyn Step>> {
+        self.steps
     }
 }
 

@@ -7,6 +7,7 @@
 mod aggregates;
 mod columns;
 pub mod machine;
+mod read;
 mod resolve;
 mod target;
 #[cfg(test)]
@@ -22,7 +23,8 @@ pub use crate::map::Combiner;
 use crate::map::{Field, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
 use crate::predicate::Predicate;
-pub use crate::spec::Scheduler;
+pub use crate::spec::{OnError, Scheduler};
+pub use read::Read;
 pub use resolve::{Invocation, resolve};
 pub use target::writable_parent;
 
@@ -34,6 +36,8 @@ pub struct Plan {
     pub sources: Vec<Source>,
     /// Bytes of the longest record that may be.
     pub max_record: u64,
+    /// What becomes of bad records.
+    pub on_error: OnError,
     pub read: Read,
     pub steps: Vec<Box<dyn Step>>,
     pub rows: Rows,
@@ -42,6 +46,16 @@ pub struct Plan {
     pub columns: Vec<OutputColumn>,
     pub output: Output,
     pub settings: Settings,
+}
+
+impl Plan {
+    /// Whether a record can be bad: then messages say on which line it is.
+    pub fn may_have_bad_records(&self) -> bool {
+        match &self.read {
+            Read::Text => self.steps.iter().any(|step| step.may_reject()),
+            Read::Delimited { .. } => true,
+        }
+    }
 }
 
 /// What the rows of the result are.
@@ -65,13 +79,6 @@ pub struct Groups {
     /// Over cells.
     pub having: Option<Predicate>,
     pub order: Order,
-}
-
-/// How sources are read.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Read {
-    /// Lines: field 0.
-    Text,
 }
 
 #[derive(Clone, Debug, PartialEq)]

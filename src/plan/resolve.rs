@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::aggregates::Aggregates;
 use super::columns::{self, Columns};
-use super::{Format, Groups, Output, Plan, Read, Rows, Settings, machine, target};
-use crate::error::{LONGEST_RECORD, Result};
+use super::{Format, Groups, Output, Plan, Read, Rows, Settings, machine, read, target};
+use crate::error::{Error, LONGEST_RECORD, Result};
 use crate::input::sources::{self, Stdin};
 use crate::map::Scope;
-use crate::map::scope::Source;
+use crate::map::scope::{Record, Source};
 use crate::map::steps::{self, Filter};
 use crate::predicate;
 use crate::schema::Blame;
@@ -35,17 +35,48 @@ const PART_SIZE: u64 = 128 << 20;
 
 pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let blame = Blame { origin: &call.origin };
-    not_yet(spec, &blame)?;
-    let source = Source { fields: vec!["line"], may_be_null: false, record: Some(0) };
-    let mut scope = Scope::new(&source, &spec.read.types, blame);
-    let (rows, columns) = rows(spec, call, &mut scope)?;
-    let steps = scope.finish()?;
+    let max_record = max_record(&spec.read, &blame)?;
     let sources = sources::resolve(&spec.input, call.stdin)?;
-    let format = spec.output.format.unwrap_or(Format::Text);
+    let read_format = read::format(&spec.read, &sources)?;
+    spec.read.fits(read_format).map_err(|wrong| wrong.into_error(blame.origin))?;
+    let work_out = |source: Source<'_>| {
+        let mut scope = Scope::new(&source, &spec.read.types, blame);
+        let rows = rows(spec, call, &mut scope)?;
+        Ok::<_, Error>((scope, rows))
+    };
+    let (read, scope, (rows, columns)) = match read_format {
+        ReadFormat::Text => {
+            let (scope, rows) =
+                work_out(Source { fields: vec!["line"], may_be_null: false, record: Record::Field(0) })?;
+            scope.check_types()?;
+            (Read::Text, scope, rows)
+        }
+        ReadFormat::Csv | ReadFormat::Tsv => {
+            let fields = read::Fields::of(&spec.read, read_format, &sources, max_record)?;
+            let names = fields.names(&sources)?;
+            // Twice: of many columns only those are read that the first time turned out to be used.
+            let all = Source { fields: names.clone(), may_be_null: true, record: Record::Behind };
+            let (scope, _) = work_out(all)?;
+            scope.check_types()?;
+            let is_used = |(field, name)| scope.is_used(field).then_some(name);
+            let used: Vec<_> = names.into_iter().enumerate().filter_map(is_used).collect();
+            let verbatim = scope.converts();
+            let record = if verbatim { Record::Behind } else { Record::Nowhere };
+            let read = fields.layouts(&sources, &used, verbatim)?;
+            let (scope, rows) = work_out(Source { fields: used, may_be_null: true, record })?;
+            (read, scope, rows)
+        }
+    };
+    let steps = scope.into_steps();
+    let format = spec.output.format.unwrap_or(match read_format {
+        ReadFormat::Text => Format::Text,
+        ReadFormat::Csv | ReadFormat::Tsv => Format::Tsv,
+    });
     Ok(Plan {
         job: serde_json::to_value(spec).unwrap_or(Value::Null),
-        max_record: max_record(&spec.read, &blame)?,
-        read: Read::Text,
+        max_record,
+        on_error: spec.read.on_error.clone(),
+        read,
         steps,
         rows,
         columns: columns::output(spec, &columns, &blame)?,
@@ -98,14 +129,6 @@ fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, 
         names: aggregates.names,
     };
     Ok((Rows::Groups(groups), columns))
-}
-
-/// Refuses what the spec has and a plan can't say.
-fn not_yet(spec: &Spec, blame: &Blame<'_>) -> Result<()> {
-    if let Some(format @ (ReadFormat::Csv | ReadFormat::Tsv)) = spec.read.format {
-        return Err(blame.error("read.format", &format!("{:?} is not supported yet", format.name()), None));
-    }
-    spec.read.fits(ReadFormat::Text).map_err(|wrong| wrong.into_error(blame.origin))
 }
 
 fn settings(run: &spec::Run) -> Result<Settings> {

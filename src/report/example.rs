@@ -46,6 +46,7 @@ pub fn example() -> Report {
         },
         tasks: vec![task("map-00000", 0.0, 0.04), task("map-00001", 0.04, 0.25), task("reduce-00000", 0.3, 0.9)],
         workers: vec![Worker::default(); 2],
+        bad_records: Vec::new(),
         missing: Vec::new(),
     }
 }

@@ -1,13 +1,11 @@
 //! The report as JSON, in a file that is whole or not there.
 
-use std::fs::Permissions;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::data::path::parent;
+use crate::data::path;
 use crate::error::{Error, Result};
 
 /// Indented, with a final newline.
@@ -23,17 +21,9 @@ pub fn write(report: &impl Serialize, path: &Path) -> Result<()> {
 }
 
 /// Made under another name beside `path` and renamed; replaces a file that is there.
-pub fn replace(path: &Path, text: &[u8]) -> Result<()> {
-    let write = || {
-        let mut file = tempfile::Builder::new()
-            .prefix(".mapfold-report.")
-            .permissions(Permissions::from_mode(0o666)) // less the umask, as any file
-            .tempfile_in(parent(path))?;
-        file.write_all(text)?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|source| Error::Output { path: path.to_owned(), source })
+pub fn replace(to: &Path, text: &[u8]) -> Result<()> {
+    let written = path::replace(to, |file| file.write_all(text));
+    written.map_err(|source| Error::Output { path: to.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -82,6 +82,14 @@ pub struct Task {
     pub records: u64,
 }
 
+/// A record that is not in the result.
+#[derive(Clone, Debug, Serialize)]
+pub struct BadRecord {
+    /// Where it begins: `FILE:LINE`.
+    pub record: String,
+    pub why: String,
+}
+
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Worker {
     /// In tasks that ended well.
@@ -130,6 +138,8 @@ pub struct Report {
     pub counters: Counters,
     pub tasks: Vec<Task>,
     pub workers: Vec<Worker>,
+    /// The first bad records, where such are skipped.
+    pub bad_records: Vec<BadRecord>,
     /// Inputs that are not in the result. Always empty today: a job reads everything or fails.
     pub missing: Vec<String>,
 }

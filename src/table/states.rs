@@ -130,6 +130,12 @@ impl<'a> StateColumn<'a> {
         u64::from_le_bytes(self.data[at..at + 8].try_into().expect("eight bytes"))
     }
 
+    /// All words of the state in row `i`.
+    #[inline]
+    pub fn words<const N: usize>(&self, i: usize) -> [u64; N] {
+        std::array::from_fn(|k| self.word(i, k))
+    }
+
     pub fn tail(&self, i: usize) -> &'a [u8] {
         &self.data[self.tails[i].start as usize..self.tails[i].end as usize]
     }

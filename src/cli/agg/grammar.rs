@@ -10,8 +10,8 @@
 use serde_json::{Number, Value};
 
 use super::cursor::Cursor;
+use crate::aggregate::WRITTEN;
 use crate::error::{Result, nearest};
-use crate::spec::schema::AGGREGATES;
 
 /// One aggregate.
 #[derive(Debug, PartialEq)]
@@ -114,7 +114,7 @@ fn op(at: &mut Cursor<'_>) -> Result<Op> {
     let start = at.rest();
     let mut ahead = Cursor::new("agg", start);
     let word = ahead.take_while(|c| c.is_alphanumeric() || c == '_' || c == '.');
-    let names = || AGGREGATES.all.iter().map(|variant| variant.name);
+    let names = || WRITTEN.all.iter().map(|variant| variant.name);
     let found = match word {
         "" => return Err(at.wrong("expected an aggregate", Some("such as count, sum(amount) or p99(ms)".into()))),
         word if names().any(|name| name == word) => Op::Named(word.to_owned()),

@@ -15,7 +15,7 @@ use regex_automata::util::syntax;
 use regex_automata::{Input, meta};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look};
 
-use crate::data::{BATCH, Batch, Bytes, Column, Span};
+use crate::data::{BATCH, Batch, Bytes, Column, Sink, Span};
 use crate::error::Result;
 use crate::map::{Next, Reader, Window};
 use crate::record::{self, TERMINATOR};

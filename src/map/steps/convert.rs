@@ -2,7 +2,7 @@
 
 use super::gather::Gather;
 use crate::data::parse::{DecimalParser, FloatParser, ParseError};
-use crate::data::{Batch, Column};
+use crate::data::{Batch, Column, Sink};
 use crate::error::Result;
 use crate::map::{Field, Next, Stage, Step, Type};
 
@@ -20,6 +20,10 @@ pub struct Convert {
 impl Step for Convert {
     fn reads(&self) -> Vec<Field> {
         vec![self.input, self.record]
+    }
+
+    fn may_reject(&self) -> bool {
+        true
     }
 
     fn stage(&self) -> Box<dyn Stage> {
@@ -76,7 +80,7 @@ impl Stage for Converting {
         }
         let records = batch.bytes(*record);
         for &(i, why) in bad.iter() {
-            next.rejects.field(records.spans[i as usize], name, column.get(i as usize), why);
+            next.rejects.borrow_mut().field(records.spans[i as usize], name, column.get(i as usize), why);
         }
         let mut skipped = bad.iter().map(|(i, _)| *i).peekable();
         kept.clear();

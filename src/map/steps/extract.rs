@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::AS;
 use super::pieces::{Finder, Pieces};
-use crate::data::{BATCH, Batch, Bytes, Column, Kind, Span};
+use crate::data::{BATCH, Batch, Bytes, Column, Kind, Sink, Span};
 use crate::error::{Result, suggestion};
 use crate::map::scope::Written;
 use crate::map::tokenise::Tokens;

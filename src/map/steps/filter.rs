@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::candidates::Candidates;
 use super::gather::Gather;
-use crate::data::Batch;
+use crate::data::{Batch, Sink};
 use crate::error::Result;
 use crate::map::program::Front;
 use crate::map::scope::Written;

@@ -5,7 +5,6 @@ pub mod convert;
 pub mod extract;
 pub mod filter;
 mod gather;
-pub mod lines;
 pub mod ngrams;
 pub mod only;
 mod pieces;

@@ -1,7 +1,7 @@
 //! What an aggregate's own `where` becomes: a field that is null in the records of which a predicate doesn't hold. No
 //! aggregate knows of it.
 
-use crate::data::{Batch, Bytes, Column, Decimals, Floats, Numbers, Span};
+use crate::data::{Batch, Bytes, Column, Decimals, Floats, Numbers, Sink, Span};
 use crate::error::Result;
 use crate::map::{Field, Next, Stage, Step};
 use crate::predicate::Predicate;

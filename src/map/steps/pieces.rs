@@ -12,7 +12,7 @@ use std::fmt::Debug;
 
 use super::gather::Gather;
 use crate::data::buffer::Buffer;
-use crate::data::{BATCH, Batch, Bytes, Column, Span};
+use crate::data::{BATCH, Batch, Bytes, Column, Sink, Span};
 use crate::error::Result;
 use crate::map::tokenise::Tokens;
 use crate::map::{Field, Next, Stage};

@@ -2,7 +2,7 @@
 
 use super::AS;
 use super::pieces::{Finder, Pieces};
-use crate::data::{BATCH, Batch, Bytes, Column, Kind};
+use crate::data::{BATCH, Batch, Bytes, Column, Kind, Sink};
 use crate::error::Result;
 use crate::map::program::Front;
 use crate::map::scope::Written;

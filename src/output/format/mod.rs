@@ -13,17 +13,19 @@ pub use self::tsv::Tsv;
 
 use crate::data::Value;
 use crate::data::buffer::Buffer;
+use crate::schema::choices;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Raw bytes, columns joined by TAB, null empty.
-    Text,
-    /// As text, with `\t \n \r \\` escaped and null as `\N`.
-    Tsv,
-    /// RFC 4180.
-    Csv,
-    /// One JSON object a line. Bytes that are not UTF-8 become U+FFFD.
-    Jsonl,
+choices! {
+    pub enum Format {
+        /// Raw bytes, columns joined by TAB, null empty.
+        Text = "text",
+        /// As text, with `\t \n \r \\` escaped and null as `\N`.
+        Tsv = "tsv",
+        /// RFC 4180.
+        Csv = "csv",
+        /// One JSON object a line. Bytes that are not UTF-8 become U+FFFD.
+        Jsonl = "jsonl",
+    }
 }
 
 /// What a row of the output is: which cells, and how they are written.

@@ -1,6 +1,6 @@
 //! The reader of lines: what text is read by when no step can do it better.
 
-use crate::data::{Batch, Column};
+use crate::data::{Batch, Column, Sink};
 use crate::error::Result;
 use crate::map::{Next, Reader, Window};
 use crate::record;

@@ -1,0 +1,117 @@
+//! Reading: a task's records, window by window, to its mapper.
+
+use std::ops::Range;
+
+use super::bad::Bad;
+use super::job::Job;
+use super::map::Attempt;
+use crate::data::Sink;
+use crate::error::{Error, Result};
+use crate::input::block::{self, FileBlock};
+use crate::input::feed::Work;
+use crate::input::{RecordEnd, Stretch};
+use crate::map::read::Delimited;
+use crate::map::{Field, Mapper, Window};
+use crate::plan;
+use crate::record::delimited;
+
+/// Records handed to the mapper at once: so that progress moves and Ctrl-C is heard.
+const WINDOW: usize = 1 << 20;
+
+/// What an attempt has read.
+#[derive(Debug, Default)]
+pub struct Read {
+    pub bytes: u64,
+    pub records: u64,
+    /// As many bytes as that was of the input, packed as it is.
+    pub packed: u64,
+    pub bad: Bad,
+}
+
+/// One worker's mapper. `wanted` are the fields of mapped records that are of use behind the steps.
+pub fn mapper(job: &Job<'_>, wanted: &[Field]) -> Mapper {
+    let steps = &job.plan.steps;
+    match &job.plan.read {
+        plan::Read::Text => Mapper::of_lines(steps, wanted),
+        plan::Read::Delimited { dialect, .. } => {
+            Mapper::new(Box::new(Delimited(delimited::Reader::new(dialect))), steps)
+        }
+    }
+}
+
+/// Hands a task's records to `mapper` and what it makes of them to `out`.
+pub fn read(job: &Job<'_>, attempt: &Attempt, work: &Work, mapper: &mut Mapper, out: &mut dyn Sink) -> Result<Read> {
+    let mut read = Read::default();
+    match work {
+        Work::Split(split) => {
+            let mut pieces = &split.pieces[..];
+            let mut memory = job.small_files.take(block::Memory::default);
+            let cut = block::Cut { end_of: job.record_end(), joins: matches!(job.plan.read, plan::Read::Text) };
+            while !pieces.is_empty() {
+                let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;
+                let mapped = windows(job, attempt, block.stretch(), mapper, out, &mut read);
+                // First: what was made of bytes that weren't the file's says nothing.
+                block.verify()?;
+                mapped?;
+            }
+            job.small_files.keep(memory);
+        }
+        Work::Block(block, _) => windows(job, attempt, block.stretch(), mapper, out, &mut read)?,
+    }
+    Ok(read)
+}
+
+/// Maps the records of `stretch`.
+fn windows(
+    job: &Job<'_>,
+    attempt: &Attempt,
+    stretch: Stretch<'_>,
+    mapper: &mut Mapper,
+    out: &mut dyn Sink,
+    read: &mut Read,
+) -> Result<()> {
+    let RecordEnd { framing, longest } = job.record_end();
+    let longest = usize::try_from(longest).unwrap_or(usize::MAX);
+    let (layout, header) = match &job.plan.read {
+        plan::Read::Delimited { layouts, header, .. } if !stretch.bytes.is_empty() => {
+            (Some(&*layouts[stretch.place(0).source]), *header && stretch.is_first)
+        }
+        _ => (None, false),
+    };
+    let (len, mut packed) = (stretch.bytes.len(), 0);
+    let mut at = if header { framing.first_end(stretch.bytes).unwrap_or(len) } else { 0 };
+    while at < len && out.wants_more() {
+        job.check()?;
+        let end = at + framing.window(&stretch.bytes[at..], WINDOW, longest);
+        check(job, stretch, at..end)?;
+        read.records += mapper.map(Window { bytes: &stretch.bytes[at..end], layout }, out)?;
+        read.bad.take(job, mapper.rejects(), stretch, at..end, &|| attempt.bad_path(job))?;
+        read.bytes += (end - at) as u64;
+        // Of packed bytes each window has its share.
+        let done = (u128::from(stretch.packed_len) * end as u128 / len as u128) as u64;
+        job.control.progress.map.add(done - packed);
+        read.packed += done - packed;
+        (at, packed) = (end, done);
+    }
+    Ok(())
+}
+
+/// That no record of the window is longer than one may be, and than this worker's part of the memory.
+fn check(job: &Job<'_>, stretch: Stretch<'_>, window: Range<usize>) -> Result<()> {
+    let most = job.plan.max_record;
+    let place = |at| {
+        let place = stretch.place(window.start + at);
+        (job.plan.sources[place.source].path().to_owned(), place.offset)
+    };
+    if let Some(at) = job.record_end().framing.too_long(&stretch.bytes[window.clone()], most) {
+        let (path, at) = place(at);
+        return Err(Error::RecordTooLong { path, at, most });
+    }
+    let (bytes, threads) = (window.len() as u64, job.pool.threads() as u64);
+    // Only a window that is one record is longer than a window should be.
+    if bytes > (job.plan.settings.memory / threads).max(WINDOW as u64) {
+        let (path, at) = place(0);
+        return Err(Error::RecordTooLarge { path, at, bytes, needs: bytes * threads });
+    }
+    Ok(())
+}
