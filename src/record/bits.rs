@@ -57,20 +57,30 @@ pub trait Work {
     unsafe fn run<V: Vector>(self) -> Self::Output;
 }
 
-/// The blocks of `text`, each with the number of its bytes that are of the text: fewer than [`BLOCK`] only in the last
-/// block, whose other bytes are 0.
+/// The block of `text` that begins at `at`, and how many of its bytes are of the text. The last block is filled up with
+/// `filler`, in `padded`.
 #[inline(always)]
-pub fn block(text: &[u8], at: usize) -> Option<([u8; BLOCK], usize)> {
+pub fn block<'a>(
+    text: &'a [u8],
+    at: usize,
+    filler: u8,
+    padded: &'a mut [u8; BLOCK],
+) -> Option<(&'a [u8; BLOCK], usize)> {
     let rest = &text[at..];
     match rest.first_chunk() {
-        Some(block) => Some((*block, BLOCK)),
+        Some(block) => Some((block, BLOCK)),
         None if rest.is_empty() => None,
         None => {
-            let mut padded = [0; BLOCK];
+            *padded = [filler; BLOCK];
             padded[..rest.len()].copy_from_slice(rest);
             Some((padded, rest.len()))
         }
     }
+}
+
+/// A byte that is neither `delimiter` nor one that any format gives a meaning.
+pub fn filler(delimiter: u8) -> u8 {
+    if delimiter == b' ' { b'_' } else { b' ' }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@
 
 use std::ops::ControlFlow;
 
-use super::bits::{BLOCK, Level, Vector, Work, block};
+use super::bits::{BLOCK, Level, Vector, Work, block, filler};
 use super::quotes::{Machine, QUOTE};
 
 pub use super::quotes::State;
@@ -236,13 +236,16 @@ impl<F: FnMut(usize, u64) -> ControlFlow<()>> Work for Walk<'_, F> {
     unsafe fn run<V: Vector>(mut self) -> State {
         let mut machine = Machine::from(self.state);
         let mut at = 0;
-        while let Some((block, len)) = block(self.bytes, at) {
+        let (filler, mut padded) = (filler(self.delimiter), [0; BLOCK]);
+        while let Some((block, len)) = block(self.bytes, at, filler, &mut padded) {
             // SAFETY: the caller vouches for the processor.
-            let vector = unsafe { V::load(&block) };
-            let of_text = u64::MAX >> (BLOCK - len);
-            let newlines = vector.equal(b'\n') & of_text;
-            let separators = vector.equal(self.delimiter) & of_text | newlines;
-            let quotes = machine.pass(vector, vector.equal(QUOTE), separators);
+            let vector = unsafe { V::load(block) };
+            let newlines = vector.equal(b'\n');
+            let separators = vector.equal(self.delimiter) | newlines;
+            let quotes = match vector.equal(QUOTE) {
+                0 => machine.pass_unquoted(separators),
+                quotes => machine.pass(vector, quotes, separators),
+            };
             if len < BLOCK {
                 machine.opens = (separators | quotes.real) >> (len - 1) & 1;
             }

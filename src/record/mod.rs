@@ -6,6 +6,7 @@
 //! ```
 
 mod bits;
+pub mod delimited;
 pub mod framing;
 mod quotes;
 mod text;

@@ -86,8 +86,9 @@ impl Machine {
 
     /// Passes a block without quotes.
     #[inline(always)]
-    pub fn pass_unquoted(&mut self, separators: u64) {
+    pub fn pass_unquoted(&mut self, separators: u64) -> Quotes {
         self.opens = separators >> 63;
+        Quotes { inside: self.inside, real: 0, stray: 0 }
     }
 }
 
