@@ -191,3 +191,6 @@ pub fn header(record: &[u8], dialect: &Dialect) -> Result<Vec<Vec<u8>>, Malforme
     });
     Ok(fields.collect())
 }
+
+#[cfg(test)]
+mod tests;
