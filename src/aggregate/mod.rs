@@ -8,6 +8,7 @@
 //! To add one: a file here with a type that implements [`Aggregate`], its name in `spec`, its laws in the file's tests.
 
 mod count;
+pub mod exact;
 #[cfg(test)]
 pub mod laws;
 

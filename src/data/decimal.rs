@@ -275,7 +275,7 @@ pub mod tests {
                 // Every double is a whole number of 2^-1074, every decimal of 10^-38.
                 let bits = other.to_bits();
                 let (exponent, fraction) = (bits >> 52 & 0x7ff, bits & ((1 << 52) - 1));
-                let whole = BigInt::from(if exponent == 0 { fraction } else { fraction | 1 << 52 }) << exponent.max(1) - 1;
+                let whole = BigInt::from(if exponent == 0 { fraction } else { fraction | 1 << 52 }) << (exponent.max(1) - 1);
                 let whole = if other < 0.0 { -whole } else { whole };
                 let expected = (big(a) << 1074u32).cmp(&(whole * BigInt::from(LIMIT)));
                 prop_assert_eq!(a.compare_f64(other), expected, "{} {}", a, other);

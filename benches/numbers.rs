@@ -1,0 +1,178 @@
+//! Numbers: columns of text parsed, sums added to, values written, keys made of them.
+//!
+//! Groups are few enough to stay in cache, so that what is measured is the arithmetic.
+
+mod common;
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use mapfold::aggregate::exact;
+use mapfold::data::buffer::Buffer;
+use mapfold::data::parse::{DecimalParser, FloatParser};
+use mapfold::data::{BATCH, Bytes, Decimal, Numbers, Span, float, ordered};
+
+use common::Random;
+
+const VALUES: usize = 256 * 1000;
+const GROUPS: usize = 413;
+
+/// Values as they lie in a file, a byte between them.
+struct Text {
+    data: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Text {
+    fn draw(mut value: impl FnMut(&mut Random) -> String) -> Self {
+        let (mut random, mut data) = (Random(1), Vec::new());
+        let spans = (0..common::scaled(VALUES)).map(|_| {
+            let start = data.len();
+            data.extend_from_slice(value(&mut random).as_bytes());
+            data.push(b'\n');
+            Span::of(start..data.len() - 1)
+        });
+        let spans = spans.collect();
+        Text { data, spans }
+    }
+
+    fn batches(&self) -> impl Iterator<Item = Bytes<'_>> {
+        self.spans.chunks(BATCH).map(|spans| Bytes { data: &self.data, spans })
+    }
+}
+
+/// A number of 1 to `most` digits, each length as likely.
+fn digits(random: &mut Random, most: usize) -> u64 {
+    let digits = 1 + random.below(most) as u32;
+    random.next() % 10u64.pow(digits)
+}
+
+fn texts() -> [(&'static str, Text); 6] {
+    let sign = |random: &mut Random| if random.below(2) == 0 { "-" } else { "" };
+    [
+        ("tenths", Text::draw(|r| format!("{}{}.{}", sign(r), r.below(100), r.below(10)))),
+        ("whole", Text::draw(|r| digits(r, 8).to_string())),
+        ("amounts", Text::draw(|r| format!("{}.{:02}", digits(r, 7), r.below(100)))),
+        ("mixed scales", Text::draw(|r| format!("{}", digits(r, 6) as f64 / 1000.0))),
+        ("10 to 16 bytes", Text::draw(|r| format!("{}.{:06}", 100 + r.below(1_000_000_000), r.below(1_000_000)))),
+        ("exponents", Text::draw(|r| format!("{}e-3", digits(r, 8)))),
+    ]
+}
+
+fn parse(c: &mut Criterion) {
+    let mut group = c.benchmark_group("parse");
+    for (name, text) in texts() {
+        group.throughput(Throughput::Elements(text.spans.len() as u64));
+        let mut parser = DecimalParser::default();
+        group.bench_function(format!("decimal/{name}"), |b| {
+            b.iter(|| {
+                for column in text.batches() {
+                    black_box(parser.parse(column, false, |row, error| panic!("{row}: {error}")));
+                }
+            });
+        });
+        let mut parser = FloatParser::default();
+        group.bench_function(format!("float/{name}"), |b| {
+            b.iter(|| {
+                for column in text.batches() {
+                    black_box(parser.parse(column, |row, error| panic!("{row}: {error}")));
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+fn sum(c: &mut Criterion) {
+    let mut group = c.benchmark_group("sum");
+    let mut random = Random(2);
+    let count = common::scaled(VALUES);
+    let values: Vec<i64> = (0..count).map(|_| random.below(2000) as i64 - 1000).collect();
+    let groups: Vec<usize> = (0..count).map(|_| random.below(GROUPS)).collect();
+    group.throughput(Throughput::Elements(count as u64));
+    group.bench_function("decimal", |b| {
+        let mut states = [[0; 3]; GROUPS];
+        b.iter(|| {
+            for (&value, &group) in values.iter().zip(&groups) {
+                assert!(exact::decimal::add_narrow(&mut states[group], value, 1), "fits");
+            }
+            states[0][0]
+        });
+    });
+    for (name, unit) in [("thousandths", 0.001), ("tiny", 1e-30), ("huge", 1e30)] {
+        let values: Vec<f64> = values.iter().map(|&value| value as f64 * unit).collect();
+        group.bench_function(format!("float/{name}"), |b| {
+            let mut states = vec![([0; 4], Vec::new()); GROUPS];
+            b.iter(|| {
+                for (&value, &group) in values.iter().zip(&groups) {
+                    let (state, tail) = &mut states[group];
+                    if !exact::float::add(state, value) {
+                        exact::float::add_outside(state, tail, value);
+                    }
+                }
+                states[0].0[0]
+            });
+        });
+    }
+    group.finish();
+
+    // One value a group, read at the end of a job.
+    let mut group = c.benchmark_group("mean");
+    group.throughput(Throughput::Elements(GROUPS as u64));
+    for (name, unit) in [("decimal", 1), ("decimal beyond 2^53", 1 << 53)] {
+        let states: Vec<_> = (0..GROUPS as u64).map(|i| [unit * (i + 1), 0, 7 << 8 | 2]).collect();
+        group.bench_function(name, |b| {
+            b.iter(|| states.iter().map(|state| exact::decimal::mean(state, &[]).unwrap_or(0.0)).sum::<f64>());
+        });
+    }
+    let states: Vec<_> = (0..GROUPS as u64).map(|i| [0, i << 50, i, 7]).collect();
+    group.bench_function("float", |b| {
+        b.iter(|| states.iter().map(|state| exact::float::mean(state, &[]).unwrap_or(0.0)).sum::<f64>());
+    });
+    group.finish();
+}
+
+fn write(c: &mut Criterion) {
+    let mut group = c.benchmark_group("write");
+    let mut random = Random(3);
+    let count = common::scaled(VALUES);
+    let whole: Vec<u64> = (0..count).map(|_| digits(&mut random, 8)).collect();
+    let floats: Vec<f64> = whole.iter().map(|&number| number as f64 / 7.0).collect();
+    let mut out = Buffer::default();
+    group.throughput(Throughput::Elements(count as u64));
+    let mut each = |name: &str, put: &dyn Fn(&mut Buffer, usize)| {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                out.clear();
+                (0..count).for_each(|i| put(&mut out, i));
+                out.len()
+            });
+        });
+    };
+    each("text/whole", &|out, i| Decimal::from(whole[i]).write(out));
+    each("text/hundredths", &|out, i| Decimal { mantissa: whole[i].into(), scale: 2 }.write(out));
+    each("text/float", &|out, i| float::write(floats[i], out));
+    each("ordered/whole", &|out, i| ordered::put_decimal(out, Decimal::from(whole[i])));
+    each("ordered/hundredths", &|out, i| ordered::put_decimal(out, Decimal { mantissa: whole[i].into(), scale: 2 }));
+    each("ordered/float", &|out, i| ordered::put_float(out, floats[i]));
+    group.finish();
+}
+
+fn divide(c: &mut Criterion) {
+    let mut group = c.benchmark_group("divide");
+    let text = Text::draw(|r| format!("{}.{:02}", digits(r, 7), r.below(100)));
+    let mut parser = DecimalParser::default();
+    let column = Bytes { data: &text.data, spans: &text.spans };
+    let Numbers::Narrow { mantissas, scale } = parser.parse(column, false, |_, _| ()).numbers else {
+        unreachable!("amounts are narrow")
+    };
+    let prices: Vec<_> = mantissas.iter().map(|&mantissa| Decimal { mantissa: mantissa.into(), scale }).collect();
+    group.throughput(Throughput::Elements(prices.len() as u64));
+    group.bench_function("amounts by 7", |b| {
+        b.iter(|| prices.iter().filter_map(|price| price.checked_div(Decimal::from(7u64))).count());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, parse, sum, write, divide);
+criterion_main!(benches);
