@@ -151,7 +151,7 @@ fn percentile(word: &str) -> Option<Result<Number, ()>> {
 /// `begun` is where the field began.
 fn refuse_arithmetic(at: &Cursor<'_>, begun: usize) -> Result<()> {
     let Some(sign) = at.next().filter(|c| "+-*/%(".contains(*c)) else { return Ok(()) };
-    let Some(end) = Cursor::new("agg", at.rest()).to_closing() else { return Err(at.wrong("expected \")\"", None)) };
+    let Some(end) = Cursor::new("agg", at.rest()).closing() else { return Err(at.wrong("expected \")\"", None)) };
     let expression = &at.whole()[begun..at.mark() + end.len()];
     let derive = format!(r#"--set 'map=[{{"derive": {}, "as": "x"}}]'"#, Value::from(expression));
     let hint = match sign {
@@ -249,7 +249,7 @@ fn field(at: &mut Cursor<'_>, over: Over) -> Result<Field> {
         };
         return Err(at.wrong("expected a field", Some(hint.into())));
     }
-    if over == Over::Columns && at.eat("(") && at.to_closing().is_none() {
+    if over == Over::Columns && at.eat("(") && at.closing().is_none() {
         return Err(at.wrong("expected \")\"", None));
     }
     Ok(Field::Name(at.since(mark).to_owned()))
