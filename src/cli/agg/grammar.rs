@@ -90,13 +90,14 @@ fn agg(at: &mut Cursor<'_>) -> Result<Agg> {
     let (mut distinct, mut field, mut args) = (false, None, Vec::new());
     if at.eat("(") {
         let begun = at.mark();
-        distinct = at.eat_word("distinct") && !matches!(at.next(), Some(')' | ','));
-        if at.since(begun).is_empty() || distinct {
-            field = Some(self::field(at, Over::Fields)?);
-        } else {
-            // A field of that name.
-            field = Some(Field::Name(at.since(begun).to_owned()));
-        }
+        let is_first = at.eat_word("distinct");
+        // Alone it is a field of that name.
+        let is_alone = is_first && matches!(at.next(), Some(')' | ','));
+        distinct = is_first && !is_alone;
+        field = Some(match is_alone {
+            true => Field::Name(at.since(begun).to_owned()),
+            false => self::field(at, Over::Fields)?,
+        });
         refuse_arithmetic(at, begun)?;
         while at.eat(",") {
             args.push(value(at, |c| c.is_whitespace() || ",)".contains(c))?);
