@@ -88,7 +88,7 @@ impl Read {
             };
             if given && !means_something {
                 let what = format!("is for {formats}, and the inputs are read as {}", format.name());
-                let hint = r#"read.format says how to read them: "format": "csv""#;
+                let hint = "read.format says how to read them: --set read.format=csv";
                 return Err(Wrong::new(&["read".into(), key.into()], what, Some(hint.into())));
             }
         }

@@ -93,7 +93,7 @@ fn what_reading_refuses() {
         "read.header: is true, and there are fields, which stand for one",
         "with fields every row is a record; without them the first row names the columns",
     );
-    let hint = r#"read.format says how to read them: "format": "csv""#;
+    let hint = "read.format says how to read them: --set read.format=csv";
     read(
         r#""format": "text", "fields": ["a"]"#,
         "read.fields: is for csv and tsv, and the inputs are read as text",

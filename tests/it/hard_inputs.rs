@@ -59,7 +59,8 @@ fn names_that_trip_a_shell() {
     run(&[b"*"]).printed("x\t1\n");
     run(&[b"[a]", b"?", b"./-n"]).printed("x\t3\n");
     run(&[b"--", b"-n", b"--force", b"bad\xff"]).printed("x\t3\n");
-    run(&[b"-n"]).refused("unknown flag \"-n\"", "mapfold run --help lists the flags; a file of that name is ./-n");
+    run(&[b"-n"]).refused("--limit: a value is missing", "usage: --limit <N>");
+    run(&[b"-x"]).refused("unknown flag \"-x\"", "mapfold run --help lists the flags; a file of that name is ./-x");
     let summary = run(&[b"-v", b"--", b"a\nb"]).stderr();
     assert!(summary.contains(" of a\\nb at byte 0\n"), "{summary}");
 }

@@ -90,7 +90,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes what is left up to the `)` that belongs to a `(` just taken, and that.
-    pub fn to_closing(&mut self) -> Option<&'a str> {
+    pub fn closing(&mut self) -> Option<&'a str> {
         let rest = self.rest();
         let mut depth = 1;
         for (at, c) in rest.char_indices() {

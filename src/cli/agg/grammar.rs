@@ -90,13 +90,14 @@ fn agg(at: &mut Cursor<'_>) -> Result<Agg> {
     let (mut distinct, mut field, mut args) = (false, None, Vec::new());
     if at.eat("(") {
         let begun = at.mark();
-        distinct = at.eat_word("distinct") && !matches!(at.next(), Some(')' | ','));
-        if at.since(begun).is_empty() || distinct {
-            field = Some(self::field(at, Over::Fields)?);
-        } else {
-            // A field of that name.
-            field = Some(Field::Name(at.since(begun).to_owned()));
-        }
+        let is_first = at.eat_word("distinct");
+        // Alone it is a field of that name.
+        let is_alone = is_first && matches!(at.next(), Some(')' | ','));
+        distinct = is_first && !is_alone;
+        field = Some(match is_alone {
+            true => Field::Name(at.since(begun).to_owned()),
+            false => self::field(at, Over::Fields)?,
+        });
         refuse_arithmetic(at, begun)?;
         while at.eat(",") {
             args.push(value(at, |c| c.is_whitespace() || ",)".contains(c))?);
@@ -151,7 +152,7 @@ fn percentile(word: &str) -> Option<Result<Number, ()>> {
 /// `begun` is where the field began.
 fn refuse_arithmetic(at: &Cursor<'_>, begun: usize) -> Result<()> {
     let Some(sign) = at.next().filter(|c| "+-*/%(".contains(*c)) else { return Ok(()) };
-    let Some(end) = Cursor::new("agg", at.rest()).to_closing() else { return Err(at.wrong("expected \")\"", None)) };
+    let Some(end) = Cursor::new("agg", at.rest()).closing() else { return Err(at.wrong("expected \")\"", None)) };
     let expression = &at.whole()[begun..at.mark() + end.len()];
     let derive = format!(r#"--set 'map=[{{"derive": {}, "as": "x"}}]'"#, Value::from(expression));
     let hint = match sign {
@@ -249,7 +250,7 @@ fn field(at: &mut Cursor<'_>, over: Over) -> Result<Field> {
         };
         return Err(at.wrong("expected a field", Some(hint.into())));
     }
-    if over == Over::Columns && at.eat("(") && at.to_closing().is_none() {
+    if over == Over::Columns && at.eat("(") && at.closing().is_none() {
         return Err(at.wrong("expected \")\"", None));
     }
     Ok(Field::Name(at.since(mark).to_owned()))

@@ -100,7 +100,7 @@ fn what_is_wrong_names_its_flag() {
         "--delimiter: must be one ASCII character, is \"::\"",
         r#"such as ",", ";" or "\t""#,
     );
-    let csv = r#"read.format says how to read them: "format": "csv""#;
+    let csv = "read.format says how to read them: --set read.format=csv";
     let message = "agg: read.delimiter: is for csv, and the inputs are read as text";
     refused(&["count", "--delimiter", ";", "--read", "text"], message, csv);
     refused(&["count", "-g", "a,"], "-g: a name is empty", "commas part names: a,b");
