@@ -28,7 +28,7 @@ if [[ $profile == dev ]]; then
     seq 5000 | sed 's/.$//' >"$scratch/lines.txt"
     seq 5000 >"$scratch/distinct.txt"
 else
-    benches/data.sh
+    benches/data.sh linux.txt lines.txt distinct.txt
 fi
 export MAPFOLD=${MAPFOLD:-$target/mapfold}
 python3 benches/combiner.py "$@"

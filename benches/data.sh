@@ -1,14 +1,22 @@
 #!/usr/bin/env bash
-# Make the inputs of the benchmarks: benches/data.sh [linux.txt | lines.txt | distinct.txt]...   (default: all three)
+# Make the inputs of the benchmarks: benches/data.sh [--small] [NAME]...   (default: every input, 8 GB)
 #
 # They go to benches/data, or to $MAPFOLD_BENCH_DATA. What is there already is left alone. Each is made under
-# another name and renamed when complete, so an interrupted run leaves nothing that looks finished.
+# another name and renamed when complete, so an interrupted run leaves nothing that looks finished. With --small they
+# have a thousandth of their rows, are made by an unoptimised build, and need no package.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 data=${MAPFOLD_BENCH_DATA:-$here/data}
 mkdir -p "$data"
 data=$(cd "$data" && pwd)
+
+all=(linux.txt lines.txt distinct.txt measurements.txt groups.csv groups-quoted.csv groups.csv.gz groups.csv.zst)
+profile=release thousands=1000
+if [[ ${1:-} == --small ]]; then
+    profile=dev thousands=1
+    shift
+fi
 
 scratch=
 trap 'rm -rf "$data"/*.part ${scratch:+"$scratch"}' EXIT
@@ -17,6 +25,10 @@ trap 'rm -rf "$data"/*.part ${scratch:+"$scratch"}' EXIT
 # its path, so that the same package gives the same bytes. The tree itself is 80,000 small files: one file of it
 # all measures counting and not opening.
 linux() {
+    if [[ $profile == dev ]]; then
+        cat -- "$here/../README.md"
+        return
+    fi
     local tarball=/usr/src/linux-source-6.1.tar.xz
     if [[ ! -e $tarball ]]; then
         if ! command -v apt-get >/dev/null; then
@@ -34,12 +46,34 @@ linux() {
 
 # U1: 40 M lines of 24 characters and a newline, drawn evenly from 40 M texts: 40 M × (1 − 1/e) = 25.3 M distinct.
 # Few repeats and far apart: the worst case for a combiner that isn't every line being new.
-lines() { generate 40000000 1; }
+lines() { generate gen_lines 40 1; }
 
 # Every key distinct: combining gains nothing at all.
-distinct() { generate 20000000 1 --distinct; }
+distinct() { generate gen_lines 20 1 --distinct; }
 
-generate() { cargo run --release --quiet --manifest-path "$here/../Cargo.toml" --example gen_lines -- "$@"; }
+# A1: the One Billion Row Challenge, a tenth of it. Few keys, so reading is all of the work.
+measurements() { generate gen_measurements 100 1; }
+
+# A2: the table of db-benchmark's group-by task. 20 M rows of 9 columns, of which a query needs some; and the same
+# table with quotes around every field, and packed.
+groups() { generate gen_groups 20 1; }
+groups_quoted() { generate gen_groups 20 1 --quoted; }
+groups_gz() { pack gzip -6; }
+groups_zst() { pack zstd -3; }
+
+generate() { # EXAMPLE MILLIONS SEED [FLAG]...
+    cargo run --profile "$profile" --quiet --manifest-path "$here/../Cargo.toml" --example "$1" -- \
+        $(($2 * thousands * 1000)) "${@:3}"
+}
+
+pack() { # COMMAND...
+    make groups.csv groups
+    if ! command -v "$1" >/dev/null; then
+        printf 'error: no %s: it is in the Debian package of that name\n' "$1" >&2
+        return 1
+    fi
+    "$@" -c <"$data/groups.csv"
+}
 
 make() { # NAME COMMAND
     local path=$data/$1
@@ -50,12 +84,17 @@ make() { # NAME COMMAND
     fi
 }
 
-if (($# == 0)); then set -- linux.txt lines.txt distinct.txt; fi
+if (($# == 0)); then set -- "${all[@]}"; fi
 for name in "$@"; do
     case $name in
         linux.txt) make "$name" linux ;;
         lines.txt) make "$name" lines ;;
         distinct.txt) make "$name" distinct ;;
-        *) printf 'error: no input named %s\n' "$name" >&2 && exit 2 ;;
+        measurements.txt) make "$name" measurements ;;
+        groups.csv) make "$name" groups ;;
+        groups-quoted.csv) make "$name" groups_quoted ;;
+        groups.csv.gz) make "$name" groups_gz ;;
+        groups.csv.zst) make "$name" groups_zst ;;
+        *) printf 'error: no input named %s; there are %s\n' "$name" "${all[*]}" >&2 && exit 2 ;;
     esac
 done

@@ -21,14 +21,15 @@ class Run:
     seconds: float
     peak: int  # bytes resident, of the largest process if there were several
     error: str = ""
+    cpu: float = 0.0  # seconds, of all cores
 
 
-def execute(command: list[str], stdout: Path, env: dict[str, str]) -> Run:
+def execute(command: list[str], stdout: Path, env: dict[str, str], cwd: Path = ROOT) -> Run:
     """Run it to its end. (Its peak begins at what this Python holds, some 20 MB.)"""
     with stdout.open("wb") as sink, tempfile.TemporaryFile() as stderr:
         start = time.perf_counter()
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=stderr, cwd=ROOT, env={**os.environ, **env}
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=stderr, cwd=cwd, env={**os.environ, **env}
         )
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.perf_counter() - start
@@ -38,7 +39,7 @@ def execute(command: list[str], stdout: Path, env: dict[str, str]) -> Run:
             stderr.seek(0)
             said = stderr.read().decode(errors="replace").strip().splitlines()
             error = next((line for line in said if "Error" in line or "error" in line), f"exit {child.returncode}")
-    return Run(seconds, usage.ru_maxrss * 1024, error)
+    return Run(seconds, usage.ru_maxrss * 1024, error, usage.ru_utime + usage.ru_stime)
 
 
 def warm(path: Path) -> None:

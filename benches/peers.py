@@ -1,13 +1,17 @@
 """Time mapfold beside other tools that answer the same questions. Run it through benches/peers.sh.
 
 The tools take turns (A B A B …): on a shared machine one time says little, but the ratio within a round holds.
-Timed is the whole process, start and exit included, with its result written to a file. Every result is checked:
-tools given one question must write equally many rows and, where the question fixes their sequence, equal bytes.
+Timed is the whole process, start and exit included, with its result written to a file that wasn't there before: to
+replace one costs ext4 up to a second. Every result is checked: tools given one question must write equally many rows
+and, where the question fixes their sequence, equal bytes. Where it asks for means, the rows are compared in the order
+of their keys, floats to within a relative 1e-9: most tools add them in whatever sequence they come.
 """
 
 import argparse
 import datetime
 import hashlib
+import importlib.util
+import math
 import os
 import platform
 import shlex
@@ -16,264 +20,127 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from measure import DATA, MAPFOLD, RESULTS, ROOT, THREADS, Run, execute, first_line, machine, warm, write_section
+from measure import DATA, MAPFOLD, RESULTS, ROOT, Run, execute, first_line, machine, warm, write_section
+from works import DISTINCT, GROUPS, LINES, LINUX, MEASUREMENTS, OUT, Tool, Work, path, python, works
 
-LINUX, LINES, DISTINCT = "linux.txt", "lines.txt", "distinct.txt"
-
-OUT = "<out>"  # stands for the file that a tool writes by itself; without it, its stdout is the result
 TOLERANCE = 0.001  # of the rows, for a tool that can't read every line of the input
-
-
-@dataclass
-class Tool:
-    name: str
-    command: list[str]
-    slow: bool = False  # runs once, not in turn
-    skips: str = ""  # what of the input it can't read
-    env: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Work:
-    title: str
-    input: str
-    tools: list[Tool]  # mapfold first
-    ordered: bool = False  # then every complete result has the same bytes
-
-
-def path(name: str) -> str:
-    """An input as the tools are given it: relative to the repository when it lies there."""
-    full = DATA / name
-    return str(full.relative_to(ROOT)) if full.is_relative_to(ROOT) else str(full)
-
-
-def mapfold(job: str, name: str, *flags: str, label: str = "") -> Tool:
-    return Tool(f"mapfold {label}".strip(), [MAPFOLD, "run", job, path(name), *flags, "-o", OUT, "--force"])
-
-
-def python(code: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-c", code, *arguments]
-
-
-def clickhouse(select: str, name: str) -> Tool:
-    """ClickHouse's local engine. Its default of 65,409 rows a block is slower here than 16,384 for every query."""
-    source = f"file('{path(name)}', 'LineAsString', 'line String')"
-    query = (
-        f"{select.format(lines=source)} into outfile '{OUT}' format TSVRaw "
-        f"settings max_threads = {THREADS}, max_block_size = 16384"
-    )
-    return Tool("ClickHouse local (chDB)", python("import chdb, sys; chdb.query(sys.argv[1])", query))
-
-
-def duckdb(select: str, name: str, *, memory: str = "", slow: bool = False) -> Tool:
-    """DuckDB. A CSV with a delimiter that never occurs is its fastest way to lines; text must be UTF-8."""
-    source = (
-        f"read_csv('{path(name)}', columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
-        r"delim = e'\x01\x02\x03\x04', quote = '', escape = '', strict_mode = false, ignore_errors = true)"
-    )
-    limit = f"set memory_limit = '{memory}'; set temp_directory = '{OUT}.spill'; " if memory else ""
-    query = (
-        f"set threads = {THREADS}; set preserve_insertion_order = false; {limit}"
-        f"copy ({select.format(lines=source)}) to '{OUT}' (format csv, delimiter e'\\t', header false, quote '')"
-    )
-    return Tool(
-        f"DuckDB, memory_limit {memory}" if memory else "DuckDB",
-        python("import duckdb, sys; duckdb.connect().execute(sys.argv[1])", query),
-        slow=slow,
-        skips="lines that are not UTF-8" if name == LINUX else "",
-    )
-
-
-def shell(label: str, script: str, skips: str = "") -> Tool:
-    return Tool(label, ["bash", "-o", "pipefail", "-c", script], slow=True, skips=skips, env={"LC_ALL": "C"})
-
-
-def phoenix(name: str) -> list[Tool]:
-    """Phoenix++'s word_count, if PHOENIX_WORDCOUNT names one.
-
-    As published it also keeps apostrophes that follow a letter; take that condition out of its map() to have it
-    answer the same question. It prints as many words as its second argument asks for.
-    """
-    binary = os.environ.get("PHOENIX_WORDCOUNT")
-    if not binary:
-        return []
-    return [Tool("Phoenix++", [binary, path(name), "1000000000"], env={"MR_NUMTHREADS": str(THREADS)})]
-
-
-def works() -> dict[str, Work]:
-    whitespace, letters = "benches/specs/whitespace.json", "benches/specs/letters.json"
-    by_key = 'sort=["word"]'
-    sort = f"sort --parallel={THREADS}"
-
-    ch_words = "select arrayJoin(splitByWhitespace(line)) as w, count() as n from {lines} group by w"
-    ch_letters = "select arrayJoin(alphaTokens(lower(line))) as w, count() as n from {lines} group by w"
-    ch_lines = "select line, count() as n from {lines} group by line"
-    # Its regexes (`regexp_extract_all(line, '\S+')`) take 1.5 times as long as this.
-    one_space = "line"
-    for code in (9, 11, 12, 13):
-        one_space = f"replace({one_space}, chr({code}), ' ')"
-    duck_words = (
-        f"select w, count(*) as n from (select unnest(string_split({one_space}, ' ')) as w from {{lines}}) "
-        "where w <> '' group by w"
-    )
-    duck_letters = (
-        "select lower(w) as l, count(*) as n from (select unnest(regexp_extract_all(line, '[A-Za-z]+')) as w "
-        "from {lines}) group by l"
-    )
-    duck_lines = "select line, count(*) as n from {lines} group by line"
-
-    return {
-        "W1": Work(
-            "count white-space words of Linux 6.1, unordered",
-            LINUX,
-            [
-                mapfold(whitespace, LINUX, "--unordered"),
-                mapfold(whitespace, LINUX, "--unordered", "--memory", "1G", label="--memory 1G"),
-                clickhouse(ch_words, LINUX),
-                duckdb(duck_words, LINUX),
-                shell(
-                    "mawk",
-                    "mawk '{for (i = 1; i <= NF; i++) n[$i]++} END {for (w in n) print w \"\\t\" n[w]}' " + path(LINUX),
-                    skips="what follows a NUL in a line",
-                ),
-                shell("tr, sort, uniq -c", f"tr -s '[:space:]' '\\n' < {path(LINUX)} | {sort} -S 8G | uniq -c"),
-            ],
-        ),
-        "W1-key": Work(
-            "W1, ordered by word",
-            LINUX,
-            [
-                mapfold(whitespace, LINUX, "--set", by_key),
-                clickhouse(ch_words + " order by w", LINUX),
-                duckdb(duck_words + " order by w", LINUX, slow=True),
-            ],
-            ordered=True,
-        ),
-        "W1-count": Work(
-            "W1, ordered by count, then word",
-            LINUX,
-            [
-                mapfold(whitespace, LINUX),
-                clickhouse(ch_words + " order by n desc, w", LINUX),
-                duckdb(duck_words + " order by n desc, w", LINUX, slow=True),
-            ],
-            ordered=True,
-        ),
-        "W2": Work(
-            "count runs of ASCII letters of Linux 6.1, case folded, unordered",
-            LINUX,
-            [
-                mapfold(letters, LINUX, "--unordered"),
-                *phoenix(LINUX),
-                clickhouse(ch_letters, LINUX),
-                duckdb(duck_letters, LINUX, slow=True),
-            ],
-        ),
-        "wordcount": Work(
-            "the built-in wordcount (Unicode words) of Linux 6.1, most frequent first",
-            LINUX,
-            [mapfold("wordcount", LINUX)],
-        ),
-        "U1": Work(
-            "count distinct lines, 40 M of which 25 M differ, unordered",
-            LINES,
-            [
-                mapfold("uniq", LINES, "--unordered"),
-                clickhouse(ch_lines, LINES),
-                duckdb(duck_lines, LINES),
-                shell("sort, uniq -c", f"{sort} -S 8G {path(LINES)} | uniq -c"),
-            ],
-        ),
-        "U1-distinct": Work(
-            "count distinct lines, 20 M that all differ, unordered",
-            DISTINCT,
-            [
-                mapfold("uniq", DISTINCT, "--unordered"),
-                clickhouse(ch_lines, DISTINCT),
-                duckdb(duck_lines, DISTINCT),
-            ],
-        ),
-        "U2": Work(
-            "U1 within 512 MB",
-            LINES,
-            [
-                mapfold("uniq", LINES, "--unordered", "--memory", "512M", label="--memory 512M"),
-                duckdb(duck_lines, LINES, memory="512MB"),
-                shell("sort -S 512M, uniq -c", f"{sort} -S 512M {path(LINES)} | uniq -c"),
-            ],
-        ),
-    }
+CLOSE = 1e-9  # relative, for floats
+PACKAGES = ("chdb", "duckdb", "polars")
+FLOORS = (LINUX, LINES, DISTINCT, MEASUREMENTS, GROUPS)
 
 
 @dataclass
 class Result:
     rows: int
     digest: str  # of nothing where the sequence of rows is free
+    sorted: Path | None  # the rows in byte order, where they are to be compared: on disk, not here, see versions()
 
 
-def examine(out: Path, tool: Tool, digest: bool) -> Result:
+def empty(directory: Path) -> None:
+    for left in directory.iterdir():
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def examine(out: Path, tool: Tool, work: Work, kept: Path) -> Result:
     rows, sha = 0, hashlib.sha256()
     with out.open("rb") as file:
-        if tool.name == "Phoenix++":  # a few lines of talk around the `WORD - COUNT` lines
-            rows = sum(b" - " in line for line in file)
+        if tool.row != b"\n":
+            rows = sum(line.count(tool.row) for line in file)
         else:
             while block := file.read(1 << 22):
                 rows += block.count(b"\n")
-                if digest:
+                if work.ordered:
                     sha.update(block)
-    return Result(rows, sha.hexdigest())
+    in_order = None
+    if work.numbers and tool.comparable:
+        fd, name = tempfile.mkstemp(dir=kept)
+        os.close(fd)
+        in_order = Path(name)
+        subprocess.run(["sort", "-o", name, out], check=True, env={**os.environ, "LC_ALL": "C"})
+    return Result(rows, sha.hexdigest(), in_order)
 
 
-def measure(tool: Tool, work: Work, tmp: Path) -> tuple[Run, Result | None]:
+def difference(one: Path, other: Path, numbers: tuple[int, ...]) -> str:
+    """The first two lines that differ in more than the last digits of a float. Lines begin with a key that no other has."""
+
+    def agree(a: str, b: str, column: int) -> bool:
+        if a == b:
+            return True
+        try:
+            return column in numbers and math.isclose(float(a), float(b), rel_tol=CLOSE)
+        except ValueError:
+            return False
+
+    with one.open(encoding="utf-8") as ours, other.open(encoding="utf-8") as theirs:
+        for mine, its in zip(ours, theirs, strict=True):
+            a, b = mine.rstrip("\n").split("\t"), its.rstrip("\n").split("\t")
+            if len(a) != len(b) or not all(map(agree, a, b, range(len(a)))):
+                return f"`{' '.join(a)}` and `{' '.join(b)}`"
+    return ""
+
+
+def steady(tool: Tool, first: Result, again: Result, work: Work) -> bool:
+    """Whether two runs of one tool gave one answer; from mapfold, to the last digit."""
+    if (first.rows, first.digest) != (again.rows, again.digest):
+        return False
+    if not first.sorted or first.sorted.read_bytes() == again.sorted.read_bytes():
+        return True
+    return not tool.name.startswith("mapfold") and not difference(first.sorted, again.sorted, work.numbers)
+
+
+def measure(tool: Tool, work: Work, tmp: Path, kept: Path) -> tuple[Run, Result | None]:
+    empty(tmp)
     out, stdout = tmp / "out.txt", tmp / "stdout.txt"
-    run = execute([part.replace(OUT, str(out)) for part in tool.command], stdout, tool.env)
+    command = [part.replace(OUT, str(out)) for part in tool.command]
+    run = execute(command, stdout, tool.env, tmp if tool.writes else ROOT)
     result = None
-    if not run.error:
-        written = out if any(OUT in part for part in tool.command) else stdout
+    if not run.error and not tool.floor:
+        written = tmp / tool.writes if tool.writes else out if any(OUT in part for part in tool.command) else stdout
         if written.exists():
-            result = examine(written, tool, work.ordered)
+            result = examine(written, tool, work, kept)
         else:
             run.error = "no result written"
-    for left in tmp.iterdir():  # the next run shall not share the disk with this one's result
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    empty(tmp)  # the next run shall not share the disk with this one's result
     return run, result
 
 
-def compare(work: Work, rounds: int, slow: bool, tmp: Path, progress) -> tuple[list[str], bool]:
+def compare(work: Work, rounds: int, slow: bool, tmp: Path, kept: Path, progress) -> tuple[list[str], bool]:
     """The rows of the table, and whether all went well."""
+    tools = [tool for tool in work.tools if not tool.package or importlib.util.find_spec(tool.package)]
     runs: dict[str, list[Run]] = {}
     results: dict[str, Result] = {}
     unsteady: set[str] = set()
 
     def once(tool: Tool) -> None:
-        warm(DATA / work.input)  # every time: a run that wants much memory may have pushed it out
-        run, result = measure(tool, work, tmp)
+        for name in work.inputs:
+            warm(DATA / name)  # every time: a run that wants much memory may have pushed it out
+        run, result = measure(tool, work, tmp, kept)
         progress(f"{tool.name}: {run.error or f'{run.seconds:.2f} s'}")
         runs.setdefault(tool.name, []).append(run)
-        if result and results.setdefault(tool.name, result) != result:
+        if result and not steady(tool, results.setdefault(tool.name, result), result, work):
             unsteady.add(tool.name)
 
     for _ in range(rounds):
-        for tool in work.tools:
+        for tool in tools:
             if not tool.slow:
                 once(tool)
-    for tool in work.tools:
+    for tool in tools:
         if tool.slow and slow:
             once(tool)
 
-    ours = work.tools[0].name
+    ours = tools[0].name
     lines, fine = [], True
-    for tool in work.tools:
+    for tool in tools:
         if tool.name not in runs:
             continue
         good = [run for run in runs[tool.name] if not run.error]
         failures = [run.error for run in runs[tool.name] if run.error]
         verdict = judge(tool, work, results, ours)
-        notes = [verdict] if verdict else []
+        notes = [note for note in (verdict, tool.note) if note]
         if tool.name in unsteady:
             notes.append("**differs between runs**")
         if failures:
@@ -313,17 +180,20 @@ def judge(tool: Tool, work: Work, results: dict[str, Result], ours: str) -> str:
         return "**rows differ**"
     if work.ordered:
         return "same bytes" if mine.digest == reference.digest else "**bytes differ**"
+    if mine.sorted and reference.sorted:
+        differ = difference(reference.sorted, mine.sorted, work.numbers)
+        return f"**answers differ**: {differ}" if differ else "same answers"
     return "same rows"
 
 
 def floors(rounds: int, tmp: Path) -> list[str]:
     """What no tool can beat, and what the peers that are Python packages pay before they begin."""
     commands = []
-    for name in (LINUX, LINES, DISTINCT):
+    for name in FLOORS:
         warm(DATA / name)
         commands += [(f"`cat` {name}", f"cat {path(name)} > /dev/null"), (f"`wc -l` {name}", f"wc -l {path(name)}")]
     commands = [(label, ["bash", "-c", f"exec {script}"]) for label, script in commands]
-    commands += [(f"Python with `import {module}`", python(f"import {module}")) for module in ("chdb", "duckdb")]
+    commands += [(f"Python with `import {package}`", python(f"import {package}")) for package in PACKAGES]
     lines = []
     for label, command in commands:
         times = [execute(command, tmp / "stdout.txt", {"LC_ALL": "C"}).seconds for _ in range(rounds)]
@@ -340,31 +210,53 @@ def map_floor() -> list[str]:
     return lines if done.returncode == 0 and lines else [f"`{shlex.join(command)}` failed: exit {done.returncode}"]
 
 
-def startup(tmp: Path, runs: int = 100) -> list[str]:
+def startup(tmp: Path, runs: int) -> list[str]:
     """Process start and end on 10 KB, beside a program that does nothing."""
-    small = tmp / "small.txt"
+    text, table = tmp / "small.txt", tmp / "small.csv"
     with (DATA / LINUX).open("rb") as file:
-        small.write_bytes(file.read(10_240))
-    tools = {"`/bin/true`": ["/bin/true"], "`mapfold run wordcount`": [MAPFOLD, "run", "wordcount", str(small)]}
+        text.write_bytes(file.read(10_240))
+    with (DATA / GROUPS).open("rb") as file:
+        table.write_bytes(file.read(10_240).rpartition(b"\n")[0] + b"\n")
+    nothing = "`/bin/true`"
+    tools = {
+        nothing: ["/bin/true"],
+        "`wc -w small.txt`": ["wc", "-w", str(text)],
+        "`mapfold run wordcount small.txt`": [MAPFOLD, "run", "wordcount", str(text)],
+        "`mapfold agg -g id1 'sum(v1)' small.csv`": [MAPFOLD, "agg", "-g", "id1", "sum(v1)", str(table)],
+    }
     times: dict[str, list[float]] = {label: [] for label in tools}
+    errors: dict[str, str] = {}
     for _ in range(runs):
         for label, command in tools.items():
             run = execute(command, tmp / "stdout.txt", {})
-            if run.error:
-                return [f"| {label} | failed: {run.error[:100]} |"]
             times[label].append(run.seconds * 1000)
-    return [f"| {label} | {statistics.median(values):.2f} |" for label, values in times.items()]
+            if run.error:
+                errors[label] = run.error[:100]
+    least = statistics.median(times[nothing])
+    middle = {label: statistics.median(values) for label, values in times.items()}
+    return [
+        f"| {label} | failed: {errors[label]} | – |" if label in errors else f"| {label} | {ms:.2f} | {ms - least:.2f} |"
+        for label, ms in middle.items()
+    ]
 
 
-def versions() -> list[str]:
+def versions(inputs: list[str]) -> list[str]:
     """The machine, the peers and the inputs."""
+
+    def of(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "not found"
+
     # Not imported here: a child's peak begins at that of the process it was forked from.
     engine = first_line(*python("import chdb; print(chdb.query('select version()', 'TSVRaw'))"))
     return [
         *machine(),
-        f"- chDB {version('chdb')} (ClickHouse {engine}), DuckDB {version('duckdb')}, "
-        f"Python {platform.python_version()}, {first_line('mawk', '-W', 'version')}, {first_line('sort', '--version')}",
-        "- inputs: " + ", ".join(f"{name} {(DATA / name).stat().st_size:,} bytes" for name in (LINUX, LINES, DISTINCT)),
+        f"- chDB {of('chdb')} (ClickHouse {engine}), DuckDB {of('duckdb')}, polars {of('polars')}, "
+        f"Python {platform.python_version()}, {first_line('mawk', '-W', 'version')}, {first_line('sort', '--version')}, "
+        f"{first_line('gzip', '--version')}, {first_line('zstd', '--version')}",
+        "- inputs: " + ", ".join(f"{name} {(DATA / name).stat().st_size:,} bytes" for name in inputs),
     ]
 
 
@@ -378,6 +270,7 @@ def shown(tool: Tool) -> str:
     names = {
         sys.executable: "python",
         os.environ.get("PHOENIX_WORDCOUNT"): "word_count",
+        os.path.abspath(os.environ.get("ONEBRC", "")): "1brc",
         MAPFOLD: "mapfold",
         OUT: "OUT",
         f"{DATA}/": "benches/data/",
@@ -389,24 +282,41 @@ def shown(tool: Tool) -> str:
     return " ".join([*(f"{key}={value}" for key, value in tool.env.items()), command])
 
 
+def needed(chosen: list[str], table: dict[str, Work]) -> list[str]:
+    """The inputs of what was chosen, each once."""
+    others = {"floors": list(FLOORS), "startup": [LINUX, GROUPS]}
+    names = [name for key in chosen for name in (table[key].inputs if key in table else others[key])]
+    return list(dict.fromkeys(names))
+
+
 def main() -> int:
     table = works()
     names = [*table, "floors", "startup"]
     parser = argparse.ArgumentParser(prog="benches/peers.sh", description="Time mapfold beside other tools.")
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"default: all of {' '.join(names)}")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each tool, in turn (default 5)")
+    parser.add_argument("--rounds", type=int, help="runs of each tool, in turn (default 5)")
     parser.add_argument(
         "--slow",
         action=argparse.BooleanOptionalAction,
         help="run the slow tools too, once (default: when no WORK is named)",
     )
     parser.add_argument("--write", action="store_true", help="also write its section of benches/RESULTS.md")
+    parser.add_argument(
+        "--quick", action="store_true", help="only try it: little data, one round, the peers that are installed"
+    )
+    parser.add_argument("--inputs", action="store_true", help="only print which inputs it needs")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.works if name not in names]:
         parser.error(f"no work named {unknown[0]}; there are {' '.join(names)}")
-    if arguments.rounds < 1:
+    rounds = (1 if arguments.quick else 5) if arguments.rounds is None else arguments.rounds
+    if rounds < 1:
         parser.error("--rounds must be at least 1")
+    if arguments.quick and arguments.write:
+        parser.error("--write and --quick exclude each other")
     chosen = arguments.works or names
+    if arguments.inputs:
+        print(*needed(chosen, table), sep="\n")
+        return 0
     slow = not arguments.works if arguments.slow is None else arguments.slow
 
     def progress(text: str) -> None:
@@ -419,31 +329,36 @@ def main() -> int:
         print(*lines, sep="\n", flush=True)
 
     say("# Measured beside other tools", "")
-    say(f"Made by `benches/peers.sh` on {datetime.date.today()}, {arguments.rounds} rounds in turn.")
-    say("Seconds are medians of the whole process, the result written to a file; a ratio is the median of the ratios")
+    say(f"Made by `benches/peers.sh` on {datetime.date.today()}, {rounds} rounds in turn.")
+    say("Seconds are medians of the whole process, the result written to a new file; a ratio is the median of the ratios")
     say("within each round: above 1, mapfold was faster. The peak is the largest resident set of any run.")
-    say("", *versions())
+    say("", *versions(needed(chosen, table)))
     fine = True
     base = os.environ.get("TMPDIR", "/var/tmp")
-    with tempfile.TemporaryDirectory(prefix="mapfold-peers-", dir=base) as name:
-        tmp = Path(name)
-        for key in chosen:
-            progress(f"== {key}")
+    for key in chosen:
+        progress(f"== {key}")
+        with (
+            tempfile.TemporaryDirectory(prefix="mapfold-peers-", dir=base) as tmp,
+            tempfile.TemporaryDirectory(prefix="mapfold-peers-", dir=base) as kept,
+        ):
             if key == "floors":
-                say("", "## Floors", "", "| what | seconds |", "| --- | --- |", *floors(arguments.rounds, tmp))
-                say("", "By `cargo bench --bench floor`:", "", *map_floor())
+                say("", "## Floors", "", "| what | seconds |", "| --- | --- |", *floors(rounds, Path(tmp)))
+                if not arguments.quick:
+                    say("", "By `cargo bench --bench floor`:", "", *map_floor())
             elif key == "startup":
-                say("", "## 10 KB, start to exit", "", "| what | median ms of 100 |", "| --- | --- |", *startup(tmp))
+                runs = 3 if arguments.quick else 100
+                say("", "## 10 KB, start to exit", "", f"| what | median ms of {runs} | above `/bin/true` |")
+                say("| --- | --- | --- |", *startup(Path(tmp), runs))
             else:
                 work = table[key]
-                lines, ok = compare(work, arguments.rounds, slow, tmp, progress)
+                lines, ok = compare(work, rounds, slow, Path(tmp), Path(kept), progress)
                 fine &= ok
                 say("", f"## {key}: {work.title}", "", "| tool | seconds | ratio | peak | rows | |")
                 say("| --- | --- | --- | --- | --- | --- |", *lines)
     commands = [shown(tool) for key in chosen if key in table for tool in table[key].tools if slow or not tool.slow]
     if commands:
         say("", "## Commands", "", "From the root of the repository; OUT is a file in a temporary directory.", "")
-        say("```sh", *commands, "```")
+        say("```sh", *dict.fromkeys(commands), "```")
     if arguments.write:
         write_section("benches/peers.sh", page)
         progress(f"wrote {RESULTS.relative_to(ROOT)}")

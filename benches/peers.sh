@@ -1,23 +1,42 @@
 #!/usr/bin/env bash
 # Time mapfold beside other tools that answer the same questions: benches/peers.sh --help
 #
-# Sets up what benches/peers.py needs (the inputs, a release build, the Python packages of the peers) and runs it.
+# Sets up what benches/peers.py needs (the inputs, a release build, the Python packages of the peers) and runs it. With
+# --quick nothing is installed, and the inputs are small and go away.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/.."
 
-venv=benches/.venv
-if [[ ! -e $venv/ready ]]; then
-    python3 -m venv --clear "$venv"
-    "$venv/bin/pip" install --quiet chdb duckdb
-    touch "$venv/ready"
-fi
-for arg in "$@"; do
-    if [[ $arg == -h || $arg == --help ]]; then exec "$venv/bin/python" benches/peers.py --help; fi
-done
 export PYTHONDONTWRITEBYTECODE=1
-export MAPFOLD=${MAPFOLD:-${CARGO_TARGET_DIR:-target}/release/mapfold}
-cargo build --release --quiet
-benches/data.sh
-exec "$venv/bin/python" benches/peers.py "$@"
+profile=release
+for arg in "$@"; do
+    case $arg in
+        -h | --help) exec python3 benches/peers.py --help ;;
+        --quick) profile=dev ;;
+    esac
+done
+
+scratch=
+trap 'rm -rf ${scratch:+"$scratch"}' EXIT
+
+venv=benches/.venv packages='chdb duckdb polars'
+python=$venv/bin/python
+if [[ $profile == dev ]]; then
+    if [[ ! -e $venv/ready ]]; then python=python3; fi
+    scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/mapfold-bench.XXXXXX")
+    export MAPFOLD_BENCH_DATA=$scratch
+elif [[ $(cat "$venv/ready" 2>/dev/null) != "$packages" ]]; then
+    python3 -m venv --clear "$venv"
+    # shellcheck disable=SC2086 # one word a package
+    "$venv/bin/pip" install --quiet $packages
+    printf '%s\n' "$packages" >"$venv/ready"
+fi
+export MAPFOLD=${MAPFOLD:-${CARGO_TARGET_DIR:-target}/${profile/dev/debug}/mapfold}
+cargo build --quiet --locked --profile "$profile" --bin mapfold
+inputs=$("$python" benches/peers.py --inputs "$@")
+small=()
+if [[ $profile == dev ]]; then small=(--small); fi
+# shellcheck disable=SC2086 # one word an input
+benches/data.sh "${small[@]}" $inputs
+"$python" benches/peers.py "$@"

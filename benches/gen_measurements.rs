@@ -1,0 +1,94 @@
+//! Rows for the benchmarks: `gen_measurements ROWS SEED` writes ROWS lines `STATION;TEMPERATURE` to stdout.
+//!
+//! It is the input of the One Billion Row Challenge: a station drawn evenly from the 413 of `stations.txt`, and a
+//! temperature drawn around its mean with a standard deviation of 10, to a tenth of a degree. Equal arguments give
+//! equal bytes anywhere: all is done in whole numbers. The normal distribution is the sum of twelve even ones, so
+//! nothing is further from a mean than six standard deviations.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+#[path = "common/mod.rs"]
+mod common;
+
+use common::Random;
+
+const STATIONS: &str = include_str!("stations.txt");
+/// What an even 16-bit number falls short of or exceeds on average, twelve times.
+const MEAN: i64 = 12 * 0xffff / 2;
+/// Hundredths of a degree. The sum of twelve even numbers of a width has that width as its standard deviation.
+const DEVIATION: i64 = 1000;
+/// More than the longest line.
+const LINE: usize = 64;
+
+struct Station {
+    /// With the semicolon.
+    name: String,
+    /// In hundredths of a degree.
+    mean: i64,
+}
+
+fn stations() -> Vec<Station> {
+    let station = |line: &str| {
+        let (name, mean) = line.split_once(';').expect("name;mean");
+        let (whole, part) = mean.split_once('.').expect("a mean with a point");
+        let digits: i64 = format!("{whole}{part:0<2}").parse().expect("at most two decimals");
+        Station { name: format!("{name};"), mean: digits }
+    };
+    STATIONS.lines().filter(|line| !line.starts_with('#')).map(station).collect()
+}
+
+/// Hundredths of a degree away from the mean.
+fn deviation(random: &mut Random) -> i64 {
+    let sum: u64 = (0..3)
+        .map(|_| {
+            let drawn = random.next();
+            (drawn & 0xffff) + (drawn >> 16 & 0xffff) + (drawn >> 32 & 0xffff) + (drawn >> 48)
+        })
+        .sum();
+    ((sum as i64 - MEAN) * DEVIATION) >> 16
+}
+
+fn generate(rows: u64, seed: u64) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let stations = stations();
+    // Every text that a temperature can have, from -99.9 to 99.9.
+    let texts: Vec<String> = (-999..=999_i64)
+        .map(|tenths| {
+            let mut text = if tenths < 0 { "-".to_string() } else { String::new() };
+            write!(text, "{}.{}\n", tenths.abs() / 10, tenths.abs() % 10).expect("a String takes all");
+            text
+        })
+        .collect();
+    let mut random = Random(seed);
+    let mut chunk = Vec::with_capacity(1 << 20);
+    for _ in 0..rows {
+        let station = &stations[random.below(stations.len())];
+        // Halves go up, as in the challenge's own generator.
+        let tenths = (station.mean + deviation(&mut random) + 5).div_euclid(10).clamp(-999, 999);
+        chunk.extend_from_slice(station.name.as_bytes());
+        chunk.extend_from_slice(texts[(tenths + 999) as usize].as_bytes());
+        if chunk.len() > chunk.capacity() - LINE {
+            out.write_all(&chunk)?;
+            chunk.clear();
+        }
+    }
+    out.write_all(&chunk)?;
+    out.flush()
+}
+
+fn main() -> ExitCode {
+    let parsed: Vec<u64> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
+    let [rows, seed] = parsed[..] else {
+        eprintln!("usage: gen_measurements ROWS SEED");
+        return ExitCode::from(2);
+    };
+    match generate(rows, seed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

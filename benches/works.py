@@ -1,0 +1,324 @@
+"""What benches/peers.py times: the works, and the command with which each tool does them."""
+
+import os
+import sys
+from dataclasses import dataclass, field
+
+from measure import DATA, MAPFOLD, ROOT, THREADS
+
+LINUX, LINES, DISTINCT = "linux.txt", "lines.txt", "distinct.txt"
+MEASUREMENTS = "measurements.txt"
+GROUPS, QUOTED, GZIPPED, ZSTD = "groups.csv", "groups-quoted.csv", "groups.csv.gz", "groups.csv.zst"
+
+OUT = "<out>"  # stands for the file that a tool writes by itself; without it, its stdout is the result
+
+
+@dataclass
+class Tool:
+    name: str
+    command: list[str]
+    slow: bool = False  # runs once, not in turn
+    floor: bool = False  # gives no answer: does a part of the work that no tool can leave out
+    skips: str = ""  # what of the input it can't read
+    note: str = ""
+    package: str = ""  # the Python package that it is
+    writes: str = ""  # the file in its working directory that is its result, which then is a temporary one
+    row: bytes = b"\n"  # what each row of its result has once
+    comparable: bool = True  # its rows are those of the others, byte for byte but for the last digits of floats
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Work:
+    title: str
+    inputs: list[str]
+    tools: list[Tool]  # mapfold first
+    ordered: bool = False  # then every complete result has the same bytes
+    numbers: tuple[int, ...] = ()  # the columns to be compared as floats; then rows are compared, whatever their sequence
+
+
+def path(name: str) -> str:
+    """An input as the tools are given it: relative to the repository when it lies there."""
+    full = DATA / name
+    return str(full.relative_to(ROOT)) if full.is_relative_to(ROOT) else str(full)
+
+
+def mapfold(job: str, name: str, *flags: str, label: str = "") -> Tool:
+    return Tool(f"mapfold {label}".strip(), [MAPFOLD, "run", job, path(name), *flags, "-o", OUT, "--force"])
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", code, *arguments]
+
+
+def chdb(query: str) -> Tool:
+    command = python("import chdb, sys; chdb.query(sys.argv[1])", query)
+    return Tool("ClickHouse local (chDB)", command, package="chdb")
+
+
+def clickhouse(select: str, name: str) -> Tool:
+    """ClickHouse's local engine over lines. Its default of 65,409 rows a block is slower here than 16,384 for every query."""
+    source = f"file('{path(name)}', 'LineAsString', 'line String')"
+    return chdb(
+        f"{select.format(lines=source)} into outfile '{OUT}' format TSVRaw "
+        f"settings max_threads = {THREADS}, max_block_size = 16384"
+    )
+
+
+def clickhouse_csv(select: str, name: str, form: str, columns: dict[str, str], settings: str = "") -> Tool:
+    """ClickHouse's local engine over a table. Its default block is the fastest here; LowCardinality takes twice as long."""
+    structure = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    source = f"file('{path(name)}', '{form}', '{structure}')"
+    query = f"{select.format(table=source)} into outfile '{OUT}' format TSVRaw settings max_threads = {THREADS}"
+    return chdb(query + settings)
+
+
+def duckdb_query(select: str, set_first: str = "") -> list[str]:
+    query = (
+        f"set threads = {THREADS}; set preserve_insertion_order = false; {set_first}"
+        f"copy ({select}) to '{OUT}' (format csv, delimiter e'\\t', header false, quote '')"
+    )
+    return python("import duckdb, sys; duckdb.connect().execute(sys.argv[1])", query)
+
+
+def duckdb(select: str, name: str, *, memory: str = "", slow: bool = False) -> Tool:
+    """DuckDB over lines. A CSV with a delimiter that never occurs is its fastest way to them; text must be UTF-8."""
+    source = (
+        f"read_csv('{path(name)}', columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
+        r"delim = e'\x01\x02\x03\x04', quote = '', escape = '', strict_mode = false, ignore_errors = true)"
+    )
+    limit = f"set memory_limit = '{memory}'; set temp_directory = '{OUT}.spill'; " if memory else ""
+    return Tool(
+        f"DuckDB, memory_limit {memory}" if memory else "DuckDB",
+        duckdb_query(select.format(lines=source), limit),
+        slow=slow,
+        skips="lines that are not UTF-8" if name == LINUX else "",
+        package="duckdb",
+    )
+
+
+def duckdb_csv(select: str, name: str, columns: dict[str, str], options: str) -> Tool:
+    """DuckDB over a table whose types it needn't guess."""
+    source = f"read_csv('{path(name)}', columns = {columns}, auto_detect = false, {options})"
+    return Tool("DuckDB", duckdb_query(select.format(table=source)), package="duckdb")
+
+
+def polars(name: str, scan: str, group: str, aggregates: str) -> Tool:
+    """polars, lazily. Its streaming engine is as fast here as the one in memory, or faster, and takes half the memory."""
+    code = (
+        f"import polars as pl, sys; pl.scan_csv(sys.argv[1], {scan}).group_by('{group}').agg({aggregates})"
+        ".collect(engine='streaming')"
+        r".write_csv(sys.argv[2], separator='\t', include_header=False, quote_style='never')"
+    )
+    threads = {"POLARS_MAX_THREADS": str(THREADS)}
+    return Tool("polars", python(code, path(name), OUT), package="polars", env=threads)
+
+
+def shell(label: str, script: str, skips: str = "") -> Tool:
+    return Tool(label, ["bash", "-o", "pipefail", "-c", script], slow=True, skips=skips, env={"LC_ALL": "C"})
+
+
+def unpacking(command: str, name: str) -> Tool:
+    script = f"exec {command} {path(name)} > /dev/null"
+    return Tool(f"`{command}` to /dev/null", ["bash", "-c", script], floor=True, note="only unpacks")
+
+
+def phoenix(name: str) -> list[Tool]:
+    """Phoenix++'s word_count, if PHOENIX_WORDCOUNT names one.
+
+    As published it also keeps apostrophes that follow a letter; take that condition out of its map() to have it
+    answer the same question. It prints as many words as its second argument asks for, between a few lines of talk.
+    """
+    binary = os.environ.get("PHOENIX_WORDCOUNT")
+    if not binary:
+        return []
+    threads = {"MR_NUMTHREADS": str(THREADS)}
+    return [Tool("Phoenix++", [binary, path(name), "1000000000"], row=b" - ", comparable=False, env=threads)]
+
+
+def hand_written(name: str) -> list[Tool]:
+    """lehuyduc's program for the One Billion Row Challenge, if ONEBRC names one, built for as many threads as here.
+
+    It knows the format: temperatures have one digit after the point, names at most 100 bytes. Its answer is one line
+    in a file result.txt, rounded to a tenth. The process that is waited for leaves before another one that it started
+    has given its memory back, and the peak is that of the first.
+    """
+    binary = os.environ.get("ONEBRC")
+    if not binary:
+        return []
+    return [
+        Tool(
+            "lehuyduc/1brc-simd (C++)",
+            [os.path.abspath(binary), str(DATA / name)],
+            note="knows the format; its peak can't be seen",
+            writes="result.txt",
+            row=b"=",
+            comparable=False,
+        )
+    ]
+
+
+def measurements() -> Work:
+    select = "select s, min(t), avg(t), max(t) from {table} group by s"
+    semicolon = "delim = ';', header = false, quote = '', escape = ''"
+    schema = "separator=';', has_header=False, quote_char=None, schema={'s': pl.String, 't': pl.Float64}"
+    aggregates = "pl.col('t').min().alias('min'), pl.col('t').mean().alias('mean'), pl.col('t').max().alias('max')"
+    return Work(
+        "min, mean and max per station of the One Billion Row format, 100 M rows, unordered",
+        [MEASUREMENTS],
+        [
+            mapfold("measurements", MEASUREMENTS, "--unordered"),
+            *hand_written(MEASUREMENTS),
+            polars(MEASUREMENTS, schema, "s", aggregates),
+            clickhouse_csv(
+                select,
+                MEASUREMENTS,
+                "CSV",
+                {"s": "String", "t": "Float64"},
+                ", format_csv_delimiter = ';', format_csv_allow_double_quotes = 0",
+            ),
+            duckdb_csv(select, MEASUREMENTS, {"s": "VARCHAR", "t": "DOUBLE"}, semicolon),
+        ],
+        numbers=(1, 2, 3),
+    )
+
+
+def groups(title: str, name: str, *, beside: list[Tool] = (), also: tuple[str, ...] = ()) -> Work:
+    """The group-by over one of the forms in which its table lies."""
+    kinds = {"id1": "s", "id2": "s", "id3": "s", "id4": "i", "id5": "i", "id6": "i", "v1": "i", "v2": "i", "v3": "f"}
+
+    def typed(**names: str) -> dict[str, str]:
+        return {column: names[kind] for column, kind in kinds.items()}
+
+    schema = ", ".join(f"'{column}': pl.{kind}" for column, kind in typed(s="String", i="Int64", f="Float64").items())
+    aggregates = "pl.col('v1').sum().alias('sum'), pl.col('v3').mean().alias('mean'), pl.len().alias('count')"
+    select = "select id3, sum(v1), avg(v3), count(*) from {table} group by id3"
+    quote = "delim = ',', header = true, quote = '\"', escape = '\"'"
+    return Work(
+        title,
+        [name, *also],
+        [
+            mapfold("benches/specs/groups.json", name, "--unordered"),
+            *beside,
+            polars(name, f"schema={{{schema}}}", "id3", aggregates),
+            duckdb_csv(select, name, typed(s="VARCHAR", i="INTEGER", f="DOUBLE"), quote),
+            clickhouse_csv(select, name, "CSVWithNames", typed(s="String", i="Int32", f="Float64")),
+        ],
+        numbers=(2,),
+    )
+
+
+def works() -> dict[str, Work]:
+    whitespace, letters = "benches/specs/whitespace.json", "benches/specs/letters.json"
+    by_key = 'sort=["word"]'
+    sort = f"sort --parallel={THREADS}"
+
+    ch_words = "select arrayJoin(splitByWhitespace(line)) as w, count() as n from {lines} group by w"
+    ch_letters = "select arrayJoin(alphaTokens(lower(line))) as w, count() as n from {lines} group by w"
+    ch_lines = "select line, count() as n from {lines} group by line"
+    # Its regexes (`regexp_extract_all(line, '\S+')`) take 1.5 times as long as this.
+    one_space = "line"
+    for code in (9, 11, 12, 13):
+        one_space = f"replace({one_space}, chr({code}), ' ')"
+    duck_words = (
+        f"select w, count(*) as n from (select unnest(string_split({one_space}, ' ')) as w from {{lines}}) "
+        "where w <> '' group by w"
+    )
+    duck_letters = (
+        "select lower(w) as l, count(*) as n from (select unnest(regexp_extract_all(line, '[A-Za-z]+')) as w "
+        "from {lines}) group by l"
+    )
+    duck_lines = "select line, count(*) as n from {lines} group by line"
+    grouped = "sum, mean and count per id3 of 20 M rows of CSV, unordered"
+    plain = mapfold("benches/specs/groups.json", GROUPS, "--unordered", label="on the plain table")
+
+    return {
+        "W1": Work(
+            "count white-space words of Linux 6.1, unordered",
+            [LINUX],
+            [
+                mapfold(whitespace, LINUX, "--unordered"),
+                mapfold(whitespace, LINUX, "--unordered", "--memory", "1G", label="--memory 1G"),
+                clickhouse(ch_words, LINUX),
+                duckdb(duck_words, LINUX),
+                shell(
+                    "mawk",
+                    "mawk '{for (i = 1; i <= NF; i++) n[$i]++} END {for (w in n) print w \"\\t\" n[w]}' " + path(LINUX),
+                    skips="what follows a NUL in a line",
+                ),
+                shell("tr, sort, uniq -c", f"tr -s '[:space:]' '\\n' < {path(LINUX)} | {sort} -S 8G | uniq -c"),
+            ],
+        ),
+        "W1-key": Work(
+            "W1, ordered by word",
+            [LINUX],
+            [
+                mapfold(whitespace, LINUX, "--set", by_key),
+                clickhouse(ch_words + " order by w", LINUX),
+                duckdb(duck_words + " order by w", LINUX, slow=True),
+            ],
+            ordered=True,
+        ),
+        "W1-count": Work(
+            "W1, ordered by count, then word",
+            [LINUX],
+            [
+                mapfold(whitespace, LINUX),
+                clickhouse(ch_words + " order by n desc, w", LINUX),
+                duckdb(duck_words + " order by n desc, w", LINUX, slow=True),
+            ],
+            ordered=True,
+        ),
+        "W2": Work(
+            "count runs of ASCII letters of Linux 6.1, case folded, unordered",
+            [LINUX],
+            [
+                mapfold(letters, LINUX, "--unordered"),
+                *phoenix(LINUX),
+                clickhouse(ch_letters, LINUX),
+                duckdb(duck_letters, LINUX, slow=True),
+            ],
+        ),
+        "wordcount": Work(
+            "the built-in wordcount (Unicode words) of Linux 6.1, most frequent first",
+            [LINUX],
+            [mapfold("wordcount", LINUX)],
+        ),
+        "U1": Work(
+            "count distinct lines, 40 M of which 25 M differ, unordered",
+            [LINES],
+            [
+                mapfold("uniq", LINES, "--unordered"),
+                clickhouse(ch_lines, LINES),
+                duckdb(duck_lines, LINES),
+                shell("sort, uniq -c", f"{sort} -S 8G {path(LINES)} | uniq -c"),
+            ],
+        ),
+        "U1-distinct": Work(
+            "count distinct lines, 20 M that all differ, unordered",
+            [DISTINCT],
+            [
+                mapfold("uniq", DISTINCT, "--unordered"),
+                clickhouse(ch_lines, DISTINCT),
+                duckdb(duck_lines, DISTINCT),
+            ],
+        ),
+        "U2": Work(
+            "U1 within 512 MB",
+            [LINES],
+            [
+                mapfold("uniq", LINES, "--unordered", "--memory", "512M", label="--memory 512M"),
+                duckdb(duck_lines, LINES, memory="512MB"),
+                shell("sort -S 512M, uniq -c", f"{sort} -S 512M {path(LINES)} | uniq -c"),
+            ],
+        ),
+        "A1": measurements(),
+        "A2": groups(grouped, GROUPS),
+        "A2-quoted": groups("A2 with quotes around every field", QUOTED, beside=[plain], also=(GROUPS,)),
+        "A2-gz": groups(
+            "A2 of the table packed by gzip -6", GZIPPED, beside=[plain, unpacking("gzip -dc", GZIPPED)], also=(GROUPS,)
+        ),
+        "A2-zst": groups(
+            "A2 of the table packed by zstd -3", ZSTD, beside=[plain, unpacking("zstd -dc", ZSTD)], also=(GROUPS,)
+        ),
+    }
