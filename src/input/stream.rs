@@ -8,7 +8,8 @@
 //! workers wait for.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -71,6 +72,51 @@ struct Errand {
     to: Sender<Result<StreamBlock>>,
 }
 
+/// What a few readers have to do, in order.
+struct Errands {
+    list: Mutex<List>,
+    one_ended: Condvar,
+}
+
+struct List {
+    left: VecDeque<Errand>,
+    /// Sources that are being read.
+    running: Vec<usize>,
+}
+
+impl Errands {
+    fn new(left: VecDeque<Errand>) -> Self {
+        Errands { list: Mutex::new(List { left, running: Vec::new() }), one_ended: Condvar::new() }
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does one after the other. Of several errors the one that is earliest in the input is to be the first that is sent.
+    fn run(&self, cut: Blocks, buffers: &Buffers) {
+        while let Some(Errand { index, source, to }) = self.begin() {
+            let read = catch_unwind(AssertUnwindSafe(|| read_one(index, &source, cut, buffers, &to)));
+            let panicked = || Error::Panic { task: format!("reader of {}", source.name()), message: String::new() };
+            if let Err(Some(error)) = read.unwrap_or_else(|_| Err(Some(panicked()))) {
+                let is_earliest = |list: &mut List| !list.running.iter().any(|&other| other < index);
+                drop(self.one_ended.wait_while(self.list(), |list| !is_earliest(list)));
+                // A receiver that is gone wants no error either.
+                let _ = to.send(Err(error));
+            }
+            self.list().running.retain(|&other| other != index);
+            self.one_ended.notify_all();
+        }
+    }
+
+    fn begin(&self) -> Option<Errand> {
+        let mut list = self.list();
+        let errand = list.left.pop_front()?;
+        list.running.push(errand.index);
+        Some(errand)
+    }
+}
+
 /// Starts the threads that read the streams among `sources`. Their blocks come from a queue each, in the order of the
 /// sources, beside the source's index; or, if they are wanted in no order, all from one, beside the first's index.
 pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<VecDeque<(usize, Queue)>> {
@@ -90,7 +136,7 @@ pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<VecDeque<
             }
         };
         let errand = Errand { index, source: source.clone(), to };
-        if may_wait(source) { alone.push(VecDeque::from([errand])) } else { files.push_back(errand) }
+        if may_wait(source) { alone.push(errand) } else { files.push_back(errand) }
     }
     let readers = alone.len() + files.len().min(cut.readers);
     // All of them together hold about as much as those of files alone.
@@ -100,28 +146,18 @@ pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<VecDeque<
     };
     let cut = Blocks { bytes, ..cut };
     let buffers = Buffers::new(2 * readers + 2, 2 * bytes);
-    let files = Arc::new(Mutex::new(files));
-    let shares = (0..readers - alone.len()).map(|_| files.clone());
-    for errands in alone.into_iter().map(|one| Arc::new(Mutex::new(one))).chain(shares) {
+    let shares = readers - alone.len();
+    let files = Arc::new(Errands::new(files));
+    let alone = alone.into_iter().map(|errand| Arc::new(Errands::new([errand].into())));
+    for errands in alone.chain((0..shares).map(|_| files.clone())) {
         let buffers = buffers.clone();
-        let reader = move || {
-            while let Some(Errand { index, source, to }) = next(&errands) {
-                if let Err(Some(error)) = read_one(index, &source, cut, &buffers, &to) {
-                    // A receiver that is gone wants no error either.
-                    let _ = to.send(Err(error));
-                }
-            }
-        };
+        let reader = move || errands.run(cut, &buffers);
         thread::Builder::new().name("reader".into()).spawn(reader).map_err(|e| {
             let message = format!("cannot start a thread to read streams: {}", reason(&e));
             Error::usage_hint(message, "ask for fewer with --threads")
         })?;
     }
     Ok(queues)
-}
-
-fn next(errands: &Mutex<VecDeque<Errand>>) -> Option<Errand> {
-    errands.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
 /// Whether a reader may have to wait for somebody to write.

@@ -262,6 +262,24 @@ fn more_packed_files_than_readers() {
     assert_eq!(String::from_utf8(joined(&seen)).unwrap(), expected);
 }
 
+#[test]
+fn of_several_packed_files_that_are_corrupt_the_first_is_named() {
+    let dir = Dir::new();
+    let mut good = gzip(&text(3000));
+    let cut = good.split_off(good.len() - 1);
+    let paths = [
+        dir.file("good", [&good[..], &cut].concat()),
+        dir.file("long", &good),
+        dir.file("short", b"\x1f\x8b\x08"),
+        dir.file("shorter", b"\x1f\x8b\x08"),
+    ];
+    let sources = resolved(&paths);
+    for numbering in [Numbering::Input, Numbering::FilesFirst] {
+        let error = all(&sources, Cut { numbering, block: 1000, ..CUT }).unwrap_err().to_string();
+        assert!(error.contains("long: "), "{error}");
+    }
+}
+
 /// The first FIFO has no writer until the second was read.
 #[test]
 fn no_stream_waits_for_another() {

@@ -1,7 +1,7 @@
 //! What an INPUT stands for, and where a result goes, as users rely on it. What goes wrong is in `input_errors` and `outputs`.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 
 use rustix::fs::{CWD, FileType, mknodat};
@@ -86,6 +86,41 @@ fn records_never_span_files() {
     for settings in ["", "--split-size 1", "--split-size 1G --threads 1"] {
         dir.run(&format!("run uniq 1 2 3 {settings}")).printed("a\t2\nhalf\t2\n");
     }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    to.write_all(text.as_bytes()).unwrap();
+    to.finish().unwrap()
+}
+
+/// By content, not by name; from files, standard input and FIFOs; more than one part a file.
+#[test]
+fn packed_inputs_count_as_what_they_hold() {
+    let zstd = |text: &str| zstd::encode_all(text.as_bytes(), 3).unwrap();
+    let dir = Dir::new()
+        .file("d/plain.gz", "a\nb\n")
+        .file("d/x", [gzip("b\nc"), gzip("c\na\r\n")].concat())
+        .file("d/y.log", [zstd("\u{feff}a\n"), zstd("last")].concat());
+    for settings in ["", "--threads 1", "--scheduler static", "--memory 16M --split-size 1"] {
+        dir.run(&format!("run uniq d {settings}")).printed("a\t3\nb\t2\ncc\t1\nlast\t1\n");
+        for packed in [gzip("a\na\n"), zstd("a\na\n")] {
+            let command = format!("run uniq d/x - {settings}");
+            dir.command(command.split_whitespace()).stdin(packed).run().printed("a\t3\nb\t1\ncc\t1\n");
+        }
+    }
+    dir.run("run grep d --param pattern=[ab]").printed("a\nb\nb\na\na\nlast\n");
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let fifo = dir.join("fifo");
+    let writer = std::thread::spawn(move || fs::write(fifo, gzip("f\n")).unwrap());
+    dir.run("run uniq fifo d/plain.gz").printed("a\t1\nb\t1\nf\t1\n");
+    writer.join().unwrap();
+    let report = |name: &str| {
+        dir.run(&format!("run uniq {name} -o /dev/null --report r.json --force"));
+        serde_json::from_slice::<Value>(&fs::read(dir.join("r.json")).unwrap()).unwrap()
+    };
+    assert_eq!(report("d/x")["counters"]["map_input_bytes"], 8);
+    dir.run("verify uniq d").code().filter(|&code| code == 0).unwrap();
 }
 
 /// Printed nothing, and the FIFO got `expected`.
