@@ -23,6 +23,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Why::Malformed(malformed) => malformed.fmt(f),
+            Why::Derived { field } => write!(f, "column {field:?} needs more than 38 digits"),
             Why::Field { field, value, why } => {
                 write!(f, "column {field:?} is {:?}, {why}", String::from_utf8_lossy(value))
             }
@@ -34,6 +35,8 @@ impl fmt::Display for Why {
 pub enum Why {
     /// It is no record of its format.
     Malformed(Malformed),
+    /// A field worked out of others that is beyond what decimals hold.
+    Derived { field: String },
     /// A field that is not of its type.
     Field {
         /// The field's name.

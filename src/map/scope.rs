@@ -52,6 +52,7 @@ pub struct Scope<'a> {
     fields: Vec<Known>,
     /// The field that holds a record's bytes as they were read.
     record: Field,
+    wants_record: Cell<bool>,
     steps: Vec<Box<dyn Step>>,
 }
 
@@ -105,7 +106,7 @@ impl<'a> Scope<'a> {
             }
             Record::Nowhere => fields.len(),
         };
-        Scope { blame, types, fields, record, steps: Vec::new() }
+        Scope { blame, types, fields, record, wants_record: Cell::new(false), steps: Vec::new() }
     }
 
     /// What can be named now, in order.
@@ -121,14 +122,20 @@ impl<'a> Scope<'a> {
         self.fields[field].may_be_null
     }
 
+    /// The field that holds a record's bytes as they were read, for a step that may find one bad.
+    pub fn record(&self) -> Field {
+        self.wants_record.set(true);
+        self.record
+    }
+
+    /// Whether any step may find a record bad.
+    pub fn wants_record(&self) -> bool {
+        self.wants_record.get()
+    }
+
     /// Whether anything names the field.
     pub fn is_used(&self, field: Field) -> bool {
         self.fields[field].is_used.get()
-    }
-
-    /// Whether any field is converted: then records may be bad.
-    pub fn converts(&self) -> bool {
-        self.fields.iter().any(|field| field.from.is_some())
     }
 
     /// The field of this name as its bytes, whatever it was declared to be.
@@ -176,7 +183,7 @@ impl<'a> Scope<'a> {
         if let Some(field) = self.fields.iter().position(|field| field.from == Some((from, to))) {
             return field;
         }
-        self.push(Convert { input: from, to, record: self.record, name: name.to_owned() });
+        self.push(Convert { input: from, to, record: self.record(), name: name.to_owned() });
         let may_be_null = self.may_be_null(from);
         let from = Some((from, to));
         self.add_known(Known { name: None, kind: to.kind(), may_be_null, from, is_used: Cell::new(true) })

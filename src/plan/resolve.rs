@@ -60,7 +60,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             scope.check_types()?;
             let is_used = |(field, name)| scope.is_used(field).then_some(name);
             let used: Vec<_> = names.into_iter().enumerate().filter_map(is_used).collect();
-            let verbatim = scope.converts();
+            let verbatim = scope.wants_record();
             let record = if verbatim { Record::Behind } else { Record::Nowhere };
             let read = fields.layouts(&sources, &used, verbatim)?;
             let (scope, rows) = work_out(Source { fields: used, may_be_null: true, record })?;

@@ -2,6 +2,7 @@
 
 mod candidates;
 pub mod convert;
+mod derive;
 pub mod extract;
 pub mod filter;
 mod gather;
@@ -33,7 +34,7 @@ pub static SHAPE: Shape = Shape::Variants(&Variants {
         Variant::later("upper"),
         Variant::later("trim"),
         Variant { name: "extract", keys: extract::KEYS },
-        Variant::later("derive"),
+        Variant { name: "derive", keys: derive::KEYS },
         Variant::later("bin"),
         Variant::later("time"),
         Variant::later("explode"),
@@ -46,6 +47,7 @@ const KINDS: &[(&str, fn(Written<'_>, &mut Scope<'_>) -> Result<()>)] = &[
     ("split", split::resolve),
     ("ngrams", ngrams::resolve),
     ("extract", extract::resolve),
+    ("derive", derive::resolve),
     ("filter", filter::resolve),
 ];
 

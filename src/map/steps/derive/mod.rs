@@ -1,0 +1,161 @@
+//! `derive`: a field worked out of others: `price * qty`, `(a + b) / 2`.
+//!
+//! Decimals are exact, and so is what comes of them but for quotients, which are rounded as
+//! [`Decimal::checked_div`] says. Where a float takes part the result is a float. Null makes null, and so does a division by
+//! zero. A result of more than 38 digits makes a bad record.
+
+mod grammar;
+
+use super::AS;
+use super::gather::Gather;
+use crate::data::columns::{GrowingDecimals, GrowingFloats};
+use crate::data::{Batch, Column, Decimal, Kind, Sink, Value, float};
+use crate::error::Result;
+use crate::map::scope::Written;
+use crate::map::{Field, Next, Scope, Stage, Step, Why};
+use crate::schema::{Key, Shape};
+use grammar::{Expression, Operator};
+
+pub const KEYS: &[Key] = &[Key::required("derive", Shape::Name), AS];
+
+pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
+    let (path, text) = (written.at("derive"), written.text("derive"));
+    let expression = grammar::parse(text).map_err(|wrong| {
+        let hint = "an example: (price - cost) * qty; names with other characters stand in quotes: \"unit price\"";
+        scope.blame.error(&path, &wrong, Some(hint.into()))
+    })?;
+    let mut kind = Kind::Decimal;
+    let expression = expression.map_names(&mut |name| {
+        let field = scope.number(&path, &name)?;
+        if scope.kind(field) == Kind::Float {
+            kind = Kind::Float;
+        }
+        Ok(field)
+    })?;
+    let (record, name) = (scope.record(), written.text("as").to_owned());
+    scope.push(Derive { expression, kind, record, name });
+    scope.add(&written.at("as"), written.text("as"), kind, true)?;
+    Ok(())
+}
+
+#[derive(Clone, Debug)]
+struct Derive {
+    expression: Expression<Field>,
+    /// Of what it makes.
+    kind: Kind,
+    /// The record's own bytes.
+    record: Field,
+    name: String,
+}
+
+impl Step for Derive {
+    fn reads(&self) -> Vec<Field> {
+        let mut reads = vec![self.record];
+        self.expression.names(&mut |field| reads.push(*field));
+        reads
+    }
+
+    fn may_reject(&self) -> bool {
+        self.kind == Kind::Decimal
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        Box::new(Deriving {
+            step: self.clone(),
+            decimals: GrowingDecimals::default(),
+            floats: GrowingFloats::default(),
+            kept: Vec::new(),
+            gather: Gather::default(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Deriving {
+    step: Derive,
+    decimals: GrowingDecimals,
+    floats: GrowingFloats,
+    kept: Vec<u32>,
+    gather: Gather,
+}
+
+impl Stage for Deriving {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Deriving { step: Derive { expression, kind, record, name }, decimals, floats, kept, gather } = self;
+        kept.clear();
+        let added = if *kind == Kind::Float {
+            floats.clear();
+            (0..batch.rows).for_each(|i| floats.push(real(expression, batch, i).map(float::canonical)));
+            kept.extend(0..batch.rows as u32);
+            Column::Float(floats.column())
+        } else {
+            decimals.clear();
+            for i in 0..batch.rows {
+                let found = exact(expression, batch, i);
+                match found {
+                    Ok(_) => kept.push(i as u32),
+                    Err(TooLong) => {
+                        let record = batch.bytes(*record).spans[i];
+                        next.rejects.borrow_mut().add(record, Why::Derived { field: name.clone() });
+                    }
+                }
+                decimals.push(found.ok().flatten());
+            }
+            Column::Decimal(decimals.column())
+        };
+        let columns = [batch.columns, &[added]].concat();
+        if kept.len() == batch.rows {
+            return next.take(&Batch { rows: batch.rows, columns: &columns });
+        }
+        next.take(&Batch { rows: kept.len(), columns: &gather.gather(&columns, kept) })
+    }
+}
+
+/// A result has more than 38 digits.
+struct TooLong;
+
+/// The value for record `i` where all fields are decimals; `None` is null.
+fn exact(expression: &Expression<Field>, batch: &Batch<'_>, i: usize) -> Result<Option<Decimal>, TooLong> {
+    let (operator, a, b) = match expression {
+        Expression::Number(number) => return Ok(Some(*number)),
+        Expression::Name(field) => {
+            return Ok(match batch.columns[*field].value(i) {
+                Value::Decimal(number) => Some(number),
+                Value::Null | Value::Bytes(_) | Value::Float(_) => None,
+            });
+        }
+        Expression::Minus(of) => return Ok(exact(of, batch, i)?.map(Decimal::negated)),
+        Expression::Two(operator, a, b) => (operator, exact(a, batch, i)?, exact(b, batch, i)?),
+    };
+    let (Some(a), Some(b)) = (a, b) else { return Ok(None) };
+    let result = match operator {
+        Operator::Plus => a.checked_add(b),
+        Operator::Minus => a.checked_sub(b),
+        Operator::Times => a.checked_mul(b),
+        Operator::Over if b.mantissa == 0 => return Ok(None),
+        Operator::Over => a.checked_div(b),
+    };
+    result.map(Some).ok_or(TooLong)
+}
+
+/// The same where some are floats.
+fn real(expression: &Expression<Field>, batch: &Batch<'_>, i: usize) -> Option<f64> {
+    let (operator, a, b) = match expression {
+        Expression::Number(number) => return Some(number.to_f64()),
+        Expression::Name(field) => {
+            return match batch.columns[*field].value(i) {
+                Value::Decimal(number) => Some(number.to_f64()),
+                Value::Float(number) => Some(number),
+                Value::Null | Value::Bytes(_) => None,
+            };
+        }
+        Expression::Minus(of) => return Some(-real(of, batch, i)?),
+        Expression::Two(operator, a, b) => (operator, real(a, batch, i)?, real(b, batch, i)?),
+    };
+    match operator {
+        Operator::Plus => Some(a + b),
+        Operator::Minus => Some(a - b),
+        Operator::Times => Some(a * b),
+        Operator::Over => (b != 0.0).then(|| a / b),
+    }
+}
