@@ -25,8 +25,10 @@ use crate::shuffle::RowLimit;
 pub struct Sizes {
     pub split: u64,
     pub partitions: usize,
-    /// Slots of a map task's table.
-    pub map_slots: usize,
+    /// Bytes of a map task's table.
+    pub table: usize,
+    /// Groups that a map task may meet at most.
+    pub groups: usize,
     /// Payload at which a partition's buffer is written as a page.
     pub page: usize,
     /// A reduce task takes partitions until they hold at most this many bytes, and folds as many at a time as hold
@@ -43,10 +45,6 @@ pub struct Sizes {
     pub longest_row: RowLimit,
 }
 
-/// Slots of 32 bytes (one word of state): about as many as stay in a second-level cache of 1 MiB. On the white-space words
-/// of the Linux source 2^14, 2^15 and 2^16 took the same time within 3 % (25.4, 23.0 and 21.1 M rows shuffled); on its
-/// letters 2^14 took 6 % more.
-const MAP_SLOTS: usize = 1 << 15;
 /// So small that the buffers of 1024 partitions, 16 MiB, find room in a third-level cache; with pages of 64 KiB mapping
 /// nearly distinct lines took a tenth more.
 const PAGE: usize = 16 << 10;
@@ -63,18 +61,15 @@ impl Sizes {
             let wanted = if streams { 256 } else { (input / PARTITION_INPUT).next_power_of_two().clamp(64, 1024) };
             wanted.min(share / 2 / 4096).max(1) as usize
         });
-        let map_slots = settings.table_slots.unwrap_or_else(|| {
-            let fits = MAP_SLOTS.min((share / 8 / 32) as usize);
-            // A small job needs no large table: no more groups than bytes.
-            if streams { fits } else { fits.min(input as usize) }
-        });
         Sizes {
             split: settings
                 .split_size
                 .unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads, settings.memory))
                 .max(1),
             partitions,
-            map_slots,
+            table: (share / 8) as usize,
+            // No more groups than bytes.
+            groups: if streams { usize::MAX } else { input as usize },
             page: (share as usize / 2 / partitions).clamp(256, PAGE),
             reduce: (share / 32).clamp(4 << 10, 8 << 20),
             fold: (share / 32).clamp(4 << 10, 1 << 20),

@@ -13,8 +13,10 @@ use crate::input::Source;
 use crate::input::feed::{self, Feed, Numbering, Work};
 use crate::map::Mapper;
 use crate::map::emit::{Emitter, MapTable};
+use crate::map::growth::Growth;
 use crate::report::{Counters, Task};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
+use crate::table::KEY_WORDS;
 
 /// Runs a map attempt over every split and stream block, for as long as `wanted`. Gives what they made, by number.
 pub fn tasks<T: Send>(
@@ -146,9 +148,14 @@ fn attempt(
 
 fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
     let read: Vec<_> = grouping.fields.key.fields().chain(grouping.fields.observed.iter().copied()).collect();
+    let (settings, shape) = (&job.plan.settings, &grouping.aggregation.shape);
+    let growth = match settings.table_slots {
+        None => Growth::new(size_of::<u64>() * (KEY_WORDS + shape.identity.len()), job.sizes.table),
+        Some(slots) => Growth::fixed(slots),
+    };
     Memory {
         mapper: mapper(job, &read),
-        table: MapTable::new(job.sizes.map_slots, &grouping.aggregation.shape, job.plan.settings.combiner),
+        table: MapTable::new(growth, job.sizes.groups, shape, settings.combiner),
         buffers: PartitionBuffers::limited(job.sizes.longest_row),
     }
 }

@@ -5,6 +5,7 @@
 
 use super::Field;
 use super::combining::{Combiner, Combining};
+use super::growth::{Full, Growth};
 use crate::data::key::{Encoder, KeyFields};
 use crate::data::{BATCH, Batch, Bytes, Column, Sink};
 use crate::error::{Error, Result};
@@ -35,18 +36,26 @@ struct GroupTable {
     keys: Box<KeyBatch>,
     slots: Box<[u32; BATCH]>,
     combining: Combining,
+    growth: Growth,
+    /// Records in the table.
+    records: u64,
 }
 
 /// Bytes that long keys and tails may take in a map table before it is flushed.
 const ARENA: usize = 1 << 20;
+/// The same for a table that has grown, by slot.
+const ARENA_A_SLOT: usize = 16;
 
 impl MapTable {
-    pub fn new(slots: usize, shape: &Shape, combiner: Combiner) -> Self {
+    /// `input` is how many groups a task may meet at most.
+    pub fn new(growth: Growth, input: usize, shape: &Shape, combiner: Combiner) -> Self {
         let groups = GroupTable {
-            table: Table::new(slots, HomeBits::Top, &shape.identity),
+            table: Table::new(growth.first(input), HomeBits::Top, &shape.identity),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
             combining: combiner.into(),
+            growth,
+            records: 0,
         };
         MapTable { encoder: Encoder::default(), groups }
     }
@@ -83,6 +92,7 @@ impl<'a> Emitter<'a> {
     ) -> Self {
         let MapTable { encoder, groups } = memory;
         groups.table.clear();
+        groups.records = 0;
         groups.combining.begin();
         Emitter {
             fields,
@@ -140,11 +150,14 @@ impl Output<'_> {
 
     fn combine(&mut self, keys: Bytes<'_>, values: &[Column<'_>], start: usize) -> Result<()> {
         let n = keys.spans.len();
-        let GroupTable { table, .. } = self.table;
-        if table.room() < n || table.arena().len() > ARENA || table.is_degenerate() {
-            let groups = table.len();
-            self.flush()?;
-            self.table.combining.flushed(groups);
+        if self.table.table.room() < n {
+            self.full()?;
+        }
+        let GroupTable { table, records, .. } = &mut *self.table;
+        if table.arena().len() > ARENA.max(table.slots() * ARENA_A_SLOT) || table.is_degenerate() {
+            self.flush_for_room()?;
+        } else {
+            *records += n as u64;
         }
         self.counters.combine_input_records += n as u64;
         let GroupTable { table, keys: hashed, slots, .. } = self.table;
@@ -154,6 +167,29 @@ impl Output<'_> {
         for (aggregate, shape) in aggregates.iter().zip(&shape.aggregates) {
             aggregate.observe(&mut table.states(shape.slot_word, shape.words), &slots[..n], &part);
         }
+        Ok(())
+    }
+
+    /// The table has no room for a batch.
+    #[cold]
+    fn full(&mut self) -> Result<()> {
+        let GroupTable { table, growth, records, .. } = &mut *self.table;
+        match growth.full(table.slots(), table.len(), *records) {
+            Full::Grow(slots) => table.grow(slots),
+            Full::Flush => self.flush_for_room()?,
+            Full::Shrink(slots) => {
+                self.flush_for_room()?;
+                self.table.table.restart(slots);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn flush_for_room(&mut self) -> Result<()> {
+        let groups = self.table.table.len();
+        self.flush()?;
+        self.table.combining.flushed(groups);
         Ok(())
     }
 
@@ -174,8 +210,8 @@ impl Output<'_> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let Output { aggregation: Aggregation { shape, .. }, table: GroupTable { table, .. }, run, counters, .. } =
-            self;
+        let Output { aggregation: Aggregation { shape, .. }, table, run, counters, .. } = self;
+        let GroupTable { table, records, .. } = &mut **table;
         counters.combine_output_records += table.len() as u64;
         for group in table.groups() {
             run.add(run.partition(group.hash), |out| {
@@ -183,6 +219,7 @@ impl Output<'_> {
             })?;
         }
         table.clear();
+        *records = 0;
         Ok(())
     }
 }

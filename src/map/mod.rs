@@ -11,6 +11,7 @@
 
 pub mod combining;
 pub mod emit;
+pub mod growth;
 pub mod pass;
 pub mod program;
 pub mod read;

@@ -38,6 +38,7 @@ mod tests {
         assert_eq!(
             keys,
             [
+                "bad_records",
                 "counters",
                 "error",
                 "job",

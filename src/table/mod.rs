@@ -138,9 +138,20 @@ impl Table {
         self.excess > 64 + 16 * self.limit as u64
     }
 
+    pub fn slots(&self) -> usize {
+        self.mask + 1
+    }
+
+    /// Forgets all groups, and has `slots` slots from now on.
+    pub fn restart(&mut self, slots: usize) {
+        *self = Table::new(slots, self.home_bits, &self.identity);
+    }
+
     /// Forgets all groups.
     pub fn clear(&mut self) {
-        self.slots.fill(0);
+        if self.len > 0 {
+            self.slots.fill(0);
+        }
         self.arena.clear();
         self.len = 0;
         self.excess = 0;
@@ -196,9 +207,14 @@ impl Table {
         while limit(slots) < self.len + more {
             slots *= 4;
         }
-        if slots == self.mask + 1 {
-            return;
+        if slots > self.mask + 1 {
+            self.grow(slots);
         }
+    }
+
+    /// So many slots, a power of two that is more than there are.
+    pub fn grow(&mut self, slots: usize) {
+        debug_assert!(slots.is_power_of_two() && slots > self.mask);
         let old = std::mem::replace(&mut self.slots, vec![0; slots * self.stride]);
         self.mask = slots - 1;
         self.shift = self.home_bits.shift(slots);

@@ -1,0 +1,151 @@
+//! How large a map task's table is.
+//!
+//! It begins small, so that few groups lie close together, and grows for as long as it stays in the second-level cache. A
+//! full table of that size is flushed into the run. Where the keys are drawn evenly from not too many, it is better to let it
+//! grow until it holds them all: each group is then written once. How many keys there are shows in how often the records
+//! so far met one that was there:
+//!
+//! ```text
+//! of D keys drawn evenly, r records have met   n = D · (1 − e^(−r/D))   groups
+//! ```
+//!
+//! Real text is not drawn evenly: each larger table turns out to be full again. So a worker grows beyond the cache only a few
+//! times, and then goes back to the cache's size for good.
+//!
+//! Measured on 20 M rows of 200,000 keys, for a sum, a mean and a count: 0.60 of the time that flushing tables of the cache's
+//! size took.
+
+/// Bytes of a table that stay in a second-level cache of 1 MiB. On the white-space words of the Linux source 2^14, 2^15 and
+/// 2^16 slots of 32 bytes took the same time within 3 % (25.4, 23.0 and 21.1 M rows shuffled); on its letters 2^14 took 6 %
+/// more.
+const CACHE: usize = 1 << 20;
+
+/// Slots of a new table.
+const FIRST: usize = 1 << 10;
+
+/// Times that a table grows beyond the cache.
+const TRIES: u32 = 3;
+
+/// Where combining leaves less than this share of the records, what is flushed is little as it is.
+const WORTHWHILE: f64 = 0.25;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Growth {
+    /// Slots that stay in the cache, and that memory has room for.
+    cache: usize,
+    /// Slots that memory has room for.
+    most: usize,
+    tries: u32,
+}
+
+/// What to do with a full table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Make it so many slots large and go on.
+    Grow(usize),
+    /// Flush it.
+    Flush,
+    /// Flush it and make it so many slots large.
+    Shrink(usize),
+}
+
+impl Growth {
+    /// Of tables whose slots have this many bytes, in `memory` bytes.
+    pub fn new(slot_bytes: usize, memory: usize) -> Self {
+        let slots = |bytes: usize| (bytes / slot_bytes + 1).next_power_of_two() / 2;
+        Growth { cache: slots(CACHE.min(memory)).max(8), most: slots(memory).max(8), tries: 0 }
+    }
+
+    /// Of a table that always has so many slots.
+    pub fn fixed(slots: usize) -> Self {
+        Growth { cache: slots, most: slots, tries: TRIES }
+    }
+
+    /// Slots to begin with; `input` is how many groups there may be at most.
+    pub fn first(&self, input: usize) -> usize {
+        self.cache.min(FIRST.min(input))
+    }
+
+    /// A table of `slots` slots is full: `groups` groups of `records` records.
+    pub fn full(&mut self, slots: usize, groups: usize, records: u64) -> Full {
+        if slots < self.cache {
+            return Full::Grow((4 * slots).min(self.cache));
+        }
+        if self.tries < TRIES && groups as f64 > WORTHWHILE * records as f64 {
+            // Half as many again as there seem to be, in a table that is full at 5/8.
+            let wanted = (keys(groups as f64, records as f64) * 2.4).max(2.0 * slots as f64);
+            if wanted <= self.most as f64 {
+                self.tries += 1;
+                return Full::Grow((wanted as usize).next_power_of_two().min(self.most));
+            }
+        }
+        match slots > self.cache {
+            true => {
+                self.tries = TRIES;
+                Full::Shrink(self.cache)
+            }
+            false => Full::Flush,
+        }
+    }
+}
+
+/// How many keys there are, if `records` drawn evenly from them have met `groups` of them.
+fn keys(groups: f64, records: f64) -> f64 {
+    if groups >= records {
+        return f64::INFINITY;
+    }
+    // (1 − e^(−x)) / x falls from 1 to 0: halved until it is what was seen.
+    let seen = groups / records;
+    let (mut low, mut high) = (0.0, records / groups.max(1.0) + 1.0);
+    for _ in 0..50 {
+        let x = (low + high) / 2.0;
+        if -f64::exp_m1(-x) / x > seen { low = x } else { high = x }
+    }
+    records / high
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_estimated() {
+        for (distinct, records) in [(200_000.0, 21_000.0), (40e6, 20_000.0), (1_000.0, 5_000.0)] {
+            let x: f64 = records / distinct;
+            let groups = distinct * -f64::exp_m1(-x);
+            let found = keys(groups, records);
+            assert!((found / distinct - 1.0).abs() < 0.01, "{found} of {distinct}");
+        }
+        assert_eq!(keys(10.0, 10.0), f64::INFINITY);
+    }
+
+    #[test]
+    fn a_table_grows_to_the_cache_then_to_its_keys_or_is_flushed() {
+        let mut growth = Growth::new(32, 1 << 30);
+        assert_eq!(growth.first(usize::MAX), FIRST);
+        assert_eq!(growth.first(100), 100);
+        assert_eq!(growth.full(FIRST, 640, 640), Full::Grow(4 * FIRST));
+        // 200,000 keys, drawn evenly.
+        assert_eq!(growth.full(1 << 15, 20_480, 21_600), Full::Grow(1 << 19));
+        // Lines that are nearly all distinct.
+        assert_eq!(Growth::new(32, 1 << 30).full(1 << 15, 20_480, 20_485), Full::Flush);
+        // Words, of which few records are left.
+        assert_eq!(Growth::new(32, 1 << 30).full(1 << 15, 20_480, 200_000), Full::Flush);
+        // Full again and again: back to the cache's size for good.
+        let mut slots = 1 << 15;
+        let mut growth = Growth::new(32, 1 << 30);
+        while let Full::Grow(more) = growth.full(slots, slots / 8 * 5, slots as u64) {
+            slots = more;
+        }
+        assert!(slots > 1 << 15);
+        assert_eq!(growth.full(slots, slots / 8 * 5, slots as u64), Full::Shrink(1 << 15));
+        assert_eq!(growth.full(1 << 15, 20_480, 21_600), Full::Flush);
+    }
+
+    #[test]
+    fn memory_bounds_it() {
+        assert_eq!(Growth::new(32, 1 << 16).full(1 << 11, 1_280, 1_300), Full::Flush);
+        assert_eq!(Growth::fixed(8).full(8, 5, 6), Full::Flush);
+        assert_eq!(Growth::fixed(8).first(1 << 20), 8);
+    }
+}
