@@ -15,13 +15,13 @@ use std::{fs, hint, thread};
 use mapfold::aggregate::{Aggregate, Count};
 use mapfold::data::{BATCH, Bytes};
 use mapfold::engine::{self, Control};
-use mapfold::input::block::FileBlock;
+use mapfold::input::block::{Cut, FileBlock, Memory};
 use mapfold::input::sources::Stdin;
 use mapfold::input::splits::{self, Split};
 use mapfold::input::{RecordEnd, Source};
 use mapfold::map::tokens::Letters;
 use mapfold::plan::{self, Invocation, Plan};
-use mapfold::record::{self, TERMINATOR};
+use mapfold::record::{self, Framing, TERMINATOR};
 use mapfold::shuffle::row::get_row;
 use mapfold::shuffle::{PartitionBuffers, Run, RunWriter, Shape};
 use mapfold::spec::Document;
@@ -44,11 +44,12 @@ impl Text {
     }
 
     fn blocks(&self, splits: &[Split], mut each: impl FnMut(&[u8])) {
-        let end_of = RecordEnd { terminator: TERMINATOR, longest: 1 << 20 };
-        let (sources, mut memory) = (std::slice::from_ref(&self.source), Vec::new());
+        let end_of = RecordEnd { framing: Framing::Terminator(TERMINATOR), longest: 1 << 20 };
+        let cut = Cut { end_of, joins: true };
+        let (sources, mut memory) = (std::slice::from_ref(&self.source), Memory::default());
         for mut pieces in splits.iter().map(|split| &split.pieces[..]) {
             while !pieces.is_empty() {
-                each(FileBlock::open(sources, &mut pieces, end_of, &mut memory).expect("a block").bytes());
+                each(FileBlock::open(sources, &mut pieces, cut, &mut memory).expect("a block").stretch().bytes);
             }
         }
     }
