@@ -57,7 +57,7 @@ fn generate(rows: u64, seed: u64) -> io::Result<()> {
     let texts: Vec<String> = (-999..=999_i64)
         .map(|tenths| {
             let mut text = if tenths < 0 { "-".to_string() } else { String::new() };
-            write!(text, "{}.{}\n", tenths.abs() / 10, tenths.abs() % 10).expect("a String takes all");
+            writeln!(text, "{}.{}", tenths.abs() / 10, tenths.abs() % 10).expect("a String takes all");
             text
         })
         .collect();

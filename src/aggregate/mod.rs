@@ -36,8 +36,11 @@ pub struct Op {
     pub keys: &'static [Key],
     pub observes: Observes,
     /// The aggregate over the observed column of this index, which is of this kind; or over no column.
-    pub make: fn(Option<(usize, Kind)>) -> Box<dyn Aggregate>,
+    pub make: Make,
 }
+
+/// Makes an aggregate over the observed column of an index, which is of a kind.
+pub type Make = fn(Option<(usize, Kind)>) -> Box<dyn Aggregate>;
 
 /// What an op wants of its field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

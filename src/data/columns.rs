@@ -75,7 +75,7 @@ impl GrowingDecimals {
         let number = number.unwrap_or(Decimal { mantissa: 0, scale: self.scale });
         if let Some(mixed) = &mut self.mixed {
             mixed.push(number);
-        } else if let Some(mantissa) = self.to_scale(number) {
+        } else if let Some(mantissa) = self.at_scale(number) {
             self.mantissas.push(mantissa);
         } else {
             let scale = self.scale;
@@ -85,7 +85,7 @@ impl GrowingDecimals {
     }
 
     /// The mantissa of `number` at the scale of all, which becomes larger if it must.
-    fn to_scale(&mut self, number: Decimal) -> Option<i64> {
+    fn at_scale(&mut self, number: Decimal) -> Option<i64> {
         let mantissa = i64::try_from(number.mantissa).ok()?;
         if number.scale == self.scale {
             return Some(mantissa);

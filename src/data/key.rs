@@ -310,7 +310,7 @@ mod tests {
         #[test]
         fn one_that_may_be_null_sorts_as_it_does(a in field(), b in field()) {
             let key = KeyFields::Nullable(0);
-            let (encoded_a, encoded_b) = (encode(&[a.clone()], &key), encode(&[b.clone()], &key));
+            let (encoded_a, encoded_b) = (encode(std::slice::from_ref(&a), &key), encode(std::slice::from_ref(&b), &key));
             prop_assert_eq!(encoded_a.cmp(&encoded_b), a.cmp(&b));
         }
 

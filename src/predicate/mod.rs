@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn holds(test: Test, value: Value<'_>) -> bool {
-        Predicate::Cell { index: 0, test }.holds(&|_| value.clone())
+        Predicate::Cell { index: 0, test }.holds(&|_| value)
     }
 
     fn text(comparison: Comparison, to: &str) -> Test {

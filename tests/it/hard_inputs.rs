@@ -74,7 +74,8 @@ fn a_name_of_a_job_that_is_not_one_line() {
 
 #[test]
 fn a_message_about_a_long_name_is_short() {
-    let dir = Dir::new().file("j.json", format!(r#"{{"read": {{"format": "text"}}, "group_by": ["{}"]}}"#, "x".repeat(1 << 20)));
+    let dir = Dir::new()
+        .file("j.json", format!(r#"{{"read": {{"format": "text"}}, "group_by": ["{}"]}}"#, "x".repeat(1 << 20)));
     let ran = dir.run("run j.json j.json");
     assert_eq!(ran.code(), Some(2));
     assert!(ran.stderr().len() < 2200 && ran.stderr().ends_with("hint: fields: line\n"), "{}", ran.stderr());

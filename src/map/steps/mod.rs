@@ -42,8 +42,11 @@ pub static SHAPE: Shape = Shape::Variants(&Variants {
     ],
 });
 
+/// Works out one step, and pushes it with what it needs.
+type Resolve = fn(Written<'_>, &mut Scope<'_>) -> Result<()>;
+
 /// How a step is worked out, by the key that is its own.
-const KINDS: &[(&str, fn(Written<'_>, &mut Scope<'_>) -> Result<()>)] = &[
+const KINDS: &[(&str, Resolve)] = &[
     ("split", split::resolve),
     ("ngrams", ngrams::resolve),
     ("extract", extract::resolve),
