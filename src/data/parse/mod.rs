@@ -1,5 +1,5 @@
-//! Text to numbers: one value at a time here, a column at a time in [`column`], values of up to 16 bytes in a few
-//! steps without a loop in [`short`].
+//! Text to numbers: one value at a time here, a column at a time in `column.rs`, values of up to 16 bytes in a few
+//! steps without a loop in `short.rs`.
 //!
 //! A number may have a sign, a point with digits on either side or both, an exponent, and spaces or tabs around it.
 
