@@ -1,7 +1,7 @@
 //! Decimals: exact numbers of up to 38 digits, `mantissa / 10^scale`.
 //!
 //! A number may have several forms (1.0 and 1.00). Equality, order and hash are of the number, and so is what is
-//! written. Arithmetic is in [`arithmetic`](super::arithmetic), reading in [`parse`](super::parse).
+//! written. Arithmetic is in `arithmetic.rs`, reading in [`parse`](super::parse).
 
 use std::cmp::Ordering;
 use std::fmt;

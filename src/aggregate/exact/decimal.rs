@@ -90,9 +90,10 @@ pub fn merge_outside(state: &mut State, tail: &mut Vec<u8>, other: &State, other
 fn add_window(state: &mut State, value: i128, value_scale: u8, count: u64) -> bool {
     let own_scale = scale(state);
     let common = own_scale.max(value_scale);
-    let scaled = |number: i128, scale: u8| match number {
-        0 => Some(0),
-        _ => number.checked_mul(power((common - scale).into())),
+    let scaled = |number: i128, scale: u8| match common - scale {
+        0 => Some(number),
+        _ if number == 0 => Some(0),
+        more => number.checked_mul(power(more.into())),
     };
     let sum = scaled(mantissa(state), own_scale)
         .zip(scaled(value, value_scale))

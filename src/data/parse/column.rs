@@ -15,26 +15,31 @@ use super::{ParseError, parse_float};
 use crate::data::decimal::{Decimal, power};
 use crate::data::{Bytes, Decimals, Floats, Numbers, Span};
 
-/// The number in the bytes of `span`, if it is short and of the usual form. Bytes behind it are read with it where
-/// there are any.
+/// The number in the bytes of `span`, if it is short and of the usual form; not of null, which has no bytes. Bytes behind
+/// it are read with it where there are any.
 #[inline(always)]
 fn read_short(data: &[u8], span: Span) -> Option<Short> {
     let len = span.end.wrapping_sub(span.start);
-    let from = &data[span.start as usize..];
-    match len {
-        1..=8 => {
-            let bytes = from.first_chunk().copied().unwrap_or_else(|| padded(&from[..len as usize]));
-            read_8(bytes, len)
-        }
-        9..=16 => {
-            let bytes = from.first_chunk().copied().unwrap_or_else(|| padded(&from[..len as usize]));
-            read_16(bytes, len)
-        }
-        _ => None,
+    if len.wrapping_sub(1) < 8 {
+        read_8(first_chunk(data, span), len)
+    } else if len.wrapping_sub(1) < 16 {
+        read_16(first_chunk(data, span), len)
+    } else {
+        None
+    }
+}
+
+#[inline(always)]
+fn first_chunk<const N: usize>(data: &[u8], span: Span) -> [u8; N] {
+    let start = span.start as usize;
+    match data.get(start..start + N) {
+        Some(chunk) => chunk.try_into().expect("N bytes"),
+        None => padded(&data[start..span.end as usize]),
     }
 }
 
 #[cold]
+#[inline(never)]
 fn padded<const N: usize>(from: &[u8]) -> [u8; N] {
     let mut bytes = [0; N];
     bytes[..from.len()].copy_from_slice(from);
@@ -73,29 +78,27 @@ impl DecimalParser {
         self.scales.resize(rows, 0);
         self.nulls.clear();
         self.large.clear();
-        let (mut least, mut most) = (u8::MAX, 0);
         let values = self.mantissas.iter_mut().zip(&mut self.scales);
         for (row, (&span, (mantissa, scale))) in column.spans.iter().zip(values).enumerate() {
-            if span.is_null() {
-                mark_null(&mut self.nulls, rows, row);
-                (*mantissa, *scale) = (0, 0);
-            } else if let Some(short) = read_short(column.data, span).filter(|short| !(WHOLE_ONLY && short.has_point)) {
-                (*mantissa, *scale) = (short.mantissa, short.scale);
-            } else {
-                let text = &column.data[span.start as usize..span.end as usize];
-                let read = if WHOLE_ONLY { Decimal::parse_whole(text) } else { Decimal::parse(text) };
-                let number = read.unwrap_or_else(|error| {
-                    bad(row, error);
-                    Decimal::ZERO
-                });
-                *mantissa = i64::try_from(number.mantissa).unwrap_or_else(|_| {
-                    self.large.push((row, number));
-                    0
-                });
-                *scale = number.scale;
-            }
-            (least, most) = (least.min(*scale), most.max(*scale));
+            (*mantissa, *scale) = match read_short(column.data, span) {
+                Some(short) if !(WHOLE_ONLY && short.has_point) => (short.mantissa, short.scale),
+                _ => match read_decimal(column, row, WHOLE_ONLY, &mut bad) {
+                    Some(number) => {
+                        let narrow = i64::try_from(number.mantissa).unwrap_or(0);
+                        if i128::from(narrow) != number.mantissa {
+                            self.large.push((row, number));
+                        }
+                        (narrow, number.scale)
+                    }
+                    None => {
+                        mark_null(&mut self.nulls, rows, row);
+                        (0, 0)
+                    }
+                },
+            };
         }
+        let (least, most) =
+            self.scales.iter().fold((u8::MAX, 0), |(least, most), &scale| (least.min(scale), most.max(scale)));
         let fits = self.large.is_empty() && (least >= most || rescale(&mut self.mantissas, &self.scales, most));
         let numbers = match fits {
             true => Numbers::Narrow { mantissas: &self.mantissas, scale: most },
@@ -116,7 +119,32 @@ impl DecimalParser {
     }
 }
 
-#[cold]
+/// Reads a value that may be of any form; `None` for null. Out of line, so that the loop around it keeps to registers.
+#[inline(never)]
+fn read_decimal(
+    column: Bytes<'_>,
+    row: usize,
+    whole_only: bool,
+    bad: &mut dyn FnMut(usize, ParseError),
+) -> Option<Decimal> {
+    let text = column.value(row)?;
+    let number = if whole_only { Decimal::parse_whole(text) } else { Decimal::parse(text) };
+    Some(number.unwrap_or_else(|error| {
+        bad(row, error);
+        Decimal::ZERO
+    }))
+}
+
+/// Reads a value that may be of any form; `None` for null.
+#[inline(never)]
+fn read_float(column: Bytes<'_>, row: usize, bad: &mut dyn FnMut(usize, ParseError)) -> Option<f64> {
+    Some(parse_float(column.value(row)?).unwrap_or_else(|error| {
+        bad(row, error);
+        0.0
+    }))
+}
+
+#[inline(never)]
 fn mark_null(nulls: &mut Vec<bool>, rows: usize, row: usize) {
     nulls.resize(rows, false);
     nulls[row] = true;
@@ -165,23 +193,15 @@ impl FloatParser {
         self.values.resize(rows, 0.0);
         self.nulls.clear();
         for (row, (&span, value)) in column.spans.iter().zip(&mut self.values).enumerate() {
-            if span.is_null() {
-                mark_null(&mut self.nulls, rows, row);
-                *value = 0.0;
-                continue;
-            }
             // Where mantissa and power are doubles, their quotient is rounded once (Clinger, 1990).
             *value = match read_short(column.data, span) {
                 Some(short) if short.mantissa.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS => {
                     short.mantissa as f64 / POWERS[usize::from(short.scale)]
                 }
-                _ => {
-                    let text = &column.data[span.start as usize..span.end as usize];
-                    parse_float(text).unwrap_or_else(|error| {
-                        bad(row, error);
-                        0.0
-                    })
-                }
+                _ => read_float(column, row, &mut bad).unwrap_or_else(|| {
+                    mark_null(&mut self.nulls, rows, row);
+                    0.0
+                }),
             };
         }
         Floats { values: &self.values, nulls: (!self.nulls.is_empty()).then_some(&self.nulls) }
@@ -229,7 +249,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #![proptest_config(ProptestConfig::with_cases(300))]
         #[test]
         fn decimals_as_one_by_one(batches in prop::collection::vec(cells(), 1..4), whole_only in any::<bool>()) {
             let mut parser = DecimalParser::default();

@@ -1,5 +1,5 @@
-//! Text to numbers: one value at a time here, a column at a time in [`column`], values of up to 16 bytes in a few
-//! steps without a loop in [`short`].
+//! Text to numbers: one value at a time here, a column at a time in `column.rs`, values of up to 16 bytes in a few
+//! steps without a loop in `short.rs`.
 //!
 //! A number may have a sign, a point with digits on either side or both, an exponent, and spaces or tabs around it.
 
@@ -255,11 +255,11 @@ mod tests {
 
         #[test]
         fn a_numeral_is_a_decimal_where_it_is_a_float(text in "[ \t]{0,2}[-+]?[0-9.]{0,4}([eE][-+]?[0-9]{0,2})?.?") {
-            prop_assume!(!text.contains("inf"));
+            let float = parse_float(text.as_bytes());
             match Decimal::parse(text.as_bytes()) {
-                Ok(number) => prop_assert_eq!(Ok(number.to_f64()), parse_float(text.as_bytes())),
-                Err(ParseError::OutOfRange) => prop_assert!(parse_float(text.as_bytes()).is_ok()),
-                Err(_) => prop_assert!(parse_float(text.as_bytes()).is_err()),
+                Ok(number) => prop_assert_eq!(Ok(number.to_f64()), float),
+                Err(ParseError::OutOfRange) => prop_assert_ne!(float, Err(ParseError::NotANumber)),
+                Err(error) => prop_assert_eq!(float, Err(error)),
             }
         }
     }
