@@ -87,13 +87,23 @@ proptest! {
         let mut too_long = None;
         for end in ends.into_iter().chain(unterminated.then_some(bytes.len())) {
             let record = &bytes[begin..end];
-            let line = record.strip_suffix(b"\n").map_or(record, |line| line.strip_suffix(b"\r").unwrap_or(line));
+            // A newline that a quote is open before ends nothing.
+            let line = record.strip_suffix(b"\n").filter(|_| !(unterminated && end == bytes.len()));
+            let line = line.map_or(record, |line| line.strip_suffix(b"\r").unwrap_or(line));
             if line.len() as u64 > most {
                 too_long = too_long.or(Some(begin));
             }
             begin = end;
         }
         prop_assert_eq!(CSV.too_long(&bytes, most), too_long);
+    }
+
+    /// Long enough that the tail is looked at alone.
+    #[test]
+    fn the_last_end_of_much(pieces in prop::collection::vec((bytes(), 1usize..40), 1..6)) {
+        let bytes = pieces.into_iter().map(|(bytes, times)| bytes.repeat(times)).collect::<Vec<_>>().concat();
+        let (ends, state) = ends(State::FieldStart, &bytes);
+        prop_assert_eq!(last_end(&bytes, b','), (ends.last().copied(), state));
     }
 
     #[test]
@@ -105,6 +115,7 @@ proptest! {
         for state in State::ALL {
             prop_assert_eq!(whole.from(state), ends(state, &bytes).1);
             prop_assert_eq!(Transition::IDENTITY.from(state), state);
+            prop_assert_eq!(whole.same().unwrap_or(ends(state, &bytes).1), ends(state, &bytes).1);
         }
         let (head, tail) = bytes.split_at(at.index(bytes.len() + 1));
         prop_assert_eq!(Transition::of(head, b',').then(Transition::of(tail, b',')), whole);

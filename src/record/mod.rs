@@ -3,6 +3,7 @@
 //! ```text
 //! block ─► windows of whole records ─► batches of fields
 //!   framing: where records end            text: a record is a line, its one field
+//!                                         delimited: a record of CSV or TSV has several
 //! ```
 
 mod bits;

@@ -42,21 +42,23 @@ impl Cells {
     ) -> Result<()> {
         self.empty(layout);
         let places = &index.places()[..=rows * layout.fields];
-        let has_quotes = index.quotes_to() > places[0].wrapping_add(1) as usize;
+        let start = places[0].wrapping_add(1) as usize;
+        let (quotes, returns) = (index.quotes_to() > start, index.returns_to() > start);
         let fields = Fields { window, places, step: layout.fields };
         for (column, &field) in self.columns.iter_mut().zip(&layout.wanted) {
-            match (self.quoting, has_quotes) {
-                (Quoting::Quoted, true) => fields.put::<true, true>(field, &mut column.spans),
-                (Quoting::Quoted, false) => fields.put::<false, true>(field, &mut column.spans),
-                (Quoting::Escaped, _) => fields.put::<false, false>(field, &mut column.spans),
+            let (spans, returns) = (&mut column.spans, returns && field + 1 == layout.fields);
+            match (self.quoting, quotes || returns) {
+                (Quoting::Quoted, false) => fields.put::<false, false, true>(field, spans),
+                (Quoting::Quoted, true) if returns => fields.put::<true, true, true>(field, spans),
+                (Quoting::Quoted, true) => fields.put::<true, false, true>(field, spans),
+                (Quoting::Escaped, _) if returns => fields.put::<false, true, false>(field, spans),
+                (Quoting::Escaped, _) => fields.put::<false, false, false>(field, spans),
             }
         }
-        if layout.verbatim {
-            let record = |row: usize| {
-                let (start, end) = (places[row * fields.step].wrapping_add(1), places[(row + 1) * fields.step]);
-                Span { start, end: without_return(window, start, end) }
-            };
-            self.records.extend((0..rows).map(record));
+        match (layout.verbatim, returns) {
+            (true, false) => fields.put_records::<false>(&mut self.records),
+            (true, true) => fields.put_records::<true>(&mut self.records),
+            (false, _) => {}
         }
         self.hand_on(rows, index.marks(), window, layout, out)
     }
@@ -208,22 +210,43 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Appends the spans of each record's field `field`.
+    /// Appends the spans of each record's field `field`. Which case it is, is known once a batch: a loop each.
     #[inline(always)]
-    fn put<const QUOTED: bool, const EMPTY_IS_NULL: bool>(&self, field: usize, spans: &mut Vec<Span>) {
+    fn put<const QUOTED: bool, const RETURNS: bool, const EMPTY_IS_NULL: bool>(
+        &self,
+        field: usize,
+        spans: &mut Vec<Span>,
+    ) {
         let Fields { window, places, step } = *self;
-        let ends = |row: usize| (places[row * step + field].wrapping_add(1), places[row * step + field + 1]);
-        let rows = 0..(places.len() - 1) / step;
-        if field + 1 < step {
-            spans.extend(rows.map(|row| {
-                let (start, end) = ends(row);
-                span::<QUOTED, EMPTY_IS_NULL>(window, start, end)
-            }));
+        let cell = |before: u32, end: u32| {
+            let start = before.wrapping_add(1);
+            let end = if RETURNS { without_return(window, start, end) } else { end };
+            span::<QUOTED, EMPTY_IS_NULL>(window, start, end)
+        };
+        match step {
+            1 => spans.extend(places.windows(2).map(|ends| cell(ends[0], ends[1]))),
+            2 => spans.extend(places[field..].as_chunks::<2>().0.iter().map(|ends| cell(ends[0], ends[1]))),
+            _ => {
+                let rows = (places.len() - 1) / step;
+                spans.extend(places[field..].chunks(step).take(rows).map(|ends| cell(ends[0], ends[1])));
+            }
+        }
+    }
+
+    /// Appends the span of each record, without its end.
+    #[inline(always)]
+    fn put_records<const RETURNS: bool>(&self, spans: &mut Vec<Span>) {
+        let Fields { window, places, step } = *self;
+        let record = |before: u32, end: u32| {
+            let start = before.wrapping_add(1);
+            Span { start, end: if RETURNS { without_return(window, start, end) } else { end } }
+        };
+        if step == 2 {
+            let (befores, ends) = (places.as_chunks::<2>().0, places[1..].as_chunks::<2>().0);
+            spans.extend(befores.iter().zip(ends).map(|(before, end)| record(before[0], end[1])));
         } else {
-            spans.extend(rows.map(|row| {
-                let (start, end) = ends(row);
-                span::<QUOTED, EMPTY_IS_NULL>(window, start, without_return(window, start, end))
-            }));
+            let (befores, ends) = (places.chunks(step), places[step..].chunks(step));
+            spans.extend(befores.zip(ends).map(|(before, end)| record(before[0], end[0])));
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Index {
     cursor: Cursor,
     /// The end of the last block that has quotes.
     quotes_to: usize,
+    /// That of the last block that has returns.
+    returns_to: usize,
     /// The second of each two quotes that stand for one, or backslashes.
     marks: Vec<u32>,
     faults: Vec<(u32, Malformed)>,
@@ -62,6 +64,7 @@ impl Index {
             ends: 0,
             cursor: Cursor::start(),
             quotes_to: 0,
+            returns_to: 0,
             marks: Vec::new(),
             faults: Vec::new(),
         }
@@ -76,7 +79,7 @@ impl Index {
     pub fn begin(&mut self) {
         self.places.resize(self.places.len().max(1), 0);
         self.places[0] = u32::MAX; // the byte before the first
-        (self.filled, self.ends, self.quotes_to) = (1, 0, 0);
+        (self.filled, self.ends, self.quotes_to, self.returns_to) = (1, 0, 0, 0);
         self.cursor = Cursor::start();
         self.marks.clear();
         self.faults.clear();
@@ -128,6 +131,11 @@ impl Index {
     /// The end of the last block that has quotes. Behind it there are none so far.
     pub fn quotes_to(&self) -> usize {
         self.quotes_to
+    }
+
+    /// The end of the last block that has returns.
+    pub fn returns_to(&self) -> usize {
+        self.returns_to
     }
 
     /// In ascending order.
@@ -190,6 +198,9 @@ impl<const QUOTED: bool> Work for Scan<'_, QUOTED> {
             let mut newlines = vector.equal(b'\n');
             let mut separators = vector.equal(delimiter) | newlines;
             let special = vector.equal(special);
+            if vector.equal(b'\r') != 0 {
+                index.returns_to = read + BLOCK;
+            }
             if QUOTED {
                 if special | closed | returned == 0 {
                     let inside = machine.pass_unquoted(separators).inside;

@@ -22,6 +22,17 @@
 //!
 //! A batch in which every n-th place is a newline and no other is, n being the fields of a record, is taken column by column.
 //! Any other, or one in which something is malformed, is taken record by record.
+//!
+//! `benches/delimited.rs` has these shapes. Nanoseconds of processor time a record, windows of 1 MiB cut and read, on one
+//! of two virtual cores of an EPYC (Zen 2, AVX2) that was busy with other work too:
+//!
+//! ```text
+//!                                               bytes    plain    quoted
+//! two fields, both wanted                       13       4.7      8.5 (17 bytes)
+//! the same with the record as it stands         13       5.0
+//! the same as TSV                               13       3.6
+//! nine fields, three wanted                     52       16.4     25.5 (70 bytes)
+//! ```
 
 mod cells;
 mod index;
