@@ -11,7 +11,7 @@
 //! fit is a slice of [`Decimal`]s, each with its own scale, because no scale suits both 10^37 and 10^-38.
 
 use super::short::{Short, read_8, read_16};
-use super::{ParseError, parse_float};
+use super::{ParseError, parse_float, uniform};
 use crate::data::decimal::{Decimal, power};
 use crate::data::{Bytes, Decimals, Floats, Numbers, Span};
 
@@ -56,7 +56,12 @@ pub struct DecimalParser {
     large: Vec<(usize, Decimal)>,
     /// All of a batch where one is large.
     wide: Vec<Decimal>,
+    /// Batches to read one value at a time before all are read at once again.
+    patience: u32,
 }
+
+/// Where the values of a batch turn out to have several forms, those of the next ones mostly have too.
+const PATIENCE: u32 = 16;
 
 impl DecimalParser {
     /// The numbers of `column`, null where it is. `whole_only` refuses points and exponents. `bad` is called with the
@@ -75,6 +80,16 @@ impl DecimalParser {
     ) -> Decimals<'_> {
         let rows = column.spans.len();
         self.mantissas.resize(rows, 0);
+        if self.patience == 0 {
+            match uniform::read(column, &mut self.mantissas) {
+                Some(scale) if scale == 0 || !WHOLE_ONLY => {
+                    let numbers = Numbers::Narrow { mantissas: &self.mantissas, scale };
+                    return Decimals { numbers, nulls: None };
+                }
+                _ => self.patience = PATIENCE,
+            }
+        }
+        self.patience -= 1;
         self.scales.resize(rows, 0);
         self.nulls.clear();
         self.large.clear();

@@ -5,6 +5,7 @@
 
 mod column;
 mod short;
+mod uniform;
 
 pub use column::{DecimalParser, FloatParser};
 

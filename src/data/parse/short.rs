@@ -69,7 +69,7 @@ line_up!(line_up_16, u128);
 
 /// The number that eight digits make, the first in the lowest byte.
 #[inline(always)]
-fn eight_digits(digits: u64) -> u64 {
+pub fn eight_digits(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100).wrapping_add(pairs >> 16) & 0x0000_ffff_0000_ffff;
     fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff

@@ -1,0 +1,149 @@
+//! A batch of numbers that all have the same number of digits behind the point, as a column of a table mostly has.
+//!
+//! ```text
+//! "-12.3" and what lies before it      ? ? ? - 1 2 . 3       the end of the value is the end of a word
+//! as values, without the sign          0 0 0 0 1 2 . 3
+//! the point taken out                  0 0 0 0 0 1 2 3
+//! pairs, fours, eights added up        123
+//! ```
+//!
+//! Where the point is is known, so no value has to be searched for it, and nothing is decided value by value: whether one
+//! was of another form shows when all are read. Then the batch is read again by [`short`](super::short), which takes them as
+//! they come. On numbers such as `-12.3` this takes half the time.
+
+use super::short::eight_digits;
+use crate::data::{Bytes, Span};
+
+/// Reads the values of `column`, at one scale, to `mantissas`, which has as many. Gives the scale; `None` where a value isn't
+/// of the form that the first one has, or has more than 16 bytes.
+pub fn read(column: Bytes<'_>, mantissas: &mut [i64]) -> Option<u8> {
+    column.spans.first()?;
+    let first = column.value(0)?;
+    let scale = first.iter().rev().position(|&byte| byte == b'.').unwrap_or(0) as u32;
+    let longest = column.spans.iter().fold(0, |longest, span| longest.max(span.end.wrapping_sub(span.start)));
+    let is_read = match longest {
+        0..=8 if scale < 8 => read_8(column.data, column.spans, mantissas, scale),
+        9..=16 if scale < 16 => read_16(column.data, column.spans, mantissas, scale),
+        _ => false,
+    };
+    is_read.then_some(scale as u8)
+}
+
+/// Writes a function that reads values of up to so many bytes. It says whether all were numbers with `scale` digits behind
+/// the point, and without a point where that is 0.
+macro_rules! read {
+    ($name:ident, $word:ty, $number:expr) => {
+        fn $name(data: &[u8], spans: &[Span], mantissas: &mut [i64], scale: u32) -> bool {
+            const BYTES: u32 = size_of::<$word>() as u32;
+            const BITS: u32 = <$word>::BITS;
+            const EACH: $word = <$word>::MAX / 255;
+
+            let point = u32::from(scale > 0);
+            // Of the bytes behind the point; the shift of the point to the lowest byte.
+            let behind: $word = if scale > 0 { <$word>::MAX << (BITS - 8 * scale) } else { 0 };
+            let to_point = (BITS - 8 - 8 * scale) % BITS;
+            let before: $word = if scale > 0 { (1 << to_point) - 1 } else { <$word>::MAX };
+            let mut wrong: $word = 0;
+            for (&Span { start, end }, mantissa) in spans.iter().zip(mantissas) {
+                // Null has no bytes, and the first values of the data none before them: both are read elsewhere.
+                let len = end.wrapping_sub(start);
+                let Some(bytes) = (end as usize).checked_sub(BYTES as usize).and_then(|at| data.get(at..end as usize))
+                else {
+                    return false;
+                };
+                let word = <$word>::from_le_bytes(bytes.try_into().expect("a word"));
+                // Its first byte is the lowest of what is left.
+                let negative = u32::from((word >> ((BITS - 8 * len) % BITS)) as u8 == b'-');
+                let digits = len.wrapping_sub(negative);
+                let values = (word ^ (EACH * 0x30)) & (<$word>::MAX << ((BITS - 8 * digits) % BITS));
+                // A point is 1E here. The values before it move up by a byte.
+                let is_point = (values >> to_point) as u8 == b'.' ^ 0x30;
+                let number = ((values & before) << (8 * point)) | (values & behind);
+                // A byte above 9 sets its high bit.
+                wrong |= (number.wrapping_add(EACH * 0x76) | number) & (EACH * 0x80);
+                let has_form = (is_point || point == 0) & (digits > point) & (digits <= BYTES) & (len > 0);
+                wrong |= <$word>::from(!has_form);
+                let size = $number(number) as i64;
+                *mantissa = (size ^ -i64::from(negative)) + i64::from(negative);
+            }
+            wrong == 0
+        }
+    };
+}
+
+read!(read_8, u64, eight_digits);
+read!(read_16, u128, |digits: u128| {
+    // Wraps where the digits are none, which is found out.
+    let (first, last) = (eight_digits(digits as u64), eight_digits((digits >> 64) as u64));
+    first.wrapping_mul(100_000_000).wrapping_add(last)
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Decimal;
+    use proptest::prelude::*;
+
+    fn value(scale: usize) -> impl Strategy<Value = String> {
+        let number = (any::<bool>(), "[0-9]{0,9}", prop::collection::vec(0u8..10, scale));
+        let number = number.prop_map(|(negative, whole, behind)| {
+            let behind: String = behind.iter().map(u8::to_string).collect();
+            let point = if behind.is_empty() { "" } else { "." };
+            format!("{}{whole}{point}{behind}", if negative { "-" } else { "" })
+        });
+        let other = prop::sample::select(vec![
+            "",
+            "-",
+            ".",
+            "1e2",
+            "+1",
+            " 1",
+            "1.",
+            "--1",
+            "0x1",
+            "1.2.3",
+            "12345678901234567",
+        ]);
+        prop_oneof![50 => number, 1 => other.prop_map(str::to_owned)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+        /// What is read is what is read one by one; and numbers of one scale are read.
+        #[test]
+        fn reads_what_each_value_is(
+            (scale, values) in (0usize..7).prop_flat_map(|scale| (Just(scale), prop::collection::vec(value(scale), 1..20))),
+            front in prop::sample::select(vec!["", "1234567890123456", "................"]),
+        ) {
+            let mut data = front.as_bytes().to_vec();
+            let spans: Vec<_> = values
+                .iter()
+                .map(|value| {
+                    data.extend(value.as_bytes());
+                    Span::of(data.len() - value.len()..data.len())
+                })
+                .collect();
+            let mut mantissas = vec![0; spans.len()];
+            let found = read(Bytes { data: &data, spans: &spans }, &mut mantissas);
+            let plain = |value: &String| {
+                let digits = value.strip_prefix('-').unwrap_or(value);
+                let behind = digits.split_once('.').map_or(0, |(_, behind)| behind.len());
+                let form = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.') && digits.matches('.').count() <= 1;
+                (form && digits.bytes().any(|b| b.is_ascii_digit()) && value.len() <= 16).then_some((behind, digits.contains('.')))
+            };
+            match found {
+                Some(scale) => {
+                    for (value, &mantissa) in values.iter().zip(&mantissas) {
+                        let number = Decimal { mantissa: mantissa.into(), scale };
+                        prop_assert_eq!(Decimal::parse(value.as_bytes()).ok(), Some(number), "{}", value);
+                    }
+                }
+                None => {
+                    let all = values.iter().all(|value| plain(value) == Some((scale, scale > 0)));
+                    prop_assert!(!all || front.is_empty(), "{:?}", values);
+                }
+            }
+        }
+    }
+}
