@@ -20,9 +20,6 @@ use crate::data::BATCH;
 use crate::data::buffer::equal;
 use keys::{LONG, code};
 
-/// Words of a cache line.
-const LINE: usize = 8;
-
 /// Words of a slot before its states.
 pub const KEY_WORDS: usize = 3;
 
@@ -42,6 +39,8 @@ pub struct Table {
     arena: Arena,
     /// Steps that probes took beyond their first slot since the table was cleared: what hostile keys drive up.
     excess: u64,
+    /// Those probes.
+    probes: u64,
 }
 
 /// Which bits of a hash say where its key belongs.
@@ -111,6 +110,7 @@ impl Table {
             identity: identity.into(),
             arena: Arena::default(),
             excess: 0,
+            probes: 0,
         }
     }
 
@@ -136,9 +136,10 @@ impl Table {
         self.limit.saturating_sub(self.len)
     }
 
-    /// Whether probes have grown so long that starting afresh is cheaper: more than 16 steps a group on average.
+    /// Whether probes have grown so long that starting afresh is cheaper: more than 16 steps a group and 8 a probe on
+    /// average.
     pub fn is_degenerate(&self) -> bool {
-        self.excess > 64 + 16 * self.limit as u64
+        self.excess > 64 + 16 * self.limit as u64 + 8 * self.probes
     }
 
     pub fn slots(&self) -> usize {
@@ -158,6 +159,7 @@ impl Table {
         self.arena.clear();
         self.len = 0;
         self.excess = 0;
+        self.probes = 0;
     }
 
     /// Finds or makes the group of each key and writes its slot to `out`. `data` is what the keys' spans refer to.
@@ -177,12 +179,7 @@ impl Table {
     fn probe_stride<const STRIDE: usize>(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
         let stride = if STRIDE == 0 { self.stride } else { STRIDE };
         for &meta in &keys.meta[..keys.len] {
-            let at = self.home(meta) * stride;
-            prefetch(&self.slots, at);
-            // What doesn't share the first one's line.
-            (LINE..stride).step_by(LINE).chain((stride > LINE / 2).then_some(stride - 1)).for_each(|word| {
-                prefetch(&self.slots, at + word);
-            });
+            prefetch(&self.slots, self.home(meta) * stride);
         }
         // Summed up here and not in the table: a chain of additions to memory would be the slowest part of the loop.
         let (mut new, mut excess) = (0, 0);
@@ -202,6 +199,7 @@ impl Table {
         }
         self.len += new;
         self.excess += excess;
+        self.probes += keys.len as u64;
     }
 
     #[inline]
