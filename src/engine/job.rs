@@ -76,7 +76,7 @@ impl Sizes {
             // As much as fits, with what there is beside each row to sort it by: every range of the output reads every run.
             sort: (share / 8).clamp(4 << 10, 256 << 20),
             range: (share / 16).clamp(4 << 10, 4 << 20),
-            block: (share as usize / 16).clamp(4 << 10, 16 << 20),
+            block: (share as usize / 16).clamp(4 << 10, 32 << 20),
             longest_row: RowLimit { bytes: (share / ROW_COPIES).max(1 << 20), memory: settings.memory },
         }
     }

@@ -11,6 +11,7 @@
 
 pub mod hash;
 pub mod keys;
+mod pages;
 mod states;
 
 pub use keys::KeyBatch;
@@ -19,6 +20,13 @@ pub use states::{Arena, StateColumn, States, Tail};
 use crate::data::BATCH;
 use crate::data::buffer::equal;
 use keys::{LONG, code};
+use pages::zeroed;
+
+/// Words of a cache line.
+const LINE: usize = 8;
+
+/// Bytes of a table that is beyond the second-level cache: there the end of a long slot is worth a prefetch of its own.
+const FAR: usize = 1 << 20;
 
 /// Words of a slot before its states.
 pub const KEY_WORDS: usize = 3;
@@ -100,7 +108,7 @@ impl Table {
         let slots = slots.max(8).next_power_of_two();
         let stride = KEY_WORDS + identity.len();
         Table {
-            slots: vec![0; slots * stride],
+            slots: zeroed(slots * stride),
             stride,
             mask: slots - 1,
             home_bits,
@@ -181,6 +189,11 @@ impl Table {
         for &meta in &keys.meta[..keys.len] {
             prefetch(&self.slots, self.home(meta) * stride);
         }
+        if stride > LINE && size_of_val(&self.slots[..]) > FAR {
+            for &meta in &keys.meta[..keys.len] {
+                prefetch(&self.slots, self.home(meta) * stride + stride - 1);
+            }
+        }
         // Summed up here and not in the table: a chain of additions to memory would be the slowest part of the loop.
         let (mut new, mut excess) = (0, 0);
         for ((&meta, words), out) in keys.meta[..keys.len].iter().zip(&keys.words).zip(out) {
@@ -221,7 +234,7 @@ impl Table {
     /// So many slots, a power of two that is more than there are.
     pub fn grow(&mut self, slots: usize) {
         debug_assert!(slots.is_power_of_two() && slots > self.mask);
-        let old = std::mem::replace(&mut self.slots, vec![0; slots * self.stride]);
+        let old = std::mem::replace(&mut self.slots, zeroed(slots * self.stride));
         self.mask = slots - 1;
         self.shift = self.home_bits.shift(slots);
         self.limit = limit(slots);
