@@ -176,7 +176,17 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn convert(&mut self, from: Field, name: &str, to: Type) -> Field {
+    /// What [`number`](Self::number) and [`number_or_text`](Self::number_or_text) would yet have to convert: the field as its
+    /// bytes, and what it becomes.
+    pub fn unconverted(&self, path: &str, name: &str) -> Result<Option<(Field, Type)>> {
+        let field = self.raw(path, name)?;
+        let to = self.types.get(name).copied().unwrap_or(Type::Decimal);
+        let is_done = || self.fields.iter().any(|known| known.from == Some((field, to)));
+        Ok((self.kind(field) == Kind::Bytes && to != Type::String && !is_done()).then_some((field, to)))
+    }
+
+    /// The field `from`, of bytes, as `to`. `name` is what messages call it.
+    pub fn convert(&mut self, from: Field, name: &str, to: Type) -> Field {
         if to == Type::String {
             return from;
         }
