@@ -20,6 +20,9 @@ use crate::data::BATCH;
 use crate::data::buffer::equal;
 use keys::{LONG, code};
 
+/// Words of a cache line.
+const LINE: usize = 8;
+
 /// Words of a slot before its states.
 pub const KEY_WORDS: usize = 3;
 
@@ -174,7 +177,12 @@ impl Table {
     fn probe_stride<const STRIDE: usize>(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
         let stride = if STRIDE == 0 { self.stride } else { STRIDE };
         for &meta in &keys.meta[..keys.len] {
-            prefetch(&self.slots, self.home(meta) * stride);
+            let at = self.home(meta) * stride;
+            prefetch(&self.slots, at);
+            // What doesn't share the first one's line.
+            (LINE..stride).step_by(LINE).chain((stride > LINE / 2).then_some(stride - 1)).for_each(|word| {
+                prefetch(&self.slots, at + word);
+            });
         }
         // Summed up here and not in the table: a chain of additions to memory would be the slowest part of the loop.
         let (mut new, mut excess) = (0, 0);

@@ -1,4 +1,5 @@
-//! README.md stays true: its examples are run, in order, in one directory, and print what it says they print.
+//! README.md and docs/guide.md stay true: their examples are run, each page's in order and in one directory, and print what
+//! it says they print.
 //!
 //! A `sh` block is run unless the line above it is `<!-- not run: WHY -->`; the `text` block after it is its standard
 //! output. Times and memory differ from run to run: below `<!-- sample of … -->` only what doesn't is compared.
@@ -37,14 +38,21 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
     blocks
 }
 
-fn run(dir: &Dir, block: &Block<'_>) -> Output {
+const README: &str = "README.md";
+const GUIDE: &str = "docs/guide.md";
+
+fn page(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+fn run(dir: &Dir, page: &str, block: &Block<'_>) -> Output {
     let binaries = Path::new(env!("CARGO_BIN_EXE_mapfold")).parent().unwrap();
     let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap_or_default());
     let mut shell = Command::new("sh");
     shell.args(["-euc", block.text]).current_dir(dir.path()).env("PATH", path).env("TMPDIR", dir.path());
     let output = shell.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "README.md:{}: {}\n{stderr}", block.line, output.status);
+    assert!(output.status.success(), "{page}:{}: {}\n{stderr}", block.line, output.status);
     output
 }
 
@@ -94,9 +102,9 @@ fn same_shape(at: &str, sample: &Value, real: &Value) {
     }
 }
 
-#[test]
-fn examples_do_what_they_say() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+/// Runs the examples of a page. Returns how many there are.
+fn examples(name: &str) -> usize {
+    let page = page(name);
     let blocks = blocks(&page);
     let dir = with_testdata();
     let mut ran = 0;
@@ -109,28 +117,84 @@ fn examples_do_what_they_say() {
         if block.language != "sh" || block.marker.starts_with("<!-- not run: ") {
             continue;
         }
-        let output = run(&dir, block);
+        let output = run(&dir, name, block);
         ran += 1;
         let expected = blocks.get(i + 1).filter(|next| next.language == "text").map_or("", |next| next.text);
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if block.marker == "<!-- sample of stderr -->" {
-            assert_eq!(steady(&err), steady(expected), "README.md:{}", block.line);
+            assert_eq!(steady(&err), steady(expected), "{name}:{}", block.line);
         } else if block.marker == "<!-- sample of stdout -->" {
             assert_eq!(steady_table(&out).len(), 2, "{out}");
-            assert_eq!(steady_table(&out), steady_table(expected), "README.md:{}", block.line);
+            assert_eq!(steady_table(&out), steady_table(expected), "{name}:{}", block.line);
         } else {
-            assert_eq!((&*out, &*err), (expected, ""), "README.md:{}", block.line);
+            assert_eq!((&*out, &*err), (expected, ""), "{name}:{}", block.line);
         }
     }
-    assert!(ran >= 10, "only {ran} examples found");
+    ran
+}
+
+#[test]
+fn examples_of_the_readme_do_what_they_say() {
+    let ran = examples(README);
+    assert!(ran >= 5, "only {ran} examples found");
+}
+
+#[test]
+fn examples_of_the_guide_do_what_they_say() {
+    let ran = examples(GUIDE);
+    assert!(ran >= 30, "only {ran} examples found");
 }
 
 #[test]
 fn built_in_jobs_are_mentioned() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let pages = [README, GUIDE].map(page);
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        assert!(page.contains(&format!("mapfold run {name}")), "README.md has no example of {name}");
+        let example = format!("mapfold run {name}");
+        assert!(pages.iter().any(|page| page.contains(&example)), "{README} and {GUIDE} have no example of {name}");
     }
+}
+
+/// The anchor that GitHub gives a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>();
+    kept.replace(' ', "-")
+}
+
+/// Without what is in code blocks, where a `#` begins a comment.
+fn prose(page: &str) -> String {
+    page.split("```").step_by(2).collect()
+}
+
+/// Where the links of a text lead.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap())
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut followed = 0;
+    for name in [README, GUIDE, "CONTRIBUTING.md"] {
+        let text = page(name);
+        let inner = prose(&text);
+        for link in links(&inner).filter(|link| !link.starts_with("http")) {
+            followed += 1;
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => root.join(name),
+                file => root.join(name).parent().unwrap().join(file),
+            };
+            assert!(target.exists(), "{name}: {link}");
+            if !heading.is_empty() {
+                let there = fs::read_to_string(target).unwrap();
+                let inner = prose(&there);
+                let mut headings =
+                    inner.lines().filter_map(|line| Some(line.strip_prefix('#')?.trim_start_matches('#')));
+                assert!(headings.any(|line| anchor(line.trim()) == heading), "{name}: {link}");
+            }
+        }
+    }
+    assert!(followed >= 20, "only {followed} links found");
 }
