@@ -129,7 +129,7 @@ impl Error {
             }
             Error::PartitionTooLarge { partitions } => Some(format!("ask for more: --partitions {}", partitions * 8)),
             Error::BadRecord { .. } => Some(
-                r#"--set 'read.on_error="skip"' passes over bad records; 'read.null=["n/a"]' says what else is null"#
+                r#"--set read.on_error=skip passes over bad records; 'read.null=["n/a"]' says what else is null"#
                     .into(),
             ),
             Error::Corrupt { .. } => {
