@@ -22,6 +22,7 @@ mod reports;
 mod schedulers;
 mod signals;
 mod spec_errors;
+mod table_errors;
 mod tables;
 mod terminal;
 mod verify;

@@ -130,7 +130,7 @@ proptest! {
     #[test]
     fn same_bytes_whatever_the_settings(
         choices in prop::collection::vec(any::<u8>(), 0..80),
-        files in prop::collection::vec((prop::collection::vec(any::<u8>(), 8), prop::collection::vec(prop::collection::vec(any::<u8>(), 0..24), 0..60)), 1..4),
+        files in prop::collection::vec((prop::collection::vec(any::<u8>(), 12), prop::collection::vec(prop::collection::vec(any::<u8>(), 0..24), 0..60)), 1..4),
         hows in prop::collection::vec(how(), 3),
     ) {
         let mut tape = Tape::new(&choices);
