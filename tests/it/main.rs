@@ -19,6 +19,7 @@ mod params;
 mod readme;
 mod records;
 mod reports;
+mod round_trips;
 mod schedulers;
 mod signals;
 mod spec_errors;
