@@ -1,6 +1,7 @@
 //! One binary for all integration tests.
 
 mod agg;
+mod agg_tables;
 mod arguments;
 mod bench;
 mod completions;
@@ -23,6 +24,7 @@ mod round_trips;
 mod schedulers;
 mod signals;
 mod spec_errors;
+mod split_edges;
 mod table_errors;
 mod tables;
 mod terminal;
