@@ -5,6 +5,7 @@ mod agg_tables;
 mod arguments;
 mod bench;
 mod completions;
+mod corpus;
 mod golden;
 mod hard_files;
 mod hard_inputs;

@@ -6,6 +6,7 @@ pub mod job;
 pub mod number;
 pub mod predicate;
 pub mod reader;
+pub mod replay;
 pub mod writer;
 
 use std::cmp::Ordering;
