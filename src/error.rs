@@ -73,9 +73,9 @@ pub enum Error {
     #[error("{bad} of {records} records are bad, and read.on_error skips no more than a share of {share}")]
     TooManyBad { bad: u64, records: u64, share: f64 },
 
-    /// A group's value is beyond what its type holds.
-    #[error("column {column:?} of the group {group} needs more than 38 digits")]
-    Overflow { column: String, group: String },
+    /// A group's value is beyond what its type holds. `group` is its key, where records are grouped.
+    #[error("column {column:?}{} needs more than 38 digits", of_group(group.as_deref()))]
+    Overflow { column: String, group: Option<String> },
 
     #[error("the keys of one of {partitions} partitions take more than 4 GiB")]
     PartitionTooLarge { partitions: usize },
@@ -129,7 +129,7 @@ impl Error {
             }
             Error::PartitionTooLarge { partitions } => Some(format!("ask for more: --partitions {}", partitions * 8)),
             Error::BadRecord { .. } => Some(
-                r#"--set 'read.on_error="skip"' passes over bad records; 'read.null=["n/a"]' says what else is null"#
+                r#"--set read.on_error=skip passes over bad records; 'read.null=["n/a"]' says what else is null"#
                     .into(),
             ),
             Error::Corrupt { .. } => {
@@ -149,6 +149,10 @@ impl Error {
             _ => 1,
         }
     }
+}
+
+fn of_group(group: Option<&str>) -> String {
+    group.map_or_else(String::new, |group| format!(" of the group {group}"))
 }
 
 /// What the operating system says, uncapitalised, without its number and without what libraries add.
@@ -186,10 +190,13 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|candidate| *candidate != word)
 }
 
-/// The hint for a misspelt name: the nearest right one, or all of them as `label: a, b, c`.
+/// The hint for a misspelt name: the nearest right one, or all of them as `label: a, b, c`; of very many the first.
 pub fn suggestion(word: &str, label: &str, candidates: &[&str]) -> String {
+    const MOST: usize = 50;
+    let more = candidates.len().saturating_sub(MOST);
     match nearest(word, candidates.iter().copied()) {
         Some(right) => format!("did you mean {right:?}?"),
+        None if more > 0 => format!("{label}: {} and {more} more", candidates[..MOST].join(", ")),
         None => format!("{label}: {}", candidates.join(", ")),
     }
 }

@@ -14,7 +14,7 @@ use super::{closed, help, signals, stdout_is_closed, to_stderr, written};
 use crate::engine::{self, Control};
 use crate::error::{Error, Result, shown};
 use crate::input::sources::Stdin;
-use crate::plan::{self, Invocation, Plan, Target};
+use crate::plan::{self, Invocation, OnError, Plan, Target};
 use crate::report::{Report, json, summary};
 
 const EXAMPLES: &str = "\
@@ -103,6 +103,9 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
         return Err(stdout_is_closed().into());
     }
     check_reports(args, job.file.as_deref(), &plan)?;
+    if let OnError::SkipUpTo { save_to: Some(path), .. } = &plan.on_error {
+        written::check("read.on_error.save_to", path, job.file.as_deref(), &plan)?;
+    }
 
     let control = Control::default();
     let armed = signals::watch(&control.signal).context("cannot watch for signals")?;

@@ -14,6 +14,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use ahash::AHashMap;
 use serde_json::{Map, Value};
 
 use super::steps::convert::Convert;
@@ -50,6 +51,8 @@ pub struct Scope<'a> {
     types: &'a BTreeMap<String, Type>,
     /// By number.
     fields: Vec<Known>,
+    /// Numbers of those that have a name; of several the first.
+    by_name: AHashMap<String, Field>,
     /// The field that holds a record's bytes as they were read.
     record: Field,
     wants_record: Cell<bool>,
@@ -106,7 +109,11 @@ impl<'a> Scope<'a> {
             }
             Record::Nowhere => fields.len(),
         };
-        Scope { blame, types, fields, record, wants_record: Cell::new(false), steps: Vec::new() }
+        let mut by_name = AHashMap::new();
+        for (field, name) in source.fields.iter().enumerate() {
+            by_name.entry((*name).to_owned()).or_insert(field);
+        }
+        Scope { blame, types, fields, by_name, record, wants_record: Cell::new(false), steps: Vec::new() }
     }
 
     /// What can be named now, in order.
@@ -140,8 +147,9 @@ impl<'a> Scope<'a> {
 
     /// The field of this name as its bytes, whatever it was declared to be.
     pub fn raw(&self, path: &str, name: &str) -> Result<Field> {
-        let numbers: Vec<_> = (0..self.fields.len()).filter(|&field| self.fields[field].name.is_some()).collect();
-        let field = numbers[self.blame.find(path, "field", name, &self.names())?];
+        let Some(&field) = self.by_name.get(name) else {
+            return Err(self.blame.stranger(path, "field", name, &self.names()));
+        };
         self.fields[field].is_used.set(true);
         Ok(field)
     }
@@ -176,7 +184,17 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn convert(&mut self, from: Field, name: &str, to: Type) -> Field {
+    /// What [`number`](Self::number) and [`number_or_text`](Self::number_or_text) would yet have to convert: the field as its
+    /// bytes, and what it becomes.
+    pub fn unconverted(&self, path: &str, name: &str) -> Result<Option<(Field, Type)>> {
+        let field = self.raw(path, name)?;
+        let to = self.types.get(name).copied().unwrap_or(Type::Decimal);
+        let is_done = || self.fields.iter().any(|known| known.from == Some((field, to)));
+        Ok((self.kind(field) == Kind::Bytes && to != Type::String && !is_done()).then_some((field, to)))
+    }
+
+    /// The field `from`, of bytes, as `to`. `name` is what messages call it.
+    pub fn convert(&mut self, from: Field, name: &str, to: Type) -> Field {
         if to == Type::String {
             return from;
         }
@@ -196,11 +214,12 @@ impl<'a> Scope<'a> {
 
     /// Adds the field that the step just pushed makes, under a name of the spec at `path`.
     pub fn add(&mut self, path: &str, name: &str, kind: Kind, may_be_null: bool) -> Result<Field> {
-        if self.names().contains(&name) {
+        if self.by_name.contains_key(name) {
             let hint = Some("choose another name".into());
             return Err(self.blame.error(path, &format!("there is a field {name:?} already"), hint));
         }
         let is_used = Cell::new(false);
+        self.by_name.insert(name.to_owned(), self.fields.len());
         Ok(self.add_known(Known { name: Some(name.to_owned()), kind, may_be_null, from: None, is_used }))
     }
 
@@ -221,9 +240,8 @@ impl<'a> Scope<'a> {
 
     /// That every name which a type was declared for is known.
     pub fn check_types(&self) -> Result<()> {
-        let names = self.names();
-        if let Some(stranger) = self.types.keys().find(|name| !names.contains(&name.as_str())) {
-            let hint = suggestion(stranger, "fields", &names);
+        if let Some(stranger) = self.types.keys().find(|name| !self.by_name.contains_key(*name)) {
+            let hint = suggestion(stranger, "fields", &self.names());
             return Err(self.blame.error("read.types", &format!("no field {stranger:?}"), Some(hint)));
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::data::Kind;
 use crate::error::Result;
 use crate::map::Scope;
 use crate::map::steps::only::Only;
-use crate::predicate::written::Predicate;
+use crate::predicate::{self, written::Predicate};
 use crate::spec;
 
 #[derive(Debug, Default)]
@@ -31,38 +31,56 @@ impl<'s> Aggregates<'s> {
 
     fn add(&mut self, written: &'s spec::Aggregate, path: &str, scope: &mut Scope<'_>) -> Result<()> {
         let op = aggregate::op(&written.op);
-        // First: what it needs converted is converted in every record, and the field only where the predicate holds.
         let predicate = match &written.filter {
             None => None,
             Some(filter) => Some((filter, scope.predicate(filter, &format!("{path}.where"))?)),
         };
         let at = format!("{path}.field");
         let field = match (&written.field, op.observes) {
-            (None, _) => None,
-            (Some(name), Observes::Presence) => Some(scope.raw(&at, name)?),
-            (Some(name), Observes::Number) => Some(scope.number(&at, name)?),
-            (Some(name), Observes::Order) => Some(scope.number_or_text(&at, name)?),
-        };
-        let field = match predicate {
-            None => field,
-            Some((written, predicate)) => {
-                let known = self.only.iter().find(|(input, by, _)| *input == field && *by == written);
-                Some(match known {
-                    Some((_, _, field)) => *field,
-                    None => {
-                        scope.push(Only { input: field, predicate });
-                        let kind = field.map_or(Kind::Decimal, |field| scope.kind(field));
-                        let added = scope.add_unnamed(kind, true);
-                        self.only.push((field, written, added));
-                        added
-                    }
-                })
+            (None, _) => self.where_holds(None, predicate, scope),
+            (Some(name), Observes::Presence) => {
+                let field = scope.raw(&at, name)?;
+                self.where_holds(Some(field), predicate, scope)
             }
+            (Some(name), observes) => match scope.unconverted(&at, name)?.filter(|_| predicate.is_some()) {
+                // Converted behind the predicate: where it doesn't hold, the record doesn't reach the op.
+                Some((field, to)) => {
+                    let field = self.where_holds(Some(field), predicate, scope);
+                    field.map(|field| scope.convert(field, name, to))
+                }
+                None => {
+                    let field = match observes {
+                        Observes::Order => scope.number_or_text(&at, name)?,
+                        Observes::Presence | Observes::Number => scope.number(&at, name)?,
+                    };
+                    self.where_holds(Some(field), predicate, scope)
+                }
+            },
         };
         let column = field.map(|field| (self.observe(field, scope.kind(field)), scope.kind(field)));
         self.all.push((op.make)(column));
         self.names.push(written.column().into_owned());
         Ok(())
+    }
+
+    /// The field, null where the predicate doesn't hold; where there is no field, the number 1. As it is without a
+    /// predicate.
+    fn where_holds(
+        &mut self,
+        field: Option<Field>,
+        predicate: Option<(&'s Predicate, predicate::Predicate)>,
+        scope: &mut Scope<'_>,
+    ) -> Option<Field> {
+        let Some((written, predicate)) = predicate else { return field };
+        let known = self.only.iter().find(|(input, by, _)| *input == field && *by == written);
+        if let Some((.., field)) = known {
+            return Some(*field);
+        }
+        scope.push(Only { input: field, predicate });
+        let kind = field.map_or(Kind::Decimal, |field| scope.kind(field));
+        let added = scope.add_unnamed(kind, true);
+        self.only.push((field, written, added));
+        Some(added)
     }
 
     /// The index of a field among those that are observed.

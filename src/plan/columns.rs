@@ -1,5 +1,7 @@
 //! Columns: what the cells of a row are called, and what `sort` and `output.columns` make of them.
 
+use ahash::AHashSet;
+
 use super::aggregates::Aggregates;
 use super::{KeyFields, Order, OutputColumn, SortKey};
 use crate::data::Kind;
@@ -23,9 +25,14 @@ pub(super) struct Columns {
     pub all: Vec<Column>,
     /// How many of them are the key of a group.
     group_by: usize,
+    names: AHashSet<String>,
 }
 
 impl Columns {
+    fn new(group_by: usize) -> Self {
+        Columns { all: Vec::new(), group_by, names: AHashSet::new() }
+    }
+
     /// Those of `group_by`, then those of the aggregates; and the key.
     pub fn of_groups(spec: &Spec, aggregates: &Aggregates, scope: &mut Scope<'_>) -> Result<(KeyFields, Self)> {
         let blame = scope.blame;
@@ -33,7 +40,7 @@ impl Columns {
             let hint = "the columns of groups are chosen and put in order by output.columns";
             return Err(blame.error("select", "is for records that pass through, not for groups", Some(hint.into())));
         }
-        let mut columns = Columns { all: Vec::new(), group_by: spec.group_by.len() };
+        let mut columns = Columns::new(spec.group_by.len());
         let mut key = Vec::new();
         for (i, name) in spec.group_by.iter().enumerate() {
             let path = format!("group_by.{i}");
@@ -55,7 +62,7 @@ impl Columns {
             let hint = "of records it is asked by \"where\"";
             return Err(blame.error("having", "is for groups, and there are none", Some(hint.into())));
         }
-        let mut columns = Columns { all: Vec::new(), group_by: 0 };
+        let mut columns = Columns::new(0);
         let all: Vec<_>;
         let (names, path) = match &spec.select {
             Some(names) if names.is_empty() => return Err(blame.error("select", "must not be empty", None)),
@@ -74,8 +81,11 @@ impl Columns {
     }
 
     fn add(&mut self, name: &str, kind: Kind, index: usize, path: &str, blame: &Blame<'_>) -> Result<()> {
-        if self.all.iter().any(|known| known.name == name) {
-            let hint = path.starts_with("aggregate").then(|| r#"name it otherwise with "as""#.into());
+        if !self.names.insert(name.to_owned()) {
+            let hint = match path {
+                "map" => Some(r#""select" says which fields to write"#.into()),
+                _ => path.starts_with("aggregate").then(|| r#"name it otherwise with "as""#.into()),
+            };
             return Err(blame.error(path, &format!("there is a column {name:?} already"), hint));
         }
         self.all.push(Column { name: name.to_owned(), kind, index });

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ahash::{AHashMap, AHashSet};
+
 use crate::error::{Error, Result, shown, suggestion};
 use crate::input::{RecordEnd, Source};
-use crate::record::delimited::{self, Dialect, Layout};
+use crate::record::delimited::{self, Dialect, Layout, Quoting};
 use crate::record::{self, Framing, TERMINATOR};
 use crate::spec::{self, ReadFormat};
 
@@ -106,6 +108,7 @@ impl Fields {
             if head.len() as u64 >= end_of.longest {
                 return Err(Error::RecordTooLong { path: source.path().into(), at: 0, most: max_record });
             }
+            check_first_line(&head, &dialect, header, source)?;
             let names = delimited::header(&head, &dialect).map_err(|malformed| {
                 let what = if header { "the header" } else { "the first record" };
                 Error::usage(format!("{}: {what} has {malformed}", shown(source.path())))
@@ -136,33 +139,65 @@ impl Fields {
     /// Where each source has the fields of these names, which are `used`.
     pub fn layouts(&self, sources: &[Source], used: &[&str], verbatim: bool) -> Result<Read> {
         let mut layouts: Vec<Arc<Layout>> = Vec::new();
-        for (names, source) in self.sources.iter().zip(sources) {
+        for (number, (names, source)) in self.sources.iter().zip(sources).enumerate() {
+            // Files of a kind share one list, and so one layout.
+            let is_as_before = number > 0
+                && match (names, &self.sources[number - 1]) {
+                    (Some(names), Some(before)) => Arc::ptr_eq(names, before),
+                    (names, before) => names.is_none() && before.is_none(),
+                };
+            if let Some(last) = layouts.last().filter(|_| is_as_before) {
+                layouts.push(last.clone());
+                continue;
+            }
             // An empty source has no record to be laid out.
-            let fields = names.as_deref().unwrap_or_default();
-            let wanted = match names {
-                None => Vec::new(),
-                Some(_) => used.iter().map(|name| find(fields, name, source)).collect::<Result<_>>()?,
-            };
-            let layout = Layout { fields: fields.len().max(1), wanted, verbatim };
-            let last = layouts.last().filter(|last| ***last == layout);
-            layouts.push(last.cloned().unwrap_or_else(|| layout.into()));
+            let (fields, used) = names.as_deref().map_or((&[][..], &[][..]), |fields| (fields, used));
+            let wanted = find(fields, used, source)?;
+            layouts.push(Layout { fields: fields.len().max(1), wanted, verbatim }.into());
         }
         Ok(Read::Delimited { dialect: self.dialect.clone(), header: self.header, layouts })
     }
 }
 
-fn find(fields: &[String], name: &str, source: &Source) -> Result<usize> {
-    let mut found = fields.iter().enumerate().filter(|(_, field)| *field == name).map(|(number, _)| number);
-    match (found.next(), found.next()) {
-        (Some(only), None) => Ok(only),
-        (Some(_), Some(_)) => Err(Error::usage_hint(
+/// That the first line of a source is one, and names columns if it should.
+fn check_first_line(line: &[u8], dialect: &Dialect, header: bool, source: &Source) -> Result<()> {
+    let name = shown(source.path());
+    if header && matches!(line, b"\n" | b"\r\n") {
+        let hint = r#""fields": ["a", "b"] of read names the columns of a file without a header"#;
+        return Err(Error::usage_hint(format!("{name}: its first line is empty, and names no columns"), hint));
+    }
+    let mut is_quoted = false;
+    let is_return = |(at, &byte): (usize, &u8)| {
+        is_quoted ^= byte == b'"' && dialect.quoting == Quoting::Quoted;
+        byte == b'\r' && !is_quoted && line.get(at + 1) != Some(&b'\n')
+    };
+    // In a record that ends with a newline one may stand, in a name it is no name's.
+    if (header || !line.ends_with(b"\n")) && line.iter().enumerate().any(is_return) {
+        let hint = format!("where only returns end lines, as on old Macs: tr '\\r' '\\n' < {name} > FILE");
+        return Err(Error::usage_hint(format!("{name}: its first line has a return (CR) without a newline"), hint));
+    }
+    Ok(())
+}
+
+/// The numbers of the fields of these names.
+fn find(fields: &[String], names: &[&str], source: &Source) -> Result<Vec<usize>> {
+    let (mut numbers, mut twice) = (AHashMap::new(), AHashSet::new());
+    for (number, field) in fields.iter().enumerate() {
+        if numbers.insert(field.as_str(), number).is_some() {
+            twice.insert(field.as_str());
+        }
+    }
+    let number = |name: &&str| match numbers.get(name) {
+        Some(_) if twice.contains(name) => Err(Error::usage_hint(
             format!("{}: its header has the column {name:?} twice", shown(source.path())),
             r#""fields" of read gives the columns other names; "header": false calls them $1, $2 and so on"#,
         )),
-        (None, _) => {
-            let names: Vec<_> = fields.iter().map(String::as_str).collect();
-            let hint = suggestion(name, "its columns", &names);
+        Some(number) => Ok(*number),
+        None => {
+            let fields: Vec<_> = fields.iter().map(String::as_str).collect();
+            let hint = suggestion(name, "its columns", &fields);
             Err(Error::usage_hint(format!("{}: no column {name:?}", shown(source.path())), hint))
         }
-    }
+    };
+    names.iter().map(number).collect()
 }

@@ -87,7 +87,8 @@ impl Finisher<'_> {
                 each(&cells);
             }
             if let Some(number) = cells.overflow.get() {
-                return Err(Error::Overflow { column: self.aggregates[number].clone(), group: shown(&cells.key) });
+                let group = (!self.key.is_empty()).then(|| shown(&cells.key));
+                return Err(Error::Overflow { column: self.aggregates[number].clone(), group });
             }
         }
         Ok(())

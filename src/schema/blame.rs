@@ -16,9 +16,14 @@ impl Blame<'_> {
 
     /// The index of `name` in `names`.
     pub fn find(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Result<usize> {
-        names.iter().position(|known| *known == name).ok_or_else(|| match name {
+        names.iter().position(|known| *known == name).ok_or_else(|| self.stranger(path, what, name, names))
+    }
+
+    /// `name` is none of `names`.
+    pub fn stranger(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Error {
+        match name {
             "@file" | "@line" | "@offset" => self.error(path, &format!("{name:?} is not supported yet"), None),
             _ => self.error(path, &format!("no {what} {name:?}"), Some(suggestion(name, &format!("{what}s"), names))),
-        })
+        }
     }
 }

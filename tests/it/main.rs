@@ -1,9 +1,11 @@
 //! One binary for all integration tests.
 
 mod agg;
+mod agg_tables;
 mod arguments;
 mod bench;
 mod completions;
+mod corpus;
 mod golden;
 mod hard_files;
 mod hard_inputs;
@@ -13,13 +15,18 @@ mod input_errors;
 mod inputs;
 mod layers;
 mod oracle;
+mod oracle_tables;
 mod outputs;
 mod params;
 mod readme;
 mod records;
 mod reports;
+mod round_trips;
 mod schedulers;
 mod signals;
 mod spec_errors;
+mod split_edges;
+mod table_errors;
+mod tables;
 mod terminal;
 mod verify;

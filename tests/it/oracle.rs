@@ -116,15 +116,15 @@ impl Default for Rows {
 }
 
 #[derive(Clone, Debug)]
-struct How {
-    threads: usize,
-    split_size: u64,
-    partitions: usize,
-    combiner: Combiner,
-    scheduler: Scheduler,
-    table_slots: Option<usize>,
-    hash_mask: u64,
-    memory: u64,
+pub struct How {
+    pub threads: usize,
+    pub split_size: u64,
+    pub partitions: usize,
+    pub combiner: Combiner,
+    pub scheduler: Scheduler,
+    pub table_slots: Option<usize>,
+    pub hash_mask: u64,
+    pub memory: u64,
 }
 
 type Cell = Option<Vec<u8>>;
@@ -382,7 +382,7 @@ fn job() -> impl Strategy<Value = Job> {
     })
 }
 
-fn how() -> impl Strategy<Value = How> {
+pub fn how() -> impl Strategy<Value = How> {
     (
         prop::sample::select(vec![1, 2, 3, 8]),
         prop_oneof![7u64..64, 64u64..4096, Just(1 << 20)],

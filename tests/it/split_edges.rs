@@ -1,0 +1,44 @@
+//! Newlines in quotes where splits meet: every split size gives what one split gives.
+
+use crate::harness::Dir;
+use crate::tables::Value;
+use crate::tables::reader::{self, Format};
+use crate::tables::writer;
+
+/// Cells in quotes that look like records, quotes at every kind of place, and ends of both kinds.
+const NASTY: &str = "\u{feff}k,\"n\n1\"\r\na,1\n\"b\n,2\n\",2\r\n\"\"\"\n\"\",\",3\n\"\n\n\n\",4\n,\"5\"\n\"c\",\"\"\n\"d\r\n\"\"e\"\",7\n\",6\n\"\"\"\"\"\"\"\n\"\"\",8\na,\"\n\"";
+
+#[test]
+fn every_split_size_reads_the_same() {
+    let mut records = reader::records(NASTY.as_bytes(), Format::Csv { delimiter: b',' }, &[], 2);
+    records.remove(0);
+    let cells = |record: reader::Record| {
+        let cells = record.cells_of(2).expect("it is nasty, and right").to_vec();
+        cells.into_iter().map(|cell| cell.map_or(Value::Null, Value::Bytes)).collect::<Vec<_>>()
+    };
+    let rows: Vec<_> = records.into_iter().map(cells).collect();
+    assert_eq!(rows.len(), 9);
+    let passed = writer::write("tsv", false, &[], &rows);
+    let passed = String::from_utf8(passed).unwrap();
+    let mut grouped = rows.iter().map(|row| (row[0].clone(), 1)).collect::<Vec<_>>();
+    grouped.sort();
+    grouped.dedup_by(|next, group| next.0 == group.0 && (group.1 += next.1) == ());
+    let grouped: String = grouped
+        .into_iter()
+        .map(|(key, count)| {
+            let key = String::from_utf8(writer::write("tsv", false, &[], &[vec![key]])).unwrap();
+            format!("{}\t{count}\n", key.trim_end_matches('\n'))
+        })
+        .collect();
+
+    let dir = Dir::new().file("in.csv", NASTY).file("pass.json", "{}");
+    for split_size in 1..=40 {
+        for threads in [1, 3] {
+            let how = format!("in.csv --split-size {split_size} --threads {threads}");
+            let ran = dir.run(&format!("run ./pass.json {how}"));
+            assert_eq!((ran.stdout(), ran.stderr()), (passed.clone(), String::new()), "{how}");
+            let ran = dir.run(&format!("agg -g k count {how}"));
+            assert_eq!((ran.stdout(), ran.stderr()), (grouped.clone(), String::new()), "{how}");
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Tables that are not right: what is said, by which exit code, and that nothing else is written.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::process::Stdio;
+
+use rustix::fs::FileType;
+use serde_json::Value;
+
+use crate::harness::{Dir, Ran};
+
+const SKIP: &str = "--set read.on_error=skip passes over bad records; 'read.null=[\"n/a\"]' says what else is null";
+
+/// `mapfold agg` with these words over `in.csv` of these bytes, its result to go to a file.
+fn agg(text: impl AsRef<[u8]>, words: &[&str]) -> Ran {
+    let dir = Dir::new().file("in.csv", text);
+    let ran = dir.command([&["agg", "-o", "out"], words, &["in.csv"]].concat()).run();
+    let written = dir.names().contains(&"out".to_owned());
+    assert_eq!(written, ran.code() == Some(0), "{:?}", ran.output);
+    ran
+}
+
+impl Ran {
+    /// Found wrong while reading: exit code 1 and exactly this on standard error.
+    #[track_caller]
+    fn failed(&self, error: &str, hint: &str) {
+        let hint = if hint.is_empty() { String::new() } else { format!("hint: {hint}\n") };
+        assert_eq!(self.stderr(), format!("error: {error}\n{hint}"));
+        assert_eq!(self.code(), Some(1));
+        assert_eq!(self.stdout(), "");
+    }
+}
+
+#[test]
+fn records_that_are_none() {
+    for (text, message) in [
+        ("a,b\n1,2\n3,\"x", "in.csv:3: a quoted field without an end"),
+        ("a,b\n1,2\n3,\"x\n4,5\n", "in.csv:3: a quoted field without an end"),
+        ("a,b\n1,2\n3,\"x\"\"", "in.csv:3: a quoted field without an end"),
+        ("a,b\n1,2\n3,x\"y\n", "in.csv:3: a quote in a field that doesn't begin with one"),
+        ("a,b\n1,\"2\"3\n", "in.csv:2: something behind the quote that closes a field"),
+        ("a,b\n1,\"2\" \n", "in.csv:2: something behind the quote that closes a field"),
+        ("a,b\n1,\"2\"\r3\n", "in.csv:2: something behind the quote that closes a field"),
+        ("a,b\n1,2\n3\n", "in.csv:3: 1 field where 2 are wanted"),
+        ("a,b\n1,2,3\n", "in.csv:2: 3 fields where 2 are wanted"),
+        ("a\n1,2\n", "in.csv:2: 2 fields where 1 is wanted"),
+        ("a,b\n1,2\n\n\r\n3,4,\n", "in.csv:5: 3 fields where 2 are wanted"),
+    ] {
+        agg(text, &["sum(a)"]).failed(message, SKIP);
+    }
+}
+
+#[test]
+fn headers_that_are_none() {
+    for (text, message, hint) in [
+        ("a,\"b\n1,2\n", "in.csv: the header has a quoted field without an end", ""),
+        ("a,\"b\"c\n1,2\n", "in.csv: the header has something behind the quote that closes a field", ""),
+        ("a,b\"c\n1,2\n", "in.csv: the header has a quote in a field that doesn't begin with one", ""),
+        (
+            "",
+            "in.csv: is empty",
+            r#"an empty file has no header: "fields": ["a", "b"] of read names the columns without one"#,
+        ),
+        (
+            "\r\na,b\r\n1,2\r\n",
+            "in.csv: its first line is empty, and names no columns",
+            r#""fields": ["a", "b"] of read names the columns of a file without a header"#,
+        ),
+        (
+            "a,b\r1,2\r3,4\r",
+            "in.csv: its first line has a return (CR) without a newline",
+            r"where only returns end lines, as on old Macs: tr '\r' '\n' < in.csv > FILE",
+        ),
+        (
+            "\"a\",\"b\"\r\"1\",\"2\"\r",
+            "in.csv: its first line has a return (CR) without a newline",
+            r"where only returns end lines, as on old Macs: tr '\r' '\n' < in.csv > FILE",
+        ),
+        (
+            "a,b,a\n1,2,3\n",
+            "in.csv: its header has the column \"a\" twice",
+            r#""fields" of read gives the columns other names; "header": false calls them $1, $2 and so on"#,
+        ),
+        ("amount,kind\n1,2\n", "agg: aggregate.0.field: no field \"a\"", "fields: amount, kind"),
+    ] {
+        agg(text, &["sum(a)"]).refused(message, hint);
+    }
+    agg("amuont,b\n1,2\n", &["sum(amount)"])
+        .refused("agg: aggregate.0.field: no field \"amount\"", "did you mean \"amuont\"?");
+    // Without a header the first line is a record, in which a return may stand.
+    agg("1\r2,3\n4,5\n", &["sum($2)", "--no-header"]).printed("");
+    agg("1,2\r3,4\r", &["sum($2)", "--no-header"]).refused(
+        "in.csv: its first line has a return (CR) without a newline",
+        r"where only returns end lines, as on old Macs: tr '\r' '\n' < in.csv > FILE",
+    );
+}
+
+/// What nobody names may be there twice; and a name with a newline or a return in quotes is one.
+#[test]
+fn headers_that_are_odd() {
+    let dir = Dir::new().file("in.csv", "a,a,\"b\nc\r\",\n1,2,3,4\n").file("pass.json", "{}");
+    dir.command(["agg", "sum(\"b\nc\r\")", "in.csv"]).run().printed("3\n");
+    let twice = "./pass.json: map: there is a column \"a\" already";
+    dir.run("run ./pass.json in.csv").refused(twice, r#""select" says which fields to write"#);
+    let dir = dir.file("k.csv", b"k\xff,x\na,1\n");
+    dir.command(["agg", "-g", "k\u{fffd}", "sum(x)", "k.csv"]).run().printed("a\t1\n");
+    dir.command(["agg", "-g", "k", "count", "k.csv"])
+        .run()
+        .refused("agg: group_by.0: no field \"k\"", "did you mean \"k\u{fffd}\"?");
+}
+
+#[test]
+fn files_with_little_in_them() {
+    let dir =
+        Dir::new().file("h.csv", "a,b\n").file("h.tsv", "\u{feff}a\tb").file("e.csv", "").file("r.csv", "b,a\n5,7");
+    for header in ["h.csv", "h.tsv"] {
+        dir.run(&format!("agg count,sum(a) {header}")).printed("0\t\\N\n");
+        dir.run(&format!("agg -g b count,sum(a) {header}")).printed("");
+    }
+    dir.run("agg count,sum(a) e.csv h.csv r.csv e.csv").printed("1\t7\n");
+    let empty = r#"an empty file has no header: "fields": ["a", "b"] of read names the columns without one"#;
+    dir.run("agg count --read csv").refused("stdin: is empty", empty);
+    dir.run("agg count --read tsv /dev/null").refused("/dev/null: is empty", empty);
+    dir.run("agg count --read csv --set read.fields=[\"a\"]").printed("0\n");
+    dir.run("agg count r.csv h.tsv")
+        .refused("r.csv is csv by its name, and h.tsv is tsv", "read.format says how to read them all: \"csv\"");
+}
+
+#[test]
+fn values_that_are_no_numbers() {
+    let digits = "1".repeat(39);
+    for (value, kind, why) in [
+        ("n/a", "decimal", "not a number"),
+        ("\"\"", "decimal", "not a number"),
+        ("1e38", "decimal", "out of range"),
+        ("1e400", "decimal", "out of range"),
+        (digits.as_str(), "decimal", "out of range"),
+        ("nan", "decimal", "not a number"),
+        ("-inf", "decimal", "not a number"),
+        ("1.0", "int", "not a whole number"),
+        ("1e3", "int", "not a whole number"),
+        ("1e400", "float", "out of range"),
+        ("0x10", "float", "not a number"),
+    ] {
+        let shown = value.trim_matches('"');
+        let message = format!("in.csv:3: column \"x\" is {shown:?}, {why}");
+        let words = ["-g", "k", "sum(x)", "--type", &format!("x={kind}")];
+        agg(format!("k,x\na,1\nb,{value}\n"), &words).failed(&message, SKIP);
+    }
+    let dir = Dir::new().file("in.csv", "k,x\na,nan\nb,inf\nb,-Infinity\nc,1e308\nc,1e308\nd,\ne, 7 \n");
+    dir.run("agg -g k sum(x),min(x),mean(x),count(x) --type x=float in.csv --format csv").printed(
+        "k,sum(x),min(x),mean(x),count(x)\na,nan,nan,nan,1\nb,nan,-inf,nan,2\nc,inf,1e+308,1e+308,2\nd,,,,0\ne,7.0,7.0,7.0,1\n",
+    );
+    let dir = dir.file("in.csv", b"k,x\n\xff,1\n\"\0\n\",2\n");
+    let ran = dir.run("agg -g k sum(x) in.csv");
+    assert_eq!(ran.output.stdout, b"\0\\n\t2\n\xff\t1\n");
+    // Only where a value is shown is what isn't UTF-8 replaced.
+    let dir = dir.file("in.csv", b"k,x\na,\xff\0\n");
+    dir.run("agg sum(x) in.csv").failed("in.csv:2: column \"x\" is \"\u{fffd}\\0\", not a number", SKIP);
+}
+
+/// What no op sees need be no number.
+#[test]
+fn only_what_is_used_is_converted() {
+    let dir = Dir::new().file("in.csv", "k,x,y\nEU,1,1\nUS,n/a,2\n").file(
+        "only.json",
+        r#"{"aggregate": [{"op": "sum", "field": "x", "where": {"field": "k", "equal": "EU"}, "as": "s"},
+            {"op": "min", "field": "x", "where": {"field": "k", "equal": "EU"}}, {"op": "sum", "field": "y"}]}"#,
+    );
+    dir.run("run ./only.json in.csv").printed("1\t1\t3\n");
+    dir.run("agg sum(x) in.csv --where k=EU").printed("1\n");
+    dir.run("agg count(x),count in.csv").printed("2\t2\n");
+    let more = "--set aggregate.3.op=mean --set aggregate.3.field=x";
+    dir.run(&format!("run ./only.json in.csv {more}")).failed("in.csv:3: column \"x\" is \"n/a\", not a number", SKIP);
+}
+
+#[test]
+fn sums_that_are_too_large() {
+    let most = "9".repeat(38);
+    let text = format!("k,x\na,{most}\nb,1\na,1\n");
+    agg(&text, &["sum(x) as total"]).failed("column \"total\" needs more than 38 digits", "");
+    agg(&text, &["-g", "k", "sum(x) as total"])
+        .failed("column \"total\" of the group \"a\" needs more than 38 digits", "");
+    // Nothing is judged on the way there, and a mean is no sum.
+    let text = format!("k,x\na,{most}\na,{most}\na,-{most}\na,5e37\na,-5e37\na,1e-38\na,-1e-38\n");
+    let dir = Dir::new().file("in.csv", text);
+    dir.run("agg -g k sum(x) in.csv").printed(&format!("a\t{most}\n"));
+    let dir = dir.file("in.csv", "x\n9e37\n9e37\n");
+    dir.run("agg mean(x) in.csv").printed("9e+37\n");
+    let dir = dir.file("derive.json", r#"{"map": [{"derive": "x / y", "as": "q"}, {"derive": "x * 10", "as": "p"}]}"#);
+    let dir = dir.file("in.csv", "x,y\n1,0\n3,4\n,1\n1,\n0,0\n").file("large.csv", "x,y\n1,1\n9e37,1\n");
+    dir.run("run ./derive.json in.csv")
+        .printed("1\t0\t\\N\t10\n3\t4\t0.75\t30\n\\N\t1\t\\N\t\\N\n1\t\\N\t\\N\t10\n0\t0\t\\N\t0\n");
+    dir.run("run ./derive.json large.csv -o out").failed("large.csv:3: column \"p\" needs more than 38 digits", SKIP);
+}
+
+/// The line that a record begins on, whatever is before it and however it is read.
+#[test]
+fn lines_are_counted_from_the_file_s_first() {
+    let quoted = "k,x\n\"a\n\nb\",1\nc,2\n\"\n\",bad\n";
+    let crlf = quoted.replace('\n', "\r\n");
+    let dir = Dir::new()
+        .file("1.csv", "k,x\r\n\"\n\n\n\",1\r\n")
+        .file("2.csv", quoted)
+        .file("3.csv", &crlf)
+        .file("4.tsv", "k\tx\na\\nb\t1\n\"\t2\nc\tbad\n")
+        .file("bom.csv", format!("\u{feff}{quoted}"));
+    let message = |name: &str, line: usize| format!("{name}:{line}: column \"x\" is \"bad\", not a number");
+    for how in ["", " --split-size 7", " --split-size 20 --threads 3", " --threads 1"] {
+        let run = |files: &str| dir.run(&format!("agg -g k sum(x) {files}{how}"));
+        run("2.csv").failed(&message("2.csv", 6), SKIP);
+        run("bom.csv").failed(&message("bom.csv", 6), SKIP);
+        run("3.csv").failed(&message("3.csv", 6), SKIP);
+        run("1.csv 2.csv 3.csv").failed(&message("2.csv", 6), SKIP);
+        run("1.csv 1.csv 3.csv 2.csv").failed(&message("3.csv", 6), SKIP);
+        run("4.tsv").failed(&message("4.tsv", 4), SKIP);
+        let piped = format!("agg sum(x) --read csv{how}");
+        dir.command(piped.split(' ')).stdin(crlf.as_bytes()).run().failed(&message("stdin", 6), SKIP);
+    }
+    let pack = |text: &str| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        gzip.finish().unwrap()
+    };
+    // Several members, cut in the middle of a line.
+    let (first, second) = quoted.split_at(9);
+    let dir = dir.file("5.csv.gz", [pack(first), pack(second)].concat());
+    dir.run("agg sum(x) 1.csv 5.csv.gz").failed(&message("5.csv.gz", 6), SKIP);
+    let dir = dir.file("6.csv.zst", zstd::bulk::compress(quoted.as_bytes(), 1).unwrap());
+    dir.run("agg sum(x) 6.csv.zst --threads 3").failed(&message("6.csv.zst", 6), SKIP);
+}
+
+/// Of several bad records the first counts: whoever finds it, however the input is split.
+#[test]
+fn the_earliest_bad_record_is_told() {
+    // A pair of each: the kind that is first is found by another step, and all are in one batch.
+    let kinds = ["x\"y,1,1", "1,bad,1", "1,1,9e37", "1,1"];
+    let spec = r#"{"map": [{"derive": "b * 10", "as": "p"}, {"derive": "c * 10", "as": "q"}], "group_by": ["a"]}"#;
+    for first in 0..kinds.len() {
+        let mut text = String::from("a,b,c\n");
+        (0..40).for_each(|i| text += &format!("{i},{i},{i}\n"));
+        (0..kinds.len()).for_each(|i| text += &format!("{}\nz,1,1\n", kinds[(first + i) % kinds.len()]));
+        let dir = Dir::new().file("in.csv", text).file("job.json", spec);
+        for how in ["", "--split-size 7 --threads 4", "--split-size 30 --threads 3", "--threads 1 --split-size 11"] {
+            let ran = dir.run(&format!("run ./job.json in.csv {how}"));
+            assert!(ran.stderr().starts_with("error: in.csv:42: "), "{how}: {}", ran.stderr());
+            assert_eq!((ran.code(), ran.stdout()), (Some(1), String::new()));
+        }
+    }
+}
+
+#[test]
+fn bad_records_are_skipped_counted_and_saved() {
+    let mut text = String::from("k,x\r\n");
+    for i in 0..30 {
+        text += &format!("k{},{i}\r\n", i % 3);
+        text += ["\"a\nb\",bad\r\n", "1,2,3\n", "", "c,\"wor\"\"se\"\r\n"][i % 4];
+    }
+    text += "\"d";
+    let saved = ["\"a\nb\",bad\n1,2,3\nc,\"wor\"\"se\"\n".repeat(7), "\"a\nb\",bad\n1,2,3\n\"d\n".into()].concat();
+    let dir = Dir::new().file("in.csv", text);
+    let job = "agg -g k sum(x),count in.csv --report r.json --force -o out";
+    for how in ["", "--split-size 7 --threads 4", "--split-size 30 --threads 3 --scheduler shared", "--threads 1"] {
+        let skip = r#"--set read.on_error={"skip_up_to":0.45,"save_to":"bad.txt"}"#;
+        dir.run(&format!("{job} {how} {skip}")).printed("");
+        assert_eq!(fs::read_to_string(dir.join("out")).unwrap(), "k0\t135\t10\nk1\t145\t10\nk2\t155\t10\n");
+        assert_eq!(fs::read_to_string(dir.join("bad.txt")).unwrap(), saved);
+        let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
+        assert_eq!(
+            (&report["counters"]["bad_records"], &report["counters"]["map_input_records"]),
+            (&24.into(), &54.into())
+        );
+        let samples = report["bad_records"].as_array().unwrap();
+        assert_eq!(samples.len(), 10);
+        assert_eq!(samples[0]["record"], "in.csv:3");
+        assert_eq!(samples[0]["why"], "column \"x\" is \"bad\", not a number");
+        assert_eq!(samples[1]["record"], "in.csv:6");
+
+        let few = r#"--set read.on_error={"skip_up_to":0.44,"save_to":"bad.txt"}"#;
+        fs::remove_file(dir.join("bad.txt")).unwrap();
+        fs::remove_file(dir.join("out")).unwrap();
+        dir.run(&format!("{job} {how} {few}"))
+            .failed("24 of 54 records are bad, and read.on_error skips no more than a share of 0.44", "");
+        // They are kept all the same: to be looked at.
+        assert_eq!(fs::read_to_string(dir.join("bad.txt")).unwrap(), saved);
+        assert_eq!(dir.names(), ["bad.txt", "in.csv", "r.json"]);
+    }
+}
+
+#[test]
+fn saved_records_go_to_a_file_of_their_own() {
+    let dir = Dir::new().file("in.csv", "x\nbad\n").file("job.json", r#"{"aggregate": [{"op": "sum", "field": "x"}]}"#);
+    let run = |to: &str| {
+        let skip = format!(r#"read.on_error={{"skip_up_to":1,"save_to":"{to}"}}"#);
+        dir.command(["run", "./job.json", "in.csv", "-o", "out", "--set", &skip]).run()
+    };
+    run("./in.csv").refused("read.on_error.save_to ./in.csv: is an INPUT", "name another file");
+    run("job.json").refused("read.on_error.save_to job.json: is the JOB", "name another file");
+    run("out").refused("read.on_error.save_to out: is the output", "name another file");
+    run("no/bad").refused("read.on_error.save_to no/bad: there is no directory no", "mkdir -p no");
+    run(".").refused("read.on_error.save_to .: exists and is not a file", "");
+    assert_eq!(dir.names(), ["in.csv", "job.json"]);
+    run("bad").printed("");
+    assert_eq!(fs::read(dir.join("bad")).unwrap(), b"bad\n");
+}
+
+/// Of many columns only those are looked for that are named, and of their names not all are shown.
+#[test]
+fn a_hundred_thousand_columns() {
+    let names: Vec<_> = (0..100_000).map(|i| format!("c{i}")).collect();
+    let text = format!("{}\n{}\n", names.join(","), "7,".repeat(99_999) + "8");
+    let dir = Dir::new().file("in.csv", &text).file("pass.json", r#"{"output": {"format": "csv"}}"#);
+    dir.run("agg sum(c99999),sum(c0) in.csv").printed("8\t7\n");
+    dir.run("run ./pass.json in.csv").printed(&text);
+    dir.run("agg sum(c999990) in.csv")
+        .refused("agg: aggregate.0.field: no field \"c999990\"", "did you mean \"c99990\"?");
+    let ran = dir.run("agg sum(amount) in.csv");
+    assert!(ran.stderr().ends_with("c48, c49 and 99950 more\n"), "{}", ran.stderr());
+}
+
+#[test]
+fn packed_tables_that_are_not_whole() {
+    let text: String = (0..20_000u32).map(|i| format!("{},{}\n", i % 7, i.wrapping_mul(2_654_435_761))).collect();
+    let text = format!("k,x\n{text}");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    let (gz, zst) = (gzip.finish().unwrap(), zstd::bulk::compress(text.as_bytes(), 1).unwrap());
+    let dir = Dir::new().file("whole.csv.gz", &gz).file("whole.csv.zst", &zst);
+    let job = "agg -g k sum(x),count -o out";
+    let want = dir.run("agg -g k sum(x),count whole.csv.gz").stdout();
+    dir.run("agg -g k sum(x),count whole.csv.zst").printed(&want);
+    for (name, packed, kind) in [("cut.csv.gz", &gz, "gzip"), ("cut.csv.zst", &zst, "zstd")] {
+        let dir = Dir::new().file(name, &packed[..packed.len() / 2]);
+        let ran = dir.run(&format!("{job} {name}"));
+        let end = format!("the {kind} data ends early\n");
+        assert!(
+            ran.stderr().starts_with(&format!("error: {name}: read at byte ")) && ran.stderr().ends_with(&end),
+            "{}",
+            ran.stderr()
+        );
+        assert_eq!((ran.code(), dir.names()), (Some(1), vec![name.to_owned()]));
+        let mut corrupt = packed.clone();
+        let middle = corrupt.len() / 2;
+        corrupt[middle..middle + 8].iter_mut().for_each(|byte| *byte = !*byte);
+        let dir = dir.file(name, corrupt);
+        let ran = dir.run(&format!("{job} {name}"));
+        assert!(ran.stderr().contains(&format!("{kind} data is corrupt")), "{}", ran.stderr());
+        assert_eq!((ran.code(), dir.names()), (Some(1), vec![name.to_owned()]));
+    }
+}
+
+/// A file that is changed between its header and its records is an error; what is appended isn't looked at.
+#[test]
+fn tables_that_change_meanwhile() {
+    let rows = "\"a\n\",1\n".repeat(10);
+    // More than a FIFO holds is written once the job reads, which is after its plan. As records pass through in the order of
+    // the input, the file is not opened before the FIFO is at its end.
+    let job = |dir: &Dir, change: &dyn Fn(&Dir)| {
+        let mut command = dir.command("run ./pass.json fifo in.csv -o out".split(' ')).command;
+        command.stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        let mut fifo = File::options().write(true).open(dir.join("fifo")).unwrap();
+        fifo.write_all(b"k,x\n").unwrap();
+        fifo.write_all(b"b,2\n".repeat(1 << 17).as_slice()).unwrap();
+        change(dir);
+        drop(fifo);
+        Ran { output: child.wait_with_output().unwrap() }
+    };
+    let changes: [(&dyn Fn(&Dir), &str); 3] = [
+        (&|dir| File::options().append(true).open(dir.join("in.csv")).unwrap().write_all(b"a,1\n").unwrap(), ""),
+        (&|dir| fs::write(dir.join("in.csv"), "k,x\n").unwrap(), "the file was cut shorter while the job ran"),
+        (
+            &|dir| fs::rename(dir.join("new.csv"), dir.join("in.csv")).unwrap(),
+            "another file took its name while the job ran",
+        ),
+    ];
+    for (change, error) in changes {
+        let dir = Dir::new().file("in.csv", format!("k,x\n{rows}")).file("new.csv", format!("x,k\n{rows}"));
+        let dir = dir.file("pass.json", r#"{"read": {"format": "csv"}}"#);
+        rustix::fs::mknodat(rustix::fs::CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+        let ran = job(&dir, change);
+        if error.is_empty() {
+            ran.printed("");
+            let expected = "b\t2\n".repeat(1 << 17) + &"a\\n\t1\n".repeat(10);
+            assert!(fs::read_to_string(dir.join("out")).unwrap() == expected);
+        } else {
+            assert!(
+                ran.stderr().starts_with("error: in.csv: read at byte ")
+                    && ran.stderr().ends_with(&format!(": {error}\n")),
+                "{}",
+                ran.stderr()
+            );
+            assert_eq!((ran.code(), dir.join("out").exists()), (Some(1), false));
+        }
+    }
+}

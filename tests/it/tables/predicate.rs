@@ -1,0 +1,142 @@
+//! Predicates: as a spec, and done by hand.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Number, json};
+
+use super::Value;
+use super::job::{Bad, Overflow, Record};
+use super::number::{self, compare};
+
+#[derive(Clone, Debug)]
+pub enum Predicate {
+    Field(String, Test),
+    And(Vec<Predicate>),
+    Or(Vec<Predicate>),
+    Not(Box<Predicate>),
+}
+
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// `equal`, `lt`, `lte`, `gt` or `gte`.
+    Compare(&'static str, Literal),
+    In(Vec<Literal>),
+    Valid(bool),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Literal {
+    Text(&'static str),
+    Number(&'static str),
+}
+
+impl Predicate {
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Predicate::And(list) => json!({"and": list.iter().map(Predicate::json).collect::<Vec<_>>()}),
+            Predicate::Or(list) => json!({"or": list.iter().map(Predicate::json).collect::<Vec<_>>()}),
+            Predicate::Not(not) => json!({"not": not.json()}),
+            Predicate::Field(field, Test::Compare(key, literal)) => json!({"field": field, *key: literal.json()}),
+            Predicate::Field(field, Test::Valid(valid)) => json!({"field": field, "valid": valid}),
+            Predicate::Field(field, Test::In(list)) => {
+                json!({"field": field, "in": list.iter().map(Literal::json).collect::<Vec<_>>()})
+            }
+        }
+    }
+}
+
+impl Literal {
+    fn json(&self) -> serde_json::Value {
+        match self {
+            Literal::Text(text) => (*text).into(),
+            Literal::Number(text) => serde_json::from_str::<Number>(text).unwrap().into(),
+        }
+    }
+}
+
+impl Predicate {
+    /// Of a record: every field that it names is looked at.
+    pub fn of(&self, record: &Record<'_>) -> Result<bool, Bad> {
+        let mut names = BTreeSet::new();
+        self.each(&mut |field, test| {
+            names.insert((field.to_owned(), test.is_of_numbers()));
+        });
+        let value = |(name, as_number): &(String, bool)| match as_number {
+            true => record.number(name),
+            false => record.field(name),
+        };
+        let values =
+            names.iter().map(|name| Ok((name.clone(), value(name)?))).collect::<Result<BTreeMap<_, _>, Bad>>()?;
+        self.evaluate(&|field, test| Ok::<_, Bad>(values[&(field.to_owned(), test.is_of_numbers())].clone()))
+    }
+
+    /// Of a row, whose cells may be none: only what is asked for counts.
+    pub fn holds(&self, cell: &impl Fn(&str) -> Result<Value, Overflow>) -> Result<bool, Overflow> {
+        self.evaluate(&|field, _| cell(field))
+    }
+
+    fn each(&self, each: &mut impl FnMut(&str, &Test)) {
+        match self {
+            Predicate::Field(field, test) => each(field, test),
+            Predicate::And(list) | Predicate::Or(list) => list.iter().for_each(|one| one.each(each)),
+            Predicate::Not(not) => not.each(each),
+        }
+    }
+
+    fn evaluate<E>(&self, cell: &impl Fn(&str, &Test) -> Result<Value, E>) -> Result<bool, E> {
+        match self {
+            Predicate::Field(field, test) => Ok(test.holds(&cell(field, test)?)),
+            Predicate::Not(not) => Ok(!not.evaluate(cell)?),
+            Predicate::And(list) | Predicate::Or(list) => {
+                let ends_with = matches!(self, Predicate::Or(_));
+                for one in list {
+                    if one.evaluate(cell)? == ends_with {
+                        return Ok(ends_with);
+                    }
+                }
+                Ok(!ends_with)
+            }
+        }
+    }
+}
+
+impl Test {
+    /// Whether what is compared with are numbers alone.
+    fn is_of_numbers(&self) -> bool {
+        let is_number = |literal: &Literal| matches!(literal, Literal::Number(_));
+        match self {
+            Test::Compare(_, literal) => is_number(literal),
+            Test::In(list) => !list.is_empty() && list.iter().all(is_number),
+            Test::Valid(_) => false,
+        }
+    }
+
+    fn holds(&self, value: &Value) -> bool {
+        match self {
+            Test::Valid(valid) => value.is_null() != *valid,
+            Test::In(list) => list.iter().any(|literal| literal.order(value).is_some_and(Ordering::is_eq)),
+            Test::Compare(key, literal) => literal.order(value).is_some_and(|order| match *key {
+                "equal" => order.is_eq(),
+                "lt" => order.is_lt(),
+                "lte" => order.is_le(),
+                "gt" => order.is_gt(),
+                _ => order.is_ge(),
+            }),
+        }
+    }
+}
+
+impl Literal {
+    /// How a value compares with it; `None` of null.
+    fn order(&self, value: &Value) -> Option<Ordering> {
+        let (Literal::Text(text) | Literal::Number(text)) = self;
+        let number = || number::decimal(text.as_bytes()).unwrap();
+        match value {
+            Value::Null => None,
+            Value::Bytes(bytes) => Some(bytes.as_slice().cmp(text.as_bytes())),
+            Value::Decimal(value) => Some(value.cmp(&number())),
+            Value::Float(value) => Some(compare(&number(), *value).reverse()),
+        }
+    }
+}
