@@ -14,7 +14,7 @@ use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::block::Memory;
 use crate::input::{RecordEnd, splits};
-use crate::output::{Layout, Sink};
+use crate::output::{Layout, Writer};
 use crate::plan::Plan;
 use crate::record;
 use crate::report::{BadRecord, Counters, Task};
@@ -164,11 +164,11 @@ impl<'p> Job<'p> {
     }
 
     /// Opens the target and writes `header` to it.
-    pub fn sink(&self, header: Buffer) -> Result<Sink> {
+    pub fn writer(&self, header: Buffer) -> Result<Writer> {
         let output = &self.plan.output;
-        let sink = Sink::open(&output.target, header, output.force, output.part_size)?;
-        lock(&self.control.temporary).extend(sink.temporary().map(Path::to_owned));
-        Ok(sink)
+        let writer = Writer::open(&output.target, header, output.force, output.part_size)?;
+        lock(&self.control.temporary).extend(writer.temporary().map(Path::to_owned));
+        Ok(writer)
     }
 
     /// Fails once a signal asked the job to end. Tasks ask every few milliseconds.
