@@ -150,7 +150,7 @@ impl<'a> Scope<'a> {
         let names = self.names();
         match (names.as_slice(), self.blame.stranger(path, "field", name, &names)) {
             // Of a table that is read as text the names are there, in its first line.
-            (["line"], Error::Usage { message, hint: Some(hint) }) => {
+            (["line"], Error::Usage { message, hint: Some(hint) }) if hint == "fields: line" => {
                 Error::usage_hint(message, format!("{hint}; columns are read by --set read.format=csv, or tsv"))
             }
             (_, error) => error,

@@ -258,7 +258,7 @@ fn names_that_are_not_there() {
     refused(
         r#"{"map": [{"split": "text", "on": ",", "as": "x"}], "group_by": ["x"]}"#,
         "spec.json: map.0.split: no field \"text\"",
-        "fields: line",
+        "fields: line; columns are read by --set read.format=csv, or tsv",
     );
     refused(r#"{"group_by": ["@file"]}"#, "spec.json: group_by.0: \"@file\" is not supported yet", "");
     let counted = r#""group_by": ["line"], "aggregate": [{"op": "count"}]"#;
