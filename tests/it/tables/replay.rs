@@ -75,7 +75,10 @@ fn parts<'f>(file: &'f [u8], dialect: &Dialect, size: usize) -> Vec<&'f [u8]> {
                 state = state.then(Transition::of(&file[at - size..at], delimiter));
                 // A record begins at the cut itself where a newline ends one just before it.
                 let before = Transition::of(&file[..at - 1], delimiter).from(State::FieldStart);
-                assert_eq!(Transition::of(&file[..at], delimiter).from(State::FieldStart), state.from(State::FieldStart));
+                assert_eq!(
+                    Transition::of(&file[..at], delimiter).from(State::FieldStart),
+                    state.from(State::FieldStart)
+                );
                 first_record_start(before, &file[at - 1..], delimiter).map(|start| at - 1 + start)
             }
         };
