@@ -67,7 +67,7 @@ pub enum Error {
 
     /// A record that is none of its format, or a value in it that is none of its type. `place` is `FILE:LINE`.
     #[error("{place}: {why}")]
-    BadRecord { place: String, why: String },
+    BadRecord { place: String, why: String, hint: String },
 
     /// More bad records than the job may skip.
     #[error("{bad} of {records} records are bad, and read.on_error skips no more than a share of {share}")]
@@ -128,10 +128,7 @@ impl Error {
                 Some(format!("--memory {}, or fewer --threads", argument(*needs)))
             }
             Error::PartitionTooLarge { partitions } => Some(format!("ask for more: --partitions {}", partitions * 8)),
-            Error::BadRecord { .. } => Some(
-                r#"--set read.on_error=skip passes over bad records; 'read.null=["n/a"]' says what else is null"#
-                    .into(),
-            ),
+            Error::BadRecord { hint, .. } => Some(hint.clone()),
             Error::Corrupt { .. } => {
                 Some("the spill directory's disk damaged what was written; run the job again".into())
             }

@@ -44,7 +44,10 @@ impl Bad {
         for Reject { record, why } in rejects.take() {
             let at = window.start + record.start;
             let save = match &job.plan.on_error {
-                OnError::Fail => return Err(Error::BadRecord { place: place(job, stretch, at), why: why.to_string() }),
+                OnError::Fail => {
+                    let (place, hint) = (place(job, stretch, at), why.hint());
+                    return Err(Error::BadRecord { place, why: why.to_string(), hint });
+                }
                 OnError::Skip => None,
                 OnError::SkipUpTo { save_to, .. } => save_to.as_deref(),
             };

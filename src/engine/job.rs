@@ -14,7 +14,7 @@ use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::block::Memory;
 use crate::input::{RecordEnd, splits};
-use crate::output::{Layout, Sink};
+use crate::output::{Layout, Writer};
 use crate::plan::Plan;
 use crate::record;
 use crate::report::{BadRecord, Counters, Task};
@@ -76,7 +76,7 @@ impl Sizes {
             // As much as fits, with what there is beside each row to sort it by: every range of the output reads every run.
             sort: (share / 8).clamp(4 << 10, 256 << 20),
             range: (share / 16).clamp(4 << 10, 4 << 20),
-            block: (share as usize / 16).clamp(4 << 10, 16 << 20),
+            block: (share as usize / 16).clamp(4 << 10, 32 << 20),
             longest_row: RowLimit { bytes: (share / ROW_COPIES).max(1 << 20), memory: settings.memory },
         }
     }
@@ -164,11 +164,11 @@ impl<'p> Job<'p> {
     }
 
     /// Opens the target and writes `header` to it.
-    pub fn sink(&self, header: Buffer) -> Result<Sink> {
+    pub fn writer(&self, header: Buffer) -> Result<Writer> {
         let output = &self.plan.output;
-        let sink = Sink::open(&output.target, header, output.force, output.part_size)?;
-        lock(&self.control.temporary).extend(sink.temporary().map(Path::to_owned));
-        Ok(sink)
+        let writer = Writer::open(&output.target, header, output.force, output.part_size)?;
+        lock(&self.control.temporary).extend(writer.temporary().map(Path::to_owned));
+        Ok(writer)
     }
 
     /// Fails once a signal asked the job to end. Tasks ask every few milliseconds.

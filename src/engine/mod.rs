@@ -20,7 +20,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::map::emit::Fields;
 use crate::output::order::Merge;
-use crate::output::{Committed, Sink, Target, sink};
+use crate::output::{Committed, Target, Writer, writer};
 use crate::plan::{Groups, Plan, Rows};
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Worker};
 use crate::shuffle::Aggregation;
@@ -93,7 +93,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     let mut report = report(plan, sizes, record, phases);
     report.wall_seconds = started.elapsed().as_secs_f64();
     let sealed = result.and_then(|committed| match &plan.output.target {
-        Target::Directory(path) => sink::seal(path, &report, &committed),
+        Target::Directory(path) => writer::seal(path, &report, &committed),
         _ => Ok(()),
     });
     match sealed {
@@ -127,10 +127,10 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
 #[derive(Debug)]
 enum Parts {
     /// Lines in no order, all of them. Where the target can't be taken back they wait in a file of the spill directory.
-    Lines(Sink),
+    Lines(Writer),
     Sorted(Merge),
     /// Lines where they belong.
-    Written(Sink),
+    Written(Writer),
 }
 
 /// How records are grouped, in the terms of map and reduce attempts.

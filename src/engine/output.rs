@@ -10,23 +10,23 @@ use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, Merger};
 use crate::output::sequence::Sequence;
-use crate::output::{Chunk, Committed, Sink};
+use crate::output::{Chunk, Committed, Writer};
 
 /// Writes and commits the result.
 pub fn output(job: &Job<'_>, parts: Parts) -> Result<Committed> {
-    let sink = match parts {
+    let writer = match parts {
         Parts::Sorted(merge) => sorted(job, &merge)?,
-        Parts::Written(sink) => sink,
-        Parts::Lines(sink) if job.plan.output.target.is_staged() => sink,
+        Parts::Written(writer) => writer,
+        Parts::Lines(writer) if job.plan.output.target.is_staged() => writer,
         Parts::Lines(staged) => copied(job, staged)?,
     };
-    sink.commit()
+    writer.commit()
 }
 
 /// Merges range by range; workers take ranges in order, so that few wait to be written.
-fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Sink> {
+fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Writer> {
     job.control.progress.output.begin(merge.bytes());
-    let sequence = Sequence::new(job.sink(job.header())?, job.plan.limit);
+    let sequence = Sequence::new(job.writer(job.header())?, job.plan.limit);
     let next = AtomicUsize::new(0);
     let mergers = Kept::default();
     let workers = (0..job.pool.threads().min(merge.ranges())).collect();
@@ -39,9 +39,9 @@ fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Sink> {
         Ok(())
     });
     merged?;
-    let (sink, rows) = sequence.finish();
+    let (writer, rows) = sequence.finish();
     job.count(|all| all.reduce_output_records += rows);
-    Ok(sink)
+    Ok(writer)
 }
 
 fn ranges(job: &Job<'_>, merge: &Merge, next: &AtomicUsize, merger: &mut Merger, to: &Sequence) -> Result<()> {
@@ -59,18 +59,18 @@ fn ranges(job: &Job<'_>, merge: &Merge, next: &AtomicUsize, merger: &mut Merger,
 }
 
 /// Copies lines that waited in the spill directory to a target that can't be taken back.
-fn copied(job: &Job<'_>, staged: Sink) -> Result<Sink> {
+fn copied(job: &Job<'_>, staged: Writer) -> Result<Writer> {
     let path = job.spill_path("output");
     let bytes = staged.bytes;
     let _ = staged.commit()?;
     job.control.progress.output.begin(bytes);
     let mut from = File::open(&path).map_err(|source| Error::Spill { path, source })?;
-    let mut sink = job.sink(Buffer::default())?;
+    let mut writer = job.writer(Buffer::default())?;
     loop {
         job.check()?;
-        let copied = sink.copy(&mut from, 1 << 20)?;
+        let copied = writer.copy(&mut from, 1 << 20)?;
         if copied == 0 {
-            return Ok(sink);
+            return Ok(writer);
         }
         job.control.progress.output.add(copied);
     }

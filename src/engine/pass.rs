@@ -15,7 +15,7 @@ use crate::input::feed::{Numbering, Work};
 use crate::map::Mapper;
 use crate::map::pass::{Lines, Sorting, read_lines};
 use crate::output::order::{Merge, SortedRun, Sorter};
-use crate::output::{Chunk, Layout, Sink, SortKey};
+use crate::output::{Chunk, Layout, SortKey, Writer};
 use crate::report::Counters;
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 
@@ -128,7 +128,7 @@ struct Written {
 
 #[derive(Debug)]
 struct State {
-    sink: Sink,
+    writer: Writer,
     /// The task whose lines come next.
     next: usize,
     /// Lines of later tasks.
@@ -144,7 +144,7 @@ impl Written {
     fn new(job: &Job<'_>) -> Result<Self> {
         let rows_left = job.plan.limit.unwrap_or(u64::MAX);
         let state = State {
-            sink: job.sink(job.header())?,
+            writer: job.writer(job.header())?,
             next: 0,
             early: BTreeMap::new(),
             rows_left,
@@ -173,17 +173,17 @@ impl Written {
         Ok(())
     }
 
-    /// The sink back. Counts the rows.
-    fn finish(self, job: &Job<'_>) -> Sink {
+    /// The writer back. Counts the rows.
+    fn finish(self, job: &Job<'_>) -> Writer {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         job.count(|all| all.reduce_output_records += state.rows);
-        state.sink
+        state.writer
     }
 }
 
 impl State {
     fn write(&mut self, run: Run) -> Result<()> {
-        let State { sink, rows_left, rows, page: buffer, chunk, .. } = self;
+        let State { writer, rows_left, rows, page: buffer, chunk, .. } = self;
         let reader = run.reader()?;
         for page in run.pages(0..1) {
             if *rows_left == 0 {
@@ -193,7 +193,7 @@ impl State {
             let payload = reader.read(page, buffer)?;
             let lines = read_lines(payload, *rows_left, chunk);
             let lines = lines.ok_or_else(|| reader.corrupt(page, "a page holds what is no line"))?;
-            sink.write(chunk)?;
+            writer.write(chunk)?;
             *rows_left -= lines;
             *rows += lines;
         }

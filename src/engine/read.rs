@@ -80,6 +80,7 @@ fn windows(
     };
     let (len, mut packed) = (stretch.bytes.len(), 0);
     let mut at = if header { framing.first_end(stretch.bytes).unwrap_or(len) } else { 0 };
+    read.bytes += at as u64;
     while at < len && out.wants_more() {
         job.check()?;
         let end = at + framing.window(&stretch.bytes[at..], WINDOW, longest);

@@ -8,7 +8,7 @@ use super::pool::{Deal, Place, lock};
 use super::{Grouping, Parts};
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
-use crate::output::{Chunk, Order, Sink, SortKey, Target};
+use crate::output::{Chunk, Order, SortKey, Target, Writer};
 use crate::reduce::{Finisher, Fold};
 use crate::report::Task;
 use crate::shuffle::{PartitionBuffers, Run};
@@ -55,7 +55,7 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Pa
     let attempt = |number, work, place| phase.attempt(number, work, place);
     let sorted = job.pool.run(works, Deal::Round, std::iter::empty(), "reduce", attempt)?;
     Ok(match phase.to {
-        To::Lines(sink) => Parts::Lines(sink.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        To::Lines(writer) => Parts::Lines(writer.into_inner().unwrap_or_else(PoisonError::into_inner)),
         To::Sorted(_) => Parts::Sorted(Merge::new(sorted.into_iter().flatten().collect(), job.sizes.range)),
     })
 }
@@ -96,11 +96,11 @@ fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize
 }
 
 /// Where lines in no order go while reduce tasks may still fail.
-fn stage(job: &Job<'_>) -> Result<Sink> {
+fn stage(job: &Job<'_>) -> Result<Writer> {
     let (output, header) = (&job.plan.output, job.header());
     match output.target.is_staged() {
-        true => job.sink(header),
-        false => Sink::open(&Target::Scratch(job.spill_path("output")), header, false, output.part_size),
+        true => job.writer(header),
+        false => Writer::open(&Target::Scratch(job.spill_path("output")), header, false, output.part_size),
     }
 }
 
@@ -118,7 +118,7 @@ struct Phase<'a> {
 
 /// Where finished rows go.
 enum To<'a> {
-    Lines(Mutex<Sink>),
+    Lines(Mutex<Writer>),
     /// Into a sorted run a task, by these keys.
     Sorted(&'a [SortKey]),
 }
@@ -146,11 +146,11 @@ impl Phase<'_> {
             groups += fold.table.len() as u64;
             match &self.to {
                 To::Sorted(keys) => self.finisher.sorted(&fold.table, keys, sorter)?,
-                To::Lines(sink) => {
+                To::Lines(writer) => {
                     chunk.clear();
                     self.finisher.lines(&fold.table, chunk)?;
                     lines += chunk.ends.len() as u64;
-                    lock(sink).write(chunk)?;
+                    lock(writer).write(chunk)?;
                 }
             }
         }

@@ -35,7 +35,10 @@ impl Unread {
         let (name, Unread { name: codec, tool }) = (shown(path), self);
         Error::usage_hint(
             format!("{name}: is compressed by {codec}, which is not supported"),
-            format!("{tool} {name} | mapfold run JOB -"),
+            match name.as_str() {
+                "stdin" => format!("unpack it on its way: … | {tool} | mapfold …"),
+                name => format!("{tool} {name} | mapfold …"),
+            },
         )
     }
 }

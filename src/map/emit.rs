@@ -13,7 +13,7 @@ use crate::report::Counters;
 use crate::shuffle::row::put_inline_value;
 use crate::shuffle::{Aggregation, RunWriter, Shape};
 use crate::table::keys::{LONG, code};
-use crate::table::{HomeBits, KEY_WORDS, KeyBatch, Table};
+use crate::table::{HomeBits, KeyBatch, Table};
 
 /// Which fields of a record go where.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,12 +39,7 @@ struct GroupTable {
     growth: Growth,
     /// Records in the table.
     records: u64,
-    /// Records whose slots are looked at together, by the probe and by each aggregate.
-    together: usize,
 }
-
-/// Bytes of slots that stay in a first-level cache of 32 KiB from the probe to the last aggregate.
-const NEAR: usize = 16 << 10;
 
 /// Bytes that long keys and tails may take in a map table before it is flushed.
 const ARENA: usize = 1 << 20;
@@ -61,7 +56,6 @@ impl MapTable {
             combining: combiner.into(),
             growth,
             records: 0,
-            together: (NEAR / (size_of::<u64>() * (KEY_WORDS + shape.identity.len()))).clamp(32, BATCH),
         };
         MapTable { encoder: Encoder::default(), groups }
     }
@@ -139,7 +133,7 @@ impl Output<'_> {
     fn emit(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
         self.counters.map_output_records += keys.spans.len() as u64;
         self.counters.map_output_bytes += self.aggregation.shape.value_rows_len(keys, values);
-        let most = self.table.table.capacity().min(self.table.together);
+        let most = self.table.table.capacity().min(BATCH);
         for start in (0..keys.spans.len()).step_by(most) {
             let part = start..(start + most).min(keys.spans.len());
             let keys = Bytes { data: keys.data, spans: &keys.spans[part.clone()] };

@@ -20,8 +20,8 @@
 /// more.
 const CACHE: usize = 1 << 20;
 
-/// Slots of a new table.
-const FIRST: usize = 1 << 10;
+/// Slots of a new table. With 413 keys, 2^10 slots took 8 % more: keys that share a place cost branches mispredicted.
+const FIRST: usize = 1 << 12;
 
 /// Times that a table grows beyond the cache.
 const TRIES: u32 = 3;
@@ -124,7 +124,7 @@ mod tests {
         let mut growth = Growth::new(32, 1 << 30);
         assert_eq!(growth.first(usize::MAX), FIRST);
         assert_eq!(growth.first(100), 100);
-        assert_eq!(growth.full(FIRST, 640, 640), Full::Grow(4 * FIRST));
+        assert_eq!(growth.full(FIRST, 2_560, 2_560), Full::Grow(4 * FIRST));
         // 200,000 keys, drawn evenly.
         assert_eq!(growth.full(1 << 15, 20_480, 21_600), Full::Grow(1 << 19));
         // Lines that are nearly all distinct.

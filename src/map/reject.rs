@@ -46,6 +46,23 @@ pub enum Why {
     },
 }
 
+impl Why {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        const SKIP: &str = "--set read.on_error=skip passes over bad records";
+        match self {
+            Why::Field { field, value, why: ParseError::NotANumber } => {
+                let value = String::from_utf8_lossy(value);
+                format!(
+                    "{SKIP}; 'read.null=[{value:?}]' makes this one null; what is no number is declared: \
+                     'read.types.{field}=string' (timestamp is to come)"
+                )
+            }
+            Why::Malformed(_) | Why::Derived { .. } | Why::Field { .. } => SKIP.into(),
+        }
+    }
+}
+
 /// Longest part of a value that a message shows.
 const SHOWN: usize = 100;
 

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use super::steps::convert::Convert;
 use super::{Field, Step};
 use crate::data::Kind;
-use crate::error::{Result, suggestion};
+use crate::error::{Error, Result, suggestion};
 use crate::predicate::resolve::Names;
 use crate::predicate::{self, Predicate, written};
 use crate::schema::{Blame, choices};
@@ -145,10 +145,22 @@ impl<'a> Scope<'a> {
         self.fields[field].is_used.get()
     }
 
+    /// That no field has this name.
+    fn stranger(&self, path: &str, name: &str) -> Error {
+        let names = self.names();
+        match (names.as_slice(), self.blame.stranger(path, "field", name, &names)) {
+            // Of a table that is read as text the names are there, in its first line.
+            (["line"], Error::Usage { message, hint: Some(hint) }) => {
+                Error::usage_hint(message, format!("{hint}; columns are read by --set read.format=csv, or tsv"))
+            }
+            (_, error) => error,
+        }
+    }
+
     /// The field of this name as its bytes, whatever it was declared to be.
     pub fn raw(&self, path: &str, name: &str) -> Result<Field> {
         let Some(&field) = self.by_name.get(name) else {
-            return Err(self.blame.stranger(path, "field", name, &self.names()));
+            return Err(self.stranger(path, name));
         };
         self.fields[field].is_used.set(true);
         Ok(field)

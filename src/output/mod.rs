@@ -5,12 +5,12 @@ pub mod format;
 pub mod order;
 mod parts;
 pub mod sequence;
-pub mod sink;
 pub mod sort_key;
 pub mod target;
+pub mod writer;
 
 pub use compress::Compression;
 pub use format::{Format, Layout};
-pub use sink::{Chunk, Committed, Sink};
 pub use sort_key::{Order, SortKey};
 pub use target::Target;
+pub use writer::{Chunk, Committed, Writer};

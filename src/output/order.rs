@@ -5,7 +5,7 @@
 //! task          rows ─► sort ─► sorted run, a page at a time; the first key of each page stays in memory
 //!                                              │ these keys are the sample that cuts the output in ranges
 //! range 0       the slice of every sorted run that falls in it ─► merged ─► lines ┐
-//! range 1       …                                                                 ├─► in order to the sink
+//! range 1       …                                                                 ├─► in order to the writer
 //! ```
 //!
 //! Sorted runs are runs of one partition, whose rows are `varint key length · varint line length · sort key · line`.
@@ -13,7 +13,7 @@
 
 use std::path::PathBuf;
 
-use super::sink::Chunk;
+use super::writer::Chunk;
 use crate::data::buffer::{Buffer, copy_short};
 use crate::error::{Error, Result};
 use crate::shuffle::row::{get_varint, put_varint};

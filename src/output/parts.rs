@@ -8,7 +8,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::sink::Chunk;
+use super::writer::Chunk;
 
 #[derive(Debug)]
 pub struct Parts {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::sink::{Chunk, Sink};
+use super::writer::{Chunk, Writer};
 use crate::error::{Error, Result};
 
 /// Writes numbered chunks in order. Who comes too early leaves the chunk behind, unless `AHEAD` are waiting already:
@@ -16,7 +16,7 @@ pub struct Sequence {
 
 #[derive(Debug)]
 struct State {
-    sink: Sink,
+    writer: Writer,
     next: usize,
     early: BTreeMap<usize, Chunk>,
     /// Rows still wanted.
@@ -29,10 +29,10 @@ struct State {
 const AHEAD: usize = 8;
 
 impl Sequence {
-    /// Writes at most `limit` rows to `sink`.
-    pub fn new(sink: Sink, limit: Option<u64>) -> Self {
+    /// Writes at most `limit` rows to `writer`.
+    pub fn new(writer: Writer, limit: Option<u64>) -> Self {
         let rows_left = limit.unwrap_or(u64::MAX);
-        let state = State { sink, next: 0, early: BTreeMap::new(), rows_left, rows: 0, failed: false };
+        let state = State { writer, next: 0, early: BTreeMap::new(), rows_left, rows: 0, failed: false };
         Sequence { state: Mutex::new(state), written: Condvar::new() }
     }
 
@@ -74,10 +74,10 @@ impl Sequence {
         self.written.notify_all();
     }
 
-    /// The sink back, and the rows written.
-    pub fn finish(self) -> (Sink, u64) {
+    /// The writer back, and the rows written.
+    pub fn finish(self) -> (Writer, u64) {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (state.sink, state.rows)
+        (state.writer, state.rows)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -110,7 +110,7 @@ impl State {
         }
         self.rows_left -= chunk.ends.len() as u64;
         self.rows += chunk.ends.len() as u64;
-        self.sink.write(&chunk)
+        self.writer.write(&chunk)
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
 
     fn sequence(path: &std::path::Path, limit: Option<u64>) -> Sequence {
         Sequence::new(
-            Sink::open(&Target::File(path.into(), Compression::None), Buffer::default(), false, 1).unwrap(),
+            Writer::open(&Target::File(path.into(), Compression::None), Buffer::default(), false, 1).unwrap(),
             limit,
         )
     }
@@ -150,8 +150,8 @@ mod tests {
                 });
             }
         });
-        let (sink, rows) = sequence.finish();
-        let _ = sink.commit().unwrap();
+        let (writer, rows) = sequence.finish();
+        let _ = writer.commit().unwrap();
         let expected: String = (0..20).map(|n| format!("{n}\n")).collect();
         assert_eq!((fs::read_to_string(path).unwrap(), rows), (expected, 20));
     }

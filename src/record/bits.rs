@@ -15,6 +15,8 @@
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+pub use x86::put_places;
 
 /// Bytes in a block: one for each bit of a mask.
 pub const BLOCK: usize = 64;

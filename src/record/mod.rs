@@ -6,7 +6,7 @@
 //!                                         delimited: a record of CSV or TSV has several
 //! ```
 
-mod bits;
+pub mod bits;
 pub mod delimited;
 pub mod framing;
 mod quotes;

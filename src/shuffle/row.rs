@@ -17,17 +17,14 @@
 pub use super::values::Values;
 use super::values::{self, is_fixed, put_value, value_len};
 use crate::aggregate::Aggregate;
-use crate::data::{
-    self,
-    buffer::{Buffer, SHORT, SLACK, copy_short},
-};
-use crate::data::{Bytes, Column, Span};
+use crate::data::buffer::{Buffer, SHORT, SLACK, copy_short};
+use crate::data::{Bytes, Column, Kind, Span};
 use crate::table::hash::{INLINE, inline_bytes};
 use crate::table::{Arena, Group, Key, Tail};
 
 /// What a row carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum RowKind {
     Value = 0,
     State = 1,
 }
@@ -39,7 +36,7 @@ pub struct Shape {
     /// A slot's state words, as a group begins.
     pub identity: Box<[u64]>,
     /// What the observed columns are.
-    pub observed: Box<[data::Kind]>,
+    pub observed: Box<[Kind]>,
     /// The state words that any one record alone leaves, if they don't depend on the record.
     unit: Option<Box<[u64]>>,
     state_tails: usize,
@@ -57,7 +54,7 @@ pub struct AggregateShape {
 
 impl Shape {
     /// Of aggregates that observe columns of these kinds.
-    pub fn new<'a>(aggregates: impl Iterator<Item = &'a dyn Aggregate>, observed: &[data::Kind]) -> Self {
+    pub fn new<'a>(aggregates: impl Iterator<Item = &'a dyn Aggregate>, observed: &[Kind]) -> Self {
         let (mut identity, mut unit, mut row_word) = (Vec::new(), Some(Vec::new()), 0);
         let aggregates: Vec<_> = aggregates
             .map(|aggregate| {
@@ -110,10 +107,10 @@ impl Shape {
     /// Appends the value row of record `i`.
     pub fn put_value(&self, out: &mut Buffer, key: &[u8], values: &[Column<'_>], i: usize) {
         if values.is_empty() && key.len() <= SHORT_KEY {
-            put_medium(out, Kind::Value, key, &[]);
+            put_medium(out, RowKind::Value, key, &[]);
             return;
         }
-        put_head(out, Kind::Value, key, values.iter().map(|column| value_len(column, i)).sum());
+        put_head(out, RowKind::Value, key, values.iter().map(|column| value_len(column, i)).sum());
         values.iter().for_each(|column| put_value(out, column, i));
     }
 
@@ -123,7 +120,7 @@ impl Shape {
         let is_unit = self.unit.as_deref().is_some_and(|unit| unit == group.states);
         if self.state_tails == 0 && self.row_words() <= SHORT_WORDS {
             let states = if is_unit { &[][..] } else { group.states };
-            let kind = if is_unit { Kind::Value } else { Kind::State };
+            let kind = if is_unit { RowKind::Value } else { RowKind::State };
             match group.key {
                 Key::Inline(words, len) => return put_short(out, kind, words, len, states),
                 Key::Long(key) if key.len() <= SHORT_KEY => return put_medium(out, kind, key, states),
@@ -134,13 +131,13 @@ impl Shape {
         let mut inline = [0; INLINE];
         let key = group.key.bytes(&mut inline);
         if is_unit {
-            put_head(out, Kind::Value, key, 0);
+            put_head(out, RowKind::Value, key, 0);
             return out.len() - before;
         }
         let tails = self.aggregates.iter().filter(|a| a.has_tail);
         let tail = |a: &AggregateShape| arena.get(Tail(group.states[a.slot_word + a.words]));
         let tails_len: usize = tails.clone().map(|a| tail_len(tail(a).len())).sum();
-        put_head(out, Kind::State, key, 8 * self.row_words() + tails_len);
+        put_head(out, RowKind::State, key, 8 * self.row_words() + tails_len);
         for a in &self.aggregates {
             for word in &group.states[a.slot_word..][..a.words] {
                 out.extend(&word.to_le_bytes());
@@ -165,12 +162,12 @@ const _: () = assert!(1 + SHORT_KEY + 8 * SHORT_WORDS < 0x80 && SHORT_KEY << 1 <
 /// Appends the value row of an inline key, for shapes that take no values.
 #[inline]
 pub fn put_inline_value(out: &mut Buffer, words: [u64; 2], len: usize) {
-    put_short(out, Kind::Value, words, len, &[]);
+    put_short(out, RowKind::Value, words, len, &[]);
 }
 
 /// Appends a row of an inline key and up to [`SHORT_WORDS`] words, in a few fixed-size stores.
 #[inline]
-fn put_short(out: &mut Buffer, kind: Kind, words: [u64; 2], len: usize, states: &[u64]) -> usize {
+fn put_short(out: &mut Buffer, kind: RowKind, words: [u64; 2], len: usize, states: &[u64]) -> usize {
     let row = out.slack();
     row[2..2 + INLINE].copy_from_slice(&inline_bytes(words));
     let len = put_around(row, kind, len, states);
@@ -180,7 +177,7 @@ fn put_short(out: &mut Buffer, kind: Kind, words: [u64; 2], len: usize, states: 
 
 /// The same for a key of up to [`SHORT_KEY`] bytes elsewhere.
 #[inline]
-fn put_medium(out: &mut Buffer, kind: Kind, key: &[u8], states: &[u64]) -> usize {
+fn put_medium(out: &mut Buffer, kind: RowKind, key: &[u8], states: &[u64]) -> usize {
     let row = out.slack();
     copy_short(&mut row[2..], key);
     let len = put_around(row, kind, key.len(), states);
@@ -190,7 +187,7 @@ fn put_medium(out: &mut Buffer, kind: Kind, key: &[u8], states: &[u64]) -> usize
 
 /// Writes what goes before and behind the key of a short row. Returns the row's length.
 #[inline]
-fn put_around(row: &mut [u8; SLACK], kind: Kind, key: usize, states: &[u64]) -> usize {
+fn put_around(row: &mut [u8; SLACK], kind: RowKind, key: usize, states: &[u64]) -> usize {
     let row_len = 1 + key + 8 * states.len();
     row[0] = row_len as u8;
     row[1] = key_and_kind(key, kind) as u8;
@@ -203,11 +200,11 @@ fn put_around(row: &mut [u8; SLACK], kind: Kind, key: usize, states: &[u64]) -> 
 }
 
 #[inline]
-fn key_and_kind(key: usize, kind: Kind) -> usize {
+fn key_and_kind(key: usize, kind: RowKind) -> usize {
     key << 1 | kind as usize
 }
 
-fn put_head(out: &mut Buffer, kind: Kind, key: &[u8], rest: usize) {
+fn put_head(out: &mut Buffer, kind: RowKind, key: &[u8], rest: usize) {
     let tagged = key_and_kind(key.len(), kind);
     put_varint(out, varint_len(tagged) + key.len() + rest);
     put_varint(out, tagged);
@@ -226,7 +223,7 @@ fn tail_len(len: usize) -> usize {
 /// Encoded length of a value row, its row length included.
 #[inline]
 pub fn value_row_len(key: usize, tails: usize) -> usize {
-    let row = varint_len(key_and_kind(key, Kind::Value)) + key + tails;
+    let row = varint_len(key_and_kind(key, RowKind::Value)) + key + tails;
     varint_len(row) + row
 }
 
@@ -284,7 +281,7 @@ pub fn get_row(data: &[u8], at: &mut usize) -> Option<Row> {
     let key_end = key_at.checked_add(tagged >> 1).filter(|&key_end| key_end <= end)?;
     *at = end;
     Some(Row {
-        is_state: tagged & 1 == Kind::State as usize,
+        is_state: tagged & 1 == RowKind::State as usize,
         key: Span { start: key_at as u32, end: key_end as u32 },
         payload: Span { start: key_end as u32, end: end as u32 },
     })

@@ -11,6 +11,7 @@
 
 pub mod hash;
 pub mod keys;
+mod pages;
 mod states;
 
 pub use keys::KeyBatch;
@@ -19,9 +20,13 @@ pub use states::{Arena, StateColumn, States, Tail};
 use crate::data::BATCH;
 use crate::data::buffer::equal;
 use keys::{LONG, code};
+use pages::zeroed;
 
 /// Words of a cache line.
 const LINE: usize = 8;
+
+/// Bytes of a table that is beyond the second-level cache: there the end of a long slot is worth a prefetch of its own.
+const FAR: usize = 1 << 20;
 
 /// Words of a slot before its states.
 pub const KEY_WORDS: usize = 3;
@@ -42,6 +47,8 @@ pub struct Table {
     arena: Arena,
     /// Steps that probes took beyond their first slot since the table was cleared: what hostile keys drive up.
     excess: u64,
+    /// Those probes.
+    probes: u64,
 }
 
 /// Which bits of a hash say where its key belongs.
@@ -101,7 +108,7 @@ impl Table {
         let slots = slots.max(8).next_power_of_two();
         let stride = KEY_WORDS + identity.len();
         Table {
-            slots: vec![0; slots * stride],
+            slots: zeroed(slots * stride),
             stride,
             mask: slots - 1,
             home_bits,
@@ -111,6 +118,7 @@ impl Table {
             identity: identity.into(),
             arena: Arena::default(),
             excess: 0,
+            probes: 0,
         }
     }
 
@@ -136,9 +144,10 @@ impl Table {
         self.limit.saturating_sub(self.len)
     }
 
-    /// Whether probes have grown so long that starting afresh is cheaper: more than 16 steps a group on average.
+    /// Whether probes have grown so long that starting afresh is cheaper: more than 16 steps a group and 8 a probe on
+    /// average.
     pub fn is_degenerate(&self) -> bool {
-        self.excess > 64 + 16 * self.limit as u64
+        self.excess > 64 + 16 * self.limit as u64 + 8 * self.probes
     }
 
     pub fn slots(&self) -> usize {
@@ -158,6 +167,7 @@ impl Table {
         self.arena.clear();
         self.len = 0;
         self.excess = 0;
+        self.probes = 0;
     }
 
     /// Finds or makes the group of each key and writes its slot to `out`. `data` is what the keys' spans refer to.
@@ -177,12 +187,12 @@ impl Table {
     fn probe_stride<const STRIDE: usize>(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
         let stride = if STRIDE == 0 { self.stride } else { STRIDE };
         for &meta in &keys.meta[..keys.len] {
-            let at = self.home(meta) * stride;
-            prefetch(&self.slots, at);
-            // What doesn't share the first one's line.
-            (LINE..stride).step_by(LINE).chain((stride > LINE / 2).then_some(stride - 1)).for_each(|word| {
-                prefetch(&self.slots, at + word);
-            });
+            prefetch(&self.slots, self.home(meta) * stride);
+        }
+        if stride > LINE && size_of_val(&self.slots[..]) > FAR {
+            for &meta in &keys.meta[..keys.len] {
+                prefetch(&self.slots, self.home(meta) * stride + stride - 1);
+            }
         }
         // Summed up here and not in the table: a chain of additions to memory would be the slowest part of the loop.
         let (mut new, mut excess) = (0, 0);
@@ -202,6 +212,7 @@ impl Table {
         }
         self.len += new;
         self.excess += excess;
+        self.probes += keys.len as u64;
     }
 
     #[inline]
@@ -223,7 +234,7 @@ impl Table {
     /// So many slots, a power of two that is more than there are.
     pub fn grow(&mut self, slots: usize) {
         debug_assert!(slots.is_power_of_two() && slots > self.mask);
-        let old = std::mem::replace(&mut self.slots, vec![0; slots * self.stride]);
+        let old = std::mem::replace(&mut self.slots, zeroed(slots * self.stride));
         self.mask = slots - 1;
         self.shift = self.home_bits.shift(slots);
         self.limit = limit(slots);

@@ -6,6 +6,7 @@
 use std::arch::x86_64::*;
 
 use super::{BLOCK, Class, Cursor, Edges, Kernel, Level, Stop, Vector, scan};
+use crate::record::bits::put_places;
 
 /// The levels this processor has.
 pub fn detect() -> [Option<Kernel>; 2] {
@@ -126,46 +127,10 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn places(self, bits: u64, base: u32, out: &mut [u32; BLOCK]) {
-        // The places in each byte of the mask are looked up, and written after
-        // those of the bytes before: so nothing depends on how many there are.
-        const EACH: u64 = u64::MAX / 0xff;
-        let pairs = bits - ((bits >> 1) & (0x55 * EACH));
-        let fours = (pairs & (0x33 * EACH)) + ((pairs >> 2) & (0x33 * EACH));
-        let counts = (fours + (fours >> 4)) & (0x0f * EACH);
-        let before = counts.wrapping_mul(EACH) << 8;
-        for (i, byte) in bits.to_le_bytes().into_iter().enumerate() {
-            let first = (before >> (8 * i)) as u8;
-            // SAFETY: a value of this type is proof of AVX2. The load is of a
-            // table entry's eight bytes; the store is of eight of the 64
-            // places, `first` counting bits of at most the seven other bytes.
-            // Neither needs alignment.
-            unsafe {
-                let places = _mm_loadl_epi64(PLACES_IN_BYTE[usize::from(byte)].as_ptr().cast());
-                let base = _mm256_set1_epi32(base.wrapping_add(8 * i as u32) as i32);
-                let wide = _mm256_add_epi32(_mm256_cvtepu8_epi32(places), base);
-                _mm256_storeu_si256(out.as_mut_ptr().add(usize::from(first)).cast(), wide);
-            }
-        }
+        // SAFETY: a value of this type is proof of AVX2.
+        unsafe { put_places(bits, base, out) }
     }
 }
-
-/// The places of the bits set in every byte, in order.
-static PLACES_IN_BYTE: [[u8; 8]; 256] = {
-    let mut table = [[0; 8]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let (mut bit, mut count) = (0, 0);
-        while bit < 8 {
-            if (byte >> bit) & 1 != 0 {
-                table[byte][count] = bit as u8;
-                count += 1;
-            }
-            bit += 1;
-        }
-        byte += 1;
-    }
-    table
-};
 
 #[derive(Clone, Copy)]
 struct Avx512(__m512i);

@@ -39,7 +39,7 @@ impl Chunk {
 }
 
 #[derive(Debug)]
-pub struct Sink {
+pub struct Writer {
     target: Target,
     to: To,
     force: bool,
@@ -56,15 +56,15 @@ enum To {
     Directory(Parts),
 }
 
-impl Sink {
+impl Writer {
     /// Opens the target. `header` begins the output, and every part file.
-    pub fn open(target: &Target, header: Buffer, force: bool, part_size: u64) -> Result<Sink> {
+    pub fn open(target: &Target, header: Buffer, force: bool, part_size: u64) -> Result<Writer> {
         let to = open(target, header.as_slice(), part_size).map_err(|source| output_error(target, source))?;
-        let mut sink = Sink { target: target.clone(), to, force, bytes: 0 };
-        if !matches!(sink.to, To::Directory(_)) && !header.is_empty() {
-            sink.write(&Chunk { ends: vec![header.len()], bytes: header })?;
+        let mut writer = Writer { target: target.clone(), to, force, bytes: 0 };
+        if !matches!(writer.to, To::Directory(_)) && !header.is_empty() {
+            writer.write(&Chunk { ends: vec![header.len()], bytes: header })?;
         }
-        Ok(sink)
+        Ok(writer)
     }
 
     pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
@@ -91,7 +91,7 @@ impl Sink {
     /// Makes the output visible under its name. A directory isn't another job's to change while what is returned lives,
     /// until it is [`seal`]ed.
     pub fn commit(self) -> Result<Committed> {
-        let Sink { target, to, force, .. } = self;
+        let Writer { target, to, force, .. } = self;
         commit(to, target.path(), force).map_err(|source| output_error(&target, source))
     }
 
