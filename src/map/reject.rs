@@ -54,8 +54,8 @@ impl Why {
             Why::Field { field, value, why: ParseError::NotANumber } => {
                 let value = String::from_utf8_lossy(value);
                 format!(
-                    "{SKIP}; 'read.null=[{value:?}]' makes this one null; what is no number is declared: \
-                     'read.types.{field}=string' (timestamp is to come)"
+                    "{SKIP}; read.null={} makes this one null, read.types.{field}=string the column text",
+                    serde_json::json!([value])
                 )
             }
             Why::Malformed(_) | Why::Derived { .. } | Why::Field { .. } => SKIP.into(),
