@@ -1,5 +1,7 @@
 //! Newlines in quotes where splits meet: every split size gives what one split gives.
 
+use std::collections::BTreeMap;
+
 use crate::harness::Dir;
 use crate::tables::Value;
 use crate::tables::reader::{self, Format};
@@ -20,16 +22,13 @@ fn every_split_size_reads_the_same() {
     assert_eq!(rows.len(), 9);
     let passed = writer::write("tsv", false, &[], &rows);
     let passed = String::from_utf8(passed).unwrap();
-    let mut grouped = rows.iter().map(|row| (row[0].clone(), 1)).collect::<Vec<_>>();
-    grouped.sort();
-    grouped.dedup_by(|next, group| next.0 == group.0 && (group.1 += next.1) == ());
-    let grouped: String = grouped
-        .into_iter()
-        .map(|(key, count)| {
-            let key = String::from_utf8(writer::write("tsv", false, &[], &[vec![key]])).unwrap();
-            format!("{}\t{count}\n", key.trim_end_matches('\n'))
-        })
-        .collect();
+    let mut groups: BTreeMap<&Value, u32> = BTreeMap::new();
+    rows.iter().for_each(|row| *groups.entry(&row[0]).or_default() += 1);
+    let line = |(key, count): (&Value, u32)| {
+        let key = String::from_utf8(writer::write("tsv", false, &[], &[vec![key.clone()]])).unwrap();
+        format!("{}\t{count}\n", key.trim_end_matches('\n'))
+    };
+    let grouped: String = groups.into_iter().map(line).collect();
 
     let dir = Dir::new().file("in.csv", NASTY).file("pass.json", "{}");
     for split_size in 1..=40 {

@@ -357,13 +357,15 @@ fn packed_tables_that_are_not_whole() {
     }
 }
 
+type Change<'c> = &'c dyn Fn(&Dir);
+
 /// A file that is changed between its header and its records is an error; what is appended isn't looked at.
 #[test]
 fn tables_that_change_meanwhile() {
     let rows = "\"a\n\",1\n".repeat(10);
     // More than a FIFO holds is written once the job reads, which is after its plan. As records pass through in the order of
     // the input, the file is not opened before the FIFO is at its end.
-    let job = |dir: &Dir, change: &dyn Fn(&Dir)| {
+    let job = |dir: &Dir, change: Change<'_>| {
         let mut command = dir.command("run ./pass.json fifo in.csv -o out".split(' ')).command;
         command.stderr(Stdio::piped());
         let child = command.spawn().unwrap();
@@ -374,7 +376,7 @@ fn tables_that_change_meanwhile() {
         drop(fifo);
         Ran { output: child.wait_with_output().unwrap() }
     };
-    let changes: [(&dyn Fn(&Dir), &str); 3] = [
+    let changes: [(Change<'_>, &str); 3] = [
         (&|dir| File::options().append(true).open(dir.join("in.csv")).unwrap().write_all(b"a,1\n").unwrap(), ""),
         (&|dir| fs::write(dir.join("in.csv"), "k,x\n").unwrap(), "the file was cut shorter while the job ran"),
         (
