@@ -52,11 +52,15 @@ impl Why {
         const SKIP: &str = "--set read.on_error=skip passes over bad records";
         match self {
             Why::Field { field, value, why: ParseError::NotANumber } => {
-                let value = String::from_utf8_lossy(value);
-                format!(
-                    "{SKIP}; read.null={} makes this one null, read.types.{field}=string the column text",
-                    serde_json::json!([value])
-                )
+                // In quotes nothing is null, and what is empty has them.
+                let null = match value.is_empty() {
+                    true => String::new(),
+                    false => {
+                        let value = serde_json::json!([String::from_utf8_lossy(value)]);
+                        format!(", 'read.null={value}' makes this one null")
+                    }
+                };
+                format!("{SKIP}{null}, read.types.{field}=string the column text")
             }
             Why::Malformed(_) | Why::Derived { .. } | Why::Field { .. } => SKIP.into(),
         }

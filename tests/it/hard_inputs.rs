@@ -78,7 +78,12 @@ fn a_message_about_a_long_name_is_short() {
         .file("j.json", format!(r#"{{"read": {{"format": "text"}}, "group_by": ["{}"]}}"#, "x".repeat(1 << 20)));
     let ran = dir.run("run j.json j.json");
     assert_eq!(ran.code(), Some(2));
-    assert!(ran.stderr().len() < 2200 && ran.stderr().ends_with("hint: fields: line; columns are read by --set read.format=csv, or tsv\n"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().len() < 2200
+            && ran.stderr().ends_with("hint: fields: line; columns are read by --set read.format=csv, or tsv\n"),
+        "{}",
+        ran.stderr()
+    );
 }
 
 /// The keys of a batch of its words together are longer than the line by as much as there are words.

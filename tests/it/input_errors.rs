@@ -51,15 +51,14 @@ fn what_cannot_be_unpacked() {
     dir.run("run wordcount a.xz")
         .refused("a.xz: is compressed by xz, which is not supported", "xzcat a.xz | mapfold run JOB -");
     let dir = dir.file("d/b", b"BZh11AY&SY\0").file("f", "x\n");
-    let refused = |ran: Ran, name: &str| {
-        let (error, hint) =
-            (format!("{name}: is compressed by bzip2, which is not supported"), format!("bzcat {name}"));
-        ran.refused(&error, &format!("{hint} | mapfold run JOB -"));
+    let refused = |ran: Ran, name: &str, hint: &str| {
+        ran.refused(&format!("{name}: is compressed by bzip2, which is not supported"), hint);
     };
-    refused(dir.run("run wordcount f d"), "d/b");
-    refused(dir.run("run wordcount f d/*"), "d/b");
+    refused(dir.run("run wordcount f d"), "d/b", "bzcat d/b | mapfold run JOB -");
+    refused(dir.run("run wordcount f d/*"), "d/b", "bzcat d/b | mapfold run JOB -");
     // What is piped is known only once it is read.
-    refused(dir.command(["run", "wordcount", "f", "-", "-o", "out"]).stdin(b"BZh11AY&SY\0").run(), "stdin");
+    let piped = dir.command(["run", "wordcount", "f", "-", "-o", "out"]).stdin(b"BZh11AY&SY\0").run();
+    refused(piped, "stdin", "unpack it on its way: … | bzcat | mapfold …");
     assert_eq!(dir.names(), ["a.xz", "d", "f"]);
     // Too short to be either.
     assert_eq!(dir.command(["run", "uniq"]).stdin(b"BZh1").run().code(), Some(0));

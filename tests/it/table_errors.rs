@@ -13,8 +13,11 @@ const SKIP: &str = "--set read.on_error=skip passes over bad records";
 
 /// The hint about a value of column `x` that is no number.
 fn no_number(value: &str) -> String {
-    let null = serde_json::json!([value]);
-    format!("{SKIP}; read.null={null} makes this one null, read.types.x=string the column text")
+    let null = match value {
+        "" => String::new(),
+        value => format!(", 'read.null={}' makes this one null", serde_json::json!([value])),
+    };
+    format!("{SKIP}{null}, read.types.x=string the column text")
 }
 
 /// `mapfold agg` with these words over `in.csv` of these bytes, its result to go to a file.
@@ -163,7 +166,8 @@ fn values_that_are_no_numbers() {
     assert_eq!(ran.output.stdout, b"\0\\n\t2\n\xff\t1\n");
     // Only where a value is shown is what isn't UTF-8 replaced.
     let dir = dir.file("in.csv", b"k,x\na,\xff\0\n");
-    dir.run("agg sum(x) in.csv").failed("in.csv:2: column \"x\" is \"\u{fffd}\\0\", not a number", &no_number("\u{fffd}\0"));
+    dir.run("agg sum(x) in.csv")
+        .failed("in.csv:2: column \"x\" is \"\u{fffd}\\0\", not a number", &no_number("\u{fffd}\0"));
 }
 
 /// What no op sees need be no number.
@@ -178,7 +182,8 @@ fn only_what_is_used_is_converted() {
     dir.run("agg sum(x) in.csv --where k=EU").printed("1\n");
     dir.run("agg count(x),count in.csv").printed("2\t2\n");
     let more = "--set aggregate.3.op=mean --set aggregate.3.field=x";
-    dir.run(&format!("run ./only.json in.csv {more}")).failed("in.csv:3: column \"x\" is \"n/a\", not a number", &no_number("n/a"));
+    dir.run(&format!("run ./only.json in.csv {more}"))
+        .failed("in.csv:3: column \"x\" is \"n/a\", not a number", &no_number("n/a"));
 }
 
 #[test]
