@@ -34,14 +34,17 @@ impl End {
 pub fn make(end: End, (column, kind): (usize, Kind)) -> Box<dyn Aggregate> {
     match kind {
         Kind::Bytes => Box::new(ExtremeBytes { end, column }),
-        Kind::Decimal => Box::new(ExtremeDecimal { end, column }),
+        Kind::Decimal => match end {
+            End::Least => Box::new(ExtremeDecimal::<false> { column }),
+            End::Greatest => Box::new(ExtremeDecimal::<true> { column }),
+        },
         Kind::Float => Box::new(ExtremeFloat { end, column }),
     }
 }
 
+/// Compiled for each end: its loop runs for every record of many a job.
 #[derive(Debug)]
-struct ExtremeDecimal {
-    end: End,
+struct ExtremeDecimal<const GREATEST: bool> {
     column: usize,
 }
 
@@ -52,9 +55,12 @@ fn decimal(words: &[u64]) -> Option<Decimal> {
     (words[2] != 0).then(|| Decimal { mantissa, scale: (words[2] - 1) as u8 })
 }
 
-impl ExtremeDecimal {
-    fn offer(&self, words: &mut [u64], number: Decimal) {
-        if decimal(words).is_none_or(|held| self.end.is_beyond(number.cmp(&held))) {
+impl<const GREATEST: bool> ExtremeDecimal<GREATEST> {
+    const END: End = if GREATEST { End::Greatest } else { End::Least };
+
+    #[inline(never)]
+    fn offer(words: &mut [u64], number: Decimal) {
+        if decimal(words).is_none_or(|held| Self::END.is_beyond(number.cmp(&held))) {
             words[0] = number.mantissa as u64;
             words[1] = (number.mantissa >> 64) as u64;
             words[2] = 1 + u64::from(number.scale);
@@ -63,21 +69,20 @@ impl ExtremeDecimal {
 
     /// The same for a number of the scale that the group's has, as nearly all are.
     #[inline]
-    fn offer_narrow(&self, words: &mut [u64], mantissa: i64, scale: u8) {
-        let words: &mut [u64; DECIMAL_WORDS] = words.first_chunk_mut().expect("its words");
+    fn offer_narrow(words: &mut [u64; DECIMAL_WORDS], mantissa: i64, scale: u8) {
         let held = words[0] as i64;
         let is_alike = words[2] == 1 + u64::from(scale) && words[1] == (held >> 63) as u64;
         if !is_alike {
-            return self.offer(words, Decimal { mantissa: i128::from(mantissa), scale });
+            return Self::offer(words, Decimal { mantissa: i128::from(mantissa), scale });
         }
-        if self.end.is_beyond(mantissa.cmp(&held)) {
+        if Self::END.is_beyond(mantissa.cmp(&held)) {
             words[0] = mantissa as u64;
             words[1] = (mantissa >> 63) as u64;
         }
     }
 }
 
-impl Aggregate for ExtremeDecimal {
+impl<const GREATEST: bool> Aggregate for ExtremeDecimal<GREATEST> {
     fn kind(&self) -> Kind {
         Kind::Decimal
     }
@@ -95,13 +100,13 @@ impl Aggregate for ExtremeDecimal {
         match (column.numbers, column.nulls) {
             (Numbers::Narrow { mantissas, scale }, None) => {
                 for (&slot, &mantissa) in slots.iter().zip(mantissas) {
-                    self.offer_narrow(states.words(slot), mantissa, scale);
+                    Self::offer_narrow(states.array(slot), mantissa, scale);
                 }
             }
             _ => {
                 for (i, &slot) in slots.iter().enumerate() {
                     if let Some(number) = column.value(i) {
-                        self.offer(states.words(slot), number);
+                        Self::offer(states.words(slot), number);
                     }
                 }
             }
@@ -111,7 +116,7 @@ impl Aggregate for ExtremeDecimal {
     fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>) {
         for (i, &slot) in slots.iter().enumerate() {
             if let Some(number) = decimal(&[others.word(i, 0), others.word(i, 1), others.word(i, 2)]) {
-                self.offer(states.words(slot), number);
+                Self::offer(states.words(slot), number);
             }
         }
     }

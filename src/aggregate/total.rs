@@ -29,21 +29,16 @@ struct TotalDecimal {
     column: usize,
 }
 
-/// The words of a state of `N` words.
-fn state<'a, const N: usize>(states: &'a mut States<'_>, slot: u32) -> &'a mut [u64; N] {
-    states.words(slot).first_chunk_mut().expect("its words")
-}
-
 /// Does `change` to a state and its tail.
 #[cold]
 fn outside<const N: usize>(states: &mut States<'_>, slot: u32, change: impl FnOnce(&mut [u64; N], &mut Vec<u8>)) {
     let mut tail = states.tail(slot).to_vec();
-    change(state(states, slot), &mut tail);
+    change(states.array(slot), &mut tail);
     states.set_tail(slot, &tail);
 }
 
 fn add_decimal(states: &mut States<'_>, slot: u32, number: Decimal) {
-    if !decimal::add(state(states, slot), number) {
+    if !decimal::add(states.array(slot), number) {
         outside(states, slot, |state, tail| decimal::add_outside(state, tail, number));
     }
 }
@@ -73,7 +68,7 @@ impl Aggregate for TotalDecimal {
         match (column.numbers, column.nulls) {
             (Numbers::Narrow { mantissas, scale }, None) => {
                 for (&slot, &mantissa) in slots.iter().zip(mantissas) {
-                    if !decimal::add_narrow(state(states, slot), mantissa, scale) {
+                    if !decimal::add_narrow(states.array(slot), mantissa, scale) {
                         add_decimal(states, slot, Decimal { mantissa: mantissa.into(), scale });
                     }
                 }
@@ -91,7 +86,7 @@ impl Aggregate for TotalDecimal {
     fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>) {
         for (i, &slot) in slots.iter().enumerate() {
             let (other, tail) = (others.words(i), others.tail(i));
-            if !decimal::merge(state(states, slot), &other, tail) {
+            if !decimal::merge(states.array(slot), &other, tail) {
                 outside(states, slot, |state, own| decimal::merge_outside(state, own, &other, tail));
             }
         }
@@ -132,7 +127,7 @@ impl Aggregate for TotalFloat {
     fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]) {
         let Column::Float(column) = observed[self.column] else { unreachable!("a column of floats") };
         for (i, (&slot, &number)) in slots.iter().zip(column.values).enumerate() {
-            if !column.is_null(i) && !float::add(state(states, slot), number) {
+            if !column.is_null(i) && !float::add(states.array(slot), number) {
                 outside(states, slot, |state, tail| float::add_outside(state, tail, number));
             }
         }
@@ -141,7 +136,7 @@ impl Aggregate for TotalFloat {
     fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>) {
         for (i, &slot) in slots.iter().enumerate() {
             let (other, tail) = (others.words(i), others.tail(i));
-            if !float::merge(state(states, slot), &other, tail) {
+            if !float::merge(states.array(slot), &other, tail) {
                 outside(states, slot, |state, own| float::merge_outside(state, own, &other, tail));
             }
         }

@@ -10,7 +10,7 @@ use super::map::{Attempt, tasks};
 use super::pool::lock;
 use super::read::{mapper, read};
 use crate::data::buffer::Buffer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::feed::{Numbering, Work};
 use crate::map::Mapper;
 use crate::map::pass::{Lines, Sorting, read_lines};
@@ -51,9 +51,9 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
                     return Ok(());
                 }
                 let mut memory = memory();
-                let run = in_order(job, &layout, Attempt::begin(job, number, place), work, &mut memory)?;
+                let made = in_order(job, &layout, Attempt::begin(job, number, place), work, &mut memory)?;
                 memories.keep(memory);
-                written.put(number, run)
+                written.put(number, made)
             },
         )?;
         return Ok(Parts::Written(written.finish(job)));
@@ -73,17 +73,33 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
     Ok(Parts::Sorted(Merge::new(runs.into_iter().flatten().collect(), job.sizes.range)))
 }
 
+/// What a task made: its lines, and the bad record that ends the job behind them.
+#[derive(Debug)]
+struct Made {
+    run: Run,
+    bad: Option<Error>,
+}
+
 /// One attempt whose lines stay in the order of its records.
-fn in_order(job: &Job<'_>, layout: &Layout, attempt: Attempt, work: Work, memory: &mut Memory) -> Result<Run> {
+fn in_order(job: &Job<'_>, layout: &Layout, attempt: Attempt, work: Work, memory: &mut Memory) -> Result<Made> {
     let (path, buffers) = (attempt.run_path(job, 0), std::mem::take(&mut memory.buffers));
     let run = RunWriter::create(path, 1, job.sizes.range.min(PAGE) as usize, buffers)?;
     let mut out = Lines { layout, run, limit: job.plan.limit.unwrap_or(u64::MAX), rows: 0, line: Buffer::default() };
-    let read = read(job, &attempt, &work, &mut memory.mapper, &mut out)?;
+    let read = match read(job, &attempt, &work, &mut memory.mapper, &mut out) {
+        Err(bad @ Error::BadRecord { .. }) => Err(bad),
+        read => Ok(read?),
+    };
     let (path, size, buffers) = out.run.finish()?;
     memory.buffers = buffers;
-    let counters = Counters { map_output_records: size.rows, ..Counters::default() };
-    attempt.succeed(job, work, read, size, counters)?;
-    Run::open(path, false)
+    let bad = match read {
+        Ok(read) => {
+            let counters = Counters { map_output_records: size.rows, ..Counters::default() };
+            attempt.succeed(job, work, read, size, counters)?;
+            None
+        }
+        Err(bad) => Some(bad),
+    };
+    Ok(Made { run: Run::open(path, false)?, bad })
 }
 
 /// One attempt whose lines are sorted.
@@ -132,7 +148,7 @@ struct State {
     /// The task whose lines come next.
     next: usize,
     /// Lines of later tasks.
-    early: BTreeMap<usize, Run>,
+    early: BTreeMap<usize, Made>,
     /// Rows still wanted.
     rows_left: u64,
     rows: u64,
@@ -159,16 +175,18 @@ impl Written {
         self.complete.load(Ordering::Relaxed)
     }
 
-    fn put(&self, number: usize, run: Run) -> Result<()> {
+    fn put(&self, number: usize, made: Made) -> Result<()> {
         let mut state = lock(&self.state);
-        state.early.insert(number, run);
-        while let Some(run) = {
+        state.early.insert(number, made);
+        while let Some(Made { run, bad }) = {
             let next = state.next;
             state.early.remove(&next)
         } {
             state.next += 1;
             state.write(run)?;
             self.complete.store(state.rows_left == 0, Ordering::Relaxed);
+            // Of rows that nobody wants it doesn't matter that some can't be had.
+            bad.filter(|_| state.rows_left > 0).map_or(Ok(()), Err)?;
         }
         Ok(())
     }

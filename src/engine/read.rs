@@ -11,7 +11,7 @@ use crate::input::block::{self, FileBlock};
 use crate::input::feed::Work;
 use crate::input::{RecordEnd, Stretch};
 use crate::map::read::Delimited;
-use crate::map::{Field, Mapper, Window};
+use crate::map::{Field, Mapper, Rejects, Window};
 use crate::plan;
 use crate::record::delimited;
 
@@ -31,10 +31,11 @@ pub struct Read {
 /// One worker's mapper. `wanted` are the fields of mapped records that are of use behind the steps.
 pub fn mapper(job: &Job<'_>, wanted: &[Field]) -> Mapper {
     let steps = &job.plan.steps;
+    let rejects = Rejects::new(job.plan.on_error == plan::OnError::Fail);
     match &job.plan.read {
-        plan::Read::Text => Mapper::of_lines(steps, wanted),
+        plan::Read::Text => Mapper::of_lines(steps, wanted, rejects),
         plan::Read::Delimited { dialect, .. } => {
-            Mapper::new(Box::new(Delimited(delimited::Reader::new(dialect))), steps)
+            Mapper::new(Box::new(Delimited(delimited::Reader::new(dialect))), steps, rejects)
         }
     }
 }
@@ -86,6 +87,10 @@ fn windows(
         let end = at + framing.window(&stretch.bytes[at..], WINDOW, longest);
         check(job, stretch, at..end)?;
         read.records += mapper.map(Window { bytes: &stretch.bytes[at..end], layout }, out)?;
+        if !out.wants_more() {
+            // As many records as are wanted came before the first bad one that ends a job.
+            mapper.rejects().forget_the_end();
+        }
         read.bad.take(job, mapper.rejects(), stretch, at..end, &|| attempt.bad_path(job))?;
         read.bytes += (end - at) as u64;
         // Of packed bytes each window has its share.

@@ -2,7 +2,7 @@
 //!
 //! A split is a target of bytes, not of records: a record belongs to the split that holds its first byte
 //! (see [`block`](super::block)); where newlines may stand in quotes the cuts are moved to records before anything is
-//! mapped (see [`edges`](super::edges)). Small files share a split, so a job over many of them has few tasks.
+//! mapped (see `edges`). Small files share a split, so a job over many of them has few tasks.
 
 use super::Source;
 

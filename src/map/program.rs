@@ -54,6 +54,9 @@ pub struct Next<'a> {
 
 impl Sink for Next<'_> {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
+        if self.rejects.borrow().have_ended() {
+            return Ok(());
+        }
         let Some((stage, stages)) = self.stages.split_first_mut() else { return self.sink.take(batch) };
         stage.run(batch, &mut Next { stages, sink: self.sink, rejects: self.rejects })
     }
@@ -72,18 +75,20 @@ pub struct Mapper {
 }
 
 impl Mapper {
-    pub fn new(reader: Box<dyn Reader>, steps: &[Box<dyn Step>]) -> Self {
-        Mapper { reader, stages: steps.iter().map(|step| step.stage()).collect(), rejects: RefCell::default() }
+    /// Which bad records count `rejects` says.
+    pub fn new(reader: Box<dyn Reader>, steps: &[Box<dyn Step>], rejects: Rejects) -> Self {
+        let stages = steps.iter().map(|step| step.stage()).collect();
+        Mapper { reader, stages, rejects: RefCell::new(rejects) }
     }
 
     /// For lines of text. `read` are the fields of mapped records that are of use behind the steps.
-    pub fn of_lines(steps: &[Box<dyn Step>], read: &[Field]) -> Self {
+    pub fn of_lines(steps: &[Box<dyn Step>], read: &[Field], rejects: Rejects) -> Self {
         let front = steps.split_first().and_then(|(first, rest)| {
             first.front(read.contains(&0) || rest.iter().any(|step| step.reads().contains(&0)))
         });
         match front {
-            None => Mapper::new(Box::new(Lines), steps),
-            Some(front) => Mapper::new(front.reader, &steps[usize::from(front.does_the_step)..]),
+            None => Mapper::new(Box::new(Lines), steps, rejects),
+            Some(front) => Mapper::new(front.reader, &steps[usize::from(front.does_the_step)..], rejects),
         }
     }
 

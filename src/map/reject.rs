@@ -74,9 +74,32 @@ const SHOWN: usize = 100;
 #[derive(Debug, Default)]
 pub struct Rejects {
     found: Vec<Reject>,
+    /// Whether the first of them is the last record that counts.
+    first_ends: bool,
 }
 
 impl Rejects {
+    /// `first_ends`: nothing behind a bad record is handed on, because it ends the job.
+    pub fn new(first_ends: bool) -> Self {
+        Rejects { found: Vec::new(), first_ends }
+    }
+
+    /// Whether there is a bad record behind which nothing counts.
+    pub fn have_ended(&self) -> bool {
+        self.first_ends && !self.found.is_empty()
+    }
+
+    /// Which of `rows` records go on, of which those of `bad`, ascending, don't.
+    pub fn kept(&self, rows: usize, bad: impl Iterator<Item = u32>, kept: &mut Vec<u32>) {
+        let mut bad = bad.peekable();
+        let end = match bad.peek() {
+            Some(&first) if self.first_ends => first,
+            _ => rows as u32,
+        };
+        kept.clear();
+        kept.extend((0..end).filter(|row| bad.next_if_eq(row).is_none()));
+    }
+
     pub fn add(&mut self, record: Span, why: Why) {
         self.found.push(Reject { record: record.start as usize..record.end as usize, why });
     }
@@ -86,6 +109,13 @@ impl Rejects {
     pub fn field(&mut self, record: Span, field: &str, value: &[u8], why: ParseError) {
         let value = value[..value.len().min(SHOWN)].to_vec();
         self.add(record, Why::Field { field: field.to_owned(), value, why });
+    }
+
+    /// Forgets bad records behind which nothing counts: nor do they.
+    pub fn forget_the_end(&mut self) {
+        if self.first_ends {
+            self.found.clear();
+        }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Row length counts what follows it. A **value row** (kind 0) carries one observation of a record: the values of the
-//! observed columns (see [`values`](super::values)), and no fixed part. A **state row** (kind 1) carries combined states: the
+//! observed columns (see [`values`]), and no fixed part. A **state row** (kind 1) carries combined states: the
 //! words of every aggregate as its fixed part, then a tail for each aggregate that has one. No pointers: a row means the same
 //! wherever it is copied.
 //!

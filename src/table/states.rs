@@ -93,6 +93,14 @@ impl States<'_> {
         &mut self.slots[at..at + self.words]
     }
 
+    /// All words of a state of `N` words.
+    #[inline]
+    pub fn array<const N: usize>(&mut self, slot: u32) -> &mut [u64; N] {
+        debug_assert_eq!(self.words, N);
+        let at = slot as usize * self.stride + self.first;
+        self.slots[at..].first_chunk_mut().expect("a slot is whole")
+    }
+
     /// The only word of a one-word state.
     #[inline]
     pub fn word(&mut self, slot: u32) -> &mut u64 {

@@ -68,13 +68,15 @@ impl Shape {
 struct Expected {
     /// The file and the line of the first bad record.
     first_bad: Option<(usize, usize)>,
+    /// Records that pass before it.
+    before_bad: u64,
     bad: u64,
     records: u64,
     result: Result<Vec<u8>, Overflow>,
 }
 
 fn by_hand(job: &Job, shape: &Shape, files: &[Vec<u8>]) -> Expected {
-    let (mut observed, mut first_bad, mut bad, mut all) = (Vec::new(), None, 0, 0);
+    let (mut observed, mut first_bad, mut before_bad, mut bad, mut all) = (Vec::new(), None, 0, 0, 0);
     for (number, file) in files.iter().enumerate() {
         let nulls = &["n/a"];
         let names: Vec<Vec<u8>> = match shape.has_header {
@@ -94,7 +96,10 @@ fn by_hand(job: &Job, shape: &Shape, files: &[Vec<u8>]) -> Expected {
                 mapped.map(|record| job.observed(&record)).transpose().ok()
             });
             match mapped {
-                Some(found) => observed.extend(found),
+                Some(found) => {
+                    observed.extend(found);
+                    before_bad = if first_bad.is_none() { observed.len() as u64 } else { before_bad };
+                }
                 None => {
                     first_bad.get_or_insert((number, record.line));
                     bad += 1;
@@ -103,7 +108,7 @@ fn by_hand(job: &Job, shape: &Shape, files: &[Vec<u8>]) -> Expected {
         }
     }
     let write = |rows: Vec<Vec<Value>>| writer::write(shape.output, shape.output_header, &job.columns(), &rows);
-    Expected { first_bad, bad, records: all, result: job.rows(observed).map(write) }
+    Expected { first_bad, before_bad, bad, records: all, result: job.rows(observed).map(write) }
 }
 
 fn run(job: &Job, shape: &Shape, how: &How, dir: &Path, files: usize) -> Result<(Vec<u8>, Report), Failed> {
@@ -147,13 +152,17 @@ proptest! {
         let shown: Vec<_> = files.iter().map(|file| String::from_utf8_lossy(file)).collect();
         let about = format!("{}\n{shape:?}\n{shown:?}", shape.spec(&job, dir.path(), files.len()));
         let passes_some = matches!(job.rows, Rows::Records { .. }) && job.limit.is_some() && job.sort.is_empty();
+        // As many rows as are wanted come before the first bad record.
+        let is_enough = passes_some && job.limit.is_some_and(|limit| expected.before_bad >= limit as u64);
         let mut map_output = None;
         for how in hows {
             let ran = run(&job, &shape, &how, dir.path(), files.len());
             match (expected.first_bad, &expected.result, ran) {
-                // What lies behind the last row that is wanted may be read or not.
-                (Some(_), _, _) if passes_some && !shape.skips_bad => {}
-                (Some((file, line)), _, Err(failed)) if !shape.skips_bad => {
+                // What lies behind the last row that is wanted is of no account.
+                (Some(_), Ok(result), Ok((got, _))) if is_enough && !shape.skips_bad => {
+                    prop_assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(result), "{:?} {}", how, about);
+                }
+                (Some((file, line)), _, Err(failed)) if !is_enough && !shape.skips_bad => {
                     let place = format!("{}:{line}: ", dir.path().join(file.to_string()).display());
                     prop_assert!(failed.error.to_string().starts_with(&place), "{} {} {:?} {}", place, failed.error, how, about);
                     prop_assert_eq!(failed.error.exit_code(), 1);

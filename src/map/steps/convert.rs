@@ -78,13 +78,12 @@ impl Stage for Converting {
         if bad.is_empty() {
             return next.take(&Batch { rows: batch.rows, columns: &columns });
         }
+        next.rejects.borrow().kept(batch.rows, bad.iter().map(|(i, _)| *i), kept);
+        next.take(&Batch { rows: kept.len(), columns: &gather.gather(&columns, kept) })?;
         let records = batch.bytes(*record);
         for &(i, why) in bad.iter() {
             next.rejects.borrow_mut().field(records.spans[i as usize], name, column.get(i as usize), why);
         }
-        let mut skipped = bad.iter().map(|(i, _)| *i).peekable();
-        kept.clear();
-        kept.extend((0..batch.rows as u32).filter(|i| skipped.next_if_eq(i).is_none()));
-        next.take(&Batch { rows: kept.len(), columns: &gather.gather(&columns, kept) })
+        Ok(())
     }
 }

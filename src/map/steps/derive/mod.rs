@@ -64,6 +64,7 @@ impl Step for Derive {
             step: self.clone(),
             decimals: GrowingDecimals::default(),
             floats: GrowingFloats::default(),
+            bad: Vec::new(),
             kept: Vec::new(),
             gather: Gather::default(),
         })
@@ -75,39 +76,41 @@ struct Deriving {
     step: Derive,
     decimals: GrowingDecimals,
     floats: GrowingFloats,
+    bad: Vec<u32>,
     kept: Vec<u32>,
     gather: Gather,
 }
 
 impl Stage for Deriving {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
-        let Deriving { step: Derive { expression, kind, record, name }, decimals, floats, kept, gather } = self;
-        kept.clear();
+        let Deriving { step: Derive { expression, kind, record, name }, decimals, floats, bad, kept, gather } = self;
+        bad.clear();
         let added = if *kind == Kind::Float {
             floats.clear();
             (0..batch.rows).for_each(|i| floats.push(real(expression, batch, i).map(float::canonical)));
-            kept.extend(0..batch.rows as u32);
             Column::Float(floats.column())
         } else {
             decimals.clear();
             for i in 0..batch.rows {
-                let found = exact(expression, batch, i);
-                match found {
-                    Ok(_) => kept.push(i as u32),
-                    Err(TooLong) => {
-                        let record = batch.bytes(*record).spans[i];
-                        next.rejects.borrow_mut().add(record, Why::Derived { field: name.clone() });
-                    }
-                }
-                decimals.push(found.ok().flatten());
+                decimals.push(exact(expression, batch, i).unwrap_or_else(|TooLong| {
+                    bad.push(i as u32);
+                    None
+                }));
             }
             Column::Decimal(decimals.column())
         };
         let columns = [batch.columns, &[added]].concat();
-        if kept.len() == batch.rows {
+        if bad.is_empty() {
             return next.take(&Batch { rows: batch.rows, columns: &columns });
         }
-        next.take(&Batch { rows: kept.len(), columns: &gather.gather(&columns, kept) })
+        next.rejects.borrow().kept(batch.rows, bad.iter().copied(), kept);
+        next.take(&Batch { rows: kept.len(), columns: &gather.gather(&columns, kept) })?;
+        let records = batch.bytes(*record);
+        for &i in bad.iter() {
+            let why = Why::Derived { field: name.clone() };
+            next.rejects.borrow_mut().add(records.spans[i as usize], why);
+        }
+        Ok(())
     }
 }
 
