@@ -1,8 +1,8 @@
 //! Memory of a table's slots.
 //!
 //! A table that doesn't fit the caches is met all over the place, and with pages of 4 KiB nearly every probe then waits for
-//! the page's address too. Huge pages, where the system has them to give, need a five hundredth of the addresses: finding
-//! 200,000 keys in a table of 50 MB took half the time.
+//! the page's address too. Huge pages, where the system has them to give, need a five hundredth of the addresses: grouping
+//! 20 M rows by 200,000 keys, in tables of 50 MB, took 0.89 of the CPU time.
 
 #![allow(unsafe_code)]
 
