@@ -11,7 +11,6 @@
 //!
 //! Real text is not drawn evenly: each larger table turns out to be full again. So a worker grows beyond the cache only a few
 //! times, and then goes back to the cache's size for good.
-//!
 
 /// Bytes of a table that stay in a second-level cache of 1 MiB. On the white-space words of the Linux source 2^14, 2^15 and
 /// 2^16 slots of 32 bytes took the same time within 3 % (25.4, 23.0 and 21.1 M rows shuffled); on its letters 2^14 took 6 %
