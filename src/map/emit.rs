@@ -1,7 +1,7 @@
 //! Where map output goes: through the combining table, or straight into the run.
 //!
-//! The table is kept small enough for the second-level cache. When it is full its groups go to the run's partition
-//! buffers and it starts afresh, so a task's memory doesn't depend on how many keys it meets.
+//! When the table is as large as it may be, which [`growth`](super::growth) decides, and full, its groups go to the run's
+//! partition buffers and it starts afresh. So a task's memory is bounded however many keys it meets.
 
 use super::Field;
 use super::combining::{Combiner, Combining};
