@@ -130,3 +130,14 @@ pub trait Aggregate: Debug + Send + Sync {
     /// The value of a state. An error says what is wrong with it, such as that it is too large for its type.
     fn finish<'a>(&self, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_op_that_the_schema_has_is_there() {
+        let built: Vec<_> = WRITTEN.all.iter().filter(|op| op.is_built()).map(|op| op.name).collect();
+        assert_eq!(built, OPS.iter().map(|op| op.name).collect::<Vec<_>>());
+    }
+}

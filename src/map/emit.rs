@@ -1,7 +1,7 @@
 //! Where map output goes: through the combining table, or straight into the run.
 //!
-//! The table is kept small enough for the second-level cache. When it is full its groups go to the run's partition
-//! buffers and it starts afresh, so a task's memory doesn't depend on how many keys it meets.
+//! When the table is as large as it may be, which [`growth`](super::growth) decides, and full, its groups go to the run's
+//! partition buffers and it starts afresh. So a task's memory is bounded however many keys it meets.
 
 use super::Field;
 use super::combining::{Combiner, Combining};
@@ -78,7 +78,8 @@ struct Output<'a> {
     counters: Counters,
 }
 
-/// Bytes of fields that are copied for the keys of a batch, unless one record has more.
+/// Bytes of fields that are copied for the keys of a batch, or to the table's arena before it is asked whether it is too
+/// large, unless one record has more.
 const COPIED: u64 = 16 << 20;
 
 impl<'a> Emitter<'a> {
@@ -132,8 +133,10 @@ impl Output<'_> {
     /// Takes a batch of keys, and the observed columns.
     fn emit(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
         self.counters.map_output_records += keys.spans.len() as u64;
-        self.counters.map_output_bytes += self.aggregation.shape.value_rows_len(keys, values);
-        let most = self.table.table.capacity().min(BATCH);
+        let bytes = self.aggregation.shape.value_rows_len(keys, values);
+        self.counters.map_output_bytes += bytes;
+        // One long line may be a value of each of its words, and all of them go to the arena: then record by record.
+        let most = if bytes > COPIED { 1 } else { self.table.table.capacity().min(BATCH) };
         for start in (0..keys.spans.len()).step_by(most) {
             let part = start..(start + most).min(keys.spans.len());
             let keys = Bytes { data: keys.data, spans: &keys.spans[part.clone()] };
@@ -153,14 +156,13 @@ impl Output<'_> {
         if self.table.table.room() < n {
             self.full()?;
         }
-        let GroupTable { table, records, .. } = &mut *self.table;
+        let table = &self.table.table;
         if table.arena().len() > ARENA.max(table.slots() * ARENA_A_SLOT) || table.is_degenerate() {
             self.flush_for_room()?;
-        } else {
-            *records += n as u64;
         }
         self.counters.combine_input_records += n as u64;
-        let GroupTable { table, keys: hashed, slots, .. } = self.table;
+        let GroupTable { table, keys: hashed, slots, records, .. } = self.table;
+        *records += n as u64;
         table.probe(hashed, keys.data, slots);
         let part: Vec<_> = values.iter().map(|column| column.slice(start..start + n)).collect();
         let Aggregation { aggregates, shape } = self.aggregation;
@@ -221,5 +223,37 @@ impl Output<'_> {
         table.clear();
         *records = 0;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Aggregate, laws::Longest};
+    use crate::data::{Kind, Span};
+    use crate::shuffle::PartitionBuffers;
+
+    /// A table is asked whether its arena is too large once a batch: too seldom for values that every record has whole.
+    #[test]
+    fn a_long_value_in_every_record_does_not_fill_the_arena() {
+        const LONG: usize = 1 << 19;
+        const RECORDS: u32 = 64;
+        let longest = Longest { column: 0 };
+        let aggregation = Aggregation::new(vec![&longest as &dyn Aggregate], &[Kind::Bytes]);
+        let fields = Fields { key: KeyFields::One(0), observed: vec![1] };
+        let mut memory = MapTable::new(Growth::fixed(1 << 10), 1 << 10, &aggregation.shape, Combiner::On);
+        let spill = tempfile::tempdir().unwrap();
+        let run = RunWriter::create(spill.path().join("run"), 1, 1 << 14, PartitionBuffers::default()).unwrap();
+        let data: Vec<u8> = (0..LONG).map(|i| i as u8).collect();
+        let keys: Vec<_> = (0..RECORDS).map(|i| Span { start: i, end: i + 2 }).collect();
+        let values = vec![Span::of(0..LONG); RECORDS as usize];
+        let columns = [&keys, &values].map(|spans| Column::Bytes(Bytes { data: &data, spans }));
+        let mut out = Emitter::new(&aggregation, &fields, u64::MAX, &mut memory, run);
+        out.take(&Batch { rows: RECORDS as usize, columns: &columns }).unwrap();
+        let held = out.out.table.table.arena().len();
+        assert!(held <= ARENA + LONG, "{held}");
+        let (_, counters) = out.finish().unwrap();
+        assert_eq!(counters.combine_input_records, u64::from(RECORDS));
+        assert_eq!(counters.combine_output_records, u64::from(RECORDS));
     }
 }

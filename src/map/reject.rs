@@ -19,18 +19,6 @@ pub struct Reject {
 }
 
 /// What is wrong with a record.
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Why::Malformed(malformed) => malformed.fmt(f),
-            Why::Derived { field } => write!(f, "column {field:?} needs more than 38 digits"),
-            Why::Field { field, value, why } => {
-                write!(f, "column {field:?} is {:?}, {why}", String::from_utf8_lossy(value))
-            }
-        }
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// It is no record of its format.
@@ -44,6 +32,18 @@ pub enum Why {
         value: Vec<u8>,
         why: ParseError,
     },
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Malformed(malformed) => malformed.fmt(f),
+            Why::Derived { field } => write!(f, "column {field:?} needs more than 38 digits"),
+            Why::Field { field, value, why } => {
+                write!(f, "column {field:?} is {:?}, {why}", String::from_utf8_lossy(value))
+            }
+        }
+    }
 }
 
 impl Why {

@@ -53,8 +53,8 @@ pub struct Scope<'a> {
     fields: Vec<Known>,
     /// Numbers of those that have a name; of several the first.
     by_name: AHashMap<String, Field>,
-    /// The field that holds a record's bytes as they were read.
-    record: Field,
+    /// The field that holds a record's bytes as they were read, if there is one.
+    record: Option<Field>,
     wants_record: Cell<bool>,
     steps: Vec<Box<dyn Step>>,
 }
@@ -102,12 +102,12 @@ impl<'a> Scope<'a> {
         };
         let mut fields: Vec<_> = source.fields.iter().map(|&name| known(Some(name.to_owned()))).collect();
         let record = match source.record {
-            Record::Field(field) => field,
+            Record::Field(field) => Some(field),
             Record::Behind => {
                 fields.push(known(None));
-                fields.len() - 1
+                Some(fields.len() - 1)
             }
-            Record::Nowhere => fields.len(),
+            Record::Nowhere => None,
         };
         let mut by_name = AHashMap::new();
         for (field, name) in source.fields.iter().enumerate() {
@@ -130,9 +130,12 @@ impl<'a> Scope<'a> {
     }
 
     /// The field that holds a record's bytes as they were read, for a step that may find one bad.
+    ///
+    /// # Panics
+    /// If the source said that nobody needs it.
     pub fn record(&self) -> Field {
         self.wants_record.set(true);
-        self.record
+        self.record.expect("whoever makes a scope without records knows that no step asks for them")
     }
 
     /// Whether any step may find a record bad.

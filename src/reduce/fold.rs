@@ -89,9 +89,9 @@ impl Fold {
         Some(rows)
     }
 
-    /// Whether the table can take a page's keys and tails, whatever they are.
+    /// Whether the table can take a page's keys and tails. A value that several aggregates hold is in the page once.
     pub fn has_room(&self, page: usize) -> bool {
-        self.table.arena().len() + page <= Arena::MAX
+        self.table.arena().len() + page * self.states.tails.len().max(1) <= Arena::MAX
     }
 
     /// Makes the group of the empty key, if no row did.

@@ -220,7 +220,7 @@ impl Table {
         home(meta, self.shift, self.mask)
     }
 
-    /// Doubles the slots until `more` groups fit.
+    /// Makes the slots four times as many until `more` groups fit.
     pub fn reserve(&mut self, more: usize) {
         let mut slots = self.mask + 1;
         while limit(slots) < self.len + more {

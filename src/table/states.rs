@@ -30,7 +30,7 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// An arena is never allowed to pass this, so that a [`Tail`] fits a word.
+    /// An arena never passes this, so that a [`Tail`] fits a word.
     pub const MAX: usize = u32::MAX as usize;
 
     pub fn len(&self) -> usize {
@@ -48,11 +48,14 @@ impl Arena {
     /// Where [`push`](Self::push) will put these bytes.
     pub fn next(&self, bytes: &[u8]) -> Tail {
         let (start, len) = (self.bytes.len(), bytes.len());
-        debug_assert!(start <= Self::MAX && len <= Self::MAX);
         Tail((start as u64) << 32 | len as u64)
     }
 
+    /// # Panics
+    /// If the arena would pass [`MAX`](Self::MAX): its owner should have emptied it. A tail that lies elsewhere than it
+    /// says would be a wrong answer.
     pub fn push(&mut self, bytes: &[u8]) -> Tail {
+        assert!(self.bytes.len() + bytes.len() <= Self::MAX, "an arena is full");
         let tail = self.next(bytes);
         self.bytes.extend(bytes);
         tail

@@ -66,3 +66,15 @@ pub fn resolve(map: &[Map<String, Value>], scope: &mut Scope<'_>) -> Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_that_the_schema_has_is_worked_out() {
+        let Shape::Variants(variants) = SHAPE else { panic!("steps are told apart by a key") };
+        let built: Vec<_> = variants.all.iter().filter(|kind| kind.is_built()).map(|kind| kind.name).collect();
+        assert_eq!(built, KINDS.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    }
+}

@@ -10,8 +10,10 @@
 use crate::data::Decimal;
 use crate::error::Result;
 
-/// Parentheses in parentheses: more are refused, so that no expression takes the stack that there is.
+/// Parentheses in parentheses, and operators in all. An expression of more is refused: it is walked by recursion, and
+/// `a + a + …` is as deep as it is long.
 const DEEPEST: usize = 100;
+const MOST_OPERATORS: usize = 1000;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression<N> {
@@ -58,7 +60,7 @@ impl<N> Expression<N> {
 
 /// Reads an expression. An error says what is wrong, and where.
 pub fn parse(text: &str) -> Result<Expression<String>, String> {
-    let mut parser = Parser { rest: text.trim_start(), depth: 0 };
+    let mut parser = Parser { rest: text.trim_start(), depth: 0, operators: 0 };
     let expression = parser.sum()?;
     match parser.rest {
         "" => Ok(expression),
@@ -70,6 +72,8 @@ struct Parser<'a> {
     /// Without white space at its beginning.
     rest: &'a str,
     depth: usize,
+    /// Between two operands, so far.
+    operators: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -89,7 +93,7 @@ impl<'a> Parser<'a> {
         const SIGNS: &[(char, Operator)] = &[('+', Operator::Plus), ('-', Operator::Minus), ('−', Operator::Minus)];
         let mut sum = self.product()?;
         while let Some(operator) = self.sign(SIGNS) {
-            sum = Expression::Two(operator, Box::new(sum), Box::new(self.product()?));
+            sum = self.two(operator, sum, Self::product)?;
         }
         Ok(sum)
     }
@@ -99,9 +103,23 @@ impl<'a> Parser<'a> {
             &[('*', Operator::Times), ('×', Operator::Times), ('/', Operator::Over), ('÷', Operator::Over)];
         let mut product = self.unary()?;
         while let Some(operator) = self.sign(SIGNS) {
-            product = Expression::Two(operator, Box::new(product), Box::new(self.unary()?));
+            product = self.two(operator, product, Self::unary)?;
         }
         Ok(product)
+    }
+
+    /// The expression of `operator` between `a` and the operand that follows.
+    fn two(
+        &mut self,
+        operator: Operator,
+        a: Expression<String>,
+        operand: fn(&mut Self) -> Result<Expression<String>, String>,
+    ) -> Result<Expression<String>, String> {
+        self.operators += 1;
+        if self.operators > MOST_OPERATORS {
+            return Err(format!("has more than {MOST_OPERATORS} operators"));
+        }
+        Ok(Expression::Two(operator, Box::new(a), Box::new(operand(self)?)))
     }
 
     fn unary(&mut self) -> Result<Expression<String>, String> {
@@ -246,5 +264,10 @@ mod tests {
         let deep = |depth: usize| parse(&format!("{}a{}", "(".repeat(depth), ")".repeat(depth)));
         assert!(deep(50).is_ok());
         assert_eq!(deep(100_000), Err("is nested more than 100 deep".into()));
+        for operator in ["+", "*"] {
+            let long = |operators: usize| parse(&format!("a{}", format!("{operator}a").repeat(operators)));
+            assert!(long(1000).is_ok());
+            assert_eq!(long(100_000), Err("has more than 1000 operators".into()));
+        }
     }
 }
