@@ -114,11 +114,7 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
             bad::judge(job)?;
             timed(&mut phases.reduce, || reduce::reduce(job, &grouping, &runs))?
         }
-        Rows::Records { sort } => {
-            let parts = timed(&mut phases.map, || pass::pass(job, sort.as_deref()))?;
-            bad::judge(job)?;
-            parts
-        }
+        Rows::Records { sort } => timed(&mut phases.map, || pass::pass(job, sort.as_deref()))?,
     };
     timed(&mut phases.output, || output::output(job, parts))
 }

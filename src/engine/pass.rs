@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::Parts;
+use super::bad;
 use super::job::{Job, Kept};
 use super::map::{Attempt, tasks};
 use super::pool::lock;
@@ -56,6 +57,10 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
                 written.put(number, made)
             },
         )?;
+        // Where a limit is met not all was read, and how much was says nothing.
+        if job.plan.limit.is_none() || !written.is_complete() {
+            bad::judge(job)?;
+        }
         return Ok(Parts::Written(written.finish(job)));
     };
     let runs = tasks(
@@ -70,6 +75,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             Ok(runs)
         },
     )?;
+    bad::judge(job)?;
     Ok(Parts::Sorted(Merge::new(runs.into_iter().flatten().collect(), job.sizes.range)))
 }
 

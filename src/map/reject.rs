@@ -53,12 +53,12 @@ impl Why {
         match self {
             Why::Field { field, value, why: ParseError::NotANumber } => {
                 // In quotes nothing is null, and what is empty has them.
-                let null = match value.is_empty() {
-                    true => String::new(),
-                    false => {
-                        let value = serde_json::json!([String::from_utf8_lossy(value)]);
-                        format!(", 'read.null={value}' makes this one null")
+                // What was cut, or isn't UTF-8, can't be given so.
+                let null = match std::str::from_utf8(value) {
+                    Ok(value) if !value.is_empty() && value.len() < SHOWN => {
+                        format!(", 'read.null={}' makes this one null", serde_json::json!([value]))
                     }
+                    _ => String::new(),
                 };
                 format!("{SKIP}{null}, read.types.{field}=string the column text")
             }

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use ahash::AHashMap;
 use serde_json::{Map, Value};
 
-use super::steps::convert::Convert;
+use super::steps::convert::{Conversion, Convert};
 use super::{Field, Step};
 use crate::data::Kind;
 use crate::error::{Error, Result, suggestion};
@@ -57,6 +57,8 @@ pub struct Scope<'a> {
     record: Option<Field>,
     wants_record: Cell<bool>,
     steps: Vec<Box<dyn Step>>,
+    /// What the next step converts: all that is wanted before another step is pushed.
+    converts: Vec<Conversion>,
 }
 
 #[derive(Debug)]
@@ -113,7 +115,16 @@ impl<'a> Scope<'a> {
         for (field, name) in source.fields.iter().enumerate() {
             by_name.entry((*name).to_owned()).or_insert(field);
         }
-        Scope { blame, types, fields, by_name, record, wants_record: Cell::new(false), steps: Vec::new() }
+        Scope {
+            blame,
+            types,
+            fields,
+            by_name,
+            record,
+            wants_record: Cell::new(false),
+            steps: Vec::new(),
+            converts: Vec::new(),
+        }
     }
 
     /// What can be named now, in order.
@@ -216,7 +227,8 @@ impl<'a> Scope<'a> {
         if let Some(field) = self.fields.iter().position(|field| field.from == Some((from, to))) {
             return field;
         }
-        self.push(Convert { input: from, to, record: self.record(), name: name.to_owned() });
+        self.converts.push(Conversion { input: from, to, name: name.to_owned() });
+        self.record();
         let may_be_null = self.may_be_null(from);
         let from = Some((from, to));
         self.add_known(Known { name: None, kind: to.kind(), may_be_null, from, is_used: Cell::new(true) })
@@ -244,7 +256,15 @@ impl<'a> Scope<'a> {
     }
 
     pub fn push(&mut self, step: impl Step + 'static) {
+        self.push_converts();
         self.steps.push(Box::new(step));
+    }
+
+    fn push_converts(&mut self) {
+        if !self.converts.is_empty() {
+            let fields = std::mem::take(&mut self.converts);
+            self.steps.push(Box::new(Convert { fields, record: self.record() }));
+        }
     }
 
     /// The predicate at `path`, what it needs converted.
@@ -263,7 +283,8 @@ impl<'a> Scope<'a> {
     }
 
     /// The steps, in order.
-    pub fn into_steps(self) -> Vec<Box<dyn Step>> {
+    pub fn into_steps(mut self) -> Vec<Box<dyn Step>> {
+        self.push_converts();
         self.steps
     }
 }

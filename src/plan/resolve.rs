@@ -30,6 +30,9 @@ pub struct Invocation {
 /// Bytes of the longest record, where the spec doesn't say: no line of a text is as long, and memory holds some.
 const MAX_RECORD: u64 = 256 << 20;
 
+/// Steps of a job: each hands its records to the next one, which takes of the stack.
+const MOST_STEPS: usize = 1000;
+
 /// Bytes of a part file.
 const PART_SIZE: u64 = 128 << 20;
 
@@ -68,6 +71,14 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         }
     };
     let steps = scope.into_steps();
+    if steps.len() > MOST_STEPS {
+        let what = format!("takes {} steps, more than the {MOST_STEPS} that a record may go through", steps.len());
+        return Err(blame.error(
+            "map",
+            &what,
+            Some("each step of map is one, and so is each aggregate's own where".into()),
+        ));
+    }
     let format = spec.output.format.unwrap_or(match read_format {
         ReadFormat::Text => Format::Text,
         ReadFormat::Csv | ReadFormat::Tsv => Format::Tsv,

@@ -166,8 +166,31 @@ fn values_that_are_no_numbers() {
     assert_eq!(ran.output.stdout, b"\0\\n\t2\n\xff\t1\n");
     // Only where a value is shown is what isn't UTF-8 replaced.
     let dir = dir.file("in.csv", b"k,x\na,\xff\0\n");
-    dir.run("agg sum(x) in.csv")
-        .failed("in.csv:2: column \"x\" is \"\u{fffd}\\0\", not a number", &no_number("\u{fffd}\0"));
+    dir.run("agg sum(x) in.csv").failed("in.csv:2: column \"x\" is \"\u{fffd}\\0\", not a number", &no_number(""));
+}
+
+/// However many columns are converted, one step does it.
+#[test]
+fn thousands_of_numbers_a_record() {
+    let names: Vec<_> = (0..5000).map(|i| format!("c{i}")).collect();
+    let row = vec!["1.50"; names.len()].join(",");
+    let types: serde_json::Map<_, _> = names.iter().map(|name| (name.clone(), "decimal".into())).collect();
+    let dir = Dir::new()
+        .file("in.csv", format!("{}\n{row}\n{row}\n", names.join(",")))
+        .file("types.json", serde_json::json!({"read": {"types": types}}).to_string());
+    let numbers = vec!["1.5"; names.len()].join("\t");
+    dir.run("run ./types.json in.csv").printed(&format!("{numbers}\n{numbers}\n"));
+    let wheres = serde_json::json!({"op": "count", "where": {"field": "c0", "gt": 1}});
+    let many = (0..1001).map(|i| {
+        let mut one = wheres.clone();
+        (one["as"], one["where"]["gt"]) = (format!("n{i}").into(), i.into());
+        one
+    });
+    let dir = dir.file("many.json", serde_json::json!({"aggregate": many.collect::<Vec<_>>()}).to_string());
+    dir.run("run ./many.json in.csv").refused(
+        "./many.json: map: takes 1002 steps, more than the 1000 that a record may go through",
+        "each step of map is one, and so is each aggregate's own where",
+    );
 }
 
 /// What no op sees need be no number.

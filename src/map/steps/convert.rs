@@ -6,20 +6,25 @@ use crate::data::{Batch, Column, Sink};
 use crate::error::Result;
 use crate::map::{Field, Next, Stage, Step, Type};
 
-/// Adds field `input` as a number. A record in which it is none is bad.
+/// Adds fields as numbers. A record in which one of them is none is bad.
 #[derive(Debug)]
 pub struct Convert {
-    pub input: Field,
-    pub to: Type,
+    pub fields: Vec<Conversion>,
     /// The record's own bytes: where it lies.
     pub record: Field,
+}
+
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    pub input: Field,
+    pub to: Type,
     /// For messages.
     pub name: String,
 }
 
 impl Step for Convert {
     fn reads(&self) -> Vec<Field> {
-        vec![self.input, self.record]
+        self.fields.iter().map(|field| field.input).chain([self.record]).collect()
     }
 
     fn may_reject(&self) -> bool {
@@ -27,17 +32,14 @@ impl Step for Convert {
     }
 
     fn stage(&self) -> Box<dyn Stage> {
-        let parser = match self.to {
+        let parser = |field: &Conversion| match field.to {
             Type::Float => Parser::Float(FloatParser::default()),
             Type::Int => Parser::Decimal { parser: DecimalParser::default(), whole_only: true },
             Type::Decimal | Type::String => Parser::Decimal { parser: DecimalParser::default(), whole_only: false },
         };
-        let (input, record, name) = (self.input, self.record, self.name.clone());
         Box::new(Converting {
-            input,
-            record,
-            name,
-            parser,
+            fields: self.fields.iter().map(|field| (field.clone(), parser(field))).collect(),
+            record: self.record,
             bad: Vec::new(),
             kept: Vec::new(),
             gather: Gather::default(),
@@ -47,12 +49,10 @@ impl Step for Convert {
 
 #[derive(Debug)]
 struct Converting {
-    input: Field,
+    fields: Vec<(Conversion, Parser)>,
     record: Field,
-    name: String,
-    parser: Parser,
-    /// Records of the batch that are bad, and why.
-    bad: Vec<(u32, ParseError)>,
+    /// Values of the batch that are bad: of which record, of which field, and why.
+    bad: Vec<(u32, usize, ParseError)>,
     kept: Vec<u32>,
     gather: Gather,
 }
@@ -65,24 +65,33 @@ enum Parser {
 
 impl Stage for Converting {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
-        let Converting { input, record, name, parser, bad, kept, gather } = self;
-        let column = batch.bytes(*input);
+        let Converting { fields, record, bad, kept, gather } = self;
         bad.clear();
-        let added = match parser {
-            Parser::Decimal { parser, whole_only } => {
-                Column::Decimal(parser.parse(column, *whole_only, |i, error| bad.push((i as u32, error))))
-            }
-            Parser::Float(parser) => Column::Float(parser.parse(column, |i, error| bad.push((i as u32, error)))),
-        };
-        let columns = [batch.columns, &[added]].concat();
+        let mut columns = batch.columns.to_vec();
+        for (number, (field, parser)) in fields.iter_mut().enumerate() {
+            let column = batch.bytes(field.input);
+            columns.push(match parser {
+                Parser::Decimal { parser, whole_only } => {
+                    Column::Decimal(parser.parse(column, *whole_only, |i, error| bad.push((i as u32, number, error))))
+                }
+                Parser::Float(parser) => {
+                    Column::Float(parser.parse(column, |i, error| bad.push((i as u32, number, error))))
+                }
+            });
+        }
         if bad.is_empty() {
             return next.take(&Batch { rows: batch.rows, columns: &columns });
         }
-        next.rejects.borrow().kept(batch.rows, bad.iter().map(|(i, _)| *i), kept);
+        // Of several bad values in a record the first counts.
+        bad.sort_by_key(|(i, number, _)| (*i, *number));
+        bad.dedup_by_key(|(i, ..)| *i);
+        next.rejects.borrow().kept(batch.rows, bad.iter().map(|(i, ..)| *i), kept);
         next.take(&Batch { rows: kept.len(), columns: &gather.gather(&columns, kept) })?;
         let records = batch.bytes(*record);
-        for &(i, why) in bad.iter() {
-            next.rejects.borrow_mut().field(records.spans[i as usize], name, column.get(i as usize), why);
+        for &(i, number, why) in bad.iter() {
+            let (Conversion { input, name, .. }, _) = &fields[number];
+            let value = batch.bytes(*input).get(i as usize);
+            next.rejects.borrow_mut().field(records.spans[i as usize], name, value, why);
         }
         Ok(())
     }
