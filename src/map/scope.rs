@@ -17,11 +17,13 @@ use std::collections::BTreeMap;
 use ahash::AHashMap;
 use serde_json::{Map, Value};
 
+use super::steps::Filter;
 use super::steps::convert::{Conversion, Convert};
+use super::steps::only::Only;
 use super::{Field, Step};
 use crate::data::Kind;
 use crate::error::{Error, Result, suggestion};
-use crate::predicate::resolve::Names;
+use crate::predicate::resolve::{Names, Wanted};
 use crate::predicate::{self, Predicate, written};
 use crate::schema::{Blame, choices};
 
@@ -215,8 +217,19 @@ impl<'a> Scope<'a> {
     pub fn unconverted(&self, path: &str, name: &str) -> Result<Option<(Field, Type)>> {
         let field = self.raw(path, name)?;
         let to = self.types.get(name).copied().unwrap_or(Type::Decimal);
-        let is_done = || self.fields.iter().any(|known| known.from == Some((field, to)));
-        Ok((self.kind(field) == Kind::Bytes && to != Type::String && !is_done()).then_some((field, to)))
+        let is_text = self.kind(field) == Kind::Bytes;
+        Ok((is_text && to != Type::String && !self.is_converted(field, to)).then_some((field, to)))
+    }
+
+    fn is_converted(&self, field: Field, to: Type) -> bool {
+        self.fields.iter().any(|known| known.from == Some((field, to)))
+    }
+
+    /// A field that is `input`, or 1, in the records of which the predicate holds, and else null.
+    pub fn only(&mut self, input: Option<Field>, predicate: Predicate) -> Field {
+        let kind = input.map_or(Kind::Decimal, |input| self.kind(input));
+        self.push(Only { input, predicate });
+        self.add_unnamed(kind, true)
     }
 
     /// The field `from`, of bytes, as `to`. `name` is what messages call it.
@@ -267,6 +280,18 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Pushes a filter by the predicate at `path`. Each part of an `and` is one of its own: what it needs converted is
+    /// converted in the records that the parts before it leave.
+    pub fn filter(&mut self, written: &written::Predicate, path: &str) -> Result<()> {
+        if let written::Predicate::And { and } = written {
+            let mut parts = and.iter().enumerate();
+            return parts.try_for_each(|(i, part)| self.filter(part, &format!("{path}.and.{i}")));
+        }
+        let predicate = self.predicate(written, path)?;
+        self.push(Filter(predicate));
+        Ok(())
+    }
+
     /// The predicate at `path`, what it needs converted.
     pub fn predicate(&mut self, written: &written::Predicate, path: &str) -> Result<Predicate> {
         let blame = self.blame;
@@ -290,10 +315,23 @@ impl<'a> Scope<'a> {
 }
 
 impl Names for Scope<'_> {
-    fn find(&mut self, path: &str, name: &str, as_number: bool) -> Result<(usize, Kind)> {
-        let field = match as_number {
-            true if self.types.get(name) != Some(&Type::String) => self.number(path, name)?,
-            _ => self.field(path, name)?,
+    fn find(&mut self, path: &str, name: &str, wanted: Wanted, reached: &[Predicate]) -> Result<(usize, Kind)> {
+        let raw = self.raw(path, name)?;
+        let to = match (wanted, self.types.get(name)) {
+            (Wanted::Presence, _) => None,
+            (_, Some(declared)) => Some(*declared),
+            (Wanted::Number, None) => Some(Type::Decimal),
+            (Wanted::Declared, None) => None,
+        };
+        let to = to.filter(|to| *to != Type::String && self.kind(raw) == Kind::Bytes);
+        let field = match to {
+            None => raw,
+            // Where it isn't looked at it is null, and so not converted.
+            Some(to) if !reached.is_empty() && !self.is_converted(raw, to) => {
+                let only = self.only(Some(raw), Predicate::And(reached.to_vec()));
+                self.convert(only, name, to)
+            }
+            Some(to) => self.convert(raw, name, to),
         };
         Ok((field, self.kind(field)))
     }

@@ -5,7 +5,6 @@ use crate::aggregate::{self, Aggregate, Observes};
 use crate::data::Kind;
 use crate::error::Result;
 use crate::map::Scope;
-use crate::map::steps::only::Only;
 use crate::predicate::{self, written::Predicate};
 use crate::spec;
 
@@ -76,9 +75,7 @@ impl<'s> Aggregates<'s> {
         if let Some((.., field)) = known {
             return Some(*field);
         }
-        scope.push(Only { input: field, predicate });
-        let kind = field.map_or(Kind::Decimal, |field| scope.kind(field));
-        let added = scope.add_unnamed(kind, true);
+        let added = scope.only(field, predicate);
         self.only.push((field, written, added));
         Some(added)
     }

@@ -7,7 +7,8 @@ use super::{KeyFields, Order, OutputColumn, SortKey};
 use crate::data::Kind;
 use crate::error::Result;
 use crate::map::Scope;
-use crate::predicate::resolve::Names;
+use crate::predicate::Predicate;
+use crate::predicate::resolve::{Names, Wanted};
 use crate::schema::Blame;
 use crate::spec::Spec;
 
@@ -100,7 +101,7 @@ impl Columns {
 
 /// `having` asks columns by name.
 impl Names for (&Columns, Blame<'_>) {
-    fn find(&mut self, path: &str, name: &str, _: bool) -> Result<(usize, Kind)> {
+    fn find(&mut self, path: &str, name: &str, _: Wanted, _: &[Predicate]) -> Result<(usize, Kind)> {
         let (columns, blame) = self;
         columns.find(path, name, blame).map(|column| (column.index, column.kind))
     }

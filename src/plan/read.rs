@@ -128,6 +128,8 @@ impl Fields {
     pub fn names(&self, sources: &[Source]) -> Result<Vec<&str>> {
         match self.sources.iter().flatten().next() {
             Some(names) => Ok(names.iter().map(String::as_str).collect()),
+            // Nobody said that there is a header: there is nothing at all, which can be counted.
+            None if !self.header => Ok(Vec::new()),
             None => {
                 let name = sources.first().map_or_else(String::new, |source| shown(source.path()));
                 let hint = r#"an empty file has no header: "fields": ["a", "b"] of read names the columns without one"#;

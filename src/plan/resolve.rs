@@ -10,7 +10,7 @@ use crate::error::{Error, LONGEST_RECORD, Result};
 use crate::input::sources::{self, Stdin};
 use crate::map::Scope;
 use crate::map::scope::{Record, Source};
-use crate::map::steps::{self, Filter};
+use crate::map::steps;
 use crate::predicate;
 use crate::schema::Blame;
 use crate::spec::{self, ReadFormat, Spec};
@@ -119,8 +119,7 @@ fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, 
     let blame = scope.blame;
     steps::resolve(&spec.map, scope)?;
     if let Some(filter) = &spec.filter {
-        let predicate = scope.predicate(filter, "where")?;
-        scope.push(Filter(predicate));
+        scope.filter(filter, "where")?;
     }
     if spec.group_by.is_empty() && spec.aggregate.is_empty() {
         let columns = Columns::of_records(spec, scope)?;

@@ -11,9 +11,19 @@ use crate::schema::Blame;
 
 /// What a predicate asks of names.
 pub trait Names {
-    /// The cell that a name at a path means, and what it holds. `as_number`: the name stands beside a number, so text that
-    /// nobody declared to be anything is to be read as one.
-    fn find(&mut self, path: &str, name: &str, as_number: bool) -> Result<(usize, Kind)>;
+    /// The cell that a name at a path means, and what it holds. It is looked at only where all of `reached` hold.
+    fn find(&mut self, path: &str, name: &str, wanted: Wanted, reached: &[Predicate]) -> Result<(usize, Kind)>;
+}
+
+/// What a test wants of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Whether it has a value, of whatever type.
+    Presence,
+    /// What it was declared to be.
+    Declared,
+    /// It stands beside a number, so text that nobody declared to be anything is to be read as one.
+    Number,
 }
 
 /// The predicate that stands at `path` of the spec.
@@ -23,21 +33,59 @@ pub fn resolve(
     names: &mut dyn Names,
     blame: &Blame<'_>,
 ) -> Result<Predicate> {
-    let mut list = |list: &[written::Predicate], key: &str| {
-        let each = list.iter().enumerate();
-        each.map(|(i, one)| resolve(one, &format!("{path}.{key}.{i}"), names, blame)).collect::<Result<Vec<_>>>()
-    };
-    Ok(match written {
-        written::Predicate::And { and } => Predicate::And(list(and, "and")?),
-        written::Predicate::Or { or } => Predicate::Or(list(or, "or")?),
-        written::Predicate::Not { not } => {
-            Predicate::Not(Box::new(resolve(not, &format!("{path}.not"), names, blame)?))
+    Resolver { names, blame, reached: Vec::new() }.resolve(written, path)
+}
+
+/// On the way through a predicate.
+struct Resolver<'a> {
+    names: &'a mut dyn Names,
+    blame: &'a Blame<'a>,
+    /// What holds where evaluation, left to right and no further than needed, gets to.
+    reached: Vec<Predicate>,
+}
+
+impl Resolver<'_> {
+    fn resolve(&mut self, written: &written::Predicate, path: &str) -> Result<Predicate> {
+        Ok(match written {
+            written::Predicate::And { and } => Predicate::And(self.list(and, path, "and", |held| held)?),
+            written::Predicate::Or { or } => {
+                Predicate::Or(self.list(or, path, "or", |held| Predicate::Not(Box::new(held)))?)
+            }
+            written::Predicate::Not { not } => Predicate::Not(Box::new(self.resolve(not, &format!("{path}.not"))?)),
+            written::Predicate::Field { field, test } => {
+                let at = format!("{path}.field");
+                let (index, kind) = self.names.find(&at, field, wanted(test), &self.reached)?;
+                Predicate::Cell { index, test: Cell { name: field, kind, path, blame: self.blame }.test(test)? }
+            }
+        })
+    }
+
+    /// Of `and` or `or`. Behind each of the list comes the next one where `goes_on` of it holds.
+    fn list(
+        &mut self,
+        list: &[written::Predicate],
+        path: &str,
+        key: &str,
+        goes_on: impl Fn(Predicate) -> Predicate,
+    ) -> Result<Vec<Predicate>> {
+        let reached = self.reached.len();
+        let mut resolved = Vec::new();
+        for (i, one) in list.iter().enumerate() {
+            let one = self.resolve(one, &format!("{path}.{key}.{i}"))?;
+            self.reached.push(goes_on(one.clone()));
+            resolved.push(one);
         }
-        written::Predicate::Field { field, test } => {
-            let (index, kind) = names.find(&format!("{path}.field"), field, is_beside_numbers(test))?;
-            Predicate::Cell { index, test: Cell { name: field, kind, path, blame }.test(test)? }
-        }
-    })
+        self.reached.truncate(reached);
+        Ok(resolved)
+    }
+}
+
+fn wanted(test: &written::Test) -> Wanted {
+    match test {
+        written::Test::Valid(_) => Wanted::Presence,
+        test if is_beside_numbers(test) => Wanted::Number,
+        _ => Wanted::Declared,
+    }
 }
 
 /// Whether all that the test compares with are numbers.

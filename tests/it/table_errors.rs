@@ -169,6 +169,28 @@ fn values_that_are_no_numbers() {
     dir.run("agg sum(x) in.csv").failed("in.csv:2: column \"x\" is \"\u{fffd}\\0\", not a number", &no_number(""));
 }
 
+/// Nor what `and` and `or` have no need to look at, nor what is only asked whether it is there.
+#[test]
+fn predicates_go_no_further_than_they_need() {
+    let dir = Dir::new().file("in.csv", "g,x\na,1\nb,n/a\n,\n");
+    let run = |predicate: &str, more: &str| {
+        let spec = format!(r#"{{"where": {predicate}{more}}}"#);
+        dir.command(["run", "-", "in.csv"]).stdin(spec).run()
+    };
+    let (is_a, is_b) = (r#"{"field": "g", "equal": "a"}"#, r#"{"field": "g", "equal": "b"}"#);
+    let positive = r#"{"field": "x", "gt": 0}"#;
+    run(&format!(r#"{{"and": [{is_a}, {positive}]}}"#), "").printed("a\t1\n");
+    run(&format!(r#"{{"or": [{is_b}, {positive}]}}"#), "").printed("a\t1\nb\tn/a\n");
+    run(&format!(r#"{{"not": {{"or": [{is_b}, {positive}]}}}}"#), "").printed("\\N\t\\N\n");
+    run(&format!(r#"{{"or": [{{"and": [{is_a}, {positive}]}}, {is_b}]}}"#), "").printed("a\t1\nb\tn/a\n");
+    run(&format!(r#"{{"not": {{"and": [{{"not": {is_b}}}, {positive}]}}}}"#), "").printed("b\tn/a\n\\N\t\\N\n");
+    let typed = r#", "read": {"types": {"x": "int"}}, "aggregate": [{"op": "count", "field": "x"}]"#;
+    run(r#"{"field": "x", "valid": true}"#, typed).printed("2\n");
+    run(&format!(r#"{{"or": [{positive}, {is_b}]}}"#), r#", "aggregate": [{"op": "count"}]"#)
+        .failed("in.csv:3: column \"x\" is \"n/a\", not a number", &no_number("n/a"));
+    dir.run("agg count in.csv --where g=a --where x>0").printed("1\n");
+}
+
 /// However many columns are converted, one step does it.
 #[test]
 fn thousands_of_numbers_a_record() {

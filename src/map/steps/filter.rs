@@ -18,9 +18,7 @@ pub const KEYS: &[Key] = &[Key::required("filter", Shape::Variants(&PREDICATES))
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let predicate = written::Predicate::deserialize(written.get("filter").expect("the schema asks for it"))
         .expect("the schema has been through it");
-    let predicate = scope.predicate(&predicate, &written.at("filter"))?;
-    scope.push(Filter(predicate));
-    Ok(())
+    scope.filter(&predicate, &written.at("filter"))
 }
 
 #[derive(Debug)]

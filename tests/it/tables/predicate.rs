@@ -1,7 +1,6 @@
 //! Predicates: as a spec, and done by hand.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Number, json};
 
@@ -56,32 +55,19 @@ impl Literal {
 }
 
 impl Predicate {
-    /// Of a record: every field that it names is looked at.
+    /// Of a record: left to right and no further than needed, which is all that is looked at.
     pub fn of(&self, record: &Record<'_>) -> Result<bool, Bad> {
-        let mut names = BTreeSet::new();
-        self.each(&mut |field, test| {
-            names.insert((field.to_owned(), test.is_of_numbers()));
-        });
-        let value = |(name, as_number): &(String, bool)| match as_number {
-            true => record.number(name),
-            false => record.field(name),
-        };
-        let values =
-            names.iter().map(|name| Ok((name.clone(), value(name)?))).collect::<Result<BTreeMap<_, _>, Bad>>()?;
-        self.evaluate(&|field, test| Ok::<_, Bad>(values[&(field.to_owned(), test.is_of_numbers())].clone()))
+        self.evaluate(&|field, test| match test {
+            // Whatever its type.
+            Test::Valid(_) => Ok(record.raw(field)),
+            test if test.is_of_numbers() => record.number(field),
+            _ => record.field(field),
+        })
     }
 
     /// Of a row, whose cells may be none: only what is asked for counts.
     pub fn holds(&self, cell: &impl Fn(&str) -> Result<Value, Overflow>) -> Result<bool, Overflow> {
         self.evaluate(&|field, _| cell(field))
-    }
-
-    fn each(&self, each: &mut impl FnMut(&str, &Test)) {
-        match self {
-            Predicate::Field(field, test) => each(field, test),
-            Predicate::And(list) | Predicate::Or(list) => list.iter().for_each(|one| one.each(each)),
-            Predicate::Not(not) => not.each(each),
-        }
     }
 
     fn evaluate<E>(&self, cell: &impl Fn(&str, &Test) -> Result<Value, E>) -> Result<bool, E> {

@@ -1,7 +1,7 @@
 //! `derive`: a field worked out of others: `price * qty`, `(a + b) / 2`.
 //!
 //! Decimals are exact, and so is what comes of them but for quotients, which are rounded as
-//! [`Decimal::checked_div`] says. Where a float takes part the result is a float. Null makes null, and so does a division by
+//! [`Decimal::checked_div`] says. Where a float takes part all of the expression is worked out in floats. Null makes null, and so does a division by
 //! zero. A result of more than 38 digits makes a bad record.
 
 mod grammar;
