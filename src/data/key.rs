@@ -96,7 +96,8 @@ pub struct Decoder {
 /// The fields of one key.
 #[derive(Clone, Copy, Debug)]
 pub enum Fields<'a> {
-    One(Value<'a>),
+    /// Of bytes, or null.
+    One(Option<&'a [u8]>),
     Many(&'a Decoder),
 }
 
@@ -117,7 +118,7 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn value(&self, field: usize) -> Value<'a> {
         match self {
-            Fields::One(value) => *value,
+            Fields::One(bytes) => bytes.map_or(Value::Null, Value::Bytes),
             Fields::Many(decoder) => match decoder.cells[field] {
                 Cell::Null => Value::Null,
                 Cell::Bytes(span) => Value::Bytes(&decoder.data[span.start as usize..span.end as usize]),
@@ -136,11 +137,11 @@ impl Decoder {
     #[inline]
     pub fn decode<'a>(&'a mut self, key: &'a [u8], fields: &KeyFields) -> Fields<'a> {
         match fields {
-            KeyFields::One(_) => Fields::One(Value::Bytes(key)),
+            KeyFields::One(_) => Fields::One(Some(key)),
             KeyFields::Nullable(_) => Fields::One(match key.split_first() {
-                None => Value::Null,
-                Some((0, bytes)) => Value::Bytes(bytes),
-                Some(_) => Value::Bytes(key),
+                None => None,
+                Some((0, bytes)) => Some(bytes),
+                Some(_) => Some(key),
             }),
             KeyFields::Composite(fields) => {
                 self.data.clear();
