@@ -12,19 +12,50 @@ use std::path::{Path, PathBuf};
 use super::job::Job;
 use crate::data::path;
 use crate::error::{Error, Result, shown};
-use crate::input::{Source, Stretch};
-use crate::map::{Reject, Rejects};
+use crate::input::{Place, Source, Stretch};
+use crate::map::{Reject, Rejects, Why};
 use crate::plan::OnError;
 use crate::report::BadRecord;
 
 /// Bad records of a job that its report tells of.
 pub const SAMPLES: usize = 10;
 
+/// A bad record for the report. Its line is counted when the report is made, and only if it is one of those told: to count it
+/// a file is read from its beginning.
+#[derive(Debug)]
+pub struct Sample {
+    place: Place,
+    /// Newlines before it, where that is known.
+    lines: Option<u64>,
+    why: Why,
+}
+
+impl Sample {
+    fn of(stretch: Stretch<'_>, at: usize, why: Why) -> Self {
+        let here = || memchr::memchr_iter(b'\n', &stretch.bytes[..at]).count() as u64;
+        Sample { place: stretch.place(at), lines: stretch.lines_before.map(|lines| lines + here()), why }
+    }
+
+    pub fn told(&self, sources: &[Source]) -> BadRecord {
+        BadRecord { record: self.begins(sources), why: self.why.to_string() }
+    }
+
+    /// Where it begins: `sales.csv:1207`, or by the byte where lines can't be counted any more.
+    fn begins(&self, sources: &[Source]) -> String {
+        let source = &sources[self.place.source];
+        let name = shown(source.path());
+        match self.lines.or_else(|| source.lines_before(self.place.offset).ok().flatten()) {
+            Some(lines) => format!("{name}:{}", lines + 1),
+            None => format!("{name}: byte {}", self.place.offset),
+        }
+    }
+}
+
 /// The bad records of one attempt.
 #[derive(Debug, Default)]
 pub struct Bad {
     pub records: u64,
-    pub samples: Vec<BadRecord>,
+    samples: Vec<Sample>,
     saved: Option<(PathBuf, BufWriter<File>)>,
 }
 
@@ -43,21 +74,17 @@ impl Bad {
         }
         for Reject { record, why } in rejects.take() {
             let at = window.start + record.start;
-            let save = match &job.plan.on_error {
-                OnError::Fail => {
-                    let (place, hint) = (place(job, stretch, at), why.hint());
-                    return Err(Error::BadRecord { place, why: why.to_string(), hint });
-                }
-                OnError::Skip => None,
-                OnError::SkipUpTo { save_to, .. } => save_to.as_deref(),
-            };
+            if job.plan.on_error == OnError::Fail {
+                let hint = why.hint();
+                let BadRecord { record: place, why } = Sample::of(stretch, at, why).told(&job.plan.sources);
+                return Err(Error::BadRecord { place, why, hint });
+            }
             self.records += 1;
             if self.samples.len() < SAMPLES {
-                self.samples.push(BadRecord { record: place(job, stretch, at), why: why.to_string() });
+                self.samples.push(Sample::of(stretch, at, why));
             }
-            if save.is_some() {
-                let bytes = &stretch.bytes[window.start..][record];
-                self.save(bytes, save_as)?;
+            if let OnError::SkipUpTo { save_to: Some(_), .. } = &job.plan.on_error {
+                self.save(&stretch.bytes[window.start..][record], save_as)?;
             }
         }
         Ok(())
@@ -89,21 +116,6 @@ impl Bad {
             job.note_bad(number, self.samples, path);
         }
         Ok(())
-    }
-}
-
-/// Where a record begins: `sales.csv:1207`, or by the byte where lines can't be counted any more.
-fn place(job: &Job<'_>, stretch: Stretch<'_>, at: usize) -> String {
-    let place = stretch.place(at);
-    let source: &Source = &job.plan.sources[place.source];
-    let name = shown(source.path());
-    let lines = match stretch.lines_before {
-        Some(lines) => Some(lines + memchr::memchr_iter(b'\n', &stretch.bytes[..at]).count() as u64),
-        None => source.lines_before(place.offset).ok().flatten(),
-    };
-    match lines {
-        Some(lines) => format!("{name}:{}", lines + 1),
-        None => format!("{name}: byte {}", place.offset),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 use super::Control;
+use super::bad::Sample;
 use super::pool::{Place, Pool, lock};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ use crate::input::{RecordEnd, splits};
 use crate::output::{Layout, Writer};
 use crate::plan::Plan;
 use crate::record;
-use crate::report::{BadRecord, Counters, Task};
+use crate::report::{Counters, Task};
 use crate::shuffle::RowLimit;
 
 /// Sizes that follow from the plan, its inputs and the machine. None of them changes the output.
@@ -110,7 +111,7 @@ pub struct Record {
     pub counters: Counters,
     pub tasks: Vec<Task>,
     /// Of each task that met bad records: its number, the first of them, and the file where all are.
-    pub bad: Vec<(usize, Vec<BadRecord>, Option<PathBuf>)>,
+    pub bad: Vec<(usize, Vec<Sample>, Option<PathBuf>)>,
 }
 
 impl<'p> Job<'p> {
@@ -184,7 +185,7 @@ impl<'p> Job<'p> {
     }
 
     /// Notes the bad records of task `number`: the first of them, and the file where all are.
-    pub fn note_bad(&self, number: usize, samples: Vec<BadRecord>, saved: Option<PathBuf>) {
+    pub fn note_bad(&self, number: usize, samples: Vec<Sample>, saved: Option<PathBuf>) {
         lock(&self.record).bad.push((number, samples, saved));
     }
 

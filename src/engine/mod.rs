@@ -163,7 +163,8 @@ fn timed<T>(seconds: &mut f64, phase: impl FnOnce() -> Result<T>) -> Result<T> {
 fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSeconds) -> Report {
     let Record { mut counters, mut tasks, mut bad } = record;
     bad.sort_by_key(|(number, ..)| *number);
-    let bad_records = bad.into_iter().flat_map(|(_, samples, _)| samples).take(bad::SAMPLES).collect();
+    let samples = bad.iter().flat_map(|(_, samples, _)| samples).take(bad::SAMPLES);
+    let bad_records = samples.map(|sample| sample.told(&plan.sources)).collect();
     counters.shuffle_bytes_saved = counters.map_output_bytes as i64 - counters.reduce_shuffle_bytes as i64;
     counters.stolen_tasks = tasks.iter().filter(|task| task.worker != task.seeded_worker).count() as u64;
     tasks.sort_by(|a, b| a.id.cmp(&b.id));

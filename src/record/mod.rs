@@ -13,7 +13,7 @@ mod quotes;
 mod text;
 
 pub use framing::{Framing, State, Transition, first_record_start};
-pub use text::{TERMINATOR, count, line, lines, too_long, window};
+pub use text::{TERMINATOR, count, line, lines};
 
 /// What may end a record and is no part of it: `\r\n`.
 const LONGEST_END: u64 = 2;

@@ -6,21 +6,9 @@ use crate::data::{BATCH, Bytes, Span};
 /// Ends a record.
 pub const TERMINATOR: u8 = b'\n';
 
-const LINES: Framing = Framing::Terminator(TERMINATOR);
-
-/// [`Framing::window`] of lines.
-pub fn window(block: &[u8], size: usize, longest: usize) -> usize {
-    LINES.window(block, size, longest)
-}
-
-/// [`Framing::too_long`] of lines.
-pub fn too_long(text: &[u8], most: u64) -> Option<usize> {
-    LINES.too_long(text, most)
-}
-
 /// [`Framing::count`] of lines.
 pub fn count(text: &[u8]) -> u64 {
-    LINES.count(text)
+    Framing::Terminator(TERMINATOR).count(text)
 }
 
 /// The line that begins at `start` and whose terminator, or the end of the last line, is at `end`: without `\r` before `\n`.
