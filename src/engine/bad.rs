@@ -119,14 +119,15 @@ impl Bad {
     }
 }
 
-/// All is read: saves the bad records, and fails if they are too many.
-pub fn judge(job: &Job<'_>) -> Result<()> {
+/// No more is read: saves the bad records, and fails if they are too many. Where a limit ended the reading, how much was read
+/// says nothing, and so neither does their share.
+pub fn judge(job: &Job<'_>, is_all_read: bool) -> Result<()> {
     let (records, bad) = job.records_and_bad();
     let OnError::SkipUpTo { share, save_to } = &job.plan.on_error else { return Ok(()) };
     if let Some(to) = save_to {
         save(to, &job.saved_bad()).map_err(|source| Error::Output { path: to.clone(), source })?;
     }
-    if bad as f64 > share * records as f64 {
+    if is_all_read && bad as f64 > share * records as f64 {
         return Err(Error::TooManyBad { bad, records, share: *share });
     }
     Ok(())

@@ -111,7 +111,7 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
         Rows::Groups(groups) => {
             let grouping = Grouping::new(groups);
             let runs = timed(&mut phases.map, || map::map(job, &grouping))?;
-            bad::judge(job)?;
+            bad::judge(job, true)?;
             timed(&mut phases.reduce, || reduce::reduce(job, &grouping, &runs))?
         }
         Rows::Records { sort } => timed(&mut phases.map, || pass::pass(job, sort.as_deref()))?,

@@ -57,10 +57,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
                 written.put(number, made)
             },
         )?;
-        // Where a limit is met not all was read, and how much was says nothing.
-        if job.plan.limit.is_none() || !written.is_complete() {
-            bad::judge(job)?;
-        }
+        bad::judge(job, !written.is_complete())?;
         return Ok(Parts::Written(written.finish(job)));
     };
     let runs = tasks(
@@ -75,7 +72,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             Ok(runs)
         },
     )?;
-    bad::judge(job)?;
+    bad::judge(job, true)?;
     Ok(Parts::Sorted(Merge::new(runs.into_iter().flatten().collect(), job.sizes.range)))
 }
 
