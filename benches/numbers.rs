@@ -7,10 +7,12 @@ mod common;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use mapfold::aggregate::exact;
+use mapfold::aggregate::summary::{self, Part};
+use mapfold::aggregate::{Aggregate, exact};
 use mapfold::data::buffer::Buffer;
 use mapfold::data::parse::{DecimalParser, FloatParser};
-use mapfold::data::{BATCH, Bytes, Decimal, Numbers, Span, float, ordered};
+use mapfold::data::{BATCH, Bytes, Column, Decimal, Decimals, Kind, Numbers, Span, Value, float, ordered};
+use mapfold::table::{Arena, States};
 
 use common::Random;
 
@@ -83,31 +85,58 @@ fn parse(c: &mut Criterion) {
     group.finish();
 }
 
+/// The states of groups without keys.
+struct Slots {
+    words: Vec<u64>,
+    stride: usize,
+    arena: Arena,
+}
+
+impl Slots {
+    fn of(aggregate: &dyn Aggregate) -> Self {
+        let mut identity = vec![0; aggregate.words()];
+        aggregate.identity(&mut identity);
+        Slots { words: identity.repeat(GROUPS), stride: identity.len(), arena: Arena::default() }
+    }
+
+    fn states(&mut self) -> States<'_> {
+        let Slots { words, stride, arena } = self;
+        States { slots: words, stride: *stride, first: 0, words: *stride, arena }
+    }
+}
+
 fn sum(c: &mut Criterion) {
     let mut group = c.benchmark_group("sum");
     let mut random = Random(2);
     let count = common::scaled(VALUES);
     let values: Vec<i64> = (0..count).map(|_| random.below(2000) as i64 - 1000).collect();
-    let groups: Vec<usize> = (0..count).map(|_| random.below(GROUPS)).collect();
+    let groups: Vec<u32> = (0..count).map(|_| random.below(GROUPS) as u32).collect();
     group.throughput(Throughput::Elements(count as u64));
-    group.bench_function("decimal", |b| {
-        let mut states = [[0; 3]; GROUPS];
-        b.iter(|| {
-            for (&value, &group) in values.iter().zip(&groups) {
-                assert!(exact::decimal::add_narrow(&mut states[group], value, 1), "fits");
-            }
-            states[0][0]
+    for (name, parts) in
+        [("sum", &[Part::Sum][..]), ("sum, least, greatest", &[Part::Sum, Part::Least, Part::Greatest])]
+    {
+        let summary = summary::make(0, Kind::Decimal, parts.iter().copied().collect());
+        let mut table = Slots::of(&*summary);
+        group.bench_function(format!("decimal/{name}"), |b| {
+            b.iter(|| {
+                for (values, groups) in values.chunks(BATCH).zip(groups.chunks(BATCH)) {
+                    let numbers = Numbers::Narrow { mantissas: values, scale: 1 };
+                    let column = Column::Decimal(Decimals { numbers, nulls: None });
+                    summary.observe(&mut table.states(), groups, &[column]);
+                }
+                table.words[0]
+            });
         });
-    });
+    }
     for (name, unit) in [("thousandths", 0.001), ("tiny", 1e-30), ("huge", 1e30)] {
         let values: Vec<f64> = values.iter().map(|&value| value as f64 * unit).collect();
         group.bench_function(format!("float/{name}"), |b| {
             let mut states = vec![([0; 4], Vec::new()); GROUPS];
             b.iter(|| {
                 for (&value, &group) in values.iter().zip(&groups) {
-                    let (state, tail) = &mut states[group];
-                    if !exact::float::add(state, value) {
-                        exact::float::add_outside(state, tail, value);
+                    let (state, tail) = &mut states[group as usize];
+                    if !exact::add(state, value) {
+                        exact::add_outside(state, tail, value);
                     }
                 }
                 states[0].0[0]
@@ -120,14 +149,25 @@ fn sum(c: &mut Criterion) {
     let mut group = c.benchmark_group("mean");
     group.throughput(Throughput::Elements(GROUPS as u64));
     for (name, unit) in [("decimal", 1), ("decimal beyond 2^53", 1 << 53)] {
-        let states: Vec<_> = (0..GROUPS as u64).map(|i| [unit * (i + 1), 0, 7 << 8 | 2]).collect();
+        let summary = summary::make(0, Kind::Decimal, [Part::Mean].into_iter().collect());
+        let mut table = Slots::of(&*summary);
+        let values: Vec<i64> = (1..=GROUPS as i64).map(|i| unit * i).collect();
+        let numbers = Numbers::Narrow { mantissas: &values, scale: 2 };
+        let groups: Vec<u32> = (0..GROUPS as u32).collect();
+        let column = Column::Decimal(Decimals { numbers, nulls: None });
+        summary.observe(&mut table.states(), &groups, &[column]);
+        summary.observe(&mut table.states(), &groups, &[column]);
+        let mean = |words| match summary.finish(Part::Mean.number(), words, &[]) {
+            Ok(Value::Float(mean)) => mean,
+            other => panic!("{other:?}"),
+        };
         group.bench_function(name, |b| {
-            b.iter(|| states.iter().map(|state| exact::decimal::mean(state, &[]).unwrap_or(0.0)).sum::<f64>());
+            b.iter(|| table.words.chunks(summary.words()).map(mean).sum::<f64>());
         });
     }
     let states: Vec<_> = (0..GROUPS as u64).map(|i| [0, i << 50, i, 7]).collect();
     group.bench_function("float", |b| {
-        b.iter(|| states.iter().map(|state| exact::float::mean(state, &[]).unwrap_or(0.0)).sum::<f64>());
+        b.iter(|| states.iter().map(|state| exact::mean(state, &[]).unwrap_or(0.0)).sum::<f64>());
     });
     group.finish();
 }

@@ -1,7 +1,7 @@
 //! `count`: how many records a group has, or how many of a field's values are not null. State: one word. Overflow would take
 //! 2^64 records.
 
-use super::{AS, Aggregate, Observes, Op, Overflow, WHERE};
+use super::{AS, Aggregate, Made, Observes, Op, Overflow, WHERE};
 use crate::data::{Column, Decimal, Kind, Value};
 use crate::schema::{Key, Shape};
 use crate::table::{StateColumn, States};
@@ -10,7 +10,7 @@ pub const OP: Op = Op {
     name: "count",
     keys: &[super::OP, Key::optional("field", Shape::Name), AS, WHERE],
     observes: Observes::Presence,
-    make: |column| Box::new(Count { column: column.map(|(column, _)| column) }),
+    make: |column| Made::Own(Box::new(Count { column: column.map(|(column, _)| column) })),
 };
 
 /// Of records, or of the values of an observed column.
@@ -20,7 +20,7 @@ pub struct Count {
 }
 
 impl Aggregate for Count {
-    fn kind(&self) -> Kind {
+    fn kind(&self, _: usize) -> Kind {
         Kind::Decimal
     }
 
@@ -62,7 +62,7 @@ impl Aggregate for Count {
         }
     }
 
-    fn finish<'a>(&self, words: &[u64], _: &'a [u8]) -> Result<Value<'a>, Overflow> {
+    fn finish<'a>(&self, _: usize, words: &[u64], _: &'a [u8]) -> Result<Value<'a>, Overflow> {
         Ok(Value::Decimal(Decimal::from(words[0])))
     }
 }
@@ -77,7 +77,7 @@ mod tests {
     proptest! {
         #[test]
         fn obeys_the_laws(deal in prop::collection::vec(0usize..3, 0..12)) {
-            laws::hold(&Count { column: None }, &[], &vec![Vec::new(); deal.len()], &deal);
+            laws::hold(&Count { column: None }, 0, &[], &vec![Vec::new(); deal.len()], &deal);
         }
 
         #[test]
@@ -88,7 +88,7 @@ mod tests {
                 (Kind::Float, Cell::Float(0.5)),
             ] {
                 let records: Vec<_> = nulls.iter().map(|&null| vec![if null { Cell::Null } else { cell.clone() }]).collect();
-                let finished = laws::hold(&Count { column: Some(0) }, &[kind], &records, &deal);
+                let finished = laws::hold(&Count { column: Some(0) }, 0, &[kind], &records, &deal);
                 let values = nulls.iter().filter(|null| !**null).count() as u64;
                 prop_assert_eq!(finished, format!("{:?}", Ok::<_, Overflow>(Value::Decimal(Decimal::from(values)))));
             }

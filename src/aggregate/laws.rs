@@ -10,7 +10,7 @@ use crate::data::columns::Growing;
 use crate::data::{Column, Decimal, Kind, Span, Value};
 use crate::shuffle::Shape;
 use crate::shuffle::row::{Values, get_row};
-use crate::table::{Arena, Group, Key, StateColumn, States, Tail};
+use crate::table::{Arena, Group, Key, StateColumn, States, Tail, TailPlace};
 
 /// The longest of the observed strings; of equally long ones the greatest by bytes. All in its tail: the empty string,
 /// which is never longer than another, is the identity.
@@ -19,29 +19,33 @@ pub struct Longest {
     pub column: usize,
 }
 
+const PLACE: TailPlace = TailPlace::in_word(0);
+
 impl Longest {
     fn take(states: &mut States<'_>, slot: u32, other: &[u8]) {
-        let own = states.tail(slot);
+        let own = states.tail(slot, PLACE.word);
         if (other.len(), other) > (own.len(), own) {
-            states.set_tail(slot, other);
+            states.set_tail(slot, PLACE.word, other);
         }
     }
 }
 
 impl Aggregate for Longest {
-    fn kind(&self) -> Kind {
+    fn kind(&self, _: usize) -> Kind {
         Kind::Bytes
     }
 
     fn words(&self) -> usize {
-        0
+        1
     }
 
-    fn has_tail(&self) -> bool {
-        true
+    fn tail(&self) -> Option<TailPlace> {
+        Some(PLACE)
     }
 
-    fn identity(&self, _: &mut [u64]) {}
+    fn identity(&self, words: &mut [u64]) {
+        words[0] = 0;
+    }
 
     fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]) {
         for (i, &slot) in slots.iter().enumerate() {
@@ -55,7 +59,7 @@ impl Aggregate for Longest {
         slots.iter().enumerate().for_each(|(i, &slot)| Self::take(states, slot, others.tail(i)));
     }
 
-    fn finish<'a>(&self, _: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow> {
+    fn finish<'a>(&self, _: usize, _: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow> {
         Ok(Value::Bytes(tail))
     }
 }
@@ -144,24 +148,22 @@ impl<'a> Slots<'a> {
         }
     }
 
-    fn finish(&self, slot: u32) -> String {
+    /// Its value of this number, as `Debug` shows it.
+    fn finish(&self, slot: u32, number: usize) -> String {
         let stride = self.shape.identity.len();
-        let states = &self.words[slot as usize * stride..][..stride];
-        let tail = match self.aggregate.has_tail() {
-            true => self.arena.get(Tail(states[self.aggregate.words()])),
-            false => &[],
-        };
-        format!("{:?}", self.aggregate.finish(&states[..self.aggregate.words()], tail))
+        let words = &self.words[slot as usize * stride..][..stride];
+        let tail = self.aggregate.tail().map_or(Tail::default(), |place| place.of(words));
+        format!("{:?}", self.aggregate.finish(number, words, self.arena.get(tail)))
     }
 }
 
 /// Checks the laws on `records`, each a cell for each observed column of these kinds, dealt to three states by `deal`
-/// (numbers below 3, as many as records). Gives the finished value as `Debug` shows it.
-pub fn hold(aggregate: &dyn Aggregate, kinds: &[Kind], records: &[Vec<Cell>], deal: &[usize]) -> String {
+/// (numbers below 3, as many as records). Gives the finished value of this number as `Debug` shows it.
+pub fn hold(aggregate: &dyn Aggregate, number: usize, kinds: &[Kind], records: &[Vec<Cell>], deal: &[usize]) -> String {
     let all = |order: &mut dyn Iterator<Item = &Vec<Cell>>| {
         let mut slots = Slots::new(aggregate, kinds, 1);
         order.for_each(|record| slots.observe(0, record));
-        slots.finish(0)
+        slots.finish(0, number)
     };
     let expected = all(&mut records.iter());
     assert_eq!(all(&mut records.iter().rev()), expected, "in any order");
@@ -181,7 +183,7 @@ pub fn hold(aggregate: &dyn Aggregate, kinds: &[Kind], records: &[Vec<Cell>], de
     ] {
         let mut slots = dealt();
         merges.iter().for_each(|&(to, from)| slots.merge(to, from));
-        assert_eq!(slots.finish(result), expected, "merged as {merges:?}");
+        assert_eq!(slots.finish(result, number), expected, "merged as {merges:?}");
     }
     expected
 }
@@ -197,7 +199,7 @@ mod tests {
             values in prop::collection::vec("[ab]{0,4}".prop_map(|text| vec![Cell::Bytes(text.into_bytes())]), 0..12),
             deal in prop::collection::vec(0usize..3, 12),
         ) {
-            hold(&Longest { column: 0 }, &[Kind::Bytes], &values, &deal);
+            hold(&Longest { column: 0 }, 0, &[Kind::Bytes], &values, &deal);
         }
     }
 }

@@ -1,11 +1,13 @@
-//! `max`: the greatest of a group's values; null where there is none. See `extreme` for its state.
+//! `max`: the greatest of a group's values; null where there is none. See `summary` for its state, and
+//! `extreme` where the values are text.
 
-use super::extreme::{End, make};
+use super::extreme;
+use super::summary::Part;
 use super::{OF_A_FIELD, Observes, Op};
 
 pub const OP: Op = Op {
     name: "max",
     keys: OF_A_FIELD,
     observes: Observes::Order,
-    make: |column| make(End::Greatest, column.expect("its keys ask for a field")),
+    make: |column| extreme::of(Part::Greatest, column.expect("its keys ask for a field")),
 };

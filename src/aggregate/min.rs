@@ -1,11 +1,13 @@
-//! `min`: the least of a group's values; null where there is none. See `extreme` for its state.
+//! `min`: the least of a group's values; null where there is none. See `summary` for its state, and
+//! `extreme` where the values are text.
 
-use super::extreme::{End, make};
+use super::extreme;
+use super::summary::Part;
 use super::{OF_A_FIELD, Observes, Op};
 
 pub const OP: Op = Op {
     name: "min",
     keys: OF_A_FIELD,
     observes: Observes::Order,
-    make: |column| make(End::Least, column.expect("its keys ask for a field")),
+    make: |column| extreme::of(Part::Least, column.expect("its keys ask for a field")),
 };

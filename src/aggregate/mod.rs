@@ -17,17 +17,17 @@ mod max;
 mod mean;
 mod min;
 mod sum;
-mod total;
+pub mod summary;
 
 pub use count::Count;
-pub use exact::Overflow;
 
 use std::fmt::Debug;
 
 use crate::data::{Column, Kind, Value};
 use crate::schema::predicate::PREDICATES;
 use crate::schema::{Key, Shape, Tagged, Variant};
-use crate::table::{StateColumn, States};
+use crate::table::{StateColumn, States, TailPlace};
+use summary::Part;
 
 /// An op of a spec: one a file.
 pub struct Op {
@@ -35,12 +35,19 @@ pub struct Op {
     /// Its keys, `op`, `as` and `where` among them.
     pub keys: &'static [Key],
     pub observes: Observes,
-    /// The aggregate over the observed column of this index, which is of this kind; or over no column.
     pub make: Make,
 }
 
-/// Makes an aggregate over the observed column of an index, which is of a kind.
-pub type Make = fn(Option<(usize, Kind)>) -> Box<dyn Aggregate>;
+/// What an op makes of the observed column of an index, which is of a kind; or of no column.
+pub type Make = fn(Option<(usize, Kind)>) -> Made;
+
+#[derive(Debug)]
+pub enum Made {
+    /// An aggregate of its own, with one value.
+    Own(Box<dyn Aggregate>),
+    /// A value of the column's summary, which all ops that want one share.
+    Part { column: usize, kind: Kind, part: Part },
+}
 
 /// What an op wants of its field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,19 +107,24 @@ pub fn op(name: &str) -> &'static Op {
     OPS.iter().find(|op| op.name == name).expect("the schema knows no other op")
 }
 
-pub trait Aggregate: Debug + Send + Sync {
-    /// What its values are.
-    fn kind(&self) -> Kind;
+/// What a value has too many digits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the sum has more than 38 digits")]
+pub struct Overflow;
 
-    /// Number of `u64` words of fixed state.
+pub trait Aggregate: Debug + Send + Sync {
+    /// What its value of this number is: the first and mostly only one has number 0.
+    fn kind(&self, number: usize) -> Kind;
+
+    /// Number of `u64` words of fixed state: at least one.
     fn words(&self) -> usize;
 
-    /// Whether the state has a tail of bytes besides its words.
-    fn has_tail(&self) -> bool {
-        false
+    /// Where a state says that it has a tail of bytes besides its words, if one ever has.
+    fn tail(&self) -> Option<TailPlace> {
+        None
     }
 
-    /// The words of the state that has observed nothing; its tail is empty.
+    /// The words of the state that has observed nothing. It has no tail.
     fn identity(&self, words: &mut [u64]);
 
     /// The words of a state that has observed one record, if they are the same for every record. Such a state
@@ -127,8 +139,8 @@ pub trait Aggregate: Debug + Send + Sync {
     /// Merges `others[i]` into the state of group `slots[i]`.
     fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>);
 
-    /// The value of a state. An error says what is wrong with it, such as that it is too large for its type.
-    fn finish<'a>(&self, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow>;
+    /// The value, of this number, of a state. An error says what is wrong with it, such as that it is too large for its type.
+    fn finish<'a>(&self, number: usize, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow>;
 }
 
 #[cfg(test)]

@@ -36,9 +36,12 @@ impl<const N: usize> Wide<N> {
         Wide(words)
     }
 
-    /// Appends `8 * N` bytes, least significant first.
-    pub fn put(&self, out: &mut Vec<u8>) {
-        self.0.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+    /// Writes `8 * N` bytes, least significant first.
+    pub fn put(&self, out: &mut [u8]) {
+        debug_assert_eq!(out.len(), 8 * N);
+        for (bytes, word) in out.chunks_exact_mut(8).zip(self.0) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
     }
 
     pub fn is_zero(&self) -> bool {
@@ -245,7 +248,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn unsigned<const N: usize>(wide: Wide<N>) -> BigUint {
-        let mut bytes = Vec::new();
+        let mut bytes = vec![0; 8 * N];
         wide.put(&mut bytes);
         assert_eq!(Wide::get(&bytes), wide);
         BigUint::from_bytes_le(&bytes)

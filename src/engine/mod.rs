@@ -142,7 +142,11 @@ impl<'p> Grouping<'p> {
         let (observed, kinds): (Vec<_>, Vec<_>) = groups.observed.iter().copied().unzip();
         Grouping {
             groups,
-            aggregation: Aggregation::new(groups.aggregates.iter().map(|aggregate| &**aggregate).collect(), &kinds),
+            aggregation: Aggregation::new(
+                groups.aggregates.iter().map(|aggregate| &**aggregate).collect(),
+                &groups.cells,
+                &kinds,
+            ),
             fields: Fields { key: groups.key.clone(), observed },
         }
     }

@@ -45,7 +45,6 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Pa
         key: &grouping.groups.key,
         having: grouping.groups.having.as_ref(),
         layout: job.layout(),
-        aggregates: grouping.groups.names.clone(),
     };
     let to = match &grouping.groups.order {
         Order::Free => To::Lines(Mutex::new(stage(job)?)),

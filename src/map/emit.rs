@@ -165,9 +165,9 @@ impl Output<'_> {
         *records += n as u64;
         table.probe(hashed, keys.data, slots);
         let part: Vec<_> = values.iter().map(|column| column.slice(start..start + n)).collect();
-        let Aggregation { aggregates, shape } = self.aggregation;
+        let Aggregation { aggregates, shape, .. } = self.aggregation;
         for (aggregate, shape) in aggregates.iter().zip(&shape.aggregates) {
-            aggregate.observe(&mut table.states(shape.slot_word, shape.words), &slots[..n], &part);
+            aggregate.observe(&mut table.states(shape.first, shape.words), &slots[..n], &part);
         }
         Ok(())
     }
@@ -239,7 +239,7 @@ mod tests {
         const LONG: usize = 1 << 19;
         const RECORDS: u32 = 64;
         let longest = Longest { column: 0 };
-        let aggregation = Aggregation::new(vec![&longest as &dyn Aggregate], &[Kind::Bytes]);
+        let aggregation = Aggregation::new(vec![&longest as &dyn Aggregate], &[], &[Kind::Bytes]);
         let fields = Fields { key: KeyFields::One(0), observed: vec![1] };
         let mut memory = MapTable::new(Growth::fixed(1 << 10), 1 << 10, &aggregation.shape, Combiner::On);
         let spill = tempfile::tempdir().unwrap();

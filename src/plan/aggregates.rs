@@ -1,18 +1,20 @@
 //! The aggregates of a job, and what they observe.
 
 use super::Field;
-use crate::aggregate::{self, Aggregate, Observes};
+use crate::aggregate::summary::{self, Parts};
+use crate::aggregate::{self, Aggregate, Made, Observes};
 use crate::data::Kind;
 use crate::error::Result;
 use crate::map::Scope;
 use crate::predicate::{self, written::Predicate};
+use crate::shuffle::Cell;
 use crate::spec;
 
 #[derive(Debug, Default)]
 pub(super) struct Aggregates<'s> {
     pub all: Vec<Box<dyn Aggregate>>,
-    /// What their columns are called.
-    pub names: Vec<String>,
+    /// One for each of the spec's.
+    pub cells: Vec<Cell>,
     /// Fields of mapped records, each once.
     pub observed: Vec<(Field, Kind)>,
     /// Fields that are null where a predicate doesn't hold: of which field, by which predicate.
@@ -22,13 +24,46 @@ pub(super) struct Aggregates<'s> {
 impl<'s> Aggregates<'s> {
     pub fn resolve(written: &'s [spec::Aggregate], scope: &mut Scope<'_>) -> Result<Self> {
         let mut aggregates = Aggregates::default();
-        for (i, aggregate) in written.iter().enumerate() {
-            aggregates.add(aggregate, &format!("aggregate.{i}"), scope)?;
-        }
+        let made = written.iter().enumerate().map(|(i, written)| {
+            let made = aggregates.make(written, &format!("aggregate.{i}"), scope)?;
+            Ok((made, written.column().into_owned()))
+        });
+        let made = made.collect::<Result<Vec<_>>>()?;
+        aggregates.place(made);
         Ok(aggregates)
     }
 
-    fn add(&mut self, written: &'s spec::Aggregate, path: &str, scope: &mut Scope<'_>) -> Result<()> {
+    /// Brings the parts of each column's summary together.
+    fn place(&mut self, made: Vec<(Made, String)>) {
+        let parts_of = |wanted: usize| -> Parts {
+            let part = |(made, _): &(Made, _)| match made {
+                Made::Part { column, part, .. } if *column == wanted => Some(*part),
+                _ => None,
+            };
+            made.iter().filter_map(part).collect()
+        };
+        let summaries: Vec<_> = (0..self.observed.len()).map(parts_of).collect();
+        let mut placed = vec![None; self.observed.len()];
+        for (made, name) in made {
+            let next = self.all.len();
+            let (aggregate, number) = match made {
+                Made::Own(aggregate) => {
+                    self.all.push(aggregate);
+                    (next, 0)
+                }
+                Made::Part { column, kind, part } => {
+                    let aggregate = *placed[column].get_or_insert_with(|| {
+                        self.all.push(summary::make(column, kind, summaries[column]));
+                        next
+                    });
+                    (aggregate, part.number())
+                }
+            };
+            self.cells.push(Cell { aggregate, number, name });
+        }
+    }
+
+    fn make(&mut self, written: &'s spec::Aggregate, path: &str, scope: &mut Scope<'_>) -> Result<Made> {
         let op = aggregate::op(&written.op);
         let predicate = match &written.filter {
             None => None,
@@ -57,9 +92,7 @@ impl<'s> Aggregates<'s> {
             },
         };
         let column = field.map(|field| (self.observe(field, scope.kind(field)), scope.kind(field)));
-        self.all.push((op.make)(column));
-        self.names.push(written.column().into_owned());
-        Ok(())
+        Ok((op.make)(column))
     }
 
     /// The field, null where the predicate doesn't hold; where there is no field, the number 1. As it is without a

@@ -23,6 +23,7 @@ pub use crate::map::Combiner;
 use crate::map::{Field, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
 use crate::predicate::Predicate;
+use crate::shuffle::Cell;
 pub use crate::spec::{OnError, Scheduler};
 pub use read::Read;
 pub use resolve::{Invocation, resolve};
@@ -74,8 +75,8 @@ pub struct Groups {
     /// What the aggregates observe: fields of mapped records, each once, with what they are.
     pub observed: Vec<(Field, Kind)>,
     pub aggregates: Vec<Box<dyn Aggregate>>,
-    /// What their columns are called, for messages.
-    pub names: Vec<String>,
+    /// One for each aggregate of the spec.
+    pub cells: Vec<Cell>,
     /// Over cells.
     pub having: Option<Predicate>,
     pub order: Order,

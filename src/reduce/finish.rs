@@ -23,8 +23,6 @@ pub struct Finisher<'p> {
     /// Groups of which it doesn't hold are no rows.
     pub having: Option<&'p Predicate>,
     pub layout: Layout,
-    /// What the columns of the aggregates are called, for messages.
-    pub aggregates: Vec<String>,
 }
 
 /// One group's cells.
@@ -45,13 +43,13 @@ impl<'a> Cells<'a> {
             return self.key.value(index);
         }
         let number = index - fields;
-        let (aggregate, shape) = (self.aggregation.aggregates[number], &self.aggregation.shape.aggregates[number]);
-        let words = &self.states[shape.slot_word..][..shape.words];
-        let tail = match shape.has_tail {
-            true => self.table.arena().get(Tail(self.states[shape.slot_word + shape.words])),
-            false => &[],
-        };
-        aggregate.finish(words, tail).unwrap_or_else(|_| {
+        let Aggregation { aggregates, cells, shape } = self.aggregation;
+        let place = &cells[number];
+        let shape = &shape.aggregates[place.aggregate];
+        let words = &self.states[shape.first..][..shape.words];
+        let tail = shape.tail.map_or(Tail::default(), |place| place.of(words));
+        let value = aggregates[place.aggregate].finish(place.number, words, self.table.arena().get(tail));
+        value.unwrap_or_else(|_| {
             self.overflow.set(Some(number));
             Value::Null
         })
@@ -88,7 +86,7 @@ impl Finisher<'_> {
             }
             if let Some(number) = cells.overflow.get() {
                 let group = (!self.key.is_empty()).then(|| shown(&cells.key));
-                return Err(Error::Overflow { column: self.aggregates[number].clone(), group });
+                return Err(Error::Overflow { column: self.aggregation.cells[number].name.clone(), group });
             }
         }
         Ok(())

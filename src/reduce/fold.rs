@@ -56,7 +56,7 @@ impl States {
 impl Fold {
     pub fn new(slots: usize, hash_mask: u64, aggregation: &Aggregation<'_>) -> Self {
         let shape = &aggregation.shape;
-        let tails = shape.aggregates.iter().filter(|a| a.has_tail).map(|_| Vec::new()).collect();
+        let tails = shape.aggregates.iter().filter(|a| a.tail.is_some()).map(|_| Vec::new()).collect();
         Fold {
             table: Table::new(slots, HomeBits::Bottom, &shape.identity),
             hash_mask,
@@ -89,9 +89,11 @@ impl Fold {
         Some(rows)
     }
 
-    /// Whether the table can take a page's keys and tails. A value that several aggregates hold is in the page once.
+    /// Whether the table can take a page's keys and tails. A value that several aggregates hold is in the page once, and a
+    /// few bytes of it may become a tail that is longer.
     pub fn has_room(&self, page: usize) -> bool {
-        self.table.arena().len() + page * self.states.tails.len().max(1) <= Arena::MAX
+        const LONGER: usize = 16;
+        self.table.arena().len() + page * self.states.tails.len().saturating_mul(LONGER).max(1) <= Arena::MAX
     }
 
     /// Makes the group of the empty key, if no row did.
@@ -119,7 +121,7 @@ impl Fold {
         shape.tails(page, row, |tail| tails.next().expect("as many as the shape has").push(tail))
     }
 
-    fn fold(&mut self, page: &[u8], Aggregation { aggregates, shape }: &Aggregation<'_>) {
+    fn fold(&mut self, page: &[u8], Aggregation { aggregates, shape, .. }: &Aggregation<'_>) {
         self.keys.hash(Bytes { data: page, spans: &self.spans }, self.hash_mask);
         self.table.reserve(self.keys.len);
         self.table.probe(&self.keys, page, &mut self.slots);
@@ -129,11 +131,12 @@ impl Fold {
         let observed = values.columns(page);
         let mut all_tails = states.tails.iter();
         for (aggregate, shape) in aggregates.iter().zip(&shape.aggregates) {
-            let mut target = table.states(shape.slot_word, shape.words);
+            let mut target = table.states(shape.first, shape.words);
             aggregate.observe(&mut target, &value_rows.slots, &observed);
             states.words_at.clear();
             states.words_at.extend(states.payloads.iter().map(|&payload| shape.words_at(payload)));
-            let tails = if shape.has_tail { all_tails.next().expect("as many as the shape has") } else { &[][..] };
+            let tails =
+                if shape.tail.is_some() { all_tails.next().expect("as many as the shape has") } else { &[][..] };
             let others = StateColumn { data: page, words_at: &states.words_at, tails };
             aggregate.merge(&mut target, &state_rows.slots, &others);
         }

@@ -8,8 +8,8 @@
 //!
 //! Row length counts what follows it. A **value row** (kind 0) carries one observation of a record: the values of the
 //! observed columns (see [`values`]), and no fixed part. A **state row** (kind 1) carries combined states: the
-//! words of every aggregate as its fixed part, then a tail for each aggregate that has one. No pointers: a row means the same
-//! wherever it is copied.
+//! words of every aggregate as its fixed part, then a tail for each aggregate that may have one. No pointers: a row means the
+//! same wherever it is copied.
 //!
 //! The key's hash is not in the row: a reduce task works it out again. For the short keys of real text that takes less
 //! time than to write, check and read eight bytes more, a quarter of the row.
@@ -20,7 +20,7 @@ use crate::aggregate::Aggregate;
 use crate::data::buffer::{Buffer, SHORT, SLACK, copy_short};
 use crate::data::{Bytes, Column, Kind, Span};
 use crate::table::hash::{INLINE, inline_bytes};
-use crate::table::{Arena, Group, Key, Tail};
+use crate::table::{Arena, Group, Key, Tail, TailPlace};
 
 /// What a row carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,47 +45,44 @@ pub struct Shape {
 #[derive(Clone, Copy, Debug)]
 pub struct AggregateShape {
     pub words: usize,
-    /// First of its words in a slot.
-    pub slot_word: usize,
-    /// First of its words in a state row's fixed part.
-    row_word: usize,
-    pub has_tail: bool,
+    /// First of its words in a slot's states, and in a state row's fixed part.
+    pub first: usize,
+    pub tail: Option<TailPlace>,
 }
 
 impl Shape {
     /// Of aggregates that observe columns of these kinds.
     pub fn new<'a>(aggregates: impl Iterator<Item = &'a dyn Aggregate>, observed: &[Kind]) -> Self {
-        let (mut identity, mut unit, mut row_word) = (Vec::new(), Some(Vec::new()), 0);
+        let (mut identity, mut unit) = (Vec::new(), Some(Vec::new()));
         let aggregates: Vec<_> = aggregates
             .map(|aggregate| {
-                let shape = AggregateShape {
-                    words: aggregate.words(),
-                    slot_word: identity.len(),
-                    row_word,
-                    has_tail: aggregate.has_tail(),
-                };
-                row_word += shape.words;
-                identity.resize(shape.slot_word + shape.words + usize::from(shape.has_tail), 0);
-                aggregate.identity(&mut identity[shape.slot_word..][..shape.words]);
-                match (aggregate.unit(), shape.has_tail) {
-                    (Some(words), false) => unit.iter_mut().for_each(|unit| unit.extend(words)),
+                let shape = AggregateShape { words: aggregate.words(), first: identity.len(), tail: aggregate.tail() };
+                identity.resize(shape.first + shape.words, 0);
+                aggregate.identity(&mut identity[shape.first..]);
+                match (aggregate.unit(), shape.tail) {
+                    (Some(words), None) => unit.iter_mut().for_each(|unit| unit.extend(words)),
                     _ => unit = None,
                 }
                 shape
             })
             .collect();
-        let state_tails = aggregates.iter().filter(|a| a.has_tail).count();
+        let state_tails = aggregates.iter().filter(|a| a.tail.is_some()).count();
         let unit = unit.filter(|_| observed.is_empty()).map(Vec::into_boxed_slice);
         Shape { aggregates, identity: identity.into(), observed: observed.into(), unit, state_tails }
     }
 
-    fn row_words(&self) -> usize {
-        self.identity.len() - self.state_tails
-    }
-
     /// Length of the fixed part of a state row.
     pub fn fixed_len(&self) -> usize {
-        8 * self.row_words()
+        8 * self.identity.len()
+    }
+
+    /// The tails of a group, one for each aggregate that may have one, with the word that says where it lies.
+    fn places<'a>(&'a self, states: &'a [u64]) -> impl Iterator<Item = (usize, Tail)> + Clone {
+        let place = |a: &AggregateShape| {
+            let place = a.tail?;
+            Some((a.first + place.word, place.of(&states[a.first..])))
+        };
+        self.aggregates.iter().filter_map(place)
     }
 
     /// Encoded lengths of the value rows of `keys`, added up. `values` are the observed columns.
@@ -107,7 +104,7 @@ impl Shape {
     /// Appends the value row of record `i`.
     pub fn put_value(&self, out: &mut Buffer, key: &[u8], values: &[Column<'_>], i: usize) {
         if values.is_empty() && key.len() <= SHORT_KEY {
-            put_medium(out, RowKind::Value, key, &[]);
+            put_medium(out, RowKind::Value, key, &[], 0);
             return;
         }
         put_head(out, RowKind::Value, key, values.iter().map(|column| value_len(column, i)).sum());
@@ -118,12 +115,16 @@ impl Shape {
     #[inline]
     pub fn put_group(&self, out: &mut Buffer, group: &Group<'_>, arena: &Arena) -> usize {
         let is_unit = self.unit.as_deref().is_some_and(|unit| unit == group.states);
-        if self.state_tails == 0 && self.row_words() <= SHORT_WORDS {
+        let tails = self.places(group.states);
+        let is_short = self.identity.len() <= SHORT_WORDS && self.state_tails <= SHORT_TAILS;
+        if is_short && tails.clone().all(|(_, tail)| tail == Tail::default()) {
             let states = if is_unit { &[][..] } else { group.states };
             let kind = if is_unit { RowKind::Value } else { RowKind::State };
             match group.key {
-                Key::Inline(words, len) => return put_short(out, kind, words, len, states),
-                Key::Long(key) if key.len() <= SHORT_KEY => return put_medium(out, kind, key, states),
+                Key::Inline(words, len) => return put_short(out, kind, words, len, states, self.state_tails),
+                Key::Long(key) if key.len() <= SHORT_KEY => {
+                    return put_medium(out, kind, key, states, self.state_tails);
+                }
                 Key::Long(_) => {}
             }
         }
@@ -134,17 +135,16 @@ impl Shape {
             put_head(out, RowKind::Value, key, 0);
             return out.len() - before;
         }
-        let tails = self.aggregates.iter().filter(|a| a.has_tail);
-        let tail = |a: &AggregateShape| arena.get(Tail(group.states[a.slot_word + a.words]));
-        let tails_len: usize = tails.clone().map(|a| tail_len(tail(a).len())).sum();
-        put_head(out, RowKind::State, key, 8 * self.row_words() + tails_len);
-        for a in &self.aggregates {
-            for word in &group.states[a.slot_word..][..a.words] {
-                out.extend(&word.to_le_bytes());
+        let tails_len: usize = tails.clone().map(|(_, tail)| tail_len(arena.get(tail).len())).sum();
+        put_head(out, RowKind::State, key, self.fixed_len() + tails_len);
+        let words = out.len();
+        group.states.iter().for_each(|word| out.extend(&word.to_le_bytes()));
+        for (word, tail) in tails {
+            if tail != Tail::default() {
+                // Where it lies in this table is nobody else's business.
+                out.as_mut_slice()[words + 8 * word..][..8].fill(0);
             }
-        }
-        for a in tails {
-            put_tail(out, tail(a));
+            put_tail(out, arena.get(tail));
         }
         out.len() - before
     }
@@ -153,42 +153,46 @@ impl Shape {
 /// Most state words that still make a short row.
 const SHORT_WORDS: usize = 8;
 
+/// Most tails, all empty, that still make one.
+const SHORT_TAILS: usize = 8;
+
 /// Longest key in the arena that still makes a short row: what [`copy_short`] takes, in a row length of one byte.
 const SHORT_KEY: usize = 48;
 
-const _: () = assert!(SHORT_KEY <= SHORT && 2 + SHORT_KEY + 8 * SHORT_WORDS <= SLACK);
-const _: () = assert!(1 + SHORT_KEY + 8 * SHORT_WORDS < 0x80 && SHORT_KEY << 1 < 0x80);
+const LONGEST_SHORT: usize = 1 + SHORT_KEY + 8 * SHORT_WORDS + SHORT_TAILS;
+const _: () = assert!(SHORT_KEY <= SHORT && LONGEST_SHORT < SLACK);
+const _: () = assert!(LONGEST_SHORT < 0x80 && SHORT_KEY << 1 < 0x80);
 
 /// Appends the value row of an inline key, for shapes that take no values.
 #[inline]
 pub fn put_inline_value(out: &mut Buffer, words: [u64; 2], len: usize) {
-    put_short(out, RowKind::Value, words, len, &[]);
+    put_short(out, RowKind::Value, words, len, &[], 0);
 }
 
-/// Appends a row of an inline key and up to [`SHORT_WORDS`] words, in a few fixed-size stores.
+/// Appends a row of an inline key, up to [`SHORT_WORDS`] words and so many empty tails, in a few fixed-size stores.
 #[inline]
-fn put_short(out: &mut Buffer, kind: RowKind, words: [u64; 2], len: usize, states: &[u64]) -> usize {
+fn put_short(out: &mut Buffer, kind: RowKind, words: [u64; 2], len: usize, states: &[u64], tails: usize) -> usize {
     let row = out.slack();
     row[2..2 + INLINE].copy_from_slice(&inline_bytes(words));
-    let len = put_around(row, kind, len, states);
+    let len = put_around(row, kind, len, states, tails);
     out.advance(len);
     len
 }
 
 /// The same for a key of up to [`SHORT_KEY`] bytes elsewhere.
 #[inline]
-fn put_medium(out: &mut Buffer, kind: RowKind, key: &[u8], states: &[u64]) -> usize {
+fn put_medium(out: &mut Buffer, kind: RowKind, key: &[u8], states: &[u64], tails: usize) -> usize {
     let row = out.slack();
     copy_short(&mut row[2..], key);
-    let len = put_around(row, kind, key.len(), states);
+    let len = put_around(row, kind, key.len(), states, tails);
     out.advance(len);
     len
 }
 
 /// Writes what goes before and behind the key of a short row. Returns the row's length.
 #[inline]
-fn put_around(row: &mut [u8; SLACK], kind: RowKind, key: usize, states: &[u64]) -> usize {
-    let row_len = 1 + key + 8 * states.len();
+fn put_around(row: &mut [u8; SLACK], kind: RowKind, key: usize, states: &[u64], tails: usize) -> usize {
+    let row_len = 1 + key + 8 * states.len() + tails;
     row[0] = row_len as u8;
     row[1] = key_and_kind(key, kind) as u8;
     let mut at = 2 + key;
@@ -196,6 +200,7 @@ fn put_around(row: &mut [u8; SLACK], kind: RowKind, key: usize, states: &[u64]) 
         row[at..at + 8].copy_from_slice(&word.to_le_bytes());
         at += 8;
     }
+    row[at..at + tails].fill(0);
     1 + row_len
 }
 
@@ -290,7 +295,7 @@ pub fn get_row(data: &[u8], at: &mut usize) -> Option<Row> {
 impl AggregateShape {
     /// Where a state row with this payload has the aggregate's words.
     pub fn words_at(&self, payload: Span) -> u32 {
-        payload.start + 8 * self.row_word as u32
+        payload.start + 8 * self.first as u32
     }
 }
 

@@ -59,7 +59,7 @@ proptest! {
         for (key, (count, tail)) in &keys {
             let slot = find(&mut table, key);
             *table.states(0, 1).word(slot) = *count;
-            table.states(1, 0).set_tail(slot, tail.as_bytes());
+            table.states(1, 1).set_tail(slot, 0, tail.as_bytes());
         }
         let mut out = Buffer::default();
         for group in table.groups() {

@@ -15,15 +15,12 @@ mod pages;
 mod states;
 
 pub use keys::KeyBatch;
-pub use states::{Arena, StateColumn, States, Tail};
+pub use states::{Arena, StateColumn, States, Tail, TailPlace};
 
 use crate::data::BATCH;
 use crate::data::buffer::equal;
 use keys::{LONG, code};
-use pages::zeroed;
-
-/// Words of a cache line.
-const LINE: usize = 8;
+use pages::{LINE, Words, zeroed};
 
 /// Bytes of a table that is beyond the second-level cache: there the end of a long slot is worth a prefetch of its own.
 const FAR: usize = 1 << 20;
@@ -33,7 +30,7 @@ pub const KEY_WORDS: usize = 3;
 
 #[derive(Debug)]
 pub struct Table {
-    slots: Vec<u64>,
+    slots: Words,
     stride: usize,
     /// Number of slots less one; the number is a power of two.
     mask: usize,
@@ -175,9 +172,10 @@ impl Table {
     pub fn probe(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
         debug_assert!(keys.len <= self.room());
         // A stride known when compiling saves a multiplication and a call to copy the identity: worth it for the
-        // commonest, one word of state.
+        // commonest, one word of state, and for slots that are a cache line.
         match self.stride {
             4 => self.probe_stride::<4>(keys, data, out),
+            LINE => self.probe_stride::<LINE>(keys, data, out),
             _ => self.probe_stride::<0>(keys, data, out),
         }
     }

@@ -6,15 +6,46 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::{Deref, DerefMut};
+
 use rustix::mm::{Advice, madvise};
 
 /// From so many bytes on.
 const LARGE: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
 
+/// Words of a cache line.
+pub const LINE: usize = 8;
+
+/// Words that begin where a cache line does, so that a slot as long as a line is in one.
+#[derive(Debug)]
+pub struct Words {
+    /// With up to a line before them.
+    memory: Vec<u64>,
+    start: usize,
+}
+
+impl Deref for Words {
+    type Target = [u64];
+
+    #[inline]
+    fn deref(&self) -> &[u64] {
+        &self.memory[self.start..]
+    }
+}
+
+impl DerefMut for Words {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u64] {
+        &mut self.memory[self.start..]
+    }
+}
+
 /// So many words, all 0.
-pub fn zeroed(words: usize) -> Vec<u64> {
-    let memory = vec![0; words];
+pub fn zeroed(words: usize) -> Words {
+    let mut memory = vec![0; words + LINE - 1];
+    let to_line = memory.as_ptr().addr().wrapping_neg() % (LINE * size_of::<u64>()) / size_of::<u64>();
+    memory.truncate(to_line + words);
     let bytes = size_of_val(&memory[..]);
     if bytes >= LARGE {
         let start = memory.as_ptr().addr();
@@ -26,7 +57,7 @@ pub fn zeroed(words: usize) -> Vec<u64> {
             let _ = unsafe { madvise(first_page, end - first, Advice::LinuxHugepage) };
         }
     }
-    memory
+    Words { memory, start: to_line }
 }
 
 #[cfg(test)]
@@ -38,6 +69,7 @@ mod tests {
         for words in [0, 1, LARGE / 8 - 1, LARGE / 8, LARGE + 12_345] {
             let mut memory = zeroed(words);
             assert_eq!(memory.len(), words);
+            assert_eq!(memory.as_ptr().addr() % 64, 0);
             assert!(memory.iter().all(|&word| word == 0));
             memory.fill(7);
             assert!(memory.iter().all(|&word| word == 7));

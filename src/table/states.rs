@@ -1,9 +1,9 @@
 //! Where states live: the words beside a key in a table's slot, tails in the table's arena.
 //!
 //! ```text
-//! slot      [ key, 3 words ][ words of aggregate 0 ][ tail of 0? ][ words of aggregate 1 ] …
-//!                                                       │ offset, length
-//! arena     ...............................[ bytes ]◄───┘
+//! slot      [ key, 3 words ][ words of aggregate 0 ][ words of aggregate 1 ] …
+//!                                              │ of one of them: offset, length
+//! arena     ......................[ bytes ]◄───┘
 //! ```
 //!
 //! An aggregate sees its own words and its own tail, as a [`States`] over all groups of a table (to update) or a
@@ -19,6 +19,28 @@ pub struct Tail(pub u64);
 impl Tail {
     fn place(self) -> (usize, usize) {
         ((self.0 >> 32) as usize, self.0 as u32 as usize)
+    }
+}
+
+/// Which word of a state says where its tail lies, for states that may have one. A state has one where a word of it, which
+/// may be the same, has one of these bits set; else that word may be something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TailPlace {
+    pub word: usize,
+    pub flag_word: usize,
+    pub flag: u64,
+}
+
+impl TailPlace {
+    /// Word `word`, whenever it isn't 0.
+    pub const fn in_word(word: usize) -> Self {
+        TailPlace { word, flag_word: word, flag: u64::MAX }
+    }
+
+    /// The tail of a state of these words: the empty one where it has none.
+    #[inline]
+    pub fn of(self, words: &[u64]) -> Tail {
+        if words[self.flag_word] & self.flag == 0 { Tail::default() } else { Tail(words[self.word]) }
     }
 }
 
@@ -84,7 +106,7 @@ pub struct States<'a> {
     pub stride: usize,
     /// The aggregate's first word within a slot.
     pub first: usize,
-    /// Its number of words; its tail, where it has one, follows.
+    /// Its number of words.
     pub words: usize,
     pub arena: &'a mut Arena,
 }
@@ -110,17 +132,19 @@ impl States<'_> {
         &mut self.slots[slot as usize * self.stride + self.first]
     }
 
-    pub fn tail(&self, slot: u32) -> &[u8] {
-        self.arena.get(Tail(self.slots[self.tail_word(slot)]))
+    /// The tail whose place is in word `word` of the state.
+    pub fn tail(&self, slot: u32, word: usize) -> &[u8] {
+        self.arena.get(Tail(self.slots[self.at(slot, word)]))
     }
 
-    pub fn set_tail(&mut self, slot: u32, bytes: &[u8]) {
-        let at = self.tail_word(slot);
+    /// Puts `bytes` in place of the tail whose place is in word `word`, or is to be and that is 0.
+    pub fn set_tail(&mut self, slot: u32, word: usize, bytes: &[u8]) {
+        let at = self.at(slot, word);
         self.slots[at] = self.arena.replace(Tail(self.slots[at]), bytes).0;
     }
 
-    fn tail_word(&self, slot: u32) -> usize {
-        slot as usize * self.stride + self.first + self.words
+    fn at(&self, slot: u32, word: usize) -> usize {
+        slot as usize * self.stride + self.first + word
     }
 }
 
@@ -129,7 +153,7 @@ pub struct StateColumn<'a> {
     pub data: &'a [u8],
     /// Where in `data` each row has the aggregate's words, little-endian.
     pub words_at: &'a [u32],
-    /// Where each row has its tail; empty for an aggregate without.
+    /// Where each row has its tail; empty for an aggregate that never has one.
     pub tails: &'a [Span],
 }
 

@@ -16,52 +16,53 @@ use mapfold::plan::{
 };
 use mapfold::predicate::{Comparison, Predicate, Test};
 use mapfold::report::Report;
-use mapfold::table::{StateColumn, States};
+use mapfold::shuffle;
+use mapfold::table::{StateColumn, States, TailPlace};
 use proptest::prelude::*;
 use regex::bytes::Regex;
 
 /// The greatest of the observed strings, by bytes: a state of variable size, which no built-in aggregate has yet.
-/// One word says whether there was any; the tail is the string.
+/// One word says whether there was any, one where the tail lies, which is the string.
 #[derive(Debug)]
 struct Greatest;
 
 impl Aggregate for Greatest {
-    fn kind(&self) -> Kind {
+    fn kind(&self, _: usize) -> Kind {
         Kind::Bytes
     }
 
     fn words(&self) -> usize {
-        1
+        2
     }
 
-    fn has_tail(&self) -> bool {
-        true
+    fn tail(&self) -> Option<TailPlace> {
+        Some(TailPlace::in_word(1))
     }
 
     fn identity(&self, words: &mut [u64]) {
-        words[0] = 0;
+        words.fill(0);
     }
 
     fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]) {
         let Column::Bytes(values) = observed[0] else { panic!("a column of bytes") };
         for (i, &slot) in slots.iter().enumerate() {
-            if *states.word(slot) == 0 || states.tail(slot) < values.get(i) {
+            if *states.word(slot) == 0 || states.tail(slot, 1) < values.get(i) {
                 *states.word(slot) = 1;
-                states.set_tail(slot, values.get(i));
+                states.set_tail(slot, 1, values.get(i));
             }
         }
     }
 
     fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>) {
         for (i, &slot) in slots.iter().enumerate() {
-            if others.word(i, 0) == 1 && (*states.word(slot) == 0 || states.tail(slot) < others.tail(i)) {
+            if others.word(i, 0) == 1 && (*states.word(slot) == 0 || states.tail(slot, 1) < others.tail(i)) {
                 *states.word(slot) = 1;
-                states.set_tail(slot, others.tail(i));
+                states.set_tail(slot, 1, others.tail(i));
             }
         }
     }
 
-    fn finish<'a>(&self, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow> {
+    fn finish<'a>(&self, _: usize, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow> {
         Ok(if words[0] == 0 { Value::Null } else { Value::Bytes(tail) })
     }
 }
@@ -275,10 +276,11 @@ fn rows(job: &Job) -> (plan::Rows, Vec<usize>) {
             let never_null = !matches!(job.piece, Some(Piece::Extract { group, all }) if !all || group > 0);
             let having = more_than
                 .map(|least| Predicate::Cell { index: keys, test: Test::Number(Comparison::Greater, least.into()) });
+            let cell = |(aggregate, name): (usize, &str)| shuffle::Cell { aggregate, number: 0, name: name.into() };
             let groups = Groups {
                 key: KeyFields::new(fields.into_iter().map(|field| (field, Kind::Bytes)).collect(), !never_null),
                 observed: if *greatest { vec![(0, Kind::Bytes)] } else { vec![] },
-                names: vec!["count".into(), "greatest".into()],
+                cells: ["count", "greatest"].into_iter().take(aggregates.len()).enumerate().map(cell).collect(),
                 aggregates,
                 having,
                 order: Order::By(order),

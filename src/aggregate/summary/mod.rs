@@ -1,0 +1,94 @@
+//! The summary of a column of numbers: the one state that `sum`, `mean`, `min` and `max` over the column share.
+//!
+//! A job that asks for several of them looks up each record's group once for all, and a group's summary is short enough to
+//! be in one cache line with its key. Only the parts that the job asks for are kept, and each choice of parts is compiled on
+//! its own. [`decimal`] has the summary of decimals, [`float`] that of doubles.
+
+mod decimal;
+mod float;
+
+use super::{Aggregate, Made};
+use crate::data::Kind;
+
+/// A value of a summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Sum,
+    /// The sum over the number of values.
+    Mean,
+    Least,
+    Greatest,
+}
+
+impl Part {
+    pub const ALL: [Part; 4] = [Part::Sum, Part::Mean, Part::Least, Part::Greatest];
+
+    /// As the aggregate over the observed column of this index and kind, which is one of numbers.
+    pub fn of(self, (column, kind): (usize, Kind)) -> Made {
+        Made::Part { column, kind, part: self }
+    }
+
+    /// Its number among the values of a summary.
+    pub fn number(self) -> usize {
+        self as usize
+    }
+
+    /// The part of this number.
+    fn numbered(number: usize) -> Self {
+        Part::ALL[number]
+    }
+}
+
+/// What a summary has to keep.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parts {
+    sum: bool,
+    least: bool,
+    greatest: bool,
+}
+
+impl Parts {
+    pub fn add(&mut self, part: Part) {
+        match part {
+            Part::Sum | Part::Mean => self.sum = true,
+            Part::Least => self.least = true,
+            Part::Greatest => self.greatest = true,
+        }
+    }
+}
+
+impl FromIterator<Part> for Parts {
+    fn from_iter<I: IntoIterator<Item = Part>>(all: I) -> Self {
+        let mut parts = Parts::default();
+        all.into_iter().for_each(|part| parts.add(part));
+        parts
+    }
+}
+
+/// The summary, with these parts, of the observed column of this index and kind.
+pub fn make(column: usize, kind: Kind, parts: Parts) -> Box<dyn Aggregate> {
+    /// `$with` words of a state that has a sum, `$without` of one that has none, and one for each end.
+    macro_rules! compiled {
+        ($state:ident, $with:literal, $without:literal) => {
+            match (parts.sum, parts.least, parts.greatest) {
+                (true, false, false) => Box::new($state::<$with, true, false, false> { column }),
+                (true, true, false) => Box::new($state::<{ $with + 1 }, true, true, false> { column }),
+                (true, false, true) => Box::new($state::<{ $with + 1 }, true, false, true> { column }),
+                (true, true, true) => Box::new($state::<{ $with + 2 }, true, true, true> { column }),
+                (false, true, true) => Box::new($state::<{ $without + 2 }, false, true, true> { column }),
+                (false, true, false) => Box::new($state::<{ $without + 1 }, false, true, false> { column }),
+                (false, false, _) => Box::new($state::<{ $without + 1 }, false, false, true> { column }),
+            }
+        };
+    }
+    use decimal::Decimals;
+    use float::Floats;
+    match kind {
+        Kind::Decimal => compiled!(Decimals, 2, 1),
+        Kind::Float => compiled!(Floats, 5, 1),
+        Kind::Bytes => unreachable!("a summary is of numbers"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
