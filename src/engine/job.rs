@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
-use super::Control;
 use super::bad::Sample;
 use super::pool::{Place, Pool, lock};
+use super::{Control, Progress};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::block::Memory;
@@ -200,6 +200,15 @@ impl<'p> Job<'p> {
         let bad = &mut lock(&self.record).bad;
         bad.sort_by_key(|(number, ..)| *number);
         bad.iter().filter_map(|(_, _, saved)| saved.clone()).collect()
+    }
+
+    /// What map attempts have made so far counts no more: all are made again.
+    pub fn forget(&self) {
+        *lock(&self.record) = Record::default();
+        let Progress { map, reduce, in_runs, .. } = &self.control.progress;
+        map.done.store(0, Ordering::Relaxed);
+        reduce.total.store(0, Ordering::Relaxed);
+        in_runs.store(0, Ordering::Relaxed);
     }
 
     pub fn seconds(&self) -> f64 {

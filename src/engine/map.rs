@@ -10,6 +10,7 @@ use super::pool::{Deal, Place};
 use super::read::{Read, mapper, read};
 use crate::error::Result;
 use crate::input::Source;
+use crate::input::edges::{self, Edge, Edges};
 use crate::input::feed::{self, Feed, Numbering, Work};
 use crate::map::Mapper;
 use crate::map::emit::{Emitter, MapTable};
@@ -22,6 +23,7 @@ use crate::table::KEY_WORDS;
 pub fn tasks<T: Send>(
     job: &Job<'_>,
     numbering: Numbering,
+    edges: Edges,
     wanted: impl Fn() -> bool,
     attempt: impl Fn(usize, Work, Place) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
@@ -32,6 +34,7 @@ pub fn tasks<T: Send>(
     let cut = feed::Cut {
         numbering,
         end_of: job.record_end(),
+        edges,
         split: job.sizes.split,
         block: job.sizes.block,
         threads: job.pool.threads(),
@@ -57,22 +60,33 @@ pub struct Attempt {
     number: usize,
     id: String,
     place: Place,
+    /// How it is known where its records begin.
+    pub edges: Edges,
     start_s: f64,
 }
 
 impl Attempt {
-    pub fn begin(job: &Job<'_>, number: usize, place: Place) -> Self {
-        Attempt { number, id: format!("map-{number:05}"), place, start_s: job.seconds() }
+    pub fn begin(job: &Job<'_>, number: usize, place: Place, edges: Edges) -> Self {
+        Attempt { number, id: format!("map-{number:05}"), place, edges, start_s: job.seconds() }
     }
 
     /// The path of a run that it writes.
     pub fn run_path(&self, job: &Job<'_>, run: usize) -> PathBuf {
-        job.spill_path(&format!("{}-0.{run}.run", self.id))
+        job.spill_path(&format!("{}.{run}.run", self.file_name()))
     }
 
     /// The path of the file that its bad records are kept in.
     pub fn bad_path(&self, job: &Job<'_>) -> PathBuf {
-        job.spill_path(&format!("{}-0.bad", self.id))
+        job.spill_path(&format!("{}.bad", self.file_name()))
+    }
+
+    /// What assumed its edges is done again where they weren't right.
+    fn file_name(&self) -> String {
+        let attempt = match self.edges {
+            Edges::Assumed => 0,
+            Edges::Found => 1,
+        };
+        format!("{}-{attempt}", self.id)
     }
 
     /// Counts what it read and wrote. Dropping `work` frees its memory.
@@ -114,13 +128,30 @@ struct Memory {
 
 /// Maps every source. One run a task, in the order of the input.
 pub fn map(job: &Job<'_>, grouping: &Grouping<'_>) -> Result<Vec<Run>> {
+    if edges::may_be_assumed(&job.plan.sources, job.record_end().framing) {
+        match attempts(job, grouping, Edges::Assumed) {
+            Ok((runs, edges)) if edges::hold(&edges) => return Ok(runs),
+            Ok((runs, _)) => runs.into_iter().try_for_each(Run::remove)?,
+            // It may be about what is no record.
+            Err(_) => job.check()?,
+        }
+        job.forget();
+    }
+    attempts(job, grouping, Edges::Found).map(|(runs, _)| runs)
+}
+
+/// Runs an attempt at every task: their runs, and what their pieces turned out to be.
+fn attempts(job: &Job<'_>, grouping: &Grouping<'_>, edges: Edges) -> Result<(Vec<Run>, Vec<Edge>)> {
     let memories = Kept::default();
-    tasks(
+    let made = tasks(
         job,
         Numbering::FilesFirst,
+        edges,
         || true,
-        |number, work, place| attempt(job, grouping, Attempt::begin(job, number, place), work, &memories),
-    )
+        |number, work, place| attempt(job, grouping, Attempt::begin(job, number, place, edges), work, &memories),
+    )?;
+    let (runs, edges): (_, Vec<_>) = made.into_iter().unzip();
+    Ok((runs, edges.into_iter().flatten().collect()))
 }
 
 /// One attempt at one task: owns its memory, writes its own run.
@@ -130,20 +161,21 @@ fn attempt(
     attempt: Attempt,
     work: Work,
     memories: &Kept<Memory>,
-) -> Result<Run> {
+) -> Result<(Run, Vec<Edge>)> {
     let mut memory = memories.take(|| memory(job, grouping));
     let (path, buffers) = (attempt.run_path(job, 0), std::mem::take(&mut memory.buffers));
     let run = RunWriter::create(path, job.sizes.partitions, job.sizes.page, buffers)?;
     let hash_mask = job.plan.settings.hash_mask;
     let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut memory.table, run);
-    let read = read(job, &attempt, &work, &mut memory.mapper, &mut out)?;
+    let mut read = read(job, &attempt, &work, &mut memory.mapper, &mut out)?;
+    let edges = std::mem::take(&mut read.edges);
     let (run, mut counters) = out.finish()?;
     let (path, size, buffers) = run.finish()?;
     memory.buffers = buffers;
     memories.keep(memory);
     counters.reduce_shuffle_bytes = size.row_bytes;
     attempt.succeed(job, work, read, size, counters)?;
-    Run::open(path, job.may_keep_open())
+    Ok((Run::open(path, job.may_keep_open())?, edges))
 }
 
 fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {

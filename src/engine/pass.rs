@@ -12,6 +12,7 @@ use super::pool::lock;
 use super::read::{mapper, read};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
+use crate::input::edges::Edges;
 use crate::input::feed::{Numbering, Work};
 use crate::map::Mapper;
 use crate::map::pass::{Lines, Sorting, read_lines};
@@ -46,13 +47,14 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         tasks(
             job,
             Numbering::Streaming,
+            Edges::Found,
             || !written.is_complete(),
             |number, work, place| {
                 if written.is_complete() {
                     return Ok(());
                 }
                 let mut memory = memory();
-                let made = in_order(job, &layout, Attempt::begin(job, number, place), work, &mut memory)?;
+                let made = in_order(job, &layout, Attempt::begin(job, number, place, Edges::Found), work, &mut memory)?;
                 memories.keep(memory);
                 written.put(number, made)
             },
@@ -63,10 +65,11 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
     let runs = tasks(
         job,
         Numbering::Input,
+        Edges::Found,
         || true,
         |number, work, place| {
             let mut memory = memory();
-            let attempt = Attempt::begin(job, number, place);
+            let attempt = Attempt::begin(job, number, place, Edges::Found);
             let runs = sorted(job, &layout, order, number as u64, attempt, work, &mut memory)?;
             memories.keep(memory);
             Ok(runs)

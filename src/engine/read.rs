@@ -8,6 +8,7 @@ use super::map::Attempt;
 use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::input::block::{self, FileBlock};
+use crate::input::edges::Edge;
 use crate::input::feed::Work;
 use crate::input::{RecordEnd, Stretch};
 use crate::map::read::Delimited;
@@ -26,6 +27,8 @@ pub struct Read {
     /// As many bytes as that was of the input, packed as it is.
     pub packed: u64,
     pub bad: Bad,
+    /// Of pieces of files, where their records began and ended.
+    pub edges: Vec<Edge>,
 }
 
 /// One worker's mapper. `wanted` are the fields of mapped records that are of use behind the steps.
@@ -47,22 +50,28 @@ pub fn read(job: &Job<'_>, attempt: &Attempt, work: &Work, mapper: &mut Mapper, 
         Work::Split(split) => {
             let mut pieces = &split.pieces[..];
             let mut memory = job.small_files.take(block::Memory::default);
-            let cut = block::Cut { end_of: job.record_end(), joins: matches!(job.plan.read, plan::Read::Text) };
-            while !pieces.is_empty() {
+            let joins = matches!(job.plan.read, plan::Read::Text);
+            let cut = block::Cut { end_of: job.record_end(), edges: attempt.edges, joins };
+            while let Some(&piece) = pieces.first() {
                 let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;
-                let mapped = windows(job, attempt, block.stretch(), mapper, out, &mut read);
+                let stretch = block.stretch();
+                let mapped = windows(job, attempt, stretch, mapper, out, &mut read);
                 // First: what was made of bytes that weren't the file's says nothing.
                 block.verify()?;
-                mapped?;
+                let end = mapped?;
+                let place = (stretch.owned > 0).then(|| stretch.place(0).offset);
+                read.edges.push(Edge { piece, begins: place, ends: place.map_or(0, |begin| begin + end as u64) });
             }
             job.small_files.keep(memory);
         }
-        Work::Block(block, _) => windows(job, attempt, block.stretch(), mapper, out, &mut read)?,
+        Work::Block(block, _) => {
+            windows(job, attempt, block.stretch(), mapper, out, &mut read)?;
+        }
     }
     Ok(read)
 }
 
-/// Maps the records of `stretch`.
+/// Maps the records of `stretch`. Returns where the last of them ends.
 fn windows(
     job: &Job<'_>,
     attempt: &Attempt,
@@ -70,7 +79,7 @@ fn windows(
     mapper: &mut Mapper,
     out: &mut dyn Sink,
     read: &mut Read,
-) -> Result<()> {
+) -> Result<usize> {
     let RecordEnd { framing, longest } = job.record_end();
     let longest = usize::try_from(longest).unwrap_or(usize::MAX);
     let (layout, header) = match &job.plan.read {
@@ -82,9 +91,10 @@ fn windows(
     let (len, mut packed) = (stretch.bytes.len(), 0);
     let mut at = if header { framing.first_end(stretch.bytes).unwrap_or(len) } else { 0 };
     read.bytes += at as u64;
-    while at < len && out.wants_more() {
+    while at < stretch.owned && out.wants_more() {
         job.check()?;
-        let end = at + framing.window(&stretch.bytes[at..], WINDOW, longest);
+        let size = WINDOW.min(stretch.owned - at);
+        let end = at + framing.window(&stretch.bytes[at..], size, longest);
         check(job, stretch, at..end)?;
         read.records += mapper.map(Window { bytes: &stretch.bytes[at..end], layout }, out)?;
         if !out.wants_more() {
@@ -99,7 +109,7 @@ fn windows(
         read.packed += done - packed;
         (at, packed) = (end, done);
     }
-    Ok(())
+    Ok(at)
 }
 
 /// That no record of the window is longer than one may be, and than this worker's part of the memory.

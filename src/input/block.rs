@@ -9,7 +9,8 @@
 //! A record belongs to the piece that holds its first byte, so the block begins after the first terminator at or behind
 //! `offset - 1` and ends with the record that holds the piece's last byte. Only the edges are read to find that; the
 //! block itself is mapped, and unmapped when it is dropped, which keeps resident memory bounded. Where newlines may stand
-//! in quotes the pieces are whole records already.
+//! in quotes the pieces are whole records already; or it is assumed where the first begins, and where the last ends is the
+//! reader's to find out (see [`edges`](super::edges)).
 //!
 //! A small file is read into memory that the worker keeps instead. To unmap stops every thread of the process for a
 //! moment: of 100,000 files of 10 KB, mapped one by one, two threads counted the words in twice the time that they took
@@ -24,12 +25,13 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::Stat;
 use rustix::io::Errno;
 
+use super::edges::{self, Edges};
 use super::guard::Guard;
 use super::splits::Piece;
 use super::stretch::{Part, Place, Stretch};
 use super::{FileId, RecordEnd, Source, failed, mark_len};
 use crate::error::Result;
-use crate::record::Framing;
+use crate::record::{Framing, likely_record_start};
 
 /// Files up to this size are read, larger ones mapped.
 const SMALL: u64 = 256 << 10;
@@ -38,6 +40,7 @@ const SMALL: u64 = 256 << 10;
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
     pub end_of: RecordEnd,
+    pub edges: Edges,
     /// Whether small files may be joined in one block: not where each begins with a header.
     pub joins: bool,
 }
@@ -70,6 +73,8 @@ enum Bytes<'b> {
         is_first: bool,
         /// The bytes behind the mark.
         part: Part,
+        /// How many of them hold the beginnings of the piece's records.
+        owned: usize,
     },
 }
 
@@ -86,7 +91,7 @@ impl<'b> FileBlock<'b> {
         let source = &sources[piece.source];
         if !is_small(sources, piece) {
             *pieces = rest;
-            return FileBlock::map(source, piece, cut.end_of);
+            return FileBlock::map(source, piece, cut);
         }
         memory.bytes.clear();
         memory.parts.clear();
@@ -107,36 +112,47 @@ impl<'b> FileBlock<'b> {
         Ok(FileBlock { source, bytes: Bytes::Read(memory) })
     }
 
-    fn map(source: &'b Source, piece: Piece, end_of: RecordEnd) -> Result<FileBlock<'b>> {
+    fn map(source: &'b Source, piece: Piece, Cut { end_of, edges, .. }: Cut) -> Result<FileBlock<'b>> {
         let failed = failed(source);
         let file = open(source).map_err(|e| failed(piece.offset, e))?;
         let stop = piece.offset + piece.len;
-        let (start, end) = match end_of.framing {
-            Framing::Terminator(terminator) => {
+        let farthest = stop.saturating_add(end_of.longest).min(source.bytes());
+        // Where the first record begins, before where the last one does, and where that surely has ended.
+        let (start, begun, end) = match (end_of.framing, edges) {
+            (Framing::Terminator(terminator), _) => {
                 let find = |from, to| find(&file, terminator, from, to).map_err(|e| failed(from, e));
                 let start = match piece.offset {
                     0 => Some(0),
                     offset => find(offset - 1, stop - 1)?.map(|at| at + 1),
                 };
                 let Some(start) = start else { return Ok(FileBlock { source, bytes: Bytes::None }) };
-                let farthest = stop.saturating_add(end_of.longest).min(source.bytes());
-                (start, find(stop - 1, farthest)?.map_or(farthest, |at| at + 1))
+                let end = find(stop - 1, farthest)?.map_or(farthest, |at| at + 1);
+                (start, end, end)
             }
-            Framing::Quoted { .. } => (piece.offset, stop),
+            (Framing::Quoted { .. }, Edges::Found) => (piece.offset, stop, stop),
+            (Framing::Quoted { delimiter }, Edges::Assumed) => {
+                let start = likely_start(&file, piece, delimiter).map_err(|e| failed(piece.offset, e))?;
+                let Some(start) = start else { return Ok(FileBlock { source, bytes: Bytes::None }) };
+                (start, stop, farthest)
+            }
         };
         let map = map(&file, start, (end - start) as usize).map_err(|e| failed(start, e))?;
         let guard = Guard::new(&map);
         let is_first = start == 0;
         let mark = if is_first { mark_len(&map) } else { 0 };
         let part = Part { start: 0, place: Place { source: piece.source, offset: start + mark as u64 } };
-        Ok(FileBlock { source, bytes: Bytes::Mapped { guard, map, file, mark, is_first, part } })
+        // The first record of a file belongs to its first piece, even if a mark is longer than that.
+        let owned = ((begun - start) as usize).saturating_sub(mark).max(1).min(map.len() - mark);
+        Ok(FileBlock { source, bytes: Bytes::Mapped { guard, map, file, mark, is_first, part, owned } })
     }
 
     pub fn stretch(&self) -> Stretch<'_> {
         match &self.bytes {
             Bytes::None => Stretch::new(&[], false, &[]),
             Bytes::Read(memory) => Stretch::new(&memory.bytes, true, &memory.parts),
-            Bytes::Mapped { map, mark, is_first, part, .. } => Stretch::of_one(&map[*mark..], *is_first, part),
+            Bytes::Mapped { map, mark, is_first, part, owned, .. } => {
+                Stretch { owned: *owned, ..Stretch::of_one(&map[*mark..], *is_first, part) }
+            }
         }
     }
 
@@ -221,6 +237,24 @@ fn map(file: &File, start: u64, len: usize) -> io::Result<Mmap> {
     // Advice is no promise: where it isn't taken, reading is as right, only slower.
     let _ = map.advise(Advice::Sequential);
     Ok(map)
+}
+
+/// Where the first record of a piece likely begins.
+fn likely_start(file: &File, piece: Piece, delimiter: u8) -> io::Result<Option<u64>> {
+    if piece.offset == 0 {
+        return Ok(Some(0));
+    }
+    // A record begins behind a newline. What is looked at has to have a few quotes, should there be any.
+    let (from, stop) = (piece.offset - 1, piece.offset + piece.len);
+    let mut bytes = vec![0; 16 << 10];
+    loop {
+        let read = edges::full(file, &mut bytes, from)?;
+        let found = likely_record_start(&bytes[..read], delimiter).map(|start| from + start as u64);
+        if found.is_some() || read < bytes.len() || from + read as u64 >= stop {
+            return Ok(found.filter(|&start| start < stop));
+        }
+        bytes.resize(16 * bytes.len(), 0);
+    }
 }
 
 /// Offset of the first `byte` in `from..to` of the file.

@@ -1,9 +1,11 @@
 use super::*;
+use crate::input::edges::Edge;
+use proptest::prelude::*;
 use std::io::Write;
 use std::path::Path;
 
 const LINES: RecordEnd = RecordEnd { framing: Framing::Terminator(b'\n'), longest: 100 };
-const CUT: Cut = Cut { end_of: LINES, joins: true };
+const CUT: Cut = Cut { end_of: LINES, edges: Edges::Found, joins: true };
 
 fn with(text: &[u8]) -> (tempfile::NamedTempFile, Source) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -152,4 +154,53 @@ fn a_record_without_end_is_not_looked_for_to_its_end() {
     let piece = Piece { source: 0, offset: 0, len: 10 };
     let block = block(&source, piece, &mut memory).unwrap();
     assert_eq!(block.stretch().bytes.len() as u64, 10 + LINES.longest);
+}
+
+/// The records of a file as its pieces are read with their edges assumed, and whether these hold.
+fn assumed(source: &Source, size: u64) -> (Vec<u8>, bool) {
+    let csv = RecordEnd { framing: Framing::Quoted { delimiter: b',' }, longest: 1 << 20 };
+    let cut = Cut { end_of: csv, edges: Edges::Assumed, joins: false };
+    let (mut read, mut seen) = (Vec::new(), Vec::new());
+    for offset in (0..source.bytes()).step_by(size as usize) {
+        let piece = Piece { source: 0, offset, len: size.min(source.bytes() - offset) };
+        let mut memory = Memory::default();
+        let block = FileBlock::open(std::slice::from_ref(source), &mut &[piece][..], cut, &mut memory).unwrap();
+        let (stretch, mut end) = (block.stretch(), 0);
+        while end < stretch.owned {
+            end += csv.framing.window(&stretch.bytes[end..], 7.min(stretch.owned - end), 1 << 20);
+        }
+        read.extend_from_slice(&stretch.bytes[..end]);
+        let begins = (stretch.owned > 0).then(|| stretch.place(0).offset);
+        seen.push(Edge { piece, begins, ends: begins.map_or(0, |begins| begins + end as u64) });
+    }
+    (read, edges::hold(&seen))
+}
+
+proptest! {
+    /// Where they hold, each byte was read once, in pieces that are whole records.
+    #[test]
+    fn assumed_edges_that_hold_are_right(
+        mark in any::<bool>(),
+        pieces in prop::collection::vec(prop::sample::select(vec!["\"", "\"\"", ",", "\n", "a", ",\"", "\",\"", "\"\n\"", "\n\n\"\n"]), 0..30),
+    ) {
+        let text = pieces.concat();
+        let (_file, source) = with(&[if mark { &b"\xef\xbb\xbf"[..] } else { b"" }, text.as_bytes()].concat());
+        for size in 1..=source.bytes() {
+            let (read, hold) = assumed(&source, size);
+            prop_assert!(!hold || read == text.as_bytes(), "{:?} by {}", text, size);
+            // Bytes that are read twice or never show.
+            prop_assert!(hold || size < source.bytes());
+        }
+    }
+
+    /// Whatever the split size, in a file that is well formed.
+    #[test]
+    fn edges_are_assumed_rightly(rows in prop::collection::vec(("[a-c]{1,4}", "[a-c]{1,4}([\n,][a-c]{1,4})?"), 1..30)) {
+        let text: String = rows.iter().map(|(plain, quoted)| format!("{plain},\"{quoted}\"\n")).collect();
+        let (_file, source) = with(text.as_bytes());
+        for size in 1..=source.bytes() {
+            let (read, hold) = assumed(&source, size);
+            prop_assert!(hold && read == text.as_bytes(), "{:?} by {}", text, size);
+        }
+    }
 }

@@ -11,6 +11,11 @@
 //! ```
 //!
 //! A piece is then what is in it, to the byte. One in which no record begins is dropped.
+//!
+//! That reads all bytes once before any is mapped. Where what is mapped can be thrown away, the pieces are mapped as they are
+//! instead: where the first record of each begins is [`assumed`](Edges::Assumed) from what follows the cut. When all are read
+//! it shows whether each piece's last record ended where the next one's first was taken to begin. As the first piece begins
+//! right, so then do all of them ([`hold`]); if not, everything is done again, exactly.
 
 use std::fs::File;
 use std::io;
@@ -23,6 +28,43 @@ use super::splits::{Piece, Split};
 use super::{Source, block, failed, mark_len};
 use crate::error::Result;
 use crate::record::{Framing, State, Transition, first_record_start};
+
+/// How it is known where the records of a piece begin, where newlines may stand in quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edges {
+    /// From all that lies before; the pieces are cut there.
+    Found,
+    /// From what follows the cut, which is nearly always right.
+    Assumed,
+}
+
+/// The records of a piece, as they were read: where the first was taken to begin, and where the last ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    pub piece: Piece,
+    /// `None`: no record seemed to begin in it.
+    pub begins: Option<u64>,
+    pub ends: u64,
+}
+
+/// Whether it may be assumed where pieces begin: only files can be read again.
+pub fn may_be_assumed(sources: &[Source], framing: Framing) -> bool {
+    matches!(framing, Framing::Quoted { .. }) && sources.iter().all(|source| !source.is_stream())
+}
+
+/// Whether all pieces of each file, which come in order, were right to begin where they did.
+pub fn hold(edges: &[Edge]) -> bool {
+    let mut reached = 0;
+    edges.iter().all(|&Edge { piece, begins, ends }| match begins {
+        _ if piece.offset == 0 => {
+            reached = ends;
+            true
+        }
+        Some(begins) => begins == std::mem::replace(&mut reached, ends),
+        // The record that the piece begins in has to go on behind it.
+        None => piece.offset + piece.len <= reached,
+    })
+}
 
 /// Read at once: what stays in a second-level cache.
 const CHUNK: usize = 512 << 10;
@@ -135,7 +177,7 @@ fn stretch<T>(
 }
 
 /// Reads until `bytes` are full or the file ends.
-fn full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+pub fn full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {
         match file.read_at(&mut bytes[filled..], at + filled as u64) {

@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
+use super::edges::{self, Edges};
 use super::splits::{self, Split};
 use super::stream::{self, Blocks, Queue, StreamBlock};
-use super::{RecordEnd, Source, edges};
+use super::{RecordEnd, Source};
 use crate::error::Result;
 
 /// What one map task reads.
@@ -60,6 +61,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Cut {
     pub numbering: Numbering,
     pub end_of: RecordEnd,
+    pub edges: Edges,
     /// Bytes of a split, and of a stream's block.
     pub split: u64,
     pub block: usize,
@@ -85,11 +87,15 @@ pub struct Feed {
 impl Feed {
     /// Begins to read streams. `check` is asked now and then whether to go on, where finding the cuts of files takes long.
     pub fn new(sources: &[Source], cut: Cut, check: &(dyn Fn() -> Result<()> + Sync)) -> Result<Feed> {
-        let Cut { numbering, end_of, split, block, threads, counts_lines } = cut;
+        let Cut { numbering, end_of, edges, split, block, threads, counts_lines } = cut;
         let eager = numbering == Numbering::Streaming;
         let blocks = Blocks { bytes: block, end_of, eager, counts_lines, readers: threads + 1 };
         let queues = stream::read(sources, blocks, numbering != Numbering::FilesFirst)?;
-        let splits = edges::to_records(sources, splits::cut(sources, split), end_of.framing, threads, check)?;
+        let splits = splits::cut(sources, split);
+        let splits = match edges {
+            Edges::Found => edges::to_records(sources, splits, end_of.framing, threads, check)?,
+            Edges::Assumed => splits,
+        };
         let (permits, taken) = bounded(2 * threads);
         Ok(Feed { splits: splits.into(), queues, held: None, numbering, block, permits, taken })
     }

@@ -13,7 +13,7 @@
 pub mod block;
 mod buffers;
 mod codec;
-mod edges;
+pub mod edges;
 pub mod feed;
 mod guard;
 mod gzip;

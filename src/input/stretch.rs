@@ -17,10 +17,12 @@ pub struct Part {
     pub place: Place,
 }
 
-/// Whole records. Small files may be joined in one; a record is of one source.
+/// Records. Small files may be joined in one; a record is of one source.
 #[derive(Clone, Copy, Debug)]
 pub struct Stretch<'b> {
     pub bytes: &'b [u8],
+    /// The records that begin in so many bytes are this stretch's. What lies behind them it may have, so that the last is whole.
+    pub owned: usize,
     /// Whether `bytes` begin with the first record of their source: where there is a header a file, this is it.
     pub is_first: bool,
     /// How many newlines their source has before `bytes`, where that was asked for and can't be found out later.
@@ -33,7 +35,7 @@ pub struct Stretch<'b> {
 
 impl<'b> Stretch<'b> {
     pub fn new(bytes: &'b [u8], is_first: bool, parts: &'b [Part]) -> Self {
-        Stretch { bytes, is_first, lines_before: None, packed_len: bytes.len() as u64, parts }
+        Stretch { bytes, owned: bytes.len(), is_first, lines_before: None, packed_len: bytes.len() as u64, parts }
     }
 
     pub fn of_one(bytes: &'b [u8], is_first: bool, part: &'b Part) -> Self {

@@ -11,6 +11,7 @@ use rustix::fs::{CWD, FileType, mknodat};
 use tempfile::TempDir;
 
 use super::block::{self, FileBlock, Memory};
+use super::edges::Edges;
 use super::feed::{Cut, Feed, Numbering, Work};
 use super::sources::{self, Stdin};
 use super::*;
@@ -19,8 +20,15 @@ use crate::error::Result;
 const LINES: RecordEnd = RecordEnd { framing: Framing::Terminator(b'\n'), longest: 1 << 20 };
 const CSV: RecordEnd = RecordEnd { framing: Framing::Quoted { delimiter: b',' }, longest: 1 << 20 };
 
-const CUT: Cut =
-    Cut { numbering: Numbering::Input, end_of: LINES, split: 1 << 20, block: 1 << 20, threads: 2, counts_lines: true };
+const CUT: Cut = Cut {
+    numbering: Numbering::Input,
+    end_of: LINES,
+    edges: Edges::Found,
+    split: 1 << 20,
+    block: 1 << 20,
+    threads: 2,
+    counts_lines: true,
+};
 
 /// What a task would have read.
 #[derive(Debug)]
@@ -50,7 +58,7 @@ fn all(sources: &[Source], cut: Cut) -> Result<Vec<Seen>> {
             Work::Split(split) => {
                 let mut pieces = &split.pieces[..];
                 while !pieces.is_empty() {
-                    let cut = block::Cut { end_of: cut.end_of, joins: false };
+                    let cut = block::Cut { end_of: cut.end_of, edges: cut.edges, joins: false };
                     let block = FileBlock::open(sources, &mut pieces, cut, &mut memory)?;
                     seen.extend(Seen::of(block.stretch()));
                 }

@@ -12,7 +12,7 @@ pub mod framing;
 mod quotes;
 mod text;
 
-pub use framing::{Framing, State, Transition, first_record_start};
+pub use framing::{Framing, State, Transition, first_record_start, likely_record_start};
 pub use text::{TERMINATOR, count, line, lines};
 
 /// What may end a record and is no part of it: `\r\n`.
