@@ -10,10 +10,13 @@
 //! ```
 //!
 //! The last form is prefix-free, so concatenated fields sort field by field. The two before it cost nothing: a batch of
-//! fields is a batch of keys as it stands.
+//! fields is a batch of keys as it stands, where none is null, empty or begins with a NUL.
+
+use std::ops::Range;
 
 use super::buffer::Buffer;
 use super::{Batch, Bytes, Column, Decimal, Kind, Span, Value, ordered};
+use crate::error::{Error, Result};
 
 const NULL: u8 = 0;
 const PRESENT: u8 = 1;
@@ -30,6 +33,14 @@ pub enum KeyFields {
 }
 
 impl KeyFields {
+    /// The field that is the key as it stands, of all records or of those where it isn't empty and doesn't begin with a NUL.
+    pub fn one(&self) -> Option<usize> {
+        match self {
+            KeyFields::One(field) | KeyFields::Nullable(field) => Some(*field),
+            KeyFields::Composite(_) => None,
+        }
+    }
+
     /// The form for these fields.
     pub fn new(fields: Vec<(usize, Kind)>, may_be_null: bool) -> Self {
         match fields.as_slice() {
@@ -204,7 +215,7 @@ pub fn put_escaped(out: &mut Buffer, mut bytes: &[u8]) {
     out.extend(&[0, 0]);
 }
 
-/// Encodes the keys of a batch of records.
+/// Encodes the keys of records.
 #[derive(Debug, Default)]
 pub struct Encoder {
     data: Buffer,
@@ -212,53 +223,41 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// The keys of a batch.
-    pub fn encode<'a>(&'a mut self, batch: &Batch<'a>, key: &KeyFields) -> Bytes<'a> {
+    /// The keys of some records of a batch, copied. A single one may be too long.
+    pub fn encode(&mut self, batch: &Batch<'_>, key: &KeyFields, records: Range<usize>) -> Result<Bytes<'_>> {
         self.data.clear();
         self.spans.clear();
-        match key {
-            KeyFields::One(field) => return batch.bytes(*field),
-            KeyFields::Nullable(field) => {
-                let column = batch.bytes(*field);
-                let stands = |span: &Span| !span.is_null() && !span.is_empty() && column.data[span.start as usize] != 0;
-                if column.spans.iter().all(stands) {
-                    return column;
-                }
-                for i in 0..batch.rows {
-                    let start = self.data.len();
-                    if let Some(bytes) = column.value(i) {
+        for i in records {
+            let start = self.data.len();
+            match key {
+                KeyFields::One(field) => self.data.extend(batch.bytes(*field).get(i)),
+                KeyFields::Nullable(field) => {
+                    if let Some(bytes) = batch.bytes(*field).value(i) {
                         if bytes.first().is_none_or(|&first| first == 0) {
                             self.data.push(0);
                         }
                         self.data.extend(bytes);
                     }
-                    self.spans.push(Span::of(start..self.data.len()));
+                }
+                KeyFields::Composite(fields) => {
+                    fields.iter().for_each(|(field, _)| put_field(&mut self.data, &batch.columns[*field].value(i)));
                 }
             }
-            KeyFields::Composite(fields) => {
-                for i in 0..batch.rows {
-                    let start = self.data.len();
-                    for (field, _) in fields {
-                        put_field(&mut self.data, &batch.columns[*field].value(i));
-                    }
-                    self.spans.push(Span::of(start..self.data.len()));
-                }
-            }
+            self.spans.push(Span::of(start..self.data.len()));
         }
-        Bytes { data: self.data.as_slice(), spans: &self.spans }
+        match self.data.len() {
+            bytes if bytes > u32::MAX as usize => Err(Error::RowTooLong { bytes: bytes as u64 }),
+            _ => Ok(Bytes { data: self.data.as_slice(), spans: &self.spans }),
+        }
     }
 
-    /// Bytes of fields that are copied to make the keys of a batch.
-    pub fn copies(batch: &Batch<'_>, key: &KeyFields) -> u64 {
+    /// Bytes of fields that are copied to make the keys of records.
+    pub fn copies(batch: &Batch<'_>, key: &KeyFields, records: Range<usize>) -> u64 {
         let len = |field: usize| match batch.columns[field] {
-            Column::Bytes(column) => column.spans.iter().map(|span| span.len() as u64).sum(),
+            Column::Bytes(column) => column.spans[records.clone()].iter().map(|span| span.len() as u64).sum(),
             Column::Decimal(_) | Column::Float(_) => 0,
         };
-        match key {
-            KeyFields::One(_) => 0,
-            KeyFields::Nullable(field) => len(*field),
-            KeyFields::Composite(fields) => fields.iter().map(|(field, _)| len(*field)).sum::<u64>(),
-        }
+        key.fields().map(len).sum::<u64>()
     }
 }
 
@@ -288,7 +287,7 @@ mod tests {
             })
             .collect();
         let columns: Vec<_> = spans.iter().map(|spans| Column::Bytes(Bytes { data: &data, spans })).collect();
-        Encoder::default().encode(&Batch { rows: 1, columns: &columns }, key).get(0).to_vec()
+        Encoder::default().encode(&Batch { rows: 1, columns: &columns }, key, 0..1).unwrap().get(0).to_vec()
     }
 
     fn composite(fields: usize) -> KeyFields {

@@ -17,7 +17,7 @@ use crate::map::emit::{Emitter, MapTable};
 use crate::map::growth::Growth;
 use crate::report::{Counters, Task};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
-use crate::table::KEY_WORDS;
+use crate::table::slot_words;
 
 /// Runs a map attempt over every split and stream block, for as long as `wanted`. Gives what they made, by number.
 pub fn tasks<T: Send>(
@@ -128,7 +128,7 @@ struct Memory {
 
 /// Maps every source. One run a task, in the order of the input.
 pub fn map(job: &Job<'_>, grouping: &Grouping<'_>) -> Result<Vec<Run>> {
-    if edges::may_be_assumed(&job.plan.sources, job.record_end().framing) {
+    if edges::may_be_assumed(&job.plan.sources, job.sizes.split, job.record_end().framing) {
         match attempts(job, grouping, Edges::Assumed) {
             Ok((runs, edges)) if edges::hold(&edges) => return Ok(runs),
             Ok((runs, _)) => runs.into_iter().try_for_each(Run::remove)?,
@@ -182,7 +182,7 @@ fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
     let read: Vec<_> = grouping.fields.key.fields().chain(grouping.fields.observed.iter().copied()).collect();
     let (settings, shape) = (&job.plan.settings, &grouping.aggregation.shape);
     let growth = match settings.table_slots {
-        None => Growth::new(size_of::<u64>() * (KEY_WORDS + shape.identity.len()), job.sizes.table),
+        None => Growth::new(size_of::<u64>() * slot_words(shape.identity.len()), job.sizes.table),
         Some(slots) => Growth::fixed(slots),
     };
     Memory {

@@ -47,9 +47,11 @@ pub struct Edge {
     pub ends: u64,
 }
 
-/// Whether it may be assumed where pieces begin: only files can be read again.
-pub fn may_be_assumed(sources: &[Source], framing: Framing) -> bool {
-    matches!(framing, Framing::Quoted { .. }) && sources.iter().all(|source| !source.is_stream())
+/// Whether it may be assumed where pieces begin, and any begins inside a file: only files can be read again.
+pub fn may_be_assumed(sources: &[Source], split: u64, framing: Framing) -> bool {
+    matches!(framing, Framing::Quoted { .. })
+        && sources.iter().all(|source| !source.is_stream())
+        && sources.iter().map(Source::bytes).sum::<u64>() > split
 }
 
 /// Whether all pieces of each file, which come in order, were right to begin where they did.

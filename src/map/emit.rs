@@ -3,12 +3,14 @@
 //! When the table is as large as it may be, which [`growth`](super::growth) decides, and full, its groups go to the run's
 //! partition buffers and it starts afresh. So a task's memory is bounded however many keys it meets.
 
+use std::ops::Range;
+
 use super::Field;
 use super::combining::{Combiner, Combining};
 use super::growth::{Full, Growth};
 use crate::data::key::{Encoder, KeyFields};
 use crate::data::{BATCH, Batch, Bytes, Column, Sink};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::Counters;
 use crate::shuffle::row::put_inline_value;
 use crate::shuffle::{Aggregation, RunWriter, Shape};
@@ -111,47 +113,59 @@ impl<'a> Emitter<'a> {
 
 impl Sink for Emitter<'_> {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
-        let Fields { key, observed } = self.fields;
-        if batch.rows > 1 && Encoder::copies(batch, key) > COPIED {
-            // One long line that is in the key of each of its words.
-            for half in [0..batch.rows / 2, batch.rows / 2..batch.rows] {
-                let columns: Vec<_> = batch.columns.iter().map(|column| column.slice(half.clone())).collect();
-                self.take(&Batch { rows: half.len(), columns: &columns })?;
+        let values: Vec<_> = self.fields.observed.iter().map(|&field| batch.columns[field]).collect();
+        let most = self.out.table.table.capacity().min(BATCH);
+        for start in (0..batch.rows).step_by(most) {
+            self.take_some(batch, &values, start..(start + most).min(batch.rows))?;
+        }
+        Ok(())
+    }
+}
+
+impl Emitter<'_> {
+    /// Takes so many records as the table may have room for.
+    fn take_some(&mut self, batch: &Batch<'_>, values: &[Column<'_>], records: Range<usize>) -> Result<()> {
+        let Emitter { fields: Fields { key, .. }, encoder, out } = self;
+        let mut keys = None;
+        if let Some(field) = key.one() {
+            let column = batch.bytes(field);
+            let as_they_stand = Bytes { data: column.data, spans: &column.spans[records.clone()] };
+            if out.table.keys.hash(as_they_stand, out.hash_mask) || matches!(key, KeyFields::One(_)) {
+                keys = Some(as_they_stand);
             }
-            return Ok(());
         }
-        let values: Vec<_> = observed.iter().map(|&field| batch.columns[field]).collect();
-        let keys = self.encoder.encode(batch, key);
-        match keys.data.len() {
-            bytes if batch.rows == 1 && bytes > u32::MAX as usize => Err(Error::RowTooLong { bytes: bytes as u64 }),
-            _ => self.out.emit(keys, &values),
+        if keys.is_none() && (records.len() == 1 || Encoder::copies(batch, key, records.clone()) <= COPIED) {
+            let encoded = encoder.encode(batch, key, records.clone())?;
+            out.table.keys.hash(encoded, out.hash_mask);
+            keys = Some(encoded);
         }
+        let of_records: Vec<_> = values.iter().map(|column| column.slice(records.clone())).collect();
+        if let Some(keys) = keys {
+            let bytes = out.aggregation.shape.value_rows_len(keys, &of_records);
+            if records.len() == 1 || bytes <= COPIED {
+                return out.emit(keys, &of_records, bytes);
+            }
+        }
+        // One long line may be in the key of each of its words, or a value of each, and all of them go to the arena.
+        records.map(|i| i..i + 1).try_for_each(|one| self.take_some(batch, values, one))
     }
 }
 
 impl Output<'_> {
-    /// Takes a batch of keys, and the observed columns.
-    fn emit(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
+    /// Takes records whose keys have been hashed, with their observed columns. Their value rows have so many bytes.
+    fn emit(&mut self, keys: Bytes<'_>, values: &[Column<'_>], bytes: u64) -> Result<()> {
         self.counters.map_output_records += keys.spans.len() as u64;
-        let bytes = self.aggregation.shape.value_rows_len(keys, values);
         self.counters.map_output_bytes += bytes;
-        // One long line may be a value of each of its words, and all of them go to the arena: then record by record.
-        let most = if bytes > COPIED { 1 } else { self.table.table.capacity().min(BATCH) };
-        for start in (0..keys.spans.len()).step_by(most) {
-            let part = start..(start + most).min(keys.spans.len());
-            let keys = Bytes { data: keys.data, spans: &keys.spans[part.clone()] };
-            self.table.keys.hash(keys, self.hash_mask);
-            if self.table.combining.combines() {
-                self.combine(keys, values, start)?;
-            } else {
-                self.pass(keys, values, start)?;
-            }
-            self.table.combining.note(keys.spans.len());
+        if self.table.combining.combines() {
+            self.combine(keys, values)?;
+        } else {
+            self.pass(keys, values)?;
         }
+        self.table.combining.note(keys.spans.len());
         Ok(())
     }
 
-    fn combine(&mut self, keys: Bytes<'_>, values: &[Column<'_>], start: usize) -> Result<()> {
+    fn combine(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
         let n = keys.spans.len();
         if self.table.table.room() < n {
             self.full()?;
@@ -164,10 +178,9 @@ impl Output<'_> {
         let GroupTable { table, keys: hashed, slots, records, .. } = self.table;
         *records += n as u64;
         table.probe(hashed, keys.data, slots);
-        let part: Vec<_> = values.iter().map(|column| column.slice(start..start + n)).collect();
         let Aggregation { aggregates, shape, .. } = self.aggregation;
         for (aggregate, shape) in aggregates.iter().zip(&shape.aggregates) {
-            aggregate.observe(&mut table.states(shape.first, shape.words), &slots[..n], &part);
+            aggregate.observe(&mut table.states(shape.first, shape.words), &slots[..n], values);
         }
         Ok(())
     }
@@ -196,7 +209,7 @@ impl Output<'_> {
     }
 
     /// Writes records as value rows.
-    fn pass(&mut self, keys: Bytes<'_>, values: &[Column<'_>], start: usize) -> Result<()> {
+    fn pass(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
         let Output { aggregation: Aggregation { shape, .. }, table, run, .. } = self;
         let hashed = &table.keys;
         for i in 0..hashed.len {
@@ -205,7 +218,7 @@ impl Output<'_> {
             if code(meta) != LONG && values.is_empty() {
                 run.add(partition, |out| put_inline_value(out, words, code(meta) as usize - 1))?;
             } else {
-                run.add(partition, |out| shape.put_value(out, keys.get(i), values, start + i))?;
+                run.add(partition, |out| shape.put_value(out, keys.get(i), values, i))?;
             }
         }
         Ok(())

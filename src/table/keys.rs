@@ -47,30 +47,39 @@ const KEEP: [[u64; 2]; INLINE + 1] = {
 /// The words of a key of at most [`INLINE`] bytes. Reads 16 bytes at once where the data has them.
 #[inline]
 fn load(data: &[u8], span: Span, len: usize) -> [u64; 2] {
-    match data[span.start as usize..].first_chunk::<16>() {
+    let start = span.start as usize;
+    match data.get(start..start + INLINE) {
         Some(block) => {
-            let (a, b) = hash::halves(block);
+            let (a, b) = hash::halves(block.try_into().expect("16 bytes"));
             [a & KEEP[len][0], b & KEEP[len][1]]
         }
-        None => hash::inline_words(&data[span.start as usize..span.end as usize]),
+        // Of null, which has no bytes.
+        None if len == 0 => [0; 2],
+        None => hash::inline_words(&data[start..span.end as usize]),
     }
 }
 
 impl KeyBatch {
-    /// Loads and hashes `keys`, at most [`BATCH`] of them. `mask` is ANDed to every hash.
-    pub fn hash(&mut self, keys: Bytes<'_>, mask: u64) {
+    /// Loads and hashes `keys`, at most [`BATCH`] of them. `mask` is ANDed to every hash. Returns whether no key is empty or
+    /// begins with a NUL.
+    pub fn hash(&mut self, keys: Bytes<'_>, mask: u64) -> bool {
         self.len = keys.spans.len();
+        let mut all_begin = true;
         for ((&span, meta), words) in keys.spans.iter().zip(&mut self.meta).zip(&mut self.words) {
             let len = span.len();
             let (hash, code);
             if len <= INLINE {
                 *words = load(keys.data, span, len);
+                all_begin &= words[0] as u8 != 0;
                 (hash, code) = (hash::hash_inline(*words, len), len as u64 + 1);
             } else {
                 *words = [u64::from(span.start), len as u64];
-                (hash, code) = (hash::hash(&keys.data[span.start as usize..span.end as usize]), LONG);
+                let key = &keys.data[span.start as usize..span.end as usize];
+                all_begin &= key[0] != 0;
+                (hash, code) = (hash::hash(key), LONG);
             }
             *meta = hash & mask | code;
         }
+        all_begin
     }
 }

@@ -26,7 +26,7 @@ use pages::{LINE, Words, zeroed};
 const FAR: usize = 1 << 20;
 
 /// Words of a slot before its states.
-pub const KEY_WORDS: usize = 3;
+const KEY_WORDS: usize = 3;
 
 #[derive(Debug)]
 pub struct Table {
@@ -40,6 +40,9 @@ pub struct Table {
     len: usize,
     /// Groups at which the table counts as full.
     limit: usize,
+    /// State words of a group.
+    states: usize,
+    /// Those that it begins with, up to the slot's end.
     identity: Box<[u64]>,
     arena: Arena,
     /// Steps that probes took beyond their first slot since the table was cleared: what hostile keys drive up.
@@ -103,7 +106,9 @@ impl Table {
     /// A table of at least `slots` slots (and at least 8), whose groups begin with the state words `identity`.
     pub fn new(slots: usize, home_bits: HomeBits, identity: &[u64]) -> Self {
         let slots = slots.max(8).next_power_of_two();
-        let stride = KEY_WORDS + identity.len();
+        let stride = slot_words(identity.len());
+        let mut padded = vec![0; stride - KEY_WORDS];
+        padded[..identity.len()].copy_from_slice(identity);
         Table {
             slots: zeroed(slots * stride),
             stride,
@@ -112,7 +117,8 @@ impl Table {
             shift: home_bits.shift(slots),
             len: 0,
             limit: limit(slots),
-            identity: identity.into(),
+            states: identity.len(),
+            identity: padded.into(),
             arena: Arena::default(),
             excess: 0,
             probes: 0,
@@ -153,7 +159,7 @@ impl Table {
 
     /// Forgets all groups, and has `slots` slots from now on.
     pub fn restart(&mut self, slots: usize) {
-        *self = Table::new(slots, self.home_bits, &self.identity);
+        *self = Table::new(slots, self.home_bits, &self.identity[..self.states]);
     }
 
     /// Forgets all groups.
@@ -183,21 +189,21 @@ impl Table {
     /// `STRIDE` is the table's, or 0 for any.
     #[inline(always)]
     fn probe_stride<const STRIDE: usize>(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
+        let Table { slots, arena, mask, shift, identity, .. } = self;
+        let (slots, mask, shift) = (&mut slots[..], *mask, *shift);
         let stride = if STRIDE == 0 { self.stride } else { STRIDE };
         for &meta in &keys.meta[..keys.len] {
-            prefetch(&self.slots, self.home(meta) * stride);
+            prefetch(slots, home(meta, shift, mask) * stride);
         }
-        if stride > LINE && size_of_val(&self.slots[..]) > FAR {
+        if stride > LINE && size_of_val(slots) > FAR {
             for &meta in &keys.meta[..keys.len] {
-                prefetch(&self.slots, self.home(meta) * stride + stride - 1);
+                prefetch(slots, home(meta, shift, mask) * stride + stride - 1);
             }
         }
         // Summed up here and not in the table: a chain of additions to memory would be the slowest part of the loop.
         let (mut new, mut excess) = (0, 0);
         for ((&meta, words), out) in keys.meta[..keys.len].iter().zip(&keys.words).zip(out) {
-            let arena = &mut self.arena;
-            let find =
-                Find { slots: &mut self.slots, stride, mask: self.mask, shift: self.shift, identity: &self.identity };
+            let find = Find { slots, stride, mask, shift, identity };
             let found = if code(meta) == LONG {
                 let key = &data[words[0] as usize..][..words[1] as usize];
                 find.long(meta, key, arena)
@@ -257,9 +263,16 @@ impl Table {
                 LONG => Key::Long(self.arena.get(Tail(slot[1]))),
                 code => Key::Inline([slot[1], slot[2]], code as usize - 1),
             };
-            Group { hash: slot[0] & !LONG, key, states: &slot[KEY_WORDS..] }
+            Group { hash: slot[0] & !LONG, key, states: &slot[KEY_WORDS..][..self.states] }
         })
     }
+}
+
+/// Words from one slot to the next, where groups have so many state words. A slot that is a word short of a cache line is
+/// padded, so that it is in one.
+pub fn slot_words(states: usize) -> usize {
+    let words = KEY_WORDS + states;
+    if words % LINE == LINE - 1 { words + 1 } else { words }
 }
 
 #[inline]
