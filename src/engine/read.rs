@@ -91,12 +91,18 @@ fn windows(
     let (len, mut packed) = (stretch.bytes.len(), 0);
     let mut at = if header { framing.first_end(stretch.bytes).unwrap_or(len) } else { 0 };
     read.bytes += at as u64;
+    let mut is_too_short = false;
     while at < stretch.owned && out.wants_more() {
         job.check()?;
-        let size = WINDOW.min(stretch.owned - at);
-        let end = at + framing.window(&stretch.bytes[at..], size, longest);
-        check(job, stretch, at..end)?;
-        read.records += mapper.map(Window { bytes: &stretch.bytes[at..end], layout }, out)?;
+        let (rest, size) = (&stretch.bytes[at..], WINDOW.min(stretch.owned - at));
+        let likely = framing.likely_window(rest, size).filter(|_| !is_too_short);
+        let window = likely.unwrap_or_else(|| framing.window(rest, size, longest));
+        check(job, stretch, at..at + window)?;
+        let taken = mapper.map(Window { bytes: &rest[..window], is_whole: likely.is_none(), layout }, out)?;
+        // A window without a whole record is looked at again, as far as that goes.
+        is_too_short = taken.bytes == 0;
+        let end = at + taken.bytes;
+        read.records += taken.records;
         if !out.wants_more() {
             // As many records as are wanted came before the first bad one that ends a job.
             mapper.rejects().forget_the_end();

@@ -7,6 +7,7 @@ use super::read::{Lines, Reader, Window};
 use super::reject::Rejects;
 use crate::data::{Batch, Sink};
 use crate::error::Result;
+use crate::record::Taken;
 
 /// Index of a field of a record: those that its reader makes come first, and each step that adds one adds the next.
 pub type Field = usize;
@@ -92,8 +93,8 @@ impl Mapper {
         }
     }
 
-    /// Maps the records of `window`. Returns how many there were, bad ones included.
-    pub fn map(&mut self, window: Window<'_>, out: &mut dyn Sink) -> Result<u64> {
+    /// Maps the records of `window`. Returns what they were, bad ones included.
+    pub fn map(&mut self, window: Window<'_>, out: &mut dyn Sink) -> Result<Taken> {
         let Mapper { reader, stages, rejects } = self;
         reader.read(window, &mut Next { stages, sink: out, rejects })
     }

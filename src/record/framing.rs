@@ -57,6 +57,16 @@ impl Framing {
         }
     }
 
+    /// The same without a look at most of the bytes, where newlines may stand in quotes: the end is behind a newline, and the
+    /// reader that comes to it knows whether that stands in quotes. `None` where [`window`](Self::window) costs no more, or
+    /// there is no newline.
+    pub fn likely_window(self, block: &[u8], size: usize) -> Option<usize> {
+        match self {
+            Framing::Quoted { .. } if block.len() > size => memchr::memrchr(b'\n', &block[..size]).map(|at| at + 1),
+            _ => None,
+        }
+    }
+
     /// The end, behind its terminator, of the last record in `bytes` that has one. `bytes` begin with a record.
     pub fn last_end(self, bytes: &[u8]) -> Option<usize> {
         match self {

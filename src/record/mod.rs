@@ -15,6 +15,13 @@ mod text;
 pub use framing::{Framing, State, Transition, first_record_start, likely_record_start};
 pub use text::{TERMINATOR, count, line, lines};
 
+/// What of a window was read: so many records, that fill so many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    pub records: u64,
+    pub bytes: usize,
+}
+
 /// What may end a record and is no part of it: `\r\n`.
 const LONGEST_END: u64 = 2;
 

@@ -3,20 +3,20 @@
 use super::{Reader, Window};
 use crate::error::Result;
 use crate::map::{Next, Why};
-use crate::record::delimited;
+use crate::record::{Taken, delimited};
 
 /// The fields that the source's layout wants, as fields from 0 on; then, if it says so, the record's own bytes.
 #[derive(Debug)]
 pub struct Delimited(pub delimited::Reader);
 
 impl Reader for Delimited {
-    fn read(&mut self, window: Window<'_>, next: &mut Next<'_>) -> Result<u64> {
+    fn read(&mut self, window: Window<'_>, next: &mut Next<'_>) -> Result<Taken> {
         let layout = window.layout.expect("a source with fields has a layout");
         let rejects = next.rejects;
         let mut bad = |record, malformed| {
             rejects.borrow_mut().add(record, Why::Malformed(malformed));
             Ok(())
         };
-        self.0.read(window.bytes, layout, &mut bad, next)
+        self.0.read(window.bytes, window.is_whole, layout, &mut bad, next)
     }
 }

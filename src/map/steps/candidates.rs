@@ -18,7 +18,7 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassU
 use crate::data::{BATCH, Batch, Bytes, Column, Sink, Span};
 use crate::error::Result;
 use crate::map::{Next, Reader, Window};
-use crate::record::{self, TERMINATOR};
+use crate::record::{self, TERMINATOR, Taken};
 
 /// Finds the candidates of one pattern.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Candidates {
 }
 
 impl Reader for Candidates {
-    fn read(&mut self, window: Window<'_>, next: &mut Next<'_>) -> Result<u64> {
+    fn read(&mut self, window: Window<'_>, next: &mut Next<'_>) -> Result<Taken> {
         let records = record::count(window.bytes);
         let mut result = Ok(());
         self.lines(window.bytes, |lines| {
@@ -69,7 +69,7 @@ impl Reader for Candidates {
                 result = next.take(&Batch { rows: lines.spans.len(), columns: &[Column::Bytes(lines)] });
             }
         });
-        result.map(|()| records)
+        result.map(|()| window.taken(records))
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Index {
     /// How many of the places end a record.
     ends: usize,
     cursor: Cursor,
+    /// Whether the window's end is a record's.
+    is_whole: bool,
     /// The end of the last block that has quotes.
     quotes_to: usize,
     /// That of the last block that has returns.
@@ -63,6 +65,7 @@ impl Index {
             filled: 0,
             ends: 0,
             cursor: Cursor::start(),
+            is_whole: true,
             quotes_to: 0,
             returns_to: 0,
             marks: Vec::new(),
@@ -75,12 +78,12 @@ impl Index {
         Index { level, ..Index::new(dialect) }
     }
 
-    /// Begins a window.
-    pub fn begin(&mut self) {
+    /// Begins a window. The last record of one that isn't whole may go on behind it.
+    pub fn begin(&mut self, is_whole: bool) {
         self.places.resize(self.places.len().max(1), 0);
         self.places[0] = u32::MAX; // the byte before the first
         (self.filled, self.ends, self.quotes_to, self.returns_to) = (1, 0, 0, 0);
-        self.cursor = Cursor::start();
+        (self.cursor, self.is_whole) = (Cursor::start(), is_whole);
         self.marks.clear();
         self.faults.clear();
     }
@@ -106,6 +109,9 @@ impl Index {
 
     fn finish(&mut self, window: &[u8]) {
         let end = window.len() as u32;
+        if self.cursor.machine.inside != 0 && !self.is_whole {
+            return;
+        }
         if self.cursor.machine.inside != 0 {
             self.faults.push((end, Malformed::Unterminated));
         } else if self.cursor.returned != 0 {

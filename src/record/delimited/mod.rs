@@ -37,6 +37,7 @@
 mod cells;
 mod index;
 
+use super::Taken;
 use crate::data::{BATCH, Sink, Span};
 use crate::error::Result;
 use cells::Cells;
@@ -124,19 +125,30 @@ impl Reader {
         Reader { index: Index::new(dialect), cells: Cells::new(dialect) }
     }
 
-    /// Hands the records of `window` to `out`, and the malformed ones to `bad`, in order. Returns how many there were,
-    /// malformed ones included. A window ends with a record's terminator, or is the last of its file. The batches' columns
-    /// are `Column::Bytes`, as `layout` says.
-    pub fn read(&mut self, window: &[u8], layout: &Layout, bad: &mut Reject<'_>, out: &mut dyn Sink) -> Result<u64> {
+    /// Hands the records of `window` to `out`, and the malformed ones to `bad`, in order. Returns what that were, malformed ones
+    /// included. A window that is whole ends with a record's terminator, or is the last of its file. Any other ends with a
+    /// newline; where that stands in quotes, the record that goes on behind it is left. The batches' columns are
+    /// `Column::Bytes`, as `layout` says.
+    pub fn read(
+        &mut self,
+        window: &[u8],
+        is_whole: bool,
+        layout: &Layout,
+        bad: &mut Reject<'_>,
+        out: &mut dyn Sink,
+    ) -> Result<Taken> {
         let Reader { index, cells } = self;
-        index.begin();
+        index.begin(is_whole);
         let wanted = BATCH.min(PLACES / layout.fields).max(1) * layout.fields + 1;
         let (mut target, mut records) = (wanted, 0);
         loop {
             let is_all = index.fill(window, target);
             if index.ends() == 0 {
                 match is_all {
-                    true => return Ok(records),
+                    true => {
+                        let left = window.len().saturating_sub(index.places()[0].wrapping_add(1) as usize);
+                        return Ok(Taken { records, bytes: window.len() - if is_whole { 0 } else { left } });
+                    }
                     // A record with many more fields than there should be.
                     false => target = 2 * index.places().len(),
                 }
@@ -190,7 +202,7 @@ pub fn header(record: &[u8], dialect: &Dialect) -> Result<Vec<Vec<u8>>, Malforme
         return Ok(vec![Vec::new()]);
     }
     let mut index = Index::new(dialect);
-    index.begin();
+    index.begin(true);
     index.fill(line, line.len() + 1);
     if let Some(&(_, fault)) = index.faults().first() {
         return Err(fault);

@@ -136,11 +136,12 @@ impl Sink for Gather {
 }
 
 /// The records that a reader finds in windows of about `size` bytes; of good ones the columns of `layout`.
-fn read(text: &[u8], dialect: &Dialect, layout: &Layout, level: Level, size: usize) -> Vec<Record> {
+fn read(text: &[u8], dialect: &Dialect, layout: &Layout, level: Level, size: usize, likely: bool) -> Vec<Record> {
     let mut reader = Reader { index: Index::with_level(dialect, level), cells: Cells::new(dialect) };
-    let (mut found, mut rest) = (vec![], text);
+    let (mut found, mut rest, mut is_too_short) = (vec![], text, false);
     while !rest.is_empty() {
-        let (window, behind) = rest.split_at(dialect.framing().window(rest, size, usize::MAX));
+        let guess = dialect.framing().likely_window(rest, size).filter(|_| likely && !is_too_short);
+        let window = &rest[..guess.unwrap_or_else(|| dialect.framing().window(rest, size, usize::MAX))];
         let (good, bad) = (std::cell::RefCell::new(Gather::default()), std::cell::RefCell::new(vec![]));
         let mut take = |span: Span, fault| {
             let record = window[span.start as usize..span.end as usize].to_vec();
@@ -154,7 +155,9 @@ fn read(text: &[u8], dialect: &Dialect, layout: &Layout, level: Level, size: usi
                 self.0.borrow_mut().take(batch)
             }
         }
-        let records = reader.read(window, layout, &mut take, &mut Shared(&good)).unwrap();
+        let Taken { records, bytes } =
+            reader.read(window, guess.is_none(), layout, &mut take, &mut Shared(&good)).unwrap();
+        is_too_short = bytes == 0;
         let mut bad = bad.into_inner().into_iter().peekable();
         let good = good.into_inner().0;
         assert_eq!(records as usize, good.len() + bad.len());
@@ -167,7 +170,7 @@ fn read(text: &[u8], dialect: &Dialect, layout: &Layout, level: Level, size: usi
                 found.push((verbatim.clone().unwrap(), Ok(columns.to_vec())));
             }
         }
-        rest = behind;
+        rest = &rest[bytes..];
     }
     found
 }
@@ -179,8 +182,10 @@ fn agrees(text: &[u8], dialect: &Dialect, layout: &Layout, sizes: &[usize]) -> R
     let want: Vec<_> = want.collect();
     for level in Level::available() {
         for &size in sizes {
-            let found = read(text, dialect, layout, level, size);
-            prop_assert_eq!(&found, &want, "{:?} by {}", level, size);
+            for likely in [false, true] {
+                let found = read(text, dialect, layout, level, size, likely);
+                prop_assert_eq!(&found, &want, "{:?} by {}", level, size);
+            }
         }
     }
     Ok(())
@@ -327,7 +332,7 @@ proptest! {
         let mut reader = csv.has_headers(false).flexible(true).from_reader(&text[..]);
         let want: Vec<Vec<Vec<u8>>> =
             reader.byte_records().map(|record| record.unwrap().iter().map(<[u8]>::to_vec).collect()).collect();
-        let found = read(&text, &Dialect::csv(), &layout, Level::detect(), 1 << 20);
+        let found = read(&text, &Dialect::csv(), &layout, Level::detect(), 1 << 20, false);
         let found = found.into_iter().filter(|(record, _)| !record.is_empty()).map(|(_, record)| record);
         for (found, want) in found.zip(&want) {
             match found {
@@ -340,7 +345,10 @@ proptest! {
 
 fn records(text: &str, dialect: &Dialect, fields: usize) -> Vec<Result<Vec<Field>, Malformed>> {
     let layout = Layout { fields, wanted: (0..fields).collect(), verbatim: true };
-    read(text.as_bytes(), dialect, &layout, Level::detect(), 1 << 20).into_iter().map(|(_, record)| record).collect()
+    read(text.as_bytes(), dialect, &layout, Level::detect(), 1 << 20, false)
+        .into_iter()
+        .map(|(_, record)| record)
+        .collect()
 }
 
 fn some<const N: usize>(fields: [&str; N]) -> Result<Vec<Field>, Malformed> {
@@ -396,7 +404,7 @@ fn very_wide_records() {
         bad.push((span.start as usize, fault));
         Ok(())
     };
-    assert_eq!(reader.read(text.as_bytes(), &layout, &mut reject, &mut good).unwrap(), 4);
+    assert_eq!(reader.read(text.as_bytes(), true, &layout, &mut reject, &mut good).unwrap().records, 4);
     let row = vec![Some(b"99999".to_vec()), Some(b"0".to_vec())];
     assert_eq!(good.0, [row.clone(), row]);
     let wrong = |has| Malformed::Fields { has, wants: 100_000 };
@@ -414,7 +422,7 @@ fn an_error_of_whom_records_go_to_ends_the_reading() {
     let layout = Layout { fields: 1, wanted: vec![0], verbatim: false };
     let mut reader = Reader::new(&Dialect::csv());
     let mut none = |_, _| panic!("nothing is malformed");
-    assert!(reader.read(b"a\nb\n", &layout, &mut none, &mut Refuse).is_err());
+    assert!(reader.read(b"a\nb\n", true, &layout, &mut none, &mut Refuse).is_err());
     let mut refuse = |_, _| Err(crate::error::Error::ClosedPipe);
-    assert!(reader.read(b"a,b\n", &layout, &mut refuse, &mut Gather::default()).is_err());
+    assert!(reader.read(b"a,b\n", true, &layout, &mut refuse, &mut Gather::default()).is_err());
 }

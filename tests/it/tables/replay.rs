@@ -99,7 +99,7 @@ fn read(reader: &mut delimited::Reader, window: &[u8], layout: &Layout, found: &
     // In the order of the input: what was handed on before a bad record is before it.
     let records = {
         let mut sink = Ordered { found, bad: &bad };
-        let records = reader.read(window, layout, note, &mut sink).unwrap();
+        let records = reader.read(window, true, layout, note, &mut sink).unwrap().records;
         sink.flush();
         records
     };
