@@ -14,6 +14,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::{Decimal, Value};
 use crate::error::Result;
 
@@ -87,6 +89,9 @@ pub trait Sink {
         true
     }
 }
+
+/// Columns put together for a batch: where they are few, without asking for memory.
+pub type Columns<'a> = SmallVec<[Column<'a>; 8]>;
 
 /// What the cells of a column are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

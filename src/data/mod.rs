@@ -15,6 +15,6 @@ pub mod path;
 pub mod value;
 pub mod wide;
 
-pub use batch::{BATCH, Batch, Bytes, Column, Decimals, Floats, Kind, Numbers, Sink, Span};
+pub use batch::{BATCH, Batch, Bytes, Column, Columns, Decimals, Floats, Kind, Numbers, Sink, Span};
 pub use decimal::Decimal;
 pub use value::Value;

@@ -9,7 +9,7 @@ use super::Field;
 use super::combining::{Combiner, Combining};
 use super::growth::{Full, Growth};
 use crate::data::key::{Encoder, KeyFields};
-use crate::data::{BATCH, Batch, Bytes, Column, Sink};
+use crate::data::{BATCH, Batch, Bytes, Column, Columns, Sink};
 use crate::error::Result;
 use crate::report::Counters;
 use crate::shuffle::row::put_inline_value;
@@ -113,7 +113,7 @@ impl<'a> Emitter<'a> {
 
 impl Sink for Emitter<'_> {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
-        let values: Vec<_> = self.fields.observed.iter().map(|&field| batch.columns[field]).collect();
+        let values: Columns<'_> = self.fields.observed.iter().map(|&field| batch.columns[field]).collect();
         let most = self.out.table.table.capacity().min(BATCH);
         for start in (0..batch.rows).step_by(most) {
             self.take_some(batch, &values, start..(start + most).min(batch.rows))?;
@@ -139,7 +139,7 @@ impl Emitter<'_> {
             out.table.keys.hash(encoded, out.hash_mask);
             keys = Some(encoded);
         }
-        let of_records: Vec<_> = values.iter().map(|column| column.slice(records.clone())).collect();
+        let of_records: Columns<'_> = values.iter().map(|column| column.slice(records.clone())).collect();
         if let Some(keys) = keys {
             let bytes = out.aggregation.shape.value_rows_len(keys, &of_records);
             if records.len() == 1 || bytes <= COPIED {

@@ -22,6 +22,9 @@ use crate::data::buffer::equal;
 use keys::{LONG, code};
 use pages::{LINE, Words, zeroed};
 
+/// Bytes of a table whose slots a processor that looks ahead meets soon enough by itself.
+const NEAR: usize = 256 << 10;
+
 /// Bytes of a table that is beyond the second-level cache: there the end of a long slot is worth a prefetch of its own.
 const FAR: usize = 1 << 20;
 
@@ -192,8 +195,10 @@ impl Table {
         let Table { slots, arena, mask, shift, identity, .. } = self;
         let (slots, mask, shift) = (&mut slots[..], *mask, *shift);
         let stride = if STRIDE == 0 { self.stride } else { STRIDE };
-        for &meta in &keys.meta[..keys.len] {
-            prefetch(slots, home(meta, shift, mask) * stride);
+        if size_of_val(slots) > NEAR {
+            for &meta in &keys.meta[..keys.len] {
+                prefetch(slots, home(meta, shift, mask) * stride);
+            }
         }
         if stride > LINE && size_of_val(slots) > FAR {
             for &meta in &keys.meta[..keys.len] {

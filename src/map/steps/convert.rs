@@ -2,7 +2,7 @@
 
 use super::gather::Gather;
 use crate::data::parse::{DecimalParser, FloatParser, ParseError};
-use crate::data::{Batch, Column, Sink};
+use crate::data::{Batch, Column, Columns, Sink};
 use crate::error::Result;
 use crate::map::{Field, Next, Stage, Step, Type};
 
@@ -67,7 +67,7 @@ impl Stage for Converting {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
         let Converting { fields, record, bad, kept, gather } = self;
         bad.clear();
-        let mut columns = batch.columns.to_vec();
+        let mut columns = Columns::from_slice(batch.columns);
         for (number, (field, parser)) in fields.iter_mut().enumerate() {
             let column = batch.bytes(field.input);
             columns.push(match parser {
@@ -87,6 +87,7 @@ impl Stage for Converting {
         bad.dedup_by_key(|(i, ..)| *i);
         next.rejects.borrow().kept(batch.rows, bad.iter().map(|(i, ..)| *i), kept);
         next.take(&Batch { rows: kept.len(), columns: &gather.gather(&columns, kept) })?;
+        drop(columns);
         let records = batch.bytes(*record);
         for &(i, number, why) in bad.iter() {
             let (Conversion { input, name, .. }, _) = &fields[number];

@@ -3,7 +3,7 @@
 use super::index::Index;
 use super::{Dialect, Layout, Malformed, Quoting, Reject, is_end};
 use crate::data::buffer::equal;
-use crate::data::{BATCH, Batch, Bytes, Column, Sink, Span};
+use crate::data::{BATCH, Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
 use crate::record::quotes::QUOTE;
 
@@ -145,7 +145,7 @@ impl Cells {
             bytes(Bytes { data, spans: &column.spans })
         });
         let verbatim = layout.verbatim.then_some(bytes(Bytes { data: window, spans: &self.records }));
-        let columns: Vec<_> = fields.chain(verbatim).collect();
+        let columns: Columns<'_> = fields.chain(verbatim).collect();
         out.take(&Batch { rows, columns: &columns })
     }
 }
