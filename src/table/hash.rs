@@ -34,8 +34,8 @@ pub fn hash_inline(words: [u64; 2], len: usize) -> u64 {
     finish(fold(words[0] ^ S0, words[1] ^ S1), len)
 }
 
-/// Hash of any key. Out of line, so that loops over short keys keep to registers.
-#[inline(never)]
+/// Hash of any key.
+#[inline]
 pub fn hash(key: &[u8]) -> u64 {
     if key.len() <= INLINE {
         return hash_inline(inline_words(key), key.len());

@@ -63,6 +63,16 @@ impl KeyBatch {
     /// Loads and hashes `keys`, at most [`BATCH`] of them. `mask` is ANDed to every hash. Returns whether no key is empty or
     /// begins with a NUL.
     pub fn hash(&mut self, keys: Bytes<'_>, mask: u64) -> bool {
+        let long: usize = keys.spans.iter().map(|span| usize::from(span.len() > INLINE)).sum();
+        match 2 * long > keys.spans.len() {
+            true => self.hash_by(keys, mask, hash::hash),
+            // Out of line, so that the loop over short keys keeps to registers.
+            false => self.hash_by(keys, mask, hash_of_few),
+        }
+    }
+
+    #[inline(always)]
+    fn hash_by(&mut self, keys: Bytes<'_>, mask: u64, hash_long: impl Fn(&[u8]) -> u64) -> bool {
         self.len = keys.spans.len();
         let mut all_begin = true;
         for ((&span, meta), words) in keys.spans.iter().zip(&mut self.meta).zip(&mut self.words) {
@@ -76,10 +86,15 @@ impl KeyBatch {
                 *words = [u64::from(span.start), len as u64];
                 let key = &keys.data[span.start as usize..span.end as usize];
                 all_begin &= key[0] != 0;
-                (hash, code) = (hash::hash(key), LONG);
+                (hash, code) = (hash_long(key), LONG);
             }
             *meta = hash & mask | code;
         }
         all_begin
     }
+}
+
+#[inline(never)]
+fn hash_of_few(key: &[u8]) -> u64 {
+    hash::hash(key)
 }
