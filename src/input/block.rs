@@ -10,7 +10,7 @@
 //! `offset - 1` and ends with the record that holds the piece's last byte. Only the edges are read to find that; the
 //! block itself is mapped, and unmapped when it is dropped, which keeps resident memory bounded. Where newlines may stand
 //! in quotes the pieces are whole records already; or it is assumed where the first begins, and where the last ends is the
-//! reader's to find out (see [`edges`](super::edges)).
+//! reader's to find out (see [`edges`]).
 //!
 //! A small file is read into memory that the worker keeps instead. To unmap stops every thread of the process for a
 //! moment: of 100,000 files of 10 KB, mapped one by one, two threads counted the words in twice the time that they took

@@ -2,7 +2,7 @@
 //!
 //! A job that asks for several of them looks up each record's group once for all, and a group's summary is short enough to
 //! be in one cache line with its key. Only the parts that the job asks for are kept, and each choice of parts is compiled on
-//! its own. [`decimal`] has the summary of decimals, [`float`] that of doubles.
+//! its own. `decimal` has the summary of decimals, `float` that of doubles.
 
 mod decimal;
 mod float;
