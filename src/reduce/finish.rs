@@ -12,8 +12,8 @@ use crate::output::sort_key::put_sort_keys;
 use crate::output::{Chunk, Layout, SortKey};
 use crate::predicate::Predicate;
 use crate::shuffle::Aggregation;
+use crate::table::Table;
 use crate::table::hash::INLINE;
-use crate::table::{Table, Tail};
 
 /// How groups become rows of output. Cells are those of the `group_by` fields, then those of the aggregates.
 #[derive(Debug)]
@@ -43,13 +43,7 @@ impl<'a> Cells<'a> {
             return self.key.value(index);
         }
         let number = index - fields;
-        let Aggregation { aggregates, cells, shape } = self.aggregation;
-        let place = &cells[number];
-        let shape = &shape.aggregates[place.aggregate];
-        let words = &self.states[shape.first..][..shape.words];
-        let tail = shape.tail.map_or(Tail::default(), |place| place.of(words));
-        let value = aggregates[place.aggregate].finish(place.number, words, self.table.arena().get(tail));
-        value.unwrap_or_else(|_| {
+        self.aggregation.cells[number].value(self.states, self.table.arena()).unwrap_or_else(|_| {
             self.overflow.set(Some(number));
             Value::Null
         })
@@ -86,7 +80,7 @@ impl Finisher<'_> {
             }
             if let Some(number) = cells.overflow.get() {
                 let group = (!self.key.is_empty()).then(|| shown(&cells.key));
-                return Err(Error::Overflow { column: self.aggregation.cells[number].name.clone(), group });
+                return Err(Error::Overflow { column: self.aggregation.cells[number].name.to_owned(), group });
             }
         }
         Ok(())
