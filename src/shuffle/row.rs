@@ -104,6 +104,7 @@ impl Shape {
     }
 
     /// Appends the value row of record `i`.
+    #[inline]
     pub fn put_value(&self, out: &mut Buffer, key: &[u8], values: &[Column<'_>], i: usize) {
         if values.is_empty() && key.len() <= SHORT_KEY {
             put_medium(out, RowKind::Value, key, &[], 0);
@@ -202,7 +203,8 @@ fn put_around(row: &mut [u8; SLACK], kind: RowKind, key: usize, states: &[u64], 
         row[at..at + 8].copy_from_slice(&word.to_le_bytes());
         at += 8;
     }
-    row[at..at + tails].fill(0);
+    // As many as there may be, in one store: most rows have none.
+    row[at..at + SHORT_TAILS].copy_from_slice(&[0; SHORT_TAILS]);
     1 + row_len
 }
 
