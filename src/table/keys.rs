@@ -24,11 +24,13 @@ pub struct KeyBatch {
     pub len: usize,
     pub meta: [u64; BATCH],
     pub words: [[u64; 2]; BATCH],
+    /// Whether most keys of the batch before were long. Those of the next one mostly are, too.
+    mostly_long: bool,
 }
 
 impl Default for KeyBatch {
     fn default() -> Self {
-        KeyBatch { len: 0, meta: [0; BATCH], words: [[0; 2]; BATCH] }
+        KeyBatch { len: 0, meta: [0; BATCH], words: [[0; 2]; BATCH], mostly_long: false }
     }
 }
 
@@ -63,8 +65,7 @@ impl KeyBatch {
     /// Loads and hashes `keys`, at most [`BATCH`] of them. `mask` is ANDed to every hash. Returns whether no key is empty or
     /// begins with a NUL.
     pub fn hash(&mut self, keys: Bytes<'_>, mask: u64) -> bool {
-        let long: usize = keys.spans.iter().map(|span| usize::from(span.len() > INLINE)).sum();
-        match 2 * long > keys.spans.len() {
+        match self.mostly_long {
             true => self.hash_by(keys, mask, hash::hash),
             // Out of line, so that the loop over short keys keeps to registers.
             false => self.hash_by(keys, mask, hash_of_few),
@@ -74,7 +75,7 @@ impl KeyBatch {
     #[inline(always)]
     fn hash_by(&mut self, keys: Bytes<'_>, mask: u64, hash_long: impl Fn(&[u8]) -> u64) -> bool {
         self.len = keys.spans.len();
-        let mut all_begin = true;
+        let (mut all_begin, mut long) = (true, 0);
         for ((&span, meta), words) in keys.spans.iter().zip(&mut self.meta).zip(&mut self.words) {
             let len = span.len();
             let (hash, code);
@@ -86,10 +87,12 @@ impl KeyBatch {
                 *words = [u64::from(span.start), len as u64];
                 let key = &keys.data[span.start as usize..span.end as usize];
                 all_begin &= key[0] != 0;
+                long += 1;
                 (hash, code) = (hash_long(key), LONG);
             }
             *meta = hash & mask | code;
         }
+        self.mostly_long = 2 * long > self.len;
         all_begin
     }
 }
