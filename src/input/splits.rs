@@ -1,8 +1,8 @@
 //! Splits: which bytes of which files one map task reads.
 //!
 //! A split is a target of bytes, not of records: a record belongs to the split that holds its first byte
-//! (see [`block`](super::block)); where newlines may stand in quotes the cuts are moved to records before anything is
-//! mapped (see `edges`). Small files share a split, so a job over many of them has few tasks.
+//! (see [`block`](super::block)); where newlines may stand in quotes, `edges` says where that is. Small files share a split,
+//! so a job over many of them has few tasks.
 
 use super::Source;
 

@@ -93,7 +93,7 @@ impl Mapper {
         }
     }
 
-    /// Maps the records of `window`. Returns what they were, bad ones included.
+    /// Maps the records of `window`. Returns what was taken, bad ones included.
     pub fn map(&mut self, window: Window<'_>, out: &mut dyn Sink) -> Result<Taken> {
         let Mapper { reader, stages, rejects } = self;
         reader.read(window, &mut Next { stages, sink: out, rejects })

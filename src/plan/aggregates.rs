@@ -35,14 +35,12 @@ impl<'s> Aggregates<'s> {
 
     /// Brings the parts of each column's summary together.
     fn place(&mut self, made: Vec<(Made, String)>) {
-        let parts_of = |wanted: usize| -> Parts {
-            let part = |(made, _): &(Made, _)| match made {
-                Made::Part { column, part, .. } if *column == wanted => Some(*part),
-                _ => None,
-            };
-            made.iter().filter_map(part).collect()
-        };
-        let summaries: Vec<_> = (0..self.observed.len()).map(parts_of).collect();
+        let mut summaries = vec![Parts::default(); self.observed.len()];
+        for (made, _) in &made {
+            if let Made::Part { column, part, .. } = made {
+                summaries[*column].add(*part);
+            }
+        }
         let mut placed = vec![None; self.observed.len()];
         for (made, name) in made {
             let next = self.all.len();

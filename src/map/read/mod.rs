@@ -32,6 +32,6 @@ impl Window<'_> {
 
 /// Makes batches of the records of a window. Holds scratch memory: one a worker.
 pub trait Reader: Debug + Send {
-    /// Hands the records on, and says which are bad. Returns what they were, bad ones included.
+    /// Hands the records on, and says which are bad. Returns what it took, bad ones included.
     fn read(&mut self, window: Window<'_>, next: &mut Next<'_>) -> Result<Taken>;
 }

@@ -109,10 +109,10 @@ impl Index {
 
     fn finish(&mut self, window: &[u8]) {
         let end = window.len() as u32;
-        if self.cursor.machine.inside != 0 && !self.is_whole {
-            return;
-        }
         if self.cursor.machine.inside != 0 {
+            if !self.is_whole {
+                return;
+            }
             self.faults.push((end, Malformed::Unterminated));
         } else if self.cursor.returned != 0 {
             self.faults.push((end, Malformed::BehindQuote));

@@ -125,7 +125,7 @@ impl Reader {
         Reader { index: Index::new(dialect), cells: Cells::new(dialect) }
     }
 
-    /// Hands the records of `window` to `out`, and the malformed ones to `bad`, in order. Returns what that were, malformed ones
+    /// Hands the records of `window` to `out`, and the malformed ones to `bad`, in order. Returns what it took, malformed ones
     /// included. A window that is whole ends with a record's terminator, or is the last of its file. Any other ends with a
     /// newline; where that stands in quotes, the record that goes on behind it is left. The batches' columns are
     /// `Column::Bytes`, as `layout` says.
@@ -146,8 +146,8 @@ impl Reader {
             if index.ends() == 0 {
                 match is_all {
                     true => {
-                        let left = window.len().saturating_sub(index.places()[0].wrapping_add(1) as usize);
-                        return Ok(Taken { records, bytes: window.len() - if is_whole { 0 } else { left } });
+                        let behind_last = index.places()[0].wrapping_add(1) as usize;
+                        return Ok(Taken { records, bytes: if is_whole { window.len() } else { behind_last } });
                     }
                     // A record with many more fields than there should be.
                     false => target = 2 * index.places().len(),
