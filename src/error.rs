@@ -137,6 +137,15 @@ impl Error {
         }
     }
 
+    /// Whether it is about one record or what was made of it.
+    pub fn is_of_a_record(&self) -> bool {
+        use Error::{BadRecord, RecordTooLarge, RecordTooLong, RowTooLarge, RowTooLong};
+        matches!(
+            self,
+            BadRecord { .. } | RecordTooLong { .. } | RecordTooLarge { .. } | RowTooLong { .. } | RowTooLarge { .. }
+        )
+    }
+
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage { .. } => 2,

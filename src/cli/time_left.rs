@@ -91,6 +91,11 @@ impl TimeLeft {
         }
         let [input, shuffle, merge] = readings.phases;
         let part = readings.phases[phase].part();
+        if part < self.last.1 {
+            // What was mapped is mapped again: its edges weren't as they were assumed to be.
+            self.began[phase] = now;
+            *self = TimeLeft { phase, began: self.began, last: (now, part), ..TimeLeft::default() };
+        }
         let into = now - self.began[phase];
         self.parts += into * (part - self.last.1);
         self.seconds += into * (now - self.last.0);
@@ -101,7 +106,7 @@ impl TimeLeft {
         if unknown || (phase == 0 || stream) && into < TOO_EARLY || phase == 2 && part == 1.0 {
             return None;
         }
-        let map = if phase == 0 { self.whole(None, part)? } else { self.began[1] };
+        let map = if phase == 0 { self.whole(None, part)? } else { self.began[1] - self.began[0] };
         let a_byte = (!stream).then(|| map / input.total as f64);
         // While there are runs of a part of the input only, as much again comes of the rest.
         let all = |bytes: u64| match phase {
@@ -243,6 +248,20 @@ mod tests {
         let done = |time: f64| if time < 0.0244 { time / 0.0244 * 0.2 } else { 0.2 + (time - 0.0244) / 0.9756 * 0.8 };
         let run = Run { done, ..run(100.0, 0.5, 0.1, 0.001) };
         assert!(run.wrong(0.1, 0.9) < 1.6, "{}", run.wrong(0.1, 0.9));
+    }
+
+    /// A map that is done again takes as long as one that begins.
+    #[test]
+    fn what_is_begun_again_is_as_if_it_began() {
+        let run = run(20.0, 40.0, 16.0, 1.0);
+        let mut time_left = TimeLeft::default();
+        (1..150).for_each(|i| _ = time_left.look(f64::from(i) / 10.0, &run.readings(f64::from(i) / 10.0)));
+        for (now, left) in run.shown() {
+            // The first look falls together with the beginning.
+            let again = time_left.look(15.0 + now, &run.readings(now));
+            assert!(again.zip(left).is_none_or(|(again, left)| (again / left - 1.0).abs() < 0.1), "{again:?} {left:?}");
+            assert!(again.is_some() || now < TOO_EARLY + 0.2, "{now}");
+        }
     }
 
     /// Records that pass through and are sorted: there is no reduce phase.

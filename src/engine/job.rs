@@ -1,6 +1,7 @@
 //! What every task of a running job shares: the plan with its open settings decided, the budget, the spill directory,
 //! the worker memory that is kept from task to task, and the record of what happened.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,6 +15,7 @@ use super::{Control, Progress};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::block::Memory;
+use crate::input::edges::PieceRead;
 use crate::input::{RecordEnd, splits};
 use crate::output::{Layout, Writer};
 use crate::plan::Plan;
@@ -116,6 +118,10 @@ pub struct Record {
     pub tasks: Vec<Task>,
     /// Of each task that met bad records: its number, the first of them, and the file where all are.
     pub bad: Vec<(usize, Vec<Sample>, Option<PathBuf>)>,
+    /// Of pieces whose edges were assumed: the task's number, and what they were found to be.
+    pieces: Vec<(usize, PieceRead)>,
+    /// Seconds until all that was made was forgotten.
+    pub forgotten_s: f64,
 }
 
 impl<'p> Job<'p> {
@@ -123,8 +129,6 @@ impl<'p> Job<'p> {
         let spill_dir = &plan.settings.spill_dir;
         let spill = tempfile::Builder::new().prefix("mapfold-").tempdir_in(spill_dir);
         let spill = spill.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-        let files = i64::try_from(files).unwrap_or(i64::MAX) - 32 - 4 * plan.settings.threads as i64;
         lock(&control.temporary).push(spill.path().to_owned());
         Ok(Job {
             plan,
@@ -133,13 +137,13 @@ impl<'p> Job<'p> {
             pool: Pool::new(plan.settings.threads, plan.settings.scheduler)?,
             small_files: Kept::default(),
             spill,
-            open_runs: AtomicI64::new(files / 2),
+            open_runs: AtomicI64::new(most_open_runs(plan)),
             started: Instant::now(),
             record: Mutex::default(),
         })
     }
 
-    /// Whether one more run may be kept open: half of the files that the process may have and doesn't need otherwise.
+    /// Whether one more run may be kept open.
     pub fn may_keep_open(&self) -> bool {
         self.open_runs.fetch_sub(1, Ordering::Relaxed) > 0
     }
@@ -206,13 +210,28 @@ impl<'p> Job<'p> {
         bad.iter().filter_map(|(_, _, saved)| saved.clone()).collect()
     }
 
-    /// What map attempts have made so far counts no more: all are made again.
-    pub fn forget(&self) {
-        *lock(&self.record) = Record::default();
+    /// Notes what a piece of task `number` was found to be.
+    pub fn note_read(&self, number: usize, piece: PieceRead) {
+        lock(&self.record).pieces.push((number, piece));
+    }
+
+    /// What pieces were found to be, in the order of the input.
+    pub fn pieces_read(&self) -> Vec<PieceRead> {
+        let pieces = &mut lock(&self.record).pieces;
+        pieces.sort_by_key(|(number, _)| *number);
+        pieces.drain(..).map(|(_, piece)| piece).collect()
+    }
+
+    /// What map attempts have made so far counts no more: all are made again. Their files are removed.
+    pub fn forget(&self) -> Result<()> {
+        *lock(&self.record) = Record { forgotten_s: self.seconds(), ..Record::default() };
         let Progress { map, reduce, in_runs, .. } = &self.control.progress;
         map.done.store(0, Ordering::Relaxed);
         reduce.total.store(0, Ordering::Relaxed);
         in_runs.store(0, Ordering::Relaxed);
+        self.open_runs.store(most_open_runs(self.plan), Ordering::Relaxed);
+        let remove = || fs::read_dir(self.spill.path())?.try_for_each(|file| fs::remove_file(file?.path()));
+        remove().map_err(|source| Error::Spill { path: self.spill.path().to_owned(), source })
     }
 
     pub fn seconds(&self) -> f64 {
@@ -229,6 +248,12 @@ impl<'p> Job<'p> {
     pub fn into_record(self) -> Record {
         self.record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Half of the files that the process may have open and doesn't need otherwise.
+fn most_open_runs(plan: &Plan) -> i64 {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    (i64::try_from(files).unwrap_or(i64::MAX) - 32 - 4 * plan.settings.threads as i64) / 2
 }
 
 /// Memory of workers that is kept from task to task: an attempt takes one and owns it until it ends.

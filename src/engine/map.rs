@@ -8,9 +8,9 @@ use super::Grouping;
 use super::job::{Job, Kept};
 use super::pool::{Deal, Place};
 use super::read::{Read, mapper, read};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::Source;
-use crate::input::edges::{self, Edge, Edges};
+use crate::input::edges::{self, Edges};
 use crate::input::feed::{self, Feed, Numbering, Work};
 use crate::map::Mapper;
 use crate::map::emit::{Emitter, MapTable};
@@ -25,7 +25,7 @@ pub fn tasks<T: Send>(
     numbering: Numbering,
     edges: Edges,
     wanted: impl Fn() -> bool,
-    attempt: impl Fn(usize, Work, Place) -> Result<T> + Sync,
+    attempt: impl Fn(Attempt, Work) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let sources = &job.plan.sources;
     let are_known = sources.iter().all(Source::is_file);
@@ -51,13 +51,15 @@ pub fn tasks<T: Send>(
         Numbering::FilesFirst => Deal::Split,
         Numbering::Input | Numbering::Streaming => Deal::Round,
     };
-    job.pool.run(seed, deal, late, "map", attempt)
+    job.pool
+        .run(seed, deal, late, "map", |number, work, place| attempt(Attempt::begin(job, number, place, edges), work))
 }
 
 /// An attempt at a task, to be recorded when it succeeds.
 #[derive(Debug)]
 pub struct Attempt {
-    number: usize,
+    /// Its task's: tasks are in the order of the input.
+    pub number: usize,
     id: String,
     place: Place,
     /// How it is known where its records begin.
@@ -66,27 +68,18 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    pub fn begin(job: &Job<'_>, number: usize, place: Place, edges: Edges) -> Self {
+    fn begin(job: &Job<'_>, number: usize, place: Place, edges: Edges) -> Self {
         Attempt { number, id: format!("map-{number:05}"), place, edges, start_s: job.seconds() }
     }
 
     /// The path of a run that it writes.
     pub fn run_path(&self, job: &Job<'_>, run: usize) -> PathBuf {
-        job.spill_path(&format!("{}.{run}.run", self.file_name()))
+        job.spill_path(&format!("{}-0.{run}.run", self.id))
     }
 
     /// The path of the file that its bad records are kept in.
     pub fn bad_path(&self, job: &Job<'_>) -> PathBuf {
-        job.spill_path(&format!("{}.bad", self.file_name()))
-    }
-
-    /// What assumed its edges is done again where they weren't right.
-    fn file_name(&self) -> String {
-        let attempt = match self.edges {
-            Edges::Assumed => 0,
-            Edges::Found => 1,
-        };
-        format!("{}-{attempt}", self.id)
+        job.spill_path(&format!("{}-0.bad", self.id))
     }
 
     /// Counts what it read and wrote. Dropping `work` frees its memory.
@@ -129,29 +122,23 @@ struct Memory {
 /// Maps every source. One run a task, in the order of the input.
 pub fn map(job: &Job<'_>, grouping: &Grouping<'_>) -> Result<Vec<Run>> {
     if edges::may_be_assumed(&job.plan.sources, job.sizes.split, job.record_end().framing) {
-        match attempts(job, grouping, Edges::Assumed) {
-            Ok((runs, edges)) if edges::hold(&edges) => return Ok(runs),
-            Ok((runs, _)) => runs.into_iter().try_for_each(Run::remove)?,
-            // It may be about what is no record.
-            Err(_) => job.check()?,
+        let made = attempts(job, grouping, Edges::Assumed);
+        // What is wrong with a record is so only if it is one. Of several errors the job's is the first in the input.
+        let may_be_wrong = made.as_ref().err().is_none_or(Error::is_of_a_record);
+        if !may_be_wrong || edges::hold(&job.pieces_read()) {
+            return made;
         }
-        job.forget();
+        drop(made);
+        job.forget()?;
     }
-    attempts(job, grouping, Edges::Found).map(|(runs, _)| runs)
+    attempts(job, grouping, Edges::Found)
 }
 
-/// Runs an attempt at every task: their runs, and what their pieces turned out to be.
-fn attempts(job: &Job<'_>, grouping: &Grouping<'_>, edges: Edges) -> Result<(Vec<Run>, Vec<Edge>)> {
+/// Runs an attempt at every task.
+fn attempts(job: &Job<'_>, grouping: &Grouping<'_>, edges: Edges) -> Result<Vec<Run>> {
     let memories = Kept::default();
-    let made = tasks(
-        job,
-        Numbering::FilesFirst,
-        edges,
-        || true,
-        |number, work, place| attempt(job, grouping, Attempt::begin(job, number, place, edges), work, &memories),
-    )?;
-    let (runs, edges): (_, Vec<_>) = made.into_iter().unzip();
-    Ok((runs, edges.into_iter().flatten().collect()))
+    let one = |begun, work| attempt(job, grouping, begun, work, &memories);
+    tasks(job, Numbering::FilesFirst, edges, || true, one)
 }
 
 /// One attempt at one task: owns its memory, writes its own run.
@@ -161,21 +148,20 @@ fn attempt(
     attempt: Attempt,
     work: Work,
     memories: &Kept<Memory>,
-) -> Result<(Run, Vec<Edge>)> {
+) -> Result<Run> {
     let mut memory = memories.take(|| memory(job, grouping));
     let (path, buffers) = (attempt.run_path(job, 0), std::mem::take(&mut memory.buffers));
     let run = RunWriter::create(path, job.sizes.partitions, job.sizes.page, buffers)?;
     let hash_mask = job.plan.settings.hash_mask;
     let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut memory.table, run);
-    let mut read = read(job, &attempt, &work, &mut memory.mapper, &mut out)?;
-    let edges = std::mem::take(&mut read.edges);
+    let read = read(job, &attempt, &work, &mut memory.mapper, &mut out)?;
     let (run, mut counters) = out.finish()?;
     let (path, size, buffers) = run.finish()?;
     memory.buffers = buffers;
     memories.keep(memory);
     counters.reduce_shuffle_bytes = size.row_bytes;
     attempt.succeed(job, work, read, size, counters)?;
-    Ok((Run::open(path, job.may_keep_open())?, edges))
+    Run::open(path, job.may_keep_open())
 }
 
 fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {

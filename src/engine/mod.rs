@@ -165,7 +165,7 @@ fn timed<T>(seconds: &mut f64, phase: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSeconds) -> Report {
-    let Record { mut counters, mut tasks, mut bad } = record;
+    let Record { mut counters, mut tasks, mut bad, forgotten_s, .. } = record;
     bad.sort_by_key(|(number, ..)| *number);
     let samples = bad.iter().flat_map(|(_, samples, _)| samples).take(bad::SAMPLES);
     let bad_records = samples.map(|sample| sample.told(&plan.sources)).collect();
@@ -180,7 +180,7 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
         worker.stolen += u64::from(task.worker != task.seeded_worker);
     }
     for worker in &mut workers {
-        worker.idle_s = (phases.map + phases.reduce - worker.busy_s).max(0.0);
+        worker.idle_s = (phases.map + phases.reduce - forgotten_s - worker.busy_s).max(0.0);
     }
     Report {
         mapfold: env!("CARGO_PKG_VERSION"),

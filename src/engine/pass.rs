@@ -49,12 +49,12 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             Numbering::Streaming,
             Edges::Found,
             || !written.is_complete(),
-            |number, work, place| {
+            |attempt, work| {
                 if written.is_complete() {
                     return Ok(());
                 }
-                let mut memory = memory();
-                let made = in_order(job, &layout, Attempt::begin(job, number, place, Edges::Found), work, &mut memory)?;
+                let (number, mut memory) = (attempt.number, memory());
+                let made = in_order(job, &layout, attempt, work, &mut memory)?;
                 memories.keep(memory);
                 written.put(number, made)
             },
@@ -67,10 +67,9 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         Numbering::Input,
         Edges::Found,
         || true,
-        |number, work, place| {
+        |attempt, work| {
             let mut memory = memory();
-            let attempt = Attempt::begin(job, number, place, Edges::Found);
-            let runs = sorted(job, &layout, order, number as u64, attempt, work, &mut memory)?;
+            let runs = sorted(job, &layout, order, attempt, work, &mut memory)?;
             memories.keep(memory);
             Ok(runs)
         },
@@ -113,7 +112,6 @@ fn sorted(
     job: &Job<'_>,
     layout: &Layout,
     order: &[SortKey],
-    task: u64,
     attempt: Attempt,
     work: Work,
     memory: &mut Memory,
@@ -122,7 +120,7 @@ fn sorted(
         layout,
         order,
         sorter: &mut memory.sorter,
-        task,
+        task: attempt.number as u64,
         rows: 0,
         limit: job.plan.limit,
         run_bytes: job.sizes.sort as usize,

@@ -8,7 +8,7 @@ use super::map::Attempt;
 use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::input::block::{self, FileBlock};
-use crate::input::edges::Edge;
+use crate::input::edges::{Edges, PieceRead, Records};
 use crate::input::feed::Work;
 use crate::input::{RecordEnd, Stretch};
 use crate::map::read::Delimited;
@@ -27,8 +27,6 @@ pub struct Read {
     /// As many bytes as that was of the input, packed as it is.
     pub packed: u64,
     pub bad: Bad,
-    /// Of pieces of files, where their records began and ended.
-    pub edges: Vec<Edge>,
 }
 
 /// One worker's mapper. `wanted` are the fields of mapped records that are of use behind the steps.
@@ -55,12 +53,19 @@ pub fn read(job: &Job<'_>, attempt: &Attempt, work: &Work, mapper: &mut Mapper, 
             while let Some(&piece) = pieces.first() {
                 let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;
                 let stretch = block.stretch();
+                let begin = (stretch.owned > 0).then(|| stretch.place(0).offset);
                 let mapped = windows(job, attempt, stretch, mapper, out, &mut read);
                 // First: what was made of bytes that weren't the file's says nothing.
                 block.verify()?;
-                let end = mapped?;
-                let place = (stretch.owned > 0).then(|| stretch.place(0).offset);
-                read.edges.push(Edge { piece, begins: place, ends: place.map_or(0, |begin| begin + end as u64) });
+                if attempt.edges == Edges::Assumed {
+                    let records = match (begin, &mapped) {
+                        (None, _) => Records::None,
+                        (Some(begin), Ok(end)) => Records::All(begin..begin + *end as u64),
+                        (Some(begin), Err(_)) => Records::Failed { begin },
+                    };
+                    job.note_read(attempt.number, PieceRead { piece, records });
+                }
+                mapped?;
             }
             job.small_files.keep(memory);
         }

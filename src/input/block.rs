@@ -31,7 +31,7 @@ use super::splits::Piece;
 use super::stretch::{Part, Place, Stretch};
 use super::{FileId, RecordEnd, Source, failed, mark_len};
 use crate::error::Result;
-use crate::record::{Framing, likely_record_start};
+use crate::record::Framing;
 
 /// Files up to this size are read, larger ones mapped.
 const SMALL: u64 = 256 << 10;
@@ -117,7 +117,7 @@ impl<'b> FileBlock<'b> {
         let file = open(source).map_err(|e| failed(piece.offset, e))?;
         let stop = piece.offset + piece.len;
         let farthest = stop.saturating_add(end_of.longest).min(source.bytes());
-        // Where the first record begins, before where the last one does, and where that surely has ended.
+        // The first record begins at `start`, the last one before `begun`, and by `end` that one has ended.
         let (start, begun, end) = match (end_of.framing, edges) {
             (Framing::Terminator(terminator), _) => {
                 let find = |from, to| find(&file, terminator, from, to).map_err(|e| failed(from, e));
@@ -131,7 +131,7 @@ impl<'b> FileBlock<'b> {
             }
             (Framing::Quoted { .. }, Edges::Found) => (piece.offset, stop, stop),
             (Framing::Quoted { delimiter }, Edges::Assumed) => {
-                let start = likely_start(&file, piece, delimiter).map_err(|e| failed(piece.offset, e))?;
+                let start = edges::likely_start(source, piece, delimiter)?;
                 let Some(start) = start else { return Ok(FileBlock { source, bytes: Bytes::None }) };
                 (start, stop, farthest)
             }
@@ -237,24 +237,6 @@ fn map(file: &File, start: u64, len: usize) -> io::Result<Mmap> {
     // Advice is no promise: where it isn't taken, reading is as right, only slower.
     let _ = map.advise(Advice::Sequential);
     Ok(map)
-}
-
-/// Where the first record of a piece likely begins.
-fn likely_start(file: &File, piece: Piece, delimiter: u8) -> io::Result<Option<u64>> {
-    if piece.offset == 0 {
-        return Ok(Some(0));
-    }
-    // A record begins behind a newline. What is looked at has to have a few quotes, should there be any.
-    let (from, stop) = (piece.offset - 1, piece.offset + piece.len);
-    let mut bytes = vec![0; 16 << 10];
-    loop {
-        let read = edges::full(file, &mut bytes, from)?;
-        let found = likely_record_start(&bytes[..read], delimiter).map(|start| from + start as u64);
-        if found.is_some() || read < bytes.len() || from + read as u64 >= stop {
-            return Ok(found.filter(|&start| start < stop));
-        }
-        bytes.resize(16 * bytes.len(), 0);
-    }
 }
 
 /// Offset of the first `byte` in `from..to` of the file.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::input::edges::Edge;
+use crate::input::edges::{PieceRead, Records};
 use proptest::prelude::*;
 use std::io::Write;
 use std::path::Path;
@@ -170,8 +170,13 @@ fn assumed(source: &Source, size: u64) -> (Vec<u8>, bool) {
             end += csv.framing.window(&stretch.bytes[end..], 7.min(stretch.owned - end), 1 << 20);
         }
         read.extend_from_slice(&stretch.bytes[..end]);
-        let begins = (stretch.owned > 0).then(|| stretch.place(0).offset);
-        seen.push(Edge { piece, begins, ends: begins.map_or(0, |begins| begins + end as u64) });
+        let records = if stretch.owned > 0 {
+            let begin = stretch.place(0).offset;
+            Records::All(begin..begin + end as u64)
+        } else {
+            Records::None
+        };
+        seen.push(PieceRead { piece, records });
     }
     (read, edges::hold(&seen))
 }

@@ -15,10 +15,12 @@
 //! That reads all bytes once before any is mapped. Where what is mapped can be thrown away, the pieces are mapped as they are
 //! instead: where the first record of each begins is [`assumed`](Edges::Assumed) from what follows the cut. When all are read
 //! it shows whether each piece's last record ended where the next one's first was taken to begin. As the first piece begins
-//! right, so then do all of them ([`hold`]); if not, everything is done again, exactly.
+//! right, so then do all of them ([`hold`]); if not, everything is done again, exactly. A record that ended the job was one if
+//! this holds up to its piece.
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +29,7 @@ use std::thread;
 use super::splits::{Piece, Split};
 use super::{Source, block, failed, mark_len};
 use crate::error::Result;
-use crate::record::{Framing, State, Transition, first_record_start};
+use crate::record::{Framing, State, Transition, first_record_start, likely_state};
 
 /// How it is known where the records of a piece begin, where newlines may stand in quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,13 +40,22 @@ pub enum Edges {
     Assumed,
 }
 
-/// The records of a piece, as they were read: where the first was taken to begin, and where the last ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Edge {
+/// A piece and what was found in it.
+#[derive(Clone, Debug)]
+pub struct PieceRead {
     pub piece: Piece,
-    /// `None`: no record seemed to begin in it.
-    pub begins: Option<u64>,
-    pub ends: u64,
+    pub records: Records,
+}
+
+/// The records of a piece, by offset in its file.
+#[derive(Clone, Debug)]
+pub enum Records {
+    /// None seemed to begin in it.
+    None,
+    /// From where the first was taken to begin to where the last ended.
+    All(Range<u64>),
+    /// One of them ended the job; the first was taken to begin here.
+    Failed { begin: u64 },
 }
 
 /// Whether it may be assumed where pieces begin, and any begins inside a file: only files can be read again.
@@ -54,22 +65,29 @@ pub fn may_be_assumed(sources: &[Source], split: u64, framing: Framing) -> bool 
         && sources.iter().map(Source::bytes).sum::<u64>() > split
 }
 
-/// Whether all pieces of each file, which come in order, were right to begin where they did.
-pub fn hold(edges: &[Edge]) -> bool {
+/// Whether all pieces, which come in the order of the input, were right to begin where they did; or all up to the first that
+/// ended the job.
+pub fn hold(pieces: &[PieceRead]) -> bool {
     let mut reached = 0;
-    edges.iter().all(|&Edge { piece, begins, ends }| match begins {
-        _ if piece.offset == 0 => {
-            reached = ends;
-            true
+    for PieceRead { piece, records } in pieces {
+        let begins_right = |begin: u64| piece.offset == 0 || begin == reached;
+        match records {
+            Records::All(records) if begins_right(records.start) => reached = records.end,
+            Records::Failed { begin } => return begins_right(*begin),
+            // A byte order mark is all there is.
+            Records::None if piece.offset == 0 => reached = 0,
+            // The record before has to reach its end.
+            Records::None if piece.offset + piece.len <= reached => {}
+            _ => return false,
         }
-        Some(begins) => begins == std::mem::replace(&mut reached, ends),
-        // The record that the piece begins in has to go on behind it.
-        None => piece.offset + piece.len <= reached,
-    })
+    }
+    true
 }
 
 /// Read at once: what stays in a second-level cache.
 const CHUNK: usize = 512 << 10;
+/// Read first: where a record begins is mostly near, and there are a few quotes in it, should there be any.
+const FIRST: usize = 16 << 10;
 
 /// Moves the cuts of `splits`, which are in the order of the input, to where records begin. `check` is asked now and then
 /// whether to go on.
@@ -110,23 +128,44 @@ pub fn to_records(
             (piece, before)
         })
         .collect();
-    let starts = in_parallel(threads, &begun, |&(piece, mut state)| {
-        if piece.offset == 0 {
-            return Ok(Some(0));
-        }
-        let mut at = 0;
-        stretch(&sources[piece.source], piece, |bytes| {
-            check()?;
-            let found = first_record_start(state, bytes, delimiter);
-            if found.is_none() {
-                state = Transition::of(bytes, delimiter).from(state);
-                at += bytes.len() as u64;
-            }
-            Ok(found.map(|start| at + start as u64))
-        })
-        .map(|found| found.map(|(from, start)| from + start))
+    let starts = in_parallel(threads, &begun, |&(piece, state)| {
+        first_start(&sources[piece.source], piece, delimiter, state, check)
     })?;
     Ok(moved(sources, splits, &starts))
+}
+
+/// Where the first record of `piece` likely begins: in the state before it that makes the best sense of what follows. If
+/// need be that is more than the piece.
+pub fn likely_start(source: &Source, piece: Piece, delimiter: u8) -> Result<Option<u64>> {
+    let len = piece.len.max(FIRST as u64).min(source.bytes() - piece.offset);
+    let what_follows = Piece { len, ..piece };
+    let state = stretch(source, what_follows, |bytes| Ok(Some(likely_state(bytes, delimiter))))?;
+    let Some((_, state)) = state else { return Ok(None) };
+    first_start(source, piece, delimiter, state, &|| Ok(()))
+}
+
+/// Where the first record of `piece` begins, given the state before it.
+fn first_start(
+    source: &Source,
+    piece: Piece,
+    delimiter: u8,
+    mut state: State,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<Option<u64>> {
+    if piece.offset == 0 {
+        return Ok(Some(0));
+    }
+    let mut at = 0;
+    let found = stretch(source, piece, |bytes| {
+        check()?;
+        let found = first_record_start(state, bytes, delimiter);
+        if found.is_none() {
+            state = Transition::of(bytes, delimiter).from(state);
+            at += bytes.len() as u64;
+        }
+        Ok(found.map(|start| at + start as u64))
+    })?;
+    Ok(found.map(|(from, start)| from + start))
 }
 
 /// The splits with their pieces begun at `starts`, one a piece; a piece without one belongs to those before it.
@@ -162,10 +201,11 @@ fn stretch<T>(
     let mark = mark_len(&start[..read]) as u64;
     let from = piece.offset.saturating_sub(1).max(mark);
     let to = (piece.offset + piece.len - 1).max(mark);
-    let mut buffer = vec![0; CHUNK.min((to - from) as usize)];
-    let mut at = from;
+    let (mut buffer, mut at) = (Vec::new(), from);
     while at < to {
-        let wanted = buffer.len().min((to - at) as usize);
+        let most = if at == from { FIRST } else { CHUNK };
+        let wanted = most.min((to - at) as usize);
+        buffer.resize(wanted.max(buffer.len()), 0);
         let read = full(&file, &mut buffer[..wanted], at).map_err(|e| failed(at, e))?;
         if read < wanted {
             return Err(failed(at, block::cut_shorter()));
@@ -218,4 +258,32 @@ fn in_parallel<I: Sync, T: Send>(threads: usize, items: &[I], make: impl Fn(&I) 
     let mut made = made.into_inner().expect("nothing panics while it is locked");
     made.sort_unstable_by_key(|(number, _)| *number);
     made.into_iter().map(|(_, made)| made).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pieces of 10 bytes of one file, then the first of another.
+    fn held(found: &[Records]) -> bool {
+        let piece = |i: usize| Piece { source: i / 4, offset: 10 * (i as u64 % 4), len: 10 };
+        let read = found.iter().enumerate().map(|(i, records)| PieceRead { piece: piece(i), records: records.clone() });
+        hold(&read.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn edges_hold_where_records_meet() {
+        use Records::{All, Failed, None};
+        assert!(held(&[All(0..12), All(12..38), None, All(38..40), All(3..10)]));
+        assert!(!held(&[All(0..12), All(11..38), None, All(38..40)]));
+        assert!(!held(&[All(0..12), All(12..29), None, All(38..40)]));
+        assert!(!held(&[All(0..12), All(12..38), None, All(39..40)]));
+        // A file of a byte order mark, and none that says where the record before ends.
+        assert!(held(&[None]));
+        assert!(!held(&[None, All(13..20)]));
+        // What comes behind the record that ended the job is no matter.
+        assert!(held(&[All(0..12), Failed { begin: 12 }, All(15..38)]));
+        assert!(!held(&[All(0..12), Failed { begin: 13 }]));
+        assert!(!held(&[All(0..12), None, Failed { begin: 12 }]));
+    }
 }

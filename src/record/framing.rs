@@ -156,29 +156,28 @@ pub fn first_record_start(state: State, bytes: &[u8], delimiter: u8) -> Option<u
     first
 }
 
-/// The same where the state isn't known: by whichever of the states makes the fewest quotes of `bytes` wrong ones. In a file
-/// that is well formed that is nearly always the right one.
-pub fn likely_record_start(bytes: &[u8], delimiter: u8) -> Option<usize> {
-    let wrong = |&state: &State| Level::detect().run(Wrong { bytes, delimiter, state });
-    let state = State::ALL.into_iter().min_by_key(wrong).expect("several states");
-    first_record_start(state, bytes, delimiter)
+/// The state before `bytes` in which the fewest of their quotes are odd. In a file that is well formed that is nearly always
+/// the right one.
+pub fn likely_state(bytes: &[u8], delimiter: u8) -> State {
+    let odd = |&state: &State| Level::detect().run(OddQuotes { bytes, delimiter, state });
+    State::ALL.into_iter().min_by_key(odd).expect("several states")
 }
 
 /// Counts the quotes that stand where none should, given the state before: in a field that doesn't begin with one, or where
-/// one closes a field that goes on. One at a block's end isn't looked at.
-struct Wrong<'a> {
+/// one closes a field that goes on. Of one that closes a field at a block's end it isn't known whether that goes on.
+struct OddQuotes<'a> {
     bytes: &'a [u8],
     delimiter: u8,
     state: State,
 }
 
-impl Work for Wrong<'_> {
+impl Work for OddQuotes<'_> {
     type Output = u32;
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) -> u32 {
-        let Wrong { bytes, delimiter, state } = self;
-        let (mut machine, mut at, mut wrong) = (Machine::from(state), 0, 0);
+        let OddQuotes { bytes, delimiter, state } = self;
+        let (mut machine, mut at, mut odd) = (Machine::from(state), 0, 0);
         let (filler, mut padded) = (filler(delimiter), [0; BLOCK]);
         while let Some((block, len)) = block(bytes, at, filler, &mut padded) {
             // SAFETY: the caller vouches for the processor.
@@ -186,10 +185,11 @@ impl Work for Wrong<'_> {
             let separators = vector.equal(delimiter) | vector.equal(b'\n');
             let quotes = machine.pass(vector, vector.equal(QUOTE), separators);
             let goes_on = !(separators | quotes.real | vector.equal(b'\r'));
-            wrong += (quotes.stray | (((quotes.real & !quotes.inside) << 1) & goes_on)).count_ones();
+            let closed = (quotes.real & !quotes.inside) << 1;
+            odd += ((quotes.stray | closed & goes_on) & u64::MAX >> (BLOCK - len)).count_ones();
             at += len;
         }
-        wrong
+        odd
     }
 }
 

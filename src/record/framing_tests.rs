@@ -25,6 +25,22 @@ fn ends(mut state: State, bytes: &[u8]) -> (Vec<usize>, State) {
     (ends, state)
 }
 
+/// The quotes of `bytes` that stand where none should.
+fn odd_quotes(mut state: State, bytes: &[u8]) -> u32 {
+    let mut odd = 0;
+    for (i, &byte) in bytes.iter().enumerate() {
+        odd += u32::from(match state {
+            _ if byte != b'"' => false,
+            State::FieldStart => false,
+            State::Unquoted => true,
+            State::Quoted if i % BLOCK == BLOCK - 1 => false,
+            State::Quoted => bytes.get(i + 1).is_some_and(|next| !b",\n\"\r".contains(next)),
+        });
+        state = step(state, byte);
+    }
+    odd
+}
+
 const CSV: Framing = Framing::Quoted { delimiter: b',' };
 const LINES: Framing = Framing::Terminator(b'\n');
 
@@ -65,6 +81,14 @@ proptest! {
             prop_assert_eq!((&found, state), (&want, last), "{:?}", level);
         }
         prop_assert_eq!(first_record_start(start, &bytes, b','), want.first().copied());
+    }
+
+    #[test]
+    fn odd_quotes_are_those_of_the_machine(bytes in bytes(), state in prop::sample::select(State::ALL.to_vec())) {
+        let want = odd_quotes(state, &bytes);
+        for level in Level::available() {
+            prop_assert_eq!(level.run(OddQuotes { bytes: &bytes, delimiter: b',', state }), want, "{:?}", level);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod framing;
 mod quotes;
 mod text;
 
-pub use framing::{Framing, State, Transition, first_record_start, likely_record_start};
+pub use framing::{Framing, State, Transition, first_record_start, likely_state};
 pub use text::{TERMINATOR, count, line, lines};
 
 /// What of a window was read: so many records, that fill so many bytes.
