@@ -29,11 +29,8 @@ const NEG_INFINITY: u8 = 4;
 
 type Total = Wide<34>;
 
-/// How many values there are.
-#[inline]
-pub fn count(state: &State) -> u64 {
-    state[3]
-}
+/// Bytes of the longest tail, and of the one that it may have been before.
+pub const LONGEST_TAIL: usize = 2 + size_of::<Total>();
 
 /// A double that isn't 0, as a whole number of up to 53 bits times 2^(exponent - 1075).
 #[inline]
@@ -157,14 +154,14 @@ pub fn merge_outside(state: &mut State, tail: &mut Vec<u8>, other: &State, other
 }
 
 /// The exact sum, rounded to the nearest double, ties to even; infinite beyond the greatest. NaN if a value is, or if
-/// infinities of both signs are among them. `None` of no values.
-pub fn sum(state: &State, tail: &[u8]) -> Option<f64> {
-    (count(state) > 0).then(|| rounded(state, tail, 1))
+/// infinities of both signs are among them. 0 of no values.
+pub fn sum(state: &State, tail: &[u8]) -> f64 {
+    rounded(state, tail, 1)
 }
 
-/// The exact sum over the number of values, rounded once; else as [`sum`].
-pub fn mean(state: &State, tail: &[u8]) -> Option<f64> {
-    (count(state) > 0).then(|| rounded(state, tail, count(state)))
+/// The exact sum over the number of values, of which there is one at least, rounded once; else as [`sum`].
+pub fn mean(state: &State, tail: &[u8]) -> f64 {
+    rounded(state, tail, state[3])
 }
 
 fn rounded(state: &State, tail: &[u8], divisor: u64) -> f64 {
@@ -233,11 +230,11 @@ mod tests {
         }
 
         fn sum(&self) -> Option<f64> {
-            sum(&self.state, &self.tail)
+            (self.state[3] > 0).then(|| sum(&self.state, &self.tail))
         }
 
         fn mean(&self) -> Option<f64> {
-            mean(&self.state, &self.tail)
+            (self.state[3] > 0).then(|| mean(&self.state, &self.tail))
         }
     }
 
@@ -357,7 +354,7 @@ mod tests {
 
         let mut merged = Sum::of(&[1.0]);
         merged.merge(&Sum::of(&[f64::INFINITY]));
-        assert_eq!((merged.sum(), count(&merged.state)), (Some(f64::INFINITY), 2));
+        assert_eq!((merged.sum(), merged.state[3]), (Some(f64::INFINITY), 2));
         merged.merge(&Sum::of(&[f64::NEG_INFINITY, 1e300]));
         assert!(merged.mean().unwrap().is_nan());
     }

@@ -7,23 +7,23 @@
 
 use std::cmp::Ordering;
 
-use super::summary::Part;
+use super::summary::Statistic;
 use super::{Aggregate, Made, Overflow};
 use crate::data::{Column, Kind, Value};
 use crate::table::{StateColumn, States, TailPlace};
 
 /// What an op makes of an observed column of this index and kind that wants its least value or its greatest.
-pub fn of(part: Part, (column, kind): (usize, Kind)) -> Made {
+pub fn of(statistic: Statistic, (column, kind): (usize, Kind)) -> Made {
     match kind {
-        Kind::Bytes => Made::Own(Box::new(ExtremeText { part, column })),
-        Kind::Decimal | Kind::Float => part.of((column, kind)),
+        Kind::Bytes => Made::Own(Box::new(ExtremeText { statistic, column })),
+        Kind::Decimal | Kind::Float => statistic.of((column, kind)),
     }
 }
 
 #[derive(Debug)]
 struct ExtremeText {
     /// The least or the greatest.
-    part: Part,
+    statistic: Statistic,
     column: usize,
 }
 
@@ -31,7 +31,7 @@ const PLACE: TailPlace = TailPlace::in_word(1);
 
 impl ExtremeText {
     fn offer(&self, states: &mut States<'_>, slot: u32, text: &[u8]) {
-        let beyond = if self.part == Part::Least { Ordering::Less } else { Ordering::Greater };
+        let beyond = if self.statistic == Statistic::Least { Ordering::Less } else { Ordering::Greater };
         if states.words(slot)[0] == 0 || text.cmp(states.tail(slot, PLACE.word)) == beyond {
             states.words(slot)[0] = 1;
             states.set_tail(slot, PLACE.word, text);
@@ -89,8 +89,8 @@ mod tests {
         fn obeys_the_laws(texts in prop::collection::vec(prop::option::of("[ab]{0,3}"), 0..12), deal in prop::collection::vec(0usize..3, 12)) {
             let cell = |text: &Option<String>| text.as_ref().map_or(Cell::Null, |text| Cell::Bytes(text.clone().into()));
             let records: Vec<_> = texts.iter().map(|text| vec![cell(text)]).collect();
-            for (part, expected) in [(Part::Least, texts.iter().flatten().min()), (Part::Greatest, texts.iter().flatten().max())] {
-                let found = laws::hold(&ExtremeText { part, column: 0 }, 0, &[Kind::Bytes], &records, &deal);
+            for (statistic, expected) in [(Statistic::Least, texts.iter().flatten().min()), (Statistic::Greatest, texts.iter().flatten().max())] {
+                let found = laws::hold(&ExtremeText { statistic, column: 0 }, 0, &[Kind::Bytes], &records, &deal);
                 let expected = expected.map_or(Value::Null, |text| Value::Bytes(text.as_bytes()));
                 prop_assert_eq!(found, format!("{:?}", Ok::<_, Overflow>(expected)));
             }

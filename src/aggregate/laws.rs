@@ -4,7 +4,7 @@
 //! A state is made by observing records one by one into a slot. Whatever way the records are split among slots and
 //! the slots merged, the finished value must be the same, and a state must survive its row.
 
-use super::{Aggregate, Overflow};
+use super::{Aggregate, Overflow, TAIL_OF_NUMBERS};
 use crate::data::buffer::Buffer;
 use crate::data::columns::Growing;
 use crate::data::{Column, Decimal, Kind, Span, Value};
@@ -73,11 +73,15 @@ pub enum Cell {
     Float(f64),
 }
 
+impl Cell {
+    fn bytes(&self) -> &[u8] {
+        if let Cell::Bytes(bytes) = self { bytes } else { &[] }
+    }
+}
+
 /// Calls `with` with the columns of one record.
 pub fn with_columns<T>(kinds: &[Kind], record: &[Cell], with: impl FnOnce(&[Column<'_>]) -> T) -> T {
-    let data: Vec<_> =
-        record.iter().flat_map(|cell| if let Cell::Bytes(bytes) = cell { &bytes[..] } else { &[] }).collect();
-    let data: Vec<u8> = data.into_iter().copied().collect();
+    let data = record.iter().map(Cell::bytes).collect::<Vec<_>>().concat();
     let mut at = 0;
     let growing: Vec<_> = kinds
         .iter()
@@ -123,7 +127,9 @@ impl<'a> Slots<'a> {
 
     fn observe(&mut self, slot: u32, record: &[Cell]) {
         let aggregate = self.aggregate;
+        let (before, bytes) = (self.arena.len(), record.iter().map(|cell| cell.bytes().len()).sum());
         with_columns(self.kinds, record, |columns| aggregate.observe(&mut self.states(), &[slot], columns));
+        self.no_more_than(before, bytes);
     }
 
     /// Merges slot `from` into slot `to`, through the row that would carry it.
@@ -134,6 +140,7 @@ impl<'a> Slots<'a> {
         let group = Group { hash: 0, key: Key::Inline([0; 2], 0), states: &states };
         self.shape.put_group(&mut out, &group, &self.arena);
         let data = out.as_slice();
+        let (before, bytes) = (self.arena.len(), data.len());
         let row = get_row(data, &mut 0).expect("the row just written");
         let aggregate = self.aggregate;
         if row.is_state {
@@ -146,6 +153,12 @@ impl<'a> Slots<'a> {
             values.push(data, &row).expect("a row of this shape");
             aggregate.observe(&mut self.states(), &[to], &values.columns(data));
         }
+        self.no_more_than(before, bytes);
+    }
+
+    /// A state takes no more of the arena than what it is given and a tail of numbers, which those who bound it count on.
+    fn no_more_than(&self, before: usize, bytes: usize) {
+        assert!(self.arena.len() - before <= bytes + TAIL_OF_NUMBERS);
     }
 
     /// Its value of this number, as `Debug` shows it.

@@ -2,12 +2,12 @@
 //! `extreme` where the values are text.
 
 use super::extreme;
-use super::summary::Part;
+use super::summary::Statistic;
 use super::{OF_A_FIELD, Observes, Op};
 
 pub const OP: Op = Op {
     name: "max",
     keys: OF_A_FIELD,
     observes: Observes::Order,
-    make: |column| extreme::of(Part::Greatest, column.expect("its keys ask for a field")),
+    make: |column| extreme::of(Statistic::Greatest, column.expect("its keys ask for a field")),
 };

@@ -1,12 +1,12 @@
 //! `mean`: the exact sum of a group's values over their number, rounded once; null where there is none.
 //! See `summary` for its state.
 
-use super::summary::Part;
+use super::summary::Statistic;
 use super::{OF_A_FIELD, Observes, Op};
 
 pub const OP: Op = Op {
     name: "mean",
     keys: OF_A_FIELD,
     observes: Observes::Number,
-    make: |column| Part::Mean.of(column.expect("its keys ask for a field")),
+    make: |column| Statistic::Mean.of(column.expect("its keys ask for a field")),
 };

@@ -2,12 +2,12 @@
 //! `extreme` where the values are text.
 
 use super::extreme;
-use super::summary::Part;
+use super::summary::Statistic;
 use super::{OF_A_FIELD, Observes, Op};
 
 pub const OP: Op = Op {
     name: "min",
     keys: OF_A_FIELD,
     observes: Observes::Order,
-    make: |column| extreme::of(Part::Least, column.expect("its keys ask for a field")),
+    make: |column| extreme::of(Statistic::Least, column.expect("its keys ask for a field")),
 };

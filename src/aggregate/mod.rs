@@ -27,7 +27,7 @@ use crate::data::{Column, Kind, Value};
 use crate::schema::predicate::PREDICATES;
 use crate::schema::{Key, Shape, Tagged, Variant};
 use crate::table::{StateColumn, States, TailPlace};
-use summary::Part;
+use summary::Statistic;
 
 /// An op of a spec: one a file.
 pub struct Op {
@@ -46,7 +46,7 @@ pub enum Made {
     /// An aggregate of its own, with one value.
     Own(Box<dyn Aggregate>),
     /// A value of the column's summary, which all ops that want one share.
-    Part { column: usize, kind: Kind, part: Part },
+    Statistic { column: usize, kind: Kind, statistic: Statistic },
 }
 
 /// What an op wants of its field.
@@ -112,8 +112,12 @@ pub fn op(name: &str) -> &'static Op {
 #[error("the sum has more than 38 digits")]
 pub struct Overflow;
 
+/// Most bytes that one record or state adds to a tail beyond its own bytes: those of an exact sum of doubles.
+pub const TAIL_OF_NUMBERS: usize = exact::LONGEST_TAIL;
+
 pub trait Aggregate: Debug + Send + Sync {
-    /// What its value of this number is: the first and mostly only one has number 0.
+    /// What its value of this number is. An aggregate of its own has one value, number 0; a [`summary`] numbers its values by
+    /// [`Statistic`](summary::Statistic).
     fn kind(&self, number: usize) -> Kind;
 
     /// Number of `u64` words of fixed state: at least one.

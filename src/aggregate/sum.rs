@@ -1,12 +1,12 @@
 //! `sum`: the sum of a group's values, exact; null where there is none. More than 38 digits are an overflow, of the whole sum only.
 //! See `summary` for its state.
 
-use super::summary::Part;
+use super::summary::Statistic;
 use super::{OF_A_FIELD, Observes, Op};
 
 pub const OP: Op = Op {
     name: "sum",
     keys: OF_A_FIELD,
     observes: Observes::Number,
-    make: |column| Part::Sum.of(column.expect("its keys ask for a field")),
+    make: |column| Statistic::Sum.of(column.expect("its keys ask for a field")),
 };

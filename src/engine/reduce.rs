@@ -187,7 +187,7 @@ impl Phase<'_> {
         let mut records = 0;
         for page in pages {
             let payload = reader.read(page, buffer)?;
-            if !fold.has_room(payload.len()) {
+            if !fold.has_room(payload.len(), page.rows) {
                 return Err(Error::PartitionTooLarge { partitions: job.sizes.partitions });
             }
             let rows = fold.absorb(payload, &self.grouping.aggregation);

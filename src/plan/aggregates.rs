@@ -1,7 +1,7 @@
 //! The aggregates of a job, and what they observe.
 
 use super::Field;
-use crate::aggregate::summary::{self, Parts};
+use crate::aggregate::summary::{self, Statistics};
 use crate::aggregate::{self, Aggregate, Made, Observes};
 use crate::data::Kind;
 use crate::error::Result;
@@ -35,10 +35,10 @@ impl<'s> Aggregates<'s> {
 
     /// Brings the parts of each column's summary together.
     fn place(&mut self, made: Vec<(Made, String)>) {
-        let mut summaries = vec![Parts::default(); self.observed.len()];
+        let mut summaries = vec![Statistics::default(); self.observed.len()];
         for (made, _) in &made {
-            if let Made::Part { column, part, .. } = made {
-                summaries[*column].add(*part);
+            if let Made::Statistic { column, statistic, .. } = made {
+                summaries[*column].add(*statistic);
             }
         }
         let mut placed = vec![None; self.observed.len()];
@@ -49,12 +49,12 @@ impl<'s> Aggregates<'s> {
                     self.all.push(aggregate);
                     (next, 0)
                 }
-                Made::Part { column, kind, part } => {
+                Made::Statistic { column, kind, statistic } => {
                     let aggregate = *placed[column].get_or_insert_with(|| {
                         self.all.push(summary::make(column, kind, summaries[column]));
                         next
                     });
-                    (aggregate, part.number())
+                    (aggregate, statistic.number())
                 }
             };
             self.cells.push(Cell { aggregate, number, name });

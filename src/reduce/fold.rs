@@ -1,5 +1,6 @@
 //! The fold strategy: the rows of some partitions, hash-merged into a table.
 
+use crate::aggregate::TAIL_OF_NUMBERS;
 use crate::data::{BATCH, Bytes, Span};
 use crate::shuffle::Aggregation;
 use crate::shuffle::row::{Row, Values, get_row};
@@ -89,11 +90,12 @@ impl Fold {
         Some(rows)
     }
 
-    /// Whether the table can take a page's keys and tails. A value that several aggregates hold is in the page once, and a
-    /// few bytes of it may become a tail that is longer.
-    pub fn has_room(&self, page: usize) -> bool {
-        const LONGER: usize = 16;
-        self.table.arena().len() + page * self.states.tails.len().saturating_mul(LONGER).max(1) <= Arena::MAX
+    /// Whether the table can take the keys and tails of a page of so many bytes and rows. A value that several aggregates hold
+    /// is in the page once, and a number that is in a few bytes of it may become a tail that is longer.
+    pub fn has_room(&self, page: usize, rows: u32) -> bool {
+        let tails = self.states.tails.len();
+        let most = page.saturating_mul(tails.max(1)).saturating_add(rows as usize * tails * TAIL_OF_NUMBERS);
+        self.table.arena().len().saturating_add(most) <= Arena::MAX
     }
 
     /// Makes the group of the empty key, if no row did.

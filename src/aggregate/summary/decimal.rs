@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! narrow   word 0     the number of values · 0 · their scale, 7 bits
-//!          others     sum, least, greatest: mantissas of 64 bits at that scale, those of them that are asked for
+//!          others     one word for each of sum, least and greatest that the job asks for: a mantissa at that scale
 //! wide     word 0     the number of values · 1 · 0
 //!          word 1     where the tail lies
 //!          tail       the sum: 320 bits, two's complement, in units of 10^-38
@@ -13,7 +13,7 @@
 //! 10^38 in units of 10^-38 have less than 2^(56 + 253) units.
 
 use super::super::{Aggregate, Overflow};
-use super::Part;
+use super::Statistic;
 use crate::data::decimal::{DIGITS, LIMIT, power};
 use crate::data::wide::Wide;
 use crate::data::{Column, Decimal, Kind, Numbers, Value};
@@ -246,9 +246,9 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
     for Decimals<WORDS, SUM, LEAST, GREATEST>
 {
     fn kind(&self, number: usize) -> Kind {
-        match Part::numbered(number) {
-            Part::Sum | Part::Least | Part::Greatest => Kind::Decimal,
-            Part::Mean => Kind::Float,
+        match Statistic::numbered(number) {
+            Statistic::Sum | Statistic::Least | Statistic::Greatest => Kind::Decimal,
+            Statistic::Mean => Kind::Float,
         }
     }
 
@@ -309,28 +309,29 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
         if count == 0 {
             return Ok(Value::Null);
         }
-        let part = Part::numbered(number);
-        let Some(narrow) = Self::narrow(state) else { return finish_whole(part, count, &Whole::get(tail)) };
+        let statistic = Statistic::numbered(number);
+        debug_assert!(statistic.is_of(SUM, LEAST, GREATEST));
+        let Some(narrow) = Self::narrow(state) else { return finish_whole(statistic, count, &Whole::get(tail)) };
         let decimal = |mantissa: i64| Decimal { mantissa: mantissa.into(), scale: narrow.scale };
-        Ok(match part {
-            Part::Mean => Value::Float(mean(narrow.sum, narrow.scale, count)),
-            Part::Sum => Value::Decimal(decimal(narrow.sum).normalised()),
-            Part::Least => Value::Decimal(decimal(narrow.least).normalised()),
-            Part::Greatest => Value::Decimal(decimal(narrow.greatest).normalised()),
+        Ok(match statistic {
+            Statistic::Mean => Value::Float(mean(narrow.sum, narrow.scale, count)),
+            Statistic::Sum => Value::Decimal(decimal(narrow.sum).normalised()),
+            Statistic::Least => Value::Decimal(decimal(narrow.least).normalised()),
+            Statistic::Greatest => Value::Decimal(decimal(narrow.greatest).normalised()),
         })
     }
 }
 
 /// A value of a wide state.
-fn finish_whole<'a>(part: Part, count: u64, whole: &Whole) -> Result<Value<'a>, Overflow> {
+fn finish_whole<'a>(statistic: Statistic, count: u64, whole: &Whole) -> Result<Value<'a>, Overflow> {
     let (negative, size) = whole.total.magnitude();
-    Ok(match part {
+    Ok(match statistic {
         // Only the whole sum is held to 38 digits.
-        Part::Sum => Value::Decimal(Decimal::from_wide(negative, size, DIGITS).ok_or(Overflow)?),
+        Statistic::Sum => Value::Decimal(Decimal::from_wide(negative, size, DIGITS).ok_or(Overflow)?),
         // The divisor has at most 127 + 56 bits.
-        Part::Mean => Value::Float(size.ratio(&Total::unsigned(LIMIT.unsigned_abs()).times(count), negative)),
-        Part::Least => Value::Decimal(whole.least.normalised()),
-        Part::Greatest => Value::Decimal(whole.greatest.normalised()),
+        Statistic::Mean => Value::Float(size.ratio(&Total::unsigned(LIMIT.unsigned_abs()).times(count), negative)),
+        Statistic::Least => Value::Decimal(whole.least.normalised()),
+        Statistic::Greatest => Value::Decimal(whole.greatest.normalised()),
     })
 }
 

@@ -3,12 +3,12 @@
 //! ```text
 //! with a sum    the words of an exact sum, see `exact`, the number of values last · where its tail lies, or 0
 //! without       the number of values
-//! behind that   least, greatest: bits of a double, those of them that are asked for
+//! behind that   one word for each of least and greatest that the job asks for: bits of a double
 //! ```
 
 use super::super::exact;
 use super::super::{Aggregate, Overflow};
-use super::Part;
+use super::Statistic;
 use crate::data::{Column, Kind, Value, float};
 use crate::table::{StateColumn, States, TailPlace};
 
@@ -114,13 +114,14 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
         if words[Self::COUNT_AT] == 0 {
             return Ok(Value::Null);
         }
+        let statistic = Statistic::numbered(number);
+        debug_assert!(statistic.is_of(SUM, LEAST, GREATEST));
         let sum = || words.first_chunk().expect("an exact sum");
-        let value = match Part::numbered(number) {
-            Part::Sum => exact::sum(sum(), tail),
-            Part::Mean => exact::mean(sum(), tail),
-            Part::Least => Some(f64::from_bits(words[Self::LEAST_AT])),
-            Part::Greatest => Some(f64::from_bits(words[Self::GREATEST_AT])),
-        };
-        Ok(value.map_or(Value::Null, Value::Float))
+        Ok(Value::Float(match statistic {
+            Statistic::Sum => exact::sum(sum(), tail),
+            Statistic::Mean => exact::mean(sum(), tail),
+            Statistic::Least => f64::from_bits(words[Self::LEAST_AT]),
+            Statistic::Greatest => f64::from_bits(words[Self::GREATEST_AT]),
+        }))
     }
 }

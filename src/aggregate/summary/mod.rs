@@ -10,9 +10,9 @@ mod float;
 use super::{Aggregate, Made};
 use crate::data::Kind;
 
-/// A value of a summary.
+/// A value that a summary gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Statistic {
     Sum,
     /// The sum over the number of values.
     Mean,
@@ -20,12 +20,12 @@ pub enum Part {
     Greatest,
 }
 
-impl Part {
-    pub const ALL: [Part; 4] = [Part::Sum, Part::Mean, Part::Least, Part::Greatest];
+impl Statistic {
+    pub const ALL: [Statistic; 4] = [Statistic::Sum, Statistic::Mean, Statistic::Least, Statistic::Greatest];
 
     /// As the aggregate over the observed column of this index and kind, which is one of numbers.
     pub fn of(self, (column, kind): (usize, Kind)) -> Made {
-        Made::Part { column, kind, part: self }
+        Made::Statistic { column, kind, statistic: self }
     }
 
     /// Its number among the values of a summary.
@@ -33,51 +33,61 @@ impl Part {
         self as usize
     }
 
-    /// The part of this number.
+    /// The one of this number.
     fn numbered(number: usize) -> Self {
-        Part::ALL[number]
+        Statistic::ALL[number]
+    }
+
+    /// Whether a summary that keeps those gives it.
+    fn is_of(self, sum: bool, least: bool, greatest: bool) -> bool {
+        match self {
+            Statistic::Sum | Statistic::Mean => sum,
+            Statistic::Least => least,
+            Statistic::Greatest => greatest,
+        }
     }
 }
 
 /// What a summary has to keep.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Parts {
+pub struct Statistics {
     sum: bool,
     least: bool,
     greatest: bool,
 }
 
-impl Parts {
-    pub fn add(&mut self, part: Part) {
-        match part {
-            Part::Sum | Part::Mean => self.sum = true,
-            Part::Least => self.least = true,
-            Part::Greatest => self.greatest = true,
+impl Statistics {
+    pub fn add(&mut self, statistic: Statistic) {
+        match statistic {
+            Statistic::Sum | Statistic::Mean => self.sum = true,
+            Statistic::Least => self.least = true,
+            Statistic::Greatest => self.greatest = true,
         }
     }
 }
 
-impl FromIterator<Part> for Parts {
-    fn from_iter<I: IntoIterator<Item = Part>>(all: I) -> Self {
-        let mut parts = Parts::default();
-        all.into_iter().for_each(|part| parts.add(part));
-        parts
+impl FromIterator<Statistic> for Statistics {
+    fn from_iter<I: IntoIterator<Item = Statistic>>(all: I) -> Self {
+        let mut statistics = Statistics::default();
+        all.into_iter().for_each(|statistic| statistics.add(statistic));
+        statistics
     }
 }
 
-/// The summary, with these parts, of the observed column of this index and kind.
-pub fn make(column: usize, kind: Kind, parts: Parts) -> Box<dyn Aggregate> {
+/// The summary, with these statistics, of the observed column of this index and kind.
+pub fn make(column: usize, kind: Kind, statistics: Statistics) -> Box<dyn Aggregate> {
     /// `$with` words of a state that has a sum, `$without` of one that has none, and one for each end.
     macro_rules! compiled {
         ($state:ident, $with:literal, $without:literal) => {
-            match (parts.sum, parts.least, parts.greatest) {
+            match (statistics.sum, statistics.least, statistics.greatest) {
                 (true, false, false) => Box::new($state::<$with, true, false, false> { column }),
                 (true, true, false) => Box::new($state::<{ $with + 1 }, true, true, false> { column }),
                 (true, false, true) => Box::new($state::<{ $with + 1 }, true, false, true> { column }),
                 (true, true, true) => Box::new($state::<{ $with + 2 }, true, true, true> { column }),
                 (false, true, true) => Box::new($state::<{ $without + 2 }, false, true, true> { column }),
                 (false, true, false) => Box::new($state::<{ $without + 1 }, false, true, false> { column }),
-                (false, false, _) => Box::new($state::<{ $without + 1 }, false, false, true> { column }),
+                (false, false, true) => Box::new($state::<{ $without + 1 }, false, false, true> { column }),
+                (false, false, false) => unreachable!("a summary of nothing"),
             }
         };
     }
