@@ -142,11 +142,7 @@ impl<'p> Grouping<'p> {
         let (observed, kinds): (Vec<_>, Vec<_>) = groups.observed.iter().copied().unzip();
         Grouping {
             groups,
-            aggregation: Aggregation::new(
-                groups.aggregates.iter().map(|aggregate| &**aggregate).collect(),
-                &groups.cells,
-                &kinds,
-            ),
+            aggregation: Aggregation::new(groups.aggregates.iter().map(|aggregate| &**aggregate).collect(), &kinds),
             fields: Fields { key: groups.key.clone(), observed },
         }
     }

@@ -9,6 +9,7 @@ use super::{Grouping, Parts};
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
 use crate::output::{Chunk, Order, SortKey, Target, Writer};
+use crate::plan::Groups;
 use crate::reduce::{Finisher, Fold};
 use crate::report::Task;
 use crate::shuffle::{PartitionBuffers, Run};
@@ -40,12 +41,8 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Pa
     runs.iter().for_each(|run| run.add_bytes(&mut bytes));
     let works = plan_tasks(job, grouping, &bytes);
     job.control.progress.reduce.begin(works.iter().map(|work| work.bytes).sum());
-    let finisher = Finisher {
-        aggregation: &grouping.aggregation,
-        key: &grouping.groups.key,
-        having: grouping.groups.having.as_ref(),
-        layout: job.layout(),
-    };
+    let Groups { key, results, having, .. } = grouping.groups;
+    let finisher = Finisher::new(&grouping.aggregation, key, results, having.as_ref(), job.layout());
     let to = match &grouping.groups.order {
         Order::Free => To::Lines(Mutex::new(stage(job)?)),
         Order::By(keys) => To::Sorted(keys),
@@ -135,7 +132,6 @@ impl Phase<'_> {
             false => gather(self.bytes, work.partitions, job.sizes.fold),
         };
         for partitions in folds {
-            fold.table.clear();
             for run in self.runs {
                 records += self.absorb(run, partitions.clone(), fold, page)?;
             }
@@ -144,17 +140,15 @@ impl Phase<'_> {
             }
             groups += fold.table.len() as u64;
             match &self.to {
-                To::Sorted(keys) => self.finisher.sorted(&fold.table, keys, sorter)?,
+                To::Sorted(keys) => self.finisher.sorted(&mut fold.table, keys, sorter)?,
                 To::Lines(writer) => {
                     chunk.clear();
-                    self.finisher.lines(&fold.table, chunk)?;
+                    self.finisher.lines(&mut fold.table, chunk)?;
                     lines += chunk.ends.len() as u64;
                     lock(writer).write(chunk)?;
                 }
             }
         }
-        // Before its rows are sorted: one of them may be very long.
-        fold.table.clear();
         let sorted = match &self.to {
             To::Lines(_) => None,
             To::Sorted(_) => {

@@ -228,14 +228,12 @@ impl Output<'_> {
         let Output { aggregation: Aggregation { shape, .. }, table, run, counters, .. } = self;
         let GroupTable { table, records, .. } = &mut **table;
         counters.combine_output_records += table.len() as u64;
-        for group in table.groups() {
-            run.add(run.partition(group.hash), |out| {
-                shape.put_group(out, &group, table.arena());
-            })?;
-        }
-        table.clear();
         *records = 0;
-        Ok(())
+        table.drain(|group, arena| {
+            run.add(run.partition(group.hash), |out| {
+                shape.put_group(out, group, arena);
+            })
+        })
     }
 }
 
@@ -252,7 +250,7 @@ mod tests {
         const LONG: usize = 1 << 19;
         const RECORDS: u32 = 64;
         let longest = Longest { column: 0 };
-        let aggregation = Aggregation::new(vec![&longest as &dyn Aggregate], &[], &[Kind::Bytes]);
+        let aggregation = Aggregation::new(vec![&longest as &dyn Aggregate], &[Kind::Bytes]);
         let fields = Fields { key: KeyFields::One(0), observed: vec![1] };
         let mut memory = MapTable::new(Growth::fixed(1 << 10), 1 << 10, &aggregation.shape, Combiner::On);
         let spill = tempfile::tempdir().unwrap();

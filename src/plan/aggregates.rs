@@ -7,14 +7,14 @@ use crate::data::Kind;
 use crate::error::Result;
 use crate::map::Scope;
 use crate::predicate::{self, written::Predicate};
-use crate::shuffle::Cell;
+use crate::reduce::ResultColumn;
 use crate::spec;
 
 #[derive(Debug, Default)]
 pub(super) struct Aggregates<'s> {
     pub all: Vec<Box<dyn Aggregate>>,
     /// One for each of the spec's.
-    pub cells: Vec<Cell>,
+    pub results: Vec<ResultColumn>,
     /// Fields of mapped records, each once.
     pub observed: Vec<(Field, Kind)>,
     /// Fields that are null where a predicate doesn't hold: of which field, by which predicate.
@@ -57,7 +57,7 @@ impl<'s> Aggregates<'s> {
                     (aggregate, statistic.number())
                 }
             };
-            self.cells.push(Cell { aggregate, number, name });
+            self.results.push(ResultColumn { aggregate, number, name });
         }
     }
 

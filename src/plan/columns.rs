@@ -49,9 +49,9 @@ impl Columns {
             key.push((field, scope.kind(field)));
             columns.add(name, scope.kind(field), i, &path, &blame)?;
         }
-        for (i, cell) in aggregates.cells.iter().enumerate() {
-            let kind = aggregates.all[cell.aggregate].kind(cell.number);
-            columns.add(&cell.name, kind, columns.all.len(), &format!("aggregate.{i}"), &blame)?;
+        for (i, result) in aggregates.results.iter().enumerate() {
+            let kind = aggregates.all[result.aggregate].kind(result.number);
+            columns.add(&result.name, kind, columns.all.len(), &format!("aggregate.{i}"), &blame)?;
         }
         let may_be_null = key.iter().any(|(field, _)| scope.may_be_null(*field));
         Ok((KeyFields::new(key, may_be_null), columns))

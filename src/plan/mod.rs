@@ -23,7 +23,7 @@ pub use crate::map::Combiner;
 use crate::map::{Field, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
 use crate::predicate::Predicate;
-use crate::shuffle::Cell;
+use crate::reduce::ResultColumn;
 pub use crate::spec::{OnError, Scheduler};
 pub use read::Read;
 pub use resolve::{Invocation, resolve};
@@ -76,7 +76,7 @@ pub struct Groups {
     pub observed: Vec<(Field, Kind)>,
     pub aggregates: Vec<Box<dyn Aggregate>>,
     /// One for each aggregate of the spec.
-    pub cells: Vec<Cell>,
+    pub results: Vec<ResultColumn>,
     /// Over cells.
     pub having: Option<Predicate>,
     pub order: Order,

@@ -136,7 +136,7 @@ fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, 
         key,
         observed: aggregates.observed,
         aggregates: aggregates.all,
-        cells: aggregates.cells,
+        results: aggregates.results,
     };
     Ok((Rows::Groups(groups), columns))
 }

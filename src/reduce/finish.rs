@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use crate::aggregate::{Aggregate, Overflow};
 use crate::data::Value;
 use crate::data::buffer::Buffer;
 use crate::data::key::{Decoder, Fields, KeyFields};
@@ -12,26 +13,54 @@ use crate::output::sort_key::put_sort_keys;
 use crate::output::{Chunk, Layout, SortKey};
 use crate::predicate::Predicate;
 use crate::shuffle::Aggregation;
-use crate::table::Table;
+use crate::shuffle::row::AggregateShape;
 use crate::table::hash::INLINE;
+use crate::table::{Arena, Table};
 
-/// How groups become rows of output. Cells are those of the `group_by` fields, then those of the aggregates.
+/// A column of the result that is no key: the value of this number of the aggregate of this index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResultColumn {
+    pub aggregate: usize,
+    pub number: usize,
+    /// For messages.
+    pub name: String,
+}
+
+/// How groups become rows of output. Cells are those of the `group_by` fields, then those of the result columns.
 #[derive(Debug)]
 pub struct Finisher<'p> {
-    pub aggregation: &'p Aggregation<'p>,
-    pub key: &'p KeyFields,
+    key: &'p KeyFields,
+    values: Vec<Finish<'p>>,
     /// Groups of which it doesn't hold are no rows.
-    pub having: Option<&'p Predicate>,
-    pub layout: Layout,
+    having: Option<&'p Predicate>,
+    layout: Layout,
+}
+
+/// A result column with all that is needed to work it out for a group: there are as many rows as groups.
+#[derive(Debug)]
+struct Finish<'p> {
+    aggregate: &'p dyn Aggregate,
+    number: usize,
+    shape: AggregateShape,
+    name: &'p str,
+}
+
+impl Finish<'_> {
+    #[inline]
+    fn value<'a>(&self, states: &[u64], arena: &'a Arena) -> Result<Value<'a>, Overflow> {
+        let words = &states[self.shape.first..][..self.shape.words];
+        let tail = self.shape.tail.map_or(&[][..], |place| arena.get(place.of(words)));
+        self.aggregate.finish(self.number, words, tail)
+    }
 }
 
 /// One group's cells.
 struct Cells<'a> {
     key: Fields<'a>,
     states: &'a [u64],
-    table: &'a Table,
-    aggregation: &'a Aggregation<'a>,
-    /// An aggregate whose value was asked for and is beyond what its type holds.
+    arena: &'a Arena,
+    values: &'a [Finish<'a>],
+    /// A result column whose value was asked for and is beyond what its type holds.
     overflow: Cell<Option<usize>>,
 }
 
@@ -42,25 +71,42 @@ impl<'a> Cells<'a> {
         if index < fields {
             return self.key.value(index);
         }
-        let number = index - fields;
-        self.aggregation.cells[number].value(self.states, self.table.arena()).unwrap_or_else(|_| {
-            self.overflow.set(Some(number));
+        let column = index - fields;
+        self.values[column].value(self.states, self.arena).unwrap_or_else(|_| {
+            self.overflow.set(Some(column));
             Value::Null
         })
     }
 }
 
-impl Finisher<'_> {
-    /// Appends a line for each group of the table that is a row, in no order.
-    pub fn lines(&self, table: &Table, out: &mut Chunk) -> Result<()> {
+impl<'p> Finisher<'p> {
+    pub fn new(
+        aggregation: &Aggregation<'p>,
+        key: &'p KeyFields,
+        results: &'p [ResultColumn],
+        having: Option<&'p Predicate>,
+        layout: Layout,
+    ) -> Self {
+        let Aggregation { aggregates, shape } = aggregation;
+        let finish = |ResultColumn { aggregate, number, name }: &'p ResultColumn| Finish {
+            aggregate: aggregates[*aggregate],
+            number: *number,
+            shape: shape.aggregates[*aggregate],
+            name,
+        };
+        Finisher { key, values: results.iter().map(finish).collect(), having, layout }
+    }
+
+    /// Appends a line for each group of the table that is a row, in no order. The table is empty then.
+    pub fn lines(&self, table: &mut Table, out: &mut Chunk) -> Result<()> {
         with_rows!(&self.layout, rows => self.each(table, |cells| {
             self.layout.line(&mut rows, |index| cells.get(index), &mut out.bytes);
             out.ends.push(out.bytes.len());
         }))
     }
 
-    /// Adds a line for each group that is a row to `sorter`, keyed by `order`.
-    pub fn sorted(&self, table: &Table, order: &[SortKey], sorter: &mut Sorter) -> Result<()> {
+    /// Adds a line for each group that is a row to `sorter`, keyed by `order`. The table is empty then.
+    pub fn sorted(&self, table: &mut Table, order: &[SortKey], sorter: &mut Sorter) -> Result<()> {
         with_rows!(&self.layout, rows => self.each(table, |cells| {
             let cell = |index| cells.get(index);
             let put_key = |out: &mut Buffer| put_sort_keys(out, order, cell);
@@ -68,22 +114,23 @@ impl Finisher<'_> {
         }))
     }
 
-    fn each(&self, table: &Table, mut each: impl FnMut(&Cells<'_>)) -> Result<()> {
+    fn each(&self, table: &mut Table, mut each: impl FnMut(&Cells<'_>)) -> Result<()> {
         let mut decoder = Decoder::default();
-        for group in table.groups() {
+        table.drain(|group, arena| {
             let mut inline = [0; INLINE];
             let key = decoder.decode(group.key.bytes(&mut inline), self.key);
-            let (states, aggregation) = (group.states, self.aggregation);
-            let cells = Cells { key, states, table, aggregation, overflow: Cell::new(None) };
+            let cells = Cells { key, states: group.states, arena, values: &self.values, overflow: Cell::new(None) };
             if self.having.is_none_or(|having| having.holds(&|index| cells.get(index))) {
                 each(&cells);
             }
-            if let Some(number) = cells.overflow.get() {
-                let group = (!self.key.is_empty()).then(|| shown(&cells.key));
-                return Err(Error::Overflow { column: self.aggregation.cells[number].name.to_owned(), group });
+            match cells.overflow.get() {
+                None => Ok(()),
+                Some(column) => {
+                    let group = (!self.key.is_empty()).then(|| shown(&cells.key));
+                    Err(Error::Overflow { column: self.values[column].name.to_owned(), group })
+                }
             }
-        }
-        Ok(())
+        })
     }
 }
 

@@ -6,5 +6,5 @@
 mod finish;
 mod fold;
 
-pub use finish::Finisher;
+pub use finish::{Finisher, ResultColumn};
 pub use fold::Fold;

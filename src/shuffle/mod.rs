@@ -19,7 +19,7 @@ pub mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use aggregation::{Aggregation, Cell};
+pub use aggregation::Aggregation;
 pub use reader::{PageReader, Run};
 pub use row::Shape;
 pub use writer::{PartitionBuffers, RowLimit, RunSize, RunWriter};

@@ -170,6 +170,23 @@ impl Table {
         if self.len > 0 {
             self.slots.fill(0);
         }
+        self.emptied();
+    }
+
+    /// Hands the groups to `each` and forgets them: in one pass, as a large table is no longer in the cache for a second.
+    /// After an error the table is neither full nor empty, and has to be cleared.
+    pub fn drain<E>(&mut self, mut each: impl FnMut(&Group<'_>, &Arena) -> Result<(), E>) -> Result<(), E> {
+        if self.len > 0 {
+            for slot in self.slots.chunks_exact_mut(self.stride).filter(|slot| slot[0] != 0) {
+                each(&group(slot, self.states, &self.arena), &self.arena)?;
+                slot[0] = 0;
+            }
+        }
+        self.emptied();
+        Ok(())
+    }
+
+    fn emptied(&mut self) {
         self.arena.clear();
         self.len = 0;
         self.excess = 0;
@@ -263,14 +280,19 @@ impl Table {
     }
 
     pub fn groups(&self) -> impl Iterator<Item = Group<'_>> {
-        self.slots.chunks_exact(self.stride).filter(|slot| slot[0] != 0).map(|slot| {
-            let key = match code(slot[0]) {
-                LONG => Key::Long(self.arena.get(Tail(slot[1]))),
-                code => Key::Inline([slot[1], slot[2]], code as usize - 1),
-            };
-            Group { hash: slot[0] & !LONG, key, states: &slot[KEY_WORDS..][..self.states] }
-        })
+        let slots = self.slots.chunks_exact(self.stride).filter(|slot| slot[0] != 0);
+        slots.map(|slot| group(slot, self.states, &self.arena))
     }
+}
+
+/// The group of a slot that isn't empty.
+#[inline]
+fn group<'a>(slot: &'a [u64], states: usize, arena: &'a Arena) -> Group<'a> {
+    let key = match code(slot[0]) {
+        LONG => Key::Long(arena.get(Tail(slot[1]))),
+        code => Key::Inline([slot[1], slot[2]], code as usize - 1),
+    };
+    Group { hash: slot[0] & !LONG, key, states: &slot[KEY_WORDS..][..states] }
 }
 
 /// Words from one slot to the next, where groups have so many state words. A slot that is a word short of a cache line is
@@ -366,4 +388,66 @@ fn prefetch(slots: &[u64], at: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (slots, at);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Bytes, Span};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// Counts keys, a batch of one at a time.
+    fn count(table: &mut Table, keys: &[Vec<u8>]) {
+        let (mut batch, mut slots) = (Box::<KeyBatch>::default(), [0; BATCH]);
+        for key in keys {
+            batch.hash(Bytes { data: key, spans: &[Span::of(0..key.len())] }, u64::MAX);
+            table.reserve(1);
+            table.probe(&batch, key, &mut slots);
+            *table.states(1, 1).word(slots[0]) += 1;
+        }
+    }
+
+    fn held(group: &Group<'_>) -> (Vec<u8>, Vec<u64>) {
+        (group.key.bytes(&mut [0; hash::INLINE]).to_vec(), group.states.to_vec())
+    }
+
+    proptest! {
+        /// What is left in the slots of a table that was drained is nobody's.
+        #[test]
+        fn a_table_that_was_drained_is_as_good_as_new(
+            rounds in prop::collection::vec(prop::collection::vec(prop::collection::vec(0u8..3, 0..20), 0..40), 1..4),
+        ) {
+            let mut table = Table::new(8, HomeBits::Bottom, &[7, 0]);
+            for keys in rounds {
+                count(&mut table, &keys);
+                let mut expected = BTreeMap::new();
+                keys.into_iter().for_each(|key| expected.entry(key).or_insert_with(|| vec![7, 0])[1] += 1);
+                prop_assert_eq!(table.len(), expected.len());
+                prop_assert_eq!(&table.groups().map(|group| held(&group)).collect::<BTreeMap<_, _>>(), &expected);
+                let mut drained = BTreeMap::new();
+                let whole: Result<(), ()> = table.drain(|group, _| {
+                    drained.extend([held(group)]);
+                    Ok(())
+                });
+                prop_assert_eq!((whole, drained), (Ok(()), expected));
+                prop_assert!(table.is_empty() && table.groups().next().is_none() && table.arena().is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_that_could_not_be_drained_is_cleared() {
+        let mut table = Table::new(8, HomeBits::Bottom, &[7, 0]);
+        count(&mut table, &[b"a".to_vec(), b"b".to_vec(), vec![b'c'; 20]]);
+        let mut left = 1;
+        let stopped = table.drain(|_, _| {
+            left -= 1;
+            if left < 0 { Err(()) } else { Ok(()) }
+        });
+        assert_eq!(stopped, Err(()));
+        table.clear();
+        count(&mut table, &[b"a".to_vec()]);
+        assert_eq!(table.groups().map(|group| held(&group)).collect::<Vec<_>>(), [(b"a".to_vec(), vec![7, 1])]);
+    }
 }

@@ -15,8 +15,8 @@ use mapfold::plan::{
     self, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Scheduler, Settings, SortKey, Target,
 };
 use mapfold::predicate::{Comparison, Predicate, Test};
+use mapfold::reduce::ResultColumn;
 use mapfold::report::Report;
-use mapfold::shuffle;
 use mapfold::table::{StateColumn, States, TailPlace};
 use proptest::prelude::*;
 use regex::bytes::Regex;
@@ -276,11 +276,11 @@ fn rows(job: &Job) -> (plan::Rows, Vec<usize>) {
             let never_null = !matches!(job.piece, Some(Piece::Extract { group, all }) if !all || group > 0);
             let having = more_than
                 .map(|least| Predicate::Cell { index: keys, test: Test::Number(Comparison::Greater, least.into()) });
-            let cell = |(aggregate, name): (usize, &str)| shuffle::Cell { aggregate, number: 0, name: name.into() };
+            let cell = |(aggregate, name): (usize, &str)| ResultColumn { aggregate, number: 0, name: name.into() };
             let groups = Groups {
                 key: KeyFields::new(fields.into_iter().map(|field| (field, Kind::Bytes)).collect(), !never_null),
                 observed: if *greatest { vec![(0, Kind::Bytes)] } else { vec![] },
-                cells: ["count", "greatest"].into_iter().take(aggregates.len()).enumerate().map(cell).collect(),
+                results: ["count", "greatest"].into_iter().take(aggregates.len()).enumerate().map(cell).collect(),
                 aggregates,
                 having,
                 order: Order::By(order),
