@@ -111,6 +111,8 @@ impl Decimal {
     #[inline]
     pub fn write(self, out: &mut Buffer) {
         match u64::try_from(self.mantissa) {
+            // Most counts are small.
+            Ok(number @ ..=9) if self.scale == 0 => out.push(b'0' + number as u8),
             Ok(number) if self.scale == 0 => out.extend(itoa::Buffer::new().format(number).as_bytes()),
             _ => self.write_any(out),
         }

@@ -33,14 +33,6 @@ pub enum KeyFields {
 }
 
 impl KeyFields {
-    /// The field that is the key as it stands, of all records or of those where it isn't empty and doesn't begin with a NUL.
-    pub fn one(&self) -> Option<usize> {
-        match self {
-            KeyFields::One(field) | KeyFields::Nullable(field) => Some(*field),
-            KeyFields::Composite(_) => None,
-        }
-    }
-
     /// The form for these fields.
     pub fn new(fields: Vec<(usize, Kind)>, may_be_null: bool) -> Self {
         match fields.as_slice() {

@@ -126,14 +126,22 @@ impl Emitter<'_> {
     /// Takes so many records as the table may have room for.
     fn take_some(&mut self, batch: &Batch<'_>, values: &[Column<'_>], records: Range<usize>) -> Result<()> {
         let Emitter { fields: Fields { key, .. }, encoder, out } = self;
-        let mut keys = None;
-        if let Some(field) = key.one() {
+        let as_it_stands = |field| {
             let column = batch.bytes(field);
-            let as_they_stand = Bytes { data: column.data, spans: &column.spans[records.clone()] };
-            if out.table.keys.hash(as_they_stand, out.hash_mask) || matches!(key, KeyFields::One(_)) {
-                keys = Some(as_they_stand);
+            Bytes { data: column.data, spans: &column.spans[records.clone()] }
+        };
+        let mut keys = match key {
+            KeyFields::One(field) => {
+                let keys = as_it_stands(*field);
+                out.table.keys.hash(keys, out.hash_mask);
+                Some(keys)
             }
-        }
+            KeyFields::Nullable(field) => {
+                let keys = as_it_stands(*field);
+                out.table.keys.hash_and_look(keys, out.hash_mask).then_some(keys)
+            }
+            KeyFields::Composite(_) => None,
+        };
         if keys.is_none() && (records.len() == 1 || Encoder::copies(batch, key, records.clone()) <= COPIED) {
             let encoded = encoder.encode(batch, key, records.clone())?;
             out.table.keys.hash(encoded, out.hash_mask);

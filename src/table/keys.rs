@@ -62,18 +62,27 @@ fn load(data: &[u8], span: Span, len: usize) -> [u64; 2] {
 }
 
 impl KeyBatch {
-    /// Loads and hashes `keys`, at most [`BATCH`] of them. `mask` is ANDed to every hash. Returns whether no key is empty or
-    /// begins with a NUL.
-    pub fn hash(&mut self, keys: Bytes<'_>, mask: u64) -> bool {
+    /// Loads and hashes `keys`, at most [`BATCH`] of them. `mask` is ANDed to every hash.
+    pub fn hash(&mut self, keys: Bytes<'_>, mask: u64) {
+        self.hash_all::<false>(keys, mask);
+    }
+
+    /// The same. Returns whether no key is empty or begins with a NUL.
+    pub fn hash_and_look(&mut self, keys: Bytes<'_>, mask: u64) -> bool {
+        self.hash_all::<true>(keys, mask)
+    }
+
+    #[inline(always)]
+    fn hash_all<const LOOK: bool>(&mut self, keys: Bytes<'_>, mask: u64) -> bool {
         match self.mostly_long {
-            true => self.hash_by(keys, mask, hash::hash),
+            true => self.hash_by::<LOOK>(keys, mask, hash::hash),
             // Out of line, so that the loop over short keys keeps to registers.
-            false => self.hash_by(keys, mask, hash_of_few),
+            false => self.hash_by::<LOOK>(keys, mask, hash_of_few),
         }
     }
 
     #[inline(always)]
-    fn hash_by(&mut self, keys: Bytes<'_>, mask: u64, hash_long: impl Fn(&[u8]) -> u64) -> bool {
+    fn hash_by<const LOOK: bool>(&mut self, keys: Bytes<'_>, mask: u64, hash_long: impl Fn(&[u8]) -> u64) -> bool {
         self.len = keys.spans.len();
         let (mut all_begin, mut long) = (true, 0);
         for ((&span, meta), words) in keys.spans.iter().zip(&mut self.meta).zip(&mut self.words) {
@@ -81,12 +90,12 @@ impl KeyBatch {
             let (hash, code);
             if len <= INLINE {
                 *words = load(keys.data, span, len);
-                all_begin &= words[0] as u8 != 0;
+                all_begin &= !LOOK || words[0] as u8 != 0;
                 (hash, code) = (hash::hash_inline(*words, len), len as u64 + 1);
             } else {
                 *words = [u64::from(span.start), len as u64];
                 let key = &keys.data[span.start as usize..span.end as usize];
-                all_begin &= key[0] != 0;
+                all_begin &= !LOOK || key[0] != 0;
                 long += 1;
                 (hash, code) = (hash_long(key), LONG);
             }
