@@ -38,7 +38,7 @@
 //! - [`reduce`]: partitions of every run folded to groups, groups finished to rows
 //! - [`map`]: blocks of records to keys and values: tokenisers, steps, the combining table's emitter; or to lines
 //! - [`output`]: formats, ordering, and files that appear whole or not at all
-//! - [`input`]: what a user names to sources, sources to splits, splits to blocks of whole records
+//! - [`input`]: what a user names to sources, sources to splits, splits to blocks of records
 //! - [`record`]: where records end, and blocks to records
 //! - [`shuffle`]: rows, the format of a run, its writer and reader
 //! - [`aggregate`]: commutative monoids over the records of a group, and the laws they are tested by

@@ -117,7 +117,7 @@ pub const TAIL_OF_NUMBERS: usize = exact::LONGEST_TAIL;
 
 pub trait Aggregate: Debug + Send + Sync {
     /// What its value of this number is. An aggregate of its own has one value, number 0; a [`summary`] numbers its values by
-    /// [`Statistic`](summary::Statistic).
+    /// [`Statistic`].
     fn kind(&self, number: usize) -> Kind;
 
     /// Number of `u64` words of fixed state: at least one.

@@ -104,7 +104,10 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
     }
     check_reports(args, job.file.as_deref(), &plan)?;
     if let OnError::SkipUpTo { save_to: Some(path), .. } = &plan.on_error {
-        written::check("read.on_error.save_to", path, job.file.as_deref(), &plan)?;
+        written::check_new("read.on_error.save_to", path, job.file.as_deref(), &plan)?;
+        if args.report.iter().any(|report| written::same_file(report, path)) {
+            return Err(Error::usage(format!("read.on_error.save_to {}: is the --report, too", shown(path))).into());
+        }
     }
 
     let control = Control::default();

@@ -1,10 +1,12 @@
 //! Files that a command writes beside its result: reports, exports. One that exists is replaced, unless something would
 //! be lost that isn't such a file.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::{fs, path};
 
+use crate::data::path::parent;
 use crate::error::{Error, Result, shown};
 use crate::input::Source;
 use crate::plan::{self, Plan, Target};
@@ -25,6 +27,19 @@ pub fn check(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Resul
     }
 }
 
+/// The same for a file that holds somebody's data: one that exists is replaced only by `--force`.
+pub fn check_new(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Result<()> {
+    check(flag, file, spec, plan)?;
+    let name = shown(file);
+    if file.as_os_str() == "-" || file.as_os_str().as_bytes().ends_with(b"/") {
+        return Err(Error::usage(format!("{flag} {name}: is no file's name")));
+    }
+    match file.exists() && !plan.output.force {
+        true => Err(Error::usage_hint(format!("{flag} {name}: exists"), "--force replaces it")),
+        false => Ok(()),
+    }
+}
+
 fn needed(file: &Path, spec: Option<&Path>, plan: &Plan) -> Option<&'static str> {
     if spec.is_some_and(|spec| same_file(file, spec)) {
         return Some("the JOB");
@@ -35,6 +50,7 @@ fn needed(file: &Path, spec: Option<&Path>, plan: &Plan) -> Option<&'static str>
     }
     match &plan.output.target {
         Target::File(output, _) if same_file(file, output) => Some("the output"),
+        Target::Directory(output) if same_file(parent(file), output) => Some("in the output directory"),
         _ => None,
     }
 }

@@ -14,6 +14,8 @@ use crate::data::path;
 use crate::error::{Error, Result, shown};
 use crate::input::{Place, Source, Stretch};
 use crate::map::{Reject, Rejects, Why};
+use crate::output::Compression;
+use crate::output::compress::Stream;
 use crate::plan::OnError;
 use crate::report::BadRecord;
 
@@ -133,12 +135,13 @@ pub fn judge(job: &Job<'_>, is_all_read: bool) -> Result<()> {
     Ok(())
 }
 
-/// One file of several, whole or not at all.
+/// One file of several, whole or not at all; compressed if its name says so.
 fn save(to: &Path, parts: &[PathBuf]) -> io::Result<()> {
     path::replace(to, |file| {
+        let mut file = Stream::new(file.try_clone()?, Compression::of(to))?;
         for part in parts {
-            io::copy(&mut File::open(part)?, file)?;
+            file.copy(&mut File::open(part)?, u64::MAX)?;
         }
-        Ok(())
+        file.finish()
     })
 }

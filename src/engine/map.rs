@@ -123,7 +123,7 @@ struct Memory {
 pub fn map(job: &Job<'_>, grouping: &Grouping<'_>) -> Result<Vec<Run>> {
     if edges::may_be_assumed(&job.plan.sources, job.sizes.split, job.record_end().framing) {
         let made = attempts(job, grouping, Edges::Assumed);
-        // What is wrong with a record is so only if it is one. Of several errors the job's is the first in the input.
+        // A wrong edge can make good records look bad. Of several errors this is the first in the input.
         let may_be_wrong = made.as_ref().err().is_none_or(Error::is_of_a_record);
         if !may_be_wrong || edges::hold(&job.pieces_read()) {
             return made;

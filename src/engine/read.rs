@@ -104,7 +104,7 @@ fn windows(
         let window = likely.unwrap_or_else(|| framing.window(rest, size, longest));
         check(job, stretch, at..at + window)?;
         let taken = mapper.map(Window { bytes: &rest[..window], is_whole: likely.is_none(), layout }, out)?;
-        // A window without a whole record is looked at again, as far as that goes.
+        // The likely window held no whole record, so the next one is measured.
         is_too_short = taken.bytes == 0;
         let end = at + taken.bytes;
         read.records += taken.records;

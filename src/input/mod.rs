@@ -1,4 +1,4 @@
-//! Inputs: what a user named, as sources; sources as splits; splits as blocks of whole records.
+//! Inputs: what a user named, as sources; sources as splits; splits as blocks of records.
 //!
 //! ```text
 //! regular file ─► splits ─► edges ───────────► blocks, mapped, or read if small ─┐
@@ -8,7 +8,7 @@
 //! packed file      cut behind records
 //! ```
 //!
-//! What a block says of itself is a [`Stretch`]: bytes of whole records, and which sources they are from.
+//! What a block says of itself is a [`Stretch`]: the records that are its own, and which sources they are from.
 
 pub mod block;
 mod buffers;

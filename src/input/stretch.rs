@@ -1,4 +1,5 @@
-//! A block as its reader sees it: bytes of whole records, and where each is from.
+//! A block as its reader sees it: the records that are its own, and where each byte is from. Bytes of the next one's records may
+//! follow them.
 
 use std::slice;
 

@@ -1,9 +1,9 @@
 //! Map: blocks of records to keys and values, or to lines of output.
 //!
 //! ```text
-//! block ─► windows of whole records ─► reader ─► batches ─► stage ─► stage ─┬─► keys, values ─► table ─► run    (emit)
-//!                                        │                    │            └─► lines ─► run                    (pass)
-//!                                        └── bad records ─────┴─► rejects
+//! block ─► windows of records ─► reader ─► batches ─► stage ─► stage ─┬─► keys, values ─► table ─► run    (emit)
+//!                                  │                    │            └─► lines ─► run                    (pass)
+//!                                  └── bad records ─────┴─► rejects
 //! ```
 //!
 //! A reader makes batches of a window's records. Each step of the job has a stage: it adds a column, makes several

@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use ahash::AHashSet;
 use regex::bytes::Regex;
 
-use crate::data::{Batch, Decimal, Value};
+use crate::data::{Batch, Decimal, Value, float};
 
 #[derive(Clone, Debug)]
 pub enum Predicate {
@@ -35,9 +35,11 @@ pub enum Test {
     Valid(bool),
     /// By bytes.
     Text(Comparison, Box<[u8]>),
-    Number(Comparison, Decimal),
+    Decimal(Comparison, Decimal),
+    Float(Comparison, f64),
     TextIn(AHashSet<Box<[u8]>>),
-    NumberIn(Vec<Decimal>),
+    DecimalIn(Vec<Decimal>),
+    FloatIn(Vec<f64>),
     /// Found anywhere in it.
     Matches(Regex),
 }
@@ -63,16 +65,6 @@ impl Comparison {
     }
 }
 
-/// A number's order beside one of a spec; `None` for what is no number.
-fn order(value: &Value<'_>, to: &Decimal) -> Option<Ordering> {
-    match value {
-        Value::Decimal(number) => Some(number.cmp(to)),
-        // Beside NaN, which is the greatest of floats, any number is less.
-        Value::Float(number) => Some(to.compare_f64(*number).reverse()),
-        Value::Null | Value::Bytes(_) => None,
-    }
-}
-
 impl Test {
     fn holds(&self, value: &Value<'_>) -> bool {
         match (self, value) {
@@ -80,8 +72,10 @@ impl Test {
             (Test::Text(comparison, to), Value::Bytes(bytes)) => comparison.holds((*bytes).cmp(to)),
             (Test::TextIn(set), Value::Bytes(bytes)) => set.contains(*bytes),
             (Test::Matches(pattern), Value::Bytes(bytes)) => pattern.is_match(bytes),
-            (Test::Number(comparison, to), value) => order(value, to).is_some_and(|order| comparison.holds(order)),
-            (Test::NumberIn(list), value) => list.iter().any(|to| order(value, to).is_some_and(Ordering::is_eq)),
+            (Test::Decimal(comparison, to), Value::Decimal(number)) => comparison.holds(number.cmp(to)),
+            (Test::Float(comparison, to), Value::Float(number)) => comparison.holds(float::compare(*number, *to)),
+            (Test::DecimalIn(list), Value::Decimal(number)) => list.contains(number),
+            (Test::FloatIn(list), Value::Float(number)) => list.iter().any(|to| float::compare(*number, *to).is_eq()),
             _ => false,
         }
     }
@@ -147,31 +141,36 @@ mod tests {
     }
 
     #[test]
-    fn numbers_compare_exactly() {
-        let order = |value, to| order(&value, &decimal(to)).unwrap();
-        let number = |text| Value::Decimal(decimal(text));
-        assert_eq!(order(number("3"), "3.0"), Ordering::Equal);
-        assert_eq!(order(number("3"), "3.5"), Ordering::Less);
-        assert_eq!(order(number("4"), "3.5"), Ordering::Greater);
-        assert_eq!(order(number("0"), "-0.5"), Ordering::Greater);
-        assert_eq!(order(number("-0"), "0"), Ordering::Equal);
+    fn decimals_compare_exactly() {
+        let holds =
+            |number, comparison, to| holds(Test::Decimal(comparison, decimal(to)), Value::Decimal(decimal(number)));
+        assert!(holds("3", Comparison::Equal, "3.0"));
+        assert!(holds("3", Comparison::Less, "3.5"));
+        assert!(holds("4", Comparison::Greater, "3.5"));
+        assert!(holds("0", Comparison::Greater, "-0.5"));
+        assert!(holds("-0", Comparison::Equal, "0"));
         // 2^53 + 1 is no float.
-        assert_eq!(order(number("9007199254740993"), "9007199254740992"), Ordering::Greater);
-        assert_eq!(order(Value::Float(9_007_199_254_740_992.0), "9007199254740993"), Ordering::Less);
-        // Nor is a tenth: the nearest one is greater.
-        assert_eq!(order(Value::Float(0.1), "0.1"), Ordering::Greater);
-        assert_eq!(order(Value::Float(0.5), "0.5"), Ordering::Equal);
-        assert_eq!(order(Value::Float(f64::NAN), "1"), Ordering::Greater);
-        assert_eq!(order(Value::Float(f64::NEG_INFINITY), "1"), Ordering::Less);
-        assert!(holds(Test::NumberIn(vec![decimal("1"), decimal("2.0")]), number("2")));
-        assert!(!holds(Test::Number(Comparison::Less, decimal("2")), Value::Bytes(b"1")));
+        assert!(holds("9007199254740993", Comparison::Greater, "9007199254740992"));
+        assert!(super::tests::holds(Test::DecimalIn(vec![decimal("1"), decimal("2.0")]), Value::Decimal(decimal("2"))));
+        assert!(!super::tests::holds(Test::Decimal(Comparison::Less, decimal("2")), Value::Bytes(b"1")));
+    }
+
+    #[test]
+    fn floats_compare_as_floats() {
+        let holds = |number, comparison, to| holds(Test::Float(comparison, to), Value::Float(number));
+        assert!(holds(0.1, Comparison::Equal, 0.1) && !holds(0.1, Comparison::Less, 0.1));
+        assert!(holds(-0.0, Comparison::Equal, 0.0));
+        assert!(holds(f64::NAN, Comparison::Greater, 1.0) && holds(f64::NAN, Comparison::Equal, f64::NAN));
+        assert!(holds(f64::NEG_INFINITY, Comparison::Less, 1.0));
+        assert!(super::tests::holds(Test::FloatIn(vec![0.5, f64::NAN]), Value::Float(f64::NAN)));
+        assert!(!super::tests::holds(Test::FloatIn(vec![0.5]), Value::Float(0.25)));
     }
 
     #[test]
     fn null_is_false_whatever_is_asked_but_whether_it_is_null() {
         for comparison in [Comparison::Equal, Comparison::Less, Comparison::GreaterOrEqual] {
             assert!(!holds(text(comparison, ""), Value::Null));
-            assert!(!holds(Test::Number(comparison, decimal("0")), Value::Null));
+            assert!(!holds(Test::Decimal(comparison, decimal("0")), Value::Null));
         }
         assert!(!holds(Test::Matches(Regex::new("").unwrap()), Value::Null));
         assert!(!holds(Test::Valid(true), Value::Null) && holds(Test::Valid(false), Value::Null));

@@ -5,6 +5,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::written::{self, Literal};
 use super::{Comparison, Predicate, Test};
+use crate::data::parse::{ParseError, parse_float};
 use crate::data::{Decimal, Kind};
 use crate::error::Result;
 use crate::schema::Blame;
@@ -132,7 +133,8 @@ struct Cell<'a> {
 /// A literal, as what it is compared with.
 enum Constant {
     Text(Box<[u8]>),
-    Number(Decimal),
+    Decimal(Decimal),
+    Float(f64),
 }
 
 impl Cell<'_> {
@@ -140,7 +142,8 @@ impl Cell<'_> {
         let compare = |key: &str, comparison, literal: &Literal| {
             Ok(match self.literal(literal, key)? {
                 Constant::Text(text) => Test::Text(comparison, text),
-                Constant::Number(number) => Test::Number(comparison, number),
+                Constant::Decimal(number) => Test::Decimal(comparison, number),
+                Constant::Float(number) => Test::Float(comparison, number),
             })
         };
         match test {
@@ -150,16 +153,18 @@ impl Cell<'_> {
             written::Test::Gt(literal) => compare("gt", Comparison::Greater, literal),
             written::Test::Gte(literal) => compare("gte", Comparison::GreaterOrEqual, literal),
             written::Test::In(list) => {
-                let (mut texts, mut numbers) = (Vec::new(), Vec::new());
+                let (mut texts, mut decimals, mut floats) = (Vec::new(), Vec::new(), Vec::new());
                 for (i, literal) in list.iter().enumerate() {
                     match self.literal(literal, &format!("in.{i}"))? {
                         Constant::Text(text) => texts.push(text),
-                        Constant::Number(number) => numbers.push(number),
+                        Constant::Decimal(number) => decimals.push(number),
+                        Constant::Float(number) => floats.push(number),
                     }
                 }
                 Ok(match self.kind {
                     Kind::Bytes => Test::TextIn(texts.into_iter().collect()),
-                    Kind::Decimal | Kind::Float => Test::NumberIn(numbers),
+                    Kind::Decimal => Test::DecimalIn(decimals),
+                    Kind::Float => Test::FloatIn(floats),
                 })
             }
             written::Test::Matches(text) => {
@@ -174,8 +179,8 @@ impl Cell<'_> {
         }
     }
 
-    /// A literal as the cell can be compared with it. Text that is a number is one where one is wanted: so a command line,
-    /// which knows only text, can give it.
+    /// A literal as the cell can be compared with it: beside floats a float, so that a number is equal to what it is written
+    /// as. Text that is a number is one where one is wanted: so a command line, which knows only text, can give it.
     fn literal(&self, literal: &Literal, key: &str) -> Result<Constant> {
         let name = self.name;
         let (what, hint) = match (literal, self.kind) {
@@ -184,15 +189,23 @@ impl Cell<'_> {
                 let what = format!("{name:?} is text, and {number} a number");
                 (what, Some(format!("in quotes it is compared as text: {:?}", number.to_string())))
             }
-            (Literal::Number(number), _) => match Decimal::parse(number.to_string().as_bytes()) {
-                Ok(number) => return Ok(Constant::Number(number)),
+            (Literal::Number(number), kind) => match constant(&number.to_string(), kind) {
+                Ok(number) => return Ok(number),
+                Err(_) if kind == Kind::Float => (format!("{number} is beyond the greatest float"), None),
                 Err(_) => (format!("{number} has more than 38 digits"), None),
             },
-            (Literal::Text(text), _) => match Decimal::parse(text.as_bytes()) {
-                Ok(number) => return Ok(Constant::Number(number)),
+            (Literal::Text(text), kind) => match constant(text, kind) {
+                Ok(number) => return Ok(number),
                 Err(_) => (format!("{name:?} is a number, and {text:?} is none"), None),
             },
         };
         Err(self.blame.error(&format!("{}.{key}", self.path), &what, hint))
+    }
+}
+
+fn constant(text: &str, kind: Kind) -> Result<Constant, ParseError> {
+    match kind {
+        Kind::Float => parse_float(text.as_bytes()).map(Constant::Float),
+        Kind::Decimal | Kind::Bytes => Decimal::parse(text.as_bytes()).map(Constant::Decimal),
     }
 }

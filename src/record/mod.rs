@@ -1,7 +1,7 @@
 //! Records: blocks of bytes to batches of records.
 //!
 //! ```text
-//! block ─► windows of whole records ─► batches of fields
+//! block ─► windows of records ─► batches of fields
 //!   framing: where records end            text: a record is a line, its one field
 //!                                         delimited: a record of CSV or TSV has several
 //! ```

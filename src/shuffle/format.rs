@@ -1,4 +1,4 @@
-//! The bytes of a run on disk, version 1. All integers little-endian.
+//! The bytes of a run on disk, version 2. All integers little-endian.
 //!
 //! ```text
 //! header   magic "mapfold run\n" · u32 format version · u32 hash version · u32 partitions
@@ -12,7 +12,7 @@
 //! Every byte is covered: by the magic, by a checksum, or by the requirement that pages and index fill the file.
 
 pub const MAGIC: &[u8; 12] = b"mapfold run\n";
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 pub const HEADER: usize = 12 + 3 * 4;
 pub const PAGE_HEADER: usize = 4 * 4;

@@ -22,8 +22,8 @@ impl Tail {
     }
 }
 
-/// Which word of a state says where its tail lies, for states that may have one. A state has one where a word of it, which
-/// may be the same, has one of these bits set; else that word may be something else.
+/// Where a state keeps the place of its tail. It has a tail if word `flag_word` has a bit of `flag` set: word `word` is then
+/// the tail's place. Without a tail that word is free for other use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailPlace {
     pub word: usize,
@@ -137,7 +137,7 @@ impl States<'_> {
         self.arena.get(Tail(self.slots[self.at(slot, word)]))
     }
 
-    /// Puts `bytes` in place of the tail whose place is in word `word`, or is to be and that is 0.
+    /// Replaces the tail whose place is in word `word`. A state without a tail has 0 there.
     pub fn set_tail(&mut self, slot: u32, word: usize, bytes: &[u8]) {
         let at = self.at(slot, word);
         self.slots[at] = self.arena.replace(Tail(self.slots[at]), bytes).0;

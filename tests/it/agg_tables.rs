@@ -26,6 +26,18 @@ const LINES: &[(&[&str], &str)] = &[
     (&["count", "sales.csv"], "5\n"),
     (&["count(qty), count(region), count", "sales.csv"], "4\t4\t5\n"),
     (&["sum(qty), min(qty), max(qty), mean(qty)", "sales.csv"], "16\t1\t10\t4.0\n"),
+    // A name is a name, also if it is the op's.
+    (&["max(qty) as max, count(qty) as count", "sales.csv", "--format", "csv"], "max,count\n10,4\n"),
+    (
+        &["-g", "region", "sum(qty) as sum", "sales.csv", "--having", "sum > 2", "--sort", "sum"],
+        "US\t3\nNew York\t10\n",
+    ),
+    (&["max(qty) as max_qty", "sales.csv", "--format", "csv"], "max_qty\n10\n"),
+    // Of a float it is asked what it is written as.
+    (&["mean(\"unit price\") as m", "sales.csv", "-g", "region", "--having", "m <= 0.1"], "New York\t0.1\n"),
+    (&["count", "floats.csv", "--type", "f=float", "--where", "f in (0.1, 0.2)"], "2\n"),
+    (&["count", "floats.csv", "--type", "f=float", "--where", "f = 1e308"], "1\n"),
+    (&["count", "floats.csv", "--type", "f=float", "--where", "f = 'nan'"], "1\n"),
     (&["-g", "region", "sum(qty)", "sales.csv"], "\\N\t1\nEU\t2\nNew York\t10\nUS\t3\n"),
     (
         &["-g", "region", "sum(\"unit price\") as total, count", "sales.csv", "--sort=-total", "-n", "2"],

@@ -275,7 +275,7 @@ fn rows(job: &Job) -> (plan::Rows, Vec<usize>) {
             let columns = (0..keys + aggregates.len()).collect();
             let never_null = !matches!(job.piece, Some(Piece::Extract { group, all }) if !all || group > 0);
             let having = more_than
-                .map(|least| Predicate::Cell { index: keys, test: Test::Number(Comparison::Greater, least.into()) });
+                .map(|least| Predicate::Cell { index: keys, test: Test::Decimal(Comparison::Greater, least.into()) });
             let cell = |(aggregate, name): (usize, &str)| ResultColumn { aggregate, number: 0, name: name.into() };
             let groups = Groups {
                 key: KeyFields::new(fields.into_iter().map(|field| (field, Kind::Bytes)).collect(), !never_null),

@@ -350,16 +350,33 @@ fn saved_records_go_to_a_file_of_their_own() {
     let dir = Dir::new().file("in.csv", "x\nbad\n").file("job.json", r#"{"aggregate": [{"op": "sum", "field": "x"}]}"#);
     let run = |to: &str| {
         let skip = format!(r#"read.on_error={{"skip_up_to":1,"save_to":"{to}"}}"#);
-        dir.command(["run", "./job.json", "in.csv", "-o", "out", "--set", &skip]).run()
+        dir.command(["run", "./job.json", "in.csv", "-o", "out", "--report", "r.json", "--set", &skip]).run()
     };
     run("./in.csv").refused("read.on_error.save_to ./in.csv: is an INPUT", "name another file");
     run("job.json").refused("read.on_error.save_to job.json: is the JOB", "name another file");
     run("out").refused("read.on_error.save_to out: is the output", "name another file");
     run("no/bad").refused("read.on_error.save_to no/bad: there is no directory no", "mkdir -p no");
     run(".").refused("read.on_error.save_to .: exists and is not a file", "");
+    run("r.json").refused("read.on_error.save_to r.json: is the --report, too", "");
+    run("-").refused("read.on_error.save_to -: is no file's name", "");
+    run("new/").refused("read.on_error.save_to new/: is no file's name", "");
     assert_eq!(dir.names(), ["in.csv", "job.json"]);
     run("bad").printed("");
     assert_eq!(fs::read(dir.join("bad")).unwrap(), b"bad\n");
+    // Bad records of another job are somebody's data.
+    let skip = |to: &str| format!(r#"read.on_error={{"skip_up_to":1,"save_to":"{to}"}}"#);
+    let job = |to: &str, more: &[&str]| {
+        dir.command(["run", "./job.json", "in.csv", "--set", &skip(to)].into_iter().chain(more.iter().copied())).run()
+    };
+    job("bad", &[]).refused("read.on_error.save_to bad: exists", "--force replaces it");
+    job("bad", &["--force"]).printed("\\N\n");
+    job("parts/part-00000", &["-o", "parts/"])
+        .refused("read.on_error.save_to parts/part-00000: there is no directory parts", "mkdir -p parts");
+    fs::create_dir(dir.join("parts")).unwrap();
+    job("parts/part-00000", &["-o", "parts/"])
+        .refused("read.on_error.save_to parts/part-00000: is in the output directory", "name another file");
+    job("bad.gz", &[]).printed("\\N\n");
+    dir.run("run uniq bad.gz").printed("bad\t1\n");
 }
 
 /// Of many columns only those are looked for that are named, and of their names not all are shown.

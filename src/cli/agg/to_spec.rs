@@ -75,7 +75,12 @@ pub fn aggregate(agg: &Agg, header: Header) -> Result<Value> {
             return Err(Error::usage_hint(format!("agg: {} takes a field and {key:?}", written(agg)), hint));
         }
     }
-    if agg.column != op {
+    // What the spec calls it by itself.
+    let default = match object.get("field").and_then(Value::as_str) {
+        Some(field) => format!("{op}_{field}"),
+        None => op.to_owned(),
+    };
+    if agg.column != default {
         object.insert("as".into(), agg.column.clone().into());
     }
     Ok(object.into())

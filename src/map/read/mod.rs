@@ -24,7 +24,7 @@ pub struct Window<'a> {
 }
 
 impl Window<'_> {
-    /// That all of it was read: so many records.
+    /// That all of it was read: so many records. Only for formats whose records end wherever their terminator is.
     pub fn taken(&self, records: u64) -> Taken {
         Taken { records, bytes: self.bytes.len() }
     }

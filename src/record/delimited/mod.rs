@@ -1,4 +1,4 @@
-//! CSV and TSV: windows of whole records to batches of the fields that are wanted.
+//! CSV and TSV: windows of records to batches of the fields that are wanted.
 //!
 //! ```text
 //! window ──────► index: where fields end ──────► spans of wanted fields ──────► batch
@@ -113,7 +113,7 @@ pub type Reject<'a> = dyn FnMut(Span, Malformed) -> Result<()> + 'a;
 /// Places that are indexed at once. Few enough that they stay in the first-level cache, where records have few fields.
 const PLACES: usize = 1 << 12;
 
-/// Reads windows of whole records. Holds scratch memory: one a worker.
+/// Reads windows of records. Holds scratch memory: one a worker.
 #[derive(Debug)]
 pub struct Reader {
     index: Index,

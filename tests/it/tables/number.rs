@@ -91,14 +91,6 @@ pub fn to_double(number: &BigInt) -> f64 {
     nearest(&(number << 1074u32), &one())
 }
 
-pub fn compare(number: &BigInt, double: f64) -> Ordering {
-    match double {
-        _ if double.is_nan() || double == f64::INFINITY => Ordering::Less,
-        f64::NEG_INFINITY => Ordering::Greater,
-        _ => (number << 1074u32).cmp(&(units(double) * one())),
-    }
-}
-
 /// Of doubles, rounded once; over `divisor`.
 pub fn sum_of_doubles(values: &[f64], divisor: usize) -> f64 {
     let has = |special: f64| values.contains(&special);

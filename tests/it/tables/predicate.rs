@@ -6,7 +6,7 @@ use serde_json::{Number, json};
 
 use super::Value;
 use super::job::{Bad, Overflow, Record};
-use super::number::{self, compare};
+use super::number;
 
 #[derive(Clone, Debug)]
 pub enum Predicate {
@@ -122,7 +122,9 @@ impl Literal {
             Value::Null => None,
             Value::Bytes(bytes) => Some(bytes.as_slice().cmp(text.as_bytes())),
             Value::Decimal(value) => Some(value.cmp(&number())),
-            Value::Float(value) => Some(compare(&number(), *value).reverse()),
+            // NaN is the greatest, and no literal is one.
+            Value::Float(value) if value.is_nan() => Some(Ordering::Greater),
+            Value::Float(value) => value.partial_cmp(&text.parse().unwrap()),
         }
     }
 }
