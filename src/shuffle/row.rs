@@ -90,11 +90,11 @@ impl Shape {
         debug_assert_eq!(values.len(), self.observed.len());
         if values.iter().all(is_fixed) {
             // While no varint is longer than a byte the lengths add up without looking at each.
-            let len = |key: &Span| key.end - key.start;
-            let or = keys.spans.iter().fold(0, |or, key| or | len(key));
+            let lens = keys.spans.iter().map(|key| key.end - key.start);
+            // It can overflow only where a key is long, and then the sum isn't asked for.
+            let (or, sum) = lens.fold((0, 0u32), |(or, sum), len| (or | len, sum.wrapping_add(len)));
             let fixed = values.len() * values::NUMBER;
             if or < 0x40 && 1 + 0x40 + fixed < 0x80 {
-                let sum: u32 = keys.spans.iter().map(len).sum();
                 return u64::from(sum) + (value_row_len(0, fixed) * keys.spans.len()) as u64;
             }
             return keys.spans.iter().map(|key| value_row_len(key.len(), fixed) as u64).sum();
