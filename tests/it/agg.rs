@@ -67,6 +67,14 @@ fn what_is_wrong_is_one_line_and_a_hint() {
     refused(&["count", "f", "--wehre", "x=1"], "unknown flag \"--wehre\"", "did you mean --where?");
     refused(&["count", "f", "-g", "lin"], "agg: group_by.0: no field \"lin\"", "did you mean \"line\"?");
     refused(&["count", "f", "--sort", "cuont"], "agg: sort.0: no column \"cuont\"", "did you mean \"count\"?");
+    let slip = "--where: at \"=>1\": no comparison \"=>\"";
+    refused(&["count", "sales.csv", "--where", "amount=>1"], slip, "did you mean >=?");
+    let null = r#"null is for a spec, which --print-spec gives you to start from: {"field": "count", "valid": false}"#;
+    refused(
+        &["count", "f", "--having", "count = null"],
+        "--having: at \"null\": nothing compares with null",
+        &format!("{null}; text is in quotes: 'null'"),
+    );
     refused(&["count", "none"], "none: no such file or directory", "");
     refused(&["count", "f", "-q", "-v"], "--quiet and --verbose exclude each other", "give one of them");
     refused(&["count", "f", "--per-group", "2"], "--per-group: not supported yet", "");

@@ -166,7 +166,7 @@ fn refuse_arithmetic(at: &Cursor<'_>, begun: usize) -> Result<()> {
 pub fn predicate(flag: &str, text: &str, over: Over) -> Result<Predicate> {
     let mut at = Cursor::new(flag, text);
     let field = field(&mut at, over)?;
-    let test = test(&mut at)?;
+    let test = test(&mut at, &field)?;
     if at.is_at_end() {
         return Ok(Predicate { field, test });
     }
@@ -179,13 +179,15 @@ pub fn predicate(flag: &str, text: &str, over: Over) -> Result<Predicate> {
     })
 }
 
-fn test(at: &mut Cursor<'_>) -> Result<Test> {
+/// `field` is what it is asked of.
+fn test(at: &mut Cursor<'_>, field: &Field) -> Result<Test> {
     if at.eat_word("in") {
         if !at.eat("(") {
             return Err(at.wrong("expected \"(\"", Some("an example: region in (EU, US)".into())));
         }
         let mut values = Vec::new();
         loop {
+            refuse_null(at, field, true)?;
             values.push(value(at, |c| c.is_whitespace() || ",()".contains(c))?);
             match () {
                 () if at.eat(",") => {}
@@ -194,7 +196,18 @@ fn test(at: &mut Cursor<'_>) -> Result<Test> {
             }
         }
     }
-    // Longer signs first.
+    match comparison(at, field)? {
+        "matches" => pattern(at).map(Test::Matches),
+        key => {
+            refuse_null(at, field, !key.is_empty())?;
+            let value = value(at, char::is_whitespace)?;
+            Ok(if key.is_empty() { Test::NotEqual(value) } else { Test::Compare(key, value) })
+        }
+    }
+}
+
+/// What a spec calls the sign that is next; of `!=` it is nothing.
+fn comparison(at: &mut Cursor<'_>, field: &Field) -> Result<&'static str> {
     const SIGNS: &[(&str, &str)] = &[
         ("!=", ""),
         ("<=", "lte"),
@@ -205,25 +218,56 @@ fn test(at: &mut Cursor<'_>) -> Result<Test> {
         (">", "gt"),
         ("~", "matches"),
     ];
-    let Some((_, key)) = SIGNS.iter().find(|(sign, _)| at.eat(sign)) else {
-        let hint = match at.next() {
-            Some('-' | '+' | '*' | '/') => "a name with other signs in it is in double quotes: \"user-id\"",
-            _ => "an example: 'status >= 500', 'region in (EU, US)'",
-        };
-        return Err(at.wrong("expected = != < <= > >= ~ or in", Some(hint.into())));
+    const SLIPS: &[(&str, &str)] = &[("<>", "!="), ("=>", ">="), ("=<", "<="), ("=!", "!="), ("=~", "~"), ("===", "=")];
+    let written = match Cursor::new("", at.rest()).take_while(|c| "=!<>~".contains(c)) {
+        // Behind it is a pattern, which may begin with any sign.
+        signs if signs.starts_with('~') => "~",
+        signs => signs,
     };
-    let quoted = matches!(at.next(), Some('\'' | '"'));
-    let mark = at.mark();
-    let value = value(at, char::is_whitespace)?;
-    Ok(match *key {
-        "" => Test::NotEqual(value),
-        // Of a number too the pattern is what was written.
-        "matches" => Test::Matches(match value {
-            Value::String(text) if quoted => text,
-            _ => at.since(mark).to_owned(),
-        }),
-        key => Test::Compare(key, value),
-    })
+    if let Some((sign, key)) = SIGNS.iter().find(|(sign, _)| *sign == written) {
+        at.eat(sign);
+        return Ok(key);
+    }
+    if written.is_empty() {
+        let mut ahead = Cursor::new("", at.rest());
+        let hint = match at.next() {
+            _ if ahead.eat_word("is") => asked_for_null(field, !ahead.eat_word("not")),
+            Some('-' | '+' | '*' | '/') => "a name with other signs in it is in double quotes: \"user-id\"".into(),
+            _ => "an example: 'status >= 500', 'region in (EU, US)'".into(),
+        };
+        return Err(at.wrong("expected = != < <= > >= ~ or in", Some(hint)));
+    }
+    let hint = match SLIPS.iter().find(|(slip, _)| *slip == written) {
+        Some((_, right)) => format!("did you mean {right}?"),
+        None => "text that begins with a sign is in quotes".to_owned(),
+    };
+    Err(at.wrong(&format!("no comparison {written:?}"), Some(hint)))
+}
+
+/// `wants_null`: whether it is asked for and not excluded.
+fn refuse_null(at: &Cursor<'_>, field: &Field, wants_null: bool) -> Result<()> {
+    if !bare(at, |c| c.is_whitespace() || ",)".contains(c)).eq_ignore_ascii_case("null") {
+        return Ok(());
+    }
+    let hint = format!("{}; text is in quotes: 'null'", asked_for_null(field, wants_null));
+    Err(at.wrong("nothing compares with null", Some(hint)))
+}
+
+fn asked_for_null(field: &Field, wants_null: bool) -> String {
+    let (Field::Name(field) | Field::Position(field)) = field;
+    let test = format!("{{\"field\": {}, \"valid\": {}}}", Value::from(field.as_str()), !wants_null);
+    format!("null is for a spec, which --print-spec gives you to start from: {test}")
+}
+
+/// A regular expression, as it was written.
+fn pattern(at: &mut Cursor<'_>) -> Result<String> {
+    if let Some(text) = text(at)? {
+        return Ok(text);
+    }
+    match at.take_while(|c| !c.is_whitespace()) {
+        "" => Err(at.wrong("expected a regular expression", Some("an example: path ~ '^/api/'".into()))),
+        word => Ok(word.to_owned()),
+    }
 }
 
 fn field(at: &mut Cursor<'_>, over: Over) -> Result<Field> {
@@ -270,29 +314,54 @@ fn name(at: &mut Cursor<'_>) -> Result<String> {
 
 /// A number or text. Without quotes it ends where `is_end` says.
 fn value(at: &mut Cursor<'_>, is_end: impl Fn(char) -> bool) -> Result<Value> {
-    for quote in ['\'', '"'] {
-        if let Some(text) = at.quoted(quote)? {
-            return Ok(text.into());
-        }
+    if let Some(text) = text(at)? {
+        return Ok(text.into());
     }
-    let ahead = Cursor::new("", at.rest()).take_while(|c| !is_end(c));
-    let value = match ahead {
-        "" => return Err(at.wrong("expected a number, a word or 'text'", None)),
-        word => match number(word) {
-            Some(Err(())) => {
-                let hint = "in quotes it is text: '…'";
-                return Err(at.wrong("more digits than a number here may have", Some(hint.into())));
-            }
-            Some(Ok(number)) => number.into(),
-            None => Value::String(word.to_owned()),
-        },
+    let word = bare(at, is_end);
+    if word.is_empty() {
+        return Err(at.wrong("expected a number, a word or 'text'", None));
+    }
+    let value = match number(word) {
+        Some(number) => number.map(Value::from),
+        None => slip(word).map_or_else(|| Ok(word.into()), Err),
     };
-    at.eat(ahead);
+    let value =
+        value.map_err(|what| at.wrong(&what, Some(format!("text is in quotes: '{}'", word.replace('\'', "''")))))?;
+    at.eat(word);
     Ok(value)
 }
 
-/// The number that a word is, `Err` if JSON would round it. Digits with a zero before them are text, as a postcode is.
-fn number(word: &str) -> Option<Result<Number, ()>> {
+/// Text in quotes of either kind.
+fn text(at: &mut Cursor<'_>) -> Result<Option<String>> {
+    match at.next() {
+        Some(quote @ ('\'' | '"')) => at.quoted(quote),
+        _ => Ok(None),
+    }
+}
+
+/// The word that is next.
+fn bare<'a>(at: &Cursor<'a>, is_end: impl Fn(char) -> bool) -> &'a str {
+    Cursor::new("", at.rest()).take_while(|c| !is_end(c))
+}
+
+/// What is wrong with a word that is hardly meant as text. What only begins with a digit, as 2024-01-01, is.
+fn slip(word: &str) -> Option<String> {
+    let is_number = |text: &str| number(text).is_some();
+    if let Some(sign) = word.chars().next().filter(|c| "=<>!".contains(*c)) {
+        return Some(format!("a word doesn't begin with \"{sign}\""));
+    }
+    if word.contains(',') && is_number(&word.replace(',', "")) {
+        return Some("a number has no commas".into());
+    }
+    if let Some(sign) = word.chars().find(|c| ";,".contains(*c)) {
+        return Some(format!("a word has no \"{sign}\" in it"));
+    }
+    let size = word.strip_suffix(['K', 'M', 'G', 'k', 'm']);
+    size.is_some_and(is_number).then(|| "a number has no unit".into())
+}
+
+/// The number that a word is, or why JSON can't have it. Digits with a zero before them are text, as a postcode is.
+fn number(word: &str) -> Option<Result<Number, String>> {
     let (sign, size) = match word.strip_prefix('-') {
         Some(size) => ("-", size),
         None => ("", word.strip_prefix('+').unwrap_or(word)),
@@ -309,11 +378,17 @@ fn number(word: &str) -> Option<Result<Number, ()>> {
     }
     let whole = if whole.is_empty() { "0" } else { whole };
     let fraction = if fraction.is_empty() { String::new() } else { format!(".{fraction}") };
-    let number: Number = serde_json::from_str(&format!("{sign}{whole}{fraction}{exponent}")).ok()?;
+    let power = exponent.get(1..).unwrap_or("0").trim_start_matches(['+', '-']);
+    if power.is_empty() || !power.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let Ok(number) = serde_json::from_str::<Number>(&format!("{sign}{whole}{fraction}{exponent}")) else {
+        return Some(Err("the number is out of range".into()));
+    };
     /// As many significant digits any double gives back.
     const EXACT: usize = 15;
     let is_exact = number.is_u64() || number.is_i64() || digits.trim_start_matches('0').len() <= EXACT;
-    Some(if is_exact { Ok(number) } else { Err(()) })
+    Some(if is_exact { Ok(number) } else { Err("more digits than a number here may have".into()) })
 }
 
 #[cfg(test)]

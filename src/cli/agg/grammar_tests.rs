@@ -115,6 +115,8 @@ fn predicates() {
     assert_eq!(test("a ~ ^/x(y|z),"), Test::Matches("^/x(y|z),".into()));
     assert_eq!(test("a ~ 'b c'"), Test::Matches("b c".into()));
     assert_eq!(test("a ~ 1.50"), Test::Matches("1.50".into()));
+    assert_eq!(test("a ~=1,0;"), Test::Matches("=1,0;".into()));
+    assert_eq!(test("a ~ null"), Test::Matches("null".into()));
     assert_eq!(test("a in (EU,'a b', 5)"), Test::In(vec![json!("EU"), json!("a b"), json!(5)]));
     assert_eq!(over("\"user-id\" = 5", Over::Fields).field, Field::Name("user-id".into()));
     assert_eq!(over("$2 = 5", Over::Fields).field, Field::Position("$2".into()));
@@ -143,6 +145,49 @@ fn what_is_no_predicate_says_where() {
     refused("x in ()", "--where: at \")\": expected a number, a word or 'text'", "");
     refused("x = 'y", "--where: at \"'y\": the quote ' is not closed", "");
     let message = "--where: at \"0.1234567890123456\": more digits than a number here may have";
-    refused("x = 0.1234567890123456", message, "in quotes it is text: '…'");
+    refused("x = 0.1234567890123456", message, "text is in quotes: '0.1234567890123456'");
     refused("= 5", "--where: at \"= 5\": expected a field", "a name, or one in quotes: \"user-id\"");
+}
+
+#[test]
+fn what_can_only_be_a_slip_is_no_text() {
+    let refused = |text: &str, message: &str, hint: &str| {
+        let error = predicate("--where", text, Over::Fields).unwrap_err();
+        let message = format!("--where: at {message}");
+        assert_eq!((error.to_string(), error.hint().unwrap_or_default().as_str()), (message, hint));
+    };
+    refused("id=>1", "\"=>1\": no comparison \"=>\"", "did you mean >=?");
+    refused("id <> 1", "\"<> 1\": no comparison \"<>\"", "did you mean !=?");
+    refused("id =~ ^a", "\"=~ ^a\": no comparison \"=~\"", "did you mean ~?");
+    refused("id=!!", "\"=!!\": no comparison \"=!!\"", "text that begins with a sign is in quotes");
+    refused("id = >1", "\">1\": a word doesn't begin with \">\"", "text is in quotes: '>1'");
+    refused("id = 1;", "\"1;\": a word has no \";\" in it", "text is in quotes: '1;'");
+    refused("id = it's,", "\"it's,\": a word has no \",\" in it", "text is in quotes: 'it''s,'");
+    refused("x >= 1,000.5", "\"1,000.5\": a number has no commas", "text is in quotes: '1,000.5'");
+    refused("x > 1K", "\"1K\": a number has no unit", "text is in quotes: '1K'");
+    refused("x in (EU, 1.5m)", "\"1.5m)\": a number has no unit", "text is in quotes: '1.5m'");
+    refused("x = 1e400", "\"1e400\": the number is out of range", "text is in quotes: '1e400'");
+    for word in ["EU", "2024-01-01", "10:30", "1e", "12ef", "1a", "1KB", "007", "01K", "-", "a=b", "nullable", "$5"] {
+        assert_eq!(
+            predicate("--where", &format!("x = {word}"), Over::Fields).unwrap().test,
+            Test::Compare("equal", json!(word))
+        );
+    }
+}
+
+#[test]
+fn null_is_asked_for_in_a_spec() {
+    let refused = |text: &str, message: &str, hint: &str| {
+        let error = predicate("--where", text, Over::Fields).unwrap_err();
+        let hint = format!("null is for a spec, which --print-spec gives you to start from: {hint}");
+        assert_eq!((error.to_string(), error.hint().unwrap_or_default()), (format!("--where: at {message}"), hint));
+    };
+    let (null, valid) = (r#"{"field": "x", "valid": false}"#, r#"{"field": "x", "valid": true}"#);
+    let text = |test: &str| format!("{test}; text is in quotes: 'null'");
+    refused("x = null", "\"null\": nothing compares with null", &text(null));
+    refused("x != NULL", "\"NULL\": nothing compares with null", &text(valid));
+    refused("x in (EU, null)", "\"null)\": nothing compares with null", &text(null));
+    refused("x is null", "\"is null\": expected = != < <= > >= ~ or in", null);
+    refused("x IS NOT NULL", "\"IS NOT NULL\": expected = != < <= > >= ~ or in", valid);
+    assert_eq!(predicate("--where", "x = 'null'", Over::Fields).unwrap().test, Test::Compare("equal", json!("null")));
 }
