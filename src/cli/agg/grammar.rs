@@ -10,7 +10,7 @@
 use serde_json::{Number, Value};
 
 use super::cursor::Cursor;
-use crate::aggregate::WRITTEN;
+use crate::aggregate::{OPS, WRITTEN};
 use crate::error::{Result, nearest};
 
 /// One aggregate.
@@ -117,15 +117,20 @@ fn op(at: &mut Cursor<'_>) -> Result<Op> {
     let word = ahead.take_while(|c| c.is_alphanumeric() || c == '_' || c == '.');
     let names = || WRITTEN.all.iter().map(|variant| variant.name);
     let found = match word {
-        "" => return Err(at.wrong("expected an aggregate", Some("such as count, sum(amount) or p99(ms)".into()))),
+        "" => return Err(at.wrong("expected an aggregate", Some("such as count, sum(amount) or mean(ms)".into()))),
         word if names().any(|name| name == word) => Op::Named(word.to_owned()),
         word => match percentile(word) {
             Some(Ok(quantile)) => Op::Quantile(quantile),
             Some(Err(())) => return Err(at.wrong("a percentile is from p0 to p100", None)),
             None => {
-                let hint = match nearest(word, names()) {
+                let built: Vec<_> = OPS.iter().map(|op| op.name).collect();
+                let near = match word.to_lowercase().as_str() {
+                    "avg" | "average" => Some("mean"),
+                    _ => nearest(word, built.iter().copied()),
+                };
+                let hint = match near {
                     Some(right) => format!("did you mean {right}?"),
-                    None => format!("aggregates: {}, p50, p99.9", names().collect::<Vec<_>>().join(", ")),
+                    None => format!("aggregates: {}", built.join(", ")),
                 };
                 return Err(at.wrong(&format!("no aggregate {word:?}"), Some(hint)));
             }

@@ -53,10 +53,13 @@ fn percentiles() {
 #[test]
 fn what_is_no_aggregate_says_where() {
     let example = "an example: 'sum(amount) as total, count'";
-    refused("", "agg: at the end: expected an aggregate", "such as count, sum(amount) or p99(ms)");
-    refused("count,", "agg: at the end: expected an aggregate", "such as count, sum(amount) or p99(ms)");
+    refused("", "agg: at the end: expected an aggregate", "such as count, sum(amount) or mean(ms)");
+    refused("count,", "agg: at the end: expected an aggregate", "such as count, sum(amount) or mean(ms)");
     refused("count, summ(x)", "agg: at \"summ(x)\": no aggregate \"summ\"", "did you mean sum?");
     refused("COUNT", "agg: at \"COUNT\": no aggregate \"COUNT\"", "did you mean count?");
+    refused("avg(x)", "agg: at \"avg(x)\": no aggregate \"avg\"", "did you mean mean?");
+    refused("Average(x)", "agg: at \"Average(x)\": no aggregate \"Average\"", "did you mean mean?");
+    refused("stdev(x)", "agg: at \"stdev(x)\": no aggregate \"stdev\"", "aggregates: count, sum, min, max, mean");
     refused("sum(x", "agg: at the end: expected \")\"", "");
     refused("sum(x y)", "agg: at \"y)\": expected \")\"", "");
     refused("sum(a) sum(b)", "agg: at \"sum(b)\": expected \",\" or \"as\"", example);
