@@ -77,7 +77,7 @@ impl Bad {
         for Reject { record, why } in rejects.take() {
             let at = window.start + record.start;
             if job.plan.on_error == OnError::Fail {
-                let hint = why.hint();
+                let hint = why.hint(&job.plan.numbers);
                 let BadRecord { record: place, why } = Sample::of(stretch, at, why).told(&job.plan.sources);
                 return Err(Error::BadRecord { place, why, hint });
             }

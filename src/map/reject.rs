@@ -3,10 +3,11 @@
 //! Whoever finds a record bad drops it from its batch and says so here; records before it go on, so that of several bad
 //! records the earliest is known whatever stage found it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
-use crate::data::Span;
+use crate::data::{Decimal, Span};
 use crate::data::parse::ParseError;
 use crate::record::delimited::Malformed;
 
@@ -47,11 +48,14 @@ impl fmt::Display for Why {
 }
 
 impl Why {
-    /// What to do about it.
-    pub fn hint(&self) -> String {
+    /// What to do about it. `numbers` are names of fields that can't be text.
+    pub fn hint(&self, numbers: &BTreeSet<String>) -> String {
         const SKIP: &str = "--set read.on_error=skip passes over bad records";
         match self {
             Why::Field { field, value, why: ParseError::NotANumber } => {
+                if let Some(sign) = sign_in_number(value) {
+                    return format!("{SKIP}; a number has no \"{sign}\" in it, and the source has to write it without");
+                }
                 // In quotes nothing is null, and what is empty has them.
                 // What was cut, or isn't UTF-8, can't be given so.
                 let null = match std::str::from_utf8(value) {
@@ -60,11 +64,25 @@ impl Why {
                     }
                     _ => String::new(),
                 };
-                format!("{SKIP}{null}, read.types.{field}=string the column text")
+                // The words are given as they are pasted into a shell.
+                let quote = if field.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) { "" } else { "'" };
+                let text = match numbers.contains(field) || field.contains('\'') {
+                    true => String::new(),
+                    false => format!(", {quote}read.types.{field}=string{quote} the column text"),
+                };
+                format!("{SKIP}{null}{text}")
             }
             Why::Malformed(_) | Why::Derived { .. } | Why::Field { .. } => SKIP.into(),
         }
     }
+}
+
+/// What people write numbers with, where the rest is one.
+fn sign_in_number(value: &[u8]) -> Option<char> {
+    const SIGNS: [char; 8] = [',', '$', '€', '£', '¥', '%', '_', ' '];
+    let text = std::str::from_utf8(value).ok()?;
+    let sign = text.chars().find(|c| SIGNS.contains(c))?;
+    Decimal::parse(text.replace(SIGNS, "").as_bytes()).is_ok().then_some(sign)
 }
 
 /// Longest part of a value that a message shows.

@@ -12,7 +12,7 @@
 //! get that far.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ahash::AHashMap;
 use serde_json::{Map, Value};
@@ -59,6 +59,8 @@ pub struct Scope<'a> {
     record: Option<Field>,
     wants_record: Cell<bool>,
     steps: Vec<Box<dyn Step>>,
+    /// Names of fields that something can only take as numbers.
+    numbers: BTreeSet<String>,
     /// What the next step converts: all that is wanted before another step is pushed.
     converts: Vec<Conversion>,
 }
@@ -125,6 +127,7 @@ impl<'a> Scope<'a> {
             record,
             wants_record: Cell::new(false),
             steps: Vec::new(),
+            numbers: BTreeSet::new(),
             converts: Vec::new(),
         }
     }
@@ -193,6 +196,16 @@ impl<'a> Scope<'a> {
 
     /// The field of this name as a number: a decimal where nobody declared what it is.
     pub fn number(&mut self, path: &str, name: &str) -> Result<Field> {
+        self.wants_number(name);
+        self.as_number(path, name)
+    }
+
+    /// Notes that something can't take the field of this name as text.
+    pub fn wants_number(&mut self, name: &str) {
+        self.numbers.insert(name.to_owned());
+    }
+
+    fn as_number(&mut self, path: &str, name: &str) -> Result<Field> {
         let field = self.field(path, name)?;
         match self.kind(field) {
             Kind::Decimal | Kind::Float => Ok(field),
@@ -208,7 +221,7 @@ impl<'a> Scope<'a> {
     pub fn number_or_text(&mut self, path: &str, name: &str) -> Result<Field> {
         match self.types.get(name) {
             Some(Type::String) => self.raw(path, name),
-            _ => self.number(path, name),
+            _ => self.as_number(path, name),
         }
     }
 
@@ -307,16 +320,19 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    /// The steps, in order.
-    pub fn into_steps(mut self) -> Vec<Box<dyn Step>> {
+    /// The steps, in order, and the names of fields that something can only take as numbers.
+    pub fn into_steps(mut self) -> (Vec<Box<dyn Step>>, BTreeSet<String>) {
         self.push_converts();
-        self.steps
+        (self.steps, self.numbers)
     }
 }
 
 impl Names for Scope<'_> {
     fn find(&mut self, path: &str, name: &str, wanted: Wanted, reached: &[Predicate]) -> Result<(usize, Kind)> {
         let raw = self.raw(path, name)?;
+        if wanted == Wanted::Number {
+            self.wants_number(name);
+        }
         let to = match (wanted, self.types.get(name)) {
             (Wanted::Presence, _) => None,
             (_, Some(declared)) => Some(*declared),

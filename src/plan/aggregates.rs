@@ -68,6 +68,9 @@ impl<'s> Aggregates<'s> {
             Some(filter) => Some((filter, scope.predicate(filter, &format!("{path}.where"))?)),
         };
         let at = format!("{path}.field");
+        if let (Some(name), Observes::Number) = (&written.field, op.observes) {
+            scope.wants_number(name);
+        }
         let field = match (&written.field, op.observes) {
             (None, _) => self.where_holds(None, predicate, scope),
             (Some(name), Observes::Presence) => {

@@ -13,6 +13,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::aggregate::Aggregate;
@@ -41,6 +42,8 @@ pub struct Plan {
     pub on_error: OnError,
     pub read: Read,
     pub steps: Vec<Box<dyn Step>>,
+    /// Names of fields that something can only take as numbers.
+    pub numbers: BTreeSet<String>,
     pub rows: Rows,
     pub limit: Option<u64>,
     /// Columns to write.

@@ -70,7 +70,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             (read, scope, rows)
         }
     };
-    let steps = scope.into_steps();
+    let (steps, numbers) = scope.into_steps();
     if steps.len() > MOST_STEPS {
         let what = format!("takes {} steps, more than the {MOST_STEPS} that a record may go through", steps.len());
         return Err(blame.error(
@@ -89,6 +89,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         on_error: spec.read.on_error.clone(),
         read,
         steps,
+        numbers,
         rows,
         columns: columns::output(spec, &columns, &blame)?,
         limit: spec.limit,

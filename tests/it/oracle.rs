@@ -305,6 +305,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         on_error: plan::OnError::Fail,
         read: plan::Read::Text,
         steps: steps(job),
+        numbers: std::collections::BTreeSet::new(),
         rows,
         limit: job.limit,
         columns: columns.into_iter().map(|index| OutputColumn { index, name: format!("c{index}") }).collect(),

@@ -17,7 +17,7 @@ fn no_number(value: &str) -> String {
         "" => String::new(),
         value => format!(", 'read.null={}' makes this one null", serde_json::json!([value])),
     };
-    format!("{SKIP}{null}, read.types.x=string the column text")
+    format!("{SKIP}{null}")
 }
 
 /// `mapfold agg` with these words over `in.csv` of these bytes, its result to go to a file.
@@ -167,6 +167,28 @@ fn values_that_are_no_numbers() {
     // Only where a value is shown is what isn't UTF-8 replaced.
     let dir = dir.file("in.csv", b"k,x\na,\xff\0\n");
     dir.run("agg sum(x) in.csv").failed("in.csv:2: column \"x\" is \"\u{fffd}\\0\", not a number", &no_number(""));
+}
+
+/// A column is made text only where everything takes it so.
+#[test]
+fn hints_about_values_help() {
+    let text = ", read.types.x=string the column text";
+    let bad = "in.csv:2: column \"x\" is \"n/a\", not a number";
+    let run = |words: &[&str]| agg("k,x,y\na,n/a,1\n", words);
+    run(&["min(x), max(x)"]).failed(bad, &(no_number("n/a") + text));
+    run(&["count", "-g", "x", "--type", "x=int"]).failed(bad, &(no_number("n/a") + text));
+    run(&["min(x), mean(x)"]).failed(bad, &no_number("n/a"));
+    run(&["min(x)", "--where", "x > 1"]).failed(bad, &no_number("n/a"));
+    run(&["sum(x)"]).failed(bad, &no_number("n/a"));
+    agg("a,n/a\n", &["max($2)", "--no-header"]).failed(
+        "in.csv:1: column \"$2\" is \"n/a\", not a number",
+        &format!("{}, 'read.types.$2=string' the column text", no_number("n/a")),
+    );
+    for (value, sign) in [("\"1,234.50\"", ','), ("$5", '$'), ("-5 %", ' ')] {
+        let message = format!("in.csv:2: column \"x\" is {:?}, not a number", value.trim_matches('"'));
+        let hint = format!("{SKIP}; a number has no \"{sign}\" in it, and the source has to write it without");
+        agg(format!("x\n{value}\n"), &["sum(x)"]).failed(&message, &hint);
+    }
 }
 
 /// Nor what `and` and `or` have no need to look at, nor what is only asked whether it is there.
