@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ahash::{AHashMap, AHashSet};
 
 use crate::error::{Error, Result, shown, suggestion};
-use crate::input::{RecordEnd, Source};
+use crate::input::{Codec, RecordEnd, Source};
 use crate::record::delimited::{self, Dialect, Layout, Quoting};
 use crate::record::{self, Framing, TERMINATOR};
 use crate::spec::{self, ReadFormat};
@@ -105,6 +105,7 @@ impl Fields {
                 known.push(None);
                 continue;
             }
+            check_is_text(&head, source)?;
             if head.len() as u64 >= end_of.longest {
                 return Err(Error::RecordTooLong { path: source.path().into(), at: 0, most: max_record });
             }
@@ -159,6 +160,27 @@ impl Fields {
         }
         Ok(Read::Delimited { dialect: self.dialect.clone(), header: self.header, layouts })
     }
+}
+
+/// That a source doesn't begin as what is surely no table.
+fn check_is_text(start: &[u8], source: &Source) -> Result<()> {
+    let name = shown(source.path());
+    let (from, to) = match name.as_str() {
+        "stdin" => ("… | ".to_owned(), String::new()),
+        name => (String::new(), format!(" {name}")),
+    };
+    let outer = match source {
+        Source::File { codec: Some(Codec::Zstd), .. } => "zstdcat",
+        _ => "zcat",
+    };
+    let (what, tool) = match start {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("is UTF-16, and UTF-8 is wanted", "iconv -f UTF-16 -t UTF-8"),
+        [b'P', b'K', 3, 4, ..] => ("is a zip archive, which is not supported", "unzip -p"),
+        // What packs a source is known before: this is what is in it.
+        [0x1f, 0x8b, 8, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => ("is packed twice", outer),
+        _ => return Ok(()),
+    };
+    Err(Error::usage_hint(format!("{name}: {what}"), format!("{from}{tool}{to} | mapfold … -")))
 }
 
 /// That the first line of a source is one, and names columns if it should.

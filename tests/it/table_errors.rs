@@ -104,6 +104,34 @@ fn headers_that_are_none() {
     );
 }
 
+#[test]
+fn tables_that_are_no_text() {
+    let utf16 = |name: &str| format!("{name}: is UTF-16, and UTF-8 is wanted");
+    let iconv = "iconv -f UTF-16 -t UTF-8";
+    for text in [&b"\xff\xfea\0\n\0"[..], b"\xfe\xff\0a\0\n"] {
+        for words in [&["sum(a)"][..], &["sum($1)", "--no-header"]] {
+            agg(text, words).refused(&utf16("in.csv"), &format!("{iconv} in.csv | mapfold … -"));
+        }
+        let piped = Dir::new().command(["agg", "sum(a)", "--read", "csv"]).stdin(text).run();
+        piped.refused(&utf16("stdin"), &format!("… | {iconv} | mapfold … -"));
+    }
+    let zip = "in.csv: is a zip archive, which is not supported";
+    agg(b"PK\x03\x04\x14", &["sum(a)"]).refused(zip, "unzip -p in.csv | mapfold … -");
+    let gzip = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    let zstd = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
+    for (bytes, outer) in [
+        (gzip(&gzip(b"a\n1\n")), "zcat"),
+        (gzip(&zstd(b"a\n1\n")), "zcat"),
+        (zstd(&gzip(b"a\n1\n")), "zstdcat"),
+    ] {
+        agg(bytes, &["sum(a)"]).refused("in.csv: is packed twice", &format!("{outer} in.csv | mapfold … -"));
+    }
+}
+
 /// What nobody names may be there twice; and a name with a newline or a return in quotes is one.
 #[test]
 fn headers_that_are_odd() {
