@@ -155,7 +155,7 @@ impl Fields {
             }
             // An empty source has no record to be laid out.
             let (fields, used) = names.as_deref().map_or((&[][..], &[][..]), |fields| (fields, used));
-            let wanted = find(fields, used, source)?;
+            let wanted = find(fields, used, source, self.header)?;
             layouts.push(Layout { fields: fields.len().max(1), wanted, verbatim }.into());
         }
         Ok(Read::Delimited { dialect: self.dialect.clone(), header: self.header, layouts })
@@ -203,8 +203,8 @@ fn check_first_line(line: &[u8], dialect: &Dialect, header: bool, source: &Sourc
     Ok(())
 }
 
-/// The numbers of the fields of these names.
-fn find(fields: &[String], names: &[&str], source: &Source) -> Result<Vec<usize>> {
+/// The numbers of the fields of these names, which `header` says are the source's own.
+fn find(fields: &[String], names: &[&str], source: &Source, header: bool) -> Result<Vec<usize>> {
     let (mut numbers, mut twice) = (AHashMap::new(), AHashSet::new());
     for (number, field) in fields.iter().enumerate() {
         if numbers.insert(field.as_str(), number).is_some() {
@@ -212,6 +212,10 @@ fn find(fields: &[String], names: &[&str], source: &Source) -> Result<Vec<usize>
         }
     }
     let number = |name: &&str| match numbers.get(name) {
+        Some(_) if twice.contains(name) && !header => Err(Error::usage_hint(
+            format!("read.fields: has the column {name:?} twice"),
+            "each column that is asked for has a name of its own",
+        )),
         Some(_) if twice.contains(name) => Err(Error::usage_hint(
             format!("{}: its header has the column {name:?} twice", shown(source.path())),
             r#""fields" of read gives the columns other names; "header": false calls them $1, $2 and so on"#,

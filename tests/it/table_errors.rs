@@ -96,6 +96,8 @@ fn headers_that_are_none() {
     }
     agg("amuont,b\n1,2\n", &["sum(amount)"])
         .refused("agg: aggregate.0.field: no field \"amount\"", "did you mean \"amuont\"?");
+    agg("1,2\n", &["sum(p)", "--set", r#"read.fields=["p","p"]"#])
+        .refused("read.fields: has the column \"p\" twice", "each column that is asked for has a name of its own");
     // Without a header the first line is a record, in which a return may stand.
     agg("1\r2,3\n4,5\n", &["sum($2)", "--no-header"]).printed("");
     agg("1,2\r3,4\r", &["sum($2)", "--no-header"]).refused(
