@@ -184,13 +184,17 @@ pub fn shown(path: impl AsRef<Path>) -> String {
     out
 }
 
-/// The candidate that `word` is most likely a misspelling of: at most a third of its letters wrong, swaps counted once.
+/// The candidate that `word` is most likely a misspelling of: at most a third of its letters wrong, swaps counted once;
+/// of a short one a letter, and never more than half of it.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(lower.chars().count()) / 3).max(1))
+        .filter(|(distance, candidate)| {
+            let letters = candidate.chars().count().max(lower.chars().count());
+            *distance <= (letters / 3).max(1) && distance * 2 <= letters
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
         .filter(|candidate| *candidate != word)
@@ -237,6 +241,9 @@ mod tests {
         assert_eq!(nearest("no", keys), Some("on"));
         assert_eq!(nearest("frobnicate", keys), None);
         assert_eq!(nearest("split", ["split"]), None);
+        assert_eq!(nearest("a", ["g", "x"]), None);
+        assert_eq!(nearest("a", ["g", "A"]), Some("A"));
+        assert_eq!(nearest("k", ["g", "k2"]), Some("k2"));
     }
 
     #[test]
