@@ -48,7 +48,12 @@ fn explain(error: &clap::Error) -> (String, String) {
                 (Some(how), _) => format!("a field of the spec: {how}"),
                 (None, Some(right)) => format!("did you mean {right}?"),
                 (None, None) if flag.starts_with('-') => {
-                    format!("mapfold run --help lists the flags; a file of that name is ./{flag}")
+                    let is_number = flag[1..].starts_with(|c: char| c.is_ascii_digit());
+                    let help = match command(error) {
+                        Some("run" | "agg") if is_number => "-n takes a whole number from 0".to_owned(),
+                        command => format!("mapfold {} --help lists the flags", command.unwrap_or("run")),
+                    };
+                    format!("{help}; a file of that name is ./{flag}")
                 }
                 (None, None) => see_help(),
             };
@@ -112,6 +117,12 @@ fn explain(error: &clap::Error) -> (String, String) {
 fn usage(error: &clap::Error) -> String {
     let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
     usage.trim().strip_prefix("Usage:").unwrap_or_default().trim().to_owned()
+}
+
+/// The command that the words are about.
+fn command(error: &clap::Error) -> Option<&'static str> {
+    let usage = usage(error);
+    ["run", "agg", "bench", "verify"].into_iter().find(|name| usage.split(' ').nth(1) == Some(name))
 }
 
 /// How to give what has no flag, but is a field of the spec that people expect one for.
@@ -191,6 +202,18 @@ mod tests {
             "unknown flag \"--frob\"",
             "mapfold run --help lists the flags; a file of that name is ./--frob",
         );
+        refused(
+            &["agg", "count", "--frob"],
+            "unknown flag \"--frob\"",
+            "mapfold agg --help lists the flags; a file of that name is ./--frob",
+        );
+        for command in ["agg", "run"] {
+            refused(
+                &[command, "uniq", "-n", "-1"],
+                "unknown flag \"-1\"",
+                "-n takes a whole number from 0; a file of that name is ./-1",
+            );
+        }
         refused(&["jobs", "list"], "unknown command \"list\"", "mapfold --help, mapfold run --help");
         refused(
             &["run", "wordcount", "-x"],

@@ -37,7 +37,7 @@ impl Unread {
             format!("{name}: is compressed by {codec}, which is not supported"),
             match name.as_str() {
                 "stdin" => format!("unpack it on its way: … | {tool} | mapfold …"),
-                name => format!("{tool} {name} | mapfold run JOB -"),
+                name => format!("{tool} {name} | mapfold … -"),
             },
         )
     }

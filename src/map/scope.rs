@@ -170,7 +170,8 @@ impl<'a> Scope<'a> {
         match (names.as_slice(), self.blame.stranger(path, "field", name, &names)) {
             // Of a table that is read as text the names are there, in its first line.
             (["line"], Error::Usage { message, hint: Some(hint) }) if hint == "fields: line" => {
-                Error::usage_hint(message, format!("{hint}; columns are read by --set read.format=csv, or tsv"))
+                let how = if self.blame.is_a_line() { "--read csv" } else { "--set read.format=csv" };
+                Error::usage_hint(message, format!("{hint}; columns are read by {how}, or tsv"))
             }
             (_, error) => error,
         }

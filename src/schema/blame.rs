@@ -10,6 +10,11 @@ pub struct Blame<'a> {
 }
 
 impl Blame<'_> {
+    /// Whether a line of `mapfold agg` is the spec: then its flags say what keys do.
+    pub fn is_a_line(&self) -> bool {
+        self.origin == "agg"
+    }
+
     pub fn error(&self, path: &str, what: &str, hint: Option<String>) -> Error {
         Error::Usage { message: format!("{}: {path}: {what}", self.origin), hint }
     }

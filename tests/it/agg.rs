@@ -67,6 +67,13 @@ fn what_is_wrong_is_one_line_and_a_hint() {
     refused(&["count", "f", "--wehre", "x=1"], "unknown flag \"--wehre\"", "did you mean --where?");
     refused(&["count", "f", "-g", "lin"], "agg: group_by.0: no field \"lin\"", "did you mean \"line\"?");
     refused(&["count", "f", "--sort", "cuont"], "agg: sort.0: no column \"cuont\"", "did you mean \"count\"?");
+    let piped = dir.command(["agg", "sum(amount)"]).stdin("amount\n1\n").run();
+    piped.refused(
+        "agg: aggregate.0.field: no field \"amount\"",
+        "fields: line; columns are read by --read csv, or tsv",
+    );
+    let frob = "mapfold agg --help lists the flags; a file of that name is ./--frob";
+    refused(&["count", "f", "--frob"], "unknown flag \"--frob\"", frob);
     let slip = "--where: at \"=>1\": no comparison \"=>\"";
     refused(&["count", "sales.csv", "--where", "amount=>1"], slip, "did you mean >=?");
     let null = r#"null is for a spec, which --print-spec gives you to start from: {"field": "count", "valid": false}"#;

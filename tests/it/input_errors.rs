@@ -49,13 +49,13 @@ fn standard_input_has_one_use() {
 fn what_cannot_be_unpacked() {
     let dir = Dir::new().file("a.xz", b"\xfd7zXZ\0\0");
     dir.run("run wordcount a.xz")
-        .refused("a.xz: is compressed by xz, which is not supported", "xzcat a.xz | mapfold run JOB -");
+        .refused("a.xz: is compressed by xz, which is not supported", "xzcat a.xz | mapfold … -");
     let dir = dir.file("d/b", b"BZh11AY&SY\0").file("f", "x\n");
     let refused = |ran: Ran, name: &str, hint: &str| {
         ran.refused(&format!("{name}: is compressed by bzip2, which is not supported"), hint);
     };
-    refused(dir.run("run wordcount f d"), "d/b", "bzcat d/b | mapfold run JOB -");
-    refused(dir.run("run wordcount f d/*"), "d/b", "bzcat d/b | mapfold run JOB -");
+    refused(dir.run("run wordcount f d"), "d/b", "bzcat d/b | mapfold … -");
+    refused(dir.run("run wordcount f d/*"), "d/b", "bzcat d/b | mapfold … -");
     // What is piped is known only once it is read.
     let piped = dir.command(["run", "wordcount", "f", "-", "-o", "out"]).stdin(b"BZh11AY&SY\0").run();
     refused(piped, "stdin", "unpack it on its way: … | bzcat | mapfold …");
