@@ -167,6 +167,17 @@ impl<'a> Scope<'a> {
     /// That no field has this name.
     fn stranger(&self, path: &str, name: &str) -> Error {
         let names = self.names();
+        if let [only] = names.as_slice()
+            && let Some(sign) = [";", "\t", "|"].into_iter().find(|sign| only.contains(sign))
+        {
+            let sign = sign.escape_default();
+            let how = match self.blame.is_a_line() {
+                true => format!("--delimiter '{sign}'"),
+                false => format!("--set 'read.delimiter={sign}'"),
+            };
+            let hint = format!("the only field is {only:?}; what parts fields is said by {how}");
+            return self.blame.error(path, &format!("no field {name:?}"), Some(hint));
+        }
         match (names.as_slice(), self.blame.stranger(path, "field", name, &names)) {
             // Of a table that is read as text the names are there, in its first line.
             (["line"], Error::Usage { message, hint: Some(hint) }) if hint == "fields: line" => {

@@ -134,6 +134,22 @@ fn tables_that_are_no_text() {
     }
 }
 
+#[test]
+fn a_header_with_another_delimiter() {
+    let message = "agg: aggregate.0.field: no field \"a\"";
+    for (delimiter, shown) in [(';', ";"), ('|', "|"), ('\t', r"\t")] {
+        let text = format!("a{delimiter}b\n1{delimiter}2\n");
+        let hint = format!("the only field is \"a{shown}b\"; what parts fields is said by --delimiter '{shown}'");
+        agg(&text, &["sum(a)"]).refused(message, &hint);
+        agg(&text, &["sum(a)", "--delimiter", shown]).printed("");
+        let dir = Dir::new().file("in.csv", &text).file("sum.json", r#"{"group_by": ["a"]}"#);
+        dir.run("run ./sum.json in.csv").refused(
+            "./sum.json: group_by.0: no field \"a\"",
+            &format!("the only field is \"a{shown}b\"; what parts fields is said by --set 'read.delimiter={shown}'"),
+        );
+    }
+}
+
 /// What nobody names may be there twice; and a name with a newline or a return in quotes is one.
 #[test]
 fn headers_that_are_odd() {
