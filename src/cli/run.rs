@@ -144,7 +144,7 @@ fn check_reports(args: &ResultArgs, spec: Option<&Path>, plan: &Plan) -> Result<
                     format!("--report {name}: which format?"),
                     match name.as_str() {
                         "-" => "name a file: --report r.json".into(),
-                        name => format!("its name says so: {name}.json"),
+                        _ => format!("its name says so: {}", shown(path.with_extension("json"))),
                     },
                 ));
             }

@@ -101,6 +101,7 @@ fn reports_that_cannot_be() {
     let run = |report: &str| dir.run(&format!("run job.json access.log --report {report}"));
     run("r.html").refused("--report r.html: HTML is not supported yet", "");
     run("r").refused("--report r: which format?", "its name says so: r.json");
+    run("r.txt").refused("--report r.txt: which format?", "its name says so: r.json");
     run("-").refused("--report -: which format?", "name a file: --report r.json");
     run("none/r.json").refused("--report none/r.json: there is no directory none", "mkdir -p none");
     run("dir.json").refused("--report dir.json: exists and is not a file", "");
