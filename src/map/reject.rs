@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
-use crate::data::{Decimal, Span};
 use crate::data::parse::ParseError;
+use crate::data::{Decimal, Span};
 use crate::record::delimited::Malformed;
 
 /// A record that is not in the result.

@@ -68,10 +68,8 @@ fn what_is_wrong_is_one_line_and_a_hint() {
     refused(&["count", "f", "-g", "lin"], "agg: group_by.0: no field \"lin\"", "did you mean \"line\"?");
     refused(&["count", "f", "--sort", "cuont"], "agg: sort.0: no column \"cuont\"", "did you mean \"count\"?");
     let piped = dir.command(["agg", "sum(amount)"]).stdin("amount\n1\n").run();
-    piped.refused(
-        "agg: aggregate.0.field: no field \"amount\"",
-        "fields: line; columns are read by --read csv, or tsv",
-    );
+    piped
+        .refused("agg: aggregate.0.field: no field \"amount\"", "fields: line; columns are read by --read csv, or tsv");
     let frob = "mapfold agg --help lists the flags; a file of that name is ./--frob";
     refused(&["count", "f", "--frob"], "unknown flag \"--frob\"", frob);
     let slip = "--where: at \"=>1\": no comparison \"=>\"";

@@ -125,11 +125,9 @@ fn tables_that_are_no_text() {
         gzip.finish().unwrap()
     };
     let zstd = |bytes: &[u8]| zstd::bulk::compress(bytes, 1).unwrap();
-    for (bytes, outer) in [
-        (gzip(&gzip(b"a\n1\n")), "zcat"),
-        (gzip(&zstd(b"a\n1\n")), "zcat"),
-        (zstd(&gzip(b"a\n1\n")), "zstdcat"),
-    ] {
+    for (bytes, outer) in
+        [(gzip(&gzip(b"a\n1\n")), "zcat"), (gzip(&zstd(b"a\n1\n")), "zcat"), (zstd(&gzip(b"a\n1\n")), "zstdcat")]
+    {
         agg(bytes, &["sum(a)"]).refused("in.csv: is packed twice", &format!("{outer} in.csv | mapfold … -"));
     }
 }
