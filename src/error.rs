@@ -49,9 +49,9 @@ pub enum Error {
     Interrupted { signal: i32 },
 
     /// `at` is a byte of the record.
-    /// `most` is the job's `read.max_record`.
+    /// `most` is the job's `read.max_record`, `len` the record's length where that is known.
     #[error("{}: the record at byte {at} is longer than {}, the read.max_record of this job", shown(path), size(*most))]
-    RecordTooLong { path: PathBuf, at: u64, most: u64 },
+    RecordTooLong { path: PathBuf, at: u64, most: u64, len: Option<u64> },
 
     /// A record that a thread's part of the memory can't hold. `needs` is the memory with which it could.
     #[error("{}: the record at byte {at}, of {}, is more than the memory of a thread holds", shown(path), size(*bytes))]
@@ -119,8 +119,8 @@ impl Error {
             Error::Output { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("somebody else made it while the job ran; --force replaces it".into())
             }
-            Error::RecordTooLong { most, .. } if *most < LONGEST_RECORD => {
-                let more = argument(most.saturating_mul(8).min(LONGEST_RECORD));
+            Error::RecordTooLong { most, len, .. } if *most < LONGEST_RECORD => {
+                let more = argument(most.saturating_mul(8).max(len.unwrap_or(0)).min(LONGEST_RECORD));
                 Some(format!("a newline ends a record; if this is one: --set read.max_record={more}"))
             }
             Error::RecordTooLong { .. } => Some("a newline ends a record: is this a text file?".into()),

@@ -131,8 +131,10 @@ fn check(job: &Job<'_>, stretch: Stretch<'_>, window: Range<usize>) -> Result<()
         (job.plan.sources[place.source].path().to_owned(), place.offset)
     };
     if let Some(at) = job.record_end().framing.too_long(&stretch.bytes[window.clone()], most) {
+        let rest = &stretch.bytes[window.start + at..];
+        let len = job.record_end().framing.first_end(&rest[..rest.len().min(WINDOW)]).map(|end| end as u64);
         let (path, at) = place(at);
-        return Err(Error::RecordTooLong { path, at, most });
+        return Err(Error::RecordTooLong { path, at, most, len });
     }
     let (bytes, threads) = (window.len() as u64, job.pool.threads() as u64);
     // Only a window that is one record is longer than a window should be.

@@ -107,7 +107,7 @@ impl Fields {
             }
             check_is_text(&head, source)?;
             if head.len() as u64 >= end_of.longest {
-                return Err(Error::RecordTooLong { path: source.path().into(), at: 0, most: max_record });
+                return Err(Error::RecordTooLong { path: source.path().into(), at: 0, most: max_record, len: None });
             }
             check_first_line(&head, &dialect, header, source)?;
             let names = delimited::header(&head, &dialect).map_err(|malformed| {

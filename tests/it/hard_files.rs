@@ -281,6 +281,23 @@ fn links_that_lead_nowhere() {
     dir.run("run uniq d").refused("d/link: too many levels of symbolic links", "");
 }
 
+/// Where the record's end is at hand the hint says what will do.
+#[test]
+fn a_record_whose_length_is_known() {
+    let text = format!("a\n{}\nb\n", "x".repeat(1000));
+    let dir = Dir::new().file("f", &text).file("t.csv", format!("k\n{text}"));
+    for (command, place) in
+        [("run uniq f", "f: the record at byte 2"), ("agg count t.csv", "t.csv: the record at byte 4")]
+    {
+        failed(
+            &dir.run(&format!("{command} --set read.max_record=5")),
+            &format!("{place} is longer than 5 bytes, the read.max_record of this job"),
+            "a newline ends a record; if this is one: --set read.max_record=1001",
+        );
+        assert_eq!(dir.run(&format!("{command} --set read.max_record=1001")).code(), Some(0));
+    }
+}
+
 #[test]
 fn a_message_about_an_odd_name_is_one_line() {
     let dir = Dir::new();
