@@ -29,7 +29,7 @@ use crate::input::Source;
 use crate::input::sources::Stdin;
 use crate::plan::{self, Invocation, Plan};
 use crate::report::Counters;
-use crate::spec::{Document, Spec};
+use crate::spec::{Document, OnError, Spec};
 
 /// Settings to run with, with their values.
 pub type Chosen<'a> = [(&'static Setting, &'a str)];
@@ -79,8 +79,11 @@ impl Trials {
         if spec.input.is_empty() || spec.input.iter().any(|name| name.as_os_str() == "-") {
             return Err(once("standard input", command));
         }
-        // What a trial writes is looked at here, and removed.
+        // What a trial writes is looked at here, and removed. Bad records that somebody saved before are none of it.
         spec.output.path = None;
+        if let OnError::SkipUpTo { save_to, .. } = &mut spec.read.on_error {
+            *save_to = None;
+        }
         let stdin = Stdin { held_spec: from_stdin, ..Stdin::default() };
         let call = Invocation { origin, unordered: args.changes.unordered, stdin, ..Invocation::default() };
         let plan = plan::resolve(&spec, &call)?;

@@ -31,6 +31,22 @@ fn settings_do_not_show() {
     assert_eq!(dir.names(), ["a.txt"]);
 }
 
+/// What bad records were saved by the job itself stays, and its trials save none.
+#[test]
+fn saved_bad_records_are_left_alone() {
+    let spec = r#"{"group_by": ["k"], "aggregate": [{"op": "sum", "field": "x"}],
+        "read": {"on_error": {"skip_up_to": 1, "save_to": "bad.txt"}}}"#;
+    let dir = Dir::new().file("in.csv", "k,x\na,1\nb,bad\n").file("job.json", spec);
+    for command in ["verify ./job.json in.csv", "bench ./job.json in.csv --vary combiner=on,off --runs 2"] {
+        let ran = dir.run(command);
+        assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""), "{command}");
+        assert_eq!(dir.names(), ["in.csv", "job.json"]);
+    }
+    let dir = dir.file("bad.txt", "precious");
+    assert_eq!(dir.run("verify ./job.json in.csv").code(), Some(0));
+    assert_eq!(fs::read_to_string(dir.join("bad.txt")).unwrap(), "precious");
+}
+
 #[test]
 fn what_is_given_holds() {
     let dir = dir();
