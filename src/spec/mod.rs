@@ -151,11 +151,15 @@ pub struct Aggregate {
 impl Aggregate {
     /// What its column is called: `as`, else `op_field`, else `op`.
     pub fn column(&self) -> Cow<'_, str> {
-        match (&self.name, &self.field) {
-            (Some(name), _) => name.into(),
-            (None, Some(field)) => format!("{}_{field}", self.op).into(),
-            (None, None) => self.op.as_str().into(),
-        }
+        self.name.as_deref().map_or_else(|| default_column(&self.op, self.field.as_deref()), Cow::from)
+    }
+}
+
+/// What the column of an aggregate is called that has no `as`.
+pub fn default_column<'a>(op: &'a str, field: Option<&str>) -> Cow<'a, str> {
+    match field {
+        Some(field) => format!("{op}_{field}").into(),
+        None => op.into(),
     }
 }
 

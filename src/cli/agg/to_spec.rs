@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::grammar::{Agg, Field, Op, Predicate, Test};
 use crate::error::{Error, Result};
+use crate::spec::default_column;
 
 /// How fields may be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,12 +76,7 @@ pub fn aggregate(agg: &Agg, header: Header) -> Result<Value> {
             return Err(Error::usage_hint(format!("agg: {} takes a field and {key:?}", written(agg)), hint));
         }
     }
-    // What the spec calls it by itself.
-    let default = match object.get("field").and_then(Value::as_str) {
-        Some(field) => format!("{op}_{field}"),
-        None => op.to_owned(),
-    };
-    if agg.column != default {
+    if agg.column != default_column(op, object.get("field").and_then(Value::as_str)) {
         object.insert("as".into(), agg.column.clone().into());
     }
     Ok(object.into())
