@@ -132,8 +132,8 @@ impl Text {
 /// The least that `uniq` of nearly distinct lines can take: each line hashed and written to a run, and the runs read
 /// back row by row. Gives both times.
 fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
-    let mut paths = [0, 1].map(|n| dir.join(format!("floor-{n}.run")));
-    let written = text.time(&mut paths, |splits, path| {
+    let mut runs = [0, 1].map(|n| (dir.join(format!("floor-{n}.run")), None));
+    let written = text.time(&mut runs, |splits, (path, written)| {
         let shape = Shape::new(std::iter::empty(), &[]);
         let mut batch = Box::<KeyBatch>::default();
         let mut run =
@@ -147,10 +147,10 @@ fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
                 }
             });
         });
-        run.finish().expect("a run finished");
+        *written = Some(run.finish().expect("a run finished").0);
     });
-    let read = text.time(&mut paths, |_, path| {
-        let run = Run::open(path.clone(), true).expect("a run");
+    let read = text.time(&mut runs, |_, (_, written)| {
+        let run = Run::open(written.take().expect("a run written"), true).expect("a run");
         let (reader, mut page, mut rows) = (run.reader().expect("its reader"), Vec::new(), 0);
         for known in run.pages(0..RUN_PARTITIONS) {
             let payload = reader.read(known, &mut page).expect("a page");
@@ -162,7 +162,6 @@ fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
         }
         hint::black_box(rows);
     });
-    paths.iter().for_each(|path| fs::remove_file(path).expect("a run removed"));
     [written, read]
 }
 

@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::fs;
 use std::path::Path;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -17,7 +16,7 @@ const RECORDS: usize = 2_000_000;
 const PAGE: usize = 64 << 10;
 
 /// Writes every key as a value row.
-fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers) -> (RunSize, PartitionBuffers) {
+fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers) -> (Run, RunSize, PartitionBuffers) {
     let shape = Shape::new(std::iter::empty(), &[]);
     let mut batch = Box::<KeyBatch>::default();
     let mut run = RunWriter::create(path.into(), partitions, PAGE, buffers).expect("a run begun");
@@ -28,13 +27,12 @@ fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers)
             run.add(run.partition(hash), |out| shape.put_value(out, keys.get(i), &[], i)).expect("a row written");
         }
     }
-    let (_, size, buffers) = run.finish().expect("a run finished");
-    (size, buffers)
+    let (path, size, buffers) = run.finish().expect("a run finished");
+    (Run::open(path, true).expect("a run"), size, buffers)
 }
 
 /// Reads every row of every partition.
-fn read(path: &Path, partitions: usize, page: &mut Vec<u8>) -> usize {
-    let run = Run::open(path.into(), true).expect("a run");
+fn read(run: &Run, partitions: usize, page: &mut Vec<u8>) -> usize {
     let reader = run.reader().expect("its reader");
     let mut rows = 0;
     for known in run.pages(0..partitions) {
@@ -54,19 +52,18 @@ fn runs(c: &mut Criterion) {
     let keys = Keys::draw(common::scaled(RECORDS), 1_000_000, 4, 20);
     let mut group = c.benchmark_group("runs");
     for partitions in [64, 256, 1024] {
-        let (size, mut buffers) = write(&path, partitions, &keys, PartitionBuffers::default());
+        let (run, size, mut buffers) = write(&path, partitions, &keys, PartitionBuffers::default());
         group.throughput(Throughput::Bytes(size.row_bytes));
         let mut page = Vec::new();
         group.bench_function(BenchmarkId::new("read", partitions), |b| {
-            b.iter(|| assert_eq!(read(&path, partitions, &mut page), keys.len()));
+            b.iter(|| assert_eq!(read(&run, partitions, &mut page), keys.len()));
         });
+        drop(run);
         group.bench_function(BenchmarkId::new("write", partitions), |b| {
             b.iter(|| {
-                fs::remove_file(&path).expect("the run before");
-                buffers = write(&path, partitions, &keys, std::mem::take(&mut buffers)).1;
+                buffers = write(&path, partitions, &keys, std::mem::take(&mut buffers)).2;
             });
         });
-        fs::remove_file(&path).expect("the last run");
     }
     group.finish();
 }

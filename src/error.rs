@@ -95,6 +95,14 @@ pub enum Error {
     /// A task panicked: a bug in mapfold.
     #[error("internal error in {task}: {message}")]
     Panic { task: String, message: String },
+
+    /// Every attempt at a task failed for a reason that might have passed. `from` is where its input begins.
+    #[error("{}", each_attempt(task, from.as_ref(), causes))]
+    Attempts { task: String, from: Option<(PathBuf, u64)>, causes: Vec<Error> },
+
+    /// An attempt was told to end, as nobody wants what it makes. Only attempts see this.
+    #[error("cancelled")]
+    Cancelled,
 }
 
 impl Error {
@@ -133,7 +141,17 @@ impl Error {
                 Some("the spill directory's disk damaged what was written; run the job again".into())
             }
             Error::Panic { .. } => Some("this is a bug in mapfold; please report it with the job's spec".into()),
+            Error::Attempts { causes, .. } => causes.last().and_then(Error::hint),
             _ => None,
+        }
+    }
+
+    /// Whether another attempt at the same may do better.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Error::Read { source, .. } | Error::Spill { source, .. } => may_pass(source),
+            Error::Corrupt { .. } | Error::Panic { .. } => true,
+            _ => false,
         }
     }
 
@@ -157,8 +175,40 @@ impl Error {
     }
 }
 
+/// What the system said once, and may not say again. What was found out here, as that a file was cut, stays true.
+fn may_pass(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        FileTooLarge, IsADirectory, NotADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+        StorageFull,
+    };
+    let stays = matches!(
+        error.kind(),
+        FileTooLarge
+            | IsADirectory
+            | NotADirectory
+            | NotFound
+            | PermissionDenied
+            | QuotaExceeded
+            | ReadOnlyFilesystem
+            | StorageFull
+    );
+    error.raw_os_error().is_some() && !stays
+}
+
 fn of_group(group: Option<&str>) -> String {
     group.map_or_else(String::new, |group| format!(" of the group {group}"))
+}
+
+/// The cause, if it was the same each time; else all of them in turn.
+fn each_attempt(task: &str, from: Option<&(PathBuf, u64)>, causes: &[Error]) -> String {
+    let from = from.map_or_else(String::new, |(path, at)| format!(", {} from byte {at}", shown(path)));
+    let attempts = causes.len();
+    let mut texts: Vec<_> = causes.iter().map(ToString::to_string).collect();
+    texts.dedup();
+    match &texts[..] {
+        [cause] => format!("{cause} (each of {attempts} attempts at {task}{from})"),
+        _ => format!("each of {attempts} attempts at {task}{from} failed: {}", texts.join("; then: ")),
+    }
 }
 
 /// What the operating system says, uncapitalised, without its number and without what libraries add.

@@ -33,6 +33,7 @@
 //!
 //! - [`cli`]: what a user types, to a plan or a message; progress, signals, exit codes
 //! - [`engine`]: `run(&plan)`: the phases, the pool, what is counted on the way
+//! - [`run`]: the workers, the attempts they make at tasks, and who decides what is attempted
 //! - [`plan`]: spec and inputs to a plan in which nothing is left to look up
 //! - [`spec`]: the job as written: the table of its keys, its type, the built-ins of `jobs/`
 //! - [`reduce`]: partitions of every run folded to groups, groups finished to rows
@@ -65,6 +66,7 @@ pub mod predicate;
 pub mod record;
 pub mod reduce;
 pub mod report;
+pub mod run;
 pub mod schema;
 pub mod shuffle;
 pub mod spec;

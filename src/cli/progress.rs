@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::line;
 use super::time_left::{PHASES, Reading, Readings, TimeLeft};
-use crate::engine::Progress;
+use crate::run::Progress;
 use crate::units::{data, rate, rounded_seconds};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

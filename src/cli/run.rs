@@ -11,11 +11,12 @@ use clap::ArgAction;
 use super::job::{Job, JobArgs};
 use super::progress::{self, When};
 use super::{closed, help, signals, stdout_is_closed, to_stderr, written};
-use crate::engine::{self, Control};
+use crate::engine;
 use crate::error::{Error, Result, shown};
 use crate::input::sources::Stdin;
 use crate::plan::{self, Invocation, OnError, Plan, Target};
 use crate::report::{Report, json, summary};
+use crate::run::Control;
 
 const EXAMPLES: &str = "\
 Examples:

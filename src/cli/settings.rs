@@ -59,6 +59,7 @@ pub const ALL: &[Setting] = &[
         takes: Takes::One(Scheduler::NAMES),
         ..setting("scheduler", "run.scheduler", "HOW", "Tasks to workers: stealing, static or shared")
     },
+    setting("attempts", "run.attempts", "N", "Tries at a task that fails  [default: 4]"),
 ];
 
 /// What the long help adds.
@@ -94,6 +95,11 @@ const LONGER: &[(&str, &str)] = &[
         "scheduler",
         "stealing, the default: every worker gets its share, and who is idle takes from others. static: each keeps to its \
          share. shared: all take from one queue.",
+    ),
+    (
+        "attempts",
+        "A task whose reading or writing fails, or whose run is found damaged, is tried again, by another worker if one is \
+         free. When each of so many attempts has failed the job fails, and says why each did.",
     ),
 ];
 

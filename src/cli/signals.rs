@@ -14,8 +14,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
 use super::to_stderr;
-use crate::engine::Control;
 use crate::error::Error;
+use crate::run::Control;
 
 /// How often the watch looks for a signal.
 const LOOK: Duration = Duration::from_millis(200);

@@ -16,7 +16,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::engine::{Meter, Progress};
+use crate::run::{Meter, Progress};
 
 const REDUCE: f64 = 2.0;
 const OUTPUT: f64 = 0.4;

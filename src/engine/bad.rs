@@ -9,6 +9,8 @@ use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempPath;
+
 use super::job::Job;
 use crate::data::path;
 use crate::error::{Error, Result, shown};
@@ -17,7 +19,7 @@ use crate::map::{Reject, Rejects, Why};
 use crate::output::Compression;
 use crate::output::compress::Stream;
 use crate::plan::OnError;
-use crate::report::BadRecord;
+use crate::report::{BadRecord, Counters};
 
 /// Bad records of a job that its report tells of.
 pub const SAMPLES: usize = 10;
@@ -58,7 +60,17 @@ impl Sample {
 pub struct Bad {
     pub records: u64,
     samples: Vec<Sample>,
-    saved: Option<(PathBuf, BufWriter<File>)>,
+    saved: Option<(TempPath, BufWriter<File>)>,
+}
+
+/// Those of a task that met some.
+#[derive(Debug)]
+pub struct BadOfTask {
+    pub number: usize,
+    /// The first of them.
+    pub samples: Vec<Sample>,
+    /// The file where all are, if they are to be saved.
+    pub saved: Option<TempPath>,
 }
 
 impl Bad {
@@ -97,25 +109,26 @@ impl Bad {
             Some(saved) => saved,
             None => {
                 let path = save_as();
-                let file = File::create_new(&path).map_err(|source| Error::Spill { path: path.clone(), source })?;
+                let created = File::create_new(&path).and_then(|file| Ok((TempPath::try_from_path(&path)?, file)));
+                let (path, file) = created.map_err(|source| Error::Spill { path, source })?;
                 self.saved.insert((path, BufWriter::new(file)))
             }
         };
         let written = file.write_all(record).and_then(|()| file.write_all(b"\n"));
-        written.map_err(|source| Error::Spill { path: path.clone(), source })
+        written.map_err(|source| Error::Spill { path: path.to_path_buf(), source })
     }
 
-    /// The attempt succeeded: the job has its bad records.
-    pub fn succeed(self, job: &Job<'_>, number: usize) -> Result<()> {
+    /// The attempt won: the job has its bad records.
+    pub fn place(self, job: &Job<'_>, number: usize) -> Result<()> {
         let path = match self.saved {
             None => None,
             Some((path, mut file)) => {
-                file.flush().map_err(|source| Error::Spill { path: path.clone(), source })?;
+                file.flush().map_err(|source| Error::Spill { path: path.to_path_buf(), source })?;
                 Some(path)
             }
         };
         if self.records > 0 {
-            job.note_bad(number, self.samples, path);
+            job.note_bad(BadOfTask { number, samples: self.samples, saved: path });
         }
         Ok(())
     }
@@ -124,11 +137,11 @@ impl Bad {
 /// No more is read: saves the bad records, and fails if they are too many. Where a limit ended the reading, how much was read
 /// says nothing, and so neither does their share.
 pub fn judge(job: &Job<'_>, is_all_read: bool) -> Result<()> {
-    let (records, bad) = job.records_and_bad();
     let OnError::SkipUpTo { share, save_to } = &job.plan.on_error else { return Ok(()) };
     if let Some(to) = save_to {
         save(to, &job.saved_bad()).map_err(|source| Error::Output { path: to.clone(), source })?;
     }
+    let Counters { map_input_records: records, bad_records: bad, .. } = job.counters();
     if is_all_read && bad as f64 > share * records as f64 {
         return Err(Error::TooManyBad { bad, records, share: *share });
     }

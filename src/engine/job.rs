@@ -1,17 +1,14 @@
 //! What every task of a running job shares: the plan with its open settings decided, the budget, the spill directory,
 //! the worker memory that is kept from task to task, and the record of what happened.
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
 
-use super::bad::Sample;
-use super::pool::{Place, Pool, lock};
-use super::{Control, Progress};
+use super::bad::BadOfTask;
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::block::Memory;
@@ -20,7 +17,9 @@ use crate::input::{RecordEnd, splits};
 use crate::output::{Layout, Writer};
 use crate::plan::Plan;
 use crate::record;
-use crate::report::{Counters, Task};
+use crate::report::Counters;
+use crate::report::event::{Event, PhaseName, What};
+use crate::run::{Attempt, Control, Deal, Log, Meter, Phase, Pool, Progress, lock};
 use crate::shuffle::RowLimit;
 
 /// Sizes that follow from the plan, its inputs and the machine. None of them changes the output.
@@ -108,20 +107,17 @@ pub struct Job<'p> {
     spill: TempDir,
     /// Runs that may yet be kept open.
     open_runs: AtomicI64,
-    started: Instant,
-    record: Mutex<Record>,
+    log: Log,
+    bad: Mutex<Vec<BadOfTask>>,
+    /// What pieces whose edges were assumed were found to be, by task and place.
+    pieces: Mutex<BTreeMap<(usize, usize, u64), PieceRead>>,
 }
 
+/// What is left of a job when it is over.
 #[derive(Debug, Default)]
 pub struct Record {
-    pub counters: Counters,
-    pub tasks: Vec<Task>,
-    /// Of each task that met bad records: its number, the first of them, and the file where all are.
-    pub bad: Vec<(usize, Vec<Sample>, Option<PathBuf>)>,
-    /// Of pieces whose edges were assumed: the task's number, and what they were found to be.
-    pieces: Vec<(usize, PieceRead)>,
-    /// Seconds until all that was made was forgotten.
-    pub forgotten_s: f64,
+    pub events: Vec<Event>,
+    pub bad: Vec<BadOfTask>,
 }
 
 impl<'p> Job<'p> {
@@ -138,8 +134,9 @@ impl<'p> Job<'p> {
             small_files: Kept::default(),
             spill,
             open_runs: AtomicI64::new(most_open_runs(plan)),
-            started: Instant::now(),
-            record: Mutex::default(),
+            log: Log::default(),
+            bad: Mutex::default(),
+            pieces: Mutex::default(),
         })
     }
 
@@ -156,6 +153,11 @@ impl<'p> Job<'p> {
     /// A path in the spill directory, which goes away with the job.
     pub fn spill_path(&self, name: &str) -> PathBuf {
         self.spill.path().join(name)
+    }
+
+    /// The path of a file that an attempt writes.
+    pub fn attempt_path(&self, attempt: &Attempt<'_>, name: &str) -> PathBuf {
+        self.spill_path(&format!("{}.{name}", attempt.id))
     }
 
     pub fn layout(&self) -> Layout {
@@ -180,73 +182,67 @@ impl<'p> Job<'p> {
         Ok(writer)
     }
 
-    /// Fails once a signal asked the job to end. Tasks ask every few milliseconds.
+    /// Fails once a signal asked the job to end.
     pub fn check(&self) -> Result<()> {
-        match self.control.signal.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            signal => Err(Error::Interrupted { signal: signal as i32 }),
-        }
+        self.control.check()
     }
 
-    pub fn count(&self, add: impl FnOnce(&mut Counters)) {
-        add(&mut lock(&self.record).counters);
+    /// What the tasks of a phase have in common.
+    pub fn phase(&self, name: PhaseName, deal: Deal) -> Phase<'_> {
+        let Progress { map, reduce, output, .. } = &self.control.progress;
+        let meter: &Meter = match name {
+            PhaseName::Map => map,
+            PhaseName::Reduce => reduce,
+            PhaseName::Output => output,
+        };
+        let attempts = self.plan.settings.attempts;
+        Phase { name, deal, attempts, sources: &self.plan.sources, meter, control: self.control, log: &self.log }
     }
 
-    /// Notes the bad records of task `number`: the first of them, and the file where all are.
-    pub fn note_bad(&self, number: usize, samples: Vec<Sample>, saved: Option<PathBuf>) {
-        lock(&self.record).bad.push((number, samples, saved));
+    pub fn note(&self, what: What) {
+        self.log.note(what);
     }
 
-    /// Records read, and how many of them were bad.
-    pub fn records_and_bad(&self) -> (u64, u64) {
-        let counters = &lock(&self.record).counters;
-        (counters.map_input_records, counters.bad_records)
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        self.log.counters()
+    }
+
+    pub fn note_bad(&self, bad: BadOfTask) {
+        lock(&self.bad).push(bad);
     }
 
     /// The files that bad records were saved in, in the order of the tasks.
     pub fn saved_bad(&self) -> Vec<PathBuf> {
-        let bad = &mut lock(&self.record).bad;
-        bad.sort_by_key(|(number, ..)| *number);
-        bad.iter().filter_map(|(_, _, saved)| saved.clone()).collect()
+        let bad = &mut lock(&self.bad);
+        bad.sort_by_key(|bad| bad.number);
+        bad.iter().filter_map(|bad| Some(bad.saved.as_ref()?.to_path_buf())).collect()
     }
 
-    /// Notes what a piece of task `number` was found to be.
-    pub fn note_read(&self, number: usize, piece: PieceRead) {
-        lock(&self.record).pieces.push((number, piece));
+    /// Notes what a piece of task `number` was found to be. What another attempt found is the same, or it failed.
+    pub fn note_read(&self, number: usize, read: PieceRead) {
+        lock(&self.pieces).insert((number, read.piece.source, read.piece.offset), read);
     }
 
     /// What pieces were found to be, in the order of the input.
     pub fn pieces_read(&self) -> Vec<PieceRead> {
-        let pieces = &mut lock(&self.record).pieces;
-        pieces.sort_by_key(|(number, _)| *number);
-        pieces.drain(..).map(|(_, piece)| piece).collect()
+        std::mem::take(&mut *lock(&self.pieces)).into_values().collect()
     }
 
-    /// What map attempts have made so far counts no more: all are made again. Their files are removed.
-    pub fn forget(&self) -> Result<()> {
-        *lock(&self.record) = Record { forgotten_s: self.seconds(), ..Record::default() };
+    /// What map attempts have made so far counts no more: all are made again.
+    pub fn forget(&self) {
+        self.note(What::Forgotten);
+        lock(&self.bad).clear();
         let Progress { map, reduce, in_runs, .. } = &self.control.progress;
         map.done.store(0, Ordering::Relaxed);
         reduce.total.store(0, Ordering::Relaxed);
         in_runs.store(0, Ordering::Relaxed);
         self.open_runs.store(most_open_runs(self.plan), Ordering::Relaxed);
-        let remove = || fs::read_dir(self.spill.path())?.try_for_each(|file| fs::remove_file(file?.path()));
-        remove().map_err(|source| Error::Spill { path: self.spill.path().to_owned(), source })
-    }
-
-    pub fn seconds(&self) -> f64 {
-        self.started.elapsed().as_secs_f64()
-    }
-
-    /// Records a finished task. Its times are filled in here.
-    pub fn record(&self, place: Place, start_s: f64, mut task: Task) {
-        (task.worker, task.seeded_worker, task.start_s, task.end_s) =
-            (place.worker, place.seeded, start_s, self.seconds());
-        lock(&self.record).tasks.push(task);
     }
 
     pub fn into_record(self) -> Record {
-        self.record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+        let bad = self.bad.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Record { events: self.log.into_events(), bad }
     }
 }
 

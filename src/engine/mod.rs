@@ -8,69 +8,22 @@ mod job;
 mod map;
 mod output;
 mod pass;
-mod pool;
 mod read;
 mod reduce;
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::map::emit::Fields;
 use crate::output::order::Merge;
-use crate::output::{Committed, Target, Writer, writer};
+use crate::output::sequence::Sequencer;
+use crate::output::{Committed, Target, writer};
 use crate::plan::{Groups, Plan, Rows};
-use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Worker};
+use crate::report::tally::Tally;
+use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Task};
+pub use crate::run::Control;
 use crate::shuffle::Aggregation;
 use job::{Job, Record, Sizes};
-
-/// What a run shares with whoever watches it: the way to stop it, and how far it has come.
-#[derive(Debug, Default)]
-pub struct Control {
-    /// Number of the signal that asked the run to end, 0 for none. `Arc` so that a signal handler can hold it.
-    pub signal: Arc<AtomicUsize>,
-    pub progress: Progress,
-    /// Files and directories that the run removes before it returns, or renames. Should it never return, stuck in a system
-    /// call, they are its watcher's to remove.
-    pub temporary: Mutex<Vec<PathBuf>>,
-}
-
-/// Bytes done and to do in each phase.
-#[derive(Debug, Default)]
-pub struct Progress {
-    pub map: Meter,
-    pub reduce: Meter,
-    pub output: Meter,
-    /// Bytes of input that the finished map attempts have read: what is foreseen of later phases comes of these.
-    pub in_runs: AtomicU64,
-}
-
-/// `total` is 0 where it isn't known (streams) or not yet. Before its phase has begun it is what is foreseen.
-#[derive(Debug, Default)]
-pub struct Meter {
-    pub begun: AtomicBool,
-    pub done: AtomicU64,
-    pub total: AtomicU64,
-}
-
-impl Meter {
-    pub fn add(&self, bytes: u64) {
-        self.done.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// What a map attempt made for a later phase to do.
-    pub fn foresee(&self, bytes: u64) {
-        self.total.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Begins the phase, which is to do so much.
-    pub fn begin(&self, bytes: u64) {
-        self.total.store(bytes, Ordering::Relaxed);
-        self.begun.store(true, Ordering::Release);
-    }
-}
 
 /// A run that did not end well: why, and what had happened so far.
 #[derive(Debug)]
@@ -122,11 +75,11 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
 /// What reducing made, or passing through, for the output phase.
 #[derive(Debug)]
 enum Parts {
-    /// Lines in no order, all of them. Where the target can't be taken back they wait in a file of the spill directory.
-    Lines(Writer),
+    /// Sequenced lines, for the target; or for a file of the spill directory, where the target can't be taken back and
+    /// something may yet fail.
+    Sequenced(Sequencer),
+    Staged(Sequencer),
     Sorted(Merge),
-    /// Lines where they belong.
-    Written(Writer),
 }
 
 /// How records are grouped, in the terms of map and reduce attempts.
@@ -161,23 +114,18 @@ fn timed<T>(seconds: &mut f64, phase: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSeconds) -> Report {
-    let Record { mut counters, mut tasks, mut bad, forgotten_s, .. } = record;
-    bad.sort_by_key(|(number, ..)| *number);
-    let samples = bad.iter().flat_map(|(_, samples, _)| samples).take(bad::SAMPLES);
+    let Record { events, mut bad } = record;
+    bad.sort_by_key(|bad| bad.number);
+    let samples = bad.iter().flat_map(|bad| &bad.samples).take(bad::SAMPLES);
     let bad_records = samples.map(|sample| sample.told(&plan.sources)).collect();
-    counters.shuffle_bytes_saved = counters.map_output_bytes as i64 - counters.reduce_shuffle_bytes as i64;
-    counters.stolen_tasks = tasks.iter().filter(|task| task.worker != task.seeded_worker).count() as u64;
-    tasks.sort_by(|a, b| a.id.cmp(&b.id));
-    let mut workers = vec![Worker::default(); plan.settings.threads];
-    for task in &tasks {
-        let worker = &mut workers[task.worker];
-        worker.busy_s += task.end_s - task.start_s;
-        worker.tasks += 1;
-        worker.stolen += u64::from(task.worker != task.seeded_worker);
-    }
-    for worker in &mut workers {
-        worker.idle_s = (phases.map + phases.reduce - forgotten_s - worker.busy_s).max(0.0);
-    }
+    let tally = Tally::of(&events);
+    let workers = tally.workers(plan.settings.threads, phases.map + phases.reduce);
+    let named = tally.tasks.into_iter().map(|(_, extent, task)| match extent.from {
+        Some((source, offset)) => {
+            Task { input: Some(plan.sources[source].name().into_owned()), offset: Some(offset), ..task }
+        }
+        None => task,
+    });
     Report {
         mapfold: env!("CARGO_PKG_VERSION"),
         job: plan.job.clone(),
@@ -194,8 +142,8 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
             combiner: plan.settings.combiner.name(),
             scheduler: plan.settings.scheduler.name(),
         },
-        counters,
-        tasks,
+        counters: tally.counters,
+        tasks: named.collect(),
         workers,
         bad_records,
         missing: Vec::new(),

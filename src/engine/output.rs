@@ -1,60 +1,106 @@
 //! The output phase: the parts of the result, to its target, in order.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
+use crossbeam_channel::{Receiver, RecvError, never};
 
 use super::Parts;
 use super::job::{Job, Kept};
-use super::pool::Deal;
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, Merger};
-use crate::output::sequence::Sequence;
+use crate::output::sequence::Sequencer;
 use crate::output::{Chunk, Committed, Writer};
+use crate::report::Counters;
+use crate::report::event::{Extent, PhaseName, What};
+use crate::run::{Attempt, Deal, Done, Inflow, Work};
 
 /// Writes and commits the result.
 pub fn output(job: &Job<'_>, parts: Parts) -> Result<Committed> {
     let writer = match parts {
         Parts::Sorted(merge) => sorted(job, &merge)?,
-        Parts::Written(writer) => writer,
-        Parts::Lines(writer) if job.plan.output.target.is_staged() => writer,
-        Parts::Lines(staged) => copied(job, staged)?,
+        Parts::Sequenced(sequencer) => finished(job, sequencer),
+        Parts::Staged(sequencer) => {
+            let staged = finished(job, sequencer);
+            copied(job, staged)?
+        }
     };
     writer.commit()
+}
+
+/// The writer of all that was sequenced.
+fn finished(job: &Job<'_>, sequencer: Sequencer) -> Writer {
+    let (writer, rows) = sequencer.finish();
+    job.note(What::Written { rows });
+    writer
 }
 
 /// Merges range by range; workers take ranges in order, so that few wait to be written.
 fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Writer> {
     job.control.progress.output.begin(merge.bytes());
-    let sequence = Sequence::new(job.writer(job.header())?, job.plan.limit);
-    let next = AtomicUsize::new(0);
+    let sequencer = Sequencer::new(job.writer(job.header())?, job.plan.limit);
     let mergers = Kept::default();
-    let workers = (0..job.pool.threads().min(merge.ranges())).collect();
-    let merged = job.pool.run(workers, Deal::Round, std::iter::empty(), "output", |_, _, _| {
+    let attempt = |attempt: &Attempt<'_>, Range(range): &Range| {
+        if sequencer.is_complete() {
+            return Err(Error::Cancelled);
+        }
+        attempt.check()?;
         let mut merger = mergers.take(Merger::default);
-        let whole = sequence.whole();
-        ranges(job, merge, &next, &mut merger, &sequence)?;
-        whole.finish();
+        let mut lines = Chunk::default();
+        let bytes = merge.merge(*range, &mut merger, &mut lines)?;
         mergers.keep(merger);
-        Ok(())
-    });
-    merged?;
-    let (writer, rows) = sequence.finish();
-    job.count(|all| all.reduce_output_records += rows);
-    Ok(writer)
+        attempt.advance(bytes);
+        Ok(Done { made: lines, records: 0, counters: Counters::default() })
+    };
+    let place = |number, lines: Chunk| sequencer.place(number, lines.into());
+    let ranges = Ranges { next: 0, all: merge.ranges(), ahead: job.pool.threads() + AHEAD, sequencer: &sequencer };
+    job.pool.run(&job.phase(PhaseName::Output, Deal::Round), Vec::new(), ranges, attempt, place)?;
+    Ok(finished(job, sequencer))
 }
 
-fn ranges(job: &Job<'_>, merge: &Merge, next: &AtomicUsize, merger: &mut Merger, to: &Sequence) -> Result<()> {
-    loop {
-        let range = next.fetch_add(1, Ordering::Relaxed);
-        if range >= merge.ranges() || to.is_done() {
-            return Ok(());
+/// Ranges that are merged or wait for an earlier one, beyond one a worker: memory holds them while the output's reader is
+/// slow.
+const AHEAD: usize = 8;
+
+/// A range of a merge, by number.
+#[derive(Debug)]
+struct Range(usize);
+
+impl Work for Range {
+    fn extent(&self) -> Extent {
+        Extent::default()
+    }
+}
+
+/// Ranges in order, no more ahead of what is written than may wait.
+struct Ranges<'s> {
+    next: usize,
+    all: usize,
+    ahead: usize,
+    sequencer: &'s Sequencer,
+}
+
+impl Inflow<Range> for Ranges<'_> {
+    type Message = ();
+
+    fn poll(&mut self) -> Poll<Option<Range>> {
+        if self.next == self.all || self.sequencer.is_complete() {
+            return Poll::Ready(None);
         }
-        job.check()?;
-        let mut chunk = Chunk::default();
-        let bytes = merge.merge(range, merger, &mut chunk)?;
-        to.put(range, chunk)?;
-        job.control.progress.output.add(bytes);
+        if self.next >= self.sequencer.written() + self.ahead {
+            return Poll::Pending;
+        }
+        self.next += 1;
+        Poll::Ready(Some(Range(self.next - 1)))
+    }
+
+    fn messages(&self) -> Receiver<()> {
+        never()
+    }
+
+    fn arrived(&mut self, _: Result<(), RecvError>) -> Result<()> {
+        Ok(())
     }
 }
 

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::bad::Bad;
 use super::job::Job;
-use super::map::Attempt;
 use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::input::block::{self, FileBlock};
@@ -15,6 +14,7 @@ use crate::map::read::Delimited;
 use crate::map::{Field, Mapper, Rejects, Window};
 use crate::plan;
 use crate::record::delimited;
+use crate::run::Attempt;
 
 /// Records handed to the mapper at once: so that progress moves and Ctrl-C is heard.
 const WINDOW: usize = 1 << 20;
@@ -42,14 +42,21 @@ pub fn mapper(job: &Job<'_>, wanted: &[Field]) -> Mapper {
 }
 
 /// Hands a task's records to `mapper` and what it makes of them to `out`.
-pub fn read(job: &Job<'_>, attempt: &Attempt, work: &Work, mapper: &mut Mapper, out: &mut dyn Sink) -> Result<Read> {
+pub fn read(
+    job: &Job<'_>,
+    attempt: &Attempt<'_>,
+    edges: Edges,
+    work: &Work,
+    mapper: &mut Mapper,
+    out: &mut dyn Sink,
+) -> Result<Read> {
     let mut read = Read::default();
     match work {
         Work::Split(split) => {
             let mut pieces = &split.pieces[..];
             let mut memory = job.small_files.take(block::Memory::default);
             let joins = matches!(job.plan.read, plan::Read::Text);
-            let cut = block::Cut { end_of: job.record_end(), edges: attempt.edges, joins };
+            let cut = block::Cut { end_of: job.record_end(), edges, joins };
             while let Some(&piece) = pieces.first() {
                 let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;
                 let stretch = block.stretch();
@@ -57,13 +64,13 @@ pub fn read(job: &Job<'_>, attempt: &Attempt, work: &Work, mapper: &mut Mapper, 
                 let mapped = windows(job, attempt, stretch, mapper, out, &mut read);
                 // First: what was made of bytes that weren't the file's says nothing.
                 block.verify()?;
-                if attempt.edges == Edges::Assumed {
+                if edges == Edges::Assumed {
                     let records = match (begin, &mapped) {
                         (None, _) => Records::None,
                         (Some(begin), Ok(end)) => Records::All(begin..begin + *end as u64),
                         (Some(begin), Err(_)) => Records::Failed { begin },
                     };
-                    job.note_read(attempt.number, PieceRead { piece, records });
+                    job.note_read(attempt.number(), PieceRead { piece, records });
                 }
                 mapped?;
             }
@@ -79,7 +86,7 @@ pub fn read(job: &Job<'_>, attempt: &Attempt, work: &Work, mapper: &mut Mapper, 
 /// Maps the records of `stretch`. Returns where the last of them ends.
 fn windows(
     job: &Job<'_>,
-    attempt: &Attempt,
+    attempt: &Attempt<'_>,
     stretch: Stretch<'_>,
     mapper: &mut Mapper,
     out: &mut dyn Sink,
@@ -98,7 +105,7 @@ fn windows(
     read.bytes += at as u64;
     let mut is_too_short = false;
     while at < stretch.owned && out.wants_more() {
-        job.check()?;
+        attempt.check()?;
         let (rest, size) = (&stretch.bytes[at..], WINDOW.min(stretch.owned - at));
         let likely = framing.likely_window(rest, size).filter(|_| !is_too_short);
         let window = likely.unwrap_or_else(|| framing.window(rest, size, longest));
@@ -112,11 +119,11 @@ fn windows(
             // As many records as are wanted came before the first bad one that ends a job.
             mapper.rejects().forget_the_end();
         }
-        read.bad.take(job, mapper.rejects(), stretch, at..end, &|| attempt.bad_path(job))?;
+        read.bad.take(job, mapper.rejects(), stretch, at..end, &|| job.attempt_path(attempt, "bad"))?;
         read.bytes += (end - at) as u64;
         // Of packed bytes each window has its share.
         let done = (u128::from(stretch.packed_len) * end as u128 / len as u128) as u64;
-        job.control.progress.map.add(done - packed);
+        attempt.advance(done - packed);
         read.packed += done - packed;
         (at, packed) = (end, done);
     }

@@ -1,17 +1,18 @@
 //! The reduce phase: runs to finished rows, one reduce task for a few partitions of every run.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use super::job::{Job, Kept};
-use super::pool::{Deal, Place, lock};
 use super::{Grouping, Parts};
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
+use crate::output::sequence::Sequencer;
 use crate::output::{Chunk, Order, SortKey, Target, Writer};
 use crate::plan::Groups;
 use crate::reduce::{Finisher, Fold};
-use crate::report::Task;
+use crate::report::Counters;
+use crate::report::event::{Extent, PhaseName};
+use crate::run::{self, Attempt, Deal, Done, NoMore};
 use crate::shuffle::{PartitionBuffers, Run};
 
 /// One worker's memory for reduce attempts.
@@ -19,7 +20,6 @@ use crate::shuffle::{PartitionBuffers, Run};
 struct Memory {
     fold: Fold,
     page: Vec<u8>,
-    chunk: Chunk,
     sorter: Sorter,
     buffers: PartitionBuffers,
 }
@@ -28,6 +28,12 @@ struct Memory {
 struct Work {
     partitions: Range<usize>,
     bytes: u64,
+}
+
+impl run::Work for Work {
+    fn extent(&self) -> Extent {
+        Extent { from: None, bytes: self.bytes }
+    }
 }
 
 /// The memory of a longer page, which is one row, isn't kept for the next.
@@ -43,17 +49,23 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Pa
     job.control.progress.reduce.begin(works.iter().map(|work| work.bytes).sum());
     let Groups { key, results, having, .. } = grouping.groups;
     let finisher = Finisher::new(&grouping.aggregation, key, results, having.as_ref(), job.layout());
-    let to = match &grouping.groups.order {
-        Order::Free => To::Lines(Mutex::new(stage(job)?)),
-        Order::By(keys) => To::Sorted(keys),
-    };
-    let phase = Phase { job, grouping, runs, bytes: &bytes, finisher, to, memories: Kept::default() };
-    let attempt = |number, work, place| phase.attempt(number, work, place);
-    let sorted = job.pool.run(works, Deal::Round, std::iter::empty(), "reduce", attempt)?;
-    Ok(match phase.to {
-        To::Lines(writer) => Parts::Lines(writer.into_inner().unwrap_or_else(PoisonError::into_inner)),
-        To::Sorted(_) => Parts::Sorted(Merge::new(sorted.into_iter().flatten().collect(), job.sizes.range)),
-    })
+    let phase = Phase { job, grouping, runs, bytes: &bytes, finisher, memories: Kept::default() };
+    let tasks = job.phase(PhaseName::Reduce, Deal::Round);
+    match &grouping.groups.order {
+        Order::Free => {
+            let is_staged = !job.plan.output.target.is_staged();
+            let sequencer = Sequencer::new(if is_staged { stage(job)? } else { job.writer(job.header())? }, None);
+            let attempt = |attempt: &Attempt<'_>, work: &Work| phase.lines(attempt, work);
+            let place = |_, lines: Chunk| sequencer.append(lines.into());
+            job.pool.run(&tasks, works, NoMore, attempt, place)?;
+            Ok(if is_staged { Parts::Staged(sequencer) } else { Parts::Sequenced(sequencer) })
+        }
+        Order::By(keys) => {
+            let attempt = |attempt: &Attempt<'_>, work: &Work| phase.sorted(attempt, work, keys);
+            let runs = job.pool.run(&tasks, works, NoMore, attempt, |_, run| Ok(run))?;
+            Ok(Parts::Sorted(Merge::new(runs, job.sizes.range)))
+        }
+    }
 }
 
 /// Neighbouring partitions go to a task until they hold enough bytes for one. Largest tasks first.
@@ -91,13 +103,10 @@ fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize
     gathered
 }
 
-/// Where lines in no order go while reduce tasks may still fail.
+/// Lines wait here while reduce tasks may still fail.
 fn stage(job: &Job<'_>) -> Result<Writer> {
-    let (output, header) = (&job.plan.output, job.header());
-    match output.target.is_staged() {
-        true => job.writer(header),
-        false => Writer::open(&Target::Scratch(job.spill_path("output")), header, false, output.part_size),
-    }
+    let target = Target::Scratch(job.spill_path("output"));
+    Writer::open(&target, job.header(), false, job.plan.output.part_size)
 }
 
 /// What the attempts of the phase share.
@@ -108,88 +117,90 @@ struct Phase<'a> {
     /// Row bytes of each partition in all runs.
     bytes: &'a [u64],
     finisher: Finisher<'a>,
-    to: To<'a>,
     memories: Kept<Memory>,
 }
 
-/// Where finished rows go.
-enum To<'a> {
-    Lines(Mutex<Writer>),
-    /// Into a sorted run a task, by these keys.
-    Sorted(&'a [SortKey]),
-}
-
 impl Phase<'_> {
-    fn attempt(&self, number: usize, work: Work, place: Place) -> Result<Option<SortedRun>> {
+    /// One attempt whose rows are lines in no order.
+    fn lines(&self, attempt: &Attempt<'_>, work: &Work) -> Result<Done<Chunk>> {
+        let mut memory = self.memories.take(|| memory(self.job, self.grouping));
+        let mut lines = Chunk::default();
+        let counters = self.fold(attempt, work, &mut memory.fold, &mut memory.page, |fold| {
+            self.finisher.lines(&mut fold.table, &mut lines)
+        })?;
+        self.memories.keep(memory);
+        Ok(Done { made: lines, records: counters.reduce_input_records, counters })
+    }
+
+    /// One attempt whose rows go to a run sorted by `keys`.
+    fn sorted(&self, attempt: &Attempt<'_>, work: &Work, keys: &[SortKey]) -> Result<Done<SortedRun>> {
         let job = self.job;
-        let start = job.seconds();
-        let id = format!("reduce-{number:05}");
         let mut memory = self.memories.take(|| memory(job, self.grouping));
-        let Memory { fold, page, chunk, sorter, buffers } = &mut memory;
-        let (mut records, mut groups, mut lines) = (0, 0, 0);
-        let folds = match self.grouping.is_one_group() {
-            true => vec![work.partitions],
-            false => gather(self.bytes, work.partitions, job.sizes.fold),
+        let Memory { fold, page, sorter, buffers } = &mut memory;
+        let counters =
+            self.fold(attempt, work, fold, page, |fold| self.finisher.sorted(&mut fold.table, keys, sorter))?;
+        let path = job.attempt_path(attempt, "run");
+        let (run, back) = sorter.write(path, job.plan.limit, job.may_keep_open(), std::mem::take(buffers))?;
+        *buffers = back;
+        self.memories.keep(memory);
+        Ok(Done { made: run, records: counters.reduce_input_records, counters })
+    }
+
+    /// Folds the partitions of a task, a few at a time, and has each table finished.
+    fn fold(
+        &self,
+        attempt: &Attempt<'_>,
+        work: &Work,
+        fold: &mut Fold,
+        page: &mut Vec<u8>,
+        mut finish: impl FnMut(&mut Fold) -> Result<()>,
+    ) -> Result<Counters> {
+        let is_one_group = self.grouping.is_one_group();
+        let folds = match is_one_group {
+            true => vec![work.partitions.clone()],
+            false => gather(self.bytes, work.partitions.clone(), self.job.sizes.fold),
         };
+        let mut counters = Counters::default();
         for partitions in folds {
             for run in self.runs {
-                records += self.absorb(run, partitions.clone(), fold, page)?;
+                counters.reduce_input_records += self.absorb(attempt, run, partitions.clone(), fold, page)?;
             }
-            if self.grouping.is_one_group() {
+            if is_one_group {
                 fold.ensure_empty_key();
             }
-            groups += fold.table.len() as u64;
-            match &self.to {
-                To::Sorted(keys) => self.finisher.sorted(&mut fold.table, keys, sorter)?,
-                To::Lines(writer) => {
-                    chunk.clear();
-                    self.finisher.lines(&mut fold.table, chunk)?;
-                    lines += chunk.ends.len() as u64;
-                    lock(writer).write(chunk)?;
-                }
-            }
+            counters.reduce_input_groups += fold.table.len() as u64;
+            finish(fold)?;
         }
-        let sorted = match &self.to {
-            To::Lines(_) => None,
-            To::Sorted(_) => {
-                let path = job.spill_path(&format!("{id}-0.run"));
-                let (limit, keep_open) = (job.plan.limit, job.may_keep_open());
-                let (run, back) = sorter.write(path, limit, keep_open, std::mem::take(buffers))?;
-                *buffers = back;
-                Some(run)
-            }
-        };
-        job.count(|all| {
-            all.reduce_input_records += records;
-            all.reduce_input_groups += groups;
-            all.reduce_output_records += lines;
-        });
-        self.memories.keep(memory);
-        job.record(place, start, Task { id, bytes: work.bytes, records, ..Task::default() });
-        Ok(sorted)
+        Ok(counters)
     }
 
     /// Folds one run's pages of some partitions. Returns how many rows they had.
-    fn absorb(&self, run: &Run, partitions: Range<usize>, fold: &mut Fold, buffer: &mut Vec<u8>) -> Result<u64> {
-        let job = self.job;
+    fn absorb(
+        &self,
+        attempt: &Attempt<'_>,
+        run: &Run,
+        partitions: Range<usize>,
+        fold: &mut Fold,
+        buffer: &mut Vec<u8>,
+    ) -> Result<u64> {
         let pages = run.pages(partitions);
         if pages.is_empty() {
             return Ok(0);
         }
-        job.check()?;
+        attempt.check()?;
         let reader = run.reader()?;
         let mut records = 0;
         for page in pages {
             let payload = reader.read(page, buffer)?;
             if !fold.has_room(payload.len(), page.rows) {
-                return Err(Error::PartitionTooLarge { partitions: job.sizes.partitions });
+                return Err(Error::PartitionTooLarge { partitions: self.job.sizes.partitions });
             }
             let rows = fold.absorb(payload, &self.grouping.aggregation);
             if rows != Some(page.rows) {
                 return Err(reader.corrupt(page, "a page holds other rows than its header says"));
             }
             records += u64::from(page.rows);
-            job.control.progress.reduce.add(u64::from(page.len));
+            attempt.advance(u64::from(page.len));
             if buffer.len() > LONG_PAGE {
                 *buffer = Vec::new();
             }
@@ -203,7 +214,6 @@ fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
     Memory {
         fold: Fold::new(settings.table_slots.unwrap_or(SLOTS), settings.hash_mask, &grouping.aggregation),
         page: Vec::new(),
-        chunk: Chunk::default(),
         sorter: Sorter::default(),
         buffers: PartitionBuffers::default(),
     }

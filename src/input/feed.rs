@@ -10,14 +10,14 @@
 //! the readers, which then wait themselves.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::task::Poll;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvError, Sender, bounded, never};
 
 use super::edges::{self, Edges};
 use super::splits::{self, Split};
 use super::stream::{self, Blocks, Queue, StreamBlock};
-use super::{RecordEnd, Source};
+use super::{Place, RecordEnd, Source};
 use crate::error::Result;
 
 /// What one map task reads.
@@ -26,6 +26,16 @@ pub enum Work {
     Split(Split),
     /// The permit is held.
     Block(StreamBlock, Permit),
+}
+
+impl Work {
+    /// Where its bytes begin, and how many they are.
+    pub fn place(&self) -> (Place, u64) {
+        match self {
+            Work::Split(split) => (Place { source: split.source(), offset: split.pieces[0].offset }, split.bytes()),
+            Work::Block(block, _) => (block.place(), block.stretch().bytes.len() as u64),
+        }
+    }
 }
 
 /// What a stream block takes of a bounded number in memory: a long record counts for many. Dropped with its block,
@@ -52,9 +62,6 @@ pub enum Numbering {
     /// Likewise, and whoever waits for the output has each record as soon as it is there.
     Streaming,
 }
-
-/// How often a wait for a stream looks whether the job is to end.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// How sources become work.
 #[derive(Clone, Copy, Debug)]
@@ -107,35 +114,51 @@ impl Feed {
         self.splits.drain(..seed).map(Work::Split).collect()
     }
 
-    /// A block that has its permits, once there are as many.
-    fn permitted(&self, block: StreamBlock) -> Work {
-        let most = self.permits.capacity().unwrap_or(usize::MAX);
-        let blocks = block.stretch().bytes.len().div_ceil(self.block).min(most);
-        (0..blocks).for_each(|_| self.permits.send(()).expect("its other end is here"));
-        Work::Block(block, Permit { blocks, taken: self.taken.clone() })
-    }
-}
-
-/// The next work; `None` in place of it where there is none at the moment. Nothing is read ahead of what is asked for.
-impl Iterator for Feed {
-    type Item = Result<Option<Work>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// The next work; `None` if no more will come. Pending: a block has to [arrive](Self::arrived), or a permit to come back,
+    /// before there is any. Nothing is read ahead of what is asked for.
+    pub fn poll(&mut self) -> Poll<Option<Work>> {
         if let Some(block) = self.held.take() {
-            return Some(Ok(Some(self.permitted(block))));
+            return match self.permit(&block) {
+                Some(permit) => Poll::Ready(Some(Work::Block(block, permit))),
+                None => {
+                    self.held = Some(block);
+                    Poll::Pending
+                }
+            };
         }
         let turn = self.queues.front().map_or(usize::MAX, |(source, _)| *source);
         if self.splits.front().is_some_and(|split| split.source() < turn) {
-            return Some(Ok(self.splits.pop_front().map(Work::Split)));
+            return Poll::Ready(self.splits.pop_front().map(Work::Split));
         }
-        let (_, queue) = self.queues.front()?;
-        match queue.recv_timeout(LOOK) {
-            // To wait for permits is another turn's: whoever asks looks up before.
-            Ok(Ok(block)) => self.held = Some(block),
-            Ok(Err(error)) => return Some(Err(error)),
-            Err(RecvTimeoutError::Disconnected) => drop(self.queues.pop_front()),
-            Err(RecvTimeoutError::Timeout) => {}
+        if self.queues.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    /// What a block takes of the permits, if so many are left.
+    fn permit(&self, block: &StreamBlock) -> Option<Permit> {
+        let most = self.permits.capacity().unwrap_or(usize::MAX);
+        let blocks = block.stretch().bytes.len().div_ceil(self.block).min(most);
+        if self.permits.len() + blocks > most {
+            return None;
         }
-        Some(Ok(None))
+        (0..blocks).for_each(|_| self.permits.send(()).expect("its other end is here"));
+        Some(Permit { blocks, taken: self.taken.clone() })
+    }
+
+    /// Where the next block comes from; nowhere while one waits for permits.
+    pub fn blocks(&self) -> Queue {
+        match self.queues.front() {
+            Some((_, queue)) if self.held.is_none() => queue.clone(),
+            _ => never(),
+        }
+    }
+
+    /// Takes what came from there.
+    pub fn arrived(&mut self, block: Result<Result<StreamBlock>, RecvError>) -> Result<()> {
+        match block {
+            Ok(block) => self.held = Some(block?),
+            // All readers of this queue have ended.
+            Err(RecvError) => drop(self.queues.pop_front()),
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::iter;
 use std::path::{Path, PathBuf};
+use std::task::Poll;
 use std::thread;
 
 use flate2::Compression;
@@ -48,12 +50,25 @@ impl Seen {
     }
 }
 
+/// The next work, waited for.
+fn next(feed: &mut Feed) -> Result<Option<Work>> {
+    loop {
+        match feed.poll() {
+            Poll::Ready(work) => return Ok(work),
+            Poll::Pending => {
+                let block = feed.blocks().recv();
+                feed.arrived(block)?;
+            }
+        }
+    }
+}
+
 /// Everything that a job would read, in the order in which it is given out.
 fn all(sources: &[Source], cut: Cut) -> Result<Vec<Seen>> {
     let mut feed = Feed::new(sources, cut, &|| Ok(()))?;
     let seed = feed.seed();
     let (mut seen, mut memory) = (Vec::new(), Memory::default());
-    for work in seed.into_iter().map(Ok).chain(feed.filter_map(Result::transpose)) {
+    for work in seed.into_iter().map(Ok).chain(iter::from_fn(|| next(&mut feed).transpose())) {
         match work? {
             Work::Split(split) => {
                 let mut pieces = &split.pieces[..];
@@ -295,11 +310,9 @@ fn no_stream_waits_for_another() {
     let fifos = [dir.fifo("a"), dir.fifo("b")];
     let sources = resolved(&fifos);
     let mut feed = Feed::new(&sources, Cut { numbering: Numbering::FilesFirst, ..CUT }, &|| Ok(())).unwrap();
-    let mut next = || loop {
-        match feed.next().unwrap().unwrap() {
-            Some(Work::Block(block, _)) => return Seen::of(block.stretch()).unwrap(),
-            other => assert!(other.is_none()),
-        }
+    let mut next = || match next(&mut feed).unwrap() {
+        Some(Work::Block(block, _)) => Seen::of(block.stretch()).unwrap(),
+        other => panic!("{other:?}"),
     };
     write(&fifos[1], b"second\n".to_vec()).join().unwrap();
     assert_eq!(next().bytes, b"second\n");

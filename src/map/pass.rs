@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::output::format::with_rows;
 use crate::output::order::{SortedRun, Sorter};
 use crate::output::sort_key::put_sort_key;
-use crate::output::{Chunk, Layout, SortKey};
-use crate::shuffle::row::{get_varint, put_varint};
+use crate::output::{Layout, SortKey};
+use crate::shuffle::row::put_varint;
 use crate::shuffle::{PartitionBuffers, RunWriter};
 
 /// Records in input order.
@@ -48,19 +48,6 @@ impl Sink for Lines<'_> {
     fn wants_more(&self) -> bool {
         self.rows < self.limit
     }
-}
-
-/// Appends the lines of a page of a run, at most `most`. `None` where the page holds something else.
-pub fn read_lines(page: &[u8], most: u64, out: &mut Chunk) -> Option<u64> {
-    let (mut at, mut lines) = (0, 0);
-    while at < page.len() && lines < most {
-        let len = get_varint(page, &mut at)?;
-        out.bytes.extend(page.get(at..at.checked_add(len)?)?);
-        out.ends.push(out.bytes.len());
-        at += len;
-        lines += 1;
-    }
-    Some(lines)
 }
 
 /// Records sorted.

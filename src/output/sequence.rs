@@ -1,77 +1,108 @@
-//! Chunks finish in any order and are written in theirs.
+//! The sequencer: what tasks made of the output, one after the other to its writer.
+//!
+//! ```text
+//! map task, records pass through     a run of lines        by number  ┐
+//! reduce task, rows in any order     lines                 as it comes├─► sequencer ─► writer
+//! range of a merge, rows in order    lines                 by number  ┘
+//! ```
+//!
+//! Only the winner of a task places what it made here, so whatever was written is part of the result.
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::writer::{Chunk, Writer};
 use crate::error::{Error, Result};
+use crate::shuffle::Run;
+use crate::shuffle::row::get_varint;
 
-/// Writes numbered chunks in order. Who comes too early leaves the chunk behind, unless `AHEAD` are waiting already:
-/// then they wait themselves, so that a slow reader of the output doesn't fill memory.
+/// What one task made.
 #[derive(Debug)]
-pub struct Sequence {
+pub struct Part {
+    pub lines: Lines,
+    /// The bad record behind the lines, which ends the job if rows from there on are wanted.
+    pub bad: Option<Error>,
+}
+
+#[derive(Debug)]
+pub enum Lines {
+    /// Held in memory.
+    Held(Chunk),
+    /// In a run of one partition, whose rows are `varint line length · line`.
+    Run(Run),
+}
+
+impl From<Chunk> for Part {
+    fn from(chunk: Chunk) -> Part {
+        Part { lines: Lines::Held(chunk), bad: None }
+    }
+}
+
+#[derive(Debug)]
+pub struct Sequencer {
     state: Mutex<State>,
-    written: Condvar,
+    /// The task whose part comes next. Beside the state, which is locked while somebody writes.
+    next: AtomicUsize,
+    /// Nothing more is wanted.
+    is_complete: AtomicBool,
 }
 
 #[derive(Debug)]
 struct State {
     writer: Writer,
-    next: usize,
-    early: BTreeMap<usize, Chunk>,
+    /// Parts of later tasks.
+    early: BTreeMap<usize, Part>,
     /// Rows still wanted.
     rows_left: u64,
     rows: u64,
-    failed: bool,
+    page: Vec<u8>,
+    chunk: Chunk,
 }
 
-/// Chunks that may wait for an earlier one.
-const AHEAD: usize = 8;
-
-impl Sequence {
+impl Sequencer {
     /// Writes at most `limit` rows to `writer`.
     pub fn new(writer: Writer, limit: Option<u64>) -> Self {
         let rows_left = limit.unwrap_or(u64::MAX);
-        let state = State { writer, next: 0, early: BTreeMap::new(), rows_left, rows: 0, failed: false };
-        Sequence { state: Mutex::new(state), written: Condvar::new() }
+        let state =
+            State { writer, early: BTreeMap::new(), rows_left, rows: 0, page: Vec::new(), chunk: Chunk::default() };
+        Sequencer { state: Mutex::new(state), next: AtomicUsize::new(0), is_complete: AtomicBool::new(rows_left == 0) }
     }
 
     /// Whether nothing more is wanted.
-    pub fn is_done(&self) -> bool {
-        let state = self.lock();
-        state.rows_left == 0 || state.failed
+    pub fn is_complete(&self) -> bool {
+        self.is_complete.load(Ordering::Relaxed)
     }
 
-    /// Hands over chunk `n`. Every number is handed over once, in any order, by threads that each go upwards.
-    pub fn put(&self, n: usize, chunk: Chunk) -> Result<()> {
+    /// How many tasks have their parts written, where these are placed by number.
+    pub fn written(&self) -> usize {
+        self.next.load(Ordering::Relaxed)
+    }
+
+    /// Writes the part as the next one.
+    pub fn append(&self, part: Part) -> Result<()> {
+        self.write(&mut self.lock(), part)
+    }
+
+    /// Writes the part of task `number` once those of all before it are written. Every number is placed once.
+    pub fn place(&self, number: usize, part: Part) -> Result<()> {
         let mut state = self.lock();
-        while n > state.next + AHEAD && !state.failed {
-            state = self.written.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.early.insert(n, chunk);
-        while let Some(chunk) = {
-            let next = state.next;
-            state.early.remove(&next)
-        } {
-            if let Err(error) = state.write(chunk) {
-                self.fail_locked(&mut state);
-                return Err(error);
-            }
-            state.next += 1;
-            self.written.notify_all();
+        state.early.insert(number, part);
+        while let Some(part) = state.early.remove(&self.written()) {
+            self.write(&mut state, part)?;
+            self.next.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Held by who hands over chunks. Unless it is finished, dropping it ends the waiting: some chunk will never come,
-    /// because of an error or a panic.
-    pub fn whole(&self) -> Whole<'_> {
-        Whole(self)
-    }
-
-    fn fail_locked(&self, state: &mut State) {
-        state.failed = true;
-        self.written.notify_all();
+    fn write(&self, state: &mut State, Part { lines, bad }: Part) -> Result<()> {
+        match lines {
+            Lines::Held(chunk) => state.write(chunk)?,
+            Lines::Run(run) => state.copy(&run)?,
+        }
+        self.is_complete.store(state.rows_left == 0, Ordering::Relaxed);
+        // If nobody wants the rows behind a bad record, it is no error.
+        bad.filter(|_| state.rows_left > 0).map_or(Ok(()), Err)
     }
 
     /// The writer back, and the rows written.
@@ -85,24 +116,8 @@ impl Sequence {
     }
 }
 
-#[derive(Debug)]
-pub struct Whole<'s>(&'s Sequence);
-
-impl Whole<'_> {
-    /// Every chunk was handed over.
-    pub fn finish(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Whole<'_> {
-    fn drop(&mut self) {
-        self.0.fail_locked(&mut self.0.lock());
-    }
-}
-
 impl State {
-    fn write(&mut self, mut chunk: Chunk) -> Result<(), Error> {
+    fn write(&mut self, mut chunk: Chunk) -> Result<()> {
         let rows = chunk.ends.len() as u64;
         if rows > self.rows_left {
             chunk.ends.truncate(self.rows_left as usize);
@@ -112,65 +127,88 @@ impl State {
         self.rows += chunk.ends.len() as u64;
         self.writer.write(&chunk)
     }
+
+    fn copy(&mut self, run: &Run) -> Result<()> {
+        let State { writer, rows_left, rows, page: buffer, chunk, .. } = self;
+        let reader = run.reader()?;
+        for page in run.pages(0..1) {
+            if *rows_left == 0 {
+                break;
+            }
+            chunk.clear();
+            let payload = reader.read(page, buffer)?;
+            let lines = read_lines(payload, *rows_left, chunk);
+            let lines = lines.ok_or_else(|| reader.corrupt(page, "a page holds what is no line"))?;
+            writer.write(chunk)?;
+            *rows_left -= lines;
+            *rows += lines;
+        }
+        Ok(())
+    }
+}
+
+/// Appends the lines of a page of a run, at most `most`. `None` where the page holds something else.
+fn read_lines(page: &[u8], most: u64, out: &mut Chunk) -> Option<u64> {
+    let (mut at, mut lines) = (0, 0);
+    while at < page.len() && lines < most {
+        let len = get_varint(page, &mut at)?;
+        out.bytes.extend(page.get(at..at.checked_add(len)?)?);
+        out.ends.push(out.bytes.len());
+        at += len;
+        lines += 1;
+    }
+    Some(lines)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::fs;
     use std::thread;
 
     use super::*;
     use crate::data::buffer::Buffer;
     use crate::output::{Compression, Target};
 
-    fn sequence(path: &std::path::Path, limit: Option<u64>) -> Sequence {
-        Sequence::new(
-            Writer::open(&Target::File(path.into(), Compression::None), Buffer::default(), false, 1).unwrap(),
-            limit,
-        )
+    fn sequencer(path: &std::path::Path, limit: Option<u64>) -> Sequencer {
+        let target = Target::File(path.into(), Compression::None);
+        Sequencer::new(Writer::open(&target, Buffer::default(), false, 1).unwrap(), limit)
     }
 
-    fn chunk(text: &str) -> Chunk {
+    fn part(text: &str) -> Part {
         let mut chunk = Chunk { ends: vec![text.len()], ..Chunk::default() };
         chunk.bytes.extend(text.as_bytes());
-        chunk
+        chunk.into()
     }
 
     #[test]
-    fn chunks_are_written_in_their_order() {
+    fn parts_are_written_in_their_order() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out");
-        let sequence = sequence(&path, Some(20));
+        let sequencer = sequencer(&path, Some(20));
         thread::scope(|scope| {
             for first in 0..3 {
-                let sequence = &sequence;
+                let sequencer = &sequencer;
                 scope.spawn(move || {
-                    (first..30).step_by(3).for_each(|n| sequence.put(n, chunk(&format!("{n}\n"))).unwrap());
+                    (first..30).step_by(3).for_each(|n| sequencer.place(n, part(&format!("{n}\n"))).unwrap());
                 });
             }
         });
-        let (writer, rows) = sequence.finish();
+        assert_eq!(sequencer.written(), 30);
+        assert!(sequencer.is_complete());
+        let (writer, rows) = sequencer.finish();
         let _ = writer.commit().unwrap();
         let expected: String = (0..20).map(|n| format!("{n}\n")).collect();
         assert_eq!((fs::read_to_string(path).unwrap(), rows), (expected, 20));
     }
 
-    /// Chunk 0 never comes, and whoever waits for it must not wait for ever.
     #[test]
-    fn a_panic_ends_the_waiting() {
+    fn a_bad_record_ends_the_job_if_rows_behind_it_are_wanted() {
         let dir = tempfile::tempdir().unwrap();
-        let sequence = sequence(&dir.path().join("out"), None);
-        thread::scope(|scope| {
-            let waiting = scope.spawn(|| sequence.put(AHEAD + 1, chunk("late\n")));
-            let panicked = catch_unwind(AssertUnwindSafe(|| {
-                let _whole = sequence.whole();
-                panic!("as if a bug");
-            }));
-            assert!(panicked.is_err());
-            waiting.join().unwrap().unwrap();
-        });
-        assert!(sequence.is_done());
-        File::open(dir.path().join("out")).unwrap_err();
+        let bad = |text| Part { bad: Some(Error::usage("bad")), ..part(text) };
+        for (limit, fails) in [(None, true), (Some(3), true), (Some(2), false)] {
+            let sequencer = sequencer(&dir.path().join("out"), limit);
+            sequencer.place(1, bad("b\n")).unwrap();
+            assert_eq!(sequencer.place(0, part("a\n")).is_err(), fails, "{limit:?}");
+        }
     }
 }

@@ -116,6 +116,8 @@ pub struct Settings {
     pub partitions: Option<usize>,
     pub combiner: Combiner,
     pub scheduler: Scheduler,
+    /// Attempts that a task may have, if those before failed for a reason that may pass.
+    pub attempts: u32,
     /// Directory in which the job makes its own spill directory.
     pub spill_dir: PathBuf,
     /// For tests: slots of every table, instead of what fits the caches.

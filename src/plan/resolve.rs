@@ -142,6 +142,9 @@ fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, 
     Ok((Rows::Groups(groups), columns))
 }
 
+/// Attempts at a task, if the job doesn't say.
+const ATTEMPTS: u32 = 4;
+
 fn settings(run: &spec::Run) -> Result<Settings> {
     Ok(Settings {
         threads: run.threads.unwrap_or_else(machine::threads),
@@ -150,6 +153,7 @@ fn settings(run: &spec::Run) -> Result<Settings> {
         partitions: run.partitions,
         combiner: run.combiner.unwrap_or_default(),
         scheduler: run.scheduler.unwrap_or_default(),
+        attempts: run.attempts.unwrap_or(ATTEMPTS),
         spill_dir: machine::spill_dir(run.spill_dir.as_deref())?,
         table_slots: None,
         hash_mask: u64::MAX,

@@ -1,4 +1,4 @@
-//! What happened: counters, tasks and workers of a run, as JSON for scripts and as a summary for people.
+//! What happened: events, and the counters, tasks and workers that they add up to, as JSON for scripts and as a summary for people.
 //!
 //! Counter names are Hadoop's where Hadoop has one. `map_output_bytes` counts every map output record as the value row
 //! that the shuffle would have carried without a combiner; `reduce_shuffle_bytes` the rows that it did carry. Both add
@@ -6,10 +6,12 @@
 //! saved. (Hadoop counts serialised records without their length prefix as "map output bytes", and "reduce shuffle
 //! bytes" after compression and with the run's framing: there the difference mixes codec and combiner.)
 
+pub mod event;
 #[cfg(test)]
 mod example;
 pub mod json;
 pub mod summary;
+pub mod tally;
 
 #[cfg(test)]
 pub use example::example;

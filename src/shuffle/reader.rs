@@ -1,19 +1,21 @@
 //! A run as reduce tasks read it: its index once, then page by page, from any thread. A job may have more runs than a
 //! process may have files, so not all stay open.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use tempfile::TempPath;
 
 use super::format::{self, ENTRY, FOOTER, HEADER, PAGE_HEADER, Page};
 use crate::error::{Error, Result};
 
-/// A finished run. Its pages are known; their content is checked as it is read.
+/// A finished run. Its pages are known; their content is checked as it is read. Its file goes with it.
 #[derive(Debug)]
 pub struct Run {
-    path: PathBuf,
+    path: TempPath,
     /// Kept open, where the process may have files enough.
     file: Option<File>,
     /// By partition, in the order written.
@@ -22,15 +24,10 @@ pub struct Run {
 
 impl Run {
     /// Reads and checks header, index and footer. Keeps the file open if asked to, else opens it for each reader.
-    pub fn open(path: PathBuf, keep: bool) -> Result<Run> {
+    pub fn open(path: TempPath, keep: bool) -> Result<Run> {
         let file = File::open(&path).map_err(|source| spill(&path, source))?;
         let pages = read_index(&path, &file)?;
         Ok(Run { path, file: keep.then_some(file), pages })
-    }
-
-    /// Frees its disk space, where nobody is to read it again.
-    pub fn remove(self) -> Result<()> {
-        fs::remove_file(&self.path).map_err(|source| spill(&self.path, source))
     }
 
     /// The pages of a range of partitions.
@@ -110,7 +107,7 @@ impl PageReader<'_> {
     }
 
     pub fn corrupt(&self, page: &Page, what: &'static str) -> Error {
-        Error::Corrupt { path: self.run.path.clone(), at: page.offset, what }
+        Error::Corrupt { path: self.run.path.to_path_buf(), at: page.offset, what }
     }
 }
 

@@ -124,12 +124,17 @@ fn write_run(path: &Path, rows: u32) -> RunSize {
         let shape = Shape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
         writer.add(writer.partition(hash), |out| shape.put_value(out, key.as_bytes(), &[], 0)).unwrap();
     }
-    writer.finish().unwrap().1
+    let (path, size, _) = writer.finish().unwrap();
+    path.keep().unwrap();
+    size
 }
 
 /// All rows of a run, by partition.
 fn read_run(path: &Path) -> Result<Vec<Vec<u8>>> {
-    let run = Run::open(path.into(), false)?;
+    // A run takes its file with it.
+    let copy = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    std::fs::copy(path, &copy).unwrap();
+    let run = Run::open(copy, false)?;
     let reader = run.reader()?;
     let mut page = Vec::new();
     (0..PARTITIONS)

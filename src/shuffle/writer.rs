@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::path::PathBuf;
 
+use tempfile::TempPath;
+
 use super::format::{self, Page};
 use crate::data::buffer::{Buffer, SLACK};
 use crate::error::{Error, Result};
@@ -52,7 +54,8 @@ pub struct RunWriter {
     buffers: PartitionBuffers,
     page_size: usize,
     file: File,
-    path: PathBuf,
+    /// Goes with the writer if the run isn't finished.
+    path: TempPath,
     /// Where the next page goes.
     offset: u64,
     pages: Vec<Page>,
@@ -100,7 +103,8 @@ impl Partition {
 
 impl RunWriter {
     pub fn create(path: PathBuf, partitions: usize, page_size: usize, mut buffers: PartitionBuffers) -> Result<Self> {
-        let file = File::create_new(&path).map_err(|source| Error::Spill { path: path.clone(), source })?;
+        let created = File::create_new(&path).and_then(|file| Ok((file, TempPath::try_from_path(&path)?)));
+        let (file, path) = created.map_err(|source| Error::Spill { path, source })?;
         buffers.buffers.resize_with(partitions, Partition::default);
         buffers.buffers.iter_mut().for_each(Partition::clear);
         buffers.pending.clear();
@@ -157,11 +161,11 @@ impl RunWriter {
             write(&self.file, pending, payload)
         };
         slot.clear();
-        result.map_err(|source| Error::Spill { path: self.path.clone(), source })
+        result.map_err(|source| Error::Spill { path: self.path.to_path_buf(), source })
     }
 
     /// Writes what is buffered, the index and the footer, and hands the buffers back.
-    pub fn finish(mut self) -> Result<(PathBuf, RunSize, PartitionBuffers)> {
+    pub fn finish(mut self) -> Result<(TempPath, RunSize, PartitionBuffers)> {
         for partition in 0..self.buffers.buffers.len() {
             if !self.buffers.buffers[partition].buffer.is_empty() {
                 self.flush(partition)?;
@@ -174,7 +178,7 @@ impl RunWriter {
         self.buffers.pending.extend_from_slice(&index);
         self.buffers.pending.extend_from_slice(&footer);
         let written = write(&self.file, &mut self.buffers.pending, &[]);
-        written.map_err(|source| Error::Spill { path: self.path.clone(), source })?;
+        written.map_err(|source| Error::Spill { path: self.path.to_path_buf(), source })?;
         let file_bytes = self.offset + (index.len() + footer.len()) as u64;
         Ok((self.path, RunSize { rows: self.rows, row_bytes: self.row_bytes, file_bytes }, self.buffers))
     }

@@ -196,6 +196,8 @@ pub struct Run {
     pub scheduler: Option<Scheduler>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub combiner: Option<Combiner>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
 }
 
 choices! {

@@ -63,6 +63,7 @@ const OUTPUT: &[Key] = &[
 /// More threads or partitions than these are a slip of the finger.
 const MOST_THREADS: u64 = 4096;
 const MOST_PARTITIONS: u64 = 65_536;
+const MOST_ATTEMPTS: u64 = 100;
 
 const RUN: &[Key] = &[
     Key::optional("threads", Shape::Whole { least: 1, most: MOST_THREADS }),
@@ -73,5 +74,5 @@ const RUN: &[Key] = &[
     Key::later("spill_limit"),
     Key::optional("scheduler", Shape::Choice(Choice::of(Scheduler::NAMES))),
     Key::optional("combiner", Shape::Choice(Choice::of(Combiner::NAMES))),
-    Key::later("attempts"),
+    Key::optional("attempts", Shape::Whole { least: 1, most: MOST_ATTEMPTS }),
 ];

@@ -323,6 +323,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
             partitions: Some(how.partitions),
             combiner: how.combiner,
             scheduler: how.scheduler,
+            attempts: 1,
             spill_dir: dir.to_path_buf(),
             table_slots: how.table_slots,
             hash_mask: how.hash_mask,

@@ -22,6 +22,7 @@ pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Ro
     vary("split-size", &[&tiny, &whole]);
     vary("memory", &[&memory]);
     vary("partitions", &["1", "7", "1024"]);
+    vary("attempts", &["1"]);
     for what in ["combiner", "scheduler"] {
         vary(what, settings::find(what).map_or(&[], |setting| setting.choices()));
     }

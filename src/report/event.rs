@@ -1,0 +1,99 @@
+//! Events: what happened in a run, in the order in which it did. Counters, tasks and workers of a report are what they
+//! [add up](super::tally) to.
+
+use std::fmt;
+
+use super::Counters;
+
+/// Phases in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PhaseName {
+    Map,
+    Reduce,
+    Output,
+}
+
+impl PhaseName {
+    pub fn name(self) -> &'static str {
+        match self {
+            PhaseName::Map => "map",
+            PhaseName::Reduce => "reduce",
+            PhaseName::Output => "output",
+        }
+    }
+}
+
+/// A task of a phase. Its number is its place in the phase's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TaskId {
+    pub phase: PhaseName,
+    pub number: usize,
+}
+
+/// `map-00003`
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:05}", self.phase.name(), self.number)
+    }
+}
+
+/// One try at a task; the first is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AttemptId {
+    pub task: TaskId,
+    pub attempt: u32,
+}
+
+/// `map-00003-0`
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.task, self.attempt)
+    }
+}
+
+/// What an attempt works on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Extent {
+    /// Index of the source, and the offset in it, at which a map task begins.
+    pub from: Option<(usize, u64)>,
+    /// Of input, or of runs.
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Since the run began.
+    pub at_s: f64,
+    pub what: What,
+}
+
+#[derive(Clone, Debug)]
+pub enum What {
+    /// On `worker`; it had been dealt to `seeded`.
+    Begun {
+        attempt: AttemptId,
+        worker: usize,
+        seeded: usize,
+        extent: Extent,
+    },
+    /// Of the attempts at its task this is the one that counts, with what it read.
+    Won {
+        attempt: AttemptId,
+        records: u64,
+        counters: Box<Counters>,
+    },
+    Failed {
+        attempt: AttemptId,
+        error: String,
+    },
+    /// Another attempt had won, or the task was wanted no more.
+    Lost {
+        attempt: AttemptId,
+    },
+    /// What all attempts so far had made counts no more: their tasks begin anew.
+    Forgotten,
+    /// So many rows of the result were written.
+    Written {
+        rows: u64,
+    },
+}

@@ -1,0 +1,110 @@
+//! Attempts at tasks.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use super::control::{Control, Meter};
+use super::pool::Place;
+use crate::error::{Error, Result};
+use crate::report::Counters;
+use crate::report::event::{AttemptId, Extent};
+
+/// What a task is to do. Any number of attempts may read it at a time.
+pub trait Work: Send + Sync {
+    fn extent(&self) -> Extent;
+}
+
+/// A task, kept until one of the attempts at it has won.
+#[derive(Debug)]
+pub(super) struct Task<W> {
+    pub number: usize,
+    pub work: W,
+    /// The attempt that won, or [`OPEN`].
+    winner: AtomicU32,
+}
+
+const OPEN: u32 = u32::MAX;
+
+impl<W> Task<W> {
+    pub fn new(number: usize, work: W) -> Self {
+        Task { number, work, winner: AtomicU32::new(OPEN) }
+    }
+
+    /// Whether `attempt` is the first to have done it.
+    pub fn win(&self, attempt: u32) -> bool {
+        self.winner.compare_exchange(OPEN, attempt, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.winner.load(Ordering::Relaxed) == OPEN
+    }
+}
+
+/// One attempt at a task. It writes nothing that others see: what it made is placed when it has won, and goes with it if
+/// it fails.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    pub id: AttemptId,
+    pub place: Place,
+    pub(super) cancel: Cancel<'a>,
+    pub(super) meter: &'a Meter,
+    /// What it added to the meter.
+    pub(super) metered: Cell<u64>,
+}
+
+impl Attempt<'_> {
+    /// The number of its task.
+    pub fn number(&self) -> usize {
+        self.id.task.number
+    }
+
+    /// Fails once it is to end: attempts ask every few milliseconds.
+    pub fn check(&self) -> Result<()> {
+        self.cancel.check()
+    }
+
+    /// Notes that it has done so many bytes more.
+    pub fn advance(&self, bytes: u64) {
+        self.metered.set(self.metered.get() + bytes);
+        self.meter.add(bytes);
+    }
+
+    /// It didn't count.
+    pub(super) fn take_back(&self) {
+        self.meter.take_back(self.metered.take());
+    }
+}
+
+/// Why an attempt should end before it is done: a signal, a task before its own that failed, or a lost race.
+#[derive(Debug)]
+pub(super) struct Cancel<'a> {
+    pub control: &'a Control,
+    /// Number of the earliest task that failed for good.
+    pub failed: &'a AtomicUsize,
+    pub number: usize,
+    pub winner: &'a AtomicU32,
+}
+
+impl<'a> Cancel<'a> {
+    pub fn of<W>(task: &'a Task<W>, control: &'a Control, failed: &'a AtomicUsize) -> Self {
+        Cancel { control, failed, number: task.number, winner: &task.winner }
+    }
+
+    pub fn check(&self) -> Result<()> {
+        self.control.check()?;
+        let is_wanted = self.number <= self.failed.load(Ordering::Relaxed);
+        match is_wanted && self.winner.load(Ordering::Relaxed) == OPEN {
+            true => Ok(()),
+            false => Err(Error::Cancelled),
+        }
+    }
+}
+
+/// What a successful attempt made, and what there is to count of it.
+#[derive(Debug)]
+pub struct Done<T> {
+    pub made: T,
+    /// Records read: of input, or rows of runs.
+    pub records: u64,
+    pub counters: Counters,
+}

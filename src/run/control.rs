@@ -1,0 +1,68 @@
+//! What a run shares with whoever watches it.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::error::{Error, Result};
+
+/// The way to stop a run, and how far it has come.
+#[derive(Debug, Default)]
+pub struct Control {
+    /// Number of the signal that asked the run to end, 0 for none. `Arc` so that a signal handler can hold it.
+    pub signal: Arc<AtomicUsize>,
+    pub progress: Progress,
+    /// Files and directories that the run removes before it returns, or renames. Should it never return, stuck in a system
+    /// call, they are its watcher's to remove.
+    pub temporary: Mutex<Vec<PathBuf>>,
+}
+
+impl Control {
+    /// Fails once a signal asked the run to end. Whoever works asks every few milliseconds.
+    pub fn check(&self) -> Result<()> {
+        match self.signal.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => Err(Error::Interrupted { signal: signal as i32 }),
+        }
+    }
+}
+
+/// Bytes done and to do in each phase.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub map: Meter,
+    pub reduce: Meter,
+    pub output: Meter,
+    /// Bytes of input that the finished map attempts have read: what is foreseen of later phases comes of these.
+    pub in_runs: AtomicU64,
+}
+
+/// `total` is 0 where it isn't known (streams) or not yet. Before its phase has begun it is what is foreseen.
+#[derive(Debug, Default)]
+pub struct Meter {
+    pub begun: AtomicBool,
+    pub done: AtomicU64,
+    pub total: AtomicU64,
+}
+
+impl Meter {
+    pub fn add(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes back what was added for nothing.
+    pub fn take_back(&self, bytes: u64) {
+        self.done.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// What a map attempt made for a later phase to do.
+    pub fn foresee(&self, bytes: u64) {
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Begins the phase, which is to do so much.
+    pub fn begin(&self, bytes: u64) {
+        self.total.store(bytes, Ordering::Relaxed);
+        self.begun.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,39 @@
+//! The events of a run, as they happen.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::lock;
+use crate::report::Counters;
+use crate::report::event::{Event, What};
+use crate::report::tally::Tally;
+
+#[derive(Debug)]
+pub struct Log {
+    started: Instant,
+    events: Mutex<Vec<Event>>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { started: Instant::now(), events: Mutex::default() }
+    }
+}
+
+impl Log {
+    pub fn note(&self, what: What) {
+        let mut events = lock(&self.events);
+        // Under the lock, so that they are in the order of their times.
+        let at_s = self.started.elapsed().as_secs_f64();
+        events.push(Event { at_s, what });
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        Tally::of(&lock(&self.events)).counters
+    }
+
+    pub fn into_events(self) -> Vec<Event> {
+        self.events.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
