@@ -27,8 +27,9 @@ fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers)
             run.add(run.partition(hash), |out| shape.put_value(out, keys.get(i), &[], i)).expect("a row written");
         }
     }
-    let (path, size, buffers) = run.finish().expect("a run finished");
-    (Run::open(path, true).expect("a run"), size, buffers)
+    let (written, buffers) = run.finish().expect("a run finished");
+    let size = written.size;
+    (Run::open(written, true).expect("a run"), size, buffers)
 }
 
 /// Reads every row of every partition.

@@ -33,8 +33,8 @@ pub enum Error {
     Spill { path: PathBuf, source: io::Error },
 
     /// A run on disk is not what was written: never answered from.
-    #[error("run {}: {what} at byte {at}", shown(path))]
-    Corrupt { path: PathBuf, at: u64, what: &'static str },
+    #[error("run {}: {what}{}", shown(path), at_byte(*at))]
+    Corrupt { path: PathBuf, at: Option<u64>, what: &'static str },
 
     /// The result could not be written.
     #[error("cannot write {}: {}", shown(path), reason(source))]
@@ -193,6 +193,10 @@ fn may_pass(error: &io::Error) -> bool {
             | StorageFull
     );
     error.raw_os_error().is_some() && !stays
+}
+
+fn at_byte(at: Option<u64>) -> String {
+    at.map_or_else(String::new, |at| format!(" at byte {at}"))
 }
 
 fn of_group(group: Option<&str>) -> String {

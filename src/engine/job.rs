@@ -199,6 +199,15 @@ impl<'p> Job<'p> {
         Phase { name, deal, attempts, sources: &self.plan.sources, meter, control: self.control, log: &self.log }
     }
 
+    /// That as many rows of runs were read as were written.
+    pub fn check_rows(&self, read: u64, written: u64) -> Result<()> {
+        if read == written {
+            return Ok(());
+        }
+        let what = "other rows were read than were written";
+        Err(Error::Corrupt { path: self.spill.path().to_owned(), at: None, what })
+    }
+
     pub fn note(&self, what: What) {
         self.log.note(what);
     }

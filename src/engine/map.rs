@@ -160,11 +160,12 @@ fn attempt(
     let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut memory.table, run);
     let read = read(job, attempt, edges, work, &mut memory.mapper, &mut out)?;
     let (run, mut counters) = out.finish()?;
-    let (path, size, buffers) = run.finish()?;
+    let (run, buffers) = run.finish()?;
     memory.buffers = buffers;
     memories.keep(memory);
+    let size = run.size;
     counters.reduce_shuffle_bytes = size.row_bytes;
-    let run = Run::open(path, job.may_keep_open())?;
+    let run = Run::open(run, job.may_keep_open())?;
     Ok(Mapped::done(run, read, size, counters))
 }
 

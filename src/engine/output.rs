@@ -56,7 +56,14 @@ fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Writer> {
     let place = |number, lines: Chunk| sequencer.place(number, lines.into());
     let ranges = Ranges { next: 0, all: merge.ranges(), ahead: job.pool.threads() + AHEAD, sequencer: &sequencer };
     job.pool.run(&job.phase(PhaseName::Output, Deal::Round), Vec::new(), ranges, attempt, place)?;
-    Ok(finished(job, sequencer))
+    // A limit leaves ranges unread.
+    let is_all = !sequencer.is_complete();
+    let (writer, rows) = sequencer.finish();
+    if is_all {
+        job.check_rows(rows, merge.rows())?;
+    }
+    job.note(What::Written { rows });
+    Ok(writer)
 }
 
 /// Ranges that are merged or wait for an earlier one, beyond one a worker: memory holds them while the output's reader is

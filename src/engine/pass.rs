@@ -94,9 +94,10 @@ fn in_order(
         Err(bad @ Error::BadRecord { .. }) => (Read::default(), Some(bad)),
         read => (read?, None),
     };
-    let (path, size, buffers) = out.run.finish()?;
+    let (run, buffers) = out.run.finish()?;
     memory.buffers = buffers;
-    let part = Part { lines: sequence::Lines::Run(Run::open(path, false)?), bad };
+    let size = run.size;
+    let part = Part { lines: sequence::Lines::Run(Run::open(run, false)?), bad };
     Ok(Mapped::done(part, read, size, Counters { map_output_records: size.rows, ..Counters::default() }))
 }
 

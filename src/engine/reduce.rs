@@ -51,21 +51,23 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Pa
     let finisher = Finisher::new(&grouping.aggregation, key, results, having.as_ref(), job.layout());
     let phase = Phase { job, grouping, runs, bytes: &bytes, finisher, memories: Kept::default() };
     let tasks = job.phase(PhaseName::Reduce, Deal::Round);
-    match &grouping.groups.order {
+    let reduced = match &grouping.groups.order {
         Order::Free => {
             let is_staged = !job.plan.output.target.is_staged();
             let sequencer = Sequencer::new(if is_staged { stage(job)? } else { job.writer(job.header())? }, None);
             let attempt = |attempt: &Attempt<'_>, work: &Work| phase.lines(attempt, work);
             let place = |_, lines: Chunk| sequencer.append(lines.into());
             job.pool.run(&tasks, works, NoMore, attempt, place)?;
-            Ok(if is_staged { Parts::Staged(sequencer) } else { Parts::Sequenced(sequencer) })
+            if is_staged { Parts::Staged(sequencer) } else { Parts::Sequenced(sequencer) }
         }
         Order::By(keys) => {
             let attempt = |attempt: &Attempt<'_>, work: &Work| phase.sorted(attempt, work, keys);
             let runs = job.pool.run(&tasks, works, NoMore, attempt, |_, run| Ok(run))?;
-            Ok(Parts::Sorted(Merge::new(runs, job.sizes.range)))
+            Parts::Sorted(Merge::new(runs, job.sizes.range))
         }
-    }
+    };
+    job.check_rows(job.counters().reduce_input_records, runs.iter().map(|run| run.rows).sum())?;
+    Ok(reduced)
 }
 
 /// Neighbouring partitions go to a task until they hold enough bytes for one. Largest tasks first.

@@ -195,9 +195,10 @@ impl Sorter {
                 out.extend(self.rows.row(entry));
             })?;
         }
-        let (path, size, buffers) = writer.finish()?;
+        let (run, buffers) = writer.finish()?;
         self.rows.clear();
-        let run = Run::open(path, keep_open)?;
+        let size = run.size;
+        let run = Run::open(run, keep_open)?;
         Ok((SortedRun { run, first_keys, size }, buffers))
     }
 }
@@ -238,7 +239,12 @@ impl Merge {
         self.bounds.len() + 1
     }
 
-    /// Appends the lines of range `i`, in order. Returns their bytes.
+    /// Of all ranges.
+    pub fn rows(&self) -> u64 {
+        self.runs.iter().map(|run| run.size.rows).sum()
+    }
+
+    /// Appends the lines of range `i`, in order. Returns the bytes of their rows.
     pub fn merge(&self, i: usize, merger: &mut Merger, out: &mut Chunk) -> Result<u64> {
         let low = i.checked_sub(1).map(|i| &*self.bounds[i]);
         let high = self.bounds.get(i).map(|key| &**key);
@@ -332,6 +338,7 @@ mod tests {
             for range in 0..merge.ranges() {
                 merge.merge(range, &mut merger, &mut chunk).unwrap();
             }
+            prop_assert_eq!(merge.rows(), chunk.ends.len() as u64);
             let lines: Vec<_> = std::str::from_utf8(chunk.bytes.as_slice()).unwrap().lines().collect();
             let first = limit.map_or(keys.len(), |limit| (limit as usize).min(keys.len()));
             prop_assert!(lines.len() >= first && chunk.ends.len() == lines.len());

@@ -131,9 +131,10 @@ impl State {
     fn copy(&mut self, run: &Run) -> Result<()> {
         let State { writer, rows_left, rows, page: buffer, chunk, .. } = self;
         let reader = run.reader()?;
+        let mut copied = 0;
         for page in run.pages(0..1) {
             if *rows_left == 0 {
-                break;
+                return Ok(());
             }
             chunk.clear();
             let payload = reader.read(page, buffer)?;
@@ -142,8 +143,9 @@ impl State {
             writer.write(chunk)?;
             *rows_left -= lines;
             *rows += lines;
+            copied += lines;
         }
-        Ok(())
+        if *rows_left > 0 { run.check_rows(copied) } else { Ok(()) }
     }
 }
 

@@ -22,4 +22,4 @@ mod tests;
 pub use aggregation::Aggregation;
 pub use reader::{PageReader, Run};
 pub use row::Shape;
-pub use writer::{PartitionBuffers, RowLimit, RunSize, RunWriter};
+pub use writer::{PartitionBuffers, RowLimit, RunSize, RunWriter, WrittenRun};

@@ -9,13 +9,17 @@ use std::path::Path;
 
 use tempfile::TempPath;
 
-use super::format::{self, ENTRY, FOOTER, HEADER, PAGE_HEADER, Page};
+use super::WrittenRun;
+use super::format::{self, ENTRY, FOOTER, HEADER, PAGE_HEADER, PARTITIONS_AT, Page, RunId};
 use crate::error::{Error, Result};
 
 /// A finished run. Its pages are known; their content is checked as it is read. Its file goes with it.
 #[derive(Debug)]
 pub struct Run {
     path: TempPath,
+    id: RunId,
+    /// As many as its writer counted.
+    pub rows: u64,
     /// Kept open, where the process may have files enough.
     file: Option<File>,
     /// By partition, in the order written.
@@ -24,10 +28,21 @@ pub struct Run {
 
 impl Run {
     /// Reads and checks header, index and footer. Keeps the file open if asked to, else opens it for each reader.
-    pub fn open(path: TempPath, keep: bool) -> Result<Run> {
+    pub fn open(WrittenRun { path, id, size }: WrittenRun, keep: bool) -> Result<Run> {
         let file = File::open(&path).map_err(|source| spill(&path, source))?;
-        let pages = read_index(&path, &file)?;
-        Ok(Run { path, file: keep.then_some(file), pages })
+        let pages = read_index(&path, id, &file)?;
+        let run = Run { path, id, rows: size.rows, file: keep.then_some(file), pages };
+        run.check_rows(run.pages.iter().map(|page| u64::from(page.rows)).sum())?;
+        Ok(run)
+    }
+
+    /// That as many rows were read as were written.
+    pub fn check_rows(&self, read: u64) -> Result<()> {
+        if read == self.rows {
+            return Ok(());
+        }
+        let what = "it holds other rows than were written";
+        Err(Error::Corrupt { path: self.path.to_path_buf(), at: None, what })
     }
 
     /// The pages of a range of partitions.
@@ -100,14 +115,14 @@ impl PageReader<'_> {
 
     fn check<'b>(&self, page: &Page, stored: &'b [u8]) -> Result<&'b [u8]> {
         let (header, payload) = stored.split_at(PAGE_HEADER);
-        if header != format::page_header(page.partition, page.rows, payload) {
+        if header != format::page_header(self.run.id, page, payload) {
             return Err(self.corrupt(page, "a page's checksum doesn't match"));
         }
         Ok(payload)
     }
 
     pub fn corrupt(&self, page: &Page, what: &'static str) -> Error {
-        Error::Corrupt { path: self.run.path.to_path_buf(), at: page.offset, what }
+        Error::Corrupt { path: self.run.path.to_path_buf(), at: Some(page.offset), what }
     }
 }
 
@@ -115,8 +130,8 @@ fn spill(path: &Path, source: io::Error) -> Error {
     Error::Spill { path: path.into(), source }
 }
 
-fn read_index(path: &Path, file: &File) -> Result<Vec<Page>> {
-    let corrupt = |at, what| Error::Corrupt { path: path.into(), at, what };
+fn read_index(path: &Path, id: RunId, file: &File) -> Result<Vec<Page>> {
+    let corrupt = |at, what| Error::Corrupt { path: path.into(), at: Some(at), what };
     let io = |source| spill(path, source);
     let len = file.metadata().map_err(io)?.len();
     if len < (HEADER + FOOTER) as u64 {
@@ -125,9 +140,9 @@ fn read_index(path: &Path, file: &File) -> Result<Vec<Page>> {
     let (mut header, mut footer) = ([0; HEADER], [0; FOOTER]);
     file.read_exact_at(&mut header, 0).map_err(io)?;
     file.read_exact_at(&mut footer, len - FOOTER as u64).map_err(io)?;
-    let partitions = format::u32_at(&header, HEADER - 4);
-    if header != format::header(partitions) {
-        return Err(corrupt(0, "not a run of this version"));
+    let partitions = format::u32_at(&header, PARTITIONS_AT);
+    if header != format::header(id, partitions) {
+        return Err(corrupt(0, "not the run that was written here"));
     }
     let index_offset = u64::from_le_bytes(*footer.first_chunk().expect("8 of 28"));
     let entries = format::u32_at(&footer, 8);

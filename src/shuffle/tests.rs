@@ -116,7 +116,7 @@ fn the_empty_tail_is_zero() {
 
 const PARTITIONS: usize = 5;
 
-fn write_run(path: &Path, rows: u32) -> RunSize {
+fn write_run(path: &Path, rows: u32) -> WrittenRun {
     let mut writer = RunWriter::create(path.into(), PARTITIONS, 300, PartitionBuffers::default()).unwrap();
     for i in 0..rows {
         let key = format!("key {i} {}", "x".repeat(i as usize % 40));
@@ -124,17 +124,18 @@ fn write_run(path: &Path, rows: u32) -> RunSize {
         let shape = Shape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
         writer.add(writer.partition(hash), |out| shape.put_value(out, key.as_bytes(), &[], 0)).unwrap();
     }
-    let (path, size, _) = writer.finish().unwrap();
-    path.keep().unwrap();
-    size
+    writer.finish().unwrap().0
 }
 
 /// All rows of a run, by partition.
-fn read_run(path: &Path) -> Result<Vec<Vec<u8>>> {
+fn read_run(written: &WrittenRun) -> Result<Vec<Vec<u8>>> {
     // A run takes its file with it.
-    let copy = tempfile::NamedTempFile::new().unwrap().into_temp_path();
-    std::fs::copy(path, &copy).unwrap();
-    let run = Run::open(copy, false)?;
+    let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    std::fs::copy(&written.path, &path).unwrap();
+    read_all(&Run::open(WrittenRun { path, ..*written }, false)?)
+}
+
+fn read_all(run: &Run) -> Result<Vec<Vec<u8>>> {
     let reader = run.reader()?;
     let mut page = Vec::new();
     (0..PARTITIONS)
@@ -153,11 +154,11 @@ fn a_run_reads_as_written() {
     let dir = tempfile::tempdir().unwrap();
     for rows in [0, 1, 200] {
         let path = dir.path().join(rows.to_string());
-        let size = write_run(&path, rows);
-        let partitions = read_run(&path).unwrap();
-        assert_eq!(size.rows, u64::from(rows));
-        assert_eq!(size.row_bytes, partitions.iter().map(|rows| rows.len() as u64).sum::<u64>());
-        assert_eq!(size.file_bytes, path.metadata().unwrap().len());
+        let written = write_run(&path, rows);
+        let partitions = read_run(&written).unwrap();
+        assert_eq!(written.size.rows, u64::from(rows));
+        assert_eq!(written.size.row_bytes, partitions.iter().map(|rows| rows.len() as u64).sum::<u64>());
+        assert_eq!(written.size.file_bytes, path.metadata().unwrap().len());
         let mut seen = 0;
         for (partition, data) in partitions.iter().enumerate() {
             let mut at = 0;
@@ -172,18 +173,23 @@ fn a_run_reads_as_written() {
     }
 }
 
+#[track_caller]
+fn refused<T: std::fmt::Debug>(read: Result<T>, what: &str) {
+    let error = read.expect_err(what);
+    assert!(matches!(error, Error::Corrupt { .. }), "{what}: {error}");
+}
+
 /// Every byte of a run is covered: damage to any is an error, never a wrong answer.
 #[test]
 fn damage_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run");
-    write_run(&path, 60);
+    let written = write_run(&path, 60);
     let whole = std::fs::read(&path).unwrap();
-    assert!(read_run(&path).is_ok());
+    assert!(read_run(&written).is_ok());
     let refused = |bytes: &[u8], what: &str| {
         std::fs::write(&path, bytes).unwrap();
-        let error = read_run(&path).expect_err(what);
-        assert!(matches!(error, Error::Corrupt { .. }), "{what}: {error}");
+        refused(read_run(&written), what);
     };
     for at in 0..whole.len() {
         for bit in [0x01, 0x80] {
@@ -196,4 +202,57 @@ fn damage_is_refused() {
         refused(&whole[..len], &format!("cut to {len}"));
     }
     refused(&[&whole[..], b"x"].concat(), "one byte more");
+}
+
+/// A page or a run that is whole, but in another's place.
+#[test]
+fn what_belongs_elsewhere_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let [path, twin] = ["run", "twin"].map(|name| dir.path().join(name));
+    let written = write_run(&path, 400);
+    let _twin = write_run(&twin, 400);
+    let [whole, other] = [&path, &twin].map(|path| std::fs::read(path).unwrap());
+    assert_eq!(whole.len(), other.len());
+    std::fs::write(&path, &other).unwrap();
+    refused(read_run(&written), "another run before it is opened");
+    std::fs::write(&path, &whole).unwrap();
+
+    // Opened, and then changed in place.
+    let run = Run::open(written, true).unwrap();
+    let refused = |bytes: &[u8], what: &str| {
+        std::fs::write(&path, bytes).unwrap();
+        refused(read_all(&run), what);
+    };
+    refused(&other, "another run");
+    let at = |page: &format::Page| page.offset as usize..page.offset as usize + page.stored();
+    let (mut of_twin, mut within) = (0, 0);
+    for partition in 0..PARTITIONS {
+        for page in run.pages(partition..partition + 1) {
+            let mut replaced = whole.clone();
+            replaced[at(page)].copy_from_slice(&other[at(page)]);
+            refused(&replaced, "a page of another run, in its own place");
+            of_twin += 1;
+            let alike = |other: &&format::Page| (other.rows, other.len) == (page.rows, page.len) && *other != page;
+            for alike in run.pages(partition..partition + 1).iter().filter(alike) {
+                let mut replaced = whole.clone();
+                replaced.copy_within(at(alike), page.offset as usize);
+                refused(&replaced, "another page of the same partition");
+                within += 1;
+            }
+        }
+    }
+    assert!(of_twin > PARTITIONS && within > 0, "{of_twin} {within}");
+    std::fs::write(&path, &whole).unwrap();
+    assert!(read_all(&run).is_ok());
+}
+
+#[test]
+fn as_many_rows_are_read_as_were_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = Run::open(write_run(&dir.path().join("run"), 60), true).unwrap();
+    run.check_rows(60).unwrap();
+    for rows in [59, 61] {
+        let error = run.check_rows(rows).unwrap_err().to_string();
+        assert!(error.ends_with("/run: it holds other rows than were written"), "{error}");
+    }
 }

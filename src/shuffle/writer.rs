@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use tempfile::TempPath;
 
-use super::format::{self, Page};
+use super::format::{self, Page, RunId};
 use crate::data::buffer::{Buffer, SLACK};
 use crate::error::{Error, Result};
 
@@ -56,6 +56,7 @@ pub struct RunWriter {
     file: File,
     /// Goes with the writer if the run isn't finished.
     path: TempPath,
+    id: RunId,
     /// Where the next page goes.
     offset: u64,
     pages: Vec<Page>,
@@ -72,6 +73,14 @@ pub struct RunSize {
     pub row_bytes: u64,
     /// The whole file.
     pub file_bytes: u64,
+}
+
+/// A run that was written: what is needed to open it. Its file goes with it.
+#[derive(Debug)]
+pub struct WrittenRun {
+    pub(super) path: TempPath,
+    pub(super) id: RunId,
+    pub size: RunSize,
 }
 
 impl RunSize {
@@ -108,9 +117,10 @@ impl RunWriter {
         buffers.buffers.resize_with(partitions, Partition::default);
         buffers.buffers.iter_mut().for_each(Partition::clear);
         buffers.pending.clear();
-        buffers.pending.extend_from_slice(&format::header(partitions as u32));
+        let id = RunId::next();
+        buffers.pending.extend_from_slice(&format::header(id, partitions as u32));
         let offset = format::HEADER as u64;
-        Ok(RunWriter { buffers, page_size, file, path, offset, pages: Vec::new(), row_bytes: 0, rows: 0 })
+        Ok(RunWriter { buffers, page_size, file, path, id, offset, pages: Vec::new(), row_bytes: 0, rows: 0 })
     }
 
     /// The partition that a hash belongs to, by its top bits.
@@ -148,7 +158,7 @@ impl RunWriter {
         };
         longest_row.map_or(Ok(()), |limit| limit.check(u64::from(len)))?;
         let page = Page { offset: self.offset, partition: partition as u32, rows: slot.rows, len };
-        let header = format::page_header(page.partition, page.rows, payload);
+        let header = format::page_header(self.id, &page, payload);
         self.offset += (format::PAGE_HEADER + payload.len()) as u64;
         self.rows += u64::from(page.rows);
         self.row_bytes += u64::from(page.len);
@@ -165,7 +175,7 @@ impl RunWriter {
     }
 
     /// Writes what is buffered, the index and the footer, and hands the buffers back.
-    pub fn finish(mut self) -> Result<(TempPath, RunSize, PartitionBuffers)> {
+    pub fn finish(mut self) -> Result<(WrittenRun, PartitionBuffers)> {
         for partition in 0..self.buffers.buffers.len() {
             if !self.buffers.buffers[partition].buffer.is_empty() {
                 self.flush(partition)?;
@@ -173,14 +183,15 @@ impl RunWriter {
         }
         self.pages.sort_by_key(|page| (page.partition, page.offset));
         let index: Vec<u8> = self.pages.iter().flat_map(Page::entry).collect();
-        let header = format::header(self.buffers.buffers.len() as u32);
+        let header = format::header(self.id, self.buffers.buffers.len() as u32);
         let footer = format::footer(self.offset, self.pages.len() as u32, &header, &index);
         self.buffers.pending.extend_from_slice(&index);
         self.buffers.pending.extend_from_slice(&footer);
         let written = write(&self.file, &mut self.buffers.pending, &[]);
         written.map_err(|source| Error::Spill { path: self.path.to_path_buf(), source })?;
         let file_bytes = self.offset + (index.len() + footer.len()) as u64;
-        Ok((self.path, RunSize { rows: self.rows, row_bytes: self.row_bytes, file_bytes }, self.buffers))
+        let size = RunSize { rows: self.rows, row_bytes: self.row_bytes, file_bytes };
+        Ok((WrittenRun { path: self.path, id: self.id, size }, self.buffers))
     }
 }
 

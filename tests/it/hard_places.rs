@@ -1,9 +1,12 @@
 //! Places that are hard to work in: full or vanishing disks, files that may not be read, few descriptors, other jobs.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, mknodat};
 
@@ -129,6 +132,34 @@ fn directories_that_vanish_or_come_between() {
     assert!(error.starts_with("error: cannot write ") && error.ends_with("/out: is a directory\n"), "{error}");
     assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true));
     assert_eq!(dir.names(), ["fifo", "out"]);
+}
+
+/// Both are whole runs of the same job, of the same length.
+#[test]
+fn a_run_that_is_copied_over_another() {
+    let dir = Dir::new().file("f", "a\nb\n");
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    for settings in ["--threads 1", "--threads 2 --unordered"] {
+        let output = dir.meanwhile(&format!("f -o out --split-size 2 {settings}"), || {
+            let spill = dir.names().into_iter().find(|name| name.starts_with("mapfold-")).unwrap();
+            let [from, to] = ["map-00000-0.0.run", "map-00001-0.0.run"].map(|name| dir.join(&spill).join(name));
+            // A run as short as these is written at once.
+            while [&from, &to].iter().any(|run| fs::metadata(run).map_or(0, |found| found.len()) == 0) {
+                thread::sleep(Duration::from_millis(1));
+            }
+            let run = fs::read(&from).unwrap();
+            assert_eq!(run.len() as u64, fs::metadata(&to).unwrap().len());
+            fs::File::options().write(true).open(&to).unwrap().write_all(&run).unwrap();
+        });
+        let error = stderr(&output);
+        assert!(error.starts_with("error: run ") && error.contains("/map-00001-0.0.run: "), "{error}");
+        assert!(
+            error.ends_with("\nhint: the spill directory's disk damaged what was written; run the job again\n"),
+            "{error}"
+        );
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(dir.names(), ["f", "fifo"]);
+    }
 }
 
 /// What fails is heard of, though nobody ever opens the FIFO to write.
