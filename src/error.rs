@@ -28,6 +28,10 @@ pub enum Error {
     #[error("{}: read at byte {at}: {}", shown(path), reason(source))]
     Read { path: PathBuf, at: u64, source: io::Error },
 
+    /// An input is not what it was when the job was planned, though as long as then.
+    #[error("{}: was changed while the job ran", shown(path))]
+    Changed { path: PathBuf },
+
     /// A spill file or the spill directory could not be written or read.
     #[error("spill file {}: {}", shown(path), reason(source))]
     Spill { path: PathBuf, source: io::Error },
@@ -120,6 +124,9 @@ impl Error {
             Error::Usage { hint, .. } | Error::Run { hint, .. } => hint.clone(),
             Error::Differ { .. } => {
                 Some("an input that changed meanwhile, or else a bug in mapfold: please report it".into())
+            }
+            Error::Changed { .. } => {
+                Some("run the job again once nobody writes to it; only what is appended does no harm".into())
             }
             Error::Spill { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("choose a roomier directory with --spill-dir".into())

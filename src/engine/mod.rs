@@ -14,6 +14,7 @@ mod reduce;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::input::planned;
 use crate::map::emit::Fields;
 use crate::output::order::Merge;
 use crate::output::sequence::Sequencer;
@@ -69,7 +70,10 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
         }
         Rows::Records { sort } => timed(&mut phases.map, || pass::pass(job, sort.as_deref()))?,
     };
-    timed(&mut phases.output, || output::output(job, parts))
+    timed(&mut phases.output, || {
+        planned::check_all(&job.plan.sources, job.pool.threads())?;
+        output::output(job, parts)
+    })
 }
 
 /// What reducing made, or passing through, for the output phase.

@@ -22,14 +22,14 @@ use std::os::unix::fs::FileExt;
 
 use memmap2::{Advice, Mmap, MmapOptions};
 use rustix::buffer::spare_capacity;
-use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::edges::{self, Edges};
 use super::guard::Guard;
+use super::planned::{self, cut_shorter};
 use super::splits::Piece;
 use super::stretch::{Part, Place, Stretch};
-use super::{FileId, RecordEnd, Source, failed, mark_len};
+use super::{RecordEnd, Source, failed, mark_len};
 use crate::error::Result;
 use crate::record::Framing;
 
@@ -114,7 +114,7 @@ impl<'b> FileBlock<'b> {
 
     fn map(source: &'b Source, piece: Piece, Cut { end_of, edges, .. }: Cut) -> Result<FileBlock<'b>> {
         let failed = failed(source);
-        let file = open(source).map_err(|e| failed(piece.offset, e))?;
+        let file = planned::open(source, piece.offset)?;
         let stop = piece.offset + piece.len;
         let farthest = stop.saturating_add(end_of.longest).min(source.bytes());
         // The first record begins at `start`, the last one before `begun`, and by `end` that one has ended.
@@ -159,11 +159,10 @@ impl<'b> FileBlock<'b> {
     /// Whether the bytes that were read were the file's, all of them. To be asked after reading.
     pub fn verify(&self) -> Result<()> {
         let Bytes::Mapped { guard, file, part, mark, .. } = &self.bytes else { return Ok(()) };
-        let read = |error| failed(self.source)(part.place.offset - *mark as u64, error);
-        let found = rustix::fs::fstat(file).map_err(|e| read(e.into()))?;
-        long_enough(self.source, &found).map_err(read)?;
+        let at = part.place.offset - *mark as u64;
+        planned::check(self.source, file, at)?;
         match guard.lost() {
-            true => Err(read(io::Error::other("its device failed to read it"))),
+            true => Err(failed(self.source)(at, io::Error::other("its device failed to read it"))),
             false => Ok(()),
         }
     }
@@ -178,54 +177,30 @@ fn read(sources: &[Source], piece: Piece, memory: &mut Memory) -> Result<()> {
     let (source, Memory { bytes, parts }) = (&sources[piece.source], memory);
     let start = bytes.len();
     let mut read = || {
-        let file = open(source)?;
+        let file = planned::open(source, 0)?;
         let len = start + source.bytes() as usize;
         bytes.reserve(len - start);
         // One read gives all of it, unless a signal comes.
         while bytes.len() < len {
             let at = (bytes.len() - start) as u64;
             match rustix::io::pread(&file, spare_capacity(bytes), at) {
-                Ok(0) => return Err(cut_shorter()),
+                Ok(0) => return Err(failed(source)(0, cut_shorter())),
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(failed(source)(0, error.into())),
             }
         }
         // It may have grown.
         bytes.truncate(len);
-        Ok(())
+        planned::check(source, &file, 0)
     };
     if let Err(error) = read() {
         bytes.truncate(start);
-        return Err(failed(source)(0, error));
+        return Err(error);
     }
     let mark = mark_len(&bytes[start..]);
     bytes.drain(start..start + mark);
     parts.push(Part { start, place: Place { source: piece.source, offset: mark as u64 } });
     Ok(())
-}
-
-/// Opens the file that was planned. It may have grown: what it had then is what counts. It may not have shrunk, and no
-/// other file may have taken its name: a result made of both would be neither's.
-pub fn open(source: &Source) -> io::Result<File> {
-    let Source::File { path, len, id, .. } = source else { unreachable!("only files are as planned") };
-    let file = File::open(path)?;
-    let found = rustix::fs::fstat(&file)?;
-    let now = FileId::of(&found);
-    // Some network file systems number their files anew now and then: one as long and as old is held to be the same.
-    let is_as_it_was = found.st_size as u64 == *len && now.changed_ns == id.changed_ns;
-    if !now.is_same_file(id) && !is_as_it_was {
-        return Err(io::Error::other("another file took its name while the job ran"));
-    }
-    long_enough(source, &found)?;
-    Ok(file)
-}
-
-fn long_enough(source: &Source, found: &Stat) -> io::Result<()> {
-    if (found.st_size as u64) < source.bytes() { Err(cut_shorter()) } else { Ok(()) }
-}
-
-pub fn cut_shorter() -> io::Error {
-    io::Error::other("the file was cut shorter while the job ran")
 }
 
 #[allow(unsafe_code)]

@@ -145,6 +145,20 @@ fn a_file_cut_shorter_while_it_is_read_is_an_error() {
     assert!(error.to_string().ends_with("the file was cut shorter while the job ran"), "{error}");
 }
 
+/// The same length, and other bytes: some of them may have been read before, some after.
+#[test]
+fn a_file_changed_in_place_while_it_is_read_is_an_error() {
+    let (file, _) = with(&vec![b'a'; 2 * SMALL as usize]);
+    file.as_file().set_modified(std::time::UNIX_EPOCH).unwrap();
+    let source = Source::file(file.path()).unwrap();
+    let mut memory = Memory::default();
+    let block = block(&source, whole(&source), &mut memory).unwrap();
+    block.verify().unwrap();
+    file.as_file().write_all_at(b"b", SMALL).unwrap();
+    let error = block.verify().unwrap_err().to_string();
+    assert_eq!(error, format!("{}: was changed while the job ran", file.path().display()));
+}
+
 #[test]
 fn a_record_without_end_is_not_looked_for_to_its_end() {
     let (file, _) = with(b"");

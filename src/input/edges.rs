@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::splits::{Piece, Split};
-use super::{Source, block, failed, mark_len};
+use super::{Source, failed, mark_len, planned};
 use crate::error::Result;
 use crate::record::{Framing, State, Transition, first_record_start, likely_state};
 
@@ -195,7 +195,7 @@ fn stretch<T>(
     mut each: impl FnMut(&[u8]) -> Result<Option<T>>,
 ) -> Result<Option<(u64, T)>> {
     let failed = failed(source);
-    let file = block::open(source).map_err(|e| failed(0, e))?;
+    let file = planned::open(source, 0)?;
     let mut start = [0; 3];
     let read = full(&file, &mut start, 0).map_err(|e| failed(0, e))?;
     let mark = mark_len(&start[..read]) as u64;
@@ -208,7 +208,7 @@ fn stretch<T>(
         buffer.resize(wanted.max(buffer.len()), 0);
         let read = full(&file, &mut buffer[..wanted], at).map_err(|e| failed(at, e))?;
         if read < wanted {
-            return Err(failed(at, block::cut_shorter()));
+            return Err(failed(at, planned::cut_shorter()));
         }
         if let Some(found) = each(&buffer[..wanted])? {
             return Ok(Some((from, found)));
@@ -233,7 +233,11 @@ pub fn full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
 }
 
 /// What `make` makes of each item, on so many threads, or the error of the first that failed.
-fn in_parallel<I: Sync, T: Send>(threads: usize, items: &[I], make: impl Fn(&I) -> Result<T> + Sync) -> Result<Vec<T>> {
+pub(super) fn in_parallel<I: Sync, T: Send>(
+    threads: usize,
+    items: &[I],
+    make: impl Fn(&I) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
     let next = AtomicUsize::new(0);
     let made = Mutex::new(Vec::with_capacity(items.len()));
     let work = || {

@@ -17,6 +17,7 @@ pub mod edges;
 pub mod feed;
 mod guard;
 mod gzip;
+pub mod planned;
 mod reading;
 pub mod sources;
 pub mod splits;

@@ -37,6 +37,10 @@ impl Reading {
         // Enough to know a mark.
         let wanted = if is_start { wanted.max(4) } else { wanted };
         let filled = self.input.fill(&mut self.bytes, wanted, may_wait);
+        if let Ok(Filled::End) | Err(_) = filled {
+            // First: how the bytes of two files can't be unpacked says nothing.
+            self.input.check(source)?;
+        }
         let filled = filled.map_err(|e| failed(source)(self.input.position(), e))?;
         if is_start {
             self.offset = self.bytes.drain(..mark_len(&self.bytes)).len() as u64;

@@ -15,7 +15,9 @@ use tempfile::TempDir;
 use super::block::{self, FileBlock, Memory};
 use super::edges::Edges;
 use super::feed::{Cut, Feed, Numbering, Work};
+use super::reading::Reading;
 use super::sources::{self, Stdin};
+use super::unpack::Filled;
 use super::*;
 use crate::error::Result;
 
@@ -469,4 +471,28 @@ fn a_packed_file_that_is_cut_shorter_while_it_is_read() {
     // What was appended is not the job's.
     fs::write(source.path(), [&packed[..], b"garbage"].concat()).unwrap();
     assert!(joined(&all(&[source], CUT).unwrap()) == text(10_000));
+}
+
+/// Whether what it holds now can be unpacked or not.
+#[test]
+fn a_packed_file_that_is_changed_in_place_while_it_is_read() {
+    let dir = Dir::new();
+    let [old, new] = ["a\n", "b\n"].map(|text| gzip(text.repeat(1000).as_bytes()));
+    let spoilt = [&old[..12], b"spoilt", &old[18..]].concat();
+    assert_eq!(old.len(), new.len());
+    for changed in [new, spoilt] {
+        let source = dir.source("f", &old);
+        fs::File::options().write(true).open(source.path()).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        let source = resolved(&[source.path().to_owned()]).remove(0);
+        let mut reading = Reading::go_on(&source).unwrap();
+        fs::write(source.path(), &changed).unwrap();
+        let error = loop {
+            match reading.fill(&source, 1, |_| false) {
+                Ok(Filled::End) => panic!("read to its end"),
+                Ok(_) => {}
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(error.ends_with("/f: was changed while the job ran"), "{error}");
+    }
 }

@@ -8,9 +8,9 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::block::{self, cut_shorter};
 use super::codec::{Codec, Packing, packing};
 use super::gzip::Gzip;
+use super::planned::{self, cut_shorter};
 use super::zstd::Zstd;
 use super::{Source, failed};
 use crate::error::Result;
@@ -71,12 +71,11 @@ impl Input {
     pub fn open(source: &Source) -> Result<Input> {
         let failed = failed(source);
         // Unbuffered: what is wanted is large.
-        let open = || match source {
-            Source::File { .. } => block::open(source),
-            Source::Stdin { .. } => Ok(io::stdin().as_fd().try_clone_to_owned()?.into()),
-            Source::Stream { path, .. } => File::open(path),
+        let file = match source {
+            Source::File { .. } => planned::open(source, 0)?,
+            Source::Stdin { .. } => io::stdin().as_fd().try_clone_to_owned().map_err(|e| failed(0, e))?.into(),
+            Source::Stream { path, .. } => File::open(path).map_err(|e| failed(0, e))?,
         };
-        let file = open().map_err(|e| failed(0, e))?;
         let (raw, codec) = match source {
             Source::File { codec, len, .. } => (Raw::new(file, Some(*len)), *codec),
             Source::Stdin { .. } | Source::Stream { .. } => {
@@ -99,6 +98,11 @@ impl Input {
     /// How many bytes of the source, packed as they are, were taken.
     pub fn position(&self) -> u64 {
         self.raw.taken
+    }
+
+    /// That what was read of a file is what was planned.
+    pub fn check(&self, source: &Source) -> Result<()> {
+        planned::check(source, &self.raw.file, self.position())
     }
 
     /// Appends about `wanted` bytes; less, where the stream has nothing more for the moment and `may_wait` says that what

@@ -6,7 +6,8 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, symlink};
 use std::process::{Output, Stdio};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use rustix::fs::{CWD, FileType, mknodat};
 
@@ -217,6 +218,48 @@ fn a_file_that_is_cut_or_replaced_is_an_error() {
                 "{stderr}"
             );
             assert!(!dir.join("out").exists());
+        }
+    }
+}
+
+/// Whether it is read after the change or was before.
+#[test]
+fn a_file_that_is_changed_in_place_is_an_error() {
+    let failed = |output: &Output| {
+        let hint = "hint: run the job again once nobody writes to it; only what is appended does no harm\n";
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(stderr, format!("error: f: was changed while the job ran\n{hint}"));
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    };
+    for lines in LINES {
+        for pack in [<[u8]>::to_vec, |text: &[u8]| zstd::encode_all(text, 3).unwrap()] {
+            let new = || {
+                let [old, new] = ["a\n", "b\n"].map(|line| pack(line.repeat(lines).as_bytes()));
+                assert_eq!(old.len(), new.len());
+                let dir = Dir::new().file("f", &old);
+                File::options().write(true).open(dir.join("f")).unwrap().set_modified(UNIX_EPOCH).unwrap();
+                (dir, new)
+            };
+            let (dir, new_bytes) = new();
+            failed(&meanwhile(&dir, || fs::write(dir.join("f"), &new_bytes).unwrap()));
+            assert!(!dir.join("out").exists());
+
+            let (dir, new_bytes) = new();
+            mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+            for output in ["-o out", "", "--unordered"] {
+                failed(&dir.meanwhile(&format!("f {output}"), || {
+                    let run = || {
+                        let spill = dir.names().into_iter().find(|name| name.starts_with("mapfold-"));
+                        fs::metadata(dir.join(&spill.unwrap()).join("map-00000-0.0.run")).map_or(0, |run| run.len())
+                    };
+                    while run() == 0 {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    fs::write(dir.join("f"), &new_bytes).unwrap();
+                }));
+                assert_eq!(dir.names(), ["f", "fifo"]);
+                File::options().write(true).open(dir.join("f")).unwrap().set_modified(UNIX_EPOCH).unwrap();
+            }
         }
     }
 }
