@@ -18,6 +18,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The most that `read.max_record` may be: lengths in rows have 32 bits, and a record may be in a row twice.
 pub const LONGEST_RECORD: u64 = 2 << 30;
 
+/// The hint where the disk of the spill directory is full.
+pub const ROOMIER: &str = "choose a roomier directory with --spill-dir";
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line, the spec or an input was found wrong before anything was read.
@@ -128,9 +131,7 @@ impl Error {
             Error::Changed { .. } => {
                 Some("run the job again once nobody writes to it; only what is appended does no harm".into())
             }
-            Error::Spill { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("choose a roomier directory with --spill-dir".into())
-            }
+            Error::Spill { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(ROOMIER.into()),
             Error::Output { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("somebody else made it while the job ran; --force replaces it".into())
             }

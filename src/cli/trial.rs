@@ -5,6 +5,7 @@
 //! it too, so whatever becomes of a trial, nothing is left of it once the directory is gone.
 
 use std::cell::Cell;
+use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
 use crossbeam_channel::{Receiver, bounded};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,7 +26,7 @@ use super::digest::Digest;
 use super::job::{Job, JobArgs};
 use super::settings::Setting;
 use super::signals::{self, Armed};
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, ROOMIER, Result, reason, shown};
 use crate::input::Source;
 use crate::input::sources::Stdin;
 use crate::plan::{self, Invocation, Plan};
@@ -61,6 +63,12 @@ pub struct Trial {
     pub output_bytes: u64,
     /// Removed with this.
     pub output: TempPath,
+}
+
+/// When a run ended, and what it had to say.
+struct Ended {
+    at: Instant,
+    messages: Vec<u8>,
 }
 
 /// What of a report is needed here.
@@ -133,19 +141,19 @@ impl Trials {
     pub fn run(&self, chosen: &Chosen<'_>) -> Result<Trial> {
         let number = self.number.replace(self.number.get() + 1);
         let path = |name: &str| self.directory.path().join(format!("{number}.{name}"));
-        let (output, report, messages) = (path("out"), path("json"), path("txt"));
+        let (output, report) = (path("out"), path("json"));
         let mut command = self.command(chosen, &output, &report);
-        let stderr = fs::File::create(&messages).map_err(|e| self.spill_error(&messages, e))?;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        // A pipe: in a file there may be no room to say that there is none.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
 
         let begun = Instant::now();
         let child = command.spawn().map_err(|source| Error::Start { what: "start a run", source })?;
-        let (used, ended) = self.wait(child)?;
-        let wall = ended - begun;
+        let (used, Ended { at, messages }) = self.wait(child)?;
+        let wall = at - begun;
         self.go_on()?;
         let output = TempPath::try_from_path(&output).map_err(|e| self.spill_error(&output, e))?;
         if !used.status.success() {
-            return Err(failed(used.status, &fs::read(&messages).unwrap_or_default(), chosen));
+            return Err(failed(used.status, &messages, chosen));
         }
         let text = fs::read(&report).map_err(|e| self.spill_error(&report, e))?;
         let parsed = serde_json::from_slice(&text).map_err(|e| self.spill_error(&report, e.into()))?;
@@ -159,7 +167,7 @@ impl Trials {
             output_bytes: fs::metadata(&output).map_err(|e| self.spill_error(&output, e))?.len(),
             output,
         };
-        let _ = fs::remove_file(report).and(fs::remove_file(messages));
+        let _ = fs::remove_file(report);
         Ok(trial)
     }
 
@@ -180,15 +188,19 @@ impl Trials {
     }
 
     /// Waits for the end of a run; a signal ends it sooner.
-    fn wait(&self, child: Child) -> Result<(ResUse, Instant)> {
+    fn wait(&self, mut child: Child) -> Result<(ResUse, Ended)> {
         let failed = |what| move |source| Error::Start { what, source };
         let pid = Pid::from_child(&child);
+        let stderr = child.stderr.take();
         let ended = thread::scope(|scope| {
             let (done, is_done) = bounded(1);
-            // It is left to be reaped, so that its number stays its own while it may be sent a signal.
             let wait = move || {
+                let mut messages = Vec::new();
+                // What can't be read isn't known.
+                let _ = stderr.map(|mut stderr| stderr.read_to_end(&mut messages));
+                // It is left to be reaped, so that its number stays its own while it may be sent a signal.
                 let ended = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
-                let _ = done.send(ended.map(|_| Instant::now()));
+                let _ = done.send(ended.map(|_| Ended { at: Instant::now(), messages }));
             };
             let waiting = thread::Builder::new().name("wait".into()).spawn_scoped(scope, wait);
             if let Err(e) = waiting {
@@ -201,7 +213,7 @@ impl Trials {
         Ok((used, ended?))
     }
 
-    fn watch(&self, pid: Pid, is_done: &Receiver<rustix::io::Result<Instant>>) -> rustix::io::Result<Instant> {
+    fn watch(&self, pid: Pid, is_done: &Receiver<rustix::io::Result<Ended>>) -> rustix::io::Result<Ended> {
         /// How often a signal is looked for, and how often after one it is for the run to end by itself.
         const LOOK: Duration = Duration::from_millis(50);
         const PATIENCE: u32 = 60;
@@ -266,7 +278,9 @@ fn failed(status: ExitStatus, messages: &[u8], chosen: &Chosen<'_>) -> Error {
         None => format!("the run ended with {status}"),
     });
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    Error::Run { message: format!("with {}: {why}", named(chosen)), hint: said("hint: "), code }
+    // All that a trial writes, its result too, is in the spill directory.
+    let is_full = || why.ends_with(&reason(&Errno::NOSPC.into())).then(|| ROOMIER.to_owned());
+    Error::Run { message: format!("with {}: {why}", named(chosen)), hint: said("hint: ").or_else(is_full), code }
 }
 
 #[cfg(test)]
@@ -284,6 +298,9 @@ mod tests {
         let error = failed(exit(101), b"thread panicked\n", &[]);
         assert_eq!(error.to_string(), "with settings as given: the run ended with exit status: 101");
         assert_eq!((error.hint(), error.exit_code()), (None, 101));
+        let full = failed(exit(1), b"error: cannot write d/0.out: no space left on device\n", &[]);
+        assert_eq!(full.to_string(), "with settings as given: cannot write d/0.out: no space left on device");
+        assert_eq!(full.hint().as_deref(), Some("choose a roomier directory with --spill-dir"));
         let killed = failed(ExitStatus::from_raw(9), b"", &[]);
         assert!(killed.to_string().ends_with("killed, as the system does where memory runs out"), "{killed}");
         assert_eq!(killed.exit_code(), 1);

@@ -53,8 +53,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     for row in &hostile {
         let chosen: Vec<_> = row.iter().map(|(setting, value)| (*setting, value.as_str())).collect();
         let trial = match next(&trials, &chosen, Some(&reference), &mut steps) {
-            Err(Error::Run { message, hint: Some(_), code: 1 })
-                if chosen.iter().any(|(what, _)| what.flag == "memory") =>
+            Err(Error::Run { message, hint: Some(hint), code: 1 })
+                if chosen.iter().any(|(what, _)| what.flag == "memory") && asks_for_memory(&hint) =>
             {
                 // A setting may decide whether a job ends, never what it prints.
                 steps.aside(|| to_stdout(&format!("- not done      {message}\n")))?;
@@ -98,6 +98,11 @@ fn next(trials: &Trials, chosen: &Chosen<'_>, reference: Option<&Trial>, steps: 
     Ok(trial)
 }
 
+/// Whether it would have been done with more of what `memory` takes away. A full disk or a changed input is another matter.
+fn asks_for_memory(hint: &str) -> bool {
+    ["--memory", "--partitions"].iter().any(|flag| hint.contains(flag))
+}
+
 fn explain(difference: &Difference, settings: &str) -> String {
     let reference = named(&[]);
     let width = reference.len().max(settings.len());
@@ -109,6 +114,18 @@ fn explain(difference: &Difference, settings: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_memory_is_asked_for_by_its_name() {
+        let (bytes, needs) = (1 << 20, 8 << 20);
+        for error in [Error::RowTooLarge { bytes, needs }, Error::PartitionTooLarge { partitions: 7 }] {
+            assert!(asks_for_memory(&error.hint().unwrap()), "{error}");
+        }
+        let full = Error::Spill { path: "f".into(), source: std::io::ErrorKind::StorageFull.into() };
+        for error in [full, Error::Changed { path: "f".into() }] {
+            assert!(!asks_for_memory(&error.hint().unwrap()), "{error}");
+        }
+    }
 
     #[test]
     fn a_difference_is_shown_with_both_rows() {

@@ -101,6 +101,17 @@ fn a_full_disk() {
     }
     let (error, out) = run("--report small/r.json -o small/out --set limit=1");
     assert_eq!((error.as_str(), out.as_str()), ("", "0\nout\nr.json\n"));
+    // What a trial has to say finds no room on the disk either.
+    for command in ["verify uniq lines", "bench uniq lines --vary combiner=on,off --runs 2"] {
+        let output = mounted(&format!("$M {command} --spill-dir small; echo $?; ls -A small")).unwrap();
+        let (error, out) = (stderr(&output), String::from_utf8_lossy(&output.stdout).into_owned());
+        assert!(error.starts_with("error: with ") && error.contains(": spill file "), "{error}");
+        assert!(
+            error.ends_with(": no space left on device\nhint: choose a roomier directory with --spill-dir\n"),
+            "{error}"
+        );
+        assert_eq!(out.lines().last(), Some("1"), "{out}");
+    }
     for output in ["/dev/full", "small/out --unordered"] {
         let (error, out) = run(&format!("-o {output}"));
         let name = output.split(' ').next().unwrap();
