@@ -85,6 +85,11 @@ const LONGER: &[(&str, &str)] = &[
         "A bound for tables, arenas and buffers; what doesn't fit goes to files in --spill-dir. What this process may \
          use is the least of the machine's memory and the limits of its cgroup.",
     ),
+    (
+        "threads",
+        "No more than 256 are started, or one a core where there are more cores: idle ones only cost time. The report says \
+         how many there were.",
+    ),
     ("split-size", "Default: chosen by the size of the input, threads and memory."),
     (
         "partitions",

@@ -147,7 +147,7 @@ const ATTEMPTS: u32 = 4;
 
 fn settings(run: &spec::Run) -> Result<Settings> {
     Ok(Settings {
-        threads: run.threads.unwrap_or_else(machine::threads),
+        threads: machine::threads(run.threads),
         memory: machine::memory(run.memory)?,
         split_size: run.split_size,
         partitions: run.partitions,

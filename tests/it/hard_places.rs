@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, mknodat};
 
@@ -204,6 +204,24 @@ fn many_threads_and_few_descriptors() {
         assert!(rows.concat() == expected.as_bytes(), "{settings}");
     }
     assert_eq!(dir.names(), ["lines"]);
+}
+
+/// Idle workers took 46 seconds to find nothing with each other.
+#[test]
+fn thousands_of_threads() {
+    let dir = Dir::new().file("lines", lines(1000));
+    let cores = thread::available_parallelism().unwrap().get();
+    for scheduler in ["stealing", "static", "shared"] {
+        let started = Instant::now();
+        let ran =
+            dir.run(&format!("run uniq lines -o /dev/null --threads 4096 --scheduler {scheduler} --report r.json"));
+        assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""));
+        // In no hurry, with other tests beside it and nothing optimised.
+        assert!(started.elapsed() < Duration::from_secs(10), "{scheduler}: {:?}", started.elapsed());
+        let report: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
+        assert_eq!(report["settings"]["threads"], cores.max(256));
+        assert_eq!(report["workers"].as_array().unwrap().len(), cores.max(256));
+    }
 }
 
 fn all(jobs: impl IntoIterator<Item = Child>) -> Vec<Output> {
