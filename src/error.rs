@@ -21,6 +21,9 @@ pub const LONGEST_RECORD: u64 = 2 << 30;
 /// The hint where the disk of the spill directory is full.
 pub const ROOMIER: &str = "choose a roomier directory with --spill-dir";
 
+/// The hint where the system gives no more memory.
+pub const LESS_MEMORY: &str = "a smaller --memory, fewer --threads, or a higher limit (ulimit -v)";
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line, the spec or an input was found wrong before anything was read.
@@ -84,6 +87,10 @@ pub enum Error {
     #[error("column {column:?}{} needs more than 38 digits", of_group(group.as_deref()))]
     Overflow { column: String, group: Option<String> },
 
+    /// The system gave no more memory.
+    #[error("cannot allocate {bytes} bytes: out of memory")]
+    OutOfMemory { bytes: usize },
+
     #[error("the keys of one of {partitions} partitions take more than 4 GiB")]
     PartitionTooLarge { partitions: usize },
 
@@ -128,6 +135,7 @@ impl Error {
             Error::Differ { .. } => {
                 Some("an input that changed meanwhile, or else a bug in mapfold: please report it".into())
             }
+            Error::OutOfMemory { .. } => Some(LESS_MEMORY.into()),
             Error::Changed { .. } => {
                 Some("run the job again once nobody writes to it; only what is appended does no harm".into())
             }

@@ -1,5 +1,8 @@
 use std::process::ExitCode;
 
+#[global_allocator]
+static MEMORY: mapfold::cli::Memory = mapfold::cli::Memory;
+
 fn main() -> ExitCode {
     mapfold::cli::main()
 }

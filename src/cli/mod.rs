@@ -17,6 +17,7 @@ mod job;
 mod jobs;
 mod line;
 mod man;
+mod memory;
 mod names;
 mod params;
 mod progress;
@@ -42,6 +43,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, Result};
+pub use memory::Memory;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
@@ -74,6 +76,7 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
+    memory::end_for_want_of_stacks();
     let words: Vec<_> = env::args_os().collect();
     let (command, job) = params::with_flags(Cli::command(), &words);
     let cli = match parse(command, &words) {

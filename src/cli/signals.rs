@@ -2,7 +2,7 @@
 //! comes sooner is the same request once more: `timeout` signals the process and then its group.
 //!
 //! A job that can't hear the first, because a system call doesn't return (a full pipe that nobody reads, a FIFO that nobody
-//! opens, a dead network disk), is cleaned up after and ended by [`watched`].
+//! opens, a dead network disk), is cleaned up after and ended by [`watched`]. So is one that has no memory left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-use super::to_stderr;
+use super::{fail, memory, to_stderr};
 use crate::error::Error;
 use crate::run::Control;
 
@@ -48,9 +48,10 @@ pub fn watched<T>(control: &Control, armed: &Armed, work: impl FnOnce() -> T) ->
     thread::scope(|scope| {
         let (done, is_done) = bounded::<()>(0);
         // Where no thread is to be had the job runs unwatched.
-        let _ = thread::Builder::new()
-            .name("watch".into())
-            .spawn_scoped(scope, move || watch_over(control, armed, &is_done));
+        let _ = thread::Builder::new().name("watch".into()).spawn_scoped(scope, move || {
+            let _watched = memory::Watched::begin();
+            watch_over(control, armed, &is_done);
+        });
         let result = work();
         drop(done);
         result
@@ -60,20 +61,30 @@ pub fn watched<T>(control: &Control, armed: &Armed, work: impl FnOnce() -> T) ->
 fn watch_over(control: &Control, armed: &Armed, is_done: &Receiver<()>) {
     let goes_on = |wait| is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
     while goes_on(LOOK) {
+        if let Some(error) = memory::missing() {
+            clean_up(control);
+            fail(&error.into());
+            process::exit(1);
+        }
         let signal = control.signal.load(Ordering::Relaxed) as i32;
         if signal == 0 || !goes_on(SECOND) {
             continue;
         }
         armed.store(true, Ordering::Relaxed);
         if goes_on(PATIENCE - SECOND) {
-            let temporary = control.temporary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            for path in &*temporary {
-                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-            }
+            clean_up(control);
             let error = Error::Interrupted { signal };
             to_stderr(&format!("error: {error}\n"));
             process::exit(i32::from(error.exit_code()));
         }
+    }
+}
+
+/// Removes what the job would have removed.
+fn clean_up(control: &Control) {
+    let temporary = control.temporary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for path in &*temporary {
+        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     }
 }
 

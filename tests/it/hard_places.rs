@@ -206,6 +206,33 @@ fn many_threads_and_few_descriptors() {
     assert_eq!(dir.names(), ["lines"]);
 }
 
+/// The result, or an error: never an abort, and nothing left behind.
+#[test]
+fn little_address_space() {
+    let dir = Dir::new().file("small", lines(500)).file("large", lines(300_000));
+    let mut refused = 0;
+    for input in ["small", "large"] {
+        for (limit, threads) in (60_000..=400_000).step_by(40_000).zip([2, 3, 8, 16].into_iter().cycle()) {
+            let script = format!("ulimit -v {limit}; exec $M run uniq {input} --threads {threads} -o out --force");
+            let output = sh(&dir, &script).output().unwrap();
+            let error = stderr(&output);
+            match output.status.code() {
+                Some(0) => assert_eq!(error, "", "{limit}"),
+                Some(1 | 2) => {
+                    assert!(error.starts_with("error: ") && error.lines().count() <= 2, "{limit}: {error}");
+                    refused += 1;
+                }
+                _ => panic!("{limit}, {input}: {:?} {error}", output.status),
+            }
+            let left: Vec<_> =
+                dir.names().into_iter().filter(|name| !["large", "out", "small"].contains(&&**name)).collect();
+            assert_eq!(left, [""; 0], "{limit}, {input}");
+        }
+    }
+    // Where all can be had nothing was tested.
+    assert!(refused > 0);
+}
+
 /// Idle workers took 46 seconds to find nothing with each other.
 #[test]
 fn thousands_of_threads() {

@@ -1,0 +1,136 @@
+//! Memory that is not to be had, as under `ulimit -v`: a message and exit code 1, where the standard library would abort.
+//!
+//! Who asked can't go on, nor unwind out of an allocator. So their thread waits, while the watch over the job removes what
+//! the job would have removed, says what was asked for, and ends the process. Where nobody watches, or the watch is stuck
+//! itself, the thread says it and ends the process.
+
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::any::Any;
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use std::{panic, thread};
+
+use crate::error::{Error, LESS_MEMORY};
+
+/// The system's allocator, but that what it can't give ends the process.
+pub struct Memory;
+
+// SAFETY: all is handed to `System` as it comes, and what it gives is handed back. What is null is never handed back.
+unsafe impl GlobalAlloc for Memory {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are those that `System` asks for.
+        given(unsafe { System.alloc(layout) }, layout.size())
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        given(unsafe { System.alloc_zeroed(layout) }, layout.size())
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above; `memory` came from `System`.
+        given(unsafe { System.realloc(memory, layout, size) }, size)
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above; `memory` came from `System`.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[inline]
+fn given(memory: *mut u8, bytes: usize) -> *mut u8 {
+    if memory.is_null() {
+        end(bytes);
+    }
+    memory
+}
+
+/// Bytes that could not be had; 0: none yet.
+static MISSING: AtomicUsize = AtomicUsize::new(0);
+static IS_WATCHED: AtomicBool = AtomicBool::new(false);
+/// For the watch, who needs some to clean up.
+static RESERVE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+const RESERVED: usize = 256 << 10;
+
+/// How long the watch may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// While this lives somebody looks at [`missing`] now and then.
+pub struct Watched;
+
+impl Watched {
+    pub fn begin() -> Watched {
+        if let Ok(mut reserve) = RESERVE.lock() {
+            reserve.reserve_exact(RESERVED);
+        }
+        IS_WATCHED.store(true, Ordering::Release);
+        Watched
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        IS_WATCHED.store(false, Ordering::Release);
+    }
+}
+
+/// The allocation that failed, if one did.
+pub fn missing() -> Option<Error> {
+    let bytes = MISSING.load(Ordering::Acquire);
+    (bytes > 0).then_some(Error::OutOfMemory { bytes })
+}
+
+/// A thread that finds no room for the stack of its signal handlers panics where nobody can catch it.
+pub fn end_for_want_of_stacks() {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if is_for_want_of_a_stack(panic.payload()) {
+            end(libc::SIGSTKSZ);
+        }
+        before(panic);
+    }));
+}
+
+fn is_for_want_of_a_stack(panic: &dyn Any) -> bool {
+    panic.downcast_ref::<String>().is_some_and(|text| text.starts_with("failed to allocate an alternative stack"))
+}
+
+#[cold]
+fn end(bytes: usize) -> ! {
+    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    let _ = MISSING.compare_exchange(0, bytes.max(1), Ordering::AcqRel, Ordering::Relaxed);
+    if IS_WATCHED.load(Ordering::Acquire) {
+        if let Ok(mut reserve) = RESERVE.try_lock() {
+            *reserve = Vec::new();
+        }
+        thread::sleep(PATIENCE);
+    }
+    if !IS_SAID.swap(true, Ordering::AcqRel) {
+        let mut text = [0; 256];
+        let mut rest = &mut text[..];
+        let _ = write!(rest, "error: {}\nhint: {LESS_MEMORY}\n", Error::OutOfMemory { bytes });
+        let left = rest.len();
+        // SAFETY: the bytes are there to be read. Standard error's lock may be held by a thread that waits here.
+        unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len() - left) };
+    }
+    // SAFETY: it does nothing but end the process.
+    unsafe { libc::_exit(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words are the standard library's, and nobody promised them.
+    #[test]
+    fn other_panics_are_none_of_it() {
+        let text = "failed to allocate an alternative stack: Cannot allocate memory (os error 12)".to_owned();
+        assert!(is_for_want_of_a_stack(&text));
+        assert!(!is_for_want_of_a_stack(&"index out of bounds".to_owned()) && !is_for_want_of_a_stack(&"a word"));
+    }
+}
