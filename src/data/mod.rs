@@ -9,9 +9,12 @@ pub mod columns;
 pub mod decimal;
 pub mod float;
 pub mod key;
+pub mod new_file;
 pub mod ordered;
 pub mod parse;
 pub mod path;
+pub mod scratch;
+pub mod temporary;
 pub mod value;
 pub mod wide;
 

@@ -1,9 +1,14 @@
 //! Paths, where the standard library's answer needs a second look.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use super::new_file::NewFile;
+use super::temporary::Temporaries;
 
 /// The directory that `path` is, or is to be, in; of a root, itself.
 pub fn parent(path: &Path) -> &Path {
@@ -14,15 +19,21 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes a file under another name beside `path`, which `write` fills, and renames it; replaces one that is there.
-pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".mapfold.")
-        .permissions(Permissions::from_mode(0o666)) // less the umask, as any file
-        .tempfile_in(parent(path))?;
-    write(file.as_file_mut())?;
-    file.persist(path)?;
-    Ok(())
+/// Makes a file that `write` fills, and then gives it the name; replaces one that is there.
+pub fn replace(path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    let new = NewFile::create(path, &Temporaries::default())?;
+    write(new.file())?;
+    new.persist(true)
+}
+
+/// Renames to a name that nothing has.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can be asked for that.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if fs::symlink_metadata(to).is_err() => fs::rename(from, to),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Err(io::ErrorKind::AlreadyExists.into()),
+        renamed => Ok(renamed?),
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 use super::job::Job;
-use crate::data::path;
+use crate::data::{path, scratch};
 use crate::error::{Error, Result, shown};
 use crate::input::{Place, Source, Stretch};
 use crate::map::{Reject, Rejects, Why};
@@ -109,8 +109,7 @@ impl Bad {
             Some(saved) => saved,
             None => {
                 let path = save_as();
-                let created = File::create_new(&path).and_then(|file| Ok((TempPath::try_from_path(&path)?, file)));
-                let (path, file) = created.map_err(|source| Error::Spill { path, source })?;
+                let (file, path) = scratch::create_file(&path).map_err(|source| Error::Spill { path, source })?;
                 self.saved.insert((path, BufWriter::new(file)))
             }
         };

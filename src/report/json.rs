@@ -22,7 +22,7 @@ pub fn write(report: &impl Serialize, path: &Path) -> Result<()> {
 
 /// Made under another name beside `path` and renamed; replaces a file that is there.
 pub fn replace(to: &Path, text: &[u8]) -> Result<()> {
-    let written = path::replace(to, |file| file.write_all(text));
+    let written = path::replace(to, |mut file| file.write_all(text));
     written.map_err(|source| Error::Output { path: to.to_owned(), source })
 }
 

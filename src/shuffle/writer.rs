@@ -8,6 +8,7 @@ use tempfile::TempPath;
 
 use super::format::{self, Page, RunId};
 use crate::data::buffer::{Buffer, SLACK};
+use crate::data::scratch;
 use crate::error::{Error, Result};
 
 /// Buffers of one worker, kept from attempt to attempt.
@@ -112,8 +113,7 @@ impl Partition {
 
 impl RunWriter {
     pub fn create(path: PathBuf, partitions: usize, page_size: usize, mut buffers: PartitionBuffers) -> Result<Self> {
-        let created = File::create_new(&path).and_then(|file| Ok((file, TempPath::try_from_path(&path)?)));
-        let (file, path) = created.map_err(|source| Error::Spill { path, source })?;
+        let (file, path) = scratch::create_file(&path).map_err(|source| Error::Spill { path, source })?;
         buffers.buffers.resize_with(partitions, Partition::default);
         buffers.buffers.iter_mut().for_each(Partition::clear);
         buffers.pending.clear();

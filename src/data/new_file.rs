@@ -1,0 +1,174 @@
+//! A file that gets its name when it is complete. Until then it has none (`O_TMPFILE`), so nothing is left of it however its
+//! maker ends; where a file system can't do that it has another name in the same directory.
+
+use std::ffi::OsStr;
+use std::fs::{File, Permissions};
+use std::io::{self, Seek};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+use tempfile::{Builder, NamedTempFile, TempPath};
+
+use super::path::parent;
+use super::temporary::Temporaries;
+
+/// What the user's umask leaves of it, as of any file.
+const MODE: u32 = 0o666;
+
+#[derive(Debug)]
+pub struct NewFile {
+    file: File,
+    path: PathBuf,
+    /// Where it has a name already.
+    named: Option<TempPath>,
+    temporaries: Temporaries,
+}
+
+impl NewFile {
+    /// To be named `path`.
+    pub fn create(path: &Path, temporaries: &Temporaries) -> io::Result<NewFile> {
+        let (file, named) = match nameless(parent(path)) {
+            Some(file) => (file, None),
+            None => {
+                let (file, named) = beside(path)?.into_parts();
+                temporaries.add(&named);
+                (file, Some(named))
+            }
+        };
+        Ok(NewFile { file, path: path.to_owned(), named, temporaries: temporaries.clone() })
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives it its name, in the place of a file that has it only if that is asked for.
+    pub fn persist(mut self, replace: bool) -> io::Result<()> {
+        if let Some(named) = self.named.take() {
+            self.temporaries.forget(&named);
+            return Ok(if replace { named.persist(&self.path) } else { named.persist_noclobber(&self.path) }?);
+        }
+        match link(&self.file, &self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !replace {
+                    return Err(error);
+                }
+                // What is there can only be replaced by something that has a name.
+                let make = |path: &Path| link(&self.file, path);
+                hidden(&self.path, |builder| builder.make_in(parent(&self.path), make))?.persist(&self.path)?;
+                Ok(())
+            }
+            // Not everybody may give a name to a file that has none.
+            Err(_) => self.copy(replace),
+            linked => linked,
+        }
+    }
+
+    fn copy(&mut self, replace: bool) -> io::Result<()> {
+        let mut copy = beside(&self.path)?;
+        copy.as_file().set_permissions(self.file.metadata()?.permissions())?;
+        self.file.rewind()?;
+        io::copy(&mut self.file, copy.as_file_mut())?;
+        if replace { copy.persist(&self.path) } else { copy.persist_noclobber(&self.path) }?;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if let Some(named) = self.named.take() {
+            let path = named.to_owned();
+            self.temporaries.removed(&path, named.close());
+        }
+    }
+}
+
+/// A file without a name. `None` where there is none to be had, or it couldn't get a name.
+fn nameless(directory: &Path) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = File::from(openat(CWD, directory, flags, Mode::from_raw_mode(MODE)).ok()?);
+    own_link(&file).exists().then_some(file)
+}
+
+fn own_link(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    Ok(linkat(CWD, own_link(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    hidden(path, |builder| builder.permissions(Permissions::from_mode(MODE)).tempfile_in(parent(path)))
+}
+
+/// Another name in the same directory.
+fn hidden<T>(path: &Path, make: impl FnOnce(&mut Builder<'_, '_>) -> T) -> T {
+    // Enough of the name to tell whose it is; all of it, and more, may be longer than a name may be.
+    let name: String = path.file_name().unwrap_or(OsStr::new("")).to_string_lossy().chars().take(32).collect();
+    make(Builder::new().prefix(&format!(".{name}.")).suffix(".partial"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+
+    use super::*;
+
+    /// As it is here, and as where no file can be without a name.
+    fn ways(path: &Path, temporaries: &Temporaries) -> [NewFile; 2] {
+        let (file, named) = beside(path).unwrap().into_parts();
+        temporaries.add(&named);
+        let named = NewFile { file, path: path.to_owned(), named: Some(named), temporaries: temporaries.clone() };
+        [NewFile::create(path, temporaries).unwrap(), named]
+    }
+
+    fn count(dir: &Path) -> usize {
+        fs::read_dir(dir).unwrap().count()
+    }
+
+    #[test]
+    fn it_appears_complete_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let temporaries = Temporaries::default();
+        for (replace, text) in [(false, "new"), (true, "newer")] {
+            for new in ways(&path, &temporaries) {
+                assert_eq!(path.exists(), replace);
+                new.file().write_all(text.as_bytes()).unwrap();
+                new.persist(replace).unwrap();
+                assert_eq!(fs::read_to_string(&path).unwrap(), text);
+                if !replace {
+                    fs::remove_file(&path).unwrap();
+                }
+            }
+            fs::write(&path, "old").unwrap();
+        }
+        for new in ways(&path, &temporaries) {
+            assert_eq!(new.persist(false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
+        drop(ways(&path, &temporaries));
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), count(dir.path())), ("old", 1));
+    }
+
+    #[test]
+    fn what_may_not_be_linked_is_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        for replace in [false, true] {
+            let [mut new, _named] = ways(&path, &Temporaries::default());
+            new.file().write_all(b"text").unwrap();
+            new.file().set_permissions(Permissions::from_mode(0o640)).unwrap();
+            new.copy(replace).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        }
+        let [mut new, named] = ways(&path, &Temporaries::default());
+        assert_eq!(new.copy(false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        drop(named);
+        assert_eq!(count(dir.path()), 1);
+    }
+}

@@ -1,0 +1,91 @@
+//! What a run makes and is to remove before it ends: one list, so that a watcher can remove it if the run is stuck, and so
+//! that what couldn't be removed is told.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A path that is still there, and why.
+pub type Left = (PathBuf, io::Error);
+
+#[derive(Clone, Debug, Default)]
+pub struct Temporaries(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    made: Vec<PathBuf>,
+    left: Vec<Left>,
+}
+
+impl Temporaries {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn add(&self, path: &Path) {
+        self.state().made.push(path.to_owned());
+    }
+
+    /// It isn't the watcher's to remove any more.
+    pub fn forget(&self, path: &Path) {
+        self.state().made.retain(|made| made != path);
+    }
+
+    /// It was to be removed, with this result.
+    pub fn removed(&self, path: &Path, result: io::Result<()>) {
+        let mut state = self.state();
+        state.made.retain(|made| made != path);
+        note(&mut state.left, path.to_owned(), result);
+    }
+
+    /// Removes all that the run would have removed.
+    pub fn remove_all(&self) {
+        let mut state = self.state();
+        for path in std::mem::take(&mut state.made) {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            note(&mut state.left, path, removed);
+        }
+    }
+
+    /// What couldn't be removed so far.
+    pub fn take_left(&self) -> Vec<Left> {
+        std::mem::take(&mut self.state().left)
+    }
+}
+
+/// What somebody else removed is gone, too.
+fn note(left: &mut Vec<Left>, path: PathBuf, result: io::Result<()>) {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => left.push((path, error)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let temporaries = Temporaries::default();
+        fs::write(path("file"), "").unwrap();
+        fs::create_dir_all(path("directory/below")).unwrap();
+        for name in ["file", "directory", "gone", "kept"] {
+            temporaries.add(&path(name));
+        }
+        fs::write(path("kept"), "").unwrap();
+        temporaries.forget(&path("kept"));
+        temporaries.remove_all();
+        assert!(temporaries.take_left().is_empty());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+
+        temporaries.removed(&path("kept"), Err(io::ErrorKind::PermissionDenied.into()));
+        temporaries.removed(&path("gone"), Err(io::ErrorKind::NotFound.into()));
+        let left = temporaries.take_left();
+        assert_eq!((left.len(), &left[0].0), (1, &path("kept")));
+        assert!(temporaries.take_left().is_empty());
+    }
+}
