@@ -47,7 +47,7 @@
 //! - [`predicate`]: what filters ask of a record, and `having` of a row
 //! - [`report`]: counters, tasks and workers, as JSON and as a summary
 //! - [`schema`]: what keys a spec may have, told in shapes: strict parsing, checks, overrides, params, suggestions
-//! - [`data`]: batches of columns, values, keys, and bytes in the making, which every room shares
+//! - [`data`]: batches of columns, values, keys, bytes and files in the making, which every room shares
 //! - [`error`]: what can go wrong, in the words that a user sees
 //! - [`units`]: sizes, times and counts as people read and type them
 

@@ -42,11 +42,13 @@ use anstyle::{AnsiColor, Style};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::error::{Error, Result};
+use crate::data::temporary::Temporaries;
+use crate::error::{Error, Result, reason, shown};
 pub use memory::Memory;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
 /// MapReduce in one binary: group and count what is in files, on every core, in bounded memory
 #[derive(Parser)]
@@ -146,6 +148,13 @@ fn readable(message: &str) -> Cow<'_, str> {
 fn to_stderr(text: &str) {
     line::end();
     let _ = AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes());
+}
+
+/// Says of what should have been removed that it wasn't. What the command did stays as it is.
+fn warn_of_left(temporaries: &Temporaries) {
+    for (path, why) in temporaries.take_left() {
+        to_stderr(&format!("{WARNING}warning:{WARNING:#} cannot remove {}: {}\n", shown(path), reason(&why)));
+    }
 }
 
 fn stdout_is_closed() -> Error {

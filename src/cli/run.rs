@@ -10,7 +10,7 @@ use clap::ArgAction;
 
 use super::job::{Job, JobArgs};
 use super::progress::{self, When};
-use super::{closed, help, signals, stdout_is_closed, to_stderr, written};
+use super::{closed, help, signals, stdout_is_closed, to_stderr, warn_of_left, written};
 use crate::engine;
 use crate::error::{Error, Result, shown};
 use crate::input::sources::Stdin;
@@ -117,6 +117,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
         progress::show(args.progress, args.quiet, &control.progress, || engine::run(&plan, &control))
     });
 
+    warn_of_left(&control.temporaries);
     let title = shown(job.spec.name.unwrap_or(job.origin));
     match outcome {
         Ok(report) => {

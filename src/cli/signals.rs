@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-use super::{fail, memory, to_stderr};
+use super::{fail, memory, to_stderr, warn_of_left};
 use crate::error::Error;
 use crate::run::Control;
 
@@ -82,10 +82,8 @@ fn watch_over(control: &Control, armed: &Armed, is_done: &Receiver<()>) {
 
 /// Removes what the job would have removed.
 fn clean_up(control: &Control) {
-    let temporary = control.temporary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for path in &*temporary {
-        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    }
+    control.temporaries.remove_all();
+    warn_of_left(&control.temporaries);
 }
 
 /// `nohup` and shells that start jobs in the background have a signal ignored, and a handler would undo that.

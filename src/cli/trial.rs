@@ -5,7 +5,7 @@
 //! it too, so whatever becomes of a trial, nothing is left of it once the directory is gone.
 
 use std::cell::Cell;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,17 +15,21 @@ use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
 use crossbeam_channel::{Receiver, bounded};
+use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, umask, waitid};
 use serde::Deserialize;
 use serde_json::Value;
-use tempfile::{TempDir, TempPath};
+use tempfile::TempPath;
 use wait4::{ResUse, Wait4};
 
 use super::digest::Digest;
 use super::job::{Job, JobArgs};
 use super::settings::Setting;
 use super::signals::{self, Armed};
+use super::warn_of_left;
+use crate::data::scratch::{self, Scratch};
+use crate::data::temporary::Temporaries;
 use crate::error::{Error, ROOMIER, Result, reason, shown};
 use crate::input::Source;
 use crate::input::sources::Stdin;
@@ -46,10 +50,21 @@ pub struct Trials {
     pub file: Option<PathBuf>,
     /// As the trials are to run where nothing is chosen.
     pub plan: Plan,
-    directory: TempDir,
+    directory: Scratch,
+    /// After the directory.
+    _warner: Warner,
     number: Cell<usize>,
     signal: Arc<AtomicUsize>,
     armed: Armed,
+}
+
+/// Says in the end what couldn't be removed.
+struct Warner(Temporaries);
+
+impl Drop for Warner {
+    fn drop(&mut self) {
+        warn_of_left(&self.0);
+    }
 }
 
 /// What one run took, and made.
@@ -103,10 +118,15 @@ impl Trials {
         let signal = Arc::default();
         let armed = signals::watch(&signal).map_err(|e| Error::Start { what: "watch for signals", source: e })?;
         let spill_dir = &plan.settings.spill_dir;
-        let directory = tempfile::Builder::new().prefix("mapfold-").tempdir_in(spill_dir);
-        let directory = directory.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
-        let trials = Trials { spec, json, call, file, plan, directory, number: Cell::new(0), signal, armed };
-        fs::write(trials.spec_file(), &trials.json).map_err(|e| trials.spill_error(&trials.spec_file(), e))?;
+        let warner = Warner(Temporaries::default());
+        let made = scratch::spill(spill_dir, &warner.0);
+        // A run that outlives this process writes there still.
+        let shared = made.and_then(|directory| directory.share_with_children().map(|()| directory));
+        let directory = shared.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
+        let trials =
+            Trials { spec, json, call, file, plan, directory, _warner: warner, number: Cell::new(0), signal, armed };
+        let written = scratch::create_file(&trials.spec_file()).and_then(|mut file| file.write_all(&trials.json));
+        written.map_err(|e| trials.spill_error(&trials.spec_file(), e))?;
         Ok(trials)
     }
 
@@ -147,7 +167,11 @@ impl Trials {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
 
         let begun = Instant::now();
-        let child = command.spawn().map_err(|source| Error::Start { what: "start a run", source })?;
+        // What the run makes is nobody else's to read. Here no other thread makes a file meanwhile.
+        let mask = umask(Mode::RWXG | Mode::RWXO);
+        let child = command.spawn();
+        umask(mask);
+        let child = child.map_err(|source| Error::Start { what: "start a run", source })?;
         let (used, Ended { at, messages }) = self.wait(child)?;
         let wall = at - begun;
         self.go_on()?;

@@ -1,4 +1,4 @@
-//! What every room shares: batches of columns, values, numbers, keys, bytes in the making.
+//! What every room shares: batches of columns, values, numbers, keys, bytes and files in the making.
 //!
 //! A [`Batch`] is the one thing that flows: readers make them, steps change them, sinks take them.
 

@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+use rustix::fs::{AtFlags, CWD, linkat};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
 use super::path::parent;
@@ -86,10 +86,17 @@ impl Drop for NewFile {
 }
 
 /// A file without a name. `None` where there is none to be had, or it couldn't get a name.
+#[cfg(target_os = "linux")]
 fn nameless(directory: &Path) -> Option<File> {
+    use rustix::fs::{Mode, OFlags, openat};
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = File::from(openat(CWD, directory, flags, Mode::from_raw_mode(MODE)).ok()?);
     own_link(&file).exists().then_some(file)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nameless(_: &Path) -> Option<File> {
+    None
 }
 
 fn own_link(file: &File) -> PathBuf {

@@ -35,10 +35,14 @@ pub struct Scratch {
     is_kept: bool,
 }
 
-/// A new file that nobody else may read. It goes with the path.
-pub fn create_file(path: &Path) -> io::Result<(File, TempPath)> {
-    let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
-    Ok((file, TempPath::try_from_path(path)?))
+/// A new file that nobody else may read.
+pub fn create_file(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// The same, and it is removed with the path.
+pub fn create_temporary(path: &Path) -> io::Result<(File, TempPath)> {
+    Ok((create_file(path)?, TempPath::try_from_path(path)?))
 }
 
 /// Makes one in a spill directory, and removes those in it that dead processes left.
@@ -61,11 +65,6 @@ impl Scratch {
 
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Removes what is in it.
-    pub fn clear(&self) -> io::Result<()> {
-        clear(&self.path)
     }
 
     /// Gives it another name, which nothing has.
@@ -103,7 +102,7 @@ impl Drop for Scratch {
 /// Makes the lock file. `None`: the file system has no locks.
 fn hold(directory: &Path) -> io::Result<Option<File>> {
     let [new, name] = [".mapfold-lock.new", LOCK].map(|name| directory.join(name));
-    let (lock, new) = create_file(&new)?;
+    let (lock, new) = create_temporary(&new)?;
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         return new.close().map(|()| None);
     }
@@ -214,11 +213,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let temporaries = Temporaries::default();
         let scratch = Scratch::create(dir.path(), "mapfold-", &temporaries).unwrap();
-        let _file = create_file(&scratch.path().join("a.run")).unwrap();
+        create_file(&scratch.path().join("a.run")).unwrap();
         assert_eq!((mode(scratch.path()), mode(&scratch.path().join("a.run"))), (0o700, 0o600));
         assert_eq!(mode(&scratch.path().join(LOCK)), 0o600);
-        scratch.clear().unwrap();
-        assert_eq!(names(scratch.path()), [LOCK]);
         drop(scratch);
         assert!(names(dir.path()).is_empty() && temporaries.take_left().is_empty());
     }
@@ -270,7 +267,7 @@ mod tests {
                         dead(path, &format!("mapfold-dead-{n}-{i}"));
                         sweep(path, "mapfold-", |_| Ok(()));
                         let scratch = Scratch::create(path, "mapfold-", &Temporaries::default()).unwrap();
-                        let _file = create_file(&scratch.path().join("a.run")).unwrap();
+                        create_file(&scratch.path().join("a.run")).unwrap();
                         sweep(path, "mapfold-", |_| Ok(()));
                         assert_eq!(names(scratch.path()), [LOCK, "a.run"]);
                     }

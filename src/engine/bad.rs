@@ -109,7 +109,7 @@ impl Bad {
             Some(saved) => saved,
             None => {
                 let path = save_as();
-                let (file, path) = scratch::create_file(&path).map_err(|source| Error::Spill { path, source })?;
+                let (file, path) = scratch::create_temporary(&path).map_err(|source| Error::Spill { path, source })?;
                 self.saved.insert((path, BufWriter::new(file)))
             }
         };

@@ -2,14 +2,13 @@
 //! the worker memory that is kept from task to task, and the record of what happened.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use tempfile::TempDir;
-
 use super::bad::BadOfTask;
 use crate::data::buffer::Buffer;
+use crate::data::scratch::{self, Scratch};
 use crate::error::{Error, Result};
 use crate::input::block::Memory;
 use crate::input::edges::PieceRead;
@@ -104,7 +103,7 @@ pub struct Job<'p> {
     pub pool: Pool,
     /// What small files are read into.
     pub small_files: Kept<Memory>,
-    spill: TempDir,
+    spill: Scratch,
     /// Runs that may yet be kept open.
     open_runs: AtomicI64,
     log: Log,
@@ -123,9 +122,8 @@ pub struct Record {
 impl<'p> Job<'p> {
     pub fn new(plan: &'p Plan, control: &'p Control) -> Result<Job<'p>> {
         let spill_dir = &plan.settings.spill_dir;
-        let spill = tempfile::Builder::new().prefix("mapfold-").tempdir_in(spill_dir);
+        let spill = scratch::spill(spill_dir, &control.temporaries);
         let spill = spill.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
-        lock(&control.temporary).push(spill.path().to_owned());
         Ok(Job {
             plan,
             control,
@@ -177,9 +175,7 @@ impl<'p> Job<'p> {
     /// Opens the target and writes `header` to it.
     pub fn writer(&self, header: Buffer) -> Result<Writer> {
         let output = &self.plan.output;
-        let writer = Writer::open(&output.target, header, output.force, output.part_size)?;
-        lock(&self.control.temporary).extend(writer.temporary().map(Path::to_owned));
-        Ok(writer)
+        Writer::open(&output.target, header, output.force, output.part_size, &self.control.temporaries)
     }
 
     /// Fails once a signal asked the job to end.

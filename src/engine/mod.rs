@@ -16,9 +16,9 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::input::planned;
 use crate::map::emit::Fields;
+use crate::output::Committed;
 use crate::output::order::Merge;
 use crate::output::sequence::Sequencer;
-use crate::output::{Committed, Target, writer};
 use crate::plan::{Groups, Plan, Rows};
 use crate::report::tally::Tally;
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Task};
@@ -33,7 +33,7 @@ pub struct Failed {
     pub report: Box<Report>,
 }
 
-/// Runs the plan to its committed result.
+/// Runs the plan to its result, which is published last: a directory's with the report.
 pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     let started = Instant::now();
     let mut phases = PhaseSeconds::default();
@@ -46,10 +46,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     };
     let mut report = report(plan, sizes, record, phases);
     report.wall_seconds = started.elapsed().as_secs_f64();
-    let sealed = result.and_then(|committed| match &plan.output.target {
-        Target::Directory(path) => writer::seal(path, &report, &committed),
-        _ => Ok(()),
-    });
+    let sealed = result.and_then(|committed| committed.seal(&report));
     match sealed {
         Ok(()) => Ok(report),
         Err(error) => {

@@ -108,7 +108,7 @@ fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize
 /// Lines wait here while reduce tasks may still fail.
 fn stage(job: &Job<'_>) -> Result<Writer> {
     let target = Target::Scratch(job.spill_path("output"));
-    Writer::open(&target, job.header(), false, job.plan.output.part_size)
+    Writer::open(&target, job.header(), false, job.plan.output.part_size, &job.control.temporaries)
 }
 
 /// What the attempts of the phase share.

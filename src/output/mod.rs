@@ -1,9 +1,11 @@
 //! Output: rows to bytes in the order asked for, to where they were asked for, all or nothing.
 
 pub mod compress;
+mod exchange;
 pub mod format;
 pub mod order;
 mod parts;
+mod publish;
 pub mod sequence;
 pub mod sort_key;
 pub mod target;
@@ -11,6 +13,7 @@ pub mod writer;
 
 pub use compress::Compression;
 pub use format::{Format, Layout};
+pub use publish::{STAGING, is_of_a_result};
 pub use sort_key::{Order, SortKey};
 pub use target::Target;
 pub use writer::{Chunk, Committed, Writer};

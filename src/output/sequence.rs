@@ -169,11 +169,13 @@ mod tests {
 
     use super::*;
     use crate::data::buffer::Buffer;
+    use crate::data::temporary::Temporaries;
     use crate::output::{Compression, Target};
 
     fn sequencer(path: &std::path::Path, limit: Option<u64>) -> Sequencer {
         let target = Target::File(path.into(), Compression::None);
-        Sequencer::new(Writer::open(&target, Buffer::default(), false, 1).unwrap(), limit)
+        let writer = Writer::open(&target, Buffer::default(), false, 1, &Temporaries::default());
+        Sequencer::new(writer.unwrap(), limit)
     }
 
     fn part(text: &str) -> Part {

@@ -1,7 +1,7 @@
 //! Where the result goes, all or nothing.
 //!
-//! A file is made under a temporary name beside its target and renamed when complete; a directory's parts are made in
-//! a hidden directory inside it and renamed one by one, `_SUCCESS` last. Nothing waits for the disk (`fsync` took 5 to 8 %
+//! A file gets its name when it is complete ([`NewFile`]). A directory's parts are made in a hidden directory inside it and published
+//! together. Nothing waits for the disk (`fsync` took 5 to 8 %
 //! of a run, on a fast one), so after a power cut a result may be missing. Standard output and devices can't be taken
 //! back, so the engine begins to write to them only when every reduce task has succeeded; records that only pass through are
 //! written as they come. Files and devices are compressed if their names ask for it, parts never.
@@ -9,17 +9,17 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
-
-use rustix::fs::{FlockOperation, flock};
-use tempfile::{NamedTempFile, TempPath};
 
 use super::compress::Stream;
 use super::parts::Parts;
+use super::publish;
 use super::target::Target;
 use crate::data::buffer::Buffer;
-use crate::data::path::parent;
+use crate::data::new_file::NewFile;
+use crate::data::scratch;
+use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result};
 use crate::report::Report;
 
@@ -51,15 +51,22 @@ pub struct Writer {
 enum To {
     /// Seen as it is written.
     Through(Stream),
-    /// Made under another name.
-    File(Stream, TempPath),
+    /// Seen when it is complete.
+    File(Stream, NewFile),
     Directory(Parts),
 }
 
 impl Writer {
     /// Opens the target. `header` begins the output, and every part file.
-    pub fn open(target: &Target, header: Buffer, force: bool, part_size: u64) -> Result<Writer> {
-        let to = open(target, header.as_slice(), part_size).map_err(|source| output_error(target, source))?;
+    pub fn open(
+        target: &Target,
+        header: Buffer,
+        force: bool,
+        part_size: u64,
+        temporaries: &Temporaries,
+    ) -> Result<Writer> {
+        let to = open(target, header.as_slice(), part_size, temporaries);
+        let to = to.map_err(|source| output_error(target, source))?;
         let mut writer = Writer { target: target.clone(), to, force, bytes: 0 };
         if !matches!(writer.to, To::Directory(_)) && !header.is_empty() {
             writer.write(&Chunk { ends: vec![header.len()], bytes: header })?;
@@ -88,60 +95,47 @@ impl Writer {
         Ok(copied)
     }
 
-    /// Makes the output visible under its name. A directory isn't another job's to change while what is returned lives,
-    /// until it is [`seal`]ed.
+    /// Completes the output. A file is under its name then; a directory's parts once they are [sealed](Committed::seal), and until
+    /// then the directory isn't another job's to change.
     pub fn commit(self) -> Result<Committed> {
         let Writer { target, to, force, .. } = self;
-        commit(to, target.path(), force).map_err(|source| output_error(&target, source))
-    }
-
-    /// What is to be removed if the process ends without dropping this.
-    pub fn temporary(&self) -> Option<&Path> {
-        match &self.to {
-            To::Through(_) => None,
-            To::File(_, temporary) => Some(temporary),
-            To::Directory(parts) => Some(parts.staging()),
-        }
+        let parts = commit(to, target.path(), force).map_err(|source| output_error(&target, source))?;
+        Ok(Committed { target, parts, force })
     }
 }
 
-fn commit(to: To, path: &Path, force: bool) -> io::Result<Committed> {
-    let mut committed = Committed { _lock: None };
+fn commit(to: To, path: &Path, force: bool) -> io::Result<Option<(Parts, Option<File>)>> {
     match to {
         To::Through(stream) => stream.finish()?,
-        To::File(stream, temporary) => {
+        To::File(stream, new) => {
             stream.finish()?;
-            if force { temporary.persist(path) } else { temporary.persist_noclobber(path) }?;
+            new.persist(force)?;
         }
-        To::Directory(parts) => {
-            committed._lock = lock(path)?;
-            parts.commit(path, force)?;
-        }
+        To::Directory(parts) => return Ok(Some((parts, publish::lock(path)?))),
     }
-    Ok(committed)
+    Ok(None)
 }
 
-/// A result under its name. Of two jobs that write one directory, the other waits as long as this lives.
+/// A complete output.
 #[derive(Debug)]
 #[must_use]
 pub struct Committed {
-    _lock: Option<File>,
+    target: Target,
+    /// Of a directory: what waits to be published, and the lock on it. Another job that writes the directory waits as long
+    /// as the lock is held.
+    parts: Option<(Parts, Option<File>)>,
+    force: bool,
 }
 
-/// Locks a directory against other jobs; `None` where the file system has no locks.
-fn lock(directory: &Path) -> io::Result<Option<File>> {
-    let opened = File::open(directory)?;
-    Ok(flock(&opened, FlockOperation::LockExclusive).is_ok().then_some(opened))
-}
-
-/// Completes a directory output: the report, then the mark of success.
-pub fn seal(directory: &Path, report: &Report, _committed: &Committed) -> Result<()> {
-    let json = serde_json::to_vec_pretty(report).expect("a report is JSON");
-    let [named, mark] = ["_REPORT.json", "_SUCCESS"].map(|name| directory.join(name));
-    fs::write(&named, json).and_then(|()| fs::write(mark, "")).map_err(|source| {
-        let _ = fs::remove_file(named);
-        Error::Output { path: directory.into(), source }
-    })
+impl Committed {
+    /// Publishes a directory's parts with the report and the mark of success: all of them, or none.
+    pub fn seal(self, report: &Report) -> Result<()> {
+        let Some((mut parts, lock)) = self.parts else { return Ok(()) };
+        let json = serde_json::to_vec_pretty(report).expect("a report is JSON");
+        let published = parts.add("_REPORT.json", &json).and_then(|()| parts.add("_SUCCESS", b""));
+        let published = published.and_then(|()| parts.publish(self.target.path(), self.force, lock.is_some()));
+        published.map_err(|source| output_error(&self.target, source))
+    }
 }
 
 fn output_error(target: &Target, source: io::Error) -> Error {
@@ -153,7 +147,7 @@ fn output_error(target: &Target, source: io::Error) -> Error {
     }
 }
 
-fn open(target: &Target, header: &[u8], part_size: u64) -> io::Result<To> {
+fn open(target: &Target, header: &[u8], part_size: u64, temporaries: &Temporaries) -> io::Result<To> {
     let plain = |file| To::Through(Stream::Plain(file));
     Ok(match target {
         // A file of its own, unbuffered: chunks are large.
@@ -162,27 +156,15 @@ fn open(target: &Target, header: &[u8], part_size: u64) -> io::Result<To> {
             To::Through(Stream::new(File::options().write(true).open(path)?, *compression)?)
         }
         Target::File(path, compression) => {
-            let (file, temporary) = beside(path)?.into_parts();
-            To::File(Stream::new(file, *compression)?, temporary)
+            let new = NewFile::create(path, temporaries)?;
+            if let Ok(replaced) = fs::metadata(path) {
+                // What was private stays so. Who may not give files away keeps what they make.
+                let _ = fchown(new.file(), Some(replaced.uid()), Some(replaced.gid()));
+                new.file().set_permissions(replaced.permissions())?;
+            }
+            To::File(Stream::new(new.file().try_clone()?, *compression)?, new)
         }
-        Target::Scratch(path) => plain(File::create_new(path)?),
-        Target::Directory(path) => To::Directory(Parts::create(path, header, part_size)?),
+        Target::Scratch(path) => plain(scratch::create_file(path)?),
+        Target::Directory(path) => To::Directory(Parts::create(path, header, part_size, temporaries)?),
     })
-}
-
-/// A file of another name in the same directory, with the owner and permissions of what it is to replace.
-fn beside(path: &Path) -> io::Result<NamedTempFile> {
-    // Those that the user's umask gives new files, not a temporary file's own 0600.
-    let new = fs::Permissions::from_mode(0o666);
-    // Enough of the name to tell whose it is; all of it, and more, may be longer than a name may be.
-    let name: String = path.file_name().unwrap_or_default().to_string_lossy().chars().take(32).collect();
-    let mut builder = tempfile::Builder::new();
-    let prefix = format!(".{name}.");
-    let made = builder.prefix(&prefix).suffix(".partial").permissions(new).tempfile_in(parent(path))?;
-    if let Ok(replaced) = fs::metadata(path) {
-        // What was private stays so. Who may not give files away keeps what they make.
-        let _ = fchown(made.as_file(), Some(replaced.uid()), Some(replaced.gid()));
-        made.as_file().set_permissions(replaced.permissions())?;
-    }
-    Ok(made)
 }

@@ -1,6 +1,5 @@
 //! Where the result goes, checked so far as it can be before the work: that it may be written, and that nothing is lost by it.
 
-use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +12,7 @@ use super::Target;
 use crate::data::path::parent;
 use crate::error::{Error, Result, reason, shown};
 use crate::input::Source;
-use crate::output::Compression;
+use crate::output::{Compression, STAGING, is_of_a_result};
 
 /// Standard output for no path and for `-`.
 pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> Result<Target> {
@@ -78,8 +77,13 @@ fn existing_file(path: &Path, metadata: &Metadata, force: bool, sources: &[Sourc
 fn existing_directory(path: &Path, metadata: &Metadata, force: bool, sources: &[Source]) -> Result<Target> {
     let mut holds_result = false;
     for entry in fs::read_dir(path).map_err(|e| unwritable(path, &e))? {
-        let file = entry.map_err(|e| unwritable(path, &e))?.file_name();
-        if !is_part_of_a_result(&file) {
+        let entry = entry.map_err(|e| unwritable(path, &e))?;
+        let file = entry.file_name();
+        // Another job's, which is worked beside, or a dead one's, which is removed.
+        if file.as_bytes().starts_with(STAGING.as_bytes()) {
+            continue;
+        }
+        if !is_of_a_result(&entry) {
             return Err(Error::usage_hint(
                 format!("{}: holds {}, which is not part of a result", shown(path), shown(&file)),
                 "name a directory of its own: it is made if it doesn't exist",
@@ -104,15 +108,6 @@ fn existing_directory(path: &Path, metadata: &Metadata, force: bool, sources: &[
     }
     access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|e| unwritable(path, &e.into()))?;
     Ok(Target::Directory(path.to_owned()))
-}
-
-fn is_part_of_a_result(file: &OsStr) -> bool {
-    let Some(name) = file.to_str() else { return false };
-    let number = name.strip_prefix("part-").map(|rest| rest.split('.').next().unwrap_or_default());
-    // What a killed job staged is no reason to refuse: nobody else makes such a name.
-    matches!(name, "_SUCCESS" | "_REPORT.json")
-        || name.starts_with("_temporary.")
-        || number.is_some_and(|digits| digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// That a file can be made beside `path`.

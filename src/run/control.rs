@@ -1,9 +1,9 @@
 //! What a run shares with whoever watches it.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
+use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result};
 
 /// The way to stop a run, and how far it has come.
@@ -12,9 +12,8 @@ pub struct Control {
     /// Number of the signal that asked the run to end, 0 for none. `Arc` so that a signal handler can hold it.
     pub signal: Arc<AtomicUsize>,
     pub progress: Progress,
-    /// Files and directories that the run removes before it returns, or renames. Should it never return, stuck in a system
-    /// call, they are its watcher's to remove.
-    pub temporary: Mutex<Vec<PathBuf>>,
+    /// What the run removes before it returns. Should it never return, stuck in a system call, its watcher removes it.
+    pub temporaries: Temporaries,
 }
 
 impl Control {

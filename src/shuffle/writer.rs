@@ -113,7 +113,7 @@ impl Partition {
 
 impl RunWriter {
     pub fn create(path: PathBuf, partitions: usize, page_size: usize, mut buffers: PartitionBuffers) -> Result<Self> {
-        let (file, path) = scratch::create_file(&path).map_err(|source| Error::Spill { path, source })?;
+        let (file, path) = scratch::create_temporary(&path).map_err(|source| Error::Spill { path, source })?;
         buffers.buffers.resize_with(partitions, Partition::default);
         buffers.buffers.iter_mut().for_each(Partition::clear);
         buffers.pending.clear();

@@ -1,0 +1,104 @@
+//! A result that takes the place of another in one step: their directories exchange their names.
+//!
+//! The new result then is in a directory of its own, so this is done only where nobody can tell the one from the other, but by
+//! what is in it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, listxattr, renameat_with};
+use rustix::io::Errno;
+
+use super::publish::{RESULT, is_of_a_result, is_same};
+use crate::data::path::{parent, rename_new};
+use crate::data::scratch::Scratch;
+
+/// Where a result waits beside its directory: what is in a directory can't exchange its name with it.
+pub fn aside(directory: &Path) -> Option<PathBuf> {
+    let mut name = OsString::from(".");
+    name.push(directory.file_name()?);
+    name.push(".partial");
+    Some(parent(directory).join(name))
+}
+
+/// Exchanges what is staged in a directory with the older result in it, which is staged then. False: it stayed as it was.
+pub fn exchange(staging: &mut Scratch, directory: &Path) -> bool {
+    let Some(aside) = aside(directory).filter(|_| is_replaceable(staging, directory).unwrap_or(false)) else {
+        return false;
+    };
+    let inside = staging.path().to_owned();
+    if staging.rename(&aside).is_err() {
+        return false;
+    }
+    let old = aside.join(RESULT);
+    // By its bare name: a slash at the end would mean what a link points to.
+    let bare: PathBuf = directory.components().collect();
+    if renameat_with(CWD, &old, CWD, &bare, RenameFlags::EXCHANGE).is_err() {
+        // What is staged is whole under either name.
+        let _ = staging.rename(&inside);
+        return false;
+    }
+    if let Err(error) = return_what_is_not_ours(&old, directory) {
+        staging.keep(error);
+    }
+    true
+}
+
+/// What somebody put into the old directory in the last moment.
+pub fn return_what_is_not_ours(old: &Path, directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(old)? {
+        let entry = entry?;
+        if !is_of_a_result(&entry) {
+            let name = entry.file_name();
+            rename_new(&old.join(&name), &directory.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether another directory can take this one's place: an older result is in it and nothing else, it isn't a link, a
+/// mount point or where this process is, and its owner and permissions can be had.
+fn is_replaceable(staging: &Scratch, directory: &Path) -> io::Result<bool> {
+    let bare: PathBuf = directory.components().collect();
+    let replaced = fs::symlink_metadata(&bare)?;
+    if !replaced.is_dir() || replaced.dev() != fs::metadata(parent(directory))?.dev() {
+        return Ok(false);
+    }
+    let own = staging.path().file_name();
+    let mut results = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if is_of_a_result(&entry) {
+            results += 1;
+        } else if own != Some(&*entry.file_name()) {
+            return Ok(false);
+        }
+    }
+    let here = env::current_dir()?;
+    let is_here = here.ancestors().any(|here| fs::metadata(here).is_ok_and(|here| is_same(&here, &replaced)));
+    Ok(results > 0 && !is_here && !has_attributes(directory) && resemble(&staging.path().join(RESULT), &replaced)?)
+}
+
+/// Access control lists and the like. What a security module adds, it adds to the new directory, too.
+fn has_attributes(directory: &Path) -> bool {
+    let mut names = [0; 4096];
+    match listxattr(directory, &mut names[..]) {
+        Ok(length) => {
+            names[..length].split(|&b| b == 0).any(|name| !name.is_empty() && !name.starts_with(b"security."))
+        }
+        Err(error) => error != Errno::NOTSUP,
+    }
+}
+
+/// Gives a directory the owner and permissions of another, as far as may be. Returns whether it has them.
+fn resemble(directory: &Path, like: &fs::Metadata) -> io::Result<bool> {
+    let opened = File::open(directory)?;
+    let _ = fchown(&opened, Some(like.uid()), Some(like.gid()));
+    opened.set_permissions(like.permissions())?;
+    let made = opened.metadata()?;
+    Ok((made.uid(), made.gid(), made.permissions().mode()) == (like.uid(), like.gid(), like.permissions().mode()))
+}
