@@ -8,6 +8,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::any::Any;
+use std::cell::Cell;
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,17 +24,17 @@ pub struct Memory;
 unsafe impl GlobalAlloc for Memory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are those that `System` asks for.
-        given(unsafe { System.alloc(layout) }, layout.size())
+        given(|| unsafe { System.alloc(layout) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
-        given(unsafe { System.alloc_zeroed(layout) }, layout.size())
+        given(|| unsafe { System.alloc_zeroed(layout) }, layout.size())
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as above; `memory` came from `System`.
-        given(unsafe { System.realloc(memory, layout, size) }, size)
+        given(|| unsafe { System.realloc(memory, layout, size) }, size)
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
@@ -43,11 +44,21 @@ unsafe impl GlobalAlloc for Memory {
 }
 
 #[inline]
-fn given(memory: *mut u8, bytes: usize) -> *mut u8 {
+fn given(ask: impl FnOnce() -> *mut u8, bytes: usize) -> *mut u8 {
+    // What is left is the watch's, and nobody makes files that it is about to remove.
+    if MISSING.load(Ordering::Relaxed) > 0 && !IS_WATCH.get() {
+        end(bytes);
+    }
+    let memory = ask();
     if memory.is_null() {
         end(bytes);
     }
     memory
+}
+
+thread_local! {
+    /// Whether this thread is the watch.
+    static IS_WATCH: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Bytes that could not be had; 0: none yet.
@@ -60,7 +71,7 @@ const RESERVED: usize = 256 << 10;
 /// How long the watch may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// While this lives somebody looks at [`missing`] now and then.
+/// While this lives its thread looks at [`missing`] now and then.
 pub struct Watched;
 
 impl Watched {
@@ -68,6 +79,7 @@ impl Watched {
         if let Ok(mut reserve) = RESERVE.lock() {
             reserve.reserve_exact(RESERVED);
         }
+        IS_WATCH.set(true);
         IS_WATCHED.store(true, Ordering::Release);
         Watched
     }
@@ -113,7 +125,8 @@ fn end(bytes: usize) -> ! {
     if !IS_SAID.swap(true, Ordering::AcqRel) {
         let mut text = [0; 256];
         let mut rest = &mut text[..];
-        let _ = write!(rest, "error: {}\nhint: {LESS_MEMORY}\n", Error::OutOfMemory { bytes });
+        let first = Error::OutOfMemory { bytes: MISSING.load(Ordering::Acquire) };
+        let _ = write!(rest, "error: {first}\nhint: {LESS_MEMORY}\n");
         let left = rest.len();
         // SAFETY: the bytes are there to be read. Standard error's lock may be held by a thread that waits here.
         unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len() - left) };

@@ -5,9 +5,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 /// A path that is still there, and why.
 pub type Left = (PathBuf, io::Error);
+
+/// How often removing a directory is tried, and after how long again.
+const TRIES: usize = 10;
+const AGAIN: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Debug, Default)]
 pub struct Temporaries(Arc<Mutex<State>>);
@@ -43,7 +49,16 @@ impl Temporaries {
     pub fn remove_all(&self) {
         let mut state = self.state();
         for path in std::mem::take(&mut state.made) {
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            let remove = || if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            let mut removed = remove();
+            // A worker may just be making a file in the directory.
+            for _ in 1..TRIES {
+                if removed.is_ok() || !path.exists() {
+                    break;
+                }
+                thread::sleep(AGAIN);
+                removed = remove();
+            }
             note(&mut state.left, path, removed);
         }
     }

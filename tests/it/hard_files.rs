@@ -250,7 +250,7 @@ fn a_file_that_is_changed_in_place_is_an_error() {
                 failed(&dir.meanwhile(&format!("f {output}"), || {
                     let run = || {
                         let spill = dir.names().into_iter().find(|name| name.starts_with("mapfold-"));
-                        fs::metadata(dir.join(&spill.unwrap()).join("map-00000-0.0.run")).map_or(0, |run| run.len())
+                        fs::metadata(dir.join(&spill.unwrap()).join("map-00000-0.run")).map_or(0, |run| run.len())
                     };
                     while run() == 0 {
                         thread::sleep(Duration::from_millis(1));

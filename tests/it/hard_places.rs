@@ -153,7 +153,7 @@ fn a_run_that_is_copied_over_another() {
     for settings in ["--threads 1", "--threads 2 --unordered"] {
         let output = dir.meanwhile(&format!("f -o out --split-size 2 {settings}"), || {
             let spill = dir.names().into_iter().find(|name| name.starts_with("mapfold-")).unwrap();
-            let [from, to] = ["map-00000-0.0.run", "map-00001-0.0.run"].map(|name| dir.join(&spill).join(name));
+            let [from, to] = ["map-00000-0.run", "map-00001-0.run"].map(|name| dir.join(&spill).join(name));
             // A run as short as these is written at once.
             while [&from, &to].iter().any(|run| fs::metadata(run).map_or(0, |found| found.len()) == 0) {
                 thread::sleep(Duration::from_millis(1));
@@ -163,7 +163,7 @@ fn a_run_that_is_copied_over_another() {
             fs::File::options().write(true).open(&to).unwrap().write_all(&run).unwrap();
         });
         let error = stderr(&output);
-        assert!(error.starts_with("error: run ") && error.contains("/map-00001-0.0.run: "), "{error}");
+        assert!(error.starts_with("error: run ") && error.contains("/map-00001-0.run: "), "{error}");
         assert!(
             error.ends_with("\nhint: the spill directory's disk damaged what was written; run the job again\n"),
             "{error}"
@@ -209,7 +209,7 @@ fn many_threads_and_few_descriptors() {
 /// The result, or an error: never an abort, and nothing left behind.
 #[test]
 fn little_address_space() {
-    let dir = Dir::new().file("small", lines(500)).file("large", lines(300_000));
+    let dir = Dir::new().file("small", lines(500)).file("large", lines(150_000));
     let mut refused = 0;
     for input in ["small", "large"] {
         for (limit, threads) in (60_000..=400_000).step_by(40_000).zip([2, 3, 8, 16].into_iter().cycle()) {
