@@ -231,6 +231,10 @@ fn a_file_that_is_changed_in_place_is_an_error() {
         assert_eq!(stderr, format!("error: f: was changed while the job ran\n{hint}"));
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     };
+    // Not `fs::write`, which cuts the file first.
+    let overwrite = |dir: &Dir, bytes: &[u8]| {
+        File::options().write(true).open(dir.join("f")).unwrap().write_all(bytes).unwrap();
+    };
     for lines in LINES {
         for pack in [<[u8]>::to_vec, |text: &[u8]| zstd::encode_all(text, 3).unwrap()] {
             let new = || {
@@ -241,7 +245,7 @@ fn a_file_that_is_changed_in_place_is_an_error() {
                 (dir, new)
             };
             let (dir, new_bytes) = new();
-            failed(&meanwhile(&dir, || fs::write(dir.join("f"), &new_bytes).unwrap()));
+            failed(&meanwhile(&dir, || overwrite(&dir, &new_bytes)));
             assert!(!dir.join("out").exists());
 
             let (dir, new_bytes) = new();
@@ -255,7 +259,7 @@ fn a_file_that_is_changed_in_place_is_an_error() {
                     while run() == 0 {
                         thread::sleep(Duration::from_millis(1));
                     }
-                    fs::write(dir.join("f"), &new_bytes).unwrap();
+                    overwrite(&dir, &new_bytes);
                 }));
                 assert_eq!(dir.names(), ["f", "fifo"]);
                 File::options().write(true).open(dir.join("f")).unwrap().set_modified(UNIX_EPOCH).unwrap();
