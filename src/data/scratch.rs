@@ -134,7 +134,7 @@ fn remove(directory: &Path) -> io::Result<()> {
 }
 
 /// Removes the directories in `parent` whose names begin with `prefix` and whose makers are dead. `first` sees each, and
-/// one for which it fails stays. So does, silently, what isn't this user's or can't be removed.
+/// one for which it fails stays. What isn't this user's, or can't be removed, stays too, and nobody is told.
 pub fn sweep(parent: &Path, prefix: &str, first: impl Fn(&Path) -> io::Result<()>) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     let has_prefix = |name: &OsStr| name.as_bytes().starts_with(prefix.as_bytes());
