@@ -163,7 +163,16 @@ fn what_a_killed_job_left_is_removed_by_the_next() {
 #[test]
 fn of_a_killed_job_nothing_is_left_beside_its_output() {
     let dir = dir();
-    kill(waiting(&dir, "-o result"));
+    let child = waiting(&dir, "-o result");
+    // Until it has its output open, under whatever name.
+    let descriptors = format!("/proc/{}/fd", child.id());
+    let is_output =
+        |path: &Path| path.parent() == Some(dir.path()) && !["a.txt", "fifo"].iter().any(|name| path.ends_with(name));
+    eventually(|| {
+        let opened = fs::read_dir(&descriptors).unwrap().flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        opened.into_iter().find(|path| is_output(path))
+    });
+    kill(child);
     assert_eq!(dir.names(), ["a.txt", "fifo", "spill"]);
 }
 
