@@ -120,11 +120,12 @@ impl Text {
     fn plan(&self, output: PathBuf) -> Plan {
         let spec = fs::read(common::root().join("benches/specs/letters.json")).expect("the spec");
         let mut spec = Document::parse("letters.json", &spec).and_then(Document::finish).expect("a spec");
-        spec.input = vec![self.source.path().into()];
+        spec.input = vec![self.source.path().to_owned().into()];
         spec.output.path = Some(output);
         spec.run.threads = Some(THREADS);
         let stdin = Stdin { is_terminal: false, is_closed: false, held_spec: false };
-        let call = Invocation { origin: "letters.json".into(), unordered: true, force: true, stdin };
+        let call =
+            Invocation { origin: "letters.json".into(), unordered: true, force: true, stdin, ..Invocation::default() };
         plan::resolve(&spec, &call).expect("a plan")
     }
 }

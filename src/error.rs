@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::units::{argument, size};
+use crate::units::{Span, argument, data, size};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -37,6 +37,13 @@ pub enum Error {
     /// An input is not what it was when the job was planned, though as long as then.
     #[error("{}: was changed while the job ran", shown(path))]
     Changed { path: PathBuf },
+    /// The time that an input may take was over. `read` is how many of its bytes, packed as they are, were read by then.
+    #[error("{name}: timed out after {after}, {} read", data(*read))]
+    TimedOut { name: String, after: Span, read: u64 },
+
+    /// A command that is an input could not be run, or ended otherwise than well.
+    #[error("{name}: {why}")]
+    Command { name: String, why: String },
 
     /// A spill file or the spill directory could not be written or read.
     #[error("spill file {}: {}", shown(path), reason(source))]

@@ -8,7 +8,12 @@
 //! in a message  size 1.5 GiB                          as somebody may have set it
 //! to be typed   argument 1536M · short_argument 2G    a SIZE that holds at least as much
 //! time          seconds 1.93 s · whole_seconds 12 s · rounded_seconds 9 min 50 s
+//! to be typed   Span 500ms · 1.5s · 2m
 //! ```
+
+pub mod span;
+
+pub use span::Span;
 
 /// `1.93 GB`: three figures and a power of a thousand.
 pub fn data(bytes: u64) -> String {

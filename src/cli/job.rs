@@ -10,7 +10,7 @@ use super::params::ParamFlags;
 use super::settings::{Setting, Settings};
 use super::{closed, help};
 use crate::error::{Error, Result, nearest, reason, shown};
-use crate::spec::{Document, Param, Spec, builtin};
+use crate::spec::{Command, Document, Input, Param, Spec, builtin};
 
 /// A spec is written by hand: what is longer than this is some other file.
 const LONGEST: u64 = 16 << 20;
@@ -51,6 +51,14 @@ pub struct Changes {
     /// Records never span files. A last line without a newline is a record; \r\n ends a line as \n does.
     #[arg(value_name = "INPUT", help_heading = help::INPUT_AND_JOB, display_order = 1)]
     inputs: Vec<OsString>,
+
+    /// A command whose output is read; repeatable
+    ///
+    /// It is split in words as a shell splits them, and run without one: --from-command 'ssh web1 cat /var/log/app.log'. With
+    /// a shell it is --from-command \"sh -c '... | ...'\". What commands print is read behind each INPUT. A command that fails
+    /// ends the job with its last words; none is left running. In a spec it may have a name and a timeout.
+    #[arg(long, value_name = "CMD", help_heading = help::INPUT_AND_JOB, display_order = 7)]
+    from_command: Vec<String>,
 
     /// Rows in any sequence (the same rows)
     ///
@@ -109,8 +117,9 @@ impl Changes {
         self.settings.apply(&mut document)?;
         let mut spec = document.finish()?;
         // Names of files need not be UTF-8, so they don't pass through JSON.
-        if !self.inputs.is_empty() {
-            spec.input = self.inputs.iter().map(PathBuf::from).collect();
+        if !self.inputs.is_empty() || !self.from_command.is_empty() {
+            let names = self.inputs.iter().map(|name| Ok(Input::Name(name.into())));
+            spec.input = names.chain(self.from_command.iter().map(|text| command(text))).collect::<Result<_>>()?;
         }
         if let Some(directory) = &self.spill_dir {
             spec.run.spill_dir = Some(directory.clone());
@@ -125,6 +134,17 @@ impl Changes {
         }
         let set = |assignment: &String| assignment.split('=').next() == Some(setting.path);
         self.set.iter().any(set).then(|| format!("--set {}", setting.path))
+    }
+}
+
+/// A command as it is typed in a shell.
+fn command(text: &str) -> Result<Input> {
+    let flag = format!("--from-command {text:?}");
+    let words = shlex::split(text).ok_or_else(|| Error::usage(format!("{flag}: a quote is not closed")))?;
+    match words.first() {
+        None => Err(Error::usage("--from-command: is empty")),
+        Some(program) if program.is_empty() => Err(Error::usage(format!("{flag}: its first word is empty"))),
+        Some(_) => Ok(Input::Command(Command { words, name: None, timeout: None, retry: false })),
     }
 }
 
@@ -206,6 +226,20 @@ fn from_builtin(job: &OsStr) -> Result<Document> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_are_split_as_a_shell_does() {
+        let words = |text: &str| match command(text) {
+            Ok(Input::Command(Command { words, .. })) => words,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(words("ssh web1  cat /var/log/app.log"), ["ssh", "web1", "cat", "/var/log/app.log"]);
+        assert_eq!(words(r#"sh -c 'a | b "c"' "x y" "" \$"#), ["sh", "-c", r#"a | b "c""#, "x y", "", "$"]);
+        let refused = |text: &str| command(text).unwrap_err().to_string();
+        assert_eq!(refused("sh -c 'a"), "--from-command \"sh -c 'a\": a quote is not closed");
+        assert_eq!(refused(" "), "--from-command: is empty");
+        assert_eq!(refused("'' a"), "--from-command \"'' a\": its first word is empty");
+    }
 
     #[test]
     fn names_and_paths() {

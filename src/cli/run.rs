@@ -98,8 +98,11 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
         job.spec.output.path = Some(path.into());
     }
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
-    let call = Invocation { origin: job.origin.clone(), unordered, force: args.force, stdin };
-    let plan = plan::resolve(&job.spec, &call)?;
+    let control = Control::default();
+    let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
+    let signal = control.signal.clone();
+    let call = Invocation { origin: job.origin.clone(), unordered, force: args.force, stdin, signal };
+    let plan = signals::watched(&control, &armed, signals::PLANNING, || plan::resolve(&job.spec, &call))?;
     if plan.output.target == Target::Stdout && closed::stdout() {
         return Err(stdout_is_closed().into());
     }
@@ -111,9 +114,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
         }
     }
 
-    let control = Control::default();
-    let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
-    let outcome = signals::watched(&control, &armed, || {
+    let outcome = signals::watched(&control, &armed, signals::RUNNING, || {
         progress::show(args.progress, args.quiet, &control.progress, || engine::run(&plan, &control))
     });
 

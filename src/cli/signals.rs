@@ -2,7 +2,8 @@
 //! comes sooner is the same request once more: `timeout` signals the process and then its group.
 //!
 //! A job that can't hear the first, because a system call doesn't return (a full pipe that nobody reads, a FIFO that nobody
-//! opens, a dead network disk), is cleaned up after and ended by [`watched`]. So is one that has no memory left.
+//! opens, a dead network disk), is cleaned up after and ended by [`watched`], with the commands that it reads. So is one
+//! that has no memory left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,12 +16,24 @@ use signal_hook::flag;
 
 use super::{fail, memory, to_stderr, warn_of_left};
 use crate::error::Error;
+use crate::input::command;
 use crate::run::Control;
 
 /// How often the watch looks for a signal.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long a job that was asked to end may take before it is held to be stuck.
-const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long work that was asked to end may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// From then on the next signal ends the process. Nothing hears it any more, so commands are ended before.
+    armed: Duration,
+    /// So much later it is held to be stuck.
+    stuck: Duration,
+}
+
+pub const RUNNING: Patience = Patience { armed: SECOND, stuck: Duration::from_secs(2) };
+/// To make a plan is soon over, unless a disk doesn't answer, and leaves nothing behind.
+pub const PLANNING: Patience = Patience { armed: LOOK, stuck: Duration::ZERO };
 
 /// How long after the first signal another one means that the user won't wait.
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -44,13 +57,13 @@ pub fn watch(signal: &Arc<AtomicUsize>) -> io::Result<Armed> {
 }
 
 /// Runs `work`, which ends soon after a signal; if it doesn't, removes what it would have removed and ends the process.
-pub fn watched<T>(control: &Control, armed: &Armed, work: impl FnOnce() -> T) -> T {
+pub fn watched<T>(control: &Control, armed: &Armed, patience: Patience, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (done, is_done) = bounded::<()>(0);
         // Where no thread is to be had the job runs unwatched.
         let _ = thread::Builder::new().name("watch".into()).spawn_scoped(scope, move || {
             let _watched = memory::Watched::begin();
-            watch_over(control, armed, &is_done);
+            watch_over(control, armed, patience, &is_done);
         });
         let result = work();
         drop(done);
@@ -58,7 +71,7 @@ pub fn watched<T>(control: &Control, armed: &Armed, work: impl FnOnce() -> T) ->
     })
 }
 
-fn watch_over(control: &Control, armed: &Armed, is_done: &Receiver<()>) {
+fn watch_over(control: &Control, armed: &Armed, patience: Patience, is_done: &Receiver<()>) {
     let goes_on = |wait| is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
     while goes_on(LOOK) {
         if let Some(error) = memory::missing() {
@@ -67,11 +80,12 @@ fn watch_over(control: &Control, armed: &Armed, is_done: &Receiver<()>) {
             process::exit(1);
         }
         let signal = control.signal.load(Ordering::Relaxed) as i32;
-        if signal == 0 || !goes_on(SECOND) {
+        if signal == 0 || !goes_on(patience.armed) {
             continue;
         }
+        command::end_all();
         armed.store(true, Ordering::Relaxed);
-        if goes_on(PATIENCE - SECOND) {
+        if goes_on(patience.stuck) {
             clean_up(control);
             let error = Error::Interrupted { signal };
             to_stderr(&format!("error: {error}\n"));

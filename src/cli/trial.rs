@@ -35,7 +35,8 @@ use crate::input::Source;
 use crate::input::sources::Stdin;
 use crate::plan::{self, Invocation, Plan};
 use crate::report::Counters;
-use crate::spec::{Document, OnError, Spec};
+use crate::run::Control;
+use crate::spec::{Document, Input, OnError, Spec};
 
 /// Settings to run with, with their values.
 pub type Chosen<'a> = [(&'static Setting, &'a str)];
@@ -99,7 +100,7 @@ impl Trials {
     /// `command` is what messages call the caller.
     pub fn new(args: &JobArgs, command: &str) -> Result<Self> {
         let Job { mut spec, origin, from_stdin, file } = args.load()?;
-        if spec.input.is_empty() || spec.input.iter().any(|name| name.as_os_str() == "-") {
+        if spec.input.is_empty() || spec.input.iter().any(Input::is_stdin) {
             return Err(once("standard input", command));
         }
         // What a trial writes is looked at here, and removed. Bad records that somebody saved before are none of it.
@@ -108,15 +109,20 @@ impl Trials {
             *save_to = None;
         }
         let stdin = Stdin { held_spec: from_stdin, ..Stdin::default() };
-        let call = Invocation { origin, unordered: args.changes.unordered, stdin, ..Invocation::default() };
-        let plan = plan::resolve(&spec, &call)?;
-        if let Some(source) = plan.sources.iter().find(|source| !can_be_read_again(source)) {
-            return Err(once(&shown(source.path()), command));
-        }
-        let plain = Spec { input: Vec::new(), ..spec.clone() };
-        let json = serde_json::to_vec(&plain).map_err(|e| Error::usage(format!("{}: {e}", call.origin)))?;
-        let signal = Arc::default();
+        let control = Control::default();
+        let signal = control.signal.clone();
         let armed = signals::watch(&signal).map_err(|e| Error::Start { what: "watch for signals", source: e })?;
+        let unordered = args.changes.unordered;
+        let call = Invocation { origin, unordered, stdin, signal: signal.clone(), ..Invocation::default() };
+        let plan = signals::watched(&control, &armed, signals::PLANNING, || resolve(&spec, &call))?;
+        if let Some(source) = plan.sources.iter().find(|source| !can_be_read_again(source)) {
+            return Err(once_only(source, command));
+        }
+        // Names need not be UTF-8, so they don't pass through JSON if they don't have to.
+        let names = names(&spec.input);
+        let passed = if names.is_some() { Vec::new() } else { spec.input.clone() };
+        let plain = Spec { input: passed, ..spec.clone() };
+        let json = serde_json::to_vec(&plain).map_err(|e| Error::usage(format!("{}: {e}", call.origin)))?;
         let spill_dir = &plan.settings.spill_dir;
         let warner = Warner(Temporaries::default());
         let made = scratch::spill(spill_dir, &warner.0);
@@ -154,7 +160,7 @@ impl Trials {
             setting.apply(flag, value, &mut document)?;
         }
         let spec = Spec { input: self.spec.input.clone(), ..document.finish()? };
-        plan::resolve(&spec, &self.call).map(|_| spec)
+        resolve(&spec, &self.call).map(|_| spec)
     }
 
     /// Runs the job with these settings.
@@ -207,7 +213,7 @@ impl Trials {
             command.arg("--unordered");
         }
         command.args(chosen.iter().map(|(setting, value)| format!("--{}={value}", setting.flag)));
-        command.arg("--").arg(self.spec_file()).args(&self.spec.input);
+        command.arg("--").arg(self.spec_file()).args(names(&self.spec.input).unwrap_or_default());
         command
     }
 
@@ -270,6 +276,22 @@ impl Trials {
     }
 }
 
+/// The plan. Of its commands none is left running.
+fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
+    let plan = plan::resolve(spec, call)?;
+    plan.sources.iter().for_each(Source::forget_begun);
+    Ok(plan)
+}
+
+/// The inputs as words of a command line, if they can be said in such.
+fn names(inputs: &[Input]) -> Option<Vec<&Path>> {
+    let names = inputs.iter().map(|input| match input {
+        Input::Name(name) => Some(name.as_path()),
+        Input::Path { .. } | Input::Command(_) => None,
+    });
+    names.collect()
+}
+
 /// Settings for a message. None: those of the spec and the flags, and the defaults.
 pub fn named(chosen: &Chosen<'_>) -> String {
     if chosen.is_empty() {
@@ -285,8 +307,20 @@ fn once(what: &str, command: &str) -> Error {
     )
 }
 
-/// A regular file, and not by a name that means another one, or none, in another process.
+fn once_only(source: &Source, command: &str) -> Error {
+    match (once(&shown(source.path()), command), source) {
+        (Error::Usage { message, .. }, Source::Command { .. }) => {
+            Error::usage_hint(message, r#"in a spec a command that prints the same each time has "retry": true"#)
+        }
+        (error, _) => error,
+    }
+}
+
+/// A regular file, and not by a name that means another one, or none, in another process; or a command that says so.
 fn can_be_read_again(source: &Source) -> bool {
+    if let Source::Command { .. } = source {
+        return source.can_be_read_again();
+    }
     let path = source.path();
     let own = ["/dev/stdin", "/dev/fd", "/proc/self", "/proc/thread-self"];
     !own.iter().any(|own| path.starts_with(own)) && fs::metadata(path).is_ok_and(|metadata| metadata.is_file())

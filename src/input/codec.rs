@@ -1,7 +1,6 @@
 //! What a source is packed by, known by its first bytes, whatever its name.
 
-use std::path::Path;
-
+use super::Source;
 use crate::error::{Error, shown};
 
 /// What is unpacked while it is read.
@@ -31,15 +30,14 @@ pub struct Unread {
 }
 
 impl Unread {
-    pub fn refuse(self, path: &Path) -> Error {
-        let (name, Unread { name: codec, tool }) = (shown(path), self);
-        Error::usage_hint(
-            format!("{name}: is compressed by {codec}, which is not supported"),
-            match name.as_str() {
-                "stdin" => format!("unpack it on its way: … | {tool} | mapfold …"),
-                name => format!("{tool} {name} | mapfold … -"),
-            },
-        )
+    pub fn refuse(self, source: &Source) -> Error {
+        let (name, Unread { name: codec, tool }) = (shown(source.path()), self);
+        let hint = match source {
+            Source::Stdin { .. } => format!("unpack it on its way: … | {tool} | mapfold …"),
+            Source::Command { .. } => format!("unpack it on its way, by a shell: sh -c '… | {tool}'"),
+            Source::File { .. } | Source::Stream { .. } => format!("{tool} {name} | mapfold … -"),
+        };
+        Error::usage_hint(format!("{name}: is compressed by {codec}, which is not supported"), hint)
     }
 }
 

@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, RecvError, Sender, bounded, never};
 
 use super::edges::{self, Edges};
 use super::splits::{self, Split};
-use super::stream::{self, Blocks, Queue, StreamBlock};
+use super::stream::{self, Blocks, Queue, Readers, StreamBlock};
 use super::{Place, RecordEnd, Source};
 use crate::error::Result;
 
@@ -83,6 +83,8 @@ pub struct Feed {
     splits: VecDeque<Split>,
     /// The one in front is read; beside each the source whose turn it is then.
     queues: VecDeque<(usize, Queue)>,
+    /// Dropped behind the queues, so that no reader waits for one.
+    readers: Readers,
     /// Waits for a permit.
     held: Option<StreamBlock>,
     numbering: Numbering,
@@ -97,14 +99,19 @@ impl Feed {
         let Cut { numbering, end_of, edges, split, block, threads, counts_lines } = cut;
         let eager = numbering == Numbering::Streaming;
         let blocks = Blocks { bytes: block, end_of, eager, counts_lines, readers: threads + 1 };
-        let queues = stream::read(sources, blocks, numbering != Numbering::FilesFirst)?;
+        let (queues, readers) = stream::read(sources, blocks, numbering != Numbering::FilesFirst)?;
         let splits = splits::cut(sources, split);
         let splits = match edges {
             Edges::Found => edges::to_records(sources, splits, end_of.framing, threads, check)?,
             Edges::Assumed => splits,
         };
         let (permits, taken) = bounded(2 * threads);
-        Ok(Feed { splits: splits.into(), queues, held: None, numbering, block, permits, taken })
+        Ok(Feed { splits: splits.into(), queues, readers, held: None, numbering, block, permits, taken })
+    }
+
+    /// Who reads the streams.
+    pub fn readers(&self) -> &Readers {
+        &self.readers
     }
 
     /// The work that may be dealt before any other is there.

@@ -5,7 +5,9 @@
 //!                 bytes     only if a newline                                    ├─► feed: work for map tasks
 //!                           may stand in quotes                                  │
 //! stdin, FIFO,  ─► a thread each: unpacked, ─► blocks, handed over ──────────────┘
-//! packed file      cut behind records
+//! command,         cut behind records
+//! packed file,
+//! file that may hang
 //! ```
 //!
 //! What a block says of itself is a [`Stretch`]: the records that are its own, and which sources they are from.
@@ -13,10 +15,13 @@
 pub mod block;
 mod buffers;
 mod codec;
+pub mod command;
 pub mod edges;
 pub mod feed;
 mod guard;
 mod gzip;
+mod heads;
+mod origin;
 pub mod planned;
 mod reading;
 pub mod sources;
@@ -26,38 +31,61 @@ mod stretch;
 #[cfg(test)]
 mod tests;
 mod unpack;
+pub mod wait;
+pub mod written;
 mod zstd;
 
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::Stat;
 
 use crate::error::Error;
 use crate::record::Framing;
+use crate::units::Span;
 pub use codec::Codec;
+pub use heads::Heads;
 pub use reading::Begun;
 pub use stretch::{Place, Stretch};
 
 /// One input, checked to exist.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
-    /// A regular file of `len` bytes: read split by split, or front to back if it is packed.
+    /// A regular file of `len` bytes: read split by split, or front to back if it is packed or may hang.
     File {
         path: PathBuf,
         len: u64,
         id: FileId,
         codec: Option<Codec>,
+        reach: Reach,
     },
     /// A FIFO, a device, anything that can only be read front to back.
     Stream {
         path: PathBuf,
         begun: Begun,
+        reach: Reach,
     },
     Stdin {
         begun: Begun,
+        timeout: Option<Span>,
     },
+    /// What a command prints. `name` is what messages call it.
+    Command {
+        command: Arc<written::Command>,
+        name: PathBuf,
+        begun: Begun,
+    },
+}
+
+/// What is known of the way to a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Whether a read may hang though poll says that it won't, as that of a file on a network.
+    pub may_hang: bool,
+    /// From when its reading begins until its end.
+    pub timeout: Option<Span>,
 }
 
 /// How a record ends.
@@ -93,7 +121,7 @@ fn mark_len(start_of_file: &[u8]) -> usize {
     if start_of_file.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }
 }
 
-/// An error at a byte of `source`.
+/// An error of the system's at a byte of `source`.
 fn failed(source: &Source) -> impl Fn(u64, io::Error) -> Error {
     move |at, error| Error::Read { path: source.path().into(), at, source: error }
 }
@@ -101,32 +129,37 @@ fn failed(source: &Source) -> impl Fn(u64, io::Error) -> Error {
 impl Source {
     /// A regular file as it is now, to be read as it is.
     pub fn file(path: &Path) -> io::Result<Source> {
-        Ok(Source::of(path, &rustix::fs::stat(path)?, None))
+        Ok(Source::of(path, &rustix::fs::stat(path)?, None, Reach::default()))
     }
 
-    fn of(path: &Path, found: &Stat, codec: Option<Codec>) -> Source {
-        Source::File { path: path.to_owned(), len: found.st_size as u64, id: FileId::of(found), codec }
+    fn of(path: &Path, found: &Stat, codec: Option<Codec>, reach: Reach) -> Source {
+        Source::File { path: path.to_owned(), len: found.st_size as u64, id: FileId::of(found), codec, reach }
     }
 
     pub fn stream(path: &Path) -> Source {
-        Source::Stream { path: path.to_owned(), begun: Begun::default() }
+        Source::Stream { path: path.to_owned(), begun: Begun::default(), reach: Reach::default() }
     }
 
     pub fn stdin() -> Source {
-        Source::Stdin { begun: Begun::default() }
+        Source::Stdin { begun: Begun::default(), timeout: None }
+    }
+
+    pub fn command(command: written::Command) -> Source {
+        let name = PathBuf::from(&*command.title());
+        Source::Command { command: command.into(), name, begun: Begun::default() }
     }
 
     /// Bytes that are there to be read, packed as they are, where that is known; else 0.
     pub fn bytes(&self) -> u64 {
         match self {
             Source::File { len, .. } => *len,
-            Source::Stream { .. } | Source::Stdin { .. } => 0,
+            Source::Stream { .. } | Source::Stdin { .. } | Source::Command { .. } => 0,
         }
     }
 
     /// Whether it can only be read front to back.
     pub fn is_stream(&self) -> bool {
-        !matches!(self, Source::File { codec: None, .. })
+        !matches!(self, Source::File { codec: None, reach: Reach { may_hang: false, .. }, .. })
     }
 
     /// Whether its bytes are there to be read, and how many.
@@ -134,10 +167,52 @@ impl Source {
         matches!(self, Source::File { .. })
     }
 
+    /// Whether its reader may have to wait for somebody else. Such a reader keeps no other source waiting.
+    pub fn may_wait(&self) -> bool {
+        match self {
+            Source::File { reach, .. } => reach.may_hang,
+            Source::Stream { path, reach, .. } => {
+                reach.may_hang || !std::fs::metadata(path).is_ok_and(|found| found.is_file())
+            }
+            Source::Stdin { .. } | Source::Command { .. } => true,
+        }
+    }
+
+    /// Whether it can be read twice, and holds the same then.
+    pub fn can_be_read_again(&self) -> bool {
+        match self {
+            Source::File { .. } => true,
+            Source::Stream { .. } | Source::Stdin { .. } => false,
+            Source::Command { command, .. } => command.retry,
+        }
+    }
+
+    /// Ends what was begun of it: it is read again from its beginning, if it can be.
+    pub fn forget_begun(&self) {
+        drop(self.begun().and_then(Begun::take));
+    }
+
+    /// How long it may take, from when its reading begins until its end.
+    pub fn timeout(&self) -> Option<Span> {
+        match self {
+            Source::File { reach, .. } | Source::Stream { reach, .. } => reach.timeout,
+            Source::Stdin { timeout, .. } => *timeout,
+            Source::Command { command, .. } => command.timeout,
+        }
+    }
+
+    /// What was read of it before the job, where it isn't read again from its beginning.
+    fn begun(&self) -> Option<&Begun> {
+        match self {
+            Source::File { .. } => None,
+            Source::Stream { begun, .. } | Source::Stdin { begun, .. } | Source::Command { begun, .. } => Some(begun),
+        }
+    }
+
     /// Where messages say it is.
     pub fn path(&self) -> &Path {
         match self {
-            Source::File { path, .. } | Source::Stream { path, .. } => path,
+            Source::File { path, .. } | Source::Stream { path, .. } | Source::Command { name: path, .. } => path,
             Source::Stdin { .. } => Path::new("stdin"),
         }
     }

@@ -4,9 +4,11 @@ use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::origin::Failure;
 use super::unpack::{Filled, Input};
+use super::wait::Stop;
 use super::{RecordEnd, Source, failed, mark_len};
-use crate::error::Result;
+use crate::error::{Error, Result, shown};
 
 /// Bytes of a source, unpacked and without its byte order mark, from `offset` on.
 #[derive(Debug)]
@@ -19,29 +21,44 @@ pub struct Reading {
 
 impl Reading {
     fn open(source: &Source) -> Result<Self> {
-        Ok(Reading { input: Input::open(source)?, offset: 0, bytes: Vec::new() })
+        let input = Input::open(source).map_err(|failure| failed_with(source, 0, 0, failure))?;
+        Ok(Reading { input, offset: 0, bytes: Vec::new() })
     }
 
     /// Goes on with what was begun, if the source can be read but once.
     pub fn go_on(source: &Source) -> Result<Self> {
-        let begun = match source {
-            Source::Stdin { begun } | Source::Stream { begun, .. } => begun.take(),
-            Source::File { .. } => None,
-        };
-        begun.map_or_else(|| Reading::open(source), Ok)
+        let Some(mut begun) = source.begun().and_then(Begun::take) else { return Reading::open(source) };
+        begun.go_on_waiting();
+        Ok(begun)
+    }
+
+    /// The time for which nobody reads doesn't count as the source's.
+    pub fn stop_waiting(&mut self) {
+        self.input.clock().pause();
+    }
+
+    pub fn go_on_waiting(&mut self) {
+        self.input.clock().go_on();
     }
 
     /// Reads about `wanted` bytes more, as [`Input::fill`] does.
-    pub fn fill(&mut self, source: &Source, wanted: usize, may_wait: impl Fn(&[u8]) -> bool) -> Result<Filled> {
+    pub fn fill(
+        &mut self,
+        source: &Source,
+        wanted: usize,
+        may_wait: impl Fn(&[u8]) -> bool,
+        stop: &Stop,
+    ) -> Result<Filled> {
         let is_start = self.offset == 0 && self.bytes.is_empty();
         // Enough to know a mark.
         let wanted = if is_start { wanted.max(4) } else { wanted };
-        let filled = self.input.fill(&mut self.bytes, wanted, may_wait);
+        let filled = self.input.fill(&mut self.bytes, wanted, may_wait, stop);
         if let Ok(Filled::End) | Err(_) = filled {
             // First: how the bytes of two files can't be unpacked says nothing.
             self.input.check(source)?;
         }
-        let filled = filled.map_err(|e| failed(source)(self.input.position(), e))?;
+        let (position, read) = (self.input.position(), self.input.bytes_read());
+        let filled = filled.map_err(|failure| failed_with(source, position, read, failure))?;
         if is_start {
             self.offset = self.bytes.drain(..mark_len(&self.bytes)).len() as u64;
         }
@@ -64,17 +81,32 @@ impl Reading {
     }
 }
 
+fn failed_with(source: &Source, at: u64, read: u64, failure: Failure) -> Error {
+    let name = || shown(source.path());
+    match failure {
+        Failure::Io(error) => failed(source)(at, error),
+        Failure::Late => {
+            let after = source.timeout().expect("only what has a timeout is late");
+            Error::TimedOut { name: name(), after, read }
+        }
+        Failure::Command(why) => Error::Command { name: name(), why },
+        Failure::Packed(unread) => unread.refuse(source),
+        Failure::Planned(error) => error,
+    }
+}
+
 /// The beginning of what can be read but once, where it was needed before the job runs. Which source it is of is not its
 /// business: all are equal.
 #[derive(Clone, Default)]
 pub struct Begun(Arc<Mutex<Option<Reading>>>);
 
 impl Begun {
-    fn take(&self) -> Option<Reading> {
+    pub(super) fn take(&self) -> Option<Reading> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn keep(&self, reading: Reading) {
+    fn keep(&self, mut reading: Reading) {
+        reading.stop_waiting();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
     }
 }
@@ -94,8 +126,8 @@ impl fmt::Debug for Begun {
 impl Source {
     /// The source's first record, with its end if it has one, unpacked and without a byte order mark: nothing if the source
     /// is empty, and no more than about `longest` bytes. What it is read of a stream, which this waits for, is there when
-    /// the stream is read for the job.
-    pub fn head(&self, end_of: RecordEnd) -> Result<Vec<u8>> {
+    /// the stream is read for the job. Where it is to stop before, what there is.
+    pub fn head(&self, end_of: RecordEnd, stop: &Stop) -> Result<Vec<u8>> {
         const FIRST: usize = 4 << 10;
         let longest = usize::try_from(end_of.longest).unwrap_or(usize::MAX);
         let mut reading = Reading::go_on(self)?;
@@ -108,29 +140,31 @@ impl Source {
                 None => {}
             }
             let wanted = reading.bytes.len().max(FIRST);
-            if reading.fill(self, wanted, has_end)? == Filled::End {
+            if let Filled::End | Filled::Stopped = reading.fill(self, wanted, has_end, stop)? {
                 let end = end_of.framing.first_end(&reading.bytes).unwrap_or(reading.bytes.len());
                 break reading.bytes[..end].to_vec();
             }
         };
-        if let Source::Stdin { begun } | Source::Stream { begun, .. } = self {
+        if let Some(begun) = self.begun() {
             begun.keep(reading);
         }
         Ok(head)
     }
 
     /// How many newlines what the source holds has before `offset`, a place in it: read anew, for a message. `None` for what
-    /// can't be read twice.
+    /// can't be read twice, or may hang.
     pub fn lines_before(&self, offset: u64) -> Result<Option<u64>> {
-        if let Source::Stdin { .. } | Source::Stream { .. } = self {
+        if self.counts_its_lines() {
             return Ok(None);
         }
-        let mut input = Input::open(self)?;
+        let failed = |input: &Input, failure| failed_with(self, input.position(), input.bytes_read(), failure);
+        let stop = Stop::new().map_err(|e| super::failed(self)(0, e))?;
+        let mut input = Input::open(self).map_err(|failure| failed_with(self, 0, 0, failure))?;
         let (mut bytes, mut left, mut lines) = (Vec::new(), offset, 0);
         while left > 0 {
             bytes.clear();
-            let filled = input.fill(&mut bytes, left.min(1 << 20) as usize, |_| false);
-            let filled = filled.map_err(|e| failed(self)(input.position(), e))?;
+            let filled = input.fill(&mut bytes, left.min(1 << 20) as usize, |_| false, &stop);
+            let filled = filled.map_err(|failure| failed(&input, failure))?;
             let before = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
             lines += memchr::memchr_iter(b'\n', before).count() as u64;
             left -= before.len() as u64;
@@ -139,5 +173,10 @@ impl Source {
             }
         }
         Ok(Some(lines))
+    }
+
+    /// Whether its lines are counted as it is read, since it isn't read again to count them.
+    pub fn counts_its_lines(&self) -> bool {
+        !self.is_file() || self.may_wait()
     }
 }

@@ -1,24 +1,30 @@
-//! What a user named as input, as sources: files, directories, globs and `-`.
+//! What a user named as input, as sources: files, directories, globs, `-` and commands.
 //!
 //! The rules are those of a Unix tool: order is kept, a repeat is read twice, a directory stands for its files in the byte
 //! order of their paths, a glob for what the shell would have made of it. Everything that can be found wrong without
 //! reading the data is found here, so that a job doesn't fail on its last file.
+//!
+//! What a timeout was given for may hang as soon as it is looked at. So a thread of its own looks, and what it hasn't found
+//! in time is left to the reader to fail with.
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread;
 
 use glob::{MatchOptions, Pattern};
 use rustix::fs::{FsWord, PROC_SUPER_MAGIC, Stat};
 use walkdir::{DirEntry, WalkDir};
 
-use super::Source;
 use super::codec::{ENOUGH, Packing, packing};
+use super::written::Input;
+use super::{Begun, Reach, Source, command};
 use crate::data::path::parent;
 use crate::error::{Error, Result, nearest, reason, shown};
+use crate::units::Span;
 
 /// What is known about standard input before it is read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,10 +37,10 @@ pub struct Stdin {
     pub held_spec: bool,
 }
 
-/// The sources that `names` stand for; standard input for no names.
-pub fn resolve(names: &[PathBuf], stdin: Stdin) -> Result<Vec<Source>> {
+/// The sources that `inputs` stand for; standard input for none.
+pub fn resolve(inputs: &[Input], stdin: Stdin) -> Result<Vec<Source>> {
     let mut found = Found { stdin, ..Found::default() };
-    if names.is_empty() {
+    if inputs.is_empty() {
         if stdin.held_spec {
             return Err(Error::usage_hint(
                 "no INPUT, and standard input is taken by the spec",
@@ -53,82 +59,122 @@ pub fn resolve(names: &[PathBuf], stdin: Stdin) -> Result<Vec<Source>> {
                 "name a file: mapfold run wordcount book.txt",
             ));
         }
-        found.inputs.push(Input::Source(Source::stdin()));
+        found.entries.push(Entry::Source(Source::stdin()));
     }
-    for name in names {
-        found.add(name)?;
+    for input in inputs {
+        match input {
+            Input::Name(name) | Input::Path { path: name, timeout: None } => found.add(name)?,
+            Input::Path { path, timeout: Some(timeout) } => found.add_in_time(path, *timeout)?,
+            Input::Command(written) => {
+                command::check(written)?;
+                found.entries.push(Entry::Source(Source::command(written.clone())));
+            }
+        }
     }
-    look_at(&found.inputs)
+    look_at(&found.entries)
 }
 
 #[derive(Default)]
 struct Found {
     stdin: Stdin,
-    inputs: Vec<Input>,
+    /// Of the input that is being looked at.
+    timeout: Option<Span>,
+    entries: Vec<Entry>,
 }
 
 /// What was found under a name.
-#[derive(Clone, PartialEq)]
-enum Input {
+#[derive(Clone)]
+enum Entry {
     Source(Source),
     /// A regular file, to be looked at.
-    Regular(PathBuf),
+    Regular(PathBuf, Option<Span>),
 }
 
 /// Files that are worth a thread to look at them.
 const WORTHWHILE: usize = 1000;
 
-/// Looks at the regular files among `inputs`: thousands of files take long, so several threads do it.
-fn look_at(inputs: &[Input]) -> Result<Vec<Source>> {
-    let worthwhile = inputs.len() / WORTHWHILE;
+/// Looks at the regular files among `entries`: thousands of files take long, so several threads do it.
+fn look_at(entries: &[Entry]) -> Result<Vec<Source>> {
+    let worthwhile = entries.len() / WORTHWHILE;
     // To ask how many there could be takes longer than to look at a few files.
     let most = if worthwhile > 1 { thread::available_parallelism().map_or(1, |n| n.get()) } else { 1 };
     let threads = most.min(worthwhile).max(1);
-    let (mine, others) = inputs.split_at(inputs.len().div_ceil(threads));
-    let look = |inputs: &[Input]| -> Result<Vec<Source>> {
+    let (mine, others) = entries.split_at(entries.len().div_ceil(threads));
+    let look = |entries: &[Entry]| -> Result<Vec<Source>> {
         let mut devices = Devices::default();
-        inputs
+        entries
             .iter()
-            .map(|input| match input {
-                Input::Source(source) => Ok(source.clone()),
-                Input::Regular(path) => regular(path, &mut devices),
+            .map(|entry| match entry {
+                Entry::Source(source) => Ok(source.clone()),
+                Entry::Regular(path, timeout) => regular(path, *timeout, &mut devices),
             })
             .collect()
     };
     thread::scope(|scope| {
         let others: Vec<_> = others
             .chunks(mine.len().max(1))
-            .map(|inputs| (inputs, thread::Builder::new().spawn_scoped(scope, move || look(inputs))))
+            .map(|entries| (entries, thread::Builder::new().spawn_scoped(scope, move || look(entries))))
             .collect();
         let mut sources = look(mine)?;
-        for (inputs, thread) in others {
+        for (entries, thread) in others {
             // Where no thread is to be had this one does it.
-            let looked = thread.map_or_else(|_| look(inputs), |thread| thread.join().expect("looking doesn't panic"));
+            let looked = thread.map_or_else(|_| look(entries), |thread| thread.join().expect("looking doesn't panic"));
             sources.append(&mut looked?);
         }
         Ok(sources)
     })
 }
 
-/// Devices seen, and whether their files have contents that their metadata doesn't tell (/proc, /sys).
+/// Devices seen, and what their file systems are.
 #[derive(Default)]
-struct Devices(Vec<(u64, bool)>);
+struct Devices(Vec<(u64, FileSystem)>);
 
-impl Devices {
-    /// Whether the file system makes up its files as they are read, so that they can't be mapped.
-    fn is_virtual(&mut self, file: &File, device: u64) -> bool {
+#[derive(Clone, Copy, PartialEq)]
+enum FileSystem {
+    Local,
+    /// On the other side of a network, or of another program. A read may hang, so a pool's task must not do it.
+    MayHang,
+    /// Its files are made up as they are read, have contents that their metadata doesn't tell, and can't be mapped.
+    Virtual,
+}
+
+impl FileSystem {
+    /// By what `statfs` calls the type, in the order of Linux's `magic.h`. CIFS, SMB2 and the like have the uppermost of 32
+    /// bits set.
+    fn of(magic: FsWord) -> Self {
         const PROC: FsWord = PROC_SUPER_MAGIC;
-        const SYS: FsWord = 0x6265_6572;
-        if let Some((_, known)) = self.0.iter().find(|(seen, _)| *seen == device) {
-            return *known;
+        const SYS: u32 = 0x6265_6572;
+        const AFS: u32 = 0x5346_414f;
+        const CEPH: u32 = 0x00c3_6400;
+        const CIFS: u32 = 0xff53_4d42;
+        const CODA: u32 = 0x7375_7245;
+        const FUSE: u32 = 0x6573_5546;
+        const LUSTRE: u32 = 0x0bd0_0bd0;
+        const NFS: u32 = 0x6969;
+        const P9: u32 = 0x0102_1997;
+        const SMB: u32 = 0x517b;
+        const SMB2: u32 = 0xfe53_4d42;
+        match magic as u32 {
+            _ if magic == PROC => FileSystem::Virtual,
+            SYS => FileSystem::Virtual,
+            AFS | CEPH | CIFS | CODA | FUSE | LUSTRE | NFS | P9 | SMB | SMB2 => FileSystem::MayHang,
+            _ => FileSystem::Local,
         }
-        let is = rustix::fs::fstatfs(file).is_ok_and(|found| matches!(found.f_type, PROC | SYS));
-        self.0.push((device, is));
-        is
     }
 }
 
-fn regular(path: &Path, devices: &mut Devices) -> Result<Source> {
+impl Devices {
+    fn file_system(&mut self, file: &File, device: u64) -> FileSystem {
+        if let Some((_, known)) = self.0.iter().find(|(seen, _)| *seen == device) {
+            return *known;
+        }
+        let found = rustix::fs::fstatfs(file).map_or(FileSystem::Local, |found| FileSystem::of(found.f_type));
+        self.0.push((device, found));
+        found
+    }
+}
+
+fn regular(path: &Path, timeout: Option<Span>, devices: &mut Devices) -> Result<Source> {
     let look = || -> io::Result<(File, Stat, [u8; ENOUGH], usize)> {
         let file = File::open(path)?;
         let found = rustix::fs::fstat(&file)?;
@@ -140,16 +186,64 @@ fn regular(path: &Path, devices: &mut Devices) -> Result<Source> {
     let codec = match packing(&start[..read]) {
         Packing::Plain | Packing::Undecided => None,
         Packing::Packed(codec) => Some(codec),
-        Packing::Refused(unread) => return Err(unread.refuse(path)),
+        Packing::Refused(unread) => return Err(unread.refuse(&Source::stream(path))),
     };
     let grows_when_read = found.st_size == 0 && read > 0;
-    Ok(match grows_when_read || devices.is_virtual(&file, found.st_dev) {
-        true => Source::stream(path),
-        false => Source::of(path, &found, codec),
+    let file_system = devices.file_system(&file, found.st_dev);
+    let reach = Reach { may_hang: timeout.is_some() || file_system == FileSystem::MayHang, timeout };
+    Ok(match grows_when_read || file_system == FileSystem::Virtual {
+        true => stream(path, reach),
+        false => Source::of(path, &found, codec, reach),
     })
 }
 
+fn stream(path: &Path, reach: Reach) -> Source {
+    Source::Stream { path: path.to_owned(), begun: Begun::default(), reach }
+}
+
 impl Found {
+    /// As [`Found::add`] does, with a time for each file. What doesn't answer in that time is left to its reader.
+    fn add_in_time(&mut self, name: &Path, timeout: Span) -> Result<()> {
+        let (mut found, path) =
+            (Found { stdin: self.stdin, timeout: Some(timeout), entries: Vec::new() }, name.to_owned());
+        let (to, sources) = mpsc::channel();
+        let look = move || {
+            let sources = found.add(&path).and_then(|()| look_at(&found.entries));
+            let _ = to.send(sources);
+        };
+        let looking = thread::Builder::new().name("look".into()).spawn(look);
+        looking.map_err(|e| Error::usage(format!("cannot start a thread: {}", reason(&e))))?;
+        let sources = match sources.recv_timeout(timeout.duration()) {
+            Ok(sources) => sources?,
+            Err(_) => vec![stream(name, Reach { may_hang: true, timeout: Some(timeout) })],
+        };
+        sources.into_iter().try_for_each(|source| self.push(source))
+    }
+
+    /// What can be read but once is named but once.
+    fn push(&mut self, source: Source) -> Result<()> {
+        let is_there = |is_same: &dyn Fn(&Source) -> bool| {
+            self.entries.iter().any(|entry| matches!(entry, Entry::Source(other) if is_same(other)))
+        };
+        match &source {
+            Source::Stdin { .. } if is_there(&|other| matches!(other, Source::Stdin { .. })) => {
+                return Err(Error::usage_hint(
+                    "standard input is named twice, and can be read once",
+                    "a file named - is ./-",
+                ));
+            }
+            Source::Stream { path, .. }
+                if is_there(&|other| matches!(other, Source::Stream { path: other, .. } if other == path))
+                    && is_fifo(path) =>
+            {
+                return Err(Error::usage(format!("{}: is a FIFO named twice, and can be read once", shown(path))));
+            }
+            _ => {}
+        }
+        self.entries.push(Entry::Source(source));
+        Ok(())
+    }
+
     fn add(&mut self, name: &Path) -> Result<()> {
         if name.as_os_str() == "-" {
             return self.add_stdin();
@@ -184,15 +278,7 @@ impl Found {
         if self.stdin.is_closed {
             return Err(Error::usage("standard input is named as an INPUT, and is closed"));
         }
-        let source = Input::Source(Source::stdin());
-        if self.inputs.contains(&source) {
-            return Err(Error::usage_hint(
-                "standard input is named twice, and can be read once",
-                "a file named - is ./-",
-            ));
-        }
-        self.inputs.push(source);
-        Ok(())
+        self.push(Source::Stdin { begun: Begun::default(), timeout: self.timeout })
     }
 
     fn add_path(&mut self, path: &Path, metadata: &Metadata) -> Result<()> {
@@ -203,7 +289,7 @@ impl Found {
     fn add_file(&mut self, path: &Path, metadata: &Metadata) -> Result<()> {
         let kind = metadata.file_type();
         if kind.is_file() {
-            self.inputs.push(Input::Regular(path.to_owned()));
+            self.entries.push(Entry::Regular(path.to_owned(), self.timeout));
             return Ok(());
         }
         if kind.is_socket() {
@@ -211,12 +297,7 @@ impl Found {
         }
         // Opening a FIFO would wait for its writer, and reading it here would lose what was read.
         rustix::fs::access(path, rustix::fs::Access::READ_OK).map_err(|e| unreadable(path, &e.into()))?;
-        let source = Input::Source(Source::stream(path));
-        if kind.is_fifo() && self.inputs.contains(&source) {
-            return Err(Error::usage(format!("{}: is a FIFO named twice, and can be read once", shown(path))));
-        }
-        self.inputs.push(source);
-        Ok(())
+        self.push(stream(path, Reach { may_hang: false, timeout: self.timeout }))
     }
 
     /// The regular files below, links to such included, in the byte order of their paths.
@@ -242,7 +323,8 @@ impl Found {
             ));
         }
         files.sort_unstable_by(|a, b| bytes(a).cmp(bytes(b)));
-        self.inputs.extend(files.into_iter().map(Input::Regular));
+        let timeout = self.timeout;
+        self.entries.extend(files.into_iter().map(|file| Entry::Regular(file, timeout)));
         Ok(())
     }
 
@@ -282,6 +364,10 @@ impl Found {
 /// The directory that was named always is; in it, names that start with `.` or `_` are not.
 fn is_visible(entry: &DirEntry) -> bool {
     entry.depth() == 0 || !matches!(entry.file_name().as_bytes().first(), Some(b'.' | b'_'))
+}
+
+fn is_fifo(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
 fn bytes(path: &Path) -> &[u8] {

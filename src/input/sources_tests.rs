@@ -3,6 +3,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use tempfile::TempDir;
 
 use super::*;
+
+/// As [`super::resolve`], of names.
+fn resolve(names: &[PathBuf], stdin: Stdin) -> Result<Vec<Source>> {
+    super::resolve(&names.iter().cloned().map(Input::Name).collect::<Vec<_>>(), stdin)
+}
 use crate::input::Codec;
 
 /// A directory with these files in it, each holding its own name.

@@ -77,8 +77,8 @@ mod tests {
     use super::*;
 
     fn files(lens: &[u64]) -> Vec<Source> {
-        let Source::File { path, id, .. } = Source::file("/dev/null".as_ref()).unwrap() else { unreachable!() };
-        lens.iter().map(|&len| Source::File { path: path.clone(), len, id, codec: None }).collect()
+        let Source::File { path, id, reach, .. } = Source::file("/dev/null".as_ref()).unwrap() else { unreachable!() };
+        lens.iter().map(|&len| Source::File { path: path.clone(), len, id, codec: None, reach }).collect()
     }
 
     #[test]

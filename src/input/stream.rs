@@ -1,4 +1,4 @@
-//! Sources that can only be read front to back: stdin, FIFOs, devices, packed files.
+//! Sources that can only be read front to back: stdin, FIFOs, devices, commands, packed files, files that may hang.
 //!
 //! Threads of their own read them, so that no pool task ever waits for a source, and hand over blocks of whole records
 //! through bounded channels: when the map is behind, the readers wait, and with them whoever writes.
@@ -6,11 +6,15 @@
 //! What may keep a reader waiting has one to itself. Of packed files there may be thousands: a few readers take one after
 //! the other, in order. A reader unpacks and looks for the last record's end, and nothing else: it may be all that the
 //! workers wait for.
+//!
+//! [`Readers`] ends them all: when it is dropped, or sooner, when [`Stop`] asks for what there is. What was handed over of
+//! each source is [`Covered`].
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -18,7 +22,8 @@ use super::buffers::{Buffers, Lent};
 use super::reading::Reading;
 use super::stretch::{Part, Place, Stretch};
 use super::unpack::Filled;
-use super::{RecordEnd, Source};
+use super::wait::Stop;
+use super::{RecordEnd, Source, command};
 use crate::error::{Error, Result, reason};
 use crate::record::Framing;
 
@@ -65,6 +70,82 @@ const SMALLEST: usize = 64 << 10;
 /// Blocks of one source or of several: its end is theirs, or after a record that was cut.
 pub type Queue = Receiver<Result<StreamBlock>>;
 
+/// What was handed over of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// Index into the plan's sources.
+    pub source: usize,
+    /// Whole records that begin in so many of its first bytes, unpacked, were handed over.
+    pub bytes: u64,
+    /// Whether that is all of it, or where its reader stands.
+    pub state: State,
+}
+
+/// How far a reader has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It reads, or waits for its turn.
+    Reading,
+    /// It read the source to its end.
+    Whole,
+    /// It was asked to stop before.
+    Stopped,
+    /// The source failed, or nobody wanted more of it.
+    Failed,
+}
+
+/// The threads that read. Dropped, they are ended, with the commands that they run.
+#[derive(Debug)]
+pub struct Readers {
+    stop: Stop,
+    covered: Arc<Coverage>,
+    /// Disconnected when every command has ended. Nothing is sent.
+    commands: Receiver<()>,
+}
+
+impl Readers {
+    /// Asks the readers to hand over the whole records that they hold, and to end.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// What was handed over of each stream, in the order of the input.
+    pub fn covered(&self) -> Vec<Covered> {
+        lock(&self.covered.0).clone()
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        /// Commands take a fraction of a second to be ended. More may be wrong with the system.
+        const PATIENCE: Duration = Duration::from_secs(2);
+        self.stop.now();
+        let _ = self.commands.recv_timeout(PATIENCE);
+    }
+}
+
+#[derive(Debug)]
+struct Coverage(Mutex<Vec<Covered>>);
+
+impl Coverage {
+    fn of(sources: &[Source]) -> Self {
+        let streams = sources.iter().enumerate().filter(|(_, source)| source.is_stream());
+        let begin = |(source, _)| Covered { source, bytes: 0, state: State::Reading };
+        Coverage(Mutex::new(streams.map(begin).collect()))
+    }
+
+    fn note(&self, source: usize, change: impl FnOnce(&mut Covered)) {
+        let mut all = lock(&self.0);
+        if let Ok(at) = all.binary_search_by_key(&source, |covered| covered.source) {
+            change(&mut all[at]);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A source that is to be read, and who is to have its blocks.
 struct Errand {
     index: usize,
@@ -90,13 +171,18 @@ impl Errands {
     }
 
     fn list(&self) -> MutexGuard<'_, List> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.list)
     }
 
     /// Does one after the other. Of several errors the one that is earliest in the input is to be the first that is sent.
-    fn run(&self, cut: Blocks, buffers: &Buffers) {
+    fn run(&self, reader: &Reader) {
         while let Some(Errand { index, source, to }) = self.begin() {
-            let read = catch_unwind(AssertUnwindSafe(|| read_one(index, &source, cut, buffers, &to)));
+            let read = catch_unwind(AssertUnwindSafe(|| reader.read(index, &source, &to)));
+            let state = match &read {
+                Ok(Ok(state)) => *state,
+                Ok(Err(_)) | Err(_) => State::Failed,
+            };
+            reader.covered.note(index, |covered| covered.state = state);
             let panicked = || Error::Panic { task: format!("reader of {}", source.name()), message: String::new() };
             if let Err(Some(error)) = read.unwrap_or_else(|_| Err(Some(panicked()))) {
                 let is_earliest = |list: &mut List| !list.running.iter().any(|&other| other < index);
@@ -118,8 +204,16 @@ impl Errands {
 }
 
 /// Starts the threads that read the streams among `sources`. Their blocks come from a queue each, in the order of the
-/// sources, beside the source's index; or, if they are wanted in no order, all from one, beside the first's index.
-pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<VecDeque<(usize, Queue)>> {
+/// sources, beside the source's index; or, if they are wanted in no order, all from one, beside the first's index. The
+/// queues are to be dropped before the readers.
+pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque<(usize, Queue)>, Readers)> {
+    let cannot = |e| {
+        let message = format!("cannot start a thread to read streams: {}", reason(&e));
+        Error::usage_hint(message, "ask for fewer with --threads")
+    };
+    let (runs_command, commands) = bounded(0);
+    let covered = Arc::new(Coverage::of(sources));
+    let readers = Readers { stop: Stop::new().map_err(cannot)?, covered, commands };
     let mut queues = VecDeque::new();
     let mut shared = None;
     let (mut files, mut alone) = (VecDeque::new(), Vec::new());
@@ -136,89 +230,106 @@ pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<VecDeque<
             }
         };
         let errand = Errand { index, source: source.clone(), to };
-        if may_wait(source) { alone.push(errand) } else { files.push_back(errand) }
+        if source.may_wait() { alone.push(errand) } else { files.push_back(errand) }
     }
-    let readers = alone.len() + files.len().min(cut.readers);
+    command::make_room(alone.len());
+    let threads = alone.len() + files.len().min(cut.readers);
     // All of them together hold about as much as those of files alone.
-    let bytes = match readers > cut.readers {
-        true => (cut.bytes * cut.readers / readers).max(SMALLEST.min(cut.bytes)),
+    let bytes = match threads > cut.readers {
+        true => (cut.bytes * cut.readers / threads).max(SMALLEST.min(cut.bytes)),
         false => cut.bytes,
     };
-    let cut = Blocks { bytes, ..cut };
-    let buffers = Buffers::new(2 * readers + 2, 2 * bytes);
-    let shares = readers - alone.len();
+    let reader = Reader {
+        cut: Blocks { bytes, ..cut },
+        buffers: Buffers::new(2 * threads + 2, 2 * bytes),
+        stop: readers.stop.clone(),
+        covered: readers.covered.clone(),
+    };
+    let shares = threads - alone.len();
     let files = Arc::new(Errands::new(files));
-    let alone = alone.into_iter().map(|errand| Arc::new(Errands::new([errand].into())));
-    for errands in alone.chain((0..shares).map(|_| files.clone())) {
-        let buffers = buffers.clone();
-        let reader = move || errands.run(cut, &buffers);
-        thread::Builder::new().name("reader".into()).spawn(reader).map_err(|e| {
-            let message = format!("cannot start a thread to read streams: {}", reason(&e));
-            Error::usage_hint(message, "ask for fewer with --threads")
-        })?;
-    }
-    Ok(queues)
-}
-
-/// Whether a reader may have to wait for somebody to write.
-fn may_wait(source: &Source) -> bool {
-    match source {
-        Source::File { .. } => false,
-        Source::Stdin { .. } => true,
-        Source::Stream { path, .. } => !std::fs::metadata(path).is_ok_and(|found| found.is_file()),
-    }
-}
-
-/// Reads one stream to its end. `Err(None)`: nobody receives any more, or a record was cut.
-fn read_one(
-    index: usize,
-    source: &Source,
-    cut: Blocks,
-    buffers: &Buffers,
-    to: &Sender<Result<StreamBlock>>,
-) -> Result<(), Option<Error>> {
-    let Blocks { bytes: block, end_of: RecordEnd { framing, longest }, eager, counts_lines, .. } = cut;
-    let longest = usize::try_from(longest).unwrap_or(usize::MAX);
-    let mut reading = Reading::go_on(source)?;
-    let mut lines = (counts_lines && !source.is_file()).then_some(0);
-    let (mut is_first, mut handed) = (true, 0);
-    // So many bytes hold no record's end.
-    let mut searched = 0;
-    loop {
-        // A record longer than the block makes it grow, though not for ever.
-        let wanted = block.max((2 * searched).min(longest)).saturating_sub(reading.bytes.len());
-        let from = if let Framing::Terminator(_) = framing { searched } else { 0 };
-        let waits = |held: &[u8]| eager && framing.first_end(&held[from..]).is_some();
-        let is_end = reading.fill(source, wanted, waits)? == Filled::End;
-        // A byte order mark is gone that was searched, in vain.
-        let from = from.min(reading.bytes.len());
-        let (whole, is_cut) = match framing.last_end(&reading.bytes[from..]) {
-            _ if is_end => (reading.bytes.len(), false),
-            Some(end) => (from + end, false),
-            None if reading.bytes.len() >= longest => (reading.bytes.len(), true),
-            None => {
-                searched = reading.bytes.len();
-                continue;
-            }
+    let alone = alone.into_iter().map(|errand| {
+        let is_command = matches!(errand.source, Source::Command { .. });
+        (Arc::new(Errands::new([errand].into())), is_command)
+    });
+    for (errands, is_command) in alone.chain((0..shares).map(|_| (files.clone(), false))) {
+        let (reader, runs_command) = (reader.clone(), is_command.then(|| runs_command.clone()));
+        let run = move || {
+            errands.run(&reader);
+            drop::<Option<Sender<()>>>(runs_command);
         };
-        let offset = reading.offset;
-        let bytes = reading.split_off(whole, buffers.take());
-        searched = reading.bytes.len();
-        if !bytes.is_empty() {
-            let packed_len = if source.is_file() { reading.position() - handed } else { bytes.len() as u64 };
-            handed += packed_len;
-            let part = Part { start: 0, place: Place { source: index, offset } };
-            let bytes = buffers.lend(bytes);
-            let next_lines = lines.map(|lines| lines + memchr::memchr_iter(b'\n', &bytes).count() as u64);
-            let block = StreamBlock { bytes, is_first, lines_before: lines, packed_len, part };
-            to.send(Ok(block)).map_err(|_| None)?;
-            (is_first, lines) = (false, next_lines);
+        thread::Builder::new().name("reader".into()).spawn(run).map_err(cannot)?;
+    }
+    Ok((queues, readers))
+}
+
+/// What every reader has.
+#[derive(Clone)]
+struct Reader {
+    cut: Blocks,
+    buffers: Buffers,
+    stop: Stop,
+    covered: Arc<Coverage>,
+}
+
+impl Reader {
+    /// Reads one stream to its end. `Err(None)`: nobody receives any more, or a record was cut.
+    fn read(&self, index: usize, source: &Source, to: &Sender<Result<StreamBlock>>) -> Result<State, Option<Error>> {
+        let Blocks { bytes: block, end_of: RecordEnd { framing, longest }, eager, counts_lines, .. } = self.cut;
+        let longest = usize::try_from(longest).unwrap_or(usize::MAX);
+        if self.stop.is_asked() {
+            return Ok(State::Stopped);
         }
-        if is_end {
-            return Ok(());
-        }
-        if is_cut {
-            return Err(None);
+        let mut reading = Reading::go_on(source)?;
+        let mut lines = (counts_lines && source.counts_its_lines()).then_some(0);
+        let (mut is_first, mut handed) = (true, 0);
+        // So many bytes hold no record's end.
+        let mut searched = 0;
+        loop {
+            // A record longer than the block makes it grow, though not for ever.
+            let wanted = block.max((2 * searched).min(longest)).saturating_sub(reading.bytes.len());
+            let from = if let Framing::Terminator(_) = framing { searched } else { 0 };
+            let waits = |held: &[u8]| eager && framing.first_end(&held[from..]).is_some();
+            let filled = reading.fill(source, wanted, waits, &self.stop)?;
+            let (is_end, is_stopped) = (filled == Filled::End, filled == Filled::Stopped);
+            // A byte order mark is gone that was searched, in vain.
+            let from = from.min(reading.bytes.len());
+            let (whole, is_cut) = match framing.last_end(&reading.bytes[from..]) {
+                _ if is_end => (reading.bytes.len(), false),
+                Some(end) => (from + end, false),
+                None if is_stopped => (0, false),
+                None if reading.bytes.len() >= longest => (reading.bytes.len(), true),
+                None => {
+                    searched = reading.bytes.len();
+                    continue;
+                }
+            };
+            let offset = reading.offset;
+            let bytes = reading.split_off(whole, self.buffers.take());
+            searched = reading.bytes.len();
+            if !bytes.is_empty() {
+                let packed_len = if source.is_file() { reading.position() - handed } else { bytes.len() as u64 };
+                handed += packed_len;
+                let part = Part { start: 0, place: Place { source: index, offset } };
+                let bytes = self.buffers.lend(bytes);
+                let next_lines = lines.map(|lines| lines + memchr::memchr_iter(b'\n', &bytes).count() as u64);
+                let block = StreamBlock { bytes, is_first, lines_before: lines, packed_len, part };
+                // The map is behind: that is not the source's fault.
+                reading.stop_waiting();
+                to.send(Ok(block)).map_err(|_| None)?;
+                reading.go_on_waiting();
+                (is_first, lines) = (false, next_lines);
+                self.covered.note(index, |covered| covered.bytes = reading.offset);
+            }
+            if is_end || is_stopped {
+                return Ok(if is_end { State::Whole } else { State::Stopped });
+            }
+            if is_cut {
+                return Err(None);
+            }
         }
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

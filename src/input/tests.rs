@@ -18,6 +18,8 @@ use super::feed::{Cut, Feed, Numbering, Work};
 use super::reading::Reading;
 use super::sources::{self, Stdin};
 use super::unpack::Filled;
+use super::wait::Stop;
+use super::written::Input;
 use super::*;
 use crate::error::Result;
 
@@ -128,7 +130,12 @@ impl Dir {
 }
 
 fn resolved(paths: &[PathBuf]) -> Vec<Source> {
-    sources::resolve(paths, Stdin::default()).unwrap()
+    let inputs: Vec<Input> = paths.iter().cloned().map(Input::Name).collect();
+    sources::resolve(&inputs, Stdin::default()).unwrap()
+}
+
+fn head(source: &Source, end_of: RecordEnd) -> Vec<u8> {
+    source.head(end_of, &Stop::new().unwrap()).unwrap()
 }
 
 /// Writes in the background: opening a FIFO waits for its reader.
@@ -329,15 +336,15 @@ fn the_head_of_a_source_is_its_first_record_and_is_not_lost() {
     for text in [&b"\xef\xbb\xbfone\ntwo\n"[..], b"only", b"\xef\xbb\xbf", b"", b"\n\n", &long] {
         let plain = &text[mark_len(text)..];
         for end_of in [LINES, CSV] {
-            let head = &plain[..end_of.framing.first_end(plain).unwrap_or(plain.len())];
+            let first = &plain[..end_of.framing.first_end(plain).unwrap_or(plain.len())];
             for packed in [text.to_vec(), gzip(text), zstd(text)] {
                 let file = dir.source("file", &packed);
-                assert!(file.head(end_of).unwrap() == head);
+                assert!(head(&file, end_of) == first);
                 let fifo = dir.fifo("fifo");
                 let source = resolved(std::slice::from_ref(&fifo)).remove(0);
                 let writer = write(&fifo, packed);
                 for _ in 0..2 {
-                    assert!(source.head(end_of).unwrap() == head);
+                    assert!(head(&source, end_of) == first);
                 }
                 let seen = all(&[file, source], Cut { end_of, ..CUT }).unwrap();
                 writer.join().unwrap();
@@ -352,7 +359,7 @@ fn the_head_of_a_source_is_its_first_record_and_is_not_lost() {
 fn a_head_is_no_longer_than_a_record_may_be() {
     let dir = Dir::new();
     let source = dir.source("f", vec![b'x'; 100_000]);
-    let head = source.head(RecordEnd { longest: 10, ..LINES }).unwrap();
+    let head = head(&source, RecordEnd { longest: 10, ..LINES });
     assert!((10..=4096).contains(&head.len()));
 }
 
@@ -487,7 +494,7 @@ fn a_packed_file_that_is_changed_in_place_while_it_is_read() {
         let mut reading = Reading::go_on(&source).unwrap();
         fs::write(source.path(), &changed).unwrap();
         let error = loop {
-            match reading.fill(&source, 1, |_| false) {
+            match reading.fill(&source, 1, |_| false, &Stop::new().unwrap()) {
                 Ok(Filled::End) => panic!("read to its end"),
                 Ok(_) => {}
                 Err(error) => break error.to_string(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ahash::{AHashMap, AHashSet};
 
 use crate::error::{Error, Result, shown, suggestion};
-use crate::input::{Codec, RecordEnd, Source};
+use crate::input::{Codec, Heads, RecordEnd, Source};
 use crate::record::delimited::{self, Dialect, Layout, Quoting};
 use crate::record::{self, Framing, TERMINATOR};
 use crate::spec::{self, ReadFormat};
@@ -40,7 +40,8 @@ pub(super) fn format(read: &spec::Read, sources: &[Source]) -> Result<ReadFormat
         return Ok(format);
     }
     let mut found: Option<(ReadFormat, &Source)> = None;
-    for source in sources {
+    // The words of a command are no file's name.
+    for source in sources.iter().filter(|source| !matches!(source, Source::Command { .. })) {
         let format = by_ending(source.path())?;
         match found {
             Some((other, first)) if other != format => {
@@ -85,7 +86,14 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Looks into the sources, where they say themselves what fields they have.
-    pub fn of(read: &spec::Read, format: ReadFormat, sources: &[Source], max_record: u64) -> Result<Self> {
+    /// `check` is asked now and then whether to go on, while they are waited for.
+    pub fn of(
+        read: &spec::Read,
+        format: ReadFormat,
+        sources: &[Source],
+        max_record: u64,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<Self> {
         let plain = if format == ReadFormat::Tsv { Dialect::tsv() } else { Dialect::csv() };
         let dialect = Dialect {
             delimiter: read.delimiter.unwrap_or(plain.delimiter),
@@ -98,9 +106,10 @@ impl Fields {
         }
         let header = read.header.unwrap_or(true);
         let end_of = RecordEnd { framing: dialect.framing(), longest: record::longest(max_record) };
+        let mut heads = Heads::new(sources, end_of, check)?;
         let mut known: Vec<Option<Arc<[String]>>> = Vec::new();
-        for source in sources {
-            let head = source.head(end_of)?;
+        for (index, source) in sources.iter().enumerate() {
+            let head = heads.take(index)?;
             if head.is_empty() {
                 known.push(None);
                 continue;
@@ -165,10 +174,6 @@ impl Fields {
 /// That a source doesn't begin as what is surely no table.
 fn check_is_text(start: &[u8], source: &Source) -> Result<()> {
     let name = shown(source.path());
-    let (from, to) = match name.as_str() {
-        "stdin" => ("… | ".to_owned(), String::new()),
-        name => (String::new(), format!(" {name}")),
-    };
     let outer = match source {
         Source::File { codec: Some(Codec::Zstd), .. } => "zstdcat",
         _ => "zcat",
@@ -180,7 +185,12 @@ fn check_is_text(start: &[u8], source: &Source) -> Result<()> {
         [0x1f, 0x8b, 8, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => ("is packed twice", outer),
         _ => return Ok(()),
     };
-    Err(Error::usage_hint(format!("{name}: {what}"), format!("{from}{tool}{to} | mapfold … -")))
+    let hint = match source {
+        Source::Stdin { .. } => format!("… | {tool} | mapfold … -"),
+        Source::Command { .. } => format!("in the command, by a shell: sh -c '… | {tool}'"),
+        Source::File { .. } | Source::Stream { .. } => format!("{tool} {name} | mapfold … -"),
+    };
+    Err(Error::usage_hint(format!("{name}: {what}"), hint))
 }
 
 /// That the first line of a source is one, and names columns if it should.

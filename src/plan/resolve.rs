@@ -1,6 +1,9 @@
 //! Spec, inputs and what only a command line says, to a [`Plan`]: every name resolved, everything checked that can be
 //! checked before reading.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::Value;
 
 use super::aggregates::Aggregates;
@@ -25,6 +28,17 @@ pub struct Invocation {
     /// Replace an output that exists.
     pub force: bool,
     pub stdin: Stdin,
+    /// Number of the signal that asked for the end, 0 for none: the inputs may have to be waited for.
+    pub signal: Arc<AtomicUsize>,
+}
+
+impl Invocation {
+    fn check(&self) -> Result<()> {
+        match self.signal.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => Err(Error::Interrupted { signal: signal as i32 }),
+        }
+    }
 }
 
 /// Bytes of the longest record, where the spec doesn't say: no line of a text is as long, and memory holds some.
@@ -55,7 +69,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             (Read::Text, scope, rows)
         }
         ReadFormat::Csv | ReadFormat::Tsv => {
-            let fields = read::Fields::of(&spec.read, read_format, &sources, max_record)?;
+            let fields = read::Fields::of(&spec.read, read_format, &sources, max_record, &|| call.check())?;
             let names = fields.names(&sources)?;
             // Twice: of many columns only those are read that the first time turned out to be used.
             let all = Source { fields: names.clone(), may_be_null: true, record: Record::Behind };

@@ -14,7 +14,7 @@ fn plan(dir: &TempDir, text: &str, change: impl FnOnce(&mut Invocation)) -> Resu
     let input = dir.path().join("in.txt");
     fs::write(&input, "x\n").unwrap();
     let mut spec = Document::parse("spec.json", text.as_bytes())?.finish()?;
-    spec.input = vec![input];
+    spec.input = vec![input.into()];
     spec.output.path = spec.output.path.map(|path| dir.path().join(path));
     let mut call = Invocation { origin: "spec.json".into(), ..Invocation::default() };
     change(&mut call);

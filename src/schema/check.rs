@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::json::kind;
 use super::{Key, SPLITTERS, Shape, Tagged, Variant, Variants, size};
 use crate::error::{Error, nearest, suggestion};
+use crate::units::{Span, span};
 
 /// What is wrong, and where.
 #[derive(Debug, PartialEq)]
@@ -56,6 +57,11 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
             };
             if size == 0 { Err(Wrong::new(path, "must be at least 1 byte", None)) } else { Ok(()) }
         }
+        Shape::Span => {
+            let Some(text) = value.as_str() else { return expected("a span of time such as \"500ms\"") };
+            let parsed = text.parse::<Span>();
+            parsed.map(drop).map_err(|what| Wrong::new(path, what, Some(span::HINT.into())))
+        }
         Shape::Whole { least, most } => match value.as_u64() {
             Some(n) if n < *least => Err(Wrong::new(path, format!("must be at least {least}, is {n}"), None)),
             Some(n) if n > *most => Err(Wrong::new(path, format!("must be at most {most}, is {n}"), None)),
@@ -71,17 +77,13 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
         Shape::Group if value.is_u64() || value.as_str().is_some_and(|name| !name.is_empty()) => Ok(()),
         Shape::Group => expected("the number of a group, or its name"),
         Shape::Any => Ok(()),
-        Shape::OneOrMore(item) if value.is_string() => check(value, item, path),
+        Shape::OneOrMore(item) if value.is_string() || value.is_object() => check(value, item, path),
         Shape::List(item) | Shape::OneOrMore(item) => {
             let Some(list) = value.as_array() else {
                 let hint = value.is_string().then(|| format!("a list has brackets: [{}]", kind(value)));
                 return Err(Wrong::new(path, format!("must be a list, is {}", kind(value)), hint));
             };
             for (i, value) in list.iter().enumerate() {
-                if value.is_object() && matches!(shape, Shape::OneOrMore(_)) {
-                    let at = [path.as_slice(), &[i.to_string()]].concat();
-                    return Err(Wrong::new(&at, "an object here is not supported yet", Some("use a string".into())));
-                }
                 within(path, &i.to_string(), |path| check(value, item, path))?;
             }
             Ok(())
@@ -99,6 +101,12 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
         Shape::Map(item) => {
             let Some(object) = value.as_object() else { return expected("an object") };
             object.iter().try_for_each(|(name, value)| within(path, name, |path| check(value, item, path)))
+        }
+        Shape::Words => words(value, path),
+        Shape::NameOr(_) if value.is_string() => check(value, &Shape::Name, path),
+        Shape::NameOr(variants) => {
+            let Some(object) = value.as_object() else { return expected("a string or an object") };
+            entries(object, variant(object, variants, path)?.keys, path)
         }
         Shape::Variants(variants) => {
             let Some(object) = value.as_object() else { return expected("an object") };
@@ -118,6 +126,22 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
         }
         Shape::Later => Err(Wrong::new(path, "not supported yet", None)),
     }
+}
+
+fn words(value: &Value, path: &mut Vec<String>) -> Result<(), Wrong> {
+    let example = || Some(r#"a list of its words: ["cat", "a.log"]"#.to_owned());
+    let Some(list) = value.as_array() else {
+        return Err(Wrong::new(path, format!("must be a list of strings, is {}", kind(value)), example()));
+    };
+    for (i, word) in list.iter().enumerate() {
+        within(path, &i.to_string(), |path| match word.as_str() {
+            None => Err(Wrong::new(path, format!("must be a string, is {}", kind(word)), None)),
+            Some(text) if text.contains('\0') => Err(Wrong::new(path, "has a NUL byte, which no argument can", None)),
+            Some(text) if i == 0 => string(text, &Shape::Name, path),
+            Some(_) => Ok(()),
+        })?;
+    }
+    if list.is_empty() { Err(Wrong::new(path, "must not be empty", example())) } else { Ok(()) }
 }
 
 fn string(text: &str, shape: &Shape, path: &[String]) -> Result<(), Wrong> {

@@ -35,6 +35,8 @@ pub enum Shape {
     Delimiter,
     /// Bytes, as a number or as a string such as `512M`; at least 1.
     Size,
+    /// A span of time, as a string such as `500ms`.
+    Span,
     Whole {
         least: u64,
         most: u64,
@@ -46,6 +48,11 @@ pub enum Shape {
     Choice(Choice),
     /// One of some words, or an object.
     WordOr(Choice, &'static [Key]),
+    /// A string that isn't empty, or one of several objects. The string is short for the first of them with nothing but
+    /// the key of its own.
+    NameOr(&'static Variants),
+    /// A command and its arguments: a list of strings. The first isn't empty.
+    Words,
     List(&'static Shape),
     /// A list, or the only thing in it.
     OneOrMore(&'static Shape),

@@ -122,7 +122,14 @@ impl Values<'_> {
                 self.put_in(object, path, |name| keys.iter().find(|key| key.name == name).map(|key| &key.shape))
             }
             (Value::Object(object), Shape::Map(item)) => self.put_in(object, path, |_| Some(item)),
-            (Value::Object(object), Shape::Variants(variants)) => {
+            (value @ Value::Object(_), Shape::OneOrMore(item)) => self.put(value, item, path),
+            (Value::Array(list), Shape::Words) => {
+                for (i, value) in list.iter_mut().enumerate() {
+                    within(path, &i.to_string(), |path| self.put(value, &Shape::Text, path))?;
+                }
+                Ok(())
+            }
+            (Value::Object(object), Shape::Variants(variants) | Shape::NameOr(variants)) => {
                 let variant = variants.all.iter().find(|variant| object.contains_key(variant.name));
                 let keys = variant.map_or(&[][..], |variant| variant.keys);
                 self.put_in(object, path, |name| keys.iter().find(|key| key.name == name).map(|key| &key.shape))

@@ -85,7 +85,10 @@ fn step<'a>(
     let here = &path[..depth];
     let keys = match shape {
         Shape::Object(keys) | Shape::WordOr(_, keys) => keys,
-        Shape::Variants(variants) => {
+        Shape::Variants(variants) | Shape::NameOr(variants) => {
+            if let (Shape::NameOr(_), Value::String(name)) = (shape, &mut *node) {
+                *node = Value::Object(Map::from_iter([(variants.all[0].name.to_owned(), name.as_str().into())]));
+            }
             let object = object_at(node, here)?;
             match known_variant(object, variants, key) {
                 Some(variant) => variant.keys,
@@ -101,6 +104,7 @@ fn step<'a>(
         }
         Shape::Map(item) => return Ok((object_at(node, here)?.entry(key).or_insert(Value::Null), item)),
         Shape::List(item) | Shape::OneOrMore(item) => return Ok((element(node, shape, key, here)?, item)),
+        Shape::Words => return Ok((element(node, shape, key, here)?, &Shape::Text)),
         Shape::Later => return Err(Wrong::new(here, "not supported yet", None)),
         _ => return Err(Wrong::new(here, format!("has no {key:?} in it, it is a single value"), None)),
     };
@@ -131,7 +135,7 @@ fn object_at<'a>(node: &'a mut Value, here: &[String]) -> Result<&'a mut Map<Str
 fn element<'a>(node: &'a mut Value, shape: &Shape, key: &str, here: &[String]) -> Result<&'a mut Value, Wrong> {
     if node.is_null() {
         *node = Value::Array(Vec::new());
-    } else if node.is_string() && matches!(shape, Shape::OneOrMore(_)) {
+    } else if (node.is_string() || node.is_object()) && matches!(shape, Shape::OneOrMore(_)) {
         *node = Value::Array(vec![node.take()]);
     }
     let kind = json::kind(node);
@@ -165,9 +169,9 @@ fn unknown_path(key: &str, keys: &[Key], here: &[String]) -> Wrong {
 pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wrong> {
     let literal = match shape {
         Shape::Text | Shape::Name | Shape::Splitter | Shape::Delimiter => true,
-        Shape::Pattern | Shape::Choice(_) | Shape::Size => true,
-        Shape::OneOrMore(_) => !text.trim_start().starts_with('['),
-        Shape::WordOr(..) => !text.trim_start().starts_with('{'),
+        Shape::Pattern | Shape::Choice(_) | Shape::Size | Shape::Span => true,
+        Shape::OneOrMore(_) => !text.trim_start().starts_with(['[', '{']),
+        Shape::WordOr(..) | Shape::NameOr(_) => !text.trim_start().starts_with('{'),
         // A number is compared with text that is one.
         Shape::Literal => true,
         // A number where it looks like one, and what is in quotes; else the text itself.
@@ -180,10 +184,10 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
     json::value(text).map_err(|_| {
         let (wanted, example) = match shape {
             Shape::List(Shape::Name) => ("a list", Some(format!("--set {}='[{text:?}]'", dotted(path)))),
+            Shape::Words => ("a list", Some(format!("--set {}='[\"cat\", \"a.log\"]'", dotted(path)))),
             Shape::List(_) | Shape::OneOrMore(_) => ("a list in JSON", None),
-            Shape::Object(_) | Shape::Map(_) | Shape::Variants(_) | Shape::Tagged(_) | Shape::WordOr(..) => {
-                ("an object in JSON", None)
-            }
+            Shape::Object(_) | Shape::Map(_) | Shape::Variants(_) | Shape::Tagged(_) => ("an object in JSON", None),
+            Shape::WordOr(..) | Shape::NameOr(_) => ("an object in JSON", None),
             Shape::Flag => ("true or false", None),
             Shape::Share => ("a share between 0 and 1", None),
             Shape::Later => return Wrong::new(path, "not supported yet", None),

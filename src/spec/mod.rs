@@ -11,6 +11,8 @@
 
 pub mod builtin;
 #[cfg(test)]
+mod input_tests;
+#[cfg(test)]
 mod params_tests;
 mod read;
 #[cfg(test)]
@@ -26,6 +28,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::input::written::one_or_more;
 use crate::map::Combiner;
 use crate::output::Format;
 use crate::predicate::written::Predicate;
@@ -34,6 +37,7 @@ use crate::schema::params::{self, Given};
 use crate::schema::{choices, json, set, size};
 use schema::SPEC;
 
+pub use crate::input::written::{Command, Input};
 pub use crate::map::Type;
 pub use crate::schema::params::Param;
 pub use read::{OnError, Read, ReadFormat};
@@ -107,8 +111,8 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Names as the user gave them; what they name is for `input::sources` to find.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more", serialize_with = "lossy_list")]
-    pub input: Vec<PathBuf>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
+    pub input: Vec<Input>,
     #[serde(skip_serializing_if = "Read::is_default")]
     pub read: Read,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -226,25 +230,7 @@ impl Run {
     }
 }
 
-/// `"a"` for `["a"]`.
-fn one_or_more<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<PathBuf>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMore {
-        One(PathBuf),
-        More(Vec<PathBuf>),
-    }
-    Ok(match OneOrMore::deserialize(input)? {
-        OneOrMore::One(name) => vec![name],
-        OneOrMore::More(names) => names,
-    })
-}
-
 /// Names from the command line need not be UTF-8; the report's JSON must be.
-fn lossy_list<S: Serializer>(paths: &[PathBuf], out: S) -> Result<S::Ok, S::Error> {
-    out.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
-}
-
 fn lossy_option<S: Serializer>(path: &Option<PathBuf>, out: S) -> Result<S::Ok, S::Error> {
     path.as_deref().map(|path| path.to_string_lossy()).serialize(out)
 }

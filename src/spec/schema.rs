@@ -5,6 +5,7 @@
 use super::Scheduler;
 use super::read::ReadFormat;
 use crate::aggregate;
+use crate::input;
 use crate::map::{Combiner, Type, steps};
 use crate::output::Format;
 use crate::schema::predicate::PREDICATES;
@@ -16,7 +17,7 @@ const TOP: &[Key] = &[
     Key::optional("name", Shape::Text),
     Key::optional("description", Shape::Text),
     Key::optional("params", params::SHAPE),
-    Key::optional("input", Shape::OneOrMore(&Shape::Name)),
+    Key::optional("input", Shape::OneOrMore(&input::written::SHAPE)),
     Key::optional("read", Shape::Object(READ)),
     Key::optional("map", Shape::List(&steps::SHAPE)),
     Key::optional("where", Shape::Variants(&PREDICATES)),

@@ -48,7 +48,7 @@ fn everything_that_counting_needs() {
                     "scheduler": "stealing", "combiner": "off"}}"#,
     )
     .unwrap();
-    assert_eq!(spec.input, [PathBuf::from("a*.txt"), "b".into()]);
+    assert_eq!(spec.input, [PathBuf::from("a*.txt"), "b".into()].map(Input::Name));
     assert_eq!(json!(spec.map), json!([{"split": "line", "on": ",", "as": "cell"}]));
     assert_eq!(spec.aggregate[1], Aggregate { op: "count".into(), field: None, name: None, filter: None });
     assert_eq!(spec.limit, Some(20));
@@ -82,7 +82,7 @@ fn every_choice_of_the_schema_is_one_of_the_types() {
 
 #[test]
 fn one_input_is_a_list_of_one() {
-    assert_eq!(spec(r#"{"input": "a.txt"}"#).unwrap().input, [PathBuf::from("a.txt")]);
+    assert_eq!(spec(r#"{"input": "a.txt"}"#).unwrap().input, [Input::Name("a.txt".into())]);
     assert_eq!(spec("{}").unwrap(), Spec::default());
 }
 
@@ -255,7 +255,7 @@ fn what_is_promised_is_told_from_what_is_misspelt() {
             "aggregate.0.op: must be one of count, sum, min, max, mean, is \"medain\"",
             "did you mean \"median\"?",
         ),
-        (r#"{"input": [{"path": "a"}]}"#, "input.0: an object here is not supported yet", "use a string"),
+        (r#"{"input": [{"path": "a", "read": {"format": "csv"}}]}"#, "input.0.read: not supported yet", ""),
     ] {
         refused(text, &format!("spec.json: {message}"), hint);
     }
@@ -314,7 +314,7 @@ fn set_makes_what_is_missing_and_null_takes_away() {
     }
     let spec = document.finish().unwrap();
     assert_eq!(json!(spec.map), json!([{"split": "line", "on": ",", "as": "w"}]));
-    assert_eq!(spec.input, [PathBuf::from("a"), "b".into()]);
+    assert_eq!(spec.input, [PathBuf::from("a"), "b".into()].map(Input::Name));
     assert_eq!(spec.limit, None);
     assert!(spec.aggregate.is_empty());
 }
@@ -322,7 +322,7 @@ fn set_makes_what_is_missing_and_null_takes_away() {
 #[test]
 fn set_in_order_the_last_wins() {
     assert_eq!(wordcount_with(&["limit=5", "limit=6"]).limit, Some(6));
-    assert_eq!(wordcount_with(&["input=[\"a\", \"b\"]", "input=c"]).input, [PathBuf::from("c")]);
+    assert_eq!(wordcount_with(&["input=[\"a\", \"b\"]", "input=c"]).input, [Input::Name("c".into())]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod agg;
 mod agg_tables;
 mod arguments;
 mod bench;
+mod commands;
 mod completions;
 mod corpus;
 mod golden;

@@ -1,0 +1,244 @@
+//! Commands as hostile as they come, run as a job would run them. That nothing of them is left is asked of the system.
+
+use std::process;
+use std::time::Instant;
+
+use super::*;
+use crate::input::stream::{Blocks, Covered, State};
+use crate::input::{RecordEnd, Source, stream};
+use crate::record::Framing;
+
+const LINES: Blocks = Blocks {
+    bytes: 1 << 20,
+    end_of: RecordEnd { framing: Framing::Terminator(b'\n'), longest: 1 << 20 },
+    eager: false,
+    counts_lines: false,
+    readers: 2,
+};
+
+fn written(words: &[&str], timeout: Option<&str>) -> Command {
+    let words = words.iter().map(|word| (*word).to_owned()).collect();
+    Command { words, name: Some("web1".into()), timeout: timeout.map(|text| text.parse().unwrap()), retry: false }
+}
+
+fn sh(script: &str, timeout: Option<&str>) -> Source {
+    Source::command(written(&["sh", "-c", script], timeout))
+}
+
+/// What is read of the sources, and how that ended.
+fn read(sources: &[Source]) -> (Vec<u8>, Result<()>, Vec<Covered>) {
+    let (queues, readers) = stream::read(sources, LINES, true).unwrap();
+    let mut bytes = Vec::new();
+    let mut go = || {
+        for (_, queue) in &queues {
+            for block in queue {
+                bytes.extend_from_slice(block?.stretch().bytes);
+            }
+        }
+        Ok(())
+    };
+    let ended = go();
+    let covered = readers.covered();
+    drop(queues);
+    (bytes, ended, covered)
+}
+
+#[track_caller]
+fn fails(source: Source, message: &str) -> Vec<u8> {
+    let (bytes, ended, covered) = read(&[source]);
+    let error = ended.unwrap_err();
+    assert_eq!((error.to_string().as_str(), error.exit_code()), (message, 1));
+    assert_eq!(covered[0].state, State::Failed);
+    bytes
+}
+
+/// Processes whose command line has this word, which is to be one that no other has.
+fn left(word: &str) -> usize {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes())).count()
+}
+
+/// A time to sleep for, as no other test has it.
+fn long(seed: u32) -> String {
+    format!("{}{:05}", 1000 + seed, process::id() % 100_000)
+}
+
+#[track_caller]
+fn nothing_is_left(word: &str) {
+    // The system takes a moment to take down what was killed.
+    assert!(until(PATIENCE, || left(word) == 0), "{} left", left(word));
+}
+
+#[test]
+fn what_a_command_prints() {
+    let (bytes, ended, covered) = read(&[sh("printf 'a\\nb\\n'; echo noise >&2; printf half", None)]);
+    ended.unwrap();
+    assert_eq!(bytes, b"a\nb\nhalf");
+    assert_eq!(covered, [Covered { source: 0, bytes: 8, state: State::Whole }]);
+    let (bytes, ended, _) = read(&[sh("true", None)]);
+    ended.unwrap();
+    assert!(bytes.is_empty());
+    // Packed, as FIFOs may be, and with words that a shell would take apart.
+    let (bytes, ended, _) =
+        read(&[sh("printf 'x\\n' | gzip", None), Source::command(written(&["echo", "a  b", "$HOME"], None))]);
+    ended.unwrap();
+    assert_eq!(bytes, b"x\na  b $HOME\n");
+    // It has no standard input to wait for.
+    let (bytes, ended, _) = read(&[Source::command(written(&["cat"], None))]);
+    ended.unwrap();
+    assert!(bytes.is_empty());
+}
+
+#[test]
+fn a_command_that_ends_otherwise_than_well() {
+    fails(sh("echo a; echo 'no such\thost' >&2; echo >&2; exit 3", None), "web1: exit status 3: no such\\thost");
+    fails(sh("exit 255", None), "web1: exit status 255");
+    fails(sh("echo dying >&2; kill -9 $$", None), "web1: killed by signal 9: dying");
+    // Half of packed data: why is what the command says.
+    fails(sh("printf 'x\\n' | gzip | head -c 15; echo cut >&2; exit 1", None), "web1: exit status 1: cut");
+    fails(
+        sh("printf '\\037\\213\\010garbage'", None),
+        "web1: read at byte 0: the gzip data is corrupt: its header is none",
+    );
+    let (_, ended, _) = read(&[sh("printf '\\375 7zXZ\\000' | tr -d ' '", None)]);
+    let error = ended.unwrap_err();
+    assert_eq!(error.to_string(), "web1: is compressed by xz, which is not supported");
+    assert_eq!(error.hint().unwrap(), "unpack it on its way, by a shell: sh -c '… | xzcat'");
+}
+
+#[test]
+fn a_command_that_says_much() {
+    // More than any pipe holds, before and behind what it prints.
+    let much = "head -c 3000000 /dev/zero | tr '\\0' 'x' >&2";
+    let (bytes, ended, _) = read(&[sh(&format!("{much}; echo a; {much}"), None)]);
+    ended.unwrap();
+    assert_eq!(bytes, b"a\n");
+    fails(sh(&format!("{much}; echo >&2; echo a; echo last >&2; exit 1"), None), "web1: exit status 1: last");
+    let (_, ended, _) = read(&[sh(&format!("{much}; exit 1"), None)]);
+    assert_eq!(ended.unwrap_err().to_string(), format!("web1: exit status 1: {}", "x".repeat(TAIL)));
+}
+
+/// How a source ended whose time was over, and how much of it was read.
+#[track_caller]
+fn is_late(source: Source, most: Duration) -> u64 {
+    let begun = Instant::now();
+    let (_, ended, covered) = read(&[source]);
+    assert!(begun.elapsed() < most, "{:?}", begun.elapsed());
+    assert_eq!(covered[0].state, State::Failed);
+    match ended.unwrap_err() {
+        Error::TimedOut { name, read, .. } if name == "web1" => read,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_command_that_takes_too_long() {
+    let most = Duration::from_secs(3);
+    let silent = long(1);
+    fails(sh(&format!("exec sleep {silent}"), Some("100ms")), "web1: timed out after 100ms, 0 B read");
+    nothing_is_left(&silent);
+    // It prints for ever.
+    assert!(is_late(sh("yes", Some("100ms")), most) > 0);
+    // It hears no signal that can be heard, and neither does what it starts.
+    let deaf = long(2);
+    assert!(is_late(sh(&format!("trap '' TERM; echo a; sleep {deaf} & sleep {deaf}"), Some("300ms")), most) == 2);
+    nothing_is_left(&deaf);
+    // It has said all, and goes on.
+    let goes_on = long(3);
+    assert!(is_late(sh(&format!("echo a; exec >&- 2>&-; sleep {goes_on}"), Some("300ms")), most) == 2);
+    nothing_is_left(&goes_on);
+    // It has ended, and its child holds the pipe.
+    let child = long(4);
+    assert!(is_late(sh(&format!("echo a; sleep {child} &"), Some("300ms")), most) == 2);
+    nothing_is_left(&child);
+}
+
+#[test]
+fn what_a_command_leaves_behind_is_ended() {
+    let child = long(5);
+    let (bytes, ended, _) = read(&[sh(&format!("echo a; sleep {child} >/dev/null 2>&1 &"), None)]);
+    ended.unwrap();
+    assert_eq!(bytes, b"a\n");
+    nothing_is_left(&child);
+}
+
+/// It closes its output and goes on for a while: without a timeout it is waited for, and its end counts.
+#[test]
+fn a_command_is_waited_for_to_its_end() {
+    fails(sh("echo a; exec >&-; sleep 0.2; echo so >&2; exit 4", None), "web1: exit status 4: so");
+}
+
+#[test]
+fn commands_that_nobody_wants_any_more_are_ended() {
+    let (child, deaf) = (long(6), long(7));
+    let scripts = [format!("echo a; sleep {child} & sleep {child}"), format!("trap '' TERM; echo a; sleep {deaf}")];
+    let sources = scripts.map(|script| sh(&script, None));
+    let (queues, readers) = stream::read(&sources, Blocks { eager: true, ..LINES }, true).unwrap();
+    for (_, queue) in &queues {
+        queue.recv().unwrap().unwrap();
+    }
+    assert_eq!((left(&child), left(&deaf)), (2, 1));
+    drop((queues, readers));
+    nothing_is_left(&child);
+    nothing_is_left(&deaf);
+    // Nor is one left that was begun for its first record.
+    let begun = long(8);
+    let source = sh(&format!("echo a; sleep {begun}"), None);
+    let first = source.head(LINES.end_of, &Stop::new().unwrap()).unwrap();
+    assert_eq!((first.as_slice(), left(&begun)), (&b"a\n"[..], 1));
+    drop(source);
+    nothing_is_left(&begun);
+}
+
+#[test]
+fn commands_that_cannot_be_started() {
+    let refused = |words: &[&str]| {
+        let error = check(&written(words, None)).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    assert_eq!(refused(&["nosuchcommand"]), "web1: nosuchcommand: no such command");
+    assert_eq!(refused(&["/no/such"]), "web1: /no/such: no such file or directory");
+    assert_eq!(refused(&["/tmp/"]), "web1: /tmp/: is a directory");
+    assert_eq!(refused(&["/etc/passwd"]), "web1: /etc/passwd: permission denied");
+    assert_eq!(refused(&[""]), "a command is empty");
+    check(&written(&["sh"], None)).unwrap();
+    // What can only be known by starting it.
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("odd");
+    fs::write(&path, "#!/no/such/interpreter\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let command = written(&[path.to_str().unwrap()], None);
+    check(&command).unwrap();
+    fails(Source::command(command), "web1: cannot be started: no such file or directory");
+}
+
+#[test]
+fn several_hundred_at_once() {
+    let begun = Instant::now();
+    let sources: Vec<_> = (0..300).map(|i| sh(&format!("sleep 0.{}; echo {i}", i % 7), None)).collect();
+    let (bytes, ended, covered) = read(&sources);
+    ended.unwrap();
+    let expected: String = (0..300).map(|i| format!("{i}\n")).collect();
+    assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+    assert!(covered.iter().all(|covered| covered.state == State::Whole));
+    // One after the other they would sleep for 90 s.
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+/// A stop ends them with what they hold in whole records.
+#[test]
+fn a_command_that_is_stopped() {
+    let sleep = long(9);
+    let source = sh(&format!("printf 'a\\nb\\nhalf'; sleep {sleep}"), None);
+    let (queues, readers) = stream::read(&[source], LINES, true).unwrap();
+    assert!(until(PATIENCE, || left(&sleep) == 1));
+    readers.stop().now();
+    let blocks: Vec<_> = queues[0].1.iter().map(|block| block.unwrap().stretch().bytes.to_vec()).collect();
+    assert_eq!(blocks, [b"a\nb\n"]);
+    let covered = readers.covered();
+    assert_eq!(covered, [Covered { source: 0, bytes: 4, state: State::Stopped }]);
+    drop((queues, readers));
+    nothing_is_left(&sleep);
+}

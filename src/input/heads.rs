@@ -1,0 +1,89 @@
+//! First records, where the plan has to know them before the job runs.
+//!
+//! Those of files are read when they are asked for. Sources that may keep their reader waiting are all begun at once, each by
+//! a thread of its own, so that no command waits for another to print its first line.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+
+use super::wait::Stop;
+use super::{RecordEnd, Source};
+use crate::error::{Error, Result, reason};
+
+/// How often it is looked whether the wait is to end.
+const LOOK: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub struct Heads<'s> {
+    sources: &'s [Source],
+    end_of: RecordEnd,
+    stop: Stop,
+    /// Of those that may wait, by index.
+    waited_for: BTreeMap<usize, Vec<u8>>,
+}
+
+impl<'s> Heads<'s> {
+    /// Waits for the first records of those that may wait. `check` is asked now and then whether to go on.
+    pub fn new(sources: &'s [Source], end_of: RecordEnd, check: &dyn Fn() -> Result<()>) -> Result<Self> {
+        let cannot = |error| Error::usage(format!("cannot begin to read the inputs: {}", reason(&error)));
+        let stop = Stop::new().map_err(cannot)?;
+        let waiting: Vec<_> = sources.iter().enumerate().filter(|(_, source)| source.may_wait()).collect();
+        super::command::make_room(waiting.len());
+        let waited_for = thread::scope(|scope| {
+            let (to, heads) = unbounded();
+            let begin = || {
+                for &(index, source) in &waiting {
+                    let (to, stop) = (to.clone(), &stop);
+                    let read = move || drop(to.send((index, source.head(end_of, stop))));
+                    thread::Builder::new().name("reader".into()).spawn_scoped(scope, read).map_err(cannot)?;
+                }
+                Ok(())
+            };
+            let begun = begin();
+            drop(to);
+            let indices = waiting.iter().map(|(index, _)| *index);
+            let heads = begun.and_then(|()| in_order(indices, &heads, check));
+            // Those that are not waited for any more.
+            if heads.is_err() {
+                stop.now();
+            }
+            heads
+        })?;
+        Ok(Heads { sources, end_of, stop, waited_for })
+    }
+
+    /// The first record of a source, to be asked for once.
+    pub fn take(&mut self, index: usize) -> Result<Vec<u8>> {
+        let Heads { sources, end_of, stop, waited_for } = self;
+        waited_for.remove(&index).map_or_else(|| sources[index].head(*end_of, stop), Ok)
+    }
+}
+
+/// What comes of each source; or the error of the first in the input, as if one were read after the other.
+fn in_order(
+    indices: impl Iterator<Item = usize>,
+    heads: &Receiver<(usize, Result<Vec<u8>>)>,
+    check: &dyn Fn() -> Result<()>,
+) -> Result<BTreeMap<usize, Vec<u8>>> {
+    let (mut early, mut done) = (BTreeMap::new(), BTreeMap::new());
+    for index in indices {
+        let head = loop {
+            if let Some(head) = early.remove(&index) {
+                break head;
+            }
+            match heads.recv_timeout(LOOK) {
+                Ok((other, head)) => drop(early.insert(other, head)),
+                Err(RecvTimeoutError::Timeout) => check()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    let task = format!("reader of input {index}");
+                    return Err(Error::Panic { task, message: String::new() });
+                }
+            }
+        };
+        done.insert(index, head?);
+    }
+    Ok(done)
+}

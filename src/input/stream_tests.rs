@@ -1,0 +1,222 @@
+//! Streams that keep their readers waiting: none waits for another, each has an end, and what it covered is known.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use rustix::fs::{CWD, FileType, mknodat};
+use tempfile::TempDir;
+
+use super::*;
+use crate::input::sources::{self, Stdin};
+use crate::input::written::Input;
+
+const LINES: Blocks = Blocks {
+    bytes: 64 << 10,
+    end_of: RecordEnd { framing: Framing::Terminator(b'\n'), longest: 1 << 20 },
+    eager: false,
+    counts_lines: true,
+    readers: 2,
+};
+
+fn fifo(dir: &TempDir, name: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    mknodat(CWD, &path, FileType::Fifo, 0o600.into(), 0).unwrap();
+    path
+}
+
+fn resolved(path: PathBuf, timeout: Option<&str>) -> Vec<Source> {
+    let timeout = timeout.map(|text| text.parse().unwrap());
+    sources::resolve(&[Input::Path { path, timeout }], Stdin::default()).unwrap()
+}
+
+fn writer(fifo: PathBuf) -> fs::File {
+    fs::File::options().write(true).open(fifo).unwrap()
+}
+
+/// Numbers in an order that looks like none.
+fn shuffled(seed: u64, most: u64) -> u64 {
+    (seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 33) % most
+}
+
+/// Each writer dribbles a byte or a few at a time, and they take turns in no order.
+#[test]
+fn three_hundred_fifos_at_once() {
+    const FIFOS: usize = 300;
+    let dir = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = (0..FIFOS).map(|i| fifo(&dir, &format!("{i:03}"))).collect();
+    let sources: Vec<_> = paths.iter().flat_map(|path| resolved(path.clone(), None)).collect();
+    let (mut queues, readers) = read(&sources, LINES, false).unwrap();
+    let text = |i: usize| format!("first of {i}\nsecond of {i}\nlast of {i}");
+    let dribble = move || {
+        // None has a writer when all are opened to be read.
+        let mut writers: Vec<_> =
+            paths.into_iter().enumerate().map(|(i, path)| (text(i), Some(writer(path)))).collect();
+        let (mut seed, mut open) = (1, FIFOS);
+        while open > 0 {
+            seed = shuffled(seed, u64::MAX) + 1;
+            let (text, file) = &mut writers[seed as usize % FIFOS];
+            let Some(to) = file else { continue };
+            let some = text.len().min(1 + shuffled(seed, 20) as usize);
+            to.write_all(text.drain(..some).as_str().as_bytes()).unwrap();
+            if text.is_empty() {
+                *file = None;
+                open -= 1;
+            }
+        }
+    };
+    let dribbling = thread::spawn(dribble);
+    let mut seen: Vec<String> = vec![String::new(); FIFOS];
+    for block in queues.pop_front().unwrap().1 {
+        let block = block.unwrap();
+        seen[block.place().source].push_str(std::str::from_utf8(block.stretch().bytes).unwrap());
+    }
+    dribbling.join().unwrap();
+    assert!(seen.iter().enumerate().all(|(i, seen)| *seen == text(i)));
+    let whole = |(i, covered): (usize, &Covered)| {
+        *covered == Covered { source: i, bytes: text(i).len() as u64, state: State::Whole }
+    };
+    assert!(readers.covered().iter().enumerate().all(whole));
+}
+
+/// Who opens a FIFO and closes it has written all that there is; who hasn't opened it yet has not.
+#[test]
+fn a_fifo_has_ended_once_its_writer_came_and_went() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = fifo(&dir, "fifo");
+    let (queues, readers) = read(&resolved(path.clone(), None), LINES, true).unwrap();
+    let (_, queue) = &queues[0];
+    queue.recv_timeout(Duration::from_millis(100)).unwrap_err();
+    assert_eq!(readers.covered()[0].state, State::Reading);
+    drop(writer(path));
+    assert!(queue.recv_timeout(Duration::from_secs(5)).unwrap_err().is_disconnected());
+    assert_eq!(readers.covered()[0].state, State::Whole);
+}
+
+#[test]
+fn a_fifo_that_takes_too_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let late = |queues: &VecDeque<(usize, Queue)>| loop {
+        if let Err(error) = queues[0].1.recv_timeout(Duration::from_secs(5)).unwrap() {
+            return error.to_string();
+        }
+    };
+    // Nobody opens it.
+    let path = fifo(&dir, "fifo");
+    let (queues, _readers) = read(&resolved(path.clone(), Some("50ms")), LINES, true).unwrap();
+    assert_eq!(late(&queues), format!("{}: timed out after 50ms, 0 B read", path.display()));
+    // Somebody does, and stops writing.
+    let (queues, readers) = read(&resolved(path.clone(), Some("1s")), LINES, true).unwrap();
+    let mut writer = writer(path.clone());
+    writer.write_all(b"a\nha").unwrap();
+    assert_eq!(late(&queues), format!("{}: timed out after 1s, 4 B read", path.display()));
+    assert_eq!(readers.covered(), [Covered { source: 0, bytes: 0, state: State::Failed }]);
+}
+
+/// While nobody takes the blocks the time of their source stands still.
+#[test]
+fn a_source_is_not_late_because_the_job_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = fifo(&dir, "fifo");
+    let (queues, _readers) = read(&resolved(path.clone(), Some("500ms")), Blocks { bytes: 10, ..LINES }, true).unwrap();
+    let mut writer = writer(path);
+    writer.write_all(&b"0123456\n".repeat(10)).unwrap();
+    drop(writer);
+    thread::sleep(Duration::from_secs(1));
+    let bytes: Vec<u8> = queues[0].1.iter().flat_map(|block| block.unwrap().stretch().bytes.to_vec()).collect();
+    assert_eq!(bytes, b"0123456\n".repeat(10));
+}
+
+#[test]
+fn a_stop_takes_the_whole_records_that_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = ["a", "b", "c"].map(|name| fifo(&dir, name));
+    let mut sources: Vec<_> = paths.iter().flat_map(|path| resolved(path.clone(), None)).collect();
+    fs::write(dir.path().join("d"), "whole").unwrap();
+    sources.extend(resolved(dir.path().join("d"), Some("1h")));
+    let (queues, readers) = read(&sources, LINES, true).unwrap();
+    let mut writers: Vec<_> = paths[..2].iter().cloned().map(writer).collect();
+    writers[0].write_all(b"one\ntwo\nthr").unwrap();
+    writers[1].write_all(b"not a record").unwrap();
+    // All of it was read when the pipes are empty.
+    let empty = |file: &fs::File| rustix::io::ioctl_fionread(file).unwrap() == 0;
+    while !writers.iter().all(empty) || readers.covered()[3].state == State::Reading {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let begun = Instant::now();
+    readers.stop().now();
+    let blocks: Vec<_> = queues
+        .iter()
+        .map(|(_, queue)| {
+            queue.iter().map(|block| block.unwrap().stretch().bytes.to_vec()).collect::<Vec<_>>().concat()
+        })
+        .collect();
+    assert_eq!(blocks, [&b"one\ntwo\n"[..], b"", b"", b"whole"]);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    let covered = |source, bytes, state| Covered { source, bytes, state };
+    let expected = [
+        covered(0, 8, State::Stopped),
+        covered(1, 0, State::Stopped),
+        covered(2, 0, State::Stopped),
+        covered(3, 5, State::Whole),
+    ];
+    assert_eq!(readers.covered(), expected);
+}
+
+/// Of quoted records too: a newline in quotes ends none. What is packed is cut likewise.
+#[test]
+fn a_stop_among_quotes_and_in_packed_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let end_of = RecordEnd { framing: Framing::Quoted { delimiter: b',' }, longest: 1 << 20 };
+    let path = fifo(&dir, "fifo");
+    let (queues, readers) = read(&resolved(path.clone(), None), Blocks { end_of, ..LINES }, true).unwrap();
+    let mut packed = flate2::write::GzEncoder::new(writer(path), flate2::Compression::fast());
+    packed.write_all(b"a,\"b\nc\"\nd,\"e\nf").unwrap();
+    packed.flush().unwrap();
+    while rustix::io::ioctl_fionread(packed.get_ref()).unwrap() > 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    readers.stop().now();
+    let blocks: Vec<_> = queues[0].1.iter().map(|block| block.unwrap().stretch().bytes.to_vec()).collect();
+    assert_eq!(blocks, [b"a,\"b\nc\"\n"]);
+    assert_eq!(readers.covered(), [Covered { source: 0, bytes: 8, state: State::Stopped }]);
+}
+
+/// One that is carried is the file as it was planned, byte for byte; and one that is packed is unpacked.
+#[test]
+fn a_file_with_a_timeout_is_read_as_a_stream() {
+    let dir = tempfile::tempdir().unwrap();
+    let text: String = (0..100_000).map(|i| format!("line {i}\n")).collect();
+    let packed = {
+        let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        to.write_all(text.as_bytes()).unwrap();
+        to.finish().unwrap()
+    };
+    for (name, contents) in [("plain", text.as_bytes()), ("packed", &packed)] {
+        let path = dir.path().join(name);
+        fs::write(&path, contents).unwrap();
+        let sources = resolved(path.clone(), Some("1h"));
+        assert!(sources[0].is_stream() && sources[0].is_file() && sources[0].may_wait());
+        let all = || {
+            let (queues, _readers) = read(&sources, LINES, true).unwrap();
+            let (mut bytes, mut packed_len) = (Vec::new(), 0);
+            for block in &queues[0].1 {
+                let block = block?;
+                let before = memchr::memchr_iter(b'\n', &bytes).count() as u64;
+                assert_eq!(block.stretch().lines_before, Some(before));
+                packed_len += block.stretch().packed_len;
+                bytes.extend_from_slice(block.stretch().bytes);
+            }
+            assert_eq!(packed_len, contents.len() as u64);
+            Ok::<_, Error>(bytes)
+        };
+        assert!(all().unwrap() == text.as_bytes());
+        // What was appended is not the job's; what is cut off it can't do without.
+        fs::File::options().append(true).open(&path).unwrap().write_all(b"more\n").unwrap();
+        assert!(all().unwrap() == text.as_bytes());
+        fs::File::options().write(true).open(&path).unwrap().set_len(1000).unwrap();
+        let error = all().unwrap_err().to_string();
+        assert!(error.ends_with(": the file was cut shorter while the job ran"), "{error}");
+    }
+}

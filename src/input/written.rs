@@ -1,0 +1,113 @@
+//! Inputs as a job spec has them: names, and objects that say more.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::schema::{Key, Shape, Variant, Variants};
+use crate::units::Span;
+
+/// What an element of `input` looks like.
+pub static SHAPE: Shape = Shape::NameOr(&Variants {
+    what: "an input",
+    example: r#"{"path": "a.log", "timeout": "2s"}"#,
+    all: &[Variant { name: "path", keys: PATH }, Variant { name: "command", keys: COMMAND }],
+});
+
+const PATH: &[Key] = &[Key::required("path", Shape::Name), Key::optional("timeout", Shape::Span), Key::later("read")];
+
+const COMMAND: &[Key] = &[
+    Key::required("command", Shape::Words),
+    Key::optional("name", Shape::Name),
+    Key::optional("timeout", Shape::Span),
+    Key::optional("retry", Shape::Flag),
+    Key::later("read"),
+];
+
+/// What a user named as input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Input {
+    /// A file, directory, glob, or `-`.
+    Name(#[serde(serialize_with = "lossy")] PathBuf),
+    /// The same, with a time after which each of its files counts as failed.
+    Path {
+        #[serde(serialize_with = "lossy")]
+        path: PathBuf,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timeout: Option<Span>,
+    },
+    Command(Command),
+}
+
+/// A command whose standard output is read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// The program and its arguments, at least one word.
+    #[serde(rename = "command")]
+    pub words: Vec<String>,
+    /// What messages and reports call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// Whether it may be run again, and prints the same then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub retry: bool,
+}
+
+impl Command {
+    /// `name`, else the words as a shell would take them.
+    pub fn title(&self) -> Cow<'_, str> {
+        match &self.name {
+            Some(name) => name.into(),
+            None => {
+                shlex::try_join(self.words.iter().map(String::as_str)).unwrap_or_else(|_| self.words.join(" ")).into()
+            }
+        }
+    }
+}
+
+impl Input {
+    /// Whether it is standard input.
+    pub fn is_stdin(&self) -> bool {
+        self.path().is_some_and(|path| path.as_os_str() == "-")
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Input::Name(path) | Input::Path { path, .. } => Some(path),
+            Input::Command(_) => None,
+        }
+    }
+}
+
+impl From<PathBuf> for Input {
+    fn from(name: PathBuf) -> Self {
+        Input::Name(name)
+    }
+}
+
+/// `"a"` for `["a"]`.
+pub fn one_or_more<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Input>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMore {
+        One(Input),
+        More(Vec<Input>),
+    }
+    Ok(match OneOrMore::deserialize(input)? {
+        OneOrMore::One(input) => vec![input],
+        OneOrMore::More(inputs) => inputs,
+    })
+}
+
+/// Names from the command line need not be UTF-8; the report's JSON must be.
+fn lossy<S: Serializer>(path: &Path, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(&path.to_string_lossy())
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
