@@ -13,7 +13,7 @@
 //!    files      byte      blocks of records  spill files     a partition      sorted runs     rename   tasks
 //!    stdin      ranges    map: keys, values  one an attempt  of every run,    merged to       or part  workers
 //!    pipes                combine in a       cut into        folded in a      one sequence    files,      │
-//!                         bounded table      partitions      table                            _SUCCESS    ▼
+//!    commands             bounded table      partitions      table                            _SUCCESS    ▼
 //!                                                                                                       report
 //! ```
 //!

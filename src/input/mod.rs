@@ -16,6 +16,7 @@ pub mod block;
 mod buffers;
 mod codec;
 pub mod command;
+mod devices;
 pub mod edges;
 pub mod feed;
 mod guard;

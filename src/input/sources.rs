@@ -16,10 +16,11 @@ use std::sync::mpsc;
 use std::thread;
 
 use glob::{MatchOptions, Pattern};
-use rustix::fs::{FsWord, PROC_SUPER_MAGIC, Stat};
+use rustix::fs::Stat;
 use walkdir::{DirEntry, WalkDir};
 
 use super::codec::{ENOUGH, Packing, packing};
+use super::devices::{Devices, FileSystem};
 use super::written::Input;
 use super::{Begun, Reach, Source, command};
 use crate::data::path::parent;
@@ -123,55 +124,6 @@ fn look_at(entries: &[Entry]) -> Result<Vec<Source>> {
         }
         Ok(sources)
     })
-}
-
-/// Devices seen, and what their file systems are.
-#[derive(Default)]
-struct Devices(Vec<(u64, FileSystem)>);
-
-#[derive(Clone, Copy, PartialEq)]
-enum FileSystem {
-    Local,
-    /// On the other side of a network, or of another program. A read may hang, so a pool's task must not do it.
-    MayHang,
-    /// Its files are made up as they are read, have contents that their metadata doesn't tell, and can't be mapped.
-    Virtual,
-}
-
-impl FileSystem {
-    /// By what `statfs` calls the type, in the order of Linux's `magic.h`. CIFS, SMB2 and the like have the uppermost of 32
-    /// bits set.
-    fn of(magic: FsWord) -> Self {
-        const PROC: FsWord = PROC_SUPER_MAGIC;
-        const SYS: u32 = 0x6265_6572;
-        const AFS: u32 = 0x5346_414f;
-        const CEPH: u32 = 0x00c3_6400;
-        const CIFS: u32 = 0xff53_4d42;
-        const CODA: u32 = 0x7375_7245;
-        const FUSE: u32 = 0x6573_5546;
-        const LUSTRE: u32 = 0x0bd0_0bd0;
-        const NFS: u32 = 0x6969;
-        const P9: u32 = 0x0102_1997;
-        const SMB: u32 = 0x517b;
-        const SMB2: u32 = 0xfe53_4d42;
-        match magic as u32 {
-            _ if magic == PROC => FileSystem::Virtual,
-            SYS => FileSystem::Virtual,
-            AFS | CEPH | CIFS | CODA | FUSE | LUSTRE | NFS | P9 | SMB | SMB2 => FileSystem::MayHang,
-            _ => FileSystem::Local,
-        }
-    }
-}
-
-impl Devices {
-    fn file_system(&mut self, file: &File, device: u64) -> FileSystem {
-        if let Some((_, known)) = self.0.iter().find(|(seen, _)| *seen == device) {
-            return *known;
-        }
-        let found = rustix::fs::fstatfs(file).map_or(FileSystem::Local, |found| FileSystem::of(found.f_type));
-        self.0.push((device, found));
-        found
-    }
 }
 
 fn regular(path: &Path, timeout: Option<Span>, devices: &mut Devices) -> Result<Source> {

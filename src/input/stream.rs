@@ -104,6 +104,13 @@ pub struct Readers {
 }
 
 impl Readers {
+    /// Before any is there. The sender is for those that run commands to hold; it is to be dropped before the readers.
+    fn begin(sources: &[Source]) -> std::io::Result<(Readers, Sender<()>)> {
+        let (runs_command, commands) = bounded(0);
+        let covered = Arc::new(Coverage::of(sources));
+        Ok((Readers { stop: Stop::new()?, covered, commands }, runs_command))
+    }
+
     /// Asks the readers to hand over the whole records that they hold, and to end.
     pub fn stop(&self) -> &Stop {
         &self.stop
@@ -211,9 +218,7 @@ pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque
         let message = format!("cannot start a thread to read streams: {}", reason(&e));
         Error::usage_hint(message, "ask for fewer with --threads")
     };
-    let (runs_command, commands) = bounded(0);
-    let covered = Arc::new(Coverage::of(sources));
-    let readers = Readers { stop: Stop::new().map_err(cannot)?, covered, commands };
+    let (readers, runs_command) = Readers::begin(sources).map_err(cannot)?;
     let mut queues = VecDeque::new();
     let mut shared = None;
     let (mut files, mut alone) = (VecDeque::new(), Vec::new());

@@ -119,11 +119,11 @@ fn a_fifo_that_takes_too_long() {
 fn a_source_is_not_late_because_the_job_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = fifo(&dir, "fifo");
-    let (queues, _readers) = read(&resolved(path.clone(), Some("500ms")), Blocks { bytes: 10, ..LINES }, true).unwrap();
+    let (queues, _readers) = read(&resolved(path.clone(), Some("1s")), Blocks { bytes: 10, ..LINES }, true).unwrap();
     let mut writer = writer(path);
     writer.write_all(&b"0123456\n".repeat(10)).unwrap();
     drop(writer);
-    thread::sleep(Duration::from_secs(1));
+    thread::sleep(Duration::from_millis(1500));
     let bytes: Vec<u8> = queues[0].1.iter().flat_map(|block| block.unwrap().stretch().bytes.to_vec()).collect();
     assert_eq!(bytes, b"0123456\n".repeat(10));
 }

@@ -121,11 +121,11 @@ fn hostile_commands() {
         (sh(&format!("{much}; seq 100000; {much}; echo end >&2; exit 1"), None), "web1: exit status 1: end"),
         (sh("exec sleep 1000", Some("200ms")), "web1: timed out after 200ms, 0 B read"),
         (
-            sh(&format!("trap '' TERM; echo ab; sleep {deaf} & sleep {deaf}"), Some("500ms")),
-            "web1: timed out after 500ms, 3 B read",
+            sh(&format!("trap '' TERM; echo ab; sleep {deaf} & sleep {deaf}"), Some("1s")),
+            "web1: timed out after 1s, 3 B read",
         ),
-        (sh(&format!("echo ab; sleep {holder} &"), Some("500ms")), "web1: timed out after 500ms, 3 B read"),
-        (sh("echo ab; exec >&-; sleep 1000", Some("500ms")), "web1: timed out after 500ms, 3 B read"),
+        (sh(&format!("echo ab; sleep {holder} &"), Some("1s")), "web1: timed out after 1s, 3 B read"),
+        (sh("echo ab; exec >&-; sleep 1000", Some("1s")), "web1: timed out after 1s, 3 B read"),
     ] {
         let dir = job(&json!(["f", input])).file("f", "x\n".repeat(1000));
         failed(&dir.run("run job.json -o out"), message);
@@ -151,7 +151,7 @@ fn hostile_commands_that_print_tables() {
     };
     table("printf 'k,v\\na,2\\n'", None).printed("a\t3\n");
     failed(&table("exit 3", None), "web1: exit status 3");
-    failed(&table("printf k,; exec sleep 1000", Some("200ms")), "web1: timed out after 200ms, 2 B read");
+    failed(&table("printf k,; exec sleep 1000", Some("1s")), "web1: timed out after 1s, 2 B read");
     failed(&table("printf 'k,v\\na,2\\n'; echo so >&2; exit 3", None), "web1: exit status 3: so");
     // No command waits for another to print its first line.
     let sleeping = json!({"command": ["sh", "-c", "sleep 1; printf 'k,v\na,1\n'"], "timeout": "20s"});
