@@ -26,7 +26,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, kill_process_group, pidfd_open,
-    setrlimit, waitid,
+    setrlimit, test_kill_process_group, waitid,
 };
 
 use super::origin::{Failure, Got};
@@ -34,7 +34,7 @@ use super::wait::{Clock, Stop, Woken, wait};
 use super::written::Command;
 use crate::error::{Error, Result, reason, shown};
 
-/// How long a group may take to end by itself.
+/// How long a group that was asked to end may take.
 const GRACE: Duration = Duration::from_millis(150);
 /// How long the system may take to end what was killed.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -177,9 +177,8 @@ impl Running {
                 _ => break,
             }
         }
-        // What it left behind.
-        let _ = kill_process_group(self.pid, Signal::KILL);
         let status = self.reap()?;
+        self.end_what_it_left();
         match status.success() {
             true => Ok(Got::End),
             false => Err(Failure::Command(with_last_line(&ended_with(status), &self.said))),
@@ -202,6 +201,18 @@ impl Running {
         groups().running.retain(|&group| group != self.pid);
         self.is_reaped = true;
         self.child.wait()
+    }
+
+    /// Ends what is left of the group once its command was reaped. The group's number is not given to another while one of its
+    /// processes lives.
+    fn end_what_it_left(&self) {
+        let is_gone = || test_kill_process_group(self.pid).is_err();
+        if !is_gone() {
+            let _ = kill_process_group(self.pid, Signal::TERM);
+            if !until(GRACE, is_gone) {
+                let _ = kill_process_group(self.pid, Signal::KILL);
+            }
+        }
     }
 
     /// Whether nobody holds the other end of its output any more.

@@ -157,10 +157,23 @@ fn a_command_that_takes_too_long() {
 #[test]
 fn what_a_command_leaves_behind_is_ended() {
     let child = long(5);
-    let (bytes, ended, _) = read(&[sh(&format!("echo a; sleep {child} >/dev/null 2>&1 &"), None)]);
-    ended.unwrap();
-    assert_eq!(bytes, b"a\n");
-    nothing_is_left(&child);
+    for deaf in ["", "trap '' TERM; "] {
+        let (bytes, ended, _) = read(&[sh(&format!("{deaf}echo a; sleep {child} >/dev/null 2>&1 &"), None)]);
+        ended.unwrap();
+        assert_eq!(bytes, b"a\n");
+        nothing_is_left(&child);
+    }
+    // It has a moment to put its things in order, whether or not its command ended well.
+    let dir = tempfile::tempdir().unwrap();
+    for status in [0, 1] {
+        let (ready, said) = (dir.path().join(format!("ready{status}")), dir.path().join(format!("said{status}")));
+        let (is_ready, told) = (ready.display(), said.display());
+        let orderly = format!("trap 'echo ended > {told}; exit' TERM; : > {is_ready}; while :; do sleep 0.01; done");
+        let wait = format!("while [ ! -e {is_ready} ]; do sleep 0.01; done");
+        let (bytes, ..) = read(&[sh(&format!("echo a; ( {orderly} ) >/dev/null 2>&1 & {wait}; exit {status}"), None)]);
+        assert_eq!(bytes, if status == 0 { &b"a\n"[..] } else { b"" });
+        assert_eq!(fs::read_to_string(said).unwrap(), "ended\n");
+    }
 }
 
 /// It closes its output and goes on for a while: without a timeout it is waited for, and its end counts.
