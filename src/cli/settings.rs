@@ -62,6 +62,9 @@ pub const ALL: &[Setting] = &[
     setting("attempts", "run.attempts", "N", "Tries at a task that fails  [default: 4]"),
 ];
 
+/// Flags that only the long help has.
+const SELDOM: &[&str] = &["partitions", "scheduler", "attempts"];
+
 /// What the long help adds.
 const LONGER: &[(&str, &str)] = &[
     (
@@ -159,7 +162,7 @@ impl Setting {
             Some((_, longer)) => arg.long_help(format!("{}\n\n{longer}", self.help)),
             None => arg,
         };
-        let arg = self.short.into_iter().fold(arg, Arg::short);
+        let arg = self.short.into_iter().fold(arg, Arg::short).hide_short_help(SELDOM.contains(&self.flag));
         match self.takes {
             Takes::Value => arg,
             Takes::One(choices) => arg.value_parser(choices.to_vec()).hide_possible_values(true),

@@ -135,8 +135,8 @@ fn nobody_else_may_read_what_is_tried() {
         seen.extend(tree(&dir.join("spill")));
         assert_eq!(open_to_others(&dir.join("spill")), Vec::<PathBuf>::new());
     }
-    for ending in ["/job.json", ".out", ".txt"] {
-        assert!(seen.iter().any(|path| path.to_str().unwrap().ends_with(ending)), "{ending}: {seen:?}");
+    for ending in ["/job.json", ".out"] {
+        assert!(seen.iter().any(|path| path.to_str().unwrap().ends_with(ending)), "{ending}");
     }
     done(child);
     assert!(Dir::names_in(&dir.join("spill")).is_empty());
