@@ -9,6 +9,7 @@ use super::Grouping;
 use super::bad::Bad;
 use super::job::{Job, Kept};
 use super::read::{Read, mapper, read};
+use super::runs::Runs;
 use crate::error::{Error, Result};
 use crate::input::Source;
 use crate::input::edges::{self, Edges};
@@ -102,6 +103,10 @@ pub struct Mapped<T> {
 }
 
 impl<T> Mapped<T> {
+    pub fn into_made(self) -> T {
+        self.made
+    }
+
     /// With what was read and written to make it.
     pub fn done(made: T, read: Read, written: RunSize, mut counters: Counters) -> Done<Mapped<T>> {
         counters.bad_records = read.bad.records;
@@ -123,10 +128,20 @@ struct Memory {
     buffers: PartitionBuffers,
 }
 
+/// The run of a map task.
+#[derive(Debug)]
+pub struct MapRun {
+    pub run: Run,
+    /// What it was made of, if that can be read again.
+    pub work: Option<Work>,
+    /// The attempt that made it.
+    pub attempt: u32,
+}
+
 /// Maps every source. One run a task, in the order of the input.
-pub fn map(job: &Job<'_>, grouping: &Grouping<'_>) -> Result<Vec<Run>> {
+pub fn map<'a>(job: &'a Job<'a>, grouping: &'a Grouping<'a>) -> Result<Runs<'a>> {
     if edges::may_be_assumed(&job.plan.sources, job.sizes.split, job.record_end().framing) {
-        let made = attempts(job, grouping, Edges::Assumed);
+        let made = Mapping::new(job, grouping, Edges::Assumed).run();
         // A wrong edge can make good records look bad. Of several errors this is the first in the input.
         let may_be_wrong = made.as_ref().err().is_none_or(Error::is_of_a_record);
         if !may_be_wrong || edges::hold(&job.pieces_read()) {
@@ -135,38 +150,53 @@ pub fn map(job: &Job<'_>, grouping: &Grouping<'_>) -> Result<Vec<Run>> {
         drop(made);
         job.forget();
     }
-    attempts(job, grouping, Edges::Found)
+    Mapping::new(job, grouping, Edges::Found).run()
 }
 
-fn attempts(job: &Job<'_>, grouping: &Grouping<'_>, edges: Edges) -> Result<Vec<Run>> {
-    let memories = Kept::default();
-    let one = |begun: &Attempt<'_>, work: &Work| attempt(job, grouping, edges, begun, work, &memories);
-    tasks(job, Numbering::FilesFirst, edges, || true, one, |_, run| Ok(run))
-}
-
-/// One attempt at one task: owns its memory, writes its own run.
-fn attempt(
-    job: &Job<'_>,
-    grouping: &Grouping<'_>,
+/// What map attempts share.
+#[derive(Debug)]
+pub struct Mapping<'a> {
+    pub job: &'a Job<'a>,
+    grouping: &'a Grouping<'a>,
     edges: Edges,
-    attempt: &Attempt<'_>,
-    work: &Work,
-    memories: &Kept<Memory>,
-) -> Result<Done<Mapped<Run>>> {
-    let mut memory = memories.take(|| memory(job, grouping));
-    let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut memory.buffers));
-    let run = RunWriter::create(path, job.sizes.partitions, job.sizes.page, buffers)?;
-    let hash_mask = job.plan.settings.hash_mask;
-    let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut memory.table, run);
-    let read = read(job, attempt, edges, work, &mut memory.mapper, &mut out)?;
-    let (run, mut counters) = out.finish()?;
-    let (run, buffers) = run.finish()?;
-    memory.buffers = buffers;
-    memories.keep(memory);
-    let size = run.size;
-    counters.reduce_shuffle_bytes = size.row_bytes;
-    let run = Run::open(run, job.may_keep_open())?;
-    Ok(Mapped::done(run, read, size, counters))
+    memories: Kept<Memory>,
+}
+
+impl<'a> Mapping<'a> {
+    fn new(job: &'a Job<'a>, grouping: &'a Grouping<'a>, edges: Edges) -> Self {
+        Mapping { job, grouping, edges, memories: Kept::default() }
+    }
+
+    /// Without the memory that attempts took so far.
+    pub fn begun_anew(self) -> Self {
+        Mapping { memories: Kept::default(), ..self }
+    }
+
+    fn run(self) -> Result<Runs<'a>> {
+        let attempt = |attempt: &Attempt<'_>, work: &Work| self.attempt(attempt, work);
+        let made = tasks(self.job, Numbering::FilesFirst, self.edges, || true, attempt, |_, made| Ok(made))?;
+        Ok(Runs::new(self, made))
+    }
+
+    /// One attempt at one task: owns its memory, writes its own run.
+    pub fn attempt(&self, attempt: &Attempt<'_>, work: &Work) -> Result<Done<Mapped<MapRun>>> {
+        let Mapping { job, grouping, edges, memories } = self;
+        let mut memory = memories.take(|| memory(job, grouping));
+        let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut memory.buffers));
+        let run = RunWriter::create(path, job.sizes.partitions, job.sizes.page, buffers)?;
+        let hash_mask = job.plan.settings.hash_mask;
+        let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut memory.table, run);
+        let read = read(job, attempt, *edges, work, &mut memory.mapper, &mut out)?;
+        let (run, mut counters) = out.finish()?;
+        let (run, buffers) = run.finish()?;
+        memory.buffers = buffers;
+        memories.keep(memory);
+        let size = run.size;
+        counters.reduce_shuffle_bytes = size.row_bytes;
+        let run = Run::open(run, job.may_keep_open())?;
+        let made = MapRun { run, work: work.again(), attempt: attempt.id.attempt };
+        Ok(Mapped::done(made, read, size, counters))
+    }
 }
 
 fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {

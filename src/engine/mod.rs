@@ -10,6 +10,7 @@ mod output;
 mod pass;
 mod read;
 mod reduce;
+mod runs;
 
 use std::time::Instant;
 

@@ -1,8 +1,10 @@
 //! The reduce phase: runs to finished rows, one reduce task for a few partitions of every run.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::job::{Job, Kept};
+use super::runs::Runs;
 use super::{Grouping, Parts};
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
@@ -42,9 +44,8 @@ const LONG_PAGE: usize = 32 << 20;
 /// Slots with which a reduce task's table begins.
 const SLOTS: usize = 1 << 12;
 
-pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Parts> {
-    let mut bytes = vec![0; job.sizes.partitions];
-    runs.iter().for_each(|run| run.add_bytes(&mut bytes));
+pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result<Parts> {
+    let bytes = runs.bytes(job.sizes.partitions);
     let works = plan_tasks(job, grouping, &bytes);
     job.control.progress.reduce.begin(works.iter().map(|work| work.bytes).sum());
     let Groups { key, results, having, .. } = grouping.groups;
@@ -66,7 +67,8 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Run]) -> Result<Pa
             Parts::Sorted(Merge::new(runs, job.sizes.range))
         }
     };
-    job.check_rows(job.counters().reduce_input_records, runs.iter().map(|run| run.rows).sum())?;
+    let read = job.counters().reduce_input_records;
+    job.check_rows(read, runs.rows().unwrap_or(read))?;
     Ok(reduced)
 }
 
@@ -115,7 +117,7 @@ fn stage(job: &Job<'_>) -> Result<Writer> {
 struct Phase<'a> {
     job: &'a Job<'a>,
     grouping: &'a Grouping<'a>,
-    runs: &'a [Run],
+    runs: &'a Runs<'a>,
     /// Row bytes of each partition in all runs.
     bytes: &'a [u64],
     finisher: Finisher<'a>,
@@ -163,9 +165,15 @@ impl Phase<'_> {
             false => gather(self.bytes, work.partitions.clone(), self.job.sizes.fold),
         };
         let mut counters = Counters::default();
+        let runs = self.runs.current(attempt)?;
         for partitions in folds {
-            for run in self.runs {
-                counters.reduce_input_records += self.absorb(attempt, run, partitions.clone(), fold, page)?;
+            for (task, run) in runs.iter().enumerate() {
+                let absorbed = self.absorb(attempt, run, partitions.clone(), fold, page);
+                counters.reduce_input_records += absorbed.inspect_err(|error| {
+                    if let Error::Corrupt { .. } | Error::Spill { .. } = error {
+                        self.runs.note_damage(task, run);
+                    }
+                })?;
             }
             if is_one_group {
                 fold.ensure_empty_key();
@@ -180,7 +188,7 @@ impl Phase<'_> {
     fn absorb(
         &self,
         attempt: &Attempt<'_>,
-        run: &Run,
+        run: &Arc<Run>,
         partitions: Range<usize>,
         fold: &mut Fold,
         buffer: &mut Vec<u8>,

@@ -29,6 +29,14 @@ pub enum Work {
 }
 
 impl Work {
+    /// The same once more, if it can be read again. Of a block that was mapped the bytes are gone.
+    pub fn again(&self) -> Option<Work> {
+        match self {
+            Work::Split(split) => Some(Work::Split(split.clone())),
+            Work::Block(..) => None,
+        }
+    }
+
     /// Where its bytes begin, and how many they are.
     pub fn place(&self) -> (Place, u64) {
         match self {

@@ -90,6 +90,10 @@ pub enum What {
     Lost {
         attempt: AttemptId,
     },
+    /// What an earlier attempt at this map task had made was damaged, and this one made it again.
+    Remade {
+        attempt: AttemptId,
+    },
     /// What all attempts so far had made counts no more: their tasks begin anew.
     Forgotten,
     /// So many rows of the result were written.

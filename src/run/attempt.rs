@@ -63,6 +63,11 @@ impl Attempt<'_> {
         self.cancel.check()
     }
 
+    /// An attempt at another task, which this one needs to go on.
+    pub fn aside<'b>(&'b self, id: AttemptId, meter: &'b Meter) -> Attempt<'b> {
+        Attempt { id, place: self.place, cancel: self.cancel, meter, metered: Cell::new(0) }
+    }
+
     /// Notes that it has done so many bytes more.
     pub fn advance(&self, bytes: u64) {
         self.metered.set(self.metered.get() + bytes);
@@ -76,7 +81,7 @@ impl Attempt<'_> {
 }
 
 /// Why an attempt should end before it is done: a signal, a task before its own that failed, or a lost race.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Cancel<'a> {
     pub control: &'a Control,
     /// Number of the earliest task that failed for good.

@@ -1,0 +1,81 @@
+//! The runs of the map phase, as reduce attempts read them. The map task of one that is found damaged is made again.
+
+use std::sync::{Arc, Mutex};
+
+use super::job::Job;
+use super::map::{MapRun, Mapping};
+use crate::error::Result;
+use crate::input::feed::Work;
+use crate::report::event::{AttemptId, PhaseName, TaskId, What};
+use crate::run::{Attempt, Done, Meter, lock};
+use crate::shuffle::Run;
+
+#[derive(Debug)]
+pub struct Runs<'a> {
+    mapping: Mapping<'a>,
+    /// By map task.
+    slots: Vec<Mutex<Slot>>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    run: Arc<Run>,
+    /// To make it again, where its input can be read again.
+    work: Option<Work>,
+    /// The attempt that made it.
+    attempt: u32,
+    is_damaged: bool,
+    is_first: bool,
+}
+
+impl<'a> Runs<'a> {
+    pub fn new(mapping: Mapping<'a>, made: Vec<MapRun>) -> Self {
+        let slot = |MapRun { run, work, attempt }| {
+            Mutex::new(Slot { run: Arc::new(run), work, attempt, is_damaged: false, is_first: true })
+        };
+        Runs { mapping: mapping.begun_anew(), slots: made.into_iter().map(slot).collect() }
+    }
+
+    /// Row bytes of each partition in all runs.
+    pub fn bytes(&self, partitions: usize) -> Vec<u64> {
+        let mut bytes = vec![0; partitions];
+        self.slots.iter().for_each(|slot| lock(slot).run.add_bytes(&mut bytes));
+        bytes
+    }
+
+    /// The rows that reduce attempts read if each reads its partitions once; `None` once a run was made again, as an equal
+    /// run may have combined more of its rows, or fewer.
+    pub fn rows(&self) -> Option<u64> {
+        self.slots.iter().map(|slot| lock(slot)).map(|slot| slot.is_first.then_some(slot.run.rows)).sum()
+    }
+
+    /// The runs as they are now, for a reduce attempt. Those that were found damaged are made again before.
+    pub fn current(&self, attempt: &Attempt<'_>) -> Result<Vec<Arc<Run>>> {
+        self.slots.iter().enumerate().map(|(task, slot)| self.whole(task, &mut lock(slot), attempt)).collect()
+    }
+
+    /// Notes that a run of map task `task` can't be read.
+    pub fn note_damage(&self, task: usize, run: &Arc<Run>) {
+        let mut slot = lock(&self.slots[task]);
+        // Another attempt may have found it out before.
+        if Arc::ptr_eq(&slot.run, run) {
+            slot.is_damaged = true;
+        }
+    }
+
+    fn whole(&self, number: usize, slot: &mut Slot, attempt: &Attempt<'_>) -> Result<Arc<Run>> {
+        let job: &Job<'_> = self.mapping.job;
+        let is_left = slot.attempt + 1 < job.plan.settings.attempts;
+        if let (true, Some(work), true) = (slot.is_damaged, &slot.work, is_left) {
+            slot.attempt += 1;
+            let id = AttemptId { task: TaskId { phase: PhaseName::Map, number }, attempt: slot.attempt };
+            // What it reads was read before, and counts as that.
+            let meter = Meter::default();
+            let Done { made, .. } = self.mapping.attempt(&attempt.aside(id, &meter), work)?;
+            slot.run = Arc::new(made.into_made().run);
+            (slot.is_damaged, slot.is_first) = (false, false);
+            job.note(What::Remade { attempt: id });
+        }
+        Ok(slot.run.clone())
+    }
+}
