@@ -121,6 +121,14 @@ pub enum Error {
     #[error("{}", each_attempt(task, from.as_ref(), causes))]
     Attempts { task: String, from: Option<(PathBuf, u64)>, causes: Vec<Error> },
 
+    /// The job was not done in its time.
+    #[error("not done after {after}")]
+    Deadline { after: Span },
+
+    /// The result is written, and is of a part of the input. The text says which.
+    #[error("{0}")]
+    Partial(String),
+
     /// An attempt was told to end, as nobody wants what it makes. Only attempts see this.
     #[error("cancelled")]
     Cancelled,
@@ -164,6 +172,7 @@ impl Error {
                 Some("the spill directory's disk damaged what was written; run the job again".into())
             }
             Error::Panic { .. } => Some("this is a bug in mapfold; please report it with the job's spec".into()),
+            Error::Deadline { .. } => Some("--on-timeout partial answers from what is read by then".into()),
             Error::Attempts { causes, .. } => causes.last().and_then(Error::hint),
             _ => None,
         }
@@ -192,6 +201,7 @@ impl Error {
             Error::Usage { .. } => 2,
             Error::ClosedPipe => 0,
             Error::Run { code, .. } => *code,
+            Error::Partial(_) => 3,
             Error::Interrupted { signal } => 128u8.wrapping_add(*signal as u8),
             _ => 1,
         }

@@ -116,7 +116,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         say(&format!("{error:#}"), None);
         return ExitCode::FAILURE;
     };
-    if !matches!(cause, Error::ClosedPipe) {
+    if let Error::Partial(what) = cause {
+        to_stderr(&format!("{WARNING}partial result:{WARNING:#} {}\n", readable(what)));
+    } else if !matches!(cause, Error::ClosedPipe) {
         // What an `Error` was caused by is in its own message.
         let context = error.chain().take_while(|cause| !cause.is::<Error>()).map(|context| format!("{context}: "));
         say(&format!("{}{cause}", context.collect::<String>()), cause.hint().as_deref());

@@ -15,7 +15,7 @@ use crate::engine;
 use crate::error::{Error, Result, shown};
 use crate::input::sources::Stdin;
 use crate::plan::{self, Invocation, OnError, Plan, Target};
-use crate::report::{Report, json, summary};
+use crate::report::{Report, Status, json, summary};
 use crate::run::Control;
 
 const EXAMPLES: &str = "\
@@ -124,7 +124,11 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
         Ok(report) => {
             let on_terminal = io::stderr().is_terminal() && !args.quiet;
             tell(&report, &title, args.verbose || on_terminal);
-            write_reports(&report, &args.report).context("the result is complete, its report is not")
+            write_reports(&report, &args.report).context("the result is complete, its report is not")?;
+            match report.status {
+                Status::Partial => Err(Error::Partial(summary::partial(&report)).into()),
+                Status::Succeeded | Status::Failed => Ok(()),
+            }
         }
         Err(failed) => {
             tell(&failed.report, &title, args.verbose);

@@ -8,7 +8,7 @@ use super::{help, names};
 use crate::error::Result;
 use crate::map::Combiner;
 use crate::output::Format;
-use crate::spec::{Document, Scheduler};
+use crate::spec::{Document, OnTimeout, Scheduler};
 
 /// A flag that takes one value, which is that of a field of the spec.
 #[derive(Debug)]
@@ -51,6 +51,11 @@ pub const ALL: &[Setting] = &[
         takes: Takes::One(Combiner::NAMES),
         ..setting("combiner", "run.combiner", "WHEN", "Combine before the shuffle: auto, on or off")
     },
+    setting("timeout", "deadline.timeout", "TIME", "When the answer is to be out: 500ms, 2s"),
+    Setting {
+        takes: Takes::One(OnTimeout::NAMES),
+        ..setting("on-timeout", "deadline.on_timeout", "WHAT", "Then: fail, or partial: what was read")
+    },
     setting("threads", "run.threads", "N", "Worker threads  [default: one a core]"),
     setting("memory", "run.memory", "SIZE", "Tables and buffers  [default: half of what's allowed]"),
     setting("split-size", "run.split_size", "SIZE", "Input of one map task"),
@@ -63,7 +68,7 @@ pub const ALL: &[Setting] = &[
 ];
 
 /// Flags that only the long help has.
-const SELDOM: &[&str] = &["partitions", "scheduler", "attempts"];
+const SELDOM: &[&str] = &["split-size", "partitions", "scheduler", "attempts"];
 
 /// What the long help adds.
 const LONGER: &[(&str, &str)] = &[
@@ -92,6 +97,17 @@ const LONGER: &[(&str, &str)] = &[
         "threads",
         "No more than 256 are started, or one a core where there are more cores: idle ones only cost time. The report says \
          how many there were.",
+    ),
+    (
+        "timeout",
+        "From when the job is asked for until its answer is out. Reading ends early enough that what was read by then can be \
+         reduced and written, which is foreseen from what this run took so far.",
+    ),
+    (
+        "on-timeout",
+        "fail, the default: the job fails. partial: it answers from what was read by then, exactly; what is missing is said \
+         on standard error and in the report, with exit code 3, and a directory gets no _SUCCESS. It holds for sources that \
+         have a timeout of their own, too.",
     ),
     ("split-size", "Default: chosen by the size of the input, threads and memory."),
     (

@@ -16,10 +16,9 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::run::deadline::{OUTPUT, REDUCE};
 use crate::run::{Meter, Progress};
 
-const REDUCE: f64 = 2.0;
-const OUTPUT: f64 = 0.4;
 /// The part of a phase in which what was foreseen counts for as much as its own pace.
 const TRUST: f64 = 0.15;
 /// Seconds of a phase that say too little about it.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::bad::BadOfTask;
+use super::coverage::Covering;
 use crate::data::buffer::Buffer;
 use crate::data::scratch::{self, Scratch};
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ use crate::plan::Plan;
 use crate::record;
 use crate::report::Counters;
 use crate::report::event::{Event, PhaseName, What};
-use crate::run::{Attempt, Control, Deal, Log, Meter, Phase, Pool, Progress, lock};
+use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress, lock};
 use crate::shuffle::RowLimit;
 
 /// Sizes that follow from the plan, its inputs and the machine. None of them changes the output.
@@ -107,6 +108,7 @@ pub struct Job<'p> {
     /// Runs that may yet be kept open.
     open_runs: AtomicI64,
     log: Log,
+    pub covering: Covering,
     bad: Mutex<Vec<BadOfTask>>,
     /// What pieces whose edges were assumed were found to be, by task and place.
     pieces: Mutex<BTreeMap<(usize, usize, u64), PieceRead>>,
@@ -124,6 +126,9 @@ impl<'p> Job<'p> {
         let spill_dir = &plan.settings.spill_dir;
         let spill = scratch::spill(spill_dir, &control.temporaries);
         let spill = spill.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
+        if let Some(timeout) = plan.timeout.filter(|_| !plan.may_be_partial()) {
+            control.limit(timeout);
+        }
         Ok(Job {
             plan,
             control,
@@ -133,6 +138,7 @@ impl<'p> Job<'p> {
             spill,
             open_runs: AtomicI64::new(most_open_runs(plan)),
             log: Log::default(),
+            covering: Covering::default(),
             bad: Mutex::default(),
             pieces: Mutex::default(),
         })
@@ -183,6 +189,13 @@ impl<'p> Job<'p> {
         self.control.check()
     }
 
+    /// When what was read by then is answered from.
+    pub fn deadline(&self) -> Option<Deadline> {
+        let begun = self.control.begun;
+        let timeout = self.plan.timeout.filter(|_| self.plan.may_be_partial())?;
+        Some(Deadline { begun, end: begun + timeout.duration() })
+    }
+
     /// What the tasks of a phase have in common.
     pub fn phase(&self, name: PhaseName, deal: Deal) -> Phase<'_> {
         let Progress { map, reduce, output, .. } = &self.control.progress;
@@ -192,7 +205,16 @@ impl<'p> Job<'p> {
             PhaseName::Output => output,
         };
         let attempts = self.plan.settings.attempts;
-        Phase { name, deal, attempts, sources: &self.plan.sources, meter, control: self.control, log: &self.log }
+        Phase {
+            name,
+            deal,
+            attempts,
+            sources: &self.plan.sources,
+            meter,
+            control: self.control,
+            log: &self.log,
+            cut: None,
+        }
     }
 
     /// That as many rows of runs were read as were written.

@@ -1,6 +1,7 @@
 //! The map phase: splits to runs.
 
-use std::sync::atomic::Ordering;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use crossbeam_channel::{Receiver, RecvError};
@@ -20,7 +21,8 @@ use crate::map::emit::{Emitter, MapTable};
 use crate::map::growth::Growth;
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName};
-use crate::run::{self, Attempt, Deal, Done, Inflow};
+use crate::run::coordinator::Cut;
+use crate::run::{self, Attempt, Deal, Done, Inflow, Phase};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 use crate::table::slot_words;
 
@@ -53,13 +55,19 @@ pub fn tasks<T, U: Send>(
         Numbering::FilesFirst => Deal::Split,
         Numbering::Input | Numbering::Streaming => Deal::Round,
     };
-    let place = |number, Mapped { made, bad, shuffled, packed }: Mapped<T>| {
+    let place = |number, Mapped { made, bad, shuffled, packed, covered }: Mapped<T>| {
+        job.covering.note_read(covered);
         progress.reduce.foresee(shuffled);
         progress.in_runs.fetch_add(packed, Ordering::Release);
         bad.place(job, number)?;
         place(number, made)
     };
-    job.pool.run(&job.phase(PhaseName::Map, deal), seed, Arriving { feed, wanted }, attempt, place)
+    let is_cut = AtomicBool::new(false);
+    let cut = job.deadline().map(|deadline| Cut { deadline, is_made: &is_cut });
+    let arriving = Arriving { job, feed: &mut feed, wanted };
+    let made = job.pool.run(&Phase { cut, ..job.phase(PhaseName::Map, deal) }, seed, arriving, attempt, place)?;
+    job.covering.note_streams(feed.readers().covered());
+    Ok(made)
 }
 
 impl run::Work for Work {
@@ -70,12 +78,13 @@ impl run::Work for Work {
 }
 
 /// What is read of streams, and of files between them, for as long as it is wanted.
-struct Arriving<F> {
-    feed: Feed,
+struct Arriving<'a, F> {
+    job: &'a Job<'a>,
+    feed: &'a mut Feed,
     wanted: F,
 }
 
-impl<F: Fn() -> bool> Inflow<Work> for Arriving<F> {
+impl<F: Fn() -> bool> Inflow<Work> for Arriving<'_, F> {
     type Message = Result<StreamBlock>;
 
     fn poll(&mut self) -> Poll<Option<Work>> {
@@ -87,7 +96,16 @@ impl<F: Fn() -> bool> Inflow<Work> for Arriving<F> {
     }
 
     fn arrived(&mut self, message: Result<Self::Message, RecvError>) -> Result<()> {
-        self.feed.arrived(message)
+        // What a source brought before its own time was over is answered from, if that may be.
+        let may_be_partial = self.job.plan.may_be_partial();
+        self.feed.arrived(message).or_else(|error| match may_be_partial && self.job.covering.takes(&error) {
+            true => Ok(()),
+            false => Err(error),
+        })
+    }
+
+    fn stop(&mut self) {
+        self.feed.readers().stop().now();
     }
 }
 
@@ -100,6 +118,7 @@ pub struct Mapped<T> {
     shuffled: u64,
     /// Bytes of input, packed as they are.
     packed: u64,
+    covered: Vec<(usize, Range<u64>)>,
 }
 
 impl<T> Mapped<T> {
@@ -116,7 +135,8 @@ impl<T> Mapped<T> {
         counters.spilled_records = written.rows;
         counters.spilled_bytes = written.file_bytes;
         let (shuffled, packed) = (counters.reduce_shuffle_bytes, read.packed);
-        Done { records: read.records, counters, made: Mapped { made, bad: read.bad, shuffled, packed } }
+        let made = Mapped { made, bad: read.bad, shuffled, packed, covered: read.covered };
+        Done { records: read.records, counters, made }
     }
 }
 
@@ -140,7 +160,9 @@ pub struct MapRun {
 
 /// Maps every source. One run a task, in the order of the input.
 pub fn map<'a>(job: &'a Job<'a>, grouping: &'a Grouping<'a>) -> Result<Runs<'a>> {
-    if edges::may_be_assumed(&job.plan.sources, job.sizes.split, job.record_end().framing) {
+    // Beside what wasn't read an edge can't be held against the one before.
+    let may_be_assumed = !job.plan.may_be_partial();
+    if may_be_assumed && edges::may_be_assumed(&job.plan.sources, job.sizes.split, job.record_end().framing) {
         let made = Mapping::new(job, grouping, Edges::Assumed).run();
         // A wrong edge can make good records look bad. Of several errors this is the first in the input.
         let may_be_wrong = made.as_ref().err().is_none_or(Error::is_of_a_record);
@@ -194,7 +216,9 @@ impl<'a> Mapping<'a> {
         let size = run.size;
         counters.reduce_shuffle_bytes = size.row_bytes;
         let run = Run::open(run, job.may_keep_open())?;
-        let made = MapRun { run, work: work.again(), attempt: attempt.id.attempt };
+        // One that was cut would read on.
+        let again = if job.plan.may_be_partial() { None } else { work.again() };
+        let made = MapRun { run, work: again, attempt: attempt.id.attempt };
         Ok(Mapped::done(made, read, size, counters))
     }
 }

@@ -4,6 +4,7 @@
 //! the modules below: `input`, `record`, `map`, `shuffle`, `reduce`, `output`.
 
 mod bad;
+mod coverage;
 mod job;
 mod map;
 mod output;
@@ -41,11 +42,16 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     let (result, sizes, record) = match Job::new(plan, control) {
         Ok(job) => {
             let result = pipeline(&job, &mut phases);
-            (result, Some(job.sizes), job.into_record())
+            let covered = plan.may_be_partial().then(|| job.covering.result(&plan.sources, plan.timeout));
+            (result, Some((job.sizes, covered)), job.into_record())
         }
         Err(error) => (Err(error), None, Record::default()),
     };
+    let (sizes, covered) = sizes.map_or((None, None), |(sizes, covered)| (Some(sizes), covered));
     let mut report = report(plan, sizes, record, phases);
+    if let Some((missing, coverage)) = covered.filter(|(missing, _)| !missing.is_empty()) {
+        (report.status, report.missing, report.coverage) = (Status::Partial, missing, Some(coverage));
+    }
     report.wall_seconds = started.elapsed().as_secs_f64();
     let sealed = result.and_then(|committed| committed.seal(&report));
     match sealed {
@@ -149,6 +155,7 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
         workers,
         bad_records,
         missing: Vec::new(),
+        coverage: None,
     }
 }
 

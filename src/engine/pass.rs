@@ -52,6 +52,8 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         };
         let place = |number, part| sequencer.place(number, part);
         tasks(job, Numbering::Streaming, Edges::Found, || !sequencer.is_complete(), attempt, place)?;
+        // Only tasks that weren't read for want of time left any.
+        sequencer.close_gaps()?;
         bad::judge(job, !sequencer.is_complete())?;
         return Ok(Parts::Sequenced(sequencer));
     };

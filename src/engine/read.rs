@@ -27,6 +27,17 @@ pub struct Read {
     /// As many bytes as that was of the input, packed as it is.
     pub packed: u64,
     pub bad: Bad,
+    /// Whole records, by source and offset, where that has to be known.
+    pub covered: Vec<(usize, Range<u64>)>,
+}
+
+impl Read {
+    /// Notes that the records of `stretch` before `end` were read.
+    fn cover(&mut self, job: &Job<'_>, stretch: Stretch<'_>, end: usize) {
+        if job.plan.may_be_partial() {
+            self.covered.extend(stretch.covered(end));
+        }
+    }
 }
 
 /// One worker's mapper. `wanted` are the fields of mapped records that are of use behind the steps.
@@ -57,7 +68,7 @@ pub fn read(
             let mut memory = job.small_files.take(block::Memory::default);
             let joins = matches!(job.plan.read, plan::Read::Text);
             let cut = block::Cut { end_of: job.record_end(), edges, joins };
-            while let Some(&piece) = pieces.first() {
+            while let Some(&piece) = pieces.first().filter(|_| !attempt.is_cut()) {
                 let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;
                 let stretch = block.stretch();
                 let begin = (stretch.owned > 0).then(|| stretch.place(0).offset);
@@ -72,12 +83,13 @@ pub fn read(
                     };
                     job.note_read(attempt.number(), PieceRead { piece, records });
                 }
-                mapped?;
+                read.cover(job, stretch, mapped?);
             }
             job.small_files.keep(memory);
         }
         Work::Block(block, _) => {
-            windows(job, attempt, block.stretch(), mapper, out, &mut read)?;
+            let end = windows(job, attempt, block.stretch(), mapper, out, &mut read)?;
+            read.cover(job, block.stretch(), end);
         }
     }
     Ok(read)
@@ -104,7 +116,7 @@ fn windows(
     let mut at = if header { framing.first_end(stretch.bytes).unwrap_or(len) } else { 0 };
     read.bytes += at as u64;
     let mut is_too_short = false;
-    while at < stretch.owned && out.wants_more() {
+    while at < stretch.owned && out.wants_more() && !attempt.is_cut() {
         attempt.check()?;
         let (rest, size) = (&stretch.bytes[at..], WINDOW.min(stretch.owned - at));
         let likely = framing.likely_window(rest, size).filter(|_| !is_too_short);

@@ -294,7 +294,11 @@ impl Reader {
             let wanted = block.max((2 * searched).min(longest)).saturating_sub(reading.bytes.len());
             let from = if let Framing::Terminator(_) = framing { searched } else { 0 };
             let waits = |held: &[u8]| eager && framing.first_end(&held[from..]).is_some();
-            let filled = reading.fill(source, wanted, waits, &self.stop)?;
+            // What was whole before the source's time was over is handed over first.
+            let (filled, late) = match reading.fill(source, wanted, waits, &self.stop) {
+                Err(late @ Error::TimedOut { .. }) => (Filled::Stopped, Some(late)),
+                filled => (filled?, None),
+            };
             let (is_end, is_stopped) = (filled == Filled::End, filled == Filled::Stopped);
             // A byte order mark is gone that was searched, in vain.
             let from = from.min(reading.bytes.len());
@@ -324,6 +328,9 @@ impl Reader {
                 reading.go_on_waiting();
                 (is_first, lines) = (false, next_lines);
                 self.covered.note(index, |covered| covered.bytes = reading.offset);
+            }
+            if let Some(late) = late {
+                return Err(Some(late));
             }
             if is_end || is_stopped {
                 return Ok(if is_end { State::Whole } else { State::Stopped });

@@ -1,6 +1,7 @@
 //! A block as its reader sees it: the records that are its own, and where each byte is from. Bytes of the next one's records may
 //! follow them.
 
+use std::ops::Range;
 use std::slice;
 
 /// A byte of what a source holds, unpacked.
@@ -41,6 +42,16 @@ impl<'b> Stretch<'b> {
 
     pub fn of_one(bytes: &'b [u8], is_first: bool, part: &'b Part) -> Self {
         Stretch::new(bytes, is_first, slice::from_ref(part))
+    }
+
+    /// Which bytes of which sources the records before `at` are, which is where one ends. What a file begins with that is no
+    /// part of its first record counts as that.
+    pub fn covered(&self, at: usize) -> impl Iterator<Item = (usize, Range<u64>)> {
+        self.parts.iter().enumerate().filter(move |(_, part)| part.start <= at).map(move |(i, part)| {
+            let end = self.parts.get(i + 1).map_or(at, |next| next.start.min(at));
+            let Place { source, offset } = part.place;
+            (source, if self.is_first { 0 } else { offset }..offset + (end - part.start) as u64)
+        })
     }
 
     /// Which byte of which source the one at `at` is.

@@ -95,6 +95,15 @@ impl Sequencer {
         Ok(())
     }
 
+    /// Writes what waits for parts that will never come.
+    pub fn close_gaps(&self) -> Result<()> {
+        let mut state = self.lock();
+        while let Some((_, part)) = state.early.pop_first() {
+            self.write(&mut state, part)?;
+        }
+        Ok(())
+    }
+
     fn write(&self, state: &mut State, Part { lines, bad }: Part) -> Result<()> {
         match lines {
             Lines::Held(chunk) => state.write(chunk)?,

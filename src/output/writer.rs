@@ -21,7 +21,7 @@ use crate::data::new_file::NewFile;
 use crate::data::scratch;
 use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result};
-use crate::report::Report;
+use crate::report::{Report, Status};
 
 /// Whole rows, formatted.
 #[derive(Debug, Default)]
@@ -128,11 +128,14 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// Publishes a directory's parts with the report and the mark of success: all of them, or none.
+    /// Publishes a directory's parts with the report and, if they are all of the result, the mark of success: all of it, or nothing.
     pub fn seal(self, report: &Report) -> Result<()> {
         let Some((mut parts, lock)) = self.parts else { return Ok(()) };
         let json = serde_json::to_vec_pretty(report).expect("a report is JSON");
-        let published = parts.add("_REPORT.json", &json).and_then(|()| parts.add("_SUCCESS", b""));
+        let mut published = parts.add("_REPORT.json", &json);
+        if report.status == Status::Succeeded {
+            published = published.and_then(|()| parts.add("_SUCCESS", b""));
+        }
         let published = published.and_then(|()| parts.publish(self.target.path(), self.force, lock.is_some()));
         published.map_err(|source| output_error(&self.target, source))
     }

@@ -25,7 +25,8 @@ use crate::map::{Field, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
 use crate::predicate::Predicate;
 use crate::reduce::ResultColumn;
-pub use crate::spec::{OnError, Scheduler};
+pub use crate::spec::{OnError, OnTimeout, Scheduler};
+use crate::units::Span;
 pub use read::Read;
 pub use resolve::{Invocation, resolve};
 pub use target::writable_parent;
@@ -46,6 +47,9 @@ pub struct Plan {
     pub numbers: BTreeSet<String>,
     pub rows: Rows,
     pub limit: Option<u64>,
+    /// When the answer is to be out, from when the job was asked for.
+    pub timeout: Option<Span>,
+    pub on_timeout: OnTimeout,
     /// Columns to write.
     pub columns: Vec<OutputColumn>,
     pub output: Output,
@@ -53,6 +57,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it may answer from a part of its input.
+    pub fn may_be_partial(&self) -> bool {
+        self.on_timeout == OnTimeout::Partial
+    }
+
     /// Whether a record can be bad: then messages say on which line it is.
     pub fn may_have_bad_records(&self) -> bool {
         match &self.read {

@@ -107,6 +107,8 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         rows,
         columns: columns::output(spec, &columns, &blame)?,
         limit: spec.limit,
+        timeout: spec.deadline.timeout,
+        on_timeout: spec.deadline.on_timeout.unwrap_or_default(),
         output: Output {
             target: target::resolve(spec.output.path.as_deref(), call.force, &sources)?,
             format,

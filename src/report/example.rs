@@ -48,5 +48,6 @@ pub fn example() -> Report {
         workers: vec![Worker::default(); 2],
         bad_records: Vec::new(),
         missing: Vec::new(),
+        coverage: None,
     }
 }

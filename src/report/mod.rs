@@ -124,6 +124,8 @@ pub struct SettingsAsRun {
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Succeeded,
+    /// It answers from a part of its input.
+    Partial,
     Failed,
 }
 
@@ -142,6 +144,32 @@ pub struct Report {
     pub workers: Vec<Worker>,
     /// The first bad records, where such are skipped.
     pub bad_records: Vec<BadRecord>,
-    /// Inputs that are not in the result. Always empty today: a job reads everything or fails.
-    pub missing: Vec<String>,
+    /// Input that is not in the result.
+    pub missing: Vec<Missing>,
+    /// How much of it is, where it may be a part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
+}
+
+/// Records of a source that are not in the result.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Missing {
+    pub source: String,
+    /// Those that begin from this byte on, unpacked, ...
+    pub from: u64,
+    /// ... and before this one; none: up to an end that nobody saw.
+    pub to: Option<u64>,
+    pub cause: String,
+}
+
+/// How much of the input is in a partial result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Coverage {
+    /// Unpacked.
+    pub bytes: u64,
+    /// None where a source's end wasn't seen.
+    pub of_bytes: Option<u64>,
+    /// Sources of which nothing is missing.
+    pub sources: usize,
+    pub of_sources: usize,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Report, Status, Task};
+use super::{Coverage, Missing, Report, Status, Task};
 use crate::units::{binary, count, data, percent, plural, rate, seconds};
 
 /// The summary of a run, its lines ended by newlines. `title` is the job's name.
@@ -25,6 +25,29 @@ pub fn render(report: &Report, title: &str) -> String {
     format!("{}\n{out}", head(report, title))
 }
 
+/// What a partial result is of, and what is missing from it.
+pub fn partial(report: &Report) -> String {
+    const NAMED: usize = 5;
+    let mut text = String::new();
+    if let Some(Coverage { bytes, of_bytes, sources, of_sources }) = report.coverage {
+        let of_bytes = of_bytes.map_or_else(String::new, |all| format!(" of {} ({})", data(all), percent(bytes, all)));
+        let _ =
+            write!(text, "{sources} of {} whole, {}{of_bytes} read", plural(of_sources as u64, "source"), data(bytes));
+    }
+    for (i, Missing { source, from, to, cause }) in report.missing.iter().take(NAMED).enumerate() {
+        let range = match (from, to) {
+            (0, None) => String::new(),
+            (from, None) => format!(" from byte {from}"),
+            (from, Some(to)) => format!(" bytes {from} to {to}"),
+        };
+        let _ = write!(text, "{}{source}{range} ({cause})", if i == 0 { "; missing: " } else { ", " });
+    }
+    if let more @ 1.. = report.missing.len().saturating_sub(NAMED) {
+        let _ = write!(text, " and {more} more");
+    }
+    text
+}
+
 /// Whether there are groups, or records pass through: then there is nothing to shuffle.
 fn grouped(report: &Report) -> bool {
     report.counters.map_output_records == 0 || report.counters.map_output_bytes > 0
@@ -37,6 +60,7 @@ fn head(report: &Report, title: &str) -> String {
             let rate = rate(report.counters.map_input_bytes, report.wall_seconds);
             format!("{title}: {took}, {rate}")
         }
+        Status::Partial => format!("{title}: partial after {took}"),
         Status::Failed => format!("{title}: failed after {took}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Attempts at tasks.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::control::{Control, Meter};
 use super::pool::Place;
@@ -63,6 +63,11 @@ impl Attempt<'_> {
         self.cancel.check()
     }
 
+    /// Whether it is to end with what it has read.
+    pub fn is_cut(&self) -> bool {
+        self.cancel.is_cut()
+    }
+
     /// An attempt at another task, which this one needs to go on.
     pub fn aside<'b>(&'b self, id: AttemptId, meter: &'b Meter) -> Attempt<'b> {
         Attempt { id, place: self.place, cancel: self.cancel, meter, metered: Cell::new(0) }
@@ -88,11 +93,22 @@ pub(super) struct Cancel<'a> {
     pub failed: &'a AtomicUsize,
     pub number: usize,
     pub winner: &'a AtomicU32,
+    /// Set: attempts end with what they have read.
+    pub cut: Option<&'a AtomicBool>,
 }
 
 impl<'a> Cancel<'a> {
-    pub fn of<W>(task: &'a Task<W>, control: &'a Control, failed: &'a AtomicUsize) -> Self {
-        Cancel { control, failed, number: task.number, winner: &task.winner }
+    pub fn of<W>(
+        task: &'a Task<W>,
+        control: &'a Control,
+        failed: &'a AtomicUsize,
+        cut: Option<&'a AtomicBool>,
+    ) -> Self {
+        Cancel { control, failed, number: task.number, winner: &task.winner, cut }
+    }
+
+    pub fn is_cut(&self) -> bool {
+        self.cut.is_some_and(|cut| cut.load(Ordering::Relaxed))
     }
 
     pub fn check(&self) -> Result<()> {

@@ -1,27 +1,51 @@
 //! What a run shares with whoever watches it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result};
+use crate::units::Span;
 
 /// The way to stop a run, and how far it has come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Control {
+    /// When the run was asked for: deadlines count from here.
+    pub begun: Instant,
     /// Number of the signal that asked the run to end, 0 for none. `Arc` so that a signal handler can hold it.
     pub signal: Arc<AtomicUsize>,
     pub progress: Progress,
     /// What the run removes before it returns. Should it never return, stuck in a system call, its watcher removes it.
     pub temporaries: Temporaries,
+    /// When the run fails if it isn't done.
+    limit: OnceLock<(Instant, Span)>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Control {
+            begun: Instant::now(),
+            signal: Arc::default(),
+            progress: Progress::default(),
+            temporaries: Temporaries::default(),
+            limit: OnceLock::new(),
+        }
+    }
 }
 
 impl Control {
-    /// Fails once a signal asked the run to end. Whoever works asks every few milliseconds.
+    /// From now on the run fails if it isn't done `after` it was asked for.
+    pub fn limit(&self, after: Span) {
+        let _ = self.limit.set((self.begun + after.duration(), after));
+    }
+
+    /// Fails once a signal asked the run to end, or its time is over. Whoever works asks every few milliseconds.
     pub fn check(&self) -> Result<()> {
-        match self.signal.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            signal => Err(Error::Interrupted { signal: signal as i32 }),
+        match (self.signal.load(Ordering::Relaxed), self.limit.get()) {
+            (0, Some(&(end, after))) if Instant::now() >= end => Err(Error::Deadline { after }),
+            (0, _) => Ok(()),
+            (signal, _) => Err(Error::Interrupted { signal: signal as i32 }),
         }
     }
 }

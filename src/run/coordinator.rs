@@ -16,14 +16,15 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvError, Sender, never, select, unbounded};
 
 use super::attempt::{Attempt, Cancel, Done, Task, Work};
 use super::control::{Control, Meter};
+use super::deadline::{Deadline, Moment, Pace};
 use super::log::Log;
 use super::pool::{Deal, Handed, Place, Pool};
 use crate::error::{Error, Result};
@@ -42,6 +43,15 @@ pub struct Phase<'a> {
     pub meter: &'a Meter,
     pub control: &'a Control,
     pub log: &'a Log,
+    /// Where what is read by then is answered.
+    pub cut: Option<Cut<'a>>,
+}
+
+/// When attempts end before they have read all that they are to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut<'a> {
+    pub deadline: Deadline,
+    pub is_made: &'a AtomicBool,
 }
 
 /// Tasks that come while others run.
@@ -53,6 +63,8 @@ pub trait Inflow<W> {
     fn messages(&self) -> Receiver<Self::Message>;
     /// Takes what came from there.
     fn arrived(&mut self, message: Result<Self::Message, RecvError>) -> Result<()>;
+    /// Whoever sends messages is to send what there is, and to end.
+    fn stop(&mut self) {}
 }
 
 /// None come.
@@ -93,8 +105,17 @@ impl Pool {
         let (to, messages) = unbounded();
         let failed = AtomicUsize::new(usize::MAX);
         let worker = Worker { phase, failed: &failed, workers: self.threads(), to: &to, attempt, place };
-        let mut coordinator =
-            Coordinator { phase, failed: &failed, inflow, messages, slab: Vec::new(), open: 0, error: None };
+        let mut coordinator = Coordinator {
+            phase,
+            failed: &failed,
+            workers: self.threads(),
+            inflow,
+            messages,
+            slab: Vec::new(),
+            open: 0,
+            pace: Pace::default(),
+            error: None,
+        };
         let first: Vec<_> = tasks.into_iter().map(|work| coordinator.begin(work)).collect();
         self.hand_out(
             first,
@@ -127,6 +148,7 @@ enum Message<W, U> {
         number: usize,
         attempt: u32,
         worker: usize,
+        seconds: f64,
         end: End<U>,
     },
     /// Another worker should have it.
@@ -162,11 +184,13 @@ where
         let message = if failed_by == Some(place.worker) && self.workers > 1 {
             Message::Declined(Ticket { task, attempt, failed_by: None })
         } else {
+            let begun = Instant::now();
             let end = self.attempt(&task, attempt, place);
+            let seconds = begun.elapsed().as_secs_f64();
             let number = task.number;
             // If nobody else holds the task its memory is free before the coordinator hears of it.
             drop(task);
-            Message::Ended { number, attempt, worker: place.worker, end }
+            Message::Ended { number, attempt, worker: place.worker, seconds, end }
         };
         // A coordinator that is gone wants no message.
         let _ = self.to.send(message);
@@ -174,8 +198,9 @@ where
 
     fn attempt(&self, task: &Task<W>, attempt: u32, place: Place) -> End<U> {
         let Phase { name, control, log, meter, .. } = *self.phase;
-        let cancel = Cancel::of(task, control, self.failed);
-        if matches!(cancel.check(), Err(Error::Cancelled)) {
+        let cut = self.phase.cut.map(|cut| cut.is_made);
+        let cancel = Cancel::of(task, control, self.failed, cut);
+        if cancel.is_cut() || matches!(cancel.check(), Err(Error::Cancelled)) {
             return End::Lost;
         }
         let id = AttemptId { task: TaskId { phase: name, number: task.number }, attempt };
@@ -221,12 +246,14 @@ struct Coordinator<'a, W, U, I> {
     phase: &'a Phase<'a>,
     /// Number of the earliest task that failed for good.
     failed: &'a AtomicUsize,
+    workers: usize,
     inflow: I,
     messages: Receiver<Message<W, U>>,
     /// By number.
     slab: Vec<Slot<W, U>>,
     /// Slots that are open.
     open: usize,
+    pace: Pace,
     /// That of the earliest task that failed.
     error: Option<Error>,
 }
@@ -258,6 +285,18 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
             if self.open == 0 && !may_come {
                 return;
             }
+            let wait = match self.moment() {
+                Moment::Wait(wait) => wait,
+                Moment::StopReaders(wait) => {
+                    self.inflow.stop();
+                    wait
+                }
+                Moment::Cut => {
+                    self.inflow.stop();
+                    may_come = false;
+                    LOOK
+                }
+            };
             let inflow = if may_come { self.inflow.messages() } else { never() };
             select! {
                 recv(self.messages) -> message => self.hear(message.expect("workers can send"), hand_over),
@@ -266,12 +305,23 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                         self.fail(self.slab.len(), error);
                     }
                 }
-                default(LOOK) => {}
+                default(wait) => {}
             }
             if let Err(interrupted) = self.phase.control.check() {
                 self.fail(self.slab.len(), interrupted);
             }
         }
+    }
+
+    /// What the deadline asks for now, if there is one.
+    fn moment(&self) -> Moment {
+        let Some(cut) = self.phase.cut else { return Moment::Wait(LOOK) };
+        if cut.is_made.load(Ordering::Relaxed) {
+            return Moment::Cut;
+        }
+        let moment = cut.deadline.moment(Instant::now(), &self.phase.control.progress, &self.pace, self.workers);
+        cut.is_made.store(moment == Moment::Cut, Ordering::Relaxed);
+        moment
     }
 
     /// Puts a task in the slab.
@@ -283,14 +333,17 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
     }
 
     fn hear(&mut self, message: Message<W, U>, hand_over: &mut dyn FnMut(Ticket<W>)) {
-        let (number, attempt, worker, end) = match message {
+        let (number, attempt, worker, seconds, end) = match message {
             Message::Declined(ticket) => return hand_over(ticket),
-            Message::Ended { number, attempt, worker, end } => (number, attempt, worker, end),
+            Message::Ended { number, attempt, worker, seconds, end } => (number, attempt, worker, seconds, end),
         };
         let Slot::Open { task, running, failures } = &mut self.slab[number] else { return };
         *running -= 1;
         match end {
-            End::Won(placed) => self.close(number, Slot::Placed(placed)),
+            End::Won(placed) => {
+                self.pace.note(seconds, task.work.extent().bytes);
+                self.close(number, Slot::Placed(placed));
+            }
             // One that was lost to another is closed by it.
             End::Lost if *running == 0 && task.is_open() => self.close(number, Slot::GivenUp),
             End::Lost => {}

@@ -3,6 +3,7 @@
 pub mod attempt;
 pub mod control;
 pub mod coordinator;
+pub mod deadline;
 mod log;
 pub mod pool;
 mod schedulers;
@@ -14,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 pub use attempt::{Attempt, Done, Work};
 pub use control::{Control, Meter, Progress};
 pub use coordinator::{Inflow, NoMore, Phase};
+pub use deadline::Deadline;
 pub use log::Log;
 pub use pool::{Deal, Place, Pool};
 

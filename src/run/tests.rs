@@ -51,8 +51,16 @@ impl Ground {
         work: impl Fn(&Attempt<'_>) -> Result<T> + Sync,
     ) -> Result<Vec<T>> {
         let Ground { control, log } = self;
-        let phase =
-            Phase { name: PhaseName::Map, deal, attempts, sources: &[], meter: &control.progress.map, control, log };
+        let phase = Phase {
+            name: PhaseName::Map,
+            deal,
+            attempts,
+            sources: &[],
+            meter: &control.progress.map,
+            control,
+            log,
+            cut: None,
+        };
         let attempt = |attempt: &Attempt<'_>, &number: &usize| {
             assert_eq!(attempt.number(), number);
             Ok(Done { made: work(attempt)?, records: 0, counters: Counters::default() })

@@ -35,6 +35,7 @@ use crate::predicate::written::Predicate;
 use crate::schema::check::check;
 use crate::schema::params::{self, Given};
 use crate::schema::{choices, json, set, size};
+use crate::units::Span;
 use schema::SPEC;
 
 pub use crate::input::written::{Command, Input};
@@ -135,8 +136,20 @@ pub struct Spec {
     pub limit: Option<u64>,
     #[serde(skip_serializing_if = "Output::is_default")]
     pub output: Output,
+    #[serde(skip_serializing_if = "Deadline::is_default")]
+    pub deadline: Deadline,
     #[serde(skip_serializing_if = "Run::is_default")]
     pub run: Run,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Deadline {
+    /// When the answer is to be out, from when the job was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_timeout: Option<OnTimeout>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -215,6 +228,23 @@ choices! {
         Static = "static",
         /// One queue that every worker takes from.
         Shared = "shared",
+    }
+}
+
+choices! {
+    /// What becomes of a job that isn't done in its time, or a source of which isn't.
+    #[derive(Default)]
+    pub enum OnTimeout {
+        #[default]
+        Fail = "fail",
+        /// What was read by then is answered from.
+        Partial = "partial",
+    }
+}
+
+impl Deadline {
+    fn is_default(&self) -> bool {
+        *self == Deadline::default()
     }
 }
 

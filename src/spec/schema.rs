@@ -2,8 +2,8 @@
 //!
 //! The checker, `--set` and the suggestions read it, so a key is named in one place besides its type in [`super::Spec`].
 
-use super::Scheduler;
 use super::read::ReadFormat;
+use super::{OnTimeout, Scheduler};
 use crate::aggregate;
 use crate::input;
 use crate::map::{Combiner, Type, steps};
@@ -29,7 +29,7 @@ const TOP: &[Key] = &[
     Key::optional("limit", Shape::Whole { least: 0, most: u64::MAX }),
     Key::later("limit_per_group"),
     Key::optional("output", Shape::Object(OUTPUT)),
-    Key::later("deadline"),
+    Key::optional("deadline", Shape::Object(DEADLINE)),
     Key::optional("run", Shape::Object(RUN)),
 ];
 
@@ -65,6 +65,9 @@ const OUTPUT: &[Key] = &[
 const MOST_THREADS: u64 = 4096;
 const MOST_PARTITIONS: u64 = 65_536;
 const MOST_ATTEMPTS: u64 = 100;
+
+const DEADLINE: &[Key] =
+    &[Key::optional("timeout", Shape::Span), Key::optional("on_timeout", Shape::Choice(Choice::of(OnTimeout::NAMES)))];
 
 const RUN: &[Key] = &[
     Key::optional("threads", Shape::Whole { least: 1, most: MOST_THREADS }),

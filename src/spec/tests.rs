@@ -237,7 +237,7 @@ fn impossible_values() {
 #[test]
 fn what_is_promised_is_told_from_what_is_misspelt() {
     for (text, message, hint) in [
-        (r#"{"deadline": {"timeout": "1s"}}"#, "deadline: not supported yet", ""),
+        (r#"{"limit_per_group": 1}"#, "limit_per_group: not supported yet", ""),
         (
             r#"{"read": {"format": "regex"}}"#,
             "read.format: \"regex\" is not supported yet",
@@ -341,8 +341,10 @@ fn set_refusals() {
     unset("run.combiner=maybe", "--set: run.combiner: must be one of auto, on, off, is \"maybe\"", "");
     unset("where=x", "--set: where: must be an object in JSON, is \"x\"", "");
     unset("where={}", &format!("--set: where: {MISSING_TEST}"), PREDICATE);
-    unset("deadline=x", "--set: deadline: not supported yet", "");
-    unset("deadline.timeout=1s", "--set: deadline: not supported yet", "");
+    unset("limit_per_group=x", "--set: limit_per_group: not supported yet", "");
+    unset("output.partitions=2", "--set: output.partitions: not supported yet", "");
+    unset("deadline.timeout=soon", "--set: deadline.timeout: \"soon\" is not a span of time", crate::units::span::HINT);
+    unset("deadline.on_timeout=wait", "--set: deadline.on_timeout: must be one of fail, partial, is \"wait\"", "");
     unset("read.format=jsonl", "--set: read.format: \"jsonl\" is not supported yet", "supported: text, csv, tsv");
     unset(
         "a\\.b=x",

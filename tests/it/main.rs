@@ -7,6 +7,7 @@ mod bench;
 mod commands;
 mod completions;
 mod corpus;
+mod deadlines;
 mod golden;
 mod hard_files;
 mod hard_inputs;

@@ -12,7 +12,7 @@ use mapfold::map::steps::{Extract, ExtractAll, Filter, Ngrams, Split};
 use mapfold::map::{Splitter, Step};
 use mapfold::output::Compression;
 use mapfold::plan::{
-    self, Combiner, Format, Groups, Order, Output, OutputColumn, Plan, Scheduler, Settings, SortKey, Target,
+    self, Combiner, Format, Groups, OnTimeout, Order, Output, OutputColumn, Plan, Scheduler, Settings, SortKey, Target,
 };
 use mapfold::predicate::{Comparison, Predicate, Test};
 use mapfold::reduce::ResultColumn;
@@ -308,6 +308,8 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         numbers: std::collections::BTreeSet::new(),
         rows,
         limit: job.limit,
+        timeout: None,
+        on_timeout: OnTimeout::Fail,
         columns: columns.into_iter().map(|index| OutputColumn { index, name: format!("c{index}") }).collect(),
         output: Output {
             target: Target::File(out.clone(), Compression::None),

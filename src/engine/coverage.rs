@@ -1,0 +1,84 @@
+//! How much of the input is in a result, where it need not be all of it.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use crate::error::{Error, shown};
+use crate::input::Source;
+use crate::input::stream::{self, State};
+use crate::report::{Coverage, Missing};
+use crate::run::lock;
+use crate::units::Span;
+
+/// What was read, as attempts that count note it.
+#[derive(Debug, Default)]
+pub struct Covering {
+    /// Whole records, by source and offset.
+    read: Mutex<Vec<(usize, Range<u64>)>>,
+    /// What readers handed over of streams.
+    streams: Mutex<Vec<stream::Covered>>,
+    /// Names of sources that took longer than their own time, with what there is to say of it.
+    late: Mutex<Vec<(String, String)>>,
+}
+
+impl Covering {
+    pub fn note_read(&self, ranges: Vec<(usize, Range<u64>)>) {
+        lock(&self.read).extend(ranges);
+    }
+
+    pub fn note_streams(&self, streams: Vec<stream::Covered>) {
+        *lock(&self.streams) = streams;
+    }
+
+    /// Whether the error is that a source's own time was over, which is noted.
+    pub fn takes(&self, error: &Error) -> bool {
+        let Error::TimedOut { name, after, .. } = error else { return false };
+        lock(&self.late).push((name.clone(), format!("timed out after {after}")));
+        true
+    }
+
+    /// What of `sources` is missing, and how much isn't. `timeout` is the job's own.
+    pub fn result(&self, sources: &[Source], timeout: Option<Span>) -> (Vec<Missing>, Coverage) {
+        let mut read = lock(&self.read).clone();
+        read.sort_by_key(|(source, range)| (*source, range.start));
+        let (streams, late) = (lock(&self.streams), lock(&self.late));
+        let (mut missing, mut coverage) = (Vec::new(), Coverage::default());
+        coverage.of_sources = sources.len();
+        // Of streams that didn't end nobody knows how long they are.
+        let mut of_bytes = Some(0);
+        let mut read = read.into_iter().peekable();
+        for (index, source) in sources.iter().enumerate() {
+            let stream = streams.iter().find(|covered| covered.source == index);
+            let is_whole = stream.is_none_or(|covered| covered.state == State::Whole);
+            let handed_over = stream.map_or(source.bytes(), |covered| covered.bytes);
+            let (mut at, mut gaps) = (0, Vec::new());
+            while let Some((_, range)) = read.next_if(|(of, _)| *of == index) {
+                if range.start > at {
+                    gaps.push((at, Some(range.start)));
+                }
+                coverage.bytes += range.end.saturating_sub(range.start.max(at));
+                at = at.max(range.end);
+            }
+            match is_whole {
+                true if handed_over > at => gaps.push((at, Some(handed_over))),
+                true => {}
+                false => gaps.push((at, None)),
+            }
+            of_bytes = of_bytes.filter(|_| is_whole).map(|bytes| bytes + handed_over.max(at));
+            coverage.sources += usize::from(gaps.is_empty());
+            let name = shown(source.path());
+            let cause = late.iter().find(|(of, _)| *of == name).map(|(_, cause)| cause.clone());
+            let cause = cause.unwrap_or_else(|| {
+                timeout.map_or_else(|| "not read".into(), |timeout| format!("not read within {timeout}"))
+            });
+            missing.extend(gaps.into_iter().map(|(from, to)| Missing {
+                source: name.clone(),
+                from,
+                to,
+                cause: cause.clone(),
+            }));
+        }
+        coverage.of_bytes = of_bytes;
+        (missing, coverage)
+    }
+}

@@ -1,0 +1,145 @@
+//! Deadlines: the answer is out in time, and a partial one is exact for what it covers.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, FileType, mknodat};
+use serde_json::{Value, json};
+
+use crate::harness::{Dir, Ran};
+
+fn report(dir: &Dir) -> Value {
+    serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap()
+}
+
+/// Lines of a few words, which are no two files' alike.
+fn lines(count: usize, seed: usize) -> String {
+    (0..count).map(|i| format!("{} word{} {}\n", i % 7, (i * i + seed) % 1000, "x".repeat((i * seed) % 50))).collect()
+}
+
+/// Cuts what is missing out of the files that are named in the report, and names of sources of which nothing is left.
+fn cut_out_missing(dir: &Dir, report: &Value) -> usize {
+    let missing = report["missing"].as_array().unwrap();
+    // From behind, so that offsets hold.
+    for gap in missing.iter().rev() {
+        let path = dir.join(gap["source"].as_str().unwrap());
+        let mut bytes = fs::read(&path).unwrap();
+        let from = gap["from"].as_u64().unwrap() as usize;
+        let to = gap["to"].as_u64().map_or(bytes.len(), |to| to as usize);
+        assert!(from == 0 || bytes[from - 1] == b'\n', "records are whole");
+        bytes.drain(from..to);
+        fs::write(path, bytes).unwrap();
+    }
+    missing.len()
+}
+
+/// A run over just what is covered gives the same bytes.
+#[test]
+fn a_partial_answer_is_exact_for_what_it_covers() {
+    let mut cut = 0;
+    for (job, ending) in [
+        (
+            r#"{"map": [{"split": "line", "on": "whitespace", "as": "w"}], "group_by": ["w"], "aggregate": [{"op": "count"}]}"#,
+            "txt",
+        ),
+        (r#"{"group_by": ["line"], "aggregate": [{"op": "count"}], "sort": ["-count"], "limit": 50}"#, "txt"),
+        (r#"{"select": ["line"]}"#, "txt"),
+        (r#"{"select": ["line"], "sort": ["line"]}"#, "txt"),
+        (r#"{"read": {"format": "csv", "fields": ["a"], "delimiter": " "}, "select": ["a"]}"#, "csv"),
+    ] {
+        for scheduler in ["stealing", "static", "shared"] {
+            let mut dir = Dir::new().file("job.json", job);
+            // Rows of a table of one column have no delimiter.
+            let text = |seed| if ending == "csv" { lines(40_000, seed).replace(' ', "-") } else { lines(40_000, seed) };
+            let names: Vec<_> = (1..6).map(|seed| format!("{seed}.{ending}")).collect();
+            for (i, name) in names.iter().enumerate() {
+                dir = dir.file(name, text(i + 1));
+            }
+            let inputs = names.join(" ");
+            let args = format!("run ./job.json {inputs} --split-size 200K --scheduler {scheduler}");
+            let begun = Instant::now();
+            let ran = dir.run(&format!("{args} --timeout 150ms --on-timeout partial --report r.json"));
+            // Builds for tests are slow, and so may this machine be.
+            assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+            let report = report(&dir);
+            let is_partial = report["status"] == "partial";
+            assert_eq!(ran.code(), Some(if is_partial { 3 } else { 0 }), "{}", ran.stderr());
+            assert_eq!(is_partial, ran.stderr().starts_with("partial result: "), "{}", ran.stderr());
+            cut += usize::from(cut_out_missing(&dir, &report) > 0);
+            let whole = dir.run(&args);
+            assert_eq!(whole.code(), Some(0), "{}", whole.stderr());
+            assert!(whole.stdout() == ran.stdout(), "{job} {scheduler}: {report}");
+            let size: u64 = names.iter().map(|name| fs::metadata(dir.join(name)).unwrap().len()).sum();
+            if is_partial {
+                assert_eq!(report["coverage"]["bytes"], size);
+            }
+        }
+    }
+    assert!(cut > 5, "only {cut} runs were cut");
+}
+
+#[test]
+fn a_job_that_is_not_done_in_time_fails() {
+    let dir = Dir::new().file("a.txt", "a\n");
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let begun = Instant::now();
+    let ran = dir.run("run uniq a.txt fifo --timeout 300ms -o out");
+    let took = begun.elapsed();
+    assert!((300..1300).contains(&took.as_millis()), "{took:?}");
+    let hint = "hint: --on-timeout partial answers from what is read by then\n";
+    assert_eq!((ran.code(), ran.stderr()), (Some(1), format!("error: not done after 300ms\n{hint}")));
+    assert_eq!(dir.names(), ["a.txt", "fifo"]);
+}
+
+fn sources(dir: &Dir, inputs: &Value, deadline: &Value) -> Ran {
+    let job = json!({"group_by": ["line"], "aggregate": [{"op": "count"}], "input": inputs, "deadline": deadline});
+    fs::write(dir.join("job.json"), job.to_string()).unwrap();
+    dir.run("run ./job.json --report r.json")
+}
+
+#[test]
+fn what_a_slow_source_brought_in_time_counts() {
+    let dir = Dir::new().file("a.txt", "a\nb\n");
+    let slow = |timeout: Option<&str>| {
+        let mut slow = json!({"command": ["sh", "-c", "echo a; echo c; printf half; exec sleep 100"], "name": "web1"});
+        if let Some(timeout) = timeout {
+            slow["timeout"] = timeout.into();
+        }
+        slow
+    };
+    for (timeout, deadline, cause) in [
+        (Some("300ms"), json!({"on_timeout": "partial"}), "timed out after 300ms"),
+        (None, json!({"timeout": "400ms", "on_timeout": "partial"}), "not read within 400ms"),
+    ] {
+        let begun = Instant::now();
+        let ran = sources(&dir, &json!(["a.txt", slow(timeout)]), &deadline);
+        assert!(begun.elapsed() < Duration::from_millis(1400), "{:?}", begun.elapsed());
+        assert_eq!((ran.code(), &*ran.stdout()), (Some(3), "a\t2\nb\t1\nc\t1\n"), "{}", ran.stderr());
+        let said = format!("partial result: 1 of 2 sources whole, 8 B read; missing: web1 from byte 4 ({cause})\n");
+        assert_eq!(ran.stderr(), said);
+        let report = report(&dir);
+        assert_eq!(report["status"], "partial");
+        assert_eq!(report["missing"], json!([{"source": "web1", "from": 4, "to": null, "cause": cause}]));
+        assert_eq!(report["coverage"], json!({"bytes": 8, "of_bytes": null, "sources": 1, "of_sources": 2}));
+    }
+    let whole = sources(
+        &dir,
+        &json!(["a.txt", {"command": ["echo", "c"]}]),
+        &json!({"timeout": "1m", "on_timeout": "partial"}),
+    );
+    assert_eq!((whole.code(), &*whole.stdout(), &*whole.stderr()), (Some(0), "a\t1\nb\t1\nc\t1\n", ""));
+    let report = report(&dir);
+    assert_eq!((&report["status"], &report["missing"]), (&json!("succeeded"), &json!([])));
+}
+
+#[test]
+fn a_partial_result_in_a_directory_is_no_success() {
+    let dir = Dir::new().file("a.txt", "a\n");
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let ran = dir.run("run uniq a.txt fifo --timeout 300ms --on-timeout partial -o out/");
+    assert_eq!(ran.code(), Some(3), "{}", ran.stderr());
+    assert_eq!(Dir::names_in(&dir.join("out")), ["_REPORT.json", "part-00000"]);
+    assert_eq!(fs::read_to_string(dir.join("out/part-00000")).unwrap(), "a\t1\n");
+    let report: Value = serde_json::from_slice(&fs::read(dir.join("out/_REPORT.json")).unwrap()).unwrap();
+    assert_eq!(report["status"], "partial");
+}
