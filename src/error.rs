@@ -41,9 +41,9 @@ pub enum Error {
     #[error("{name}: timed out after {after}, {} read", data(*read))]
     TimedOut { name: String, after: Span, read: u64 },
 
-    /// A command that is an input could not be run, or ended otherwise than well.
+    /// A command that is an input could not be run or ended otherwise than well, or no input came in time.
     #[error("{name}: {why}")]
-    Command { name: String, why: String },
+    Source { name: String, why: String },
 
     /// A spill file or the spill directory could not be written or read.
     #[error("spill file {}: {}", shown(path), reason(source))]

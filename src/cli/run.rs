@@ -101,7 +101,14 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
     let control = Control::default();
     let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
     let signal = control.signal.clone();
-    let call = Invocation { origin: job.origin.clone(), unordered, force: args.force, stdin, signal };
+    let call = Invocation {
+        origin: job.origin.clone(),
+        unordered,
+        force: args.force,
+        stdin,
+        signal,
+        begun: Some(control.begun),
+    };
     let plan = signals::watched(&control, &armed, signals::PLANNING, || plan::resolve(&job.spec, &call))?;
     if plan.output.target == Target::Stdout && closed::stdout() {
         return Err(stdout_is_closed().into());

@@ -4,11 +4,10 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use crate::error::{Error, shown};
-use crate::input::Source;
 use crate::input::stream::{self, State};
+use crate::plan::Plan;
 use crate::report::{Coverage, Missing};
 use crate::run::lock;
-use crate::units::Span;
 
 /// What was read, as attempts that count note it.
 #[derive(Debug, Default)]
@@ -37,13 +36,14 @@ impl Covering {
         true
     }
 
-    /// What of `sources` is missing, and how much isn't. `timeout` is the job's own.
-    pub fn result(&self, sources: &[Source], timeout: Option<Span>) -> (Vec<Missing>, Coverage) {
+    /// What of the plan's sources is missing, and how much isn't.
+    pub fn result(&self, plan: &Plan) -> (Vec<Missing>, Coverage) {
+        let Plan { sources, left_out, timeout, .. } = plan;
         let mut read = lock(&self.read).clone();
         read.sort_by_key(|(source, range)| (*source, range.start));
         let (streams, late) = (lock(&self.streams), lock(&self.late));
         let (mut missing, mut coverage) = (Vec::new(), Coverage::default());
-        coverage.of_sources = sources.len();
+        coverage.of_sources = sources.len() + left_out.len();
         // Of streams that didn't end nobody knows how long they are.
         let mut of_bytes = Some(0);
         let mut read = read.into_iter().peekable();
@@ -78,7 +78,13 @@ impl Covering {
                 cause: cause.clone(),
             }));
         }
-        coverage.of_bytes = of_bytes;
+        missing.extend(left_out.iter().map(|(source, why)| Missing {
+            source: source.clone(),
+            from: 0,
+            to: None,
+            cause: why.clone(),
+        }));
+        coverage.of_bytes = of_bytes.filter(|_| left_out.is_empty());
         (missing, coverage)
     }
 }

@@ -42,7 +42,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     let (result, sizes, record) = match Job::new(plan, control) {
         Ok(job) => {
             let result = pipeline(&job, &mut phases);
-            let covered = plan.may_be_partial().then(|| job.covering.result(&plan.sources, plan.timeout));
+            let covered = plan.may_be_partial().then(|| job.covering.result(plan));
             (result, Some((job.sizes, covered)), job.into_record())
         }
         Err(error) => (Err(error), None, Record::default()),

@@ -47,7 +47,7 @@ use crate::error::Error;
 use crate::record::Framing;
 use crate::units::Span;
 pub use codec::Codec;
-pub use heads::Heads;
+pub use heads::{Head, Heads, Patience};
 pub use reading::Begun;
 pub use stretch::{Place, Stretch};
 

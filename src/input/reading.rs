@@ -89,7 +89,7 @@ fn failed_with(source: &Source, at: u64, read: u64, failure: Failure) -> Error {
             let after = source.timeout().expect("only what has a timeout is late");
             Error::TimedOut { name: name(), after, read }
         }
-        Failure::Command(why) => Error::Command { name: name(), why },
+        Failure::Command(why) => Error::Source { name: name(), why },
         Failure::Packed(unread) => unread.refuse(source),
         Failure::Planned(error) => error,
     }

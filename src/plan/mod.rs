@@ -37,6 +37,8 @@ pub struct Plan {
     pub job: serde_json::Value,
     /// Read in this order.
     pub sources: Vec<Source>,
+    /// Names of sources that took too long for the plan, with why: the result is partial.
+    pub left_out: Vec<(String, String)>,
     /// Bytes of the longest record that may be.
     pub max_record: u64,
     /// What becomes of bad records.

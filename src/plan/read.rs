@@ -1,12 +1,13 @@
 //! How the sources are read: the format, the fields, and where each source has which.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
 
 use crate::error::{Error, Result, shown, suggestion};
-use crate::input::{Codec, Heads, RecordEnd, Source};
+use crate::input::{Codec, Head, Heads, Patience, RecordEnd, Source};
 use crate::record::delimited::{self, Dialect, Layout, Quoting};
 use crate::record::{self, Framing, TERMINATOR};
 use crate::spec::{self, ReadFormat};
@@ -86,14 +87,14 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Looks into the sources, where they say themselves what fields they have.
-    /// `check` is asked now and then whether to go on, while they are waited for.
+    /// Gives the sources that are left out as they took too long, too, with why.
     pub fn of(
         read: &spec::Read,
         format: ReadFormat,
         sources: &[Source],
         max_record: u64,
-        check: &dyn Fn() -> Result<()>,
-    ) -> Result<Self> {
+        patience: &Patience<'_>,
+    ) -> Result<(Self, BTreeMap<usize, String>)> {
         let plain = if format == ReadFormat::Tsv { Dialect::tsv() } else { Dialect::csv() };
         let dialect = Dialect {
             delimiter: read.delimiter.unwrap_or(plain.delimiter),
@@ -102,14 +103,22 @@ impl Fields {
         };
         if let Some(fields) = &read.fields {
             let fields: Arc<[String]> = fields.as_slice().into();
-            return Ok(Fields { dialect, header: false, sources: vec![Some(fields); sources.len()] });
+            let fields = Fields { dialect, header: false, sources: vec![Some(fields); sources.len()] };
+            return Ok((fields, BTreeMap::new()));
         }
         let header = read.header.unwrap_or(true);
         let end_of = RecordEnd { framing: dialect.framing(), longest: record::longest(max_record) };
-        let mut heads = Heads::new(sources, end_of, check)?;
+        let mut heads = Heads::new(sources, end_of, patience)?;
+        let mut late = BTreeMap::new();
         let mut known: Vec<Option<Arc<[String]>>> = Vec::new();
         for (index, source) in sources.iter().enumerate() {
-            let head = heads.take(index)?;
+            let head = match heads.take(index)? {
+                Head::Record(head) => head,
+                Head::Late(why) => {
+                    late.insert(index, why);
+                    continue;
+                }
+            };
             if head.is_empty() {
                 known.push(None);
                 continue;
@@ -131,7 +140,7 @@ impl Fields {
             let last = known.iter().rev().flatten().next().filter(|last| ***last == *names);
             known.push(Some(last.cloned().unwrap_or_else(|| names.into())));
         }
-        Ok(Fields { dialect, header, sources: known })
+        Ok((Fields { dialect, header, sources: known }, late))
     }
 
     /// Those of the first source that isn't empty.

@@ -3,20 +3,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use serde_json::Value;
 
 use super::aggregates::Aggregates;
 use super::columns::{self, Columns};
 use super::{Format, Groups, Output, Plan, Read, Rows, Settings, machine, read, target};
-use crate::error::{Error, LONGEST_RECORD, Result};
+use crate::error::{Error, LONGEST_RECORD, Result, shown};
+use crate::input::Patience;
 use crate::input::sources::{self, Stdin};
 use crate::map::Scope;
 use crate::map::scope::{Record, Source};
 use crate::map::steps;
 use crate::predicate;
 use crate::schema::Blame;
-use crate::spec::{self, ReadFormat, Spec};
+use crate::spec::{self, OnTimeout, ReadFormat, Spec};
 
 /// What a command line says besides the spec.
 #[derive(Clone, Debug, Default)]
@@ -30,14 +32,22 @@ pub struct Invocation {
     pub stdin: Stdin,
     /// Number of the signal that asked for the end, 0 for none: the inputs may have to be waited for.
     pub signal: Arc<AtomicUsize>,
+    /// When the job was asked for, where it has a deadline to keep.
+    pub begun: Option<Instant>,
 }
 
 impl Invocation {
-    fn check(&self) -> Result<()> {
-        match self.signal.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            signal => Err(Error::Interrupted { signal: signal as i32 }),
+    fn check(&self, deadline: &spec::Deadline) -> Result<()> {
+        match (self.signal.load(Ordering::Relaxed), self.begun, deadline.timeout) {
+            (0, Some(begun), Some(after)) if begun.elapsed() >= after.duration() => Err(Error::Deadline { after }),
+            (0, ..) => Ok(()),
+            (signal, ..) => Err(Error::Interrupted { signal: signal as i32 }),
         }
+    }
+
+    /// Until when a plan that may leave sources out waits for them: half of the time is the job's.
+    fn until(&self, deadline: &spec::Deadline) -> Option<Instant> {
+        Some(self.begun? + deadline.timeout?.duration() / 2)
     }
 }
 
@@ -53,7 +63,8 @@ const PART_SIZE: u64 = 128 << 20;
 pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let blame = Blame { origin: &call.origin };
     let max_record = max_record(&spec.read, &blame)?;
-    let sources = sources::resolve(&spec.input, call.stdin)?;
+    let mut sources = sources::resolve(&spec.input, call.stdin)?;
+    let mut left_out = Vec::new();
     let read_format = read::format(&spec.read, &sources)?;
     spec.read.fits(read_format).map_err(|wrong| wrong.into_error(blame.origin))?;
     let work_out = |source: Source<'_>| {
@@ -69,7 +80,21 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             (Read::Text, scope, rows)
         }
         ReadFormat::Csv | ReadFormat::Tsv => {
-            let fields = read::Fields::of(&spec.read, read_format, &sources, max_record, &|| call.check())?;
+            let leaves_out = spec.deadline.on_timeout == Some(OnTimeout::Partial);
+            let until = call.until(&spec.deadline).filter(|_| leaves_out);
+            let patience = Patience { check: &|| call.check(&spec.deadline), leaves_out, until };
+            let (fields, late) = read::Fields::of(&spec.read, read_format, &sources, max_record, &patience)?;
+            let mut index = 0..;
+            sources.retain(|source| match index.next().and_then(|index| late.get(&index)) {
+                Some(why) => {
+                    left_out.push((shown(source.path()), why.clone()));
+                    false
+                }
+                None => true,
+            });
+            if let ([], Some((name, why))) = (&sources[..], left_out.first()) {
+                return Err(Error::Source { name: name.clone(), why: why.clone() });
+            }
             let names = fields.names(&sources)?;
             // Twice: of many columns only those are read that the first time turned out to be used.
             let all = Source { fields: names.clone(), may_be_null: true, record: Record::Behind };
@@ -107,6 +132,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         rows,
         columns: columns::output(spec, &columns, &blame)?,
         limit: spec.limit,
+        left_out,
         timeout: spec.deadline.timeout,
         on_timeout: spec.deadline.on_timeout.unwrap_or_default(),
         output: Output {

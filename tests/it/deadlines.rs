@@ -143,3 +143,24 @@ fn a_partial_result_in_a_directory_is_no_success() {
     let report: Value = serde_json::from_slice(&fs::read(dir.join("out/_REPORT.json")).unwrap()).unwrap();
     assert_eq!(report["status"], "partial");
 }
+
+/// The plan wants the first record of each source of a table.
+#[test]
+fn a_table_whose_first_record_does_not_come() {
+    let dir = Dir::new().file("a.csv", "k\nx\ny\nx\n");
+    let run = |rest: &str| {
+        let begun = Instant::now();
+        let args = ["agg", "-g", "k", "count", "--read", "csv", "a.csv", "--from-command", "sleep 100"];
+        let ran = dir.command(args.into_iter().chain(rest.split_whitespace())).run();
+        (ran, begun.elapsed())
+    };
+    let (ran, took) = run("--timeout 400ms --on-timeout partial");
+    assert!((200..1400).contains(&took.as_millis()), "{took:?}");
+    let said =
+        "partial result: 1 of 2 sources whole, 8 B read; missing: sleep 100 (its first record didn't come in time)\n";
+    assert_eq!((ran.code(), &*ran.stdout(), &*ran.stderr()), (Some(3), "x\t2\ny\t1\n", said));
+    let (ran, took) = run("--timeout 400ms");
+    assert!((400..1400).contains(&took.as_millis()), "{took:?}");
+    assert_eq!((ran.code(), ran.stdout()), (Some(1), String::new()));
+    assert!(ran.stderr().starts_with("error: not done after 400ms\n"), "{}", ran.stderr());
+}

@@ -308,6 +308,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         numbers: std::collections::BTreeSet::new(),
         rows,
         limit: job.limit,
+        left_out: Vec::new(),
         timeout: None,
         on_timeout: OnTimeout::Fail,
         columns: columns.into_iter().map(|index| OutputColumn { index, name: format!("c{index}") }).collect(),
