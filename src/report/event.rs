@@ -90,6 +90,10 @@ pub enum What {
     Lost {
         attempt: AttemptId,
     },
+    /// The attempt is made beside an earlier one at its task, which takes far longer than its peers.
+    Speculated {
+        attempt: AttemptId,
+    },
     /// What an earlier attempt at this map task had made was damaged, and this one made it again.
     Remade {
         attempt: AttemptId,

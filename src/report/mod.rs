@@ -37,6 +37,7 @@ pub struct Counters {
     pub reduce_output_records: u64,
     pub bad_records: u64,
     pub failed_attempts: u64,
+    pub speculative_attempts: u64,
     pub stolen_tasks: u64,
 }
 
@@ -59,6 +60,7 @@ impl Counters {
         self.reduce_output_records += more.reduce_output_records;
         self.bad_records += more.bad_records;
         self.failed_attempts += more.failed_attempts;
+        self.speculative_attempts += more.speculative_attempts;
         self.stolen_tasks += more.stolen_tasks;
     }
 }

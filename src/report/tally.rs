@@ -44,6 +44,7 @@ impl Tally {
                     }
                 }
                 What::Failed { .. } => tally.counters.failed_attempts += 1,
+                What::Speculated { .. } => tally.counters.speculative_attempts += 1,
                 What::Lost { .. } | What::Remade { .. } => {}
                 What::Forgotten => tally = Tally { forgotten_s: *at_s, ..Tally::default() },
                 What::Written { rows } => tally.counters.reduce_output_records += rows,

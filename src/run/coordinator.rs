@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A task stays in the slab until one of the attempts at it has won, and attempts borrow it. An attempt that failed for a
-//! reason that may pass is made again, by another worker if one is free. Of several errors the one earliest in the input is
+//! reason that may pass is made again, by another worker if one is free. One that takes far longer than its peers gets a
+//! second attempt beside it when a worker has nothing else to do: the first to finish wins. Of several errors the one earliest in the input is
 //! the one to report: when a task has failed for good, those that come later in the input are given up, and those that
 //! come earlier go on.
 
@@ -113,6 +114,7 @@ impl Pool {
             messages,
             slab: Vec::new(),
             open: 0,
+            running: 0,
             pace: Pace::default(),
             error: None,
         };
@@ -132,21 +134,24 @@ impl Pool {
 struct Ticket<W> {
     task: Arc<Task<W>>,
     attempt: u32,
-    /// A worker that failed at it.
-    failed_by: Option<usize>,
+    /// A worker that failed at it, or is at it.
+    not_by: Option<usize>,
 }
 
 impl<W: Work> Handed for Ticket<W> {
     fn worker(&self, workers: usize) -> usize {
-        self.failed_by.map_or(self.task.number, |worker| worker + 1) % workers
+        self.not_by.map_or(self.task.number, |worker| worker + 1) % workers
     }
 }
 
 /// What a worker tells the coordinator.
 enum Message<W, U> {
+    Begun {
+        number: usize,
+        worker: usize,
+    },
     Ended {
         number: usize,
-        attempt: u32,
         worker: usize,
         seconds: f64,
         end: End<U>,
@@ -180,17 +185,18 @@ where
     P: Fn(usize, T) -> Result<U>,
 {
     fn run(&self, ticket: Ticket<W>, place: Place) {
-        let Ticket { task, attempt, failed_by } = ticket;
-        let message = if failed_by == Some(place.worker) && self.workers > 1 {
-            Message::Declined(Ticket { task, attempt, failed_by: None })
+        let Ticket { task, attempt, not_by } = ticket;
+        let message = if not_by == Some(place.worker) && self.workers > 1 {
+            Message::Declined(Ticket { task, attempt, not_by: None })
         } else {
+            let _ = self.to.send(Message::Begun { number: task.number, worker: place.worker });
             let begun = Instant::now();
             let end = self.attempt(&task, attempt, place);
             let seconds = begun.elapsed().as_secs_f64();
             let number = task.number;
             // If nobody else holds the task its memory is free before the coordinator hears of it.
             drop(task);
-            Message::Ended { number, attempt, worker: place.worker, seconds, end }
+            Message::Ended { number, worker: place.worker, seconds, end }
         };
         // A coordinator that is gone wants no message.
         let _ = self.to.send(message);
@@ -253,6 +259,8 @@ struct Coordinator<'a, W, U, I> {
     slab: Vec<Slot<W, U>>,
     /// Slots that are open.
     open: usize,
+    /// Attempts that go on.
+    running: usize,
     pace: Pace,
     /// That of the earliest task that failed.
     error: Option<Error>,
@@ -261,8 +269,11 @@ struct Coordinator<'a, W, U, I> {
 enum Slot<W, U> {
     Open {
         task: Arc<Task<W>>,
-        /// Attempts that go on.
+        /// Attempts that were asked for, and those of them that haven't ended.
+        attempts: u32,
         running: u32,
+        /// When the first began, and by whom.
+        begun: Option<(Instant, usize)>,
         failures: Vec<Error>,
     },
     Placed(U),
@@ -285,6 +296,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
             if self.open == 0 && !may_come {
                 return;
             }
+            self.speculate(hand_over);
             let wait = match self.moment() {
                 Moment::Wait(wait) => wait,
                 Moment::StopReaders(wait) => {
@@ -327,17 +339,50 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
     /// Puts a task in the slab.
     fn begin(&mut self, work: W) -> Ticket<W> {
         let task = Arc::new(Task::new(self.slab.len(), work));
-        self.slab.push(Slot::Open { task: task.clone(), running: 1, failures: Vec::new() });
+        let failures = Vec::new();
+        self.slab.push(Slot::Open { task: task.clone(), attempts: 1, running: 1, begun: None, failures });
         self.open += 1;
-        Ticket { task, attempt: 0, failed_by: None }
+        Ticket { task, attempt: 0, not_by: None }
+    }
+
+    /// A second attempt at each task whose first takes far longer than its peers did, if a worker has nothing to do.
+    fn speculate(&mut self, hand_over: &mut dyn FnMut(Ticket<W>)) {
+        let mut idle = self.workers.saturating_sub(self.running);
+        if self.phase.attempts < 2 || self.has_failed() {
+            return;
+        }
+        for slot in &mut self.slab {
+            if idle == 0 {
+                return;
+            }
+            if let Slot::Open { task, attempts, running: running @ 1, begun: Some((begun, worker)), .. } = slot
+                && *attempts == 1
+                && self.pace.is_beyond(begun.elapsed(), task.work.extent().bytes)
+            {
+                let id = AttemptId { task: TaskId { phase: self.phase.name, number: task.number }, attempt: *attempts };
+                self.phase.log.note(What::Speculated { attempt: id });
+                hand_over(Ticket { task: task.clone(), attempt: *attempts, not_by: Some(*worker) });
+                *attempts += 1;
+                *running += 1;
+                idle -= 1;
+            }
+        }
     }
 
     fn hear(&mut self, message: Message<W, U>, hand_over: &mut dyn FnMut(Ticket<W>)) {
-        let (number, attempt, worker, seconds, end) = match message {
+        let (number, worker, seconds, end) = match message {
             Message::Declined(ticket) => return hand_over(ticket),
-            Message::Ended { number, attempt, worker, seconds, end } => (number, attempt, worker, seconds, end),
+            Message::Begun { number, worker } => {
+                self.running += 1;
+                if let Slot::Open { begun, .. } = &mut self.slab[number] {
+                    begun.get_or_insert((Instant::now(), worker));
+                }
+                return;
+            }
+            Message::Ended { number, worker, seconds, end } => (number, worker, seconds, end),
         };
-        let Slot::Open { task, running, failures } = &mut self.slab[number] else { return };
+        self.running -= 1;
+        let Slot::Open { task, attempts, running, failures, .. } = &mut self.slab[number] else { return };
         *running -= 1;
         match end {
             End::Won(placed) => {
@@ -356,8 +401,9 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                 failures.push(error);
                 let is_wanted = number < self.failed.load(Ordering::Relaxed);
                 if may_pass && is_wanted && failures.len() < self.phase.attempts as usize {
+                    hand_over(Ticket { task: task.clone(), attempt: *attempts, not_by: Some(worker) });
+                    *attempts += 1;
                     *running += 1;
-                    hand_over(Ticket { task: task.clone(), attempt: attempt + 1, failed_by: Some(worker) });
                 } else if *running == 0 {
                     let error = self.of_all_attempts(number);
                     self.close(number, Slot::GivenUp);

@@ -29,7 +29,7 @@ fn ends<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
 
 impl Work for usize {
     fn extent(&self) -> Extent {
-        Extent::default()
+        Extent { from: None, bytes: 1000 }
     }
 }
 
@@ -431,5 +431,33 @@ fn tasks_behind_one_that_failed_are_cancelled() {
             })
         });
         assert_eq!(error.map(|_: Vec<()>| ()).unwrap_err().to_string(), "task 0");
+    }
+}
+
+/// The first attempt at one task never ends by itself. A second one is made, wins, and the first hears of it.
+#[test]
+fn a_straggler_loses_to_a_second_attempt() {
+    for scheduler in ALL {
+        let (made, events) = ends(move || {
+            let pool = Pool::new(2, scheduler).unwrap();
+            let ground = Ground::default();
+            let made = ground.run(&pool, (10, NoMore), Deal::Split, 4, |attempt| {
+                attempt.advance(7);
+                if attempt.number() == 3 && attempt.id.attempt == 0 {
+                    loop {
+                        attempt.check()?;
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                Ok(attempt.id.attempt)
+            });
+            assert_eq!(ground.control.progress.map.done.load(Ordering::Relaxed), 70);
+            (made.unwrap(), ground.events())
+        });
+        assert_eq!(made, [0, 0, 0, 1, 0, 0, 0, 0, 0, 0], "{scheduler:?}");
+        let of = |wanted: fn(&What) -> bool| events.iter().filter(|event| wanted(&event.what)).count();
+        assert_eq!(of(|what| matches!(what, What::Speculated { attempt } if attempt.task.number == 3)), 1);
+        assert_eq!(of(|what| matches!(what, What::Lost { attempt } if attempt.attempt == 0)), 1);
+        assert_eq!(of(|what| matches!(what, What::Failed { .. })), 0);
     }
 }
