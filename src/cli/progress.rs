@@ -1,13 +1,15 @@
 //! How far a run has come and when it will end, in one line on standard error.
 //!
 //! ```text
-//! map 43 %, 1.24 GB/s        ━━━━━━━━━━━━━━━━━━━━━                                   12 s left
+//! map     43 % ━━━━━━━━──────────── 1.24 GB/s, 12 s left
+//! map 5.21 GB, 1.24 GB/s, waiting for web1, web2 and 3 more
 //! ```
 //!
-//! The phase with the part of it that is done, input per second since the run began, and the whole run: the bar, and
-//! the time that [`TimeLeft`] says. Of streams no end is known: `map 5.21 GB, 1.24 GB/s`. A thread of its own looks at
-//! the engine's meters a few times a second, so that the engine only ever adds to a number. A run that is over in half a
-//! second shows nothing; the line is taken away in the end, as the summary says the same better.
+//! The per cent and the bar are the whole run's, and so is the time that [`TimeLeft`] says; the word is the phase. While the
+//! whole isn't known, as of streams, the line says how much was read, and which streams are waited for. Input per second is
+//! since the run began. A thread of its own looks at the engine's meters a few times a second, so that the engine only ever
+//! adds to a number. A run that is over in half a second shows nothing; the line is taken away in the end, as the summary
+//! says the same better.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,8 +17,10 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
-use super::line;
-use super::time_left::{PHASES, Reading, Readings, TimeLeft};
+use super::line::{self, Line};
+use super::time_left::{PHASES, Readings, TimeLeft};
+use crate::error::shown;
+use crate::input::Source;
 use crate::run::Progress;
 use crate::units::{data, rate, rounded_seconds};
 
@@ -33,11 +37,11 @@ const EVERY: Duration = Duration::from_millis(200);
 const LINE_EVERY: Duration = Duration::from_secs(1);
 const LATER_LINE_EVERY: Duration = Duration::from_secs(10);
 const MANY_LINES: usize = 30;
-/// Columns below which there is no room for a bar.
-const NARROW: usize = 60;
+/// A stream that brings nothing for so long is waited for.
+const SILENT: Duration = Duration::from_secs(2);
 
-/// Runs `work`, showing its progress.
-pub fn show<T>(when: When, quiet: bool, progress: &Progress, work: impl FnOnce() -> T) -> T {
+/// Runs `work`, which reads `sources`, showing its progress.
+pub fn show<T>(when: When, quiet: bool, sources: &[Source], progress: &Progress, work: impl FnOnce() -> T) -> T {
     let can_draw = line::can_draw();
     let wanted = match when {
         When::Always => true,
@@ -50,7 +54,8 @@ pub fn show<T>(when: When, quiet: bool, progress: &Progress, work: impl FnOnce()
     thread::scope(|scope| {
         let (done, is_done) = bounded::<()>(0);
         line::begin();
-        let watch = move || if can_draw { draw(progress, &is_done) } else { write(progress, &is_done) };
+        let mut watch = Watch::new(progress, sources);
+        let watch = move || if can_draw { draw(&mut watch, &is_done) } else { write(&mut watch, &is_done) };
         // Where no thread is to be had nothing is shown.
         let _ = thread::Builder::new().name("progress".into()).spawn_scoped(scope, watch);
         let result = work();
@@ -64,26 +69,24 @@ fn goes_on(is_done: &Receiver<()>, wait: Duration) -> bool {
     is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout)
 }
 
-fn draw(progress: &Progress, is_done: &Receiver<()>) {
-    let mut watch = Watch::new(progress);
+fn draw(watch: &mut Watch<'_>, is_done: &Receiver<()>) {
     let mut wait = FIRST_AFTER;
     while goes_on(is_done, wait) {
         wait = EVERY;
-        let Some(view) = watch.look() else { continue };
-        if !line::draw(&view.to_fit(line::room())) {
+        let Some(line) = watch.look() else { continue };
+        if !line::draw(&line) {
             return;
         }
     }
     line::end();
 }
 
-fn write(progress: &Progress, is_done: &Receiver<()>) {
-    let mut watch = Watch::new(progress);
+fn write(watch: &mut Watch<'_>, is_done: &Receiver<()>) {
     let mut wait = FIRST_AFTER;
     let mut lines = 0;
     while goes_on(is_done, wait) {
-        if let Some(view) = watch.look() {
-            line::put(&format!("{}\n", view.text()));
+        if let Some(line) = watch.look() {
+            line::put(&format!("{}\n", line.text()));
             lines += 1;
         }
         wait = if lines < MANY_LINES { LINE_EVERY } else { LATER_LINE_EVERY };
@@ -93,115 +96,120 @@ fn write(progress: &Progress, is_done: &Receiver<()>) {
 /// Looks at the meters of one run.
 struct Watch<'p> {
     progress: &'p Progress,
+    sources: &'p [Source],
     begun: Instant,
     time_left: TimeLeft,
-    /// Part of the whole run, which only grows, whatever is thought of the time left.
-    part: f64,
+    /// Of the whole run, once it is known. It only grows, whatever is thought of the time left.
+    share: Option<f64>,
 }
 
 impl<'p> Watch<'p> {
-    fn new(progress: &'p Progress) -> Self {
-        Watch { progress, begun: Instant::now(), time_left: TimeLeft::default(), part: 0.0 }
+    fn new(progress: &'p Progress, sources: &'p [Source]) -> Self {
+        Watch { progress, sources, begun: Instant::now(), time_left: TimeLeft::default(), share: None }
     }
 
     /// None while no phase has begun.
-    fn look(&mut self) -> Option<View> {
-        let seconds = self.begun.elapsed().as_secs_f64();
-        let readings = Readings::of(self.progress);
-        let phase = readings.current()?;
-        let left = self.time_left.look(seconds, &readings);
+    fn look(&mut self) -> Option<Line> {
+        let silent = self.progress.silent(SILENT);
+        let silent: Vec<_> = silent.into_iter().map(|source| shown(self.sources[source].path())).collect();
+        self.line(self.begun.elapsed().as_secs_f64(), &Readings::of(self.progress), &silent)
+    }
+
+    /// What there is to say when the meters said so, `seconds` after the run began.
+    fn line(&mut self, seconds: f64, readings: &Readings, silent: &[String]) -> Option<Line> {
+        let what = PHASES[readings.current()?].into();
+        let read = readings.phases[0].done;
+        let mut said = Vec::new();
+        let left = self.time_left.look(seconds, readings);
         if let Some(left) = left {
-            self.part = self.part.max(seconds / (seconds + left));
+            self.share = Some(self.share.unwrap_or(0.0).max(seconds / (seconds + left)));
         }
-        let whole = left.map(|left| (self.part, left));
-        Some(View {
-            phase: PHASES[phase],
-            of_phase: readings.phases[phase],
-            input: readings.phases[0].done,
-            seconds,
-            whole,
-        })
-    }
-}
-
-/// What there is to say at one moment.
-struct View {
-    phase: &'static str,
-    of_phase: Reading,
-    /// Bytes read so far.
-    input: u64,
-    seconds: f64,
-    /// The part of the whole run, and seconds left.
-    whole: Option<(f64, f64)>,
-}
-
-impl View {
-    fn text(&self) -> String {
-        match self.whole {
-            Some((_, seconds)) => format!("{}, {}", self.of_phase(), left(seconds)),
-            None => self.of_phase(),
+        // A hundred per cent is of what is done, and has no line any more.
+        let percent = self.share.map(|share| ((100.0 * share) as u64).min(99));
+        if percent.is_none() {
+            said.push(data(read));
         }
-    }
-
-    fn of_phase(&self) -> String {
-        let Reading { done, total, .. } = self.of_phase;
-        let done = match total {
-            // A hundred per cent is said only of all.
-            1.. => format!("{} %", (100 * u128::from(done.min(total)) / u128::from(total))),
-            0 => data(done),
-        };
-        format!("{} {done}, {}", self.phase, rate(self.input, self.seconds))
-    }
-
-    /// In one line with room for so many columns.
-    fn to_fit(&self, room: usize) -> String {
-        let (Some((part, seconds)), true) = (self.whole, room >= NARROW) else {
-            return self.text().chars().take(room).collect();
-        };
-        let (start, end) = (format!("{:<26} ", self.of_phase()), format!("{:>17}", left(seconds)));
-        let bar = room.saturating_sub(start.chars().count() + end.chars().count());
-        let filled = (part * bar as f64) as usize;
-        format!("{start}{}{}{end}", "━".repeat(filled), " ".repeat(bar - filled))
+        said.push(rate(read, seconds));
+        said.extend(left.map(|seconds| format!("{} left", rounded_seconds(seconds))));
+        said.extend(waiting_for(silent));
+        Some(Line { what, percent, more: said.join(", ") })
     }
 }
 
-fn left(seconds: f64) -> String {
-    format!("{} left", rounded_seconds(seconds))
+/// The first two by name.
+fn waiting_for(names: &[String]) -> Option<String> {
+    let names = match names {
+        [] => return None,
+        [one] => one.clone(),
+        [one, other] => format!("{one} and {other}"),
+        [one, other, more @ ..] => format!("{one}, {other} and {} more", more.len()),
+    };
+    Some(format!("waiting for {names}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::time_left::Reading;
     use super::*;
 
-    fn view(done: u64, total: u64, whole: Option<(f64, f64)>) -> View {
-        let of_phase = Reading { begun: true, done, total };
-        View { phase: "map", of_phase, input: 5_000_000_000, seconds: 4.0, whole }
+    fn readings(map: (u64, u64), reduce: Option<(u64, u64)>) -> Readings {
+        let reading = |(done, total)| Reading { begun: true, done, total };
+        let phases = [reading(map), reduce.map_or(Reading::default(), reading), Reading::default()];
+        Readings { phases, in_runs: map.0 }
     }
 
     #[test]
-    fn lines() {
-        assert_eq!(view(5_000_000_000, 0, None).text(), "map 5.00 GB, 1.25 GB/s");
-        assert_eq!(view(5, 20, None).text(), "map 25 %, 1.25 GB/s");
-        assert_eq!(view(5, 20, Some((0.2, 11.2))).text(), "map 25 %, 1.25 GB/s, 12 s left");
-        assert_eq!(view(u64::MAX - 1, u64::MAX, None).text(), "map 99 %, 1.25 GB/s");
+    fn what_is_said() {
+        let progress = Progress::default();
+        let mut watch = Watch::new(&progress, &[]);
+        let mut text = |seconds, readings, silent: &[&str]| {
+            let silent: Vec<_> = silent.iter().map(ToString::to_string).collect();
+            watch.line(seconds, &readings, &silent).map(|line| line.text())
+        };
+        assert_eq!(text(0.5, Readings::default(), &[]), None);
+        // A stream: the whole isn't known.
+        let stream = || readings((5_000_000_000, 0), None);
+        assert_eq!(text(4.0, stream(), &[]).unwrap(), "map 5.00 GB, 1.25 GB/s");
+        assert_eq!(text(4.0, stream(), &["web1"]).unwrap(), "map 5.00 GB, 1.25 GB/s, waiting for web1");
+        assert_eq!(text(4.0, stream(), &["a", "b"]).unwrap(), "map 5.00 GB, 1.25 GB/s, waiting for a and b");
+        let many = ["a", "b", "c", "d", "e"];
+        assert_eq!(text(4.0, stream(), &many).unwrap(), "map 5.00 GB, 1.25 GB/s, waiting for a, b and 3 more");
     }
 
+    /// Map takes ten seconds, reduce thirty.
     #[test]
-    fn a_line_fits_its_terminal() {
-        let view = view(5, 20, Some((0.5, 3599.0)));
-        for room in 0..200 {
-            let line = view.to_fit(room);
-            assert!(line.chars().count() <= room, "{room}: {line}");
+    fn one_share_of_the_whole_that_never_goes_back() {
+        let progress = Progress::default();
+        let mut watch = Watch::new(&progress, &[]);
+        let mut last = 0;
+        for tenth in 1..400u64 {
+            let (mapped, reduced) = (tenth.min(100) * 10_000_000, tenth.saturating_sub(100) * 5_000_000);
+            let reduce = (tenth > 100).then_some((reduced, 1_500_000_000));
+            let mut readings = readings((mapped, 1_000_000_000), reduce);
+            if tenth <= 100 {
+                readings.phases[1].total = mapped * 3 / 2;
+            }
+            let line = watch.line(tenth as f64 / 10.0, &readings, &[]).unwrap();
+            assert_eq!(line.percent.is_some(), tenth >= 10, "{tenth}: {line:?}");
+            let percent = line.percent.unwrap_or(0);
+            assert!((last..=99).contains(&percent), "{tenth}: {line:?} after {last}");
+            last = percent;
+            if tenth == 96 {
+                // Of the map 96 %.
+                assert!((15..40).contains(&percent), "{line:?}");
+            }
         }
-        assert_eq!(view.to_fit(39), "map 25 %, 1.25 GB/s, 60 min left");
-        assert_eq!(view.to_fit(60), "map 25 %, 1.25 GB/s        ━━━━━━━━              60 min left");
+        assert!(last >= 98, "{last}");
+        // Mapped again.
+        let line = watch.line(41.0, &readings((1, 1_000_000_000), None), &[]).unwrap();
+        assert_eq!(line.percent, Some(last), "{line:?}");
     }
 
     #[test]
     fn the_work_is_done_and_its_result_handed_on() {
         let progress = Progress::default();
         for when in [When::Auto, When::Always, When::Never] {
-            assert_eq!(show(when, false, &progress, || 5), 5);
+            assert_eq!(show(when, false, &[], &progress, || 5), 5);
         }
     }
 }

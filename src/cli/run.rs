@@ -10,10 +10,11 @@ use clap::ArgAction;
 
 use super::job::{Job, JobArgs};
 use super::progress::{self, When};
-use super::{closed, help, signals, stdout_is_closed, to_stderr, warn_of_left, written};
+use super::{closed, help, line, signals, stdout_is_closed, to_stderr, warn_of_left, written};
 use crate::engine;
 use crate::error::{Error, Result, shown};
 use crate::input::sources::Stdin;
+use crate::output::Aside;
 use crate::plan::{self, Invocation, OnError, Plan, Target};
 use crate::report::{Report, Status, json, summary};
 use crate::run::Control;
@@ -98,7 +99,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
         job.spec.output.path = Some(path.into());
     }
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
-    let control = Control::default();
+    let control = Control { aside: Aside(|write| line::aside(write)), ..Control::default() };
     let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
     let signal = control.signal.clone();
     let call = Invocation {
@@ -122,7 +123,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
     }
 
     let outcome = signals::watched(&control, &armed, signals::RUNNING, || {
-        progress::show(args.progress, args.quiet, &control.progress, || engine::run(&plan, &control))
+        progress::show(args.progress, args.quiet, &plan.sources, &control.progress, || engine::run(&plan, &control))
     });
 
     warn_of_left(&control.temporaries);

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use clap::ArgAction;
 
+use super::help;
+use super::line::{self, Line};
 use super::progress::When;
-use super::{help, line};
 use crate::units::whole_seconds;
 
 /// What such a command takes about what it shows.
@@ -34,8 +35,8 @@ pub struct Steps {
     begun: usize,
     started: Instant,
     shown: Shown,
-    /// What the line says, while there is one.
-    line: String,
+    /// While there is one.
+    line: Option<Line>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,32 +54,28 @@ impl Steps {
             When::Auto | When::Never => Shown::Nothing,
         };
         line::begin();
-        Steps { total, begun: 0, started: Instant::now(), shown, line: String::new() }
+        Steps { total, begun: 0, started: Instant::now(), shown, line: None }
     }
 
     /// The next run begins.
     pub fn next(&mut self, what: &str) {
         let left = left(self.begun, self.total, self.started.elapsed());
         self.begun += 1;
-        let text = format!("run {} of {}: {what}", self.begun, self.total);
+        let run = format!("run {} of {}:", self.begun, self.total);
         match self.shown {
             Shown::Redrawn => {
-                self.line = shortened(&format!("{text}{left}"), line::room());
-                line::draw(&self.line);
+                line::draw(self.line.insert(Line { what: run, percent: None, more: format!("{what}{left}") }));
             }
-            Shown::Lines => line::put(&format!("{text}\n")),
+            Shown::Lines => line::put(&format!("{run} {what}\n")),
             Shown::Nothing => {}
         }
     }
 
     /// Writes with the line out of the way.
     pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        if self.line.is_empty() {
-            return write();
-        }
-        line::erase();
-        let written = write();
-        line::draw(&self.line);
+        let Some(line) = &self.line else { return write() };
+        let written = line::aside(write);
+        line::draw(line);
         written
     }
 }
@@ -98,22 +95,9 @@ fn left(done: usize, total: usize, elapsed: Duration) -> String {
     format!(", about {} left", whole_seconds(left))
 }
 
-fn shortened(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return text.to_owned();
-    }
-    text.chars().take(columns.saturating_sub(1)).chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_is_never_full() {
-        assert_eq!(shortened("run 1 of 2: on", 20), "run 1 of 2: on");
-        assert_eq!(shortened(&"é".repeat(99), 56), format!("{}…", "é".repeat(55)));
-    }
 
     #[test]
     fn time_left() {

@@ -181,7 +181,8 @@ impl<'p> Job<'p> {
     /// Opens the target and writes `header` to it.
     pub fn writer(&self, header: Buffer) -> Result<Writer> {
         let output = &self.plan.output;
-        Writer::open(&output.target, header, output.force, output.part_size, &self.control.temporaries)
+        let Control { temporaries, aside, .. } = self.control;
+        Writer::open(&output.target, header, output.force, output.part_size, temporaries, *aside)
     }
 
     /// Fails once a signal asked the job to end.

@@ -119,12 +119,16 @@ fn copied(job: &Job<'_>, staged: Writer) -> Result<Writer> {
     job.control.progress.output.begin(bytes);
     let mut from = File::open(&path).map_err(|source| Error::Spill { path, source })?;
     let mut writer = job.writer(Buffer::default())?;
-    loop {
-        job.check()?;
-        let copied = writer.copy(&mut from, 1 << 20)?;
-        if copied == 0 {
-            return Ok(writer);
+    // All at once, as a piece may end within a row.
+    writer.aside().run(|| {
+        loop {
+            job.check()?;
+            let copied = writer.copy(&mut from, 1 << 20)?;
+            if copied == 0 {
+                return Ok(());
+            }
+            job.control.progress.output.add(copied);
         }
-        job.control.progress.output.add(copied);
-    }
+    })?;
+    Ok(writer)
 }

@@ -9,7 +9,7 @@ use super::{Grouping, Parts};
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
 use crate::output::sequence::Sequencer;
-use crate::output::{Chunk, Order, SortKey, Target, Writer};
+use crate::output::{Aside, Chunk, Order, SortKey, Target, Writer};
 use crate::plan::Groups;
 use crate::reduce::{Finisher, Fold};
 use crate::report::Counters;
@@ -110,7 +110,8 @@ fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize
 /// Lines wait here while reduce tasks may still fail.
 fn stage(job: &Job<'_>) -> Result<Writer> {
     let target = Target::Scratch(job.spill_path("output"));
-    Writer::open(&target, job.header(), false, job.plan.output.part_size, &job.control.temporaries)
+    let part_size = job.plan.output.part_size;
+    Writer::open(&target, job.header(), false, part_size, &job.control.temporaries, Aside::default())
 }
 
 /// What the attempts of the phase share.

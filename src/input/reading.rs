@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::origin::Failure;
 use super::unpack::{Filled, Input};
-use super::wait::Stop;
+use super::wait::{Silence, Stop};
 use super::{RecordEnd, Source, failed, mark_len};
 use crate::error::{Error, Result, shown};
 
@@ -30,6 +30,11 @@ impl Reading {
         let Some(mut begun) = source.begun().and_then(Begun::take) else { return Reading::open(source) };
         begun.go_on_waiting();
         Ok(begun)
+    }
+
+    /// Has `silence` say how long it is waited for.
+    pub fn watch(&mut self, silence: Silence) {
+        self.input.clock().silence = silence;
     }
 
     /// The time for which nobody reads doesn't count as the source's.

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -42,19 +42,39 @@ impl Stop {
 
 /// The time that a source has, from when its reading begins. It stands still while the source is not to blame: while the job
 /// has no room for what was read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Clock {
     end: Option<Instant>,
     stands_since: Option<Instant>,
+    pub silence: Silence,
+}
+
+/// Since when a source is waited for without having brought anything, if it is. A copy is of the same source.
+#[derive(Clone, Debug, Default)]
+pub struct Silence(Arc<Mutex<Option<Instant>>>);
+
+impl Silence {
+    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn has_lasted(&self, time: Duration) -> bool {
+        self.since().is_some_and(|since| since.elapsed() >= time)
+    }
 }
 
 impl Clock {
     pub fn start(timeout: Option<Span>) -> Self {
-        Clock { end: timeout.and_then(|span| Instant::now().checked_add(span.duration())), stands_since: None }
+        Clock {
+            end: timeout.and_then(|span| Instant::now().checked_add(span.duration())),
+            stands_since: None,
+            silence: Silence::default(),
+        }
     }
 
     pub fn pause(&mut self) {
         self.stands_since = Some(Instant::now());
+        *self.silence.since() = None;
     }
 
     pub fn go_on(&mut self) {
@@ -81,8 +101,9 @@ pub enum Woken {
     Quiet,
 }
 
-/// Waits until one of two descriptors can be read, for `most` at most.
+/// Waits until one of two descriptors can be read, for `most` at most. The first is what the source brings.
 pub fn wait(fds: [Option<BorrowedFd<'_>>; 2], stop: &Stop, clock: &Clock, most: Option<Duration>) -> io::Result<Woken> {
+    clock.silence.since().get_or_insert_with(Instant::now);
     loop {
         let left = clock.left();
         // Asked first: what is always ready would never end.
@@ -111,6 +132,9 @@ pub fn wait(fds: [Option<BorrowedFd<'_>>; 2], stop: &Stop, clock: &Clock, most: 
             Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => {
                 let is_ready = |at: usize| fds[at].is_some() && !polled[at + 1].revents().is_empty();
+                if is_ready(0) {
+                    *clock.silence.since() = None;
+                }
                 return Ok(Woken::Ready([is_ready(0), is_ready(1)]));
             }
             Err(error) => return Err(error.into()),
@@ -151,6 +175,28 @@ mod tests {
         stop.clone().now();
         late.pause();
         assert_eq!(wait(both, &stop, &late, None).unwrap(), Woken::Stopped);
+    }
+
+    #[test]
+    fn only_what_is_brought_ends_a_silence() {
+        let (stop, mut clock) = (Stop::new().unwrap(), Clock::start(None));
+        let (one, mut to_one) = io::pipe().unwrap();
+        let (other, mut to_other) = io::pipe().unwrap();
+        let both = [Some(one.as_fd()), Some(other.as_fd())];
+        let (watched, tick) = (clock.silence.clone(), Duration::from_millis(2));
+        assert!(!watched.has_lasted(Duration::ZERO));
+        wait(both, &stop, &clock, Some(tick)).unwrap();
+        assert!(watched.has_lasted(tick) && !watched.has_lasted(Duration::from_secs(3600)));
+        to_other.write_all(b"x").unwrap();
+        wait(both, &stop, &clock, None).unwrap();
+        assert!(watched.has_lasted(tick));
+        to_one.write_all(b"x").unwrap();
+        wait(both, &stop, &clock, None).unwrap();
+        assert!(!watched.has_lasted(Duration::ZERO));
+        // Nobody waits who has no room.
+        wait([None, None], &stop, &clock, Some(tick)).unwrap();
+        clock.pause();
+        assert!(!watched.has_lasted(Duration::ZERO));
     }
 
     #[test]

@@ -179,11 +179,11 @@ mod tests {
     use super::*;
     use crate::data::buffer::Buffer;
     use crate::data::temporary::Temporaries;
-    use crate::output::{Compression, Target};
+    use crate::output::{Aside, Compression, Target};
 
     fn sequencer(path: &std::path::Path, limit: Option<u64>) -> Sequencer {
         let target = Target::File(path.into(), Compression::None);
-        let writer = Writer::open(&target, Buffer::default(), false, 1, &Temporaries::default());
+        let writer = Writer::open(&target, Buffer::default(), false, 1, &Temporaries::default(), Aside::default());
         Sequencer::new(writer.unwrap(), limit)
     }
 

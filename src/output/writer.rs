@@ -7,7 +7,7 @@
 //! written as they come. Files and devices are compressed if their names ask for it, parts never.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
@@ -38,11 +38,31 @@ impl Chunk {
     }
 }
 
+/// How rows are written to a terminal: with whatever else is drawn there out of the way. It is handed what writes whole rows,
+/// and runs it once.
+#[derive(Clone, Copy, Debug)]
+pub struct Aside(pub fn(&mut dyn FnMut()));
+
+impl Default for Aside {
+    fn default() -> Self {
+        Aside(|write| write())
+    }
+}
+
+impl Aside {
+    pub fn run<T>(self, write: impl FnOnce() -> T) -> T {
+        let (mut write, mut written) = (Some(write), None);
+        (self.0)(&mut || written = write.take().map(|write| write()));
+        written.expect("it was run")
+    }
+}
+
 #[derive(Debug)]
 pub struct Writer {
     target: Target,
     to: To,
     force: bool,
+    aside: Aside,
     /// Of the rows and the header, however they are compressed.
     pub bytes: u64,
 }
@@ -64,10 +84,15 @@ impl Writer {
         force: bool,
         part_size: u64,
         temporaries: &Temporaries,
+        aside: Aside,
     ) -> Result<Writer> {
         let to = open(target, header.as_slice(), part_size, temporaries);
         let to = to.map_err(|source| output_error(target, source))?;
-        let mut writer = Writer { target: target.clone(), to, force, bytes: 0 };
+        let aside = match &to {
+            To::Through(Stream::Plain(file)) if file.is_terminal() => aside,
+            _ => Aside::default(),
+        };
+        let mut writer = Writer { target: target.clone(), to, force, aside, bytes: 0 };
         if !matches!(writer.to, To::Directory(_)) && !header.is_empty() {
             writer.write(&Chunk { ends: vec![header.len()], bytes: header })?;
         }
@@ -77,10 +102,15 @@ impl Writer {
     pub fn write(&mut self, chunk: &Chunk) -> Result<()> {
         self.bytes += chunk.bytes.len() as u64;
         let written = match &mut self.to {
-            To::Through(stream) | To::File(stream, _) => stream.write_all(chunk.bytes.as_slice()),
+            To::Through(stream) | To::File(stream, _) => self.aside.run(|| stream.write_all(chunk.bytes.as_slice())),
             To::Directory(parts) => parts.write(chunk),
         };
         written.map_err(|source| output_error(&self.target, source))
+    }
+
+    /// For several [copies](Self::copy) that make whole rows together.
+    pub fn aside(&self) -> Aside {
+        self.aside
     }
 
     /// Copies up to `most` bytes from a file, whatever rows are in them, so not to a directory. Returns how many: 0 at its

@@ -1,11 +1,14 @@
 //! What a run shares with whoever watches it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
+use super::lock;
 use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result};
+use crate::input::stream::Coverage;
+use crate::output::Aside;
 use crate::units::Span;
 
 /// The way to stop a run, and how far it has come.
@@ -16,6 +19,8 @@ pub struct Control {
     /// Number of the signal that asked the run to end, 0 for none. `Arc` so that a signal handler can hold it.
     pub signal: Arc<AtomicUsize>,
     pub progress: Progress,
+    /// How the result is written to a terminal.
+    pub aside: Aside,
     /// What the run removes before it returns. Should it never return, stuck in a system call, its watcher removes it.
     pub temporaries: Temporaries,
     /// When the run fails if it isn't done.
@@ -28,6 +33,7 @@ impl Default for Control {
             begun: Instant::now(),
             signal: Arc::default(),
             progress: Progress::default(),
+            aside: Aside::default(),
             temporaries: Temporaries::default(),
             limit: OnceLock::new(),
         }
@@ -58,6 +64,21 @@ pub struct Progress {
     pub output: Meter,
     /// Bytes of input that the finished map attempts have read: what is foreseen of later phases comes of these.
     pub in_runs: AtomicU64,
+    /// Of the streams, once they are read.
+    coverage: Mutex<Option<Arc<Coverage>>>,
+}
+
+impl Progress {
+    /// The streams are read, from their beginnings.
+    pub fn reads(&self, coverage: Arc<Coverage>) {
+        *lock(&self.coverage) = Some(coverage);
+    }
+
+    /// The sources that are waited for and have brought nothing for so long.
+    pub fn silent(&self, time: Duration) -> Vec<usize> {
+        let coverage = lock(&self.coverage).clone();
+        coverage.map_or_else(Vec::new, |coverage| coverage.silent(time))
+    }
 }
 
 /// `total` is 0 where it isn't known (streams) or not yet. Before its phase has begun it is what is foreseen.
