@@ -1,14 +1,14 @@
 //! One line on the terminal, on standard error, that is drawn again and again and erased in the end.
 //!
-//! indicatif draws it, on a [`Screen`] of ours, which leaves the cursor where the line begins. On indicatif's own the cursor
-//! stays behind a line that is full: a ^C that the terminal echoes goes to the next line then, and the bar is left where it
-//! was. Here the ^C stands in the line, and goes with it. So does a line that a terminal made narrower has wrapped, as erasing
-//! begins where the line does.
+//! indicatif draws it on a [`Screen`] of ours, which leaves the cursor where the line begins. On a screen of indicatif's the
+//! cursor stays behind a line that is full: a ^C that the terminal echoes goes to the next line, and the bar is left where it
+//! was. Here the ^C stands in the line and goes with it. So does a line that wrapped when its terminal was made narrower:
+//! erasing begins where the line does.
 
 use std::env;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
@@ -129,29 +129,21 @@ pub fn put(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Whether what the terminal shows is UTF-8, as the locale says: POSIX's order of variables.
-fn is_utf8(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+/// Whether a terminal shows UTF-8, as the locale says that these `variable`s set.
+pub fn is_utf8(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
     let locale = set.unwrap_or_default().to_string_lossy().to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
 }
 
-/// The terminal on standard error. Each drawing is one write.
+/// One line of the terminal on standard error. Each drawing is one write: it erases what was there, with what lies below, and
+/// takes the cursor back to where the line begins.
 #[derive(Debug, Default)]
 struct Screen(Mutex<String>);
 
 impl Screen {
-    fn add(&self, text: &str) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
-        Ok(())
-    }
-
-    fn move_cursor(&self, by: usize, direction: char) -> io::Result<()> {
-        let mut code = String::new();
-        if by > 0 {
-            let _ = write!(code, "\x1b[{by}{direction}");
-        }
-        self.add(&code)
+    fn text(&self) -> MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,40 +156,39 @@ impl TermLike for Screen {
         (if columns == 0 { COLUMNS } else { columns }).saturating_sub(1).max(1)
     }
 
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'A')
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'B')
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'C')
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.move_cursor(n, 'D')
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        self.add(text)?;
-        self.add("\r\n")
+        self.write_str(text)
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.add(text)
+        self.text().push_str(text);
+        Ok(())
     }
 
-    /// With what lies below: a line that was wrapped.
     fn clear_line(&self) -> io::Result<()> {
-        self.add("\r\x1b[J")
+        Ok(())
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.add("\r")?;
-        let drawn = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        io::stderr().lock().write_all(drawn.as_bytes())
+        let text = mem::take(&mut *self.text());
+        put(&format!("\r\x1b[J{text}{}", if text.is_empty() { "" } else { "\r" }));
+        Ok(())
     }
 }
 

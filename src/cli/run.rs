@@ -63,8 +63,8 @@ pub struct ResultArgs {
 
     /// On stderr: auto (on a terminal), always or never
     ///
-    /// The phase and how much of it is done, input per second so far, and the time left for the whole run, where it can be
-    /// known: not while a pipe is read. Where there is no terminal, always writes lines.
+    /// How much of the whole run is done and the time left for it, where that can be known: not while a pipe is read. Then, how
+    /// much was read, and which inputs are waited for. Where there is no terminal, always writes lines.
     #[arg(
         long,
         value_name = "WHEN",
@@ -80,7 +80,7 @@ pub struct ResultArgs {
     #[arg(short, long, conflicts_with = "verbose", help_heading = help::WHAT_HAPPENED)]
     quiet: bool,
 
-    /// Summary on stderr, even if that is no terminal
+    /// The whole summary on stderr, terminal or not
     #[arg(short, long, help_heading = help::WHAT_HAPPENED)]
     verbose: bool,
 
@@ -99,7 +99,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
         job.spec.output.path = Some(path.into());
     }
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
-    let control = Control { aside: Aside(|write| line::aside(write)), ..Control::default() };
+    let control = Control::new(Aside(|write| line::aside(write)));
     let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
     let signal = control.signal.clone();
     let call = Invocation {
@@ -130,8 +130,11 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
     let title = shown(job.spec.name.unwrap_or(job.origin));
     match outcome {
         Ok(report) => {
-            let on_terminal = io::stderr().is_terminal() && !args.quiet;
-            tell(&report, &title, args.verbose || on_terminal);
+            if args.verbose {
+                to_stderr(&styled(&summary::render(&report, &title)));
+            } else if io::stderr().is_terminal() && !args.quiet {
+                to_stderr(&format!("{}\n", titled(&summary::line(&report, &title), &title)));
+            }
             write_reports(&report, &args.report).context("the result is complete, its report is not")?;
             match report.status {
                 Status::Partial => Err(Error::Partial(summary::partial(&report)).into()),
@@ -139,7 +142,9 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
             }
         }
         Err(failed) => {
-            tell(&failed.report, &title, args.verbose);
+            if args.verbose {
+                to_stderr(&styled(&summary::render(&failed.report, &title)));
+            }
             // That the job failed is what matters, whatever becomes of its report.
             let _ = write_reports(&failed.report, &args.report);
             Err(failed.error.into())
@@ -169,15 +174,15 @@ fn check_reports(args: &ResultArgs, spec: Option<&Path>, plan: &Plan) -> Result<
     Ok(())
 }
 
-fn tell(report: &Report, title: &str, wanted: bool) {
-    if wanted {
-        to_stderr(&styled(&summary::render(report, title)));
-    }
+const TITLE: Style = Style::new().bold();
+
+/// A line that begins with its title, which is bold.
+fn titled(line: &str, title: &str) -> String {
+    format!("{TITLE}{title}{TITLE:#}{}", line.strip_prefix(title).unwrap_or(line))
 }
 
 /// The summary with its title bold and its labels dim.
 fn styled(summary: &str) -> String {
-    const TITLE: Style = Style::new().bold();
     const LABEL: Style = Style::new().dimmed();
     let line = |line: &str| match line.strip_prefix("  ").and_then(|rest| rest.split_once("  ")) {
         Some((label, text)) => format!("  {LABEL}{label}{LABEL:#}  {text}\n"),

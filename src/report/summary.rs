@@ -1,11 +1,29 @@
-//! The report as a few lines for a person.
+//! The report for a person: in one line, or in a few.
 
 use std::fmt::Write;
 
 use super::{Coverage, Missing, Report, Status, Task};
 use crate::units::{binary, count, data, percent, plural, rate, seconds};
 
-/// The summary of a run, its lines ended by newlines. `title` is the job's name.
+/// What a run came to, in one line without its end. `title` is the job's name.
+pub fn line(report: &Report, title: &str) -> String {
+    let c = &report.counters;
+    let mut line = format!("{}, {} of input", head(report, title), data(c.map_input_bytes));
+    if c.bad_records > 0 {
+        let _ = write!(line, ", {}", plural(c.bad_records, "bad record"));
+    }
+    if report.settings.combiner != "off" && report.status != Status::Failed {
+        let share = percent(c.shuffle_bytes_saved.unsigned_abs(), c.map_output_bytes);
+        match c.shuffle_bytes_saved {
+            0 => {}
+            ..0 => line.push_str(&format!(", {share} more to shuffle with the combiner")),
+            1.. => line.push_str(&format!(", {share} of the shuffle saved by the combiner")),
+        }
+    }
+    line
+}
+
+/// The same in a few lines, ended by newlines. `title` is the job's name.
 pub fn render(report: &Report, title: &str) -> String {
     let mut out = String::new();
     let mut line = |label: &str, text: String| {
@@ -55,12 +73,10 @@ fn grouped(report: &Report) -> bool {
 
 fn head(report: &Report, title: &str) -> String {
     let took = seconds(report.wall_seconds);
+    let rate = rate(report.counters.map_input_bytes, report.wall_seconds);
     match report.status {
-        Status::Succeeded => {
-            let rate = rate(report.counters.map_input_bytes, report.wall_seconds);
-            format!("{title}: {took}, {rate}")
-        }
-        Status::Partial => format!("{title}: partial after {took}"),
+        Status::Succeeded => format!("{title}: {took}, {rate}"),
+        Status::Partial => format!("{title}: partial, {took}, {rate}"),
         Status::Failed => format!("{title}: failed after {took}"),
     }
 }

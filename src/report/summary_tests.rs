@@ -26,6 +26,26 @@ fn a_run_with_the_combiner() {
 }
 
 #[test]
+fn one_line() {
+    let mut report = example();
+    let saved = "1.93 s, 0.58 GB/s, 1.12 GB of input, 83.0 % of the shuffle saved by the combiner";
+    assert_eq!(line(&report, "wordcount"), format!("wordcount: {saved}"));
+    report.status = Status::Partial;
+    assert_eq!(line(&report, "wordcount"), format!("wordcount: partial, {saved}"));
+    assert!(render(&report, "wordcount").starts_with("wordcount: partial, 1.93 s, 0.58 GB/s\n"));
+    report.status = Status::Succeeded;
+    report.counters.bad_records = 2;
+    report.counters.shuffle_bytes_saved = -166_000_000;
+    let more = "1.93 s, 0.58 GB/s, 1.12 GB of input, 2 bad records, 9.1 % more to shuffle with the combiner";
+    assert_eq!(line(&report, "wordcount"), format!("wordcount: {more}"));
+    report.settings.combiner = "off";
+    assert_eq!(line(&report, "x"), "x: 1.93 s, 0.58 GB/s, 1.12 GB of input, 2 bad records");
+    report.status = Status::Failed;
+    report.counters.bad_records = 0;
+    assert_eq!(line(&report, "x"), "x: failed after 1.93 s, 1.12 GB of input");
+}
+
+#[test]
 fn a_run_without_it_spilling_and_limited() {
     let mut report = example();
     report.settings.combiner = "off";

@@ -29,18 +29,23 @@ pub struct Control {
 
 impl Default for Control {
     fn default() -> Self {
-        Control {
-            begun: Instant::now(),
-            signal: Arc::default(),
-            progress: Progress::default(),
-            aside: Aside::default(),
-            temporaries: Temporaries::default(),
-            limit: OnceLock::new(),
-        }
+        Control::new(Aside::default())
     }
 }
 
 impl Control {
+    /// Of a run that is asked for now.
+    pub fn new(aside: Aside) -> Self {
+        Control {
+            begun: Instant::now(),
+            signal: Arc::default(),
+            progress: Progress::default(),
+            aside,
+            temporaries: Temporaries::default(),
+            limit: OnceLock::new(),
+        }
+    }
+
     /// From now on the run fails if it isn't done `after` it was asked for.
     pub fn limit(&self, after: Span) {
         let _ = self.limit.set((self.begun + after.duration(), after));

@@ -14,20 +14,26 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::harness::Dir;
 
-/// A pseudo-terminal of 80 columns: its user's end, and what was written to it.
+/// A pseudo-terminal: its user's keyboard, the other end, and what was written to it.
 struct Terminal {
+    keyboard: File,
     end: OwnedFd,
     written: JoinHandle<Vec<u8>>,
 }
 
 impl Terminal {
     fn new() -> Self {
+        Terminal::of(80)
+    }
+
+    fn of(columns: u16) -> Self {
         let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&user).unwrap();
         unlockpt(&user).unwrap();
         let name = ptsname(&user, Vec::new()).unwrap();
-        tcsetwinsize(&user, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        tcsetwinsize(&user, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let end = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap().into();
+        let keyboard = user.try_clone().unwrap().into();
         let written = thread::spawn(move || {
             let (mut user, mut all, mut some) = (File::from(user), Vec::new(), [0; 4096]);
             loop {
@@ -41,7 +47,7 @@ impl Terminal {
                 }
             }
         });
-        Terminal { end, written }
+        Terminal { keyboard, end, written }
     }
 
     /// Starts mapfold with its standard output and error on the terminal, and with these of the variables that
@@ -117,6 +123,44 @@ fn standard_input_that_is_a_terminal_is_not_read() {
     assert_eq!(terminal.written(), expected);
 }
 
+/// What a terminal of so many columns shows after all that was written to it.
+fn screen(written: &str, columns: usize) -> String {
+    let (mut rows, mut row, mut column) = (vec![Vec::new()], 0, 0);
+    let mut rest = written;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '\r' => column = 0,
+            '\n' => (row, column) = (row + 1, 0),
+            '\x1b' => {
+                rest = rest.strip_prefix("[J").unwrap_or_else(|| panic!("another code: {rest:?}"));
+                rows.truncate(row + 1);
+                rows[row].truncate(column);
+            }
+            c => {
+                // One that is full wraps with the next letter.
+                if column == columns {
+                    (row, column) = (row + 1, 0);
+                }
+                rows.resize(rows.len().max(row + 1), Vec::new());
+                let letters = &mut rows[row];
+                letters.resize(letters.len().max(column + 1), ' ');
+                letters[column] = c;
+                column += 1;
+            }
+        }
+        rows.resize(rows.len().max(row + 1), Vec::new());
+    }
+    let rows = rows.into_iter().map(|row| row.into_iter().collect::<String>().trim_end().to_owned());
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_screen_is_one() {
+    assert_eq!(screen("abcdef\rx\ny", 4), "abcd\nxf\ny");
+    assert_eq!(screen("one\ntwo   \r\x1b[Jmore", 10), "one\nmore");
+}
+
 const ERASE: &str = "\r\x1b[J";
 
 /// The lines of progress that a terminal was shown, and what it showed after them.
@@ -125,16 +169,23 @@ fn progress(shown: &str) -> (Vec<&str>, &str) {
     let mut lines = before.split(ERASE);
     assert_eq!(lines.next(), Some(""), "{shown:?}");
     // The cursor goes back to where the line begins.
-    (lines.map(|line| line.strip_suffix('\r').unwrap_or_else(|| panic!("{line:?}"))).collect(), after)
+    (lines.map(|line| line.strip_suffix('\r').unwrap_or_else(|| panic!("{line:?}")).trim_end()).collect(), after)
 }
 
 /// A job that reads the FIFO while `meanwhile` happens.
 fn slow(dir: &Dir, args: &str, meanwhile: impl FnOnce(&Child, &mut File)) -> (Option<i32>, String) {
-    let terminal = Terminal::new();
-    let args = format!("run uniq fifo {args}");
-    let mut child = terminal.start(dir, &args, Stdio::null(), &[("NO_COLOR", "1")]);
+    slow_on(Terminal::new(), dir, &format!("uniq fifo {args}"), |child, _, fifo| meanwhile(child, fifo))
+}
+
+fn slow_on(
+    mut terminal: Terminal,
+    dir: &Dir,
+    args: &str,
+    meanwhile: impl FnOnce(&Child, &mut File, &mut File),
+) -> (Option<i32>, String) {
+    let mut child = terminal.start(dir, &format!("run {args}"), Stdio::null(), &[("NO_COLOR", "1")]);
     let mut fifo = File::options().write(true).open(dir.join("fifo")).unwrap();
-    meanwhile(&child, &mut fifo);
+    meanwhile(&child, &mut terminal.keyboard, &mut fifo);
     drop(fifo);
     (child.wait().unwrap().code(), terminal.written())
 }
@@ -152,7 +203,92 @@ fn progress_is_one_line_that_goes_away() {
     let of_map: Vec<_> = lines.iter().filter(|line| line.starts_with("map ")).collect();
     assert!(of_map.len() >= 2 && of_map.iter().all(|line| line.ends_with(" B, 0.00 MB/s")), "{shown:?}");
     assert!(lines.iter().all(|line| line.chars().count() < 80), "{shown:?}");
-    assert!(after.starts_with("uniq: ") && after.contains("  memory    "), "{shown:?}");
+    // In one line, though the input is too short for the combiner to save anything.
+    assert!(after.starts_with("uniq: 1.") && after.ends_with(", 4 B of input\n"), "{shown:?}");
+    assert_eq!(after.lines().count(), 1, "{after:?}");
+}
+
+#[test]
+fn the_whole_summary_is_for_those_who_ask() {
+    let dir = Dir::new().file("f", "a a a a a a a a b\n");
+    let shown = |args| on_terminal(&dir, args, &[("NO_COLOR", "1")]).1;
+    let line = shown("run wordcount f --combiner on -o out");
+    assert!(line.ends_with(" of input, 48.1 % of the shuffle saved by the combiner\n"), "{line:?}");
+    assert_eq!(line.lines().count(), 1, "{line:?}");
+    assert!(shown("run wordcount f -o out --force -v").contains("\n  memory    "));
+    assert_eq!(shown("run wordcount f -o out --force -q"), "");
+}
+
+#[test]
+fn a_line_in_a_narrow_terminal() {
+    let dir = dir();
+    let (code, shown) = slow_on(Terminal::of(20), &dir, "uniq fifo -o out", |_, _, fifo| {
+        fifo.write_all(b"b\na\n").unwrap();
+        thread::sleep(Duration::from_millis(1500));
+    });
+    assert_eq!(code, Some(0));
+    let (lines, _) = progress(&shown);
+    assert!(lines.contains(&"map 0 B, 0.00 MB/s") && lines.iter().all(|line| line.len() < 20), "{shown:?}");
+    assert!(screen(&shown, 20).starts_with("uniq: "), "{shown:?}");
+}
+
+#[test]
+fn inputs_that_bring_nothing_are_named() {
+    let dir = dir();
+    mknodat(CWD, dir.join("silent"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let shown = slow(&dir, "silent -o out", |_, fifo| {
+        for _ in 0..8 {
+            fifo.write_all(b"b\na\n").unwrap();
+            thread::sleep(Duration::from_millis(400));
+        }
+        drop(File::options().write(true).open(dir.join("silent")).unwrap());
+    });
+    let (lines, _) = progress(&shown.1);
+    let waiting: Vec<_> = lines.iter().filter_map(|line| line.split_once(", waiting for ")).collect();
+    assert!(!waiting.is_empty() && waiting.iter().all(|(_, names)| *names == "silent"), "{lines:?}");
+    assert!(!lines[0].contains("waiting"), "{lines:?}");
+}
+
+/// The terminal echoes ^C where its cursor is.
+#[test]
+fn an_echoed_interrupt_goes_with_the_line() {
+    let dir = dir();
+    let (code, shown) = slow_on(Terminal::new(), &dir, "uniq fifo -o out", |child, keyboard, _| {
+        thread::sleep(Duration::from_millis(1200));
+        keyboard.write_all(b"\x03").unwrap();
+        thread::sleep(Duration::from_millis(100));
+        kill_process(Pid::from_child(child), Signal::INT).unwrap();
+        thread::sleep(Duration::from_millis(500));
+    });
+    assert_eq!(code, Some(130));
+    assert!(shown.contains("^C"), "{shown:?}");
+    assert_eq!(screen(&shown, 80), "error: interrupted\n");
+}
+
+/// Rows that are written as they come, and rows that are written in the end.
+#[test]
+fn rows_on_the_same_terminal_stay_whole() {
+    let dir = dir();
+    let rows: Vec<_> = (0..8).map(|i| format!("{i} {}", "row ".repeat(i))).collect();
+    for job in ["grep --pattern row", "uniq"] {
+        let (code, shown) = slow_on(Terminal::new(), &dir, &format!("{job} fifo"), |_, _, fifo| {
+            for row in &rows {
+                writeln!(fifo, "{row}").unwrap();
+                thread::sleep(Duration::from_millis(250));
+            }
+        });
+        assert_eq!(code, Some(0));
+        assert!(shown.matches(ERASE).count() > 4, "{shown:?}");
+        let expected: Vec<_> = match job {
+            "uniq" => rows.iter().map(|row| format!("{row}\t1")).collect(),
+            _ => rows[1..].iter().map(|row| row.trim_end().to_owned()).collect(),
+        };
+        let seen = screen(&shown, 80);
+        let seen: Vec<_> = seen.lines().collect();
+        assert_eq!(seen[..expected.len()], expected, "{shown:?}");
+        assert!(seen[expected.len()].starts_with(job.split(' ').next().unwrap()), "{seen:?}");
+        assert_eq!(seen.len(), expected.len() + 1, "{seen:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt::Write;
 
+use super::super::line::is_utf8;
 use super::results::{Bench, Comparison, Summary};
 use super::statistics::{Ratio, Spread};
 use crate::units::{binary, count, data, percent, rate, three, time_unit};
@@ -19,10 +20,8 @@ pub enum Look {
 impl Look {
     /// Blocks need UTF-8, which the locale says, and more than a dumb terminal.
     pub fn of_stdout() -> Look {
-        let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_lowercase();
-        let utf8 = locale.contains("utf-8") || locale.contains("utf8");
-        if utf8 && set("TERM").is_none_or(|term| term != "dumb") { Look::Blocks } else { Look::Ascii }
+        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if is_utf8(|name| env::var_os(name)) && !is_dumb { Look::Blocks } else { Look::Ascii }
     }
 
     fn bar(self, part: u64, whole: u64, width: usize) -> String {
