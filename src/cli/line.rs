@@ -136,8 +136,9 @@ pub fn is_utf8(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     locale.contains("utf-8") || locale.contains("utf8")
 }
 
-/// One line of the terminal on standard error. Each drawing is one write: it erases what was there, with what lies below, and
-/// takes the cursor back to where the line begins.
+/// One line of the terminal on standard error. Each drawing is one write over what was there. Then it erases what is left of
+/// that, also in rows below, and takes the cursor back to where the line begins. Nothing is erased from a screen's first column
+/// on: tmux would keep it as if it had been scrolled away.
 #[derive(Debug, Default)]
 struct Screen(Mutex<String>);
 
@@ -187,7 +188,11 @@ impl TermLike for Screen {
 
     fn flush(&self) -> io::Result<()> {
         let text = mem::take(&mut *self.text());
-        put(&format!("\r\x1b[J{text}{}", if text.is_empty() { "" } else { "\r" }));
+        // indicatif fills the line. So it would wrap in a narrower terminal in which what it says has room.
+        put(&match text.trim_end() {
+            "" => "\r \x1b[J\r\x1b[K".into(),
+            text => format!("\r{text}\x1b[J\r"),
+        });
         Ok(())
     }
 }

@@ -133,8 +133,11 @@ fn screen(written: &str, columns: usize) -> String {
             '\r' => column = 0,
             '\n' => (row, column) = (row + 1, 0),
             '\x1b' => {
-                rest = rest.strip_prefix("[J").unwrap_or_else(|| panic!("another code: {rest:?}"));
-                rows.truncate(row + 1);
+                let code = rest.get(..2).filter(|code| ["[J", "[K"].contains(code));
+                if code.unwrap_or_else(|| panic!("another code: {rest:?}")) == "[J" {
+                    rows.truncate(row + 1);
+                }
+                rest = &rest[2..];
                 rows[row].truncate(column);
             }
             c => {
@@ -158,18 +161,19 @@ fn screen(written: &str, columns: usize) -> String {
 #[test]
 fn the_screen_is_one() {
     assert_eq!(screen("abcdef\rx\ny", 4), "abcd\nxf\ny");
-    assert_eq!(screen("one\ntwo   \r\x1b[Jmore", 10), "one\nmore");
+    assert_eq!(screen("one\ntwo   \r\x1b[Jmore\n", 10), "one\nmore\n");
+    assert_eq!(screen("one\ntwo\r \x1b[K", 10), "one\n");
 }
 
-const ERASE: &str = "\r\x1b[J";
+/// What a drawing ends with, and what takes it away.
+const DRAWN: &str = "\x1b[J\r";
+const ERASE: &str = "\r \x1b[J\r\x1b[K";
 
 /// The lines of progress that a terminal was shown, and what it showed after them.
 fn progress(shown: &str) -> (Vec<&str>, &str) {
     let (before, after) = shown.rsplit_once(ERASE).unwrap_or_else(|| panic!("no progress: {shown:?}"));
-    let mut lines = before.split(ERASE);
-    assert_eq!(lines.next(), Some(""), "{shown:?}");
-    // The cursor goes back to where the line begins.
-    (lines.map(|line| line.strip_suffix('\r').unwrap_or_else(|| panic!("{line:?}")).trim_end()).collect(), after)
+    let lines = before.strip_suffix(DRAWN).unwrap_or_else(|| panic!("{before:?}")).split(DRAWN);
+    (lines.map(|line| line.strip_prefix('\r').unwrap_or_else(|| panic!("{line:?}"))).collect(), after)
 }
 
 /// A job that reads the FIFO while `meanwhile` happens.
@@ -278,7 +282,7 @@ fn rows_on_the_same_terminal_stay_whole() {
             }
         });
         assert_eq!(code, Some(0));
-        assert!(shown.matches(ERASE).count() > 4, "{shown:?}");
+        assert!(shown.matches(DRAWN).count() > 4, "{shown:?}");
         let expected: Vec<_> = match job {
             "uniq" => rows.iter().map(|row| format!("{row}\t1")).collect(),
             _ => rows[1..].iter().map(|row| row.trim_end().to_owned()).collect(),
