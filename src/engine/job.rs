@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use super::bad::BadOfTask;
 use super::coverage::Covering;
@@ -229,6 +230,10 @@ impl<'p> Job<'p> {
 
     pub fn note(&self, what: What) {
         self.log.note(what);
+    }
+
+    pub fn note_all(&self, told: impl IntoIterator<Item = (Instant, What)>) {
+        self.log.note_all(told);
     }
 
     /// What was counted so far.

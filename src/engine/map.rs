@@ -13,6 +13,7 @@ use super::read::{Read, mapper, read};
 use super::runs::Runs;
 use crate::error::{Error, Result};
 use crate::input::Source;
+use crate::input::Watched;
 use crate::input::edges::{self, Edges};
 use crate::input::feed::{self, Feed, Numbering, Work};
 use crate::input::stream::StreamBlock;
@@ -20,7 +21,7 @@ use crate::map::Mapper;
 use crate::map::emit::{Emitter, MapTable};
 use crate::map::growth::Growth;
 use crate::report::Counters;
-use crate::report::event::{Extent, PhaseName};
+use crate::report::event::{Extent, PhaseName, What};
 use crate::run::coordinator::Cut;
 use crate::run::{self, Attempt, Deal, Done, Inflow, Phase};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
@@ -83,6 +84,16 @@ struct Arriving<'a, F> {
     job: &'a Job<'a>,
     feed: &'a mut Feed,
     wanted: F,
+}
+
+/// How streams were read is told when nobody wants more of them, however the phase ends.
+impl<F> Drop for Arriving<'_, F> {
+    fn drop(&mut self) {
+        let told = self.feed.readers().watched().into_iter().flat_map(|Watched { source, begun, ended, read }| {
+            [(begun, What::SourceBegun { source }), (ended, What::SourceEnded { source, read })]
+        });
+        self.job.note_all(told);
+    }
 }
 
 impl<F: Fn() -> bool> Inflow<Work> for Arriving<'_, F> {

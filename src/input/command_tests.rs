@@ -7,6 +7,7 @@ use super::*;
 use crate::input::stream::{Blocks, Covered, State};
 use crate::input::{RecordEnd, Source, stream};
 use crate::record::Framing;
+use crate::report::event::SourceEnd;
 
 const LINES: Blocks = Blocks {
     bytes: 1 << 20,
@@ -50,6 +51,32 @@ fn fails(source: Source, message: &str) -> Vec<u8> {
     assert_eq!((error.to_string().as_str(), error.exit_code()), (message, 1));
     assert_eq!(covered[0].state, State::Failed);
     bytes
+}
+
+#[test]
+fn what_was_watched() {
+    let sources = [
+        sh("sleep 0.1; echo abc", None),
+        sh("echo a; sleep 0.1; exit 3", None),
+        sh("echo a; exec sleep 1000", Some("200ms")),
+        sh("exec sleep 1000", None),
+    ];
+    let (queues, readers) = stream::read(&sources, LINES, true).unwrap();
+    for (_, queue) in queues.iter().take(3) {
+        queue.iter().for_each(drop);
+    }
+    let watched = readers.watched();
+    drop(queues);
+    let seen: Vec<_> = watched.iter().map(|w| (w.source, w.read.bytes, w.read.end)).collect();
+    let (whole, failed, late, stopped) = (SourceEnd::Whole, SourceEnd::Failed, SourceEnd::TimedOut, SourceEnd::Stopped);
+    assert_eq!(seen, [(0, 4, whole), (1, 2, failed), (2, 2, late), (3, 0, stopped)]);
+    for (watched, at_least) in watched.iter().zip([0.1, 0.1, 0.2, 0.2]) {
+        let elapsed = (watched.ended - watched.begun).as_secs_f64();
+        assert!(watched.read.reading_s >= at_least && elapsed >= watched.read.reading_s, "{watched:?}");
+    }
+    assert!(watched[0].read.first_byte_s.unwrap() >= 0.1);
+    assert!(watched[1].read.first_byte_s.unwrap() < watched[1].read.reading_s);
+    assert_eq!(watched[3].read.first_byte_s, None);
 }
 
 /// Processes whose command line has this word, which is to be one that no other has.

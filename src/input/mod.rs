@@ -19,6 +19,7 @@ pub mod command;
 mod devices;
 pub mod edges;
 pub mod feed;
+mod gauge;
 mod guard;
 mod gzip;
 mod heads;
@@ -33,6 +34,7 @@ mod stretch;
 mod tests;
 mod unpack;
 pub mod wait;
+mod watch;
 pub mod written;
 mod zstd;
 
@@ -50,6 +52,7 @@ pub use codec::Codec;
 pub use heads::{Head, Heads, Patience};
 pub use reading::Begun;
 pub use stretch::{Place, Stretch};
+pub use watch::Watched;
 
 /// One input, checked to exist.
 #[derive(Clone, Debug, PartialEq)]

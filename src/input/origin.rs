@@ -23,8 +23,9 @@ use rustix::io::Errno;
 
 use super::codec::Unread;
 use super::command::Running;
+use super::gauge::Gauge;
 use super::planned::{self, cut_shorter};
-use super::wait::{Clock, Stop, Woken, wait};
+use super::wait::{Clock, Silence, Stop, Woken, wait};
 use super::{Reach, Source};
 use crate::error::Error;
 
@@ -68,7 +69,8 @@ impl From<Error> for Failure {
 #[derive(Debug)]
 pub struct Origin {
     kind: Kind,
-    pub clock: Clock,
+    clock: Clock,
+    gauge: Gauge,
 }
 
 #[derive(Debug)]
@@ -99,11 +101,40 @@ impl Origin {
             }
             Source::Command { command, .. } => Kind::Command(Box::new(Running::start(command)?)),
         };
-        Ok(Origin { kind, clock })
+        Ok(Origin { kind, gauge: Gauge::new(clock.clone()), clock })
+    }
+
+    /// Has `silence` say how long it is waited for.
+    pub fn watch(&mut self, silence: Silence) {
+        self.clock.silence = silence;
+    }
+
+    pub fn gauge(&self) -> &Gauge {
+        &self.gauge
+    }
+
+    /// The time for which nobody reads doesn't count as the source's.
+    pub fn pause(&mut self) {
+        self.clock.pause();
+        self.gauge.set_clock(self.clock.clone());
+    }
+
+    pub fn go_on(&mut self) {
+        self.clock.go_on();
+        self.gauge.set_clock(self.clock.clone());
     }
 
     /// Appends what one read gives, as much as there is room for.
     pub fn read(&mut self, out: &mut Vec<u8>, stop: &Stop) -> Result<Got, Failure> {
+        let before = out.len();
+        let got = self.read_some(out, stop)?;
+        if got == Got::More {
+            self.gauge.advance(out.len() - before);
+        }
+        Ok(got)
+    }
+
+    fn read_some(&mut self, out: &mut Vec<u8>, stop: &Stop) -> Result<Got, Failure> {
         let clock = &self.clock;
         match &mut self.kind {
             Kind::File { .. } if stop.is_asked() => Ok(Got::Stopped),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::gauge::Gauge;
 use super::origin::Failure;
 use super::unpack::{Filled, Input};
 use super::wait::{Silence, Stop};
@@ -34,16 +35,21 @@ impl Reading {
 
     /// Has `silence` say how long it is waited for.
     pub fn watch(&mut self, silence: Silence) {
-        self.input.clock().silence = silence;
+        self.input.origin().watch(silence);
     }
 
     /// The time for which nobody reads doesn't count as the source's.
     pub fn stop_waiting(&mut self) {
-        self.input.clock().pause();
+        self.input.origin().pause();
     }
 
     pub fn go_on_waiting(&mut self) {
-        self.input.clock().go_on();
+        self.input.origin().go_on();
+    }
+
+    /// What it gave so far.
+    pub fn gauge(&mut self) -> Gauge {
+        self.input.origin().gauge().clone()
     }
 
     /// Reads about `wanted` bytes more, as [`Input::fill`] does.

@@ -8,7 +8,7 @@
 //! workers wait for.
 //!
 //! [`Readers`] ends them all: when it is dropped, or sooner, when [`Stop`] asks for what there is. What was handed over of
-//! each source is [`Covered`].
+//! each source is [`Covered`], and how it was read [`Watched`].
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,9 +23,11 @@ use super::reading::Reading;
 use super::stretch::{Part, Place, Stretch};
 use super::unpack::Filled;
 use super::wait::{Silence, Stop};
+use super::watch::{Watch, Watched};
 use super::{RecordEnd, Source, command};
 use crate::error::{Error, Result, reason};
 use crate::record::Framing;
+use crate::report::event::SourceEnd;
 
 /// Whole records of one source.
 #[derive(Debug)]
@@ -99,6 +101,7 @@ pub enum State {
 pub struct Readers {
     stop: Stop,
     covered: Arc<Coverage>,
+    watch: Arc<Watch>,
     /// Disconnected when every command has ended. Nothing is sent.
     commands: Receiver<()>,
 }
@@ -108,7 +111,7 @@ impl Readers {
     fn begin(sources: &[Source]) -> std::io::Result<(Readers, Sender<()>)> {
         let (runs_command, commands) = bounded(0);
         let covered = Arc::new(Coverage::of(sources));
-        Ok((Readers { stop: Stop::new()?, covered, commands }, runs_command))
+        Ok((Readers { stop: Stop::new()?, covered, watch: Arc::default(), commands }, runs_command))
     }
 
     /// Asks the readers to hand over the whole records that they hold, and to end.
@@ -124,6 +127,11 @@ impl Readers {
     /// For whoever watches, as long as they like.
     pub fn coverage(&self) -> Arc<Coverage> {
         self.covered.clone()
+    }
+
+    /// How each stream was read that a reader has begun with, in the order of the input.
+    pub fn watched(&self) -> Vec<Watched> {
+        self.watch.watched()
     }
 }
 
@@ -213,6 +221,7 @@ impl Errands {
                 Ok(Err(_)) | Err(_) => State::Failed,
             };
             reader.covered.note(index, |covered| covered.state = state);
+            reader.watch.end(index, end_of(&read));
             let panicked = || Error::Panic { task: format!("reader of {}", source.name()), message: String::new() };
             if let Err(Some(error)) = read.unwrap_or_else(|_| Err(Some(panicked()))) {
                 let is_earliest = |list: &mut List| !list.running.iter().any(|&other| other < index);
@@ -230,6 +239,16 @@ impl Errands {
         let errand = list.left.pop_front()?;
         list.running.push(errand.index);
         Some(errand)
+    }
+}
+
+/// How the reading ended. A record that was cut is not the source's fault.
+fn end_of(read: &thread::Result<Result<State, Option<Error>>>) -> SourceEnd {
+    match read {
+        Ok(Ok(State::Whole)) => SourceEnd::Whole,
+        Ok(Ok(_) | Err(None)) => SourceEnd::Stopped,
+        Ok(Err(Some(Error::TimedOut { .. }))) => SourceEnd::TimedOut,
+        Ok(Err(Some(_))) | Err(_) => SourceEnd::Failed,
     }
 }
 
@@ -272,6 +291,7 @@ pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque
         buffers: Buffers::new(2 * threads + 2, 2 * bytes),
         stop: readers.stop.clone(),
         covered: readers.covered.clone(),
+        watch: readers.watch.clone(),
     };
     let shares = threads - alone.len();
     let files = Arc::new(Errands::new(files));
@@ -297,6 +317,7 @@ struct Reader {
     buffers: Buffers,
     stop: Stop,
     covered: Arc<Coverage>,
+    watch: Arc<Watch>,
 }
 
 impl Reader {
@@ -307,8 +328,10 @@ impl Reader {
         if self.stop.is_asked() {
             return Ok(State::Stopped);
         }
+        self.watch.begin(index);
         let mut reading = Reading::go_on(source)?;
         reading.watch(self.covered.silence(index));
+        self.watch.opened(index, reading.gauge());
         let mut lines = (counts_lines && source.counts_its_lines()).then_some(0);
         let (mut is_first, mut handed) = (true, 0);
         // So many bytes hold no record's end.

@@ -6,7 +6,7 @@ use super::Source;
 use super::codec::{Codec, Packing, packing};
 use super::gzip::Gzip;
 use super::origin::{Failure, Got, Origin};
-use super::wait::{Clock, Stop};
+use super::wait::Stop;
 use super::zstd::Zstd;
 use crate::error::Error;
 
@@ -85,8 +85,8 @@ impl Input {
         self.raw.taken + self.raw.held().len() as u64
     }
 
-    pub fn clock(&mut self) -> &mut Clock {
-        &mut self.raw.from.clock
+    pub fn origin(&mut self) -> &mut Origin {
+        &mut self.raw.from
     }
 
     /// Appends about `wanted` bytes; less, where the stream has nothing more for the moment and `may_wait` says that what

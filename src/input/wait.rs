@@ -44,8 +44,11 @@ impl Stop {
 /// has no room for what was read.
 #[derive(Clone, Debug)]
 pub struct Clock {
+    begun: Instant,
     end: Option<Instant>,
     stands_since: Option<Instant>,
+    /// For how long it stood still before.
+    stood: Duration,
     pub silence: Silence,
 }
 
@@ -65,11 +68,9 @@ impl Silence {
 
 impl Clock {
     pub fn start(timeout: Option<Span>) -> Self {
-        Clock {
-            end: timeout.and_then(|span| Instant::now().checked_add(span.duration())),
-            stands_since: None,
-            silence: Silence::default(),
-        }
+        let begun = Instant::now();
+        let end = timeout.and_then(|span| begun.checked_add(span.duration()));
+        Clock { begun, end, stands_since: None, stood: Duration::ZERO, silence: Silence::default() }
     }
 
     pub fn pause(&mut self) {
@@ -78,9 +79,22 @@ impl Clock {
     }
 
     pub fn go_on(&mut self) {
-        if let (Some(since), Some(end)) = (self.stands_since.take(), &mut self.end) {
-            *end += since.elapsed();
+        let Some(since) = self.stands_since.take() else { return };
+        let stood = since.elapsed();
+        self.stood += stood;
+        if let Some(end) = &mut self.end {
+            *end += stood;
         }
+    }
+
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// The source's time that was over at `now`: without that in which the clock stood still.
+    pub fn spent(&self, now: Instant) -> Duration {
+        let until = self.stands_since.unwrap_or(now);
+        until.saturating_duration_since(self.begun).saturating_sub(self.stood)
     }
 
     /// What is left. Nothing when the time is over, `None` where it has no end.
@@ -221,5 +235,22 @@ mod tests {
         clock.go_on();
         assert!(before - clock.left().unwrap() < Duration::from_millis(20));
         assert_eq!(Clock::start(None).left(), None);
+    }
+
+    #[test]
+    fn what_was_spent_is_the_sources_own_time() {
+        for timeout in [None, span("1h")] {
+            let mut clock = Clock::start(timeout);
+            let (begun, stood) = (clock.begun(), Duration::from_millis(20));
+            thread::sleep(stood);
+            clock.pause();
+            let at_pause = clock.spent(Instant::now());
+            assert!(at_pause >= stood);
+            thread::sleep(stood);
+            assert_eq!(clock.spent(Instant::now()), at_pause);
+            clock.go_on();
+            let now = Instant::now();
+            assert!(clock.spent(now) + stood <= now - begun);
+        }
     }
 }

@@ -60,9 +60,32 @@ pub struct Extent {
     pub bytes: u64,
 }
 
+/// How the reading of a source ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceEnd {
+    /// It was read to its end.
+    Whole,
+    /// The job wanted no more of it.
+    Stopped,
+    TimedOut,
+    Failed,
+}
+
+/// What a reader of its own had of a source when it ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SourceRead {
+    /// Packed as they are.
+    pub bytes: u64,
+    /// Until its first byte came, if one did.
+    pub first_byte_s: Option<f64>,
+    /// In which it was read or waited for: not that in which the job had no room for more.
+    pub reading_s: f64,
+    pub end: SourceEnd,
+}
+
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Since the run began.
+    /// Since the run began. What had begun before, as the reading of what the plan needs, began at 0.
     pub at_s: f64,
     pub what: What,
 }
@@ -103,5 +126,15 @@ pub enum What {
     /// So many rows of the result were written.
     Written {
         rows: u64,
+    },
+    PhaseBegun(PhaseName),
+    PhaseEnded(PhaseName),
+    /// A reader of its own began to read a source, given by its index.
+    SourceBegun {
+        source: usize,
+    },
+    SourceEnded {
+        source: usize,
+        read: SourceRead,
     },
 }

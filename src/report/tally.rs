@@ -45,7 +45,12 @@ impl Tally {
                 }
                 What::Failed { .. } => tally.counters.failed_attempts += 1,
                 What::Speculated { .. } => tally.counters.speculative_attempts += 1,
-                What::Lost { .. } | What::Remade { .. } => {}
+                What::Lost { .. }
+                | What::Remade { .. }
+                | What::PhaseBegun(_)
+                | What::PhaseEnded(_)
+                | What::SourceBegun { .. }
+                | What::SourceEnded { .. } => {}
                 What::Forgotten => tally = Tally { forgotten_s: *at_s, ..Tally::default() },
                 What::Written { rows } => tally.counters.reduce_output_records += rows,
             }

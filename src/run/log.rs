@@ -28,6 +28,15 @@ impl Log {
         events.push(Event { at_s, what });
     }
 
+    /// What happened earlier and is told now.
+    pub fn note_all(&self, told: impl IntoIterator<Item = (Instant, What)>) {
+        let mut events = lock(&self.events);
+        let since = |at: Instant| at.saturating_duration_since(self.started).as_secs_f64();
+        events.extend(told.into_iter().map(|(at, what)| Event { at_s: since(at), what }));
+        // Stable: what happened at the same time stays in its order.
+        events.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> Counters {
         Tally::of(&lock(&self.events)).counters

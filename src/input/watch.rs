@@ -1,0 +1,74 @@
+//! When readers began with their sources and ended, and what they had by then.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::gauge::{Gauge, Shown};
+use crate::report::event::{SourceEnd, SourceRead};
+
+/// How one source was read, or has been read so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    /// Index into the plan's sources.
+    pub source: usize,
+    pub begun: Instant,
+    /// Of one that is being read: now.
+    pub ended: Instant,
+    pub read: SourceRead,
+}
+
+/// Of all sources that a reader has begun with.
+#[derive(Debug, Default)]
+pub struct Watch(Mutex<BTreeMap<usize, Reading>>);
+
+#[derive(Debug)]
+struct Reading {
+    begun: Instant,
+    /// Of one that could be opened.
+    gauge: Option<Gauge>,
+    ended: Option<(Instant, SourceEnd)>,
+}
+
+impl Watch {
+    pub fn begin(&self, source: usize) {
+        let reading = Reading { begun: Instant::now(), gauge: None, ended: None };
+        self.change(|all| drop(all.insert(source, reading)));
+    }
+
+    pub fn opened(&self, source: usize, gauge: Gauge) {
+        self.of(source, |reading| reading.gauge = Some(gauge));
+    }
+
+    pub fn end(&self, source: usize, end: SourceEnd) {
+        self.of(source, |reading| reading.ended = Some((Instant::now(), end)));
+    }
+
+    /// In the order of the input. What is being read counts as stopped.
+    pub fn watched(&self) -> Vec<Watched> {
+        let now = Instant::now();
+        let of = |(&source, reading): (&usize, &Reading)| {
+            let (ended, end) = reading.ended.unwrap_or((now, SourceEnd::Stopped));
+            let unopened =
+                Shown { begun: reading.begun, bytes: 0, first_byte: None, spent: ended.duration_since(reading.begun) };
+            let Shown { begun, bytes, first_byte, spent } =
+                reading.gauge.as_ref().map_or(unopened, |gauge| gauge.shown(ended));
+            let first_byte_s = first_byte.map(|time| time.as_secs_f64());
+            Watched {
+                source,
+                begun,
+                ended,
+                read: SourceRead { bytes, first_byte_s, reading_s: spent.as_secs_f64(), end },
+            }
+        };
+        self.change(|all| all.iter().map(of).collect())
+    }
+
+    fn of(&self, source: usize, change: impl FnOnce(&mut Reading)) {
+        self.change(|all| all.get_mut(&source).map(change));
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<usize, Reading>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
