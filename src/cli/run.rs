@@ -16,7 +16,7 @@ use crate::error::{Error, Result, shown};
 use crate::input::sources::Stdin;
 use crate::output::Aside;
 use crate::plan::{self, Invocation, OnError, Plan, Target};
-use crate::report::{Report, Status, json, summary};
+use crate::report::{Report, Status, json, summary, trace};
 use crate::run::Control;
 
 const EXAMPLES: &str = "\
@@ -60,6 +60,13 @@ pub struct ResultArgs {
     /// Times, counters, settings and tasks. A directory output always has it, as _REPORT.json.
     #[arg(long, value_name = "PATH", help_heading = help::WHAT_HAPPENED)]
     report: Vec<PathBuf>,
+
+    /// The run as a trace for Perfetto (t.json)
+    ///
+    /// Chrome trace events, which ui.perfetto.dev and chrome://tracing open: what each worker did when, each attempt at a task,
+    /// how each pipe or command was read, and the phases.
+    #[arg(long, value_name = "PATH", hide_short_help = true, help_heading = help::WHAT_HAPPENED)]
+    trace: Option<PathBuf>,
 
     /// On stderr: auto (on a terminal), always or never
     ///
@@ -114,13 +121,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
     if plan.output.target == Target::Stdout && closed::stdout() {
         return Err(stdout_is_closed().into());
     }
-    check_reports(args, job.file.as_deref(), &plan)?;
-    if let OnError::SkipUpTo { save_to: Some(path), .. } = &plan.on_error {
-        written::check_new("read.on_error.save_to", path, job.file.as_deref(), &plan)?;
-        if args.report.iter().any(|report| written::same_file(report, path)) {
-            return Err(Error::usage(format!("read.on_error.save_to {}: is the --report, too", shown(path))).into());
-        }
-    }
+    check_accounts(args, job.file.as_deref(), &plan)?;
 
     let outcome = signals::watched(&control, &armed, signals::RUNNING, || {
         progress::show(args.progress, args.quiet, &plan.sources, &control.progress, || engine::run(&plan, &control))
@@ -135,7 +136,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
             } else if io::stderr().is_terminal() && !args.quiet {
                 to_stderr(&format!("{}\n", titled(&summary::line(&report, &title), &title)));
             }
-            write_reports(&report, &args.report).context("the result is complete, its report is not")?;
+            write_accounts(&report, args, &plan)?;
             match report.status {
                 Status::Partial => Err(Error::Partial(summary::partial(&report)).into()),
                 Status::Succeeded | Status::Failed => Ok(()),
@@ -146,30 +147,44 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
                 to_stderr(&styled(&summary::render(&failed.report, &title)));
             }
             // That the job failed is what matters, whatever becomes of its report.
-            let _ = write_reports(&failed.report, &args.report);
+            let _ = write_accounts(&failed.report, args, &plan);
             Err(failed.error.into())
         }
     }
 }
 
-/// That each report can be written, and that none is written over something else.
-fn check_reports(args: &ResultArgs, spec: Option<&Path>, plan: &Plan) -> Result<()> {
-    for path in &args.report {
+/// That each account of the run can be written, and that none is written over something else.
+fn check_accounts(args: &ResultArgs, spec: Option<&Path>, plan: &Plan) -> Result<()> {
+    let reports = args.report.iter().map(|path| ("--report", path));
+    let mut accounts: Vec<_> = reports.chain(args.trace.iter().map(|path| ("--trace", path))).collect();
+    for (flag, path) in &accounts {
         let name = shown(path);
         match path.extension().and_then(OsStr::to_str) {
             Some("json") => {}
-            Some("html") => return Err(Error::usage(format!("--report {name}: HTML is not supported yet"))),
+            Some("html") => return Err(Error::usage(format!("{flag} {name}: HTML is not supported yet"))),
             _ => {
                 return Err(Error::usage_hint(
-                    format!("--report {name}: which format?"),
+                    format!("{flag} {name}: which format?"),
                     match name.as_str() {
+                        "-" if *flag == "--trace" => "name a file: --trace t.json".into(),
                         "-" => "name a file: --report r.json".into(),
                         _ => format!("its name says so: {}", shown(path.with_extension("json"))),
                     },
                 ));
             }
         }
-        written::check("--report", path, spec, plan)?;
+        written::check(flag, path, spec, plan)?;
+    }
+    if let OnError::SkipUpTo { save_to: Some(path), .. } = &plan.on_error {
+        written::check_new("read.on_error.save_to", path, spec, plan)?;
+        accounts.push(("read.on_error.save_to", path));
+    }
+    for (at, (flag, path)) in accounts.iter().enumerate() {
+        // A report may be asked for twice: the second is the same.
+        let clash = accounts[..at].iter().find(|(other, taken)| other != flag && written::same_file(taken, path));
+        if let Some((other, _)) = clash {
+            return Err(Error::usage(format!("{flag} {}: is the {other}, too", shown(path))));
+        }
     }
     Ok(())
 }
@@ -191,9 +206,13 @@ fn styled(summary: &str) -> String {
     summary.lines().map(line).collect()
 }
 
-fn write_reports(report: &Report, paths: &[PathBuf]) -> anyhow::Result<()> {
-    for path in paths {
-        json::write(report, path)?;
-    }
-    Ok(())
+/// What was asked for, each even if another can't be written.
+fn write_accounts(report: &Report, args: &ResultArgs, plan: &Plan) -> anyhow::Result<()> {
+    let reports = args.report.iter().try_for_each(|path| json::write(report, path));
+    let trace = args.trace.as_deref().map_or(Ok(()), |path| {
+        let inputs: Vec<_> = plan.sources.iter().map(|source| source.name().into_owned()).collect();
+        trace::write(report, &inputs, path)
+    });
+    reports.context("the result is complete, its report is not")?;
+    trace.context("the result is complete, its trace is not")
 }

@@ -22,6 +22,8 @@ use crate::output::Committed;
 use crate::output::order::Merge;
 use crate::output::sequence::Sequencer;
 use crate::plan::{Groups, Plan, Rows};
+use crate::report::event::PhaseName::{self, Map, Output, Reduce};
+use crate::report::event::What;
 use crate::report::tally::Tally;
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Task};
 pub use crate::run::Control;
@@ -68,13 +70,13 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
     let parts = match &job.plan.rows {
         Rows::Groups(groups) => {
             let grouping = Grouping::new(groups);
-            let runs = timed(&mut phases.map, || map::map(job, &grouping))?;
+            let runs = timed(job, Map, &mut phases.map, || map::map(job, &grouping))?;
             bad::judge(job, true)?;
-            timed(&mut phases.reduce, || reduce::reduce(job, &grouping, &runs))?
+            timed(job, Reduce, &mut phases.reduce, || reduce::reduce(job, &grouping, &runs))?
         }
-        Rows::Records { sort } => timed(&mut phases.map, || pass::pass(job, sort.as_deref()))?,
+        Rows::Records { sort } => timed(job, Map, &mut phases.map, || pass::pass(job, sort.as_deref()))?,
     };
-    timed(&mut phases.output, || {
+    timed(job, Output, &mut phases.output, || {
         planned::check_all(&job.plan.sources, job.pool.threads())?;
         output::output(job, parts)
     })
@@ -114,10 +116,12 @@ impl<'p> Grouping<'p> {
     }
 }
 
-fn timed<T>(seconds: &mut f64, phase: impl FnOnce() -> Result<T>) -> Result<T> {
+fn timed<T>(job: &Job<'_>, name: PhaseName, seconds: &mut f64, phase: impl FnOnce() -> Result<T>) -> Result<T> {
+    job.note(What::PhaseBegun(name));
     let started = Instant::now();
     let result = phase();
     *seconds = started.elapsed().as_secs_f64();
+    job.note(What::PhaseEnded(name));
     result
 }
 
@@ -156,6 +160,7 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
         bad_records,
         missing: Vec::new(),
         coverage: None,
+        events,
     }
 }
 

@@ -49,5 +49,6 @@ pub fn example() -> Report {
         bad_records: Vec::new(),
         missing: Vec::new(),
         coverage: None,
+        events: Vec::new(),
     }
 }

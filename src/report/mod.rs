@@ -12,11 +12,14 @@ mod example;
 pub mod json;
 pub mod summary;
 pub mod tally;
+pub mod trace;
 
 #[cfg(test)]
 pub use example::example;
 
 use serde::{Deserialize, Serialize};
+
+use event::Event;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
@@ -151,6 +154,9 @@ pub struct Report {
     /// How much of it is, where it may be a part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
+    /// What all of that adds up from, for a trace.
+    #[serde(skip)]
+    pub events: Vec<Event>,
 }
 
 /// Records of a source that are not in the result.

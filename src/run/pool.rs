@@ -7,7 +7,7 @@
 //! shared       not at all: one queue         takes the next              the end of the queue
 //! ```
 //!
-//! What a scheduler decides is who runs an attempt and when ([`schedulers`]). What becomes of it ([`coordinator`]) is the
+//! What a scheduler decides is who runs an attempt and when (`schedulers`). What becomes of it ([`coordinator`]) is the
 //! same under each, so they can be compared, and none changes the output.
 //!
 //! [`coordinator`]: super::coordinator

@@ -33,4 +33,5 @@ mod split_edges;
 mod table_errors;
 mod tables;
 mod terminal;
+mod traces;
 mod verify;

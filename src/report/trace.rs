@@ -1,0 +1,224 @@
+//! A run as Chrome trace events, which Perfetto and chrome://tracing show: one process, and in it a thread for the phases, one a
+//! worker, and one for each source that is read by a reader of its own.
+//!
+//! The format is the [JSON object format][format]. Attempts, phases and readings are complete events (`X`); what happens at a
+//! moment is an instant (`i`). Times are microseconds since the run began.
+//!
+//! [format]: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::event::{AttemptId, Event, Extent, PhaseName, SourceEnd, SourceRead, What};
+use super::{Report, json};
+use crate::error::{Error, Result};
+
+/// The one process.
+const PROCESS: usize = 1;
+/// The thread of the phases. Those of workers come after it, and then those of sources.
+const PHASES: usize = 0;
+
+#[derive(Debug, Serialize)]
+struct Trace<'a> {
+    #[serde(rename = "traceEvents")]
+    events: Vec<Shown>,
+    #[serde(rename = "displayTimeUnit")]
+    unit: &'static str,
+    #[serde(rename = "otherData")]
+    about: About<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct About<'a> {
+    mapfold: &'a str,
+    status: super::Status,
+    error: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    name: String,
+    #[serde(flatten)]
+    when: When,
+    pid: usize,
+    tid: usize,
+    args: Value,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(tag = "ph")]
+enum When {
+    /// From when, and for how long.
+    #[serde(rename = "X")]
+    Complete { cat: &'static str, ts: f64, dur: f64 },
+    /// `s`: `t` marks its thread, `p` all of the process.
+    #[serde(rename = "i")]
+    Instant { cat: &'static str, ts: f64, s: char },
+    /// A name of a process or thread, or its place.
+    #[serde(rename = "M")]
+    Metadata,
+}
+
+/// Writes the trace of a run. `inputs` are the names of its sources; a file that is there is replaced.
+pub fn write(report: &Report, inputs: &[String], path: &Path) -> Result<()> {
+    let text = serde_json::to_vec(&trace(report, inputs));
+    let mut text = text.map_err(|e| Error::Output { path: path.to_owned(), source: e.into() })?;
+    text.push(b'\n');
+    json::replace(path, &text)
+}
+
+fn trace<'a>(report: &'a Report, inputs: &[String]) -> Trace<'a> {
+    let mut drawing = Drawing::new(report.settings.threads, inputs);
+    for event in &report.events {
+        drawing.draw(event);
+    }
+    drawing.name_threads();
+    Trace {
+        events: drawing.events,
+        unit: "ms",
+        about: About { mapfold: report.mapfold, status: report.status, error: report.error.as_deref() },
+    }
+}
+
+/// What has begun and not ended yet, and what was drawn.
+struct Drawing<'a> {
+    threads: usize,
+    inputs: &'a [String],
+    attempts: HashMap<AttemptId, Begun>,
+    phases: HashMap<PhaseName, f64>,
+    /// By their index.
+    sources: HashMap<usize, f64>,
+    events: Vec<Shown>,
+}
+
+struct Begun {
+    at: f64,
+    worker: usize,
+    seeded: usize,
+    extent: Extent,
+}
+
+impl<'a> Drawing<'a> {
+    fn new(threads: usize, inputs: &'a [String]) -> Self {
+        Drawing {
+            threads,
+            inputs,
+            attempts: HashMap::new(),
+            phases: HashMap::new(),
+            sources: HashMap::new(),
+            events: Vec::new(),
+        }
+    }
+
+    fn draw(&mut self, event: &Event) {
+        let at = 1e6 * event.at_s;
+        match &event.what {
+            &What::Begun { attempt, worker, seeded, extent } => {
+                if worker != seeded {
+                    let args = json!({"from": format!("worker-{seeded}")});
+                    self.instant(at, 't', worker_thread(worker), format!("stolen {}", attempt.task), args);
+                }
+                self.attempts.insert(attempt, Begun { at, worker, seeded, extent });
+            }
+            What::Won { attempt, records, .. } => self.attempt(at, *attempt, "won", Some(*records), None),
+            What::Lost { attempt } => self.attempt(at, *attempt, "lost", None, None),
+            What::Failed { attempt, error } => self.attempt(at, *attempt, "failed", None, Some(error)),
+            What::Speculated { attempt } => self.instant(at, 't', PHASES, format!("{attempt} speculated"), json!({})),
+            What::Remade { attempt } => self.instant(at, 't', PHASES, format!("{attempt} remade"), json!({})),
+            What::Forgotten => self.instant(at, 'p', PHASES, "forgotten".into(), json!({})),
+            What::Written { rows } => self.instant(at, 't', PHASES, "written".into(), json!({"rows": rows})),
+            What::PhaseBegun(phase) => drop(self.phases.insert(*phase, at)),
+            What::PhaseEnded(phase) => {
+                let begun = self.phases.remove(phase).unwrap_or(at);
+                self.complete(("phase", begun, at), PHASES, phase.name().into(), json!({}));
+            }
+            What::SourceBegun { source } => drop(self.sources.insert(*source, at)),
+            What::SourceEnded { source, read } => {
+                let begun = self.sources.remove(source).unwrap_or(at);
+                self.source(begun, at, *source, read);
+            }
+        }
+    }
+
+    fn attempt(&mut self, at: f64, id: AttemptId, outcome: &str, records: Option<u64>, error: Option<&str>) {
+        let Some(begun) = self.attempts.remove(&id) else { return };
+        let Begun { worker, seeded, extent, .. } = begun;
+        let mut args = Map::new();
+        args.insert("attempt".into(), id.attempt.into());
+        if let Some((source, offset)) = extent.from {
+            args.insert("input".into(), self.inputs[source].as_str().into());
+            args.insert("offset".into(), offset.into());
+        }
+        args.insert("bytes".into(), extent.bytes.into());
+        if let Some(records) = records {
+            args.insert("records".into(), records.into());
+        }
+        args.insert("stolen".into(), (worker != seeded).into());
+        args.insert("outcome".into(), outcome.into());
+        let thread = worker_thread(worker);
+        if let Some(error) = error {
+            args.insert("error".into(), error.into());
+            self.instant(at, 't', thread, format!("failed {id}"), json!({"error": error}));
+        }
+        self.complete(("attempt", begun.at, at), thread, id.task.to_string(), args.into());
+    }
+
+    fn source(&mut self, begun: f64, at: f64, source: usize, read: &SourceRead) {
+        let SourceRead { bytes, first_byte_s, reading_s, end } = *read;
+        let outcome = match end {
+            SourceEnd::Whole => "whole",
+            SourceEnd::Stopped => "stopped",
+            SourceEnd::TimedOut => "timed out",
+            SourceEnd::Failed => "failed",
+        };
+        let args = json!({
+            "bytes": bytes, "first_byte_s": first_byte_s, "reading_s": reading_s, "outcome": outcome,
+        });
+        let (thread, name) = (self.source_thread(source), self.inputs[source].clone());
+        if let SourceEnd::TimedOut | SourceEnd::Failed = end {
+            self.instant(at, 't', thread, format!("{outcome} {name}"), json!({"bytes": bytes}));
+        }
+        self.complete(("source", begun, at), thread, name, args);
+    }
+
+    fn source_thread(&self, source: usize) -> usize {
+        worker_thread(self.threads) + source
+    }
+
+    fn complete(&mut self, (cat, begun, ended): (&'static str, f64, f64), tid: usize, name: String, args: Value) {
+        let when = When::Complete { cat, ts: begun, dur: ended - begun };
+        self.events.push(Shown { name, when, pid: PROCESS, tid, args });
+    }
+
+    fn instant(&mut self, at: f64, s: char, tid: usize, name: String, args: Value) {
+        let when = When::Instant { cat: "event", ts: at, s };
+        self.events.push(Shown { name, when, pid: PROCESS, tid, args });
+    }
+
+    /// Every worker has its thread, also one that had nothing to do; of sources those have one that were read.
+    fn name_threads(&mut self) {
+        let workers = (0..self.threads).map(|worker| (worker_thread(worker), format!("worker-{worker}")));
+        let mut threads: Vec<_> = [(PHASES, "phases".to_owned())].into_iter().chain(workers).collect();
+        let first = worker_thread(self.threads);
+        let mut read: Vec<_> = self.events.iter().map(|event| event.tid).filter(|&thread| thread >= first).collect();
+        read.sort_unstable();
+        read.dedup();
+        threads.extend(read.into_iter().map(|thread| (thread, self.inputs[thread - first].clone())));
+        let metadata = |name: &str, tid, args| {
+            let when = When::Metadata;
+            Shown { name: name.into(), when, pid: PROCESS, tid, args }
+        };
+        self.events.push(metadata("process_name", PHASES, json!({"name": "mapfold"})));
+        for (thread, name) in threads {
+            self.events.push(metadata("thread_name", thread, json!({"name": name})));
+            self.events.push(metadata("thread_sort_index", thread, json!({"sort_index": thread})));
+        }
+    }
+}
+
+fn worker_thread(worker: usize) -> usize {
+    PHASES + 1 + worker
+}
