@@ -68,7 +68,7 @@ pub const ALL: &[Setting] = &[
 ];
 
 /// Flags that only the long help has.
-const SELDOM: &[&str] = &["split-size", "partitions", "scheduler", "attempts"];
+const SELDOM: &[&str] = &["on-timeout", "split-size", "partitions", "scheduler", "attempts"];
 
 /// What the long help adds.
 const LONGER: &[(&str, &str)] = &[

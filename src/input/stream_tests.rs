@@ -111,7 +111,8 @@ fn a_fifo_that_takes_too_long() {
     let mut writer = writer(path.clone());
     writer.write_all(b"a\nha").unwrap();
     assert_eq!(late(&queues), format!("{}: timed out after 1s, 4 B read", path.display()));
-    assert_eq!(readers.covered(), [Covered { source: 0, bytes: 0, state: State::Failed }]);
+    // The record that was whole by then was handed over before.
+    assert_eq!(readers.covered(), [Covered { source: 0, bytes: 2, state: State::Failed }]);
 }
 
 /// While nobody takes the blocks the time of their source stands still.

@@ -56,8 +56,8 @@ const READING: &str = "How it is read";
     after_long_help = [EXAMPLES, &help::after_long(GRAMMAR)].join("\n\n"),
     disable_help_flag = true,
     mut_args(|arg| {
-        let is_setting = arg.get_help_heading() == Some(help::SETTINGS);
-        arg.hide_short_help(is_setting)
+        let is_seldom = arg.is_hide_short_help_set() || arg.get_help_heading() == Some(help::SETTINGS);
+        arg.hide_short_help(is_seldom)
     })
 )]
 pub struct Args {
