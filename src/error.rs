@@ -196,6 +196,15 @@ impl Error {
         )
     }
 
+    /// The input that is to blame, where map tasks read it.
+    pub fn of_input(&self) -> Option<&Path> {
+        match self {
+            Error::Read { path, .. } | Error::Changed { path } => Some(path),
+            Error::Attempts { causes, .. } => causes.last().and_then(Error::of_input),
+            _ => None,
+        }
+    }
+
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage { .. } => 2,

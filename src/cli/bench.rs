@@ -10,7 +10,7 @@
 
 mod results;
 mod statistics;
-mod table;
+pub(super) mod table;
 mod vary;
 
 use std::path::{Path, PathBuf};

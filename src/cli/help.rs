@@ -36,8 +36,9 @@ Exit codes:
 
 pub const ENVIRONMENT: &str = "\
 Environment:
-  TMPDIR          where runs are kept, unless --spill-dir says
-  NO_COLOR        set: no colours; CLICOLOR_FORCE=1: colours even in a pipe";
+  TMPDIR           where runs are kept, unless --spill-dir says
+  MAPFOLD_HISTORY  a history for all runs, where --history names none
+  NO_COLOR         set: no colours; CLICOLOR_FORCE=1: colours even in a pipe";
 
 const SIZES: &str = "\
 Sizes:

@@ -7,12 +7,14 @@
 //! Standard output carries results and nothing else. Everything else goes to standard error, an error as one line that says
 //! what is wrong and, where there is something to do about it, a second that says what.
 
+mod accounts;
 mod agg;
 mod bench;
 mod closed;
 mod completions;
 mod digest;
 mod help;
+mod history;
 mod job;
 mod jobs;
 mod line;
@@ -73,6 +75,7 @@ enum Command {
     Jobs(jobs::Args),
     Bench(Box<bench::Args>),
     Verify(Box<verify::Args>),
+    History(history::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Jobs(args) => jobs::run(args),
         Command::Bench(args) => bench::run(*args),
         Command::Verify(args) => verify::run(*args),
+        Command::History(args) => history::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     };
@@ -155,8 +159,13 @@ fn to_stderr(text: &str) {
 /// Says of what should have been removed that it wasn't. What the command did stays as it is.
 fn warn_of_left(temporaries: &Temporaries) {
     for (path, why) in temporaries.take_left() {
-        to_stderr(&format!("{WARNING}warning:{WARNING:#} cannot remove {}: {}\n", shown(path), reason(&why)));
+        warn(&format!("cannot remove {}: {}", shown(path), reason(&why)));
     }
+}
+
+/// Says what is not as it should be, but does no harm to the result.
+fn warn(message: &str) {
+    to_stderr(&format!("{WARNING}warning:{WARNING:#} {}\n", readable(message)));
 }
 
 fn stdout_is_closed() -> Error {

@@ -1,22 +1,23 @@
 //! `mapfold run`: a job over inputs, from the words of a command line to a committed result.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anstyle::Style;
 use anyhow::Context;
 use clap::ArgAction;
 
+use super::accounts::Accounts;
 use super::job::{Job, JobArgs};
 use super::progress::{self, When};
-use super::{closed, help, line, signals, stdout_is_closed, to_stderr, warn_of_left, written};
+use super::{closed, help, line, signals, stdout_is_closed, to_stderr, warn_of_left};
 use crate::engine;
-use crate::error::{Error, Result, shown};
+use crate::error::{Error, shown};
 use crate::input::sources::Stdin;
 use crate::output::Aside;
-use crate::plan::{self, Invocation, OnError, Plan, Target};
-use crate::report::{Report, Status, json, summary, trace};
+use crate::plan::{self, Invocation, Target};
+use crate::report::{Status, summary};
 use crate::run::Control;
 
 const EXAMPLES: &str = "\
@@ -59,14 +60,21 @@ pub struct ResultArgs {
     ///
     /// Times, counters, settings and tasks. A directory output always has it, as _REPORT.json.
     #[arg(long, value_name = "PATH", help_heading = help::WHAT_HAPPENED)]
-    report: Vec<PathBuf>,
+    pub report: Vec<PathBuf>,
 
     /// The run as a trace for Perfetto (t.json)
     ///
     /// Chrome trace events, which ui.perfetto.dev and chrome://tracing open: what each worker did when, each attempt at a task,
     /// how each pipe or command was read, and the phases.
     #[arg(long, value_name = "PATH", hide_short_help = true, help_heading = help::WHAT_HAPPENED)]
-    trace: Option<PathBuf>,
+    pub trace: Option<PathBuf>,
+
+    /// Keep how each input was read, run by run (h.jsonl)
+    ///
+    /// A line for each input is appended, also of a run that fails: bytes, seconds, and whether it timed out. mapfold history
+    /// sums it up. $MAPFOLD_HISTORY names one for all runs.
+    #[arg(long, value_name = "PATH", hide_short_help = true, help_heading = help::WHAT_HAPPENED)]
+    pub history: Option<PathBuf>,
 
     /// On stderr: auto (on a terminal), always or never
     ///
@@ -121,7 +129,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
     if plan.output.target == Target::Stdout && closed::stdout() {
         return Err(stdout_is_closed().into());
     }
-    check_accounts(args, job.file.as_deref(), &plan)?;
+    let accounts = Accounts::prepare(args, job.file.as_deref(), &plan)?;
 
     let outcome = signals::watched(&control, &armed, signals::RUNNING, || {
         progress::show(args.progress, args.quiet, &plan.sources, &control.progress, || engine::run(&plan, &control))
@@ -136,7 +144,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
             } else if io::stderr().is_terminal() && !args.quiet {
                 to_stderr(&format!("{}\n", titled(&summary::line(&report, &title), &title)));
             }
-            write_accounts(&report, args, &plan)?;
+            accounts.write(&report, None)?;
             match report.status {
                 Status::Partial => Err(Error::Partial(summary::partial(&report)).into()),
                 Status::Succeeded | Status::Failed => Ok(()),
@@ -147,46 +155,10 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
                 to_stderr(&styled(&summary::render(&failed.report, &title)));
             }
             // That the job failed is what matters, whatever becomes of its report.
-            let _ = write_accounts(&failed.report, args, &plan);
+            let _ = accounts.write(&failed.report, Some(&failed.error));
             Err(failed.error.into())
         }
     }
-}
-
-/// That each account of the run can be written, and that none is written over something else.
-fn check_accounts(args: &ResultArgs, spec: Option<&Path>, plan: &Plan) -> Result<()> {
-    let reports = args.report.iter().map(|path| ("--report", path));
-    let mut accounts: Vec<_> = reports.chain(args.trace.iter().map(|path| ("--trace", path))).collect();
-    for (flag, path) in &accounts {
-        let name = shown(path);
-        match path.extension().and_then(OsStr::to_str) {
-            Some("json") => {}
-            Some("html") => return Err(Error::usage(format!("{flag} {name}: HTML is not supported yet"))),
-            _ => {
-                return Err(Error::usage_hint(
-                    format!("{flag} {name}: which format?"),
-                    match name.as_str() {
-                        "-" if *flag == "--trace" => "name a file: --trace t.json".into(),
-                        "-" => "name a file: --report r.json".into(),
-                        _ => format!("its name says so: {}", shown(path.with_extension("json"))),
-                    },
-                ));
-            }
-        }
-        written::check(flag, path, spec, plan)?;
-    }
-    if let OnError::SkipUpTo { save_to: Some(path), .. } = &plan.on_error {
-        written::check_new("read.on_error.save_to", path, spec, plan)?;
-        accounts.push(("read.on_error.save_to", path));
-    }
-    for (at, (flag, path)) in accounts.iter().enumerate() {
-        // A report may be asked for twice: the second is the same.
-        let clash = accounts[..at].iter().find(|(other, taken)| other != flag && written::same_file(taken, path));
-        if let Some((other, _)) = clash {
-            return Err(Error::usage(format!("{flag} {}: is the {other}, too", shown(path))));
-        }
-    }
-    Ok(())
 }
 
 const TITLE: Style = Style::new().bold();
@@ -204,15 +176,4 @@ fn styled(summary: &str) -> String {
         None => format!("{TITLE}{line}{TITLE:#}\n"),
     };
     summary.lines().map(line).collect()
-}
-
-/// What was asked for, each even if another can't be written.
-fn write_accounts(report: &Report, args: &ResultArgs, plan: &Plan) -> anyhow::Result<()> {
-    let reports = args.report.iter().try_for_each(|path| json::write(report, path));
-    let trace = args.trace.as_deref().map_or(Ok(()), |path| {
-        let inputs: Vec<_> = plan.sources.iter().map(|source| source.name().into_owned()).collect();
-        trace::write(report, &inputs, path)
-    });
-    reports.context("the result is complete, its report is not")?;
-    trace.context("the result is complete, its trace is not")
 }

@@ -207,7 +207,8 @@ impl Trials {
         let program = if own.exists() { own.to_owned() } else { env::current_exe().unwrap_or_default() };
         let mut command = Command::new(program);
         command.arg0("mapfold").args(["run", "--quiet", "--progress", "never"]);
-        command.arg("--spill-dir").arg(self.directory.path());
+        // Trials of a job say nothing of how its inputs are otherwise.
+        command.env_remove("MAPFOLD_HISTORY").arg("--spill-dir").arg(self.directory.path());
         command.arg("--output").arg(output).arg("--report").arg(report);
         if self.call.unordered {
             command.arg("--unordered");

@@ -21,9 +21,31 @@ pub fn check(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Resul
     if fs::metadata(file).is_ok_and(|metadata| !metadata.is_file()) {
         return Err(Error::usage(format!("{flag} {name}: exists and is not a file")));
     }
+    is_not_needed(flag, file, spec, plan)
+}
+
+fn is_not_needed(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Result<()> {
     match needed(file, spec, plan) {
-        Some(what) => Err(Error::usage_hint(format!("{flag} {name}: is {what}"), "name another file")),
+        Some(what) => Err(Error::usage_hint(format!("{flag} {}: is {what}", shown(file)), "name another file")),
         None => Ok(()),
+    }
+}
+
+fn is_a_name(flag: &str, file: &Path) -> Result<()> {
+    match file.as_os_str() == "-" || file.as_os_str().as_bytes().ends_with(b"/") {
+        true => Err(Error::usage(format!("{flag} {}: is no file's name", shown(file)))),
+        false => Ok(()),
+    }
+}
+
+/// The same for a file that is appended to, and made where it isn't there.
+pub fn check_appended(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Result<()> {
+    let name = shown(file);
+    is_a_name(flag, file)?;
+    match fs::metadata(file) {
+        Ok(metadata) if !metadata.is_file() => Err(Error::usage(format!("{flag} {name}: exists and is not a file"))),
+        Ok(_) => is_not_needed(flag, file, spec, plan),
+        Err(_) => check(flag, file, spec, plan),
     }
 }
 
@@ -31,9 +53,7 @@ pub fn check(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Resul
 pub fn check_new(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Result<()> {
     check(flag, file, spec, plan)?;
     let name = shown(file);
-    if file.as_os_str() == "-" || file.as_os_str().as_bytes().ends_with(b"/") {
-        return Err(Error::usage(format!("{flag} {name}: is no file's name")));
-    }
+    is_a_name(flag, file)?;
     match file.exists() && !plan.output.force {
         true => Err(Error::usage_hint(format!("{flag} {name}: exists"), "--force replaces it")),
         false => Ok(()),

@@ -221,6 +221,15 @@ impl Source {
         }
     }
 
+    /// What it is called from run to run, wherever those are made: of what has a path, that from the root.
+    pub fn lasting_name(&self) -> String {
+        let path = match self {
+            Source::File { path, .. } | Source::Stream { path, .. } => std::path::absolute(path).ok(),
+            Source::Stdin { .. } | Source::Command { .. } => None,
+        };
+        path.as_deref().unwrap_or(self.path()).to_string_lossy().into_owned()
+    }
+
     /// The name that reports show.
     pub fn name(&self) -> Cow<'_, str> {
         self.path().to_string_lossy()

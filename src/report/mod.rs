@@ -9,6 +9,7 @@
 pub mod event;
 #[cfg(test)]
 mod example;
+pub mod history;
 pub mod json;
 pub mod summary;
 pub mod tally;

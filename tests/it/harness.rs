@@ -41,6 +41,7 @@ impl Dir {
     pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> TestCommand {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mapfold"));
         command.current_dir(self.path()).args(args).env("TMPDIR", self.path()).env_remove("RUST_BACKTRACE");
+        command.env_remove("MAPFOLD_HISTORY");
         TestCommand { command, stdin: Vec::new() }
     }
 

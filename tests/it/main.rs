@@ -13,6 +13,7 @@ mod hard_files;
 mod hard_inputs;
 mod hard_places;
 mod harness;
+mod histories;
 mod input_errors;
 mod inputs;
 mod layers;
