@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 /// The one process.
 const PROCESS: usize = 1;
 /// The thread of the phases. Those of workers come after it, and then those of sources.
-const PHASES: usize = 0;
+const PHASES: usize = 1;
 
 #[derive(Debug, Serialize)]
 struct Trace<'a> {

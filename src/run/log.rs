@@ -46,3 +46,29 @@ impl Log {
         self.events.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_told_later_stands_where_it_happened() {
+        let log = Log::default();
+        std::thread::sleep(Duration::from_millis(1));
+        log.note(What::Written { rows: 1 });
+        let before = log.started - Duration::from_secs(1);
+        let begun = |source| What::SourceBegun { source };
+        log.note_all([(Instant::now(), begun(2)), (before, begun(0)), (log.started, begun(1))]);
+        log.note(What::Written { rows: 2 });
+        let told = |event: &Event| match event.what {
+            What::SourceBegun { source } => (source, 0),
+            What::Written { rows } => (9, rows),
+            _ => unreachable!(),
+        };
+        let events = log.into_events();
+        assert_eq!(events.iter().map(told).collect::<Vec<_>>(), [(0, 0), (1, 0), (9, 1), (2, 0), (9, 2)]);
+        assert_eq!((events[0].at_s, events[1].at_s), (0.0, 0.0));
+    }
+}

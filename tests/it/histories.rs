@@ -2,8 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
+use rustix::fs::{CWD, FileType, mknodat};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::harness::{Dir, Ran};
@@ -117,6 +121,35 @@ fn runs_that_fail_or_stop() {
     let ran = crate::histories::run(&dir, "run job.json -n 1 --history h.jsonl", &["sh -c 'yes & exec sleep 1000'"]);
     ran.printed("y\n");
     assert_eq!(lines(&dir, "h.jsonl")[0]["outcome"], "stopped");
+}
+
+/// A file that is changed under the job is to blame, one beside it isn't.
+#[test]
+fn a_file_that_fails() {
+    let dir = Dir::new().file("a.txt", "x\n".repeat(1000)).file("b.txt", "y\n");
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let cut = || fs::File::options().write(true).open(dir.join("a.txt")).unwrap().set_len(1).unwrap();
+    let output = dir.meanwhile("a.txt b.txt --history h.jsonl", cut);
+    assert_eq!(output.status.code(), Some(1));
+    let all = lines(&dir, "h.jsonl");
+    let outcomes: HashMap<_, _> = told(&all).into_iter().map(|(source, _, outcome, _)| (source, outcome)).collect();
+    assert_eq!(outcomes["a.txt"], "failed");
+    // Whether the job had come to it by then is chance.
+    assert!(outcomes.get("b.txt").is_none_or(|outcome| ["ok", "stopped"].contains(outcome)), "{outcomes:?}");
+    assert!(["ok", "stopped"].contains(&outcomes["fifo"]), "{outcomes:?}");
+}
+
+#[test]
+fn an_interrupted_run_is_kept_too() {
+    let dir = Dir::new().file("job.json", "{}");
+    let args = ["run", "job.json", "--history", "h.jsonl", "--from-command", "sh -c 'echo y; exec sleep 1000'"];
+    let mut command = dir.command(args).command;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 2];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(told(&lines(&dir, "h.jsonl")), [("sh -c 'echo y; exec sleep 1000'", "read", "stopped", 2)]);
 }
 
 #[test]

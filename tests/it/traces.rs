@@ -91,7 +91,8 @@ fn every_attempt_once() {
             .map(|event| {
                 let args = &event["args"];
                 assert_eq!((&args["outcome"], args.get("error")), (&Value::from("won"), None));
-                let worker = event["tid"].as_u64().unwrap() - 1;
+                let worker = &traced.threads()[&event["tid"].as_u64().unwrap()];
+                let worker: u64 = worker.strip_prefix("worker-").unwrap().parse().unwrap();
                 (text(&event["name"]), worker, args["bytes"].clone(), args["records"].clone(), args["input"].clone())
             })
             .collect();
