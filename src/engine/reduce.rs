@@ -50,14 +50,20 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
     job.control.progress.reduce.begin(works.iter().map(|work| work.bytes).sum());
     let Groups { key, results, having, .. } = grouping.groups;
     let finisher = Finisher::new(&grouping.aggregation, key, results, having.as_ref(), job.layout());
-    let phase = Phase { job, grouping, runs, bytes: &bytes, finisher, memories: Kept::default() };
+    let phase =
+        Phase { job, grouping, runs, bytes: &bytes, finisher, memories: Kept::default(), lines: Kept::default() };
     let tasks = job.phase(PhaseName::Reduce, Deal::Round);
     let reduced = match &grouping.groups.order {
         Order::Free => {
             let is_staged = !job.plan.output.target.is_staged();
             let sequencer = Sequencer::new(if is_staged { stage(job)? } else { job.writer(job.header())? }, None);
             let attempt = |attempt: &Attempt<'_>, work: &Work| phase.lines(attempt, work);
-            let place = |_, lines: Chunk| sequencer.append(lines.into());
+            let place = |_, mut lines: Chunk| {
+                sequencer.append(&mut lines)?;
+                lines.clear();
+                phase.lines.keep(lines);
+                Ok(())
+            };
             job.pool.run(&tasks, works, NoMore, attempt, place)?;
             if is_staged { Parts::Staged(sequencer) } else { Parts::Sequenced(sequencer) }
         }
@@ -81,7 +87,12 @@ fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<Work
     }
     // Several tasks a worker, so that there is something to steal.
     let even = total / (8 * job.pool.threads() as u64);
-    let works = gather(bytes, 0..bytes.len(), job.sizes.reduce.min(even.max(job.sizes.fold))).into_iter();
+    let most = match grouping.groups.order {
+        // Lines wait for their task to be done: no more than a cache holds until they are copied.
+        Order::Free => job.sizes.fold,
+        Order::By(_) => job.sizes.reduce.min(even.max(job.sizes.fold)),
+    };
+    let works = gather(bytes, 0..bytes.len(), most).into_iter();
     let work = |partitions: Range<usize>| Work { bytes: bytes[partitions.clone()].iter().sum(), partitions };
     let mut works: Vec<_> = works.map(work).collect();
     works.sort_by_key(|work| std::cmp::Reverse(work.bytes));
@@ -123,13 +134,15 @@ struct Phase<'a> {
     bytes: &'a [u64],
     finisher: Finisher<'a>,
     memories: Kept<Memory>,
+    /// What lines are held in, kept from task to task.
+    lines: Kept<Chunk>,
 }
 
 impl Phase<'_> {
     /// One attempt whose rows are lines in no order.
     fn lines(&self, attempt: &Attempt<'_>, work: &Work) -> Result<Done<Chunk>> {
         let mut memory = self.memories.take(|| memory(self.job, self.grouping));
-        let mut lines = Chunk::default();
+        let mut lines = self.lines.take(Chunk::default);
         let counters = self.fold(attempt, work, &mut memory.fold, &mut memory.page, |fold| {
             self.finisher.lines(&mut fold.table, &mut lines)
         })?;

@@ -79,9 +79,12 @@ impl Sequencer {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// Writes the part as the next one.
-    pub fn append(&self, part: Part) -> Result<()> {
-        self.write(&mut self.lock(), part)
+    /// Writes the lines as the next ones. Their memory is the caller's to use again.
+    pub fn append(&self, lines: &mut Chunk) -> Result<()> {
+        let mut state = self.lock();
+        state.write(lines)?;
+        self.is_complete.store(state.rows_left == 0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Writes the part of task `number` once those of all before it are written. Every number is placed once.
@@ -106,7 +109,7 @@ impl Sequencer {
 
     fn write(&self, state: &mut State, Part { lines, bad }: Part) -> Result<()> {
         match lines {
-            Lines::Held(chunk) => state.write(chunk)?,
+            Lines::Held(mut chunk) => state.write(&mut chunk)?,
             Lines::Run(run) => state.copy(&run)?,
         }
         self.is_complete.store(state.rows_left == 0, Ordering::Relaxed);
@@ -126,7 +129,7 @@ impl Sequencer {
 }
 
 impl State {
-    fn write(&mut self, mut chunk: Chunk) -> Result<()> {
+    fn write(&mut self, chunk: &mut Chunk) -> Result<()> {
         let rows = chunk.ends.len() as u64;
         if rows > self.rows_left {
             chunk.ends.truncate(self.rows_left as usize);
@@ -134,7 +137,7 @@ impl State {
         }
         self.rows_left -= chunk.ends.len() as u64;
         self.rows += chunk.ends.len() as u64;
-        self.writer.write(&chunk)
+        self.writer.write(chunk)
     }
 
     fn copy(&mut self, run: &Run) -> Result<()> {
