@@ -48,6 +48,7 @@
 //! - [`report`]: counters, tasks and workers, as JSON and as a summary
 //! - [`schema`]: what keys a spec may have, told in shapes: strict parsing, checks, overrides, params, suggestions
 //! - [`data`]: batches of columns, values, keys, bytes and files in the making, which every room shares
+//! - [`panics`]: panics, as errors
 //! - [`error`]: what can go wrong, in the words that a user sees
 //! - [`units`]: sizes, times and counts as people read and type them
 
@@ -61,6 +62,7 @@ pub mod error;
 pub mod input;
 pub mod map;
 pub mod output;
+pub mod panics;
 pub mod plan;
 pub mod predicate;
 pub mod record;

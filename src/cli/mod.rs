@@ -46,6 +46,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result, reason, shown};
+use crate::panics;
 pub use memory::Memory;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -81,6 +82,7 @@ enum Command {
 }
 
 pub fn main() -> ExitCode {
+    panics::hush();
     memory::end_for_want_of_stacks();
     let words: Vec<_> = env::args_os().collect();
     let (command, job) = params::with_flags(Cli::command(), &words);
@@ -94,7 +96,15 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    let result = match cli.command {
+    let result = panics::caught(|| "the command".into(), || Ok(run_command(cli.command)));
+    match result.unwrap_or_else(|panic| Err(panic.into())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn run_command(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Run(args) => run::run(*args),
         Command::Agg(args) => agg::run(*args),
         Command::Jobs(args) => jobs::run(args),
@@ -103,10 +113,6 @@ pub fn main() -> ExitCode {
         Command::History(args) => history::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::input::{Place, Source, Stretch};
 use crate::map::{Reject, Rejects, Why};
 use crate::output::Compression;
 use crate::output::compress::Stream;
+use crate::panics;
 use crate::plan::OnError;
 use crate::report::{BadRecord, Counters};
 
@@ -48,7 +49,8 @@ impl Sample {
     fn begins(&self, sources: &[Source]) -> String {
         let source = &sources[self.place.source];
         let name = shown(source.path());
-        match self.lines.or_else(|| source.lines_before(self.place.offset).ok().flatten()) {
+        let count = || panics::caught(|| "the report".into(), || source.lines_before(self.place.offset));
+        match self.lines.or_else(|| count().ok().flatten()) {
             Some(lines) => format!("{name}:{}", lines + 1),
             None => format!("{name}: byte {}", self.place.offset),
         }

@@ -21,6 +21,7 @@ use crate::map::emit::Fields;
 use crate::output::Committed;
 use crate::output::order::Merge;
 use crate::output::sequence::Sequencer;
+use crate::panics;
 use crate::plan::{Groups, Plan, Rows};
 use crate::report::event::PhaseName::{self, Map, Output, Reduce};
 use crate::report::event::What;
@@ -41,9 +42,9 @@ pub struct Failed {
 pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     let started = Instant::now();
     let mut phases = PhaseSeconds::default();
-    let (result, sizes, record) = match Job::new(plan, control) {
+    let (result, sizes, record) = match caught(|| Job::new(plan, control)) {
         Ok(job) => {
-            let result = pipeline(&job, &mut phases);
+            let result = caught(|| pipeline(&job, &mut phases));
             let covered = plan.may_be_partial().then(|| job.covering.result(plan));
             (result, Some((job.sizes, covered)), job.into_record())
         }
@@ -55,7 +56,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
         (report.status, report.missing, report.coverage) = (Status::Partial, missing, Some(coverage));
     }
     report.wall_seconds = started.elapsed().as_secs_f64();
-    let sealed = result.and_then(|committed| committed.seal(&report));
+    let sealed = result.and_then(|committed| caught(|| committed.seal(&report)));
     match sealed {
         Ok(()) => Ok(report),
         Err(error) => {
@@ -63,6 +64,11 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
             Err(Failed { error, report: Box::new(report) })
         }
     }
+}
+
+/// A panic that no attempt has is the job's.
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    panics::caught(|| "the job".into(), work)
 }
 
 /// Splits ─► runs ─► parts ─► commit; where records pass through splits ─► parts ─► commit.

@@ -29,6 +29,7 @@ use std::thread;
 use super::splits::{Piece, Split};
 use super::{Source, failed, mark_len, planned};
 use crate::error::Result;
+use crate::panics;
 use crate::record::{Framing, State, Transition, first_record_start, likely_state};
 
 /// How it is known where the records of a piece begin, where newlines may stand in quotes.
@@ -245,7 +246,7 @@ pub(super) fn in_parallel<I: Sync, T: Send>(
             let number = next.fetch_add(1, Ordering::Relaxed);
             items.get(number).map(|item| (number, item))
         } {
-            let result = make(item);
+            let result = panics::caught(|| "reading ahead".into(), || make(item));
             if result.is_err() {
                 next.fetch_max(items.len(), Ordering::Relaxed);
             }

@@ -28,6 +28,7 @@ use super::planned::{self, cut_shorter};
 use super::wait::{Clock, Silence, Stop, Woken, wait};
 use super::{Reach, Source};
 use crate::error::Error;
+use crate::panics;
 
 /// How long a stream has nothing before it is held to have nothing more for the moment.
 const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -231,7 +232,10 @@ impl Carried {
         let failed = Arc::new(Mutex::new(None));
         let (source, slot) = (source.clone(), failed.clone());
         thread::Builder::new().name("carrier".into()).spawn(move || {
-            if let Err(error) = carry(&source, &to) {
+            // One that ended without a word would look like the end of the file.
+            let task = || format!("reader of {}", source.name());
+            let carried = panics::caught(task, || Ok(carry(&source, &to)));
+            if let Err(error) = carried.unwrap_or_else(|panic| Err(panic.into())) {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
             // Behind the error, which is looked for at the pipe's end.

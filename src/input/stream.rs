@@ -11,7 +11,6 @@
 //! each source is [`Covered`], and how it was read [`Watched`].
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -26,6 +25,7 @@ use super::wait::{Silence, Stop};
 use super::watch::{Watch, Watched};
 use super::{RecordEnd, Source, command};
 use crate::error::{Error, Result, reason};
+use crate::panics;
 use crate::record::Framing;
 use crate::report::event::SourceEnd;
 
@@ -215,15 +215,13 @@ impl Errands {
     /// Does one after the other. Of several errors the one that is earliest in the input is to be the first that is sent.
     fn run(&self, reader: &Reader) {
         while let Some(Errand { index, source, to }) = self.begin() {
-            let read = catch_unwind(AssertUnwindSafe(|| reader.read(index, &source, &to)));
-            let state = match &read {
-                Ok(Ok(state)) => *state,
-                Ok(Err(_)) | Err(_) => State::Failed,
-            };
+            let task = || format!("reader of {}", source.name());
+            let read = panics::caught(task, || Ok(reader.read(index, &source, &to)));
+            let read = read.unwrap_or_else(|panic| Err(Some(panic)));
+            let state = *read.as_ref().unwrap_or(&State::Failed);
             reader.covered.note(index, |covered| covered.state = state);
             reader.watch.end(index, end_of(&read));
-            let panicked = || Error::Panic { task: format!("reader of {}", source.name()), message: String::new() };
-            if let Err(Some(error)) = read.unwrap_or_else(|_| Err(Some(panicked()))) {
+            if let Err(Some(error)) = read {
                 let is_earliest = |list: &mut List| !list.running.iter().any(|&other| other < index);
                 drop(self.one_ended.wait_while(self.list(), |list| !is_earliest(list)));
                 // A receiver that is gone wants no error either.
@@ -243,12 +241,12 @@ impl Errands {
 }
 
 /// How the reading ended. A record that was cut is not the source's fault.
-fn end_of(read: &thread::Result<Result<State, Option<Error>>>) -> SourceEnd {
+fn end_of(read: &Result<State, Option<Error>>) -> SourceEnd {
     match read {
-        Ok(Ok(State::Whole)) => SourceEnd::Whole,
-        Ok(Ok(_) | Err(None)) => SourceEnd::Stopped,
-        Ok(Err(Some(Error::TimedOut { .. }))) => SourceEnd::TimedOut,
-        Ok(Err(Some(_))) | Err(_) => SourceEnd::Failed,
+        Ok(State::Whole) => SourceEnd::Whole,
+        Ok(_) | Err(None) => SourceEnd::Stopped,
+        Err(Some(Error::TimedOut { .. })) => SourceEnd::TimedOut,
+        Err(Some(_)) => SourceEnd::Failed,
     }
 }
 

@@ -16,6 +16,8 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use flate2::GzBuilder;
 use flate2::write::GzEncoder;
 
+use crate::panics;
+
 /// What a compressor is given at once; only the last block is shorter.
 const BLOCK: usize = 128 << 10;
 /// Blocks that wait for it.
@@ -112,7 +114,7 @@ impl Compressor {
         let (blocks, to_compress) = bounded(AHEAD);
         let (give_back, back) = unbounded();
         let work = move || {
-            if let Err(error) = compress(encoder, file, to_compress, &give_back) {
+            if let Err(error) = panics::quietly(|| compress(encoder, file, to_compress, &give_back)) {
                 let _ = give_back.send(Err(error));
             }
         };

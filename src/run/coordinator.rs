@@ -13,9 +13,7 @@
 //! the one to report: when a task has failed for good, those that come later in the input are given up, and those that
 //! come earlier go on.
 
-use std::any::Any;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
@@ -30,6 +28,7 @@ use super::log::Log;
 use super::pool::{Deal, Handed, Place, Pool};
 use crate::error::{Error, Result};
 use crate::input::Source;
+use crate::panics;
 use crate::report::event::{AttemptId, PhaseName, TaskId, What};
 
 /// What the tasks of a phase have in common.
@@ -218,10 +217,10 @@ where
             log.note(What::Lost { attempt: id });
             End::Lost
         };
-        match caught(id, || (self.attempt)(&of_task, &task.work)) {
+        match panics::caught(|| id.task.to_string(), || (self.attempt)(&of_task, &task.work)) {
             Ok(Done { made, records, counters }) if task.win(attempt) => {
                 log.note(What::Won { attempt: id, records, counters: Box::new(counters) });
-                match caught(id, || (self.place)(task.number, made)) {
+                match panics::caught(|| id.task.to_string(), || (self.place)(task.number, made)) {
                     Ok(placed) => End::Won(placed),
                     Err(error) => End::Misplaced(error),
                 }
@@ -235,17 +234,6 @@ where
             }
         }
     }
-}
-
-/// A panic fails the attempt and nothing else.
-fn caught<T>(id: AttemptId, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(Error::Panic { task: id.task.to_string(), message: panic_message(&*panic) }))
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }
 
 struct Coordinator<'a, W, U, I> {
