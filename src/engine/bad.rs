@@ -119,19 +119,18 @@ impl Bad {
         written.map_err(|source| Error::Spill { path: path.to_path_buf(), source })
     }
 
+    /// All are read. Writes what waits to be saved while the attempt may yet fail and another be made.
+    pub fn finish(&mut self) -> Result<()> {
+        let Some((path, file)) = &mut self.saved else { return Ok(()) };
+        file.flush().map_err(|source| Error::Spill { path: path.to_path_buf(), source })
+    }
+
     /// The attempt won: the job has its bad records.
-    pub fn place(self, job: &Job<'_>, number: usize) -> Result<()> {
-        let path = match self.saved {
-            None => None,
-            Some((path, mut file)) => {
-                file.flush().map_err(|source| Error::Spill { path: path.to_path_buf(), source })?;
-                Some(path)
-            }
-        };
+    pub fn place(self, job: &Job<'_>, number: usize) {
         if self.records > 0 {
-            job.note_bad(BadOfTask { number, samples: self.samples, saved: path });
+            let saved = self.saved.map(|(path, _)| path);
+            job.note_bad(BadOfTask { number, samples: self.samples, saved });
         }
-        Ok(())
     }
 }
 

@@ -61,7 +61,7 @@ pub fn tasks<T, U: Send>(
         job.covering.note_read(covered);
         progress.reduce.foresee(shuffled);
         progress.in_runs.fetch_add(packed, Ordering::Release);
-        bad.place(job, number)?;
+        bad.place(job, number);
         place(number, made)
     };
     let is_cut = AtomicBool::new(false);

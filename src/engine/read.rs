@@ -92,6 +92,7 @@ pub fn read(
             read.cover(job, block.stretch(), end);
         }
     }
+    read.bad.finish()?;
     Ok(read)
 }
 
