@@ -162,7 +162,7 @@ impl<'b> FileBlock<'b> {
         let at = part.place.offset - *mark as u64;
         planned::check(self.source, file, at)?;
         match guard.lost() {
-            true => Err(failed(self.source)(at, io::Error::other("its device failed to read it"))),
+            true => Err(failed(self.source)(at, Errno::IO.into())),
             false => Ok(()),
         }
     }
