@@ -21,7 +21,7 @@ use rustix::process::geteuid;
 use tempfile::TempPath;
 
 use super::path;
-use super::temporary::Temporaries;
+use super::temporary::{self, Temporaries};
 
 const LOCK: &str = ".mapfold-lock";
 
@@ -94,7 +94,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.is_kept {
-            self.temporaries.removed(&self.path, remove(&self.path));
+            self.temporaries.removed(&self.path, temporary::insist(|| remove(&self.path)));
         }
     }
 }

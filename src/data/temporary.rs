@@ -69,6 +69,15 @@ impl Temporaries {
     }
 }
 
+/// Removes something, and tries once more where the system failed to, which may have passed. A directory that isn't empty
+/// stays so.
+pub fn insist(remove: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    match remove() {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => remove(),
+        removed => removed,
+    }
+}
+
 /// What somebody else removed is gone, too.
 fn note(left: &mut Vec<Left>, path: PathBuf, result: io::Result<()>) {
     match result {
@@ -79,7 +88,24 @@ fn note(left: &mut Vec<Left>, path: PathBuf, result: io::Result<()>) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[test]
+    fn what_the_system_failed_to_remove_is_removed_again() {
+        let tries = |kind: Option<io::ErrorKind>| {
+            let tries = Cell::new(0);
+            let result = insist(|| {
+                tries.set(tries.get() + 1);
+                kind.filter(|_| tries.get() == 1).map_or(Ok(()), |kind| Err(kind.into()))
+            });
+            (tries.get(), result.is_ok())
+        };
+        assert_eq!(tries(None), (1, true));
+        assert_eq!(tries(Some(io::ErrorKind::Other)), (2, true));
+        assert_eq!(tries(Some(io::ErrorKind::DirectoryNotEmpty)), (1, false));
+    }
 
     #[test]
     fn what_is_left_is_told() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::publish::{self, RESULT};
 use super::writer::Chunk;
 use crate::data::scratch::Scratch;
-use crate::data::temporary::Temporaries;
+use crate::data::temporary::{Temporaries, insist};
 
 #[derive(Debug)]
 pub struct Parts {
@@ -27,7 +27,7 @@ struct MadeDirectory(PathBuf, Temporaries);
 
 impl Drop for MadeDirectory {
     fn drop(&mut self) {
-        match fs::remove_dir(&self.0) {
+        match insist(|| fs::remove_dir(&self.0)) {
             Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {}
             removed => self.1.removed(&self.0, removed),
         }
