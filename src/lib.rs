@@ -51,6 +51,7 @@
 //! - [`panics`]: panics, as errors
 //! - [`error`]: what can go wrong, in the words that a user sees
 //! - [`units`]: sizes, times and counts as people read and type them
+//! - [`failpoint`]: operations that tests have fail; nothing without the feature of that name
 
 #![deny(unsafe_code)]
 
@@ -59,6 +60,7 @@ pub mod cli;
 pub mod data;
 pub mod engine;
 pub mod error;
+pub mod failpoint;
 pub mod input;
 pub mod map;
 pub mod output;

@@ -13,6 +13,7 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 
 use super::path::parent;
 use super::temporary::Temporaries;
+use crate::failpoint::{self, Point};
 
 /// What the user's umask leaves of it, as of any file.
 const MODE: u32 = 0o666;
@@ -29,6 +30,7 @@ pub struct NewFile {
 impl NewFile {
     /// To be named `path`.
     pub fn create(path: &Path, temporaries: &Temporaries) -> io::Result<NewFile> {
+        failpoint::hit(Point::OutputCreate)?;
         let (file, named) = match nameless(parent(path)) {
             Some(file) => (file, None),
             None => {
@@ -57,7 +59,9 @@ impl NewFile {
                 }
                 // What is there can only be replaced by something that has a name.
                 let make = |path: &Path| link(&self.file, path);
-                hidden(&self.path, |builder| builder.make_in(parent(&self.path), make))?.persist(&self.path)?;
+                let named = hidden(&self.path, |builder| builder.make_in(parent(&self.path), make))?;
+                failpoint::hit(Point::CommitRename)?;
+                named.persist(&self.path)?;
                 Ok(())
             }
             // Not everybody may give a name to a file that has none.
@@ -89,6 +93,7 @@ impl Drop for NewFile {
 #[cfg(target_os = "linux")]
 fn nameless(directory: &Path) -> Option<File> {
     use rustix::fs::{Mode, OFlags, openat};
+    failpoint::hit(Point::OutputCreate).ok()?;
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = File::from(openat(CWD, directory, flags, Mode::from_raw_mode(MODE)).ok()?);
     own_link(&file).exists().then_some(file)
@@ -104,6 +109,7 @@ fn own_link(file: &File) -> PathBuf {
 }
 
 fn link(file: &File, path: &Path) -> io::Result<()> {
+    failpoint::hit(Point::CommitLink)?;
     Ok(linkat(CWD, own_link(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
 }
 

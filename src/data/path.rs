@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::new_file::NewFile;
 use super::temporary::Temporaries;
+use crate::failpoint::{self, Point};
 
 /// The directory that `path` is, or is to be, in; of a root, itself.
 pub fn parent(path: &Path) -> &Path {
@@ -28,6 +29,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::
 
 /// Renames to a name that nothing has.
 pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    failpoint::hit(Point::CommitRename)?;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Not every file system can be asked for that.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if fs::symlink_metadata(to).is_err() => fs::rename(from, to),

@@ -22,6 +22,7 @@ use tempfile::TempPath;
 
 use super::path;
 use super::temporary::{self, Temporaries};
+use crate::failpoint::{self, Point};
 
 const LOCK: &str = ".mapfold-lock";
 
@@ -37,6 +38,7 @@ pub struct Scratch {
 
 /// A new file that nobody else may read.
 pub fn create_file(path: &Path) -> io::Result<File> {
+    failpoint::hit(Point::SpillCreate)?;
     File::options().write(true).create_new(true).mode(0o600).open(path)
 }
 
@@ -55,6 +57,7 @@ pub fn spill(spill_dir: &Path, temporaries: &Temporaries) -> io::Result<Scratch>
 impl Scratch {
     /// Makes one in `parent`, under a name that begins with `prefix`.
     pub fn create(parent: &Path, prefix: &str, temporaries: &Temporaries) -> io::Result<Scratch> {
+        failpoint::hit(Point::SpillDirectory)?;
         let mut builder = tempfile::Builder::new();
         let path = builder.prefix(prefix).permissions(Permissions::from_mode(0o700)).tempdir_in(parent)?.keep();
         temporaries.add(&path);
@@ -106,6 +109,7 @@ fn hold(directory: &Path) -> io::Result<Option<File>> {
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         return new.close().map(|()| None);
     }
+    failpoint::hit(Point::CommitRename)?;
     new.persist(name)?;
     Ok(Some(lock))
 }
@@ -116,7 +120,8 @@ fn clear(directory: &Path) -> io::Result<()> {
         let entry = entry?;
         if entry.file_name() != LOCK {
             let is_directory = entry.file_type()?.is_dir();
-            let removed = if is_directory { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+            let remove = if is_directory { fs::remove_dir_all } else { fs::remove_file };
+            let removed = failpoint::hit(Point::Remove).and_then(|()| remove(entry.path()));
             result = result.and(removed);
         }
     }
@@ -126,10 +131,11 @@ fn clear(directory: &Path) -> io::Result<()> {
 /// The lock file goes last: what remains if this fails, or is killed, is still known by it.
 fn remove(directory: &Path) -> io::Result<()> {
     clear(directory)?;
-    match fs::remove_file(directory.join(LOCK)) {
+    match failpoint::hit(Point::Remove).and_then(|()| fs::remove_file(directory.join(LOCK))) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    failpoint::hit(Point::Remove)?;
     fs::remove_dir(directory)
 }
 

@@ -14,6 +14,7 @@ use tempfile::TempPath;
 use super::job::Job;
 use crate::data::{path, scratch};
 use crate::error::{Error, Result, shown};
+use crate::failpoint::{self, Point};
 use crate::input::{Place, Source, Stretch};
 use crate::map::{Reject, Rejects, Why};
 use crate::output::Compression;
@@ -115,14 +116,16 @@ impl Bad {
                 self.saved.insert((path, BufWriter::new(file)))
             }
         };
-        let written = file.write_all(record).and_then(|()| file.write_all(b"\n"));
+        let written = failpoint::hit(Point::SpillWrite).and_then(|()| file.write_all(record));
+        let written = written.and_then(|()| file.write_all(b"\n"));
         written.map_err(|source| Error::Spill { path: path.to_path_buf(), source })
     }
 
     /// All are read. Writes what waits to be saved while the attempt may yet fail and another be made.
     pub fn finish(&mut self) -> Result<()> {
         let Some((path, file)) = &mut self.saved else { return Ok(()) };
-        file.flush().map_err(|source| Error::Spill { path: path.to_path_buf(), source })
+        let flushed = failpoint::hit(Point::SpillWrite).and_then(|()| file.flush());
+        flushed.map_err(|source| Error::Spill { path: path.to_path_buf(), source })
     }
 
     /// The attempt won: the job has its bad records.
@@ -153,6 +156,7 @@ fn save(to: &Path, parts: &[PathBuf]) -> io::Result<()> {
     path::replace(to, |file| {
         let mut file = Stream::new(file.try_clone()?, Compression::of(to))?;
         for part in parts {
+            failpoint::hit(Point::StagedRead)?;
             file.copy(&mut File::open(part)?, u64::MAX)?;
         }
         file.finish()

@@ -9,6 +9,7 @@ use super::Parts;
 use super::job::{Job, Kept};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
+use crate::failpoint::{self, Point};
 use crate::output::order::{Merge, Merger};
 use crate::output::sequence::Sequencer;
 use crate::output::{Chunk, Committed, Writer};
@@ -117,7 +118,8 @@ fn copied(job: &Job<'_>, staged: Writer) -> Result<Writer> {
     let bytes = staged.bytes;
     let _ = staged.commit()?;
     job.control.progress.output.begin(bytes);
-    let mut from = File::open(&path).map_err(|source| Error::Spill { path, source })?;
+    let opened = failpoint::hit(Point::StagedRead).and_then(|()| File::open(&path));
+    let mut from = opened.map_err(|source| Error::Spill { path, source })?;
     let mut writer = job.writer(Buffer::default())?;
     // All at once, as a piece may end within a row.
     writer.aside().run(|| {

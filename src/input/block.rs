@@ -31,6 +31,7 @@ use super::splits::Piece;
 use super::stretch::{Part, Place, Stretch};
 use super::{RecordEnd, Source, failed, mark_len};
 use crate::error::Result;
+use crate::failpoint::{self, Point};
 use crate::record::Framing;
 
 /// Files up to this size are read, larger ones mapped.
@@ -182,6 +183,7 @@ fn read(sources: &[Source], piece: Piece, memory: &mut Memory) -> Result<()> {
         bytes.reserve(len - start);
         // One read gives all of it, unless a signal comes.
         while bytes.len() < len {
+            failpoint::hit(Point::InputRead).map_err(|e| failed(source)(0, e))?;
             let at = (bytes.len() - start) as u64;
             match rustix::io::pread(&file, spare_capacity(bytes), at) {
                 Ok(0) => return Err(failed(source)(0, cut_shorter())),
@@ -205,6 +207,7 @@ fn read(sources: &[Source], piece: Piece, memory: &mut Memory) -> Result<()> {
 
 #[allow(unsafe_code)]
 fn map(file: &File, start: u64, len: usize) -> io::Result<Mmap> {
+    failpoint::hit(Point::InputMap)?;
     // SAFETY: a mapping is unsound where its file changes under it: the bytes are then not those of a `&[u8]`. Nothing
     // here relies on a byte staying the same between two reads: every index is bounds-checked against lengths that were
     // computed from it, so a writer can spoil the answer, not memory. A file cut shorter is the guard's business.
@@ -219,6 +222,7 @@ fn find(file: &File, byte: u8, mut from: u64, to: u64) -> io::Result<Option<u64>
     // Most lines are short; a long one is searched in larger steps.
     let mut buffer = vec![0; 512];
     while from < to {
+        failpoint::hit(Point::InputRead)?;
         let want = buffer.len().min((to - from) as usize);
         let got = match file.read_at(&mut buffer[..want], from) {
             Ok(0) => return Ok(None),

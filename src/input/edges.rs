@@ -29,6 +29,7 @@ use std::thread;
 use super::splits::{Piece, Split};
 use super::{Source, failed, mark_len, planned};
 use crate::error::Result;
+use crate::failpoint::{self, Point};
 use crate::panics;
 use crate::record::{Framing, State, Transition, first_record_start, likely_state};
 
@@ -223,6 +224,7 @@ fn stretch<T>(
 pub fn full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {
+        failpoint::hit(Point::InputRead)?;
         match file.read_at(&mut bytes[filled..], at + filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,

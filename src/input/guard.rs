@@ -11,6 +11,8 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::{mem, ptr};
 
+use crate::failpoint::{self, Point};
+
 /// Mappings guarded at a time: one a worker. One more than these would go without.
 const MOST: usize = 4096;
 
@@ -54,7 +56,8 @@ impl Guard {
 
     /// Whether bytes that were read from the mapping were not the file's.
     pub fn lost(&self) -> bool {
-        self.place.is_some_and(|place| PLACES[place].lost.load(Ordering::Acquire))
+        let lost = self.place.is_some_and(|place| PLACES[place].lost.load(Ordering::Acquire));
+        lost || failpoint::hit(Point::InputLost).is_err()
     }
 }
 

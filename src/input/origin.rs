@@ -28,6 +28,7 @@ use super::planned::{self, cut_shorter};
 use super::wait::{Clock, Silence, Stop, Woken, wait};
 use super::{Reach, Source};
 use crate::error::Error;
+use crate::failpoint::{self, Point};
 use crate::panics;
 
 /// How long a stream has nothing before it is held to have nothing more for the moment.
@@ -186,6 +187,7 @@ fn polled(file: File) -> io::Result<Kind> {
 fn read_file(file: &File, out: &mut Vec<u8>, left: &mut Option<u64>) -> io::Result<Got> {
     let before = out.len();
     loop {
+        failpoint::hit(Point::InputRead)?;
         match rustix::io::read(file, spare_capacity(out)) {
             Ok(0) if left.is_some_and(|left| left > 0) => return Err(cut_shorter()),
             Ok(0) => return Ok(Got::End),
@@ -209,6 +211,7 @@ fn read_polled(from: &impl AsFd, out: &mut Vec<u8>, stop: &Stop, clock: &Clock) 
             Woken::Late => return Err(Failure::Late),
             Woken::Ready(_) | Woken::Quiet => {}
         }
+        failpoint::hit(Point::InputRead)?;
         match rustix::io::read(from, spare_capacity(out)) {
             Ok(0) => return Ok(Got::End),
             Ok(_) => return Ok(Got::More),

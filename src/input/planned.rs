@@ -21,6 +21,7 @@ use rustix::fs::{Stat, fstat, stat};
 use super::edges::in_parallel;
 use super::{FileId, Source, failed};
 use crate::error::{Error, Result};
+use crate::failpoint::{self, Point};
 
 /// Files that are looked at in one go.
 const SOME: usize = 1000;
@@ -30,6 +31,7 @@ const SOME: usize = 1000;
 pub fn open(source: &Source, at: u64) -> Result<File> {
     let Source::File { path, len, id, .. } = source else { unreachable!("only files are as planned") };
     let failed = |error| failed(source)(at, error);
+    failpoint::hit(Point::InputOpen).map_err(failed)?;
     let file = File::open(path).map_err(failed)?;
     let found = fstat(&file).map_err(|e| failed(e.into()))?;
     let now = FileId::of(&found);
@@ -47,6 +49,7 @@ pub fn check(source: &Source, file: &File, at: u64) -> Result<()> {
     if !source.is_file() {
         return Ok(());
     }
+    failpoint::hit(Point::InputCheck).map_err(|e| failed(source)(at, e))?;
     let found = fstat(file).map_err(|e| failed(source)(at, e.into()))?;
     holds(source, &found, at)
 }

@@ -16,6 +16,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use flate2::GzBuilder;
 use flate2::write::GzEncoder;
 
+use crate::failpoint::{self, Point};
 use crate::panics;
 
 /// What a compressor is given at once; only the last block is shorter.
@@ -71,7 +72,7 @@ impl Stream {
         let mut from = from.take(most);
         match self {
             // By the system, without a way through memory here.
-            Stream::Plain(to) => io::copy(&mut from, to),
+            Stream::Plain(to) => failpoint::hit(Point::OutputWrite).and_then(|()| io::copy(&mut from, to)),
             Stream::Compressed(to) => io::copy(&mut from, to),
         }
     }
@@ -88,7 +89,7 @@ impl Stream {
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Stream::Plain(file) => file.write(bytes),
+            Stream::Plain(file) => failpoint::hit(Point::OutputWrite).and_then(|()| file.write(bytes)),
             Stream::Compressed(compressor) => compressor.write(bytes),
         }
     }
@@ -187,6 +188,7 @@ fn compress(
 ) -> io::Result<()> {
     for mut block in blocks {
         encoder.write_all(&block)?;
+        failpoint::hit(Point::OutputWrite)?;
         if block.len() < BLOCK {
             return file.write_all(&encoder.end()?);
         }

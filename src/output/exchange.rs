@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use super::publish::{RESULT, is_of_a_result, is_same};
 use crate::data::path::{parent, rename_new};
 use crate::data::scratch::Scratch;
+use crate::failpoint::{self, Point};
 
 /// Where a result waits beside its directory: what is in a directory can't exchange its name with it.
 pub fn aside(directory: &Path) -> Option<PathBuf> {
@@ -37,7 +38,9 @@ pub fn exchange(staging: &mut Scratch, directory: &Path) -> bool {
     let old = aside.join(RESULT);
     // By its bare name: a slash at the end would mean what a link points to.
     let bare: PathBuf = directory.components().collect();
-    if renameat_with(CWD, &old, CWD, &bare, RenameFlags::EXCHANGE).is_err() {
+    let exchanged = failpoint::hit(Point::CommitExchange)
+        .and_then(|()| Ok(renameat_with(CWD, &old, CWD, &bare, RenameFlags::EXCHANGE)?));
+    if exchanged.is_err() {
         // What is staged is whole under either name.
         let _ = staging.rename(&inside);
         return false;

@@ -8,6 +8,7 @@ use super::publish::{self, RESULT};
 use super::writer::Chunk;
 use crate::data::scratch::Scratch;
 use crate::data::temporary::{Temporaries, insist};
+use crate::failpoint::{self, Point};
 
 #[derive(Debug)]
 pub struct Parts {
@@ -27,7 +28,7 @@ struct MadeDirectory(PathBuf, Temporaries);
 
 impl Drop for MadeDirectory {
     fn drop(&mut self) {
-        match insist(|| fs::remove_dir(&self.0)) {
+        match insist(|| failpoint::hit(Point::Remove).and_then(|()| fs::remove_dir(&self.0))) {
             Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {}
             removed => self.1.removed(&self.0, removed),
         }
@@ -69,6 +70,7 @@ impl Parts {
                 i if i < chunk.ends.len() => chunk.ends[i],
                 _ => chunk.bytes.len(),
             };
+            failpoint::hit(Point::OutputWrite)?;
             self.part.write_all(&chunk.bytes.as_slice()[from..to])?;
             self.part_bytes += (to - from) as u64;
             from = to;
@@ -77,11 +79,13 @@ impl Parts {
     }
 
     fn new_file(&self, name: &str) -> io::Result<File> {
+        failpoint::hit(Point::OutputCreate)?;
         File::create_new(self.staging.path().join(RESULT).join(name))
     }
 
     /// A file beside the parts.
     pub fn add(&mut self, name: &str, text: &[u8]) -> io::Result<()> {
+        failpoint::hit(Point::CommitAdd)?;
         self.new_file(name)?.write_all(text)
     }
 

@@ -21,6 +21,7 @@ use crate::data::new_file::NewFile;
 use crate::data::scratch;
 use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result};
+use crate::failpoint::{self, Point};
 use crate::report::{Report, Status};
 
 /// Whole rows, formatted.
@@ -181,6 +182,7 @@ fn output_error(target: &Target, source: io::Error) -> Error {
 }
 
 fn open(target: &Target, header: &[u8], part_size: u64, temporaries: &Temporaries) -> io::Result<To> {
+    failpoint::hit(Point::OutputCreate)?;
     let plain = |file| To::Through(Stream::Plain(file));
     Ok(match target {
         // A file of its own, unbuffered: chunks are large.

@@ -12,6 +12,7 @@ use tempfile::TempPath;
 use super::WrittenRun;
 use super::format::{self, ENTRY, FOOTER, HEADER, PAGE_HEADER, PARTITIONS_AT, Page, RunId};
 use crate::error::{Error, Result};
+use crate::failpoint::{self, Point};
 
 /// A finished run. Its pages are known; their content is checked as it is read. Its file goes with it.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub struct Run {
 impl Run {
     /// Reads and checks header, index and footer. Keeps the file open if asked to, else opens it for each reader.
     pub fn open(WrittenRun { path, id, size }: WrittenRun, keep: bool) -> Result<Run> {
-        let file = File::open(&path).map_err(|source| spill(&path, source))?;
+        let file = open(&path)?;
         let pages = read_index(&path, id, &file)?;
         let run = Run { path, id, rows: size.rows, file: keep.then_some(file), pages };
         run.check_rows(run.pages.iter().map(|page| u64::from(page.rows)).sum())?;
@@ -64,7 +65,7 @@ impl Run {
     pub fn reader(&self) -> Result<PageReader<'_>> {
         let opened = match self.file {
             Some(_) => None,
-            None => Some(File::open(&self.path).map_err(|source| spill(&self.path, source))?),
+            None => Some(open(&self.path)?),
         };
         Ok(PageReader { run: self, opened })
     }
@@ -107,7 +108,9 @@ impl PageReader<'_> {
             buffer.resize(len, 0);
         }
         let file = self.opened.as_ref().or(self.run.file.as_ref()).expect("one of the two is open");
-        file.read_exact_at(&mut buffer[..len], page.offset).map_err(|source| match source.kind() {
+        let bytes = &mut buffer[..len];
+        let read = file.read_exact_at(bytes, page.offset).and_then(|()| failpoint::read(Point::RunRead, bytes));
+        read.map_err(|source| match source.kind() {
             io::ErrorKind::UnexpectedEof => self.corrupt(page, "the file ends inside a page"),
             _ => spill(&self.run.path, source),
         })
@@ -126,6 +129,10 @@ impl PageReader<'_> {
     }
 }
 
+fn open(path: &Path) -> Result<File> {
+    failpoint::hit(Point::RunOpen).and_then(|()| File::open(path)).map_err(|source| spill(path, source))
+}
+
 fn spill(path: &Path, source: io::Error) -> Error {
     Error::Spill { path: path.into(), source }
 }
@@ -140,6 +147,8 @@ fn read_index(path: &Path, id: RunId, file: &File) -> Result<Vec<Page>> {
     let (mut header, mut footer) = ([0; HEADER], [0; FOOTER]);
     file.read_exact_at(&mut header, 0).map_err(io)?;
     file.read_exact_at(&mut footer, len - FOOTER as u64).map_err(io)?;
+    failpoint::read(Point::RunIndex, &mut header).map_err(io)?;
+    failpoint::read(Point::RunIndex, &mut footer).map_err(io)?;
     let partitions = format::u32_at(&header, PARTITIONS_AT);
     if header != format::header(id, partitions) {
         return Err(corrupt(0, "not the run that was written here"));
@@ -152,6 +161,7 @@ fn read_index(path: &Path, id: RunId, file: &File) -> Result<Vec<Page>> {
     }
     let mut index = vec![0; entries as usize * ENTRY];
     file.read_exact_at(&mut index, index_offset).map_err(io)?;
+    failpoint::read(Point::RunIndex, &mut index).map_err(io)?;
     if footer != format::footer(index_offset, entries, &header, &index) {
         return Err(corrupt(index_offset, "the index's checksum doesn't match"));
     }

@@ -10,6 +10,7 @@ use super::format::{self, Page, RunId};
 use crate::data::buffer::{Buffer, SLACK};
 use crate::data::scratch;
 use crate::error::{Error, Result};
+use crate::failpoint::{self, Point};
 
 /// Buffers of one worker, kept from attempt to attempt.
 #[derive(Debug, Default)]
@@ -197,6 +198,7 @@ impl RunWriter {
 
 /// Writes `pending`, which is emptied, and `payload` behind it, in one call if the system takes it.
 fn write(mut file: &File, pending: &mut Vec<u8>, payload: &[u8]) -> io::Result<()> {
+    failpoint::hit(Point::SpillWrite)?;
     let written = match file.write_vectored(&[IoSlice::new(pending), IoSlice::new(payload)]) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
         written => written?,

@@ -1,0 +1,182 @@
+//! Failpoints: operations that tests have fail, to see that a job answers right or not at all.
+//!
+//! Without the feature `failpoints` all of this compiles to nothing. With it the variable `MAPFOLD_FAIL`, or `arm`, says
+//! what is to fail:
+//!
+//! ```text
+//! MAPFOLD_FAIL='spill.write:3=eio, run.read:2+=damage'
+//!               point       │  │            └ this and all later ones
+//!               its third operation, of all threads
+//!                              └ how: eio, enospc, panic, damage (of what is read), delay
+//! ```
+
+use std::io;
+
+macro_rules! points {
+    ($($(#[$doc:meta])* $point:ident = $name:literal,)*) => {
+        /// Operations of one kind, wherever they are.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Point {
+            $($(#[$doc])* $point,)*
+        }
+
+        impl Point {
+            pub const ALL: &[Point] = &[$(Point::$point),*];
+
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Point::$point => $name,)*
+                }
+            }
+        }
+    };
+}
+
+points! {
+    InputOpen = "input.open",
+    InputRead = "input.read",
+    InputMap = "input.map",
+    /// A mapped page that its device can't read.
+    InputLost = "input.lost",
+    /// Whether a file still is what was planned.
+    InputCheck = "input.check",
+    SpillDirectory = "spill.directory",
+    SpillCreate = "spill.create",
+    SpillWrite = "spill.write",
+    RunOpen = "run.open",
+    RunIndex = "run.index",
+    RunRead = "run.read",
+    /// Of lines that waited for every task to end well.
+    StagedRead = "staged.read",
+    OutputCreate = "output.create",
+    OutputWrite = "output.write",
+    /// A file gets its name.
+    CommitLink = "commit.link",
+    /// A file or a directory gets another name.
+    CommitRename = "commit.rename",
+    CommitExchange = "commit.exchange",
+    /// The report and the mark of success.
+    CommitAdd = "commit.add",
+    Remove = "remove",
+}
+
+/// To be called before an operation of the point.
+#[inline(always)]
+pub fn hit(point: Point) -> io::Result<()> {
+    read(point, &mut [])
+}
+
+/// To be called behind an operation of the point that has read `bytes`.
+#[inline(always)]
+pub fn read(point: Point, bytes: &mut [u8]) -> io::Result<()> {
+    #[cfg(feature = "failpoints")]
+    armed::hit(point, bytes)?;
+    let _ = (point, bytes);
+    Ok(())
+}
+
+#[cfg(feature = "failpoints")]
+pub use armed::{arm, hits};
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::ops::RangeInclusive;
+    use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+    use std::time::Duration;
+    use std::{env, io, thread};
+
+    use rustix::io::Errno;
+
+    use super::Point;
+
+    const DELAY: Duration = Duration::from_millis(20);
+
+    #[derive(Default)]
+    struct State {
+        faults: Vec<Fault>,
+        /// Operations so far, by point.
+        hits: [u64; Point::ALL.len()],
+    }
+
+    struct Fault {
+        point: Point,
+        operations: RangeInclusive<u64>,
+        how: How,
+    }
+
+    #[derive(Clone, Copy)]
+    enum How {
+        Eio,
+        Enospc,
+        Panic,
+        Damage,
+        Delay,
+    }
+
+    static STATE: LazyLock<Mutex<State>> =
+        LazyLock::new(|| Mutex::new(State::of(&env::var("MAPFOLD_FAIL").unwrap_or_default())));
+
+    fn state() -> MutexGuard<'static, State> {
+        STATE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on these fail, of operations counted from now on.
+    pub fn arm(faults: &str) {
+        *state() = State::of(faults);
+    }
+
+    /// How many operations of the point there were.
+    pub fn hits(point: Point) -> u64 {
+        state().hits[point as usize]
+    }
+
+    impl State {
+        fn of(faults: &str) -> State {
+            let faults = faults.split(',').map(str::trim).filter(|fault| !fault.is_empty());
+            let fault = |text| Fault::of(text).unwrap_or_else(|| panic!("MAPFOLD_FAIL: what is {text:?}?"));
+            State { faults: faults.map(fault).collect(), ..State::default() }
+        }
+    }
+
+    impl Fault {
+        fn of(text: &str) -> Option<Fault> {
+            let (place, how) = text.split_once('=')?;
+            let (name, which) = place.split_once(':')?;
+            let operations = match which.strip_suffix('+') {
+                Some(first) => first.parse().ok()?..=u64::MAX,
+                None => which.parse().ok()?..=which.parse().ok()?,
+            };
+            let how = match how {
+                "eio" => How::Eio,
+                "enospc" => How::Enospc,
+                "panic" => How::Panic,
+                "damage" => How::Damage,
+                "delay" => How::Delay,
+                _ => return None,
+            };
+            let point = *Point::ALL.iter().find(|point| point.name() == name)?;
+            Some(Fault { point, operations, how })
+        }
+    }
+
+    pub fn hit(point: Point, bytes: &mut [u8]) -> io::Result<()> {
+        let how = {
+            let State { faults, hits } = &mut *state();
+            hits[point as usize] += 1;
+            let hit = |fault: &&Fault| fault.point == point && fault.operations.contains(&hits[point as usize]);
+            faults.iter().find(hit).map(|fault| fault.how)
+        };
+        match how {
+            None => {}
+            Some(How::Eio) => return Err(Errno::IO.into()),
+            Some(How::Enospc) => return Err(Errno::NOSPC.into()),
+            Some(How::Panic) => panic!("failpoint {}", point.name()),
+            Some(How::Damage) => {
+                let middle = bytes.len() / 2;
+                bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 0x10);
+            }
+            Some(How::Delay) => thread::sleep(DELAY),
+        }
+        Ok(())
+    }
+}

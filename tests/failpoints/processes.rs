@@ -1,0 +1,108 @@
+//! The binary itself: what it prints, and with which exit code it ends.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mapfold::failpoint::Point;
+
+use crate::jobs::{PATIENCE, inputs, names};
+
+fn run(dir: &Path, faults: &str, args: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mapfold"));
+    command.args(args.split_whitespace()).current_dir(dir);
+    command.env("TMPDIR", dir.join("spill")).env("MAPFOLD_FAIL", faults).env_remove("RUST_BACKTRACE");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let begun = Instant::now();
+    // What it prints fits a pipe.
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("{args}, {faults}: hangs");
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.wait_with_output().unwrap()
+}
+
+fn dir() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    inputs(&dir.path().join("in"));
+    fs::create_dir(dir.path().join("spill")).unwrap();
+    fs::write(dir.path().join("sorted.json"), r#"{"select": ["key", "n"], "sort": ["-key"]}"#).unwrap();
+    dir
+}
+
+const SMALL: &str = "--threads 2 --split-size 2K --memory 1M --partitions 4";
+
+#[test]
+fn a_command_says_why_it_failed_and_nothing_else() {
+    let dir = dir();
+    let dir = dir.path();
+    let jobs =
+        ["run wordcount in/long.txt in/short.txt", "run sorted.json in/table.csv", "run uniq in/packed.gz -o out"];
+    for job in jobs {
+        let args = format!("{job} {SMALL}");
+        let made = |output: &Output| match fs::read(dir.join("out")) {
+            Ok(bytes) => bytes,
+            Err(_) => output.stdout.clone(),
+        };
+        let expected = made(&run(dir, "", &args));
+        assert!(expected.len() > 500);
+        let faults = Point::ALL.iter().flat_map(|point| [1, 2].map(|n| format!("{}:{n}", point.name())));
+        for fault in faults.flat_map(|fault| ["eio", "panic"].map(|how| format!("{fault}={how}"))) {
+            if fault.starts_with("remove") || fault.starts_with("commit.rename") && fault.ends_with("panic") {
+                continue;
+            }
+            let _ = fs::remove_file(dir.join("out"));
+            let output = run(dir, &fault, &args);
+            let stderr = String::from_utf8(output.stderr.clone()).unwrap();
+            let label = format!("{args}, {fault}: {stderr}");
+            match output.status.code() {
+                Some(0) => assert!(made(&output) == expected && stderr.is_empty(), "{label}"),
+                Some(1) => {
+                    let mut lines = stderr.lines();
+                    assert!(lines.next().is_some_and(|line| line.starts_with("error: ")), "{label}");
+                    assert!(lines.next().is_none_or(|line| line.starts_with("hint: ")), "{label}");
+                    assert!(lines.next().is_none() && expected.starts_with(&output.stdout), "{label}");
+                    assert!(!dir.join("out").exists(), "{label}");
+                }
+                code => panic!("{label}, {code:?}"),
+            }
+            assert_eq!(names(&dir.join("spill")), [""; 0], "{label}");
+        }
+    }
+}
+
+#[test]
+fn the_report_says_that_an_attempt_failed() {
+    let dir = dir();
+    let args = format!("run wordcount in/long.txt -o out --force --report r.json {SMALL}");
+    let counters = |faults| {
+        let output = run(dir.path(), faults, &args);
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{faults}");
+        let report: serde_json::Value = serde_json::from_slice(&fs::read(dir.path().join("r.json")).unwrap()).unwrap();
+        let (text, counters) = (fs::read(dir.path().join("out")).unwrap(), report["counters"].clone());
+        (
+            text,
+            counters["failed_attempts"].clone(),
+            ["map_input_records", "reduce_input_records"].map(|name| counters[name].clone()),
+        )
+    };
+    let (text, none, records) = counters("");
+    assert_eq!(none, 0);
+    assert_eq!(counters("spill.write:2=eio"), (text.clone(), 1.into(), records.clone()));
+    assert_eq!(counters("spill.write:2=eio, run.read:1=damage"), (text, 2.into(), records));
+}
+
+#[test]
+fn what_cannot_be_removed_is_told() {
+    let dir = dir();
+    let output = run(dir.path(), "remove:1+=eio", &format!("run wordcount in/long.txt {SMALL}"));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("warning: cannot remove ") && stderr.ends_with(": input/output error\n"), "{stderr}");
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(0), 1));
+}
