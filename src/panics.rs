@@ -1,9 +1,11 @@
-//! Panics, as errors. Each is a bug in mapfold, and its message says so; a panic's own text would be a second one.
+//! Panics, as errors. Each is a bug in mapfold, and its message says so; a panic's own text would be a second one. Whoever
+//! goes on after one finds what is behind a lock whole: nothing here panics in the middle of a change to it.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::env;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 
@@ -35,6 +37,16 @@ fn message(panic: &(dyn Any + Send)) -> String {
         Some(place) => format!("{text} ({place})"),
         None => text,
     }
+}
+
+/// What is behind a lock, also after a panic.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was behind it.
+pub fn unlocked<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// From now on panics that become errors print nothing, unless RUST_BACKTRACE asks for it.

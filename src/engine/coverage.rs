@@ -5,9 +5,9 @@ use std::sync::Mutex;
 
 use crate::error::{Error, shown};
 use crate::input::stream::{self, State};
+use crate::panics::lock;
 use crate::plan::Plan;
 use crate::report::{Coverage, Missing};
-use crate::run::lock;
 
 /// What was read, as attempts that count note it.
 #[derive(Debug, Default)]

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::bad::BadOfTask;
@@ -16,11 +16,12 @@ use crate::input::block::Memory;
 use crate::input::edges::PieceRead;
 use crate::input::{RecordEnd, splits};
 use crate::output::{Layout, Writer};
+use crate::panics::{lock, unlocked};
 use crate::plan::Plan;
 use crate::record;
 use crate::report::Counters;
 use crate::report::event::{Event, PhaseName, What};
-use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress, lock};
+use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress};
 use crate::shuffle::RowLimit;
 
 /// Sizes that follow from the plan, its inputs and the machine. None of them changes the output.
@@ -274,7 +275,7 @@ impl<'p> Job<'p> {
     }
 
     pub fn into_record(self) -> Record {
-        let bad = self.bad.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let bad = unlocked(self.bad);
         Record { events: self.log.into_events(), bad }
     }
 }

@@ -6,8 +6,9 @@ use super::job::Job;
 use super::map::{MapRun, Mapping};
 use crate::error::Result;
 use crate::input::feed::Work;
+use crate::panics::lock;
 use crate::report::event::{AttemptId, PhaseName, TaskId, What};
-use crate::run::{Attempt, Done, Meter, lock};
+use crate::run::{Attempt, Done, Meter};
 use crate::shuffle::Run;
 
 #[derive(Debug)]

@@ -3,7 +3,9 @@
 
 use std::mem;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::panics::lock;
 
 #[derive(Clone, Debug)]
 pub struct Buffers {
@@ -20,11 +22,11 @@ impl Buffers {
 
     /// An empty one, or one that has held a block.
     pub fn take(&self) -> Vec<u8> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        lock(&self.free).pop().unwrap_or_default()
     }
 
     fn give(&self, buffer: Vec<u8>) {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = lock(&self.free);
         if free.len() < self.most && buffer.capacity() <= self.largest {
             free.push(buffer);
         }

@@ -17,7 +17,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -33,6 +33,7 @@ use super::origin::{Failure, Got};
 use super::wait::{Clock, Stop, Woken, wait};
 use super::written::Command;
 use crate::error::{Error, Result, reason, shown};
+use crate::panics::lock;
 
 /// How long a group that was asked to end may take.
 const GRACE: Duration = Duration::from_millis(150);
@@ -53,7 +54,7 @@ struct Groups {
 }
 
 fn groups() -> MutexGuard<'static, Groups> {
-    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&GROUPS)
 }
 
 /// Ends every command that runs, and has no other begin: this process is about to end.

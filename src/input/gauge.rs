@@ -1,9 +1,10 @@
 //! What a source gave so far, and in how much of its own time: for whoever wants to know while another thread reads it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::wait::Clock;
+use crate::panics::lock;
 
 /// Copies tell of the same source.
 #[derive(Clone, Debug)]
@@ -33,7 +34,7 @@ impl Gauge {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Read) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut lock(&self.0))
     }
 
     /// So many bytes came.

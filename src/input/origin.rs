@@ -13,7 +13,7 @@
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustix::buffer::spare_capacity;
@@ -29,7 +29,7 @@ use super::wait::{Clock, Silence, Stop, Woken, wait};
 use super::{Reach, Source};
 use crate::error::Error;
 use crate::failpoint::{self, Point};
-use crate::panics;
+use crate::panics::{self, lock};
 
 /// How long a stream has nothing before it is held to have nothing more for the moment.
 const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -239,7 +239,7 @@ impl Carried {
             let task = || format!("reader of {}", source.name());
             let carried = panics::caught(task, || Ok(carry(&source, &to)));
             if let Err(error) = carried.unwrap_or_else(|panic| Err(panic.into())) {
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                *lock(&slot) = Some(error);
             }
             // Behind the error, which is looked for at the pipe's end.
             drop(to);
@@ -248,7 +248,7 @@ impl Carried {
     }
 
     fn end(&self) -> Result<Got, Failure> {
-        match self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match lock(&self.failed).take() {
             Some(failure) => Err(failure),
             None => Ok(Got::End),
         }

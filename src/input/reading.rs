@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::gauge::Gauge;
 use super::origin::Failure;
@@ -10,6 +10,7 @@ use super::unpack::{Filled, Input};
 use super::wait::{Silence, Stop};
 use super::{RecordEnd, Source, failed, mark_len};
 use crate::error::{Error, Result, shown};
+use crate::panics::lock;
 
 /// Bytes of a source, unpacked and without its byte order mark, from `offset` on.
 #[derive(Debug)]
@@ -113,12 +114,12 @@ pub struct Begun(Arc<Mutex<Option<Reading>>>);
 
 impl Begun {
     pub(super) fn take(&self) -> Option<Reading> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 
     fn keep(&self, mut reading: Reading) {
         reading.stop_waiting();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
+        *lock(&self.0) = Some(reading);
     }
 }
 

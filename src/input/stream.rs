@@ -11,7 +11,7 @@
 //! each source is [`Covered`], and how it was read [`Watched`].
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use super::wait::{Silence, Stop};
 use super::watch::{Watch, Watched};
 use super::{RecordEnd, Source, command};
 use crate::error::{Error, Result, reason};
-use crate::panics;
+use crate::panics::{self, lock};
 use crate::record::Framing;
 use crate::report::event::SourceEnd;
 
@@ -178,10 +178,6 @@ impl Coverage {
             change(&mut all[at]);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A source that is to be read, and who is to have its blocks.

@@ -3,12 +3,13 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
+use crate::panics::lock;
 use crate::units::Span;
 
 /// Asks readers to end: each hands over the whole records that it holds, and reads no more. A copy asks the same readers.
@@ -58,7 +59,7 @@ pub struct Silence(Arc<Mutex<Option<Instant>>>);
 
 impl Silence {
     fn since(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     pub fn has_lasted(&self, time: Duration) -> bool {

@@ -1,10 +1,11 @@
 //! When readers began with their sources and ended, and what they had by then.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use super::gauge::{Gauge, Shown};
+use crate::panics::lock;
 use crate::report::event::{SourceEnd, SourceRead};
 
 /// How one source was read, or has been read so far.
@@ -69,6 +70,6 @@ impl Watch {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<usize, Reading>) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut lock(&self.0))
     }
 }

@@ -9,11 +9,12 @@
 //! Only the winner of a task places what it made here, so whatever was written is part of the result.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::writer::{Chunk, Writer};
 use crate::error::{Error, Result};
+use crate::panics::{lock, unlocked};
 use crate::shuffle::Run;
 use crate::shuffle::row::get_varint;
 
@@ -119,12 +120,12 @@ impl Sequencer {
 
     /// The writer back, and the rows written.
     pub fn finish(self) -> (Writer, u64) {
-        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let state = unlocked(self.state);
         (state.writer, state.rows)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::lock;
 use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result};
 use crate::input::stream::Coverage;
 use crate::output::Aside;
+use crate::panics::lock;
 use crate::units::Span;
 
 /// The way to stop a run, and how far it has come.

@@ -1,9 +1,9 @@
 //! The events of a run, as they happen.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
-use super::lock;
+use crate::panics::{lock, unlocked};
 use crate::report::Counters;
 use crate::report::event::{Event, What};
 use crate::report::tally::Tally;
@@ -43,7 +43,7 @@ impl Log {
     }
 
     pub fn into_events(self) -> Vec<Event> {
-        self.events.into_inner().unwrap_or_else(PoisonError::into_inner)
+        unlocked(self.events)
     }
 }
 

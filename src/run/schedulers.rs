@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use crossbeam_channel::unbounded;
 use rayon::{Scope, ThreadPool};
 
-use super::lock;
 use super::pool::Place;
+use crate::panics::lock;
 
 /// Rayon's deques: a worker takes its own `seeds` in order, and one that has none left takes from the other end of
 /// another's. What is handed over later goes to whoever is free.
