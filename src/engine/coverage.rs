@@ -14,7 +14,7 @@ use crate::report::{Coverage, Missing};
 pub struct Covering {
     /// Whole records, by source and offset.
     read: Mutex<Vec<(usize, Range<u64>)>>,
-    /// What readers handed over of streams.
+    /// What readers handed over of streams, in the order of the input.
     streams: Mutex<Vec<stream::Covered>>,
     /// Names of sources that took longer than their own time, with what there is to say of it.
     late: Mutex<Vec<(String, String)>>,
@@ -42,13 +42,18 @@ impl Covering {
         let mut read = lock(&self.read).clone();
         read.sort_by_key(|(source, range)| (*source, range.start));
         let (streams, late) = (lock(&self.streams), lock(&self.late));
+        let why = |name: &str| match (late.iter().find(|(of, _)| of == name), timeout) {
+            (Some((_, cause)), _) => cause.clone(),
+            (None, Some(timeout)) => format!("not read within {timeout}"),
+            (None, None) => "not read".into(),
+        };
         let (mut missing, mut coverage) = (Vec::new(), Coverage::default());
         coverage.of_sources = sources.len() + left_out.len();
         // Of streams that didn't end nobody knows how long they are.
         let mut of_bytes = Some(0);
-        let mut read = read.into_iter().peekable();
+        let (mut read, mut streams) = (read.into_iter().peekable(), streams.iter().peekable());
         for (index, source) in sources.iter().enumerate() {
-            let stream = streams.iter().find(|covered| covered.source == index);
+            let stream = streams.next_if(|covered| covered.source == index);
             let is_whole = stream.is_none_or(|covered| covered.state == State::Whole);
             let handed_over = stream.map_or(source.bytes(), |covered| covered.bytes);
             let (mut at, mut gaps) = (0, Vec::new());
@@ -66,16 +71,9 @@ impl Covering {
             }
             of_bytes = of_bytes.filter(|_| is_whole).map(|bytes| bytes + handed_over.max(at));
             coverage.sources += usize::from(gaps.is_empty());
-            let name = shown(source.path());
-            let cause = late.iter().find(|(of, _)| *of == name).map(|(_, cause)| cause.clone());
-            let cause = cause.unwrap_or_else(|| {
-                timeout.map_or_else(|| "not read".into(), |timeout| format!("not read within {timeout}"))
-            });
-            missing.extend(gaps.into_iter().map(|(from, to)| Missing {
-                source: name.clone(),
-                from,
-                to,
-                cause: cause.clone(),
+            missing.extend(gaps.into_iter().map(|(from, to)| {
+                let source = shown(source.path());
+                Missing { from, to, cause: why(&source), source }
             }));
         }
         missing.extend(left_out.iter().map(|(source, why)| Missing {

@@ -19,8 +19,8 @@ use crate::output::{Layout, Writer};
 use crate::panics::{lock, unlocked};
 use crate::plan::Plan;
 use crate::record;
-use crate::report::Counters;
 use crate::report::event::{Event, PhaseName, What};
+use crate::report::{Counters, Coverage, Missing};
 use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress};
 use crate::shuffle::RowLimit;
 
@@ -121,6 +121,8 @@ pub struct Job<'p> {
 pub struct Record {
     pub events: Vec<Event>,
     pub bad: Vec<BadOfTask>,
+    /// What of the input is missing, and how much isn't, where it need not be all of it.
+    pub covered: Option<(Vec<Missing>, Coverage)>,
 }
 
 impl<'p> Job<'p> {
@@ -237,7 +239,7 @@ impl<'p> Job<'p> {
         self.log.note_all(told);
     }
 
-    /// What was counted so far.
+    /// What attempts that count have counted so far.
     pub fn counters(&self) -> Counters {
         self.log.counters()
     }
@@ -275,8 +277,8 @@ impl<'p> Job<'p> {
     }
 
     pub fn into_record(self) -> Record {
-        let bad = unlocked(self.bad);
-        Record { events: self.log.into_events(), bad }
+        let covered = self.plan.may_be_partial().then(|| self.covering.result(self.plan));
+        Record { events: self.log.into_events(), bad: unlocked(self.bad), covered }
     }
 }
 

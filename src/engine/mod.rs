@@ -45,16 +45,11 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     let (result, sizes, record) = match caught(|| Job::new(plan, control)) {
         Ok(job) => {
             let result = caught(|| pipeline(&job, &mut phases));
-            let covered = plan.may_be_partial().then(|| job.covering.result(plan));
-            (result, Some((job.sizes, covered)), job.into_record())
+            (result, Some(job.sizes), job.into_record())
         }
         Err(error) => (Err(error), None, Record::default()),
     };
-    let (sizes, covered) = sizes.map_or((None, None), |(sizes, covered)| (Some(sizes), covered));
     let mut report = report(plan, sizes, record, phases);
-    if let Some((missing, coverage)) = covered.filter(|(missing, _)| !missing.is_empty()) {
-        (report.status, report.missing, report.coverage) = (Status::Partial, missing, Some(coverage));
-    }
     report.wall_seconds = started.elapsed().as_secs_f64();
     let sealed = result.and_then(|committed| caught(|| committed.seal(&report)));
     match sealed {
@@ -132,10 +127,14 @@ fn timed<T>(job: &Job<'_>, name: PhaseName, seconds: &mut f64, phase: impl FnOnc
 }
 
 fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSeconds) -> Report {
-    let Record { events, mut bad } = record;
+    let Record { events, mut bad, covered } = record;
     bad.sort_by_key(|bad| bad.number);
     let samples = bad.iter().flat_map(|bad| &bad.samples).take(bad::SAMPLES);
     let bad_records = samples.map(|sample| sample.told(&plan.sources)).collect();
+    let (status, missing, coverage) = match covered {
+        Some((missing, coverage)) if !missing.is_empty() => (Status::Partial, missing, Some(coverage)),
+        _ => (Status::Succeeded, Vec::new(), None),
+    };
     let tally = Tally::of(&events);
     let workers = tally.workers(plan.settings.threads, phases.map + phases.reduce);
     let named = tally.tasks.into_iter().map(|(_, extent, task)| match extent.from {
@@ -147,7 +146,7 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
     Report {
         mapfold: env!("CARGO_PKG_VERSION"),
         job: plan.job.clone(),
-        status: Status::Succeeded,
+        status,
         error: None,
         wall_seconds: 0.0,
         phase_seconds: phases,
@@ -164,8 +163,8 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
         tasks: named.collect(),
         workers,
         bad_records,
-        missing: Vec::new(),
-        coverage: None,
+        missing,
+        coverage,
         events,
     }
 }
