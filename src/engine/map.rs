@@ -22,8 +22,7 @@ use crate::map::emit::{Emitter, MapTable};
 use crate::map::growth::Growth;
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName, What};
-use crate::run::coordinator::Cut;
-use crate::run::{self, Attempt, Deal, Done, Inflow, Phase};
+use crate::run::{self, Attempt, Cut, Deal, Done, Inflow, Phase};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 use crate::table::slot_words;
 

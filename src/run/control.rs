@@ -53,10 +53,10 @@ impl Control {
 
     /// Fails once a signal asked the run to end, or its time is over. Whoever works asks every few milliseconds.
     pub fn check(&self) -> Result<()> {
-        match (self.signal.load(Ordering::Relaxed), self.limit.get()) {
-            (0, Some(&(end, after))) if Instant::now() >= end => Err(Error::Deadline { after }),
-            (0, _) => Ok(()),
-            (signal, _) => Err(Error::Interrupted { signal: signal as i32 }),
+        Error::unless_interrupted(&self.signal)?;
+        match self.limit.get() {
+            Some(&(end, after)) if Instant::now() >= end => Err(Error::Deadline { after }),
+            _ => Ok(()),
         }
     }
 }

@@ -9,83 +9,24 @@
 //!
 //! A task stays in the slab until one of the attempts at it has won, and attempts borrow it. An attempt that failed for a
 //! reason that may pass is made again, by another worker if one is free. One that takes far longer than its peers gets a
-//! second attempt beside it when a worker has nothing else to do: the first to finish wins. Of several errors the one earliest in the input is
-//! the one to report: when a task has failed for good, those that come later in the input are given up, and those that
-//! come earlier go on.
+//! second attempt beside it when a worker has nothing else to do: the first to finish wins. Of several errors the one
+//! earliest in the input is the one to report: when a task has failed for good, those that come later in the input are
+//! given up, and those that come earlier go on.
 
-use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvError, Sender, never, select, unbounded};
+use crossbeam_channel::{Receiver, never, select, unbounded};
 
-use super::attempt::{Attempt, Cancel, Done, Task, Work};
-use super::control::{Control, Meter};
-use super::deadline::{Deadline, Moment, Pace};
-use super::log::Log;
-use super::pool::{Deal, Handed, Place, Pool};
+use super::attempt::{Attempt, Done, Task, Work};
+use super::deadline::{Moment, Pace};
+use super::phase::{Inflow, Phase};
+use super::pool::Pool;
+use super::worker::{End, Message, Ticket, Worker};
 use crate::error::{Error, Result};
-use crate::input::Source;
-use crate::panics;
-use crate::report::event::{AttemptId, PhaseName, TaskId, What};
-
-/// What the tasks of a phase have in common.
-#[derive(Clone, Copy, Debug)]
-pub struct Phase<'a> {
-    pub name: PhaseName,
-    pub deal: Deal,
-    /// Attempts that a task may have.
-    pub attempts: u32,
-    /// To name what a task works on.
-    pub sources: &'a [Source],
-    pub meter: &'a Meter,
-    pub control: &'a Control,
-    pub log: &'a Log,
-    /// Where what is read by then is answered.
-    pub cut: Option<Cut<'a>>,
-}
-
-/// When attempts end before they have read all that they are to read.
-#[derive(Clone, Copy, Debug)]
-pub struct Cut<'a> {
-    pub deadline: Deadline,
-    pub is_made: &'a AtomicBool,
-}
-
-/// Tasks that come while others run.
-pub trait Inflow<W> {
-    type Message;
-    /// The next task; `None` if no more will come. Pending: a message has to arrive, or a task to end, before there is one.
-    fn poll(&mut self) -> Poll<Option<W>>;
-    /// Where messages come from while `poll` is pending.
-    fn messages(&self) -> Receiver<Self::Message>;
-    /// Takes what came from there.
-    fn arrived(&mut self, message: Result<Self::Message, RecvError>) -> Result<()>;
-    /// Whoever sends messages is to send what there is, and to end.
-    fn stop(&mut self) {}
-}
-
-/// None come.
-#[derive(Debug)]
-pub struct NoMore;
-
-impl<W> Inflow<W> for NoMore {
-    type Message = ();
-
-    fn poll(&mut self) -> Poll<Option<W>> {
-        Poll::Ready(None)
-    }
-
-    fn messages(&self) -> Receiver<()> {
-        never()
-    }
-
-    fn arrived(&mut self, _: Result<(), RecvError>) -> Result<()> {
-        Ok(())
-    }
-}
+use crate::report::event::{AttemptId, TaskId, What};
 
 /// How often a signal is looked for while nothing happens.
 const LOOK: Duration = Duration::from_millis(50);
@@ -125,114 +66,6 @@ impl Pool {
             |ticket, place| worker.run(ticket, place),
         );
         coordinator.into_result()
-    }
-}
-
-/// Leave to attempt a task.
-#[derive(Debug)]
-struct Ticket<W> {
-    task: Arc<Task<W>>,
-    attempt: u32,
-    /// A worker that failed at it, or is at it.
-    not_by: Option<usize>,
-}
-
-impl<W: Work> Handed for Ticket<W> {
-    fn worker(&self, workers: usize) -> usize {
-        self.not_by.map_or(self.task.number, |worker| worker + 1) % workers
-    }
-}
-
-/// What a worker tells the coordinator.
-enum Message<W, U> {
-    Begun {
-        number: usize,
-        worker: usize,
-    },
-    Ended {
-        number: usize,
-        worker: usize,
-        seconds: f64,
-        end: End<U>,
-    },
-    /// Another worker should have it.
-    Declined(Ticket<W>),
-}
-
-enum End<U> {
-    Won(U),
-    Lost,
-    Failed(Error),
-    /// It won, and what it made could not be placed.
-    Misplaced(Error),
-}
-
-/// What all workers know of a phase.
-struct Worker<'a, W, U, A, P> {
-    phase: &'a Phase<'a>,
-    failed: &'a AtomicUsize,
-    workers: usize,
-    to: &'a Sender<Message<W, U>>,
-    attempt: A,
-    place: P,
-}
-
-impl<W, T, U, A, P> Worker<'_, W, U, A, P>
-where
-    W: Work,
-    A: Fn(&Attempt<'_>, &W) -> Result<Done<T>>,
-    P: Fn(usize, T) -> Result<U>,
-{
-    fn run(&self, ticket: Ticket<W>, place: Place) {
-        let Ticket { task, attempt, not_by } = ticket;
-        let message = if not_by == Some(place.worker) && self.workers > 1 {
-            Message::Declined(Ticket { task, attempt, not_by: None })
-        } else {
-            let _ = self.to.send(Message::Begun { number: task.number, worker: place.worker });
-            let begun = Instant::now();
-            let end = self.attempt(&task, attempt, place);
-            let seconds = begun.elapsed().as_secs_f64();
-            let number = task.number;
-            // If nobody else holds the task its memory is free before the coordinator hears of it.
-            drop(task);
-            Message::Ended { number, worker: place.worker, seconds, end }
-        };
-        // A coordinator that is gone wants no message.
-        let _ = self.to.send(message);
-    }
-
-    fn attempt(&self, task: &Task<W>, attempt: u32, place: Place) -> End<U> {
-        let Phase { name, control, log, meter, .. } = *self.phase;
-        let cut = self.phase.cut.map(|cut| cut.is_made);
-        let cancel = Cancel::of(task, control, self.failed, cut);
-        if cancel.is_cut() || matches!(cancel.check(), Err(Error::Cancelled)) {
-            return End::Lost;
-        }
-        let id = AttemptId { task: TaskId { phase: name, number: task.number }, attempt };
-        let Place { worker, seeded } = place;
-        log.note(What::Begun { attempt: id, worker, seeded, extent: task.work.extent() });
-        let of_task = Attempt { id, place, cancel, meter, metered: Cell::new(0) };
-        let lost = || {
-            of_task.take_back();
-            log.note(What::Lost { attempt: id });
-            End::Lost
-        };
-        match panics::caught(|| id.task.to_string(), || (self.attempt)(&of_task, &task.work)) {
-            Ok(Done { made, records, counters }) if task.win(attempt) => {
-                log.note(What::Won { attempt: id, records, counters: Box::new(counters) });
-                match panics::caught(|| id.task.to_string(), || (self.place)(task.number, made)) {
-                    Ok(placed) => End::Won(placed),
-                    Err(error) => End::Misplaced(error),
-                }
-            }
-            Ok(_) | Err(Error::Cancelled) => lost(),
-            Err(_) if !task.is_open() => lost(),
-            Err(error) => {
-                of_task.take_back();
-                log.note(What::Failed { attempt: id, error: error.to_string() });
-                End::Failed(error)
-            }
-        }
     }
 }
 

@@ -5,14 +5,16 @@ pub mod control;
 pub mod coordinator;
 pub mod deadline;
 mod log;
+pub mod phase;
 pub mod pool;
 mod schedulers;
 #[cfg(test)]
 mod tests;
+mod worker;
 
 pub use attempt::{Attempt, Done, Work};
 pub use control::{Control, Meter, Progress};
-pub use coordinator::{Inflow, NoMore, Phase};
 pub use deadline::Deadline;
 pub use log::Log;
+pub use phase::{Cut, Inflow, NoMore, Phase};
 pub use pool::{Deal, Place, Pool};

@@ -1,0 +1,123 @@
+//! What a worker does with leave to attempt a task, and what it tells the coordinator of it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+
+use super::attempt::{Attempt, Cancel, Done, Task, Work};
+use super::phase::Phase;
+use super::pool::{Handed, Place};
+use crate::error::{Error, Result};
+use crate::panics;
+use crate::report::event::{AttemptId, TaskId, What};
+
+/// Leave to attempt a task.
+#[derive(Debug)]
+pub(super) struct Ticket<W> {
+    pub task: Arc<Task<W>>,
+    pub attempt: u32,
+    /// A worker that failed at it, or is at it.
+    pub not_by: Option<usize>,
+}
+
+impl<W: Work> Handed for Ticket<W> {
+    fn worker(&self, workers: usize) -> usize {
+        self.not_by.map_or(self.task.number, |worker| worker + 1) % workers
+    }
+}
+
+/// What a worker tells the coordinator.
+pub(super) enum Message<W, U> {
+    Begun {
+        number: usize,
+        worker: usize,
+    },
+    Ended {
+        number: usize,
+        worker: usize,
+        seconds: f64,
+        end: End<U>,
+    },
+    /// Another worker should have it.
+    Declined(Ticket<W>),
+}
+
+pub(super) enum End<U> {
+    Won(U),
+    Lost,
+    Failed(Error),
+    /// It won, and what it made could not be placed.
+    Misplaced(Error),
+}
+
+/// What all workers know of a phase.
+pub(super) struct Worker<'a, W, U, A, P> {
+    pub phase: &'a Phase<'a>,
+    pub failed: &'a AtomicUsize,
+    pub workers: usize,
+    pub to: &'a Sender<Message<W, U>>,
+    pub attempt: A,
+    pub place: P,
+}
+
+impl<W, T, U, A, P> Worker<'_, W, U, A, P>
+where
+    W: Work,
+    A: Fn(&Attempt<'_>, &W) -> Result<Done<T>>,
+    P: Fn(usize, T) -> Result<U>,
+{
+    pub fn run(&self, ticket: Ticket<W>, place: Place) {
+        let Ticket { task, attempt, not_by } = ticket;
+        let message = if not_by == Some(place.worker) && self.workers > 1 {
+            Message::Declined(Ticket { task, attempt, not_by: None })
+        } else {
+            let _ = self.to.send(Message::Begun { number: task.number, worker: place.worker });
+            let begun = Instant::now();
+            let end = self.attempt(&task, attempt, place);
+            let seconds = begun.elapsed().as_secs_f64();
+            let number = task.number;
+            // If nobody else holds the task its memory is free before the coordinator hears of it.
+            drop(task);
+            Message::Ended { number, worker: place.worker, seconds, end }
+        };
+        // A coordinator that is gone wants no message.
+        let _ = self.to.send(message);
+    }
+
+    fn attempt(&self, task: &Task<W>, attempt: u32, place: Place) -> End<U> {
+        let Phase { name, control, log, meter, .. } = *self.phase;
+        let cut = self.phase.cut.map(|cut| cut.is_made);
+        let cancel = Cancel::of(task, control, self.failed, cut);
+        if cancel.is_cut() || matches!(cancel.check(), Err(Error::Cancelled)) {
+            return End::Lost;
+        }
+        let id = AttemptId { task: TaskId { phase: name, number: task.number }, attempt };
+        let Place { worker, seeded } = place;
+        log.note(What::Begun { attempt: id, worker, seeded, extent: task.work.extent() });
+        let of_task = Attempt { id, place, cancel, meter, metered: Cell::new(0) };
+        let lost = || {
+            of_task.take_back();
+            log.note(What::Lost { attempt: id });
+            End::Lost
+        };
+        match panics::caught(|| id.task.to_string(), || (self.attempt)(&of_task, &task.work)) {
+            Ok(Done { made, records, counters }) if task.win(attempt) => {
+                log.note(What::Won { attempt: id, records, counters: Box::new(counters) });
+                match panics::caught(|| id.task.to_string(), || (self.place)(task.number, made)) {
+                    Ok(placed) => End::Won(placed),
+                    Err(error) => End::Misplaced(error),
+                }
+            }
+            Ok(_) | Err(Error::Cancelled) => lost(),
+            Err(_) if !task.is_open() => lost(),
+            Err(error) => {
+                of_task.take_back();
+                log.note(What::Failed { attempt: id, error: error.to_string() });
+                End::Failed(error)
+            }
+        }
+    }
+}
