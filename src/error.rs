@@ -9,6 +9,7 @@ use std::{
     fmt::Write,
     io,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use crate::units::{Span, argument, data, size};
@@ -141,6 +142,14 @@ impl Error {
 
     pub fn usage_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Error::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// That no signal asked for the end. `signal` is the number of one that did, 0 for none.
+    pub fn unless_interrupted(signal: &AtomicUsize) -> Result<()> {
+        match signal.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => Err(Error::Interrupted { signal: signal as i32 }),
+        }
     }
 
     /// What to do next, where there is something to do.

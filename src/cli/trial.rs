@@ -270,10 +270,7 @@ impl Trials {
 
     /// Fails once a signal asked for the end.
     pub fn go_on(&self) -> Result<()> {
-        match self.signal.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            signal => Err(Error::Interrupted { signal: signal as i32 }),
-        }
+        Error::unless_interrupted(&self.signal)
     }
 }
 

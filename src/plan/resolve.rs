@@ -2,7 +2,7 @@
 //! checked before reading.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -38,10 +38,10 @@ pub struct Invocation {
 
 impl Invocation {
     fn check(&self, deadline: &spec::Deadline) -> Result<()> {
-        match (self.signal.load(Ordering::Relaxed), self.begun, deadline.timeout) {
-            (0, Some(begun), Some(after)) if begun.elapsed() >= after.duration() => Err(Error::Deadline { after }),
-            (0, ..) => Ok(()),
-            (signal, ..) => Err(Error::Interrupted { signal: signal as i32 }),
+        Error::unless_interrupted(&self.signal)?;
+        match (self.begun, deadline.timeout) {
+            (Some(begun), Some(after)) if begun.elapsed() >= after.duration() => Err(Error::Deadline { after }),
+            _ => Ok(()),
         }
     }
 
