@@ -36,6 +36,10 @@ impl Aggregate for Count {
         self.column.is_none().then_some(&[1])
     }
 
+    fn counts(&self) -> bool {
+        true
+    }
+
     fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]) {
         let nulls = match self.column.map(|column| observed[column]) {
             None => None,

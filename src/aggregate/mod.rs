@@ -137,6 +137,11 @@ pub trait Aggregate: Debug + Send + Sync {
         None
     }
 
+    /// Whether its value is how many of some records there are: no record lowers it, and none adds more than 1.
+    fn counts(&self) -> bool {
+        false
+    }
+
     /// Adds record `i` to the state of group `slots[i]`. `observed` are the columns that the job's aggregates observe.
     fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]);
 

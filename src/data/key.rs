@@ -50,6 +50,14 @@ impl KeyFields {
         one.into_iter().chain(more.iter().map(|(field, _)| *field))
     }
 
+    /// The field of this number, and what it is.
+    pub fn get(&self, number: usize) -> Option<(usize, Kind)> {
+        match self {
+            KeyFields::One(field) | KeyFields::Nullable(field) => (number == 0).then_some((*field, Kind::Bytes)),
+            KeyFields::Composite(fields) => fields.get(number).copied(),
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.fields().count()
     }
@@ -168,16 +176,7 @@ impl Decoder {
         let cell = match kind {
             Kind::Bytes => {
                 let start = self.data.len();
-                loop {
-                    let at = memchr::memchr(0, rest)?;
-                    self.data.extend_from_slice(&rest[..at]);
-                    let mark = *rest.get(at + 1)?;
-                    rest = &rest[at + 2..];
-                    if mark == 0 {
-                        break;
-                    }
-                    self.data.push(0);
-                }
+                rest = take_escaped(rest, &mut self.data)?;
                 Cell::Bytes(Span::of(start..self.data.len()))
             }
             Kind::Decimal => {
@@ -205,6 +204,20 @@ pub fn put_escaped(out: &mut Buffer, mut bytes: &[u8]) {
     }
     out.extend(bytes);
     out.extend(&[0, 0]);
+}
+
+/// Appends to `out` what [`put_escaped`] put. Returns what follows; `None` if it has no end.
+pub fn take_escaped<'k>(mut key: &'k [u8], out: &mut Vec<u8>) -> Option<&'k [u8]> {
+    loop {
+        let at = memchr::memchr(0, key)?;
+        out.extend_from_slice(&key[..at]);
+        let mark = *key.get(at + 1)?;
+        key = &key[at + 2..];
+        if mark == 0 {
+            return Some(key);
+        }
+        out.push(0);
+    }
 }
 
 /// Encodes the keys of records.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use super::bad::BadOfTask;
+use super::certain::Certainty;
 use super::coverage::Covering;
 use crate::data::buffer::Buffer;
 use crate::data::scratch::{self, Scratch};
@@ -20,7 +21,7 @@ use crate::panics::{lock, unlocked};
 use crate::plan::Plan;
 use crate::record;
 use crate::report::event::{Event, PhaseName, What};
-use crate::report::{Counters, Coverage, Missing};
+use crate::report::{CertainRanks, Counters, Coverage, Missing};
 use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress};
 use crate::shuffle::RowLimit;
 
@@ -111,6 +112,8 @@ pub struct Job<'p> {
     open_runs: AtomicI64,
     log: Log,
     pub covering: Covering,
+    /// Where the result has ranks that may not be certain.
+    pub certainty: Option<Certainty<'p>>,
     bad: Mutex<Vec<BadOfTask>>,
     /// What pieces whose edges were assumed were found to be, by task and place.
     pieces: Mutex<BTreeMap<(usize, usize, u64), PieceRead>>,
@@ -123,6 +126,7 @@ pub struct Record {
     pub bad: Vec<BadOfTask>,
     /// What of the input is missing, and how much isn't, where it need not be all of it.
     pub covered: Option<(Vec<Missing>, Coverage)>,
+    pub certain_ranks: Option<CertainRanks>,
 }
 
 impl<'p> Job<'p> {
@@ -143,6 +147,7 @@ impl<'p> Job<'p> {
             open_runs: AtomicI64::new(most_open_runs(plan)),
             log: Log::default(),
             covering: Covering::default(),
+            certainty: Certainty::of(plan),
             bad: Mutex::default(),
             pieces: Mutex::default(),
         })
@@ -278,7 +283,9 @@ impl<'p> Job<'p> {
 
     pub fn into_record(self) -> Record {
         let covered = self.plan.may_be_partial().then(|| self.covering.result(self.plan));
-        Record { events: self.log.into_events(), bad: unlocked(self.bad), covered }
+        let certain_ranks =
+            self.certainty.zip(covered.as_ref()).map(|(certainty, (missing, _))| certainty.ranks(missing));
+        Record { events: self.log.into_events(), bad: unlocked(self.bad), covered, certain_ranks }
     }
 }
 

@@ -4,6 +4,7 @@
 //! the modules below: `input`, `record`, `map`, `shuffle`, `reduce`, `output`.
 
 mod bad;
+mod certain;
 mod coverage;
 mod job;
 mod map;
@@ -127,7 +128,7 @@ fn timed<T>(job: &Job<'_>, name: PhaseName, seconds: &mut f64, phase: impl FnOnc
 }
 
 fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSeconds) -> Report {
-    let Record { events, mut bad, covered } = record;
+    let Record { events, mut bad, covered, certain_ranks } = record;
     bad.sort_by_key(|bad| bad.number);
     let samples = bad.iter().flat_map(|bad| &bad.samples).take(bad::SAMPLES);
     let bad_records = samples.map(|sample| sample.told(&plan.sources)).collect();
@@ -165,6 +166,7 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
         bad_records,
         missing,
         coverage,
+        certain_ranks: certain_ranks.filter(|_| status == Status::Partial),
         events,
     }
 }

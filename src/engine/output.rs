@@ -50,6 +50,9 @@ fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Writer> {
         let mut merger = mergers.take(Merger::default);
         let mut lines = Chunk::default();
         let bytes = merge.merge(*range, &mut merger, &mut lines)?;
+        if let Some(certainty) = &job.certainty {
+            certainty.note(*range, merger.keys());
+        }
         mergers.keep(merger);
         attempt.advance(bytes);
         Ok(Done { made: lines, records: 0, counters: Counters::default() })

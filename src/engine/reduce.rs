@@ -158,7 +158,9 @@ impl Phase<'_> {
         let counters =
             self.fold(attempt, work, fold, page, |fold| self.finisher.sorted(&mut fold.table, keys, sorter))?;
         let path = job.attempt_path(attempt, "run");
-        let (run, back) = sorter.write(path, job.plan.limit, job.may_keep_open(), std::mem::take(buffers))?;
+        // Whether the last row's rank is certain the next one says.
+        let limit = job.plan.limit.map(|limit| limit.saturating_add(u64::from(job.certainty.is_some())));
+        let (run, back) = sorter.write(path, limit, job.may_keep_open(), std::mem::take(buffers))?;
         *buffers = back;
         self.memories.keep(memory);
         Ok(Done { made: run, records: counters.reduce_input_records, counters })

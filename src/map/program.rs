@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use super::read::{Lines, Reader, Window};
 use super::reject::Rejects;
+use super::tokenise::Splitter;
 use crate::data::{Batch, Sink};
 use crate::error::Result;
 use crate::record::Taken;
@@ -25,11 +26,24 @@ pub trait Step: Debug + Send + Sync {
     /// What runs it, with scratch memory of its own: one a worker.
     fn stage(&self) -> Box<dyn Stage>;
 
+    /// How many records it makes of one: says what bytes that nobody has read may hold at most.
+    fn makes(&self) -> Makes<'_>;
+
     /// Where lines of text are read, what may read them in place of the reader of lines if this is the job's first step.
     /// `line_is_read` says whether anyone else wants the line.
     fn front(&self, _line_is_read: bool) -> Option<Front> {
         None
     }
+}
+
+/// How many records a step makes of one.
+pub enum Makes<'a> {
+    /// At most one.
+    One,
+    /// One for each piece of field `of`, with the piece in `field`.
+    Pieces { field: Field, of: Field, on: &'a Splitter },
+    /// Nothing bounds them.
+    Any,
 }
 
 /// A reader that knows of the first step.

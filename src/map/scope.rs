@@ -293,6 +293,11 @@ impl<'a> Scope<'a> {
         self.add_known(Known { name: None, kind, may_be_null, from: None, is_used: Cell::new(true) })
     }
 
+    /// The field that is added next.
+    pub fn next_field(&self) -> Field {
+        self.fields.len()
+    }
+
     pub fn push(&mut self, step: impl Step + 'static) {
         self.push_converts();
         self.steps.push(Box::new(step));

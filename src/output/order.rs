@@ -309,6 +309,13 @@ impl Rows {
     }
 }
 
+impl Merger {
+    /// The sort keys of the lines that were merged last.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.rows.entries.iter().map(|entry| self.rows.key(entry))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,9 @@
 //! Sort keys: the cells that rows are ordered by, as bytes that sort as they do.
 
-use crate::data::Value;
 use crate::data::buffer::Buffer;
-use crate::data::key::put_escaped;
-use crate::data::ordered::{put_decimal, put_float};
+use crate::data::key::{put_escaped, take_escaped};
+use crate::data::ordered::{get_decimal, get_float, put_decimal, put_float};
+use crate::data::{Kind, Value};
 
 /// The sequence of output rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +71,40 @@ pub fn put_sort_keys<'a>(out: &mut Buffer, keys: &[SortKey], cell: impl Fn(usize
     }
 }
 
+/// Takes one column of this kind off the front of a sort key, the bytes of a text to `text`. `None` if none is there.
+pub fn take_sort_key<'t>(
+    key: &mut &[u8],
+    kind: Kind,
+    descending: bool,
+    last: bool,
+    text: &'t mut Vec<u8>,
+) -> Option<Value<'t>> {
+    let needs_end = descending || !last;
+    let mut plain: Vec<u8> = key.iter().map(|byte| if descending { !byte } else { *byte }).collect();
+    text.clear();
+    let (value, taken) = match (*plain.first()?, kind) {
+        (0, _) => (Value::Null, 1),
+        (_, Kind::Bytes) => {
+            let rest = match needs_end {
+                true => take_escaped(&plain[1..], text)?.len(),
+                false => {
+                    text.extend(&plain[1..]);
+                    0
+                }
+            };
+            (Value::Bytes(text), plain.len() - rest)
+        }
+        (_, Kind::Decimal) => {
+            plain.extend((!needs_end).then_some(0));
+            let (number, rest) = get_decimal(&plain)?;
+            (Value::Decimal(number), plain.len() - rest.len())
+        }
+        (_, Kind::Float) => (Value::Float(get_float(&plain[1..])?.0), 9),
+    };
+    *key = &key[taken.min(key.len())..];
+    Some(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +149,26 @@ mod tests {
             for (a, b) in values.iter().flat_map(|a| values.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b) {
                 for descending in [false, true] {
                     assert!(!encode(b, descending, false).starts_with(&encode(a, descending, false)), "{a:?} {b:?}");
+                }
+            }
+        }
+    }
+
+    /// A row's columns, least to greatest of each kind, come back one after the other.
+    #[test]
+    fn what_is_taken_off_is_what_was_put() {
+        let kinds = [Kind::Bytes, Kind::Decimal, Kind::Float];
+        for (values, kind) in columns().into_iter().zip(kinds) {
+            for (value, next) in values.iter().flat_map(|value| values.iter().map(move |next| (*value, *next))) {
+                for descending in [[false, false], [false, true], [true, false], [true, true]] {
+                    let mut key = Buffer::default();
+                    put_sort_key(&mut key, &value, descending[0], false);
+                    put_sort_key(&mut key, &next, descending[1], true);
+                    let (mut rest, mut text) = (key.as_slice(), Vec::new());
+                    assert_eq!(take_sort_key(&mut rest, kind, descending[0], false, &mut text), Some(value));
+                    assert_eq!(take_sort_key(&mut rest, kind, descending[1], true, &mut text), Some(next));
+                    assert_eq!(rest, b"");
+                    assert_eq!(take_sort_key(&mut rest, kind, false, true, &mut text), None);
                 }
             }
         }

@@ -49,6 +49,8 @@ pub struct Plan {
     pub numbers: BTreeSet<String>,
     pub rows: Rows,
     pub limit: Option<u64>,
+    /// Whether the spec says in which order the rows are: then a limit takes the first ranks.
+    pub is_ranked: bool,
     /// When the answer is to be out, from when the job was asked for.
     pub timeout: Option<Span>,
     pub on_timeout: OnTimeout,

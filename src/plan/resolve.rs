@@ -132,6 +132,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         rows,
         columns: columns::output(spec, &columns, &blame)?,
         limit: spec.limit,
+        is_ranked: !spec.sort.is_empty(),
         left_out,
         timeout: spec.deadline.timeout,
         on_timeout: spec.deadline.on_timeout.unwrap_or_default(),

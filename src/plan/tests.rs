@@ -67,7 +67,7 @@ const SPLIT: &str =
 fn wordcount() {
     let job = crate::spec::builtin::find("wordcount").unwrap();
     let plan = planned(job.text);
-    assert_eq!(format!("{:?}", plan.steps), "[Split { input: 0, on: Words }]");
+    assert_eq!(format!("{:?}", plan.steps), "[Split { input: 0, on: Words, adds: 1 }]");
     assert_eq!(names(&plan), [(0, "word"), (1, "count")]);
     assert_eq!(plan.output.target, Target::Stdout);
     assert_eq!((plan.output.format, plan.output.header), (Format::Text, false));
@@ -83,7 +83,7 @@ fn wordcount() {
 #[test]
 fn fields_are_numbered_as_they_appear() {
     let plan = planned(&format!(r#"{{{SPLIT}, "group_by": ["part", "line"], "aggregate": [{{"op": "count"}}]}}"#));
-    assert_eq!(format!("{:?}", plan.steps[1]), "Split { input: 1, on: Literal([45]) }");
+    assert_eq!(format!("{:?}", plan.steps[1]), "Split { input: 1, on: Literal([45]), adds: 2 }");
     assert_eq!(plan.columns[2].name, "count");
     assert_eq!(groups(plan).key, KeyFields::Composite(vec![(2, Kind::Bytes), (0, Kind::Bytes)]));
 }

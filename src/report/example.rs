@@ -49,6 +49,7 @@ pub fn example() -> Report {
         bad_records: Vec::new(),
         missing: Vec::new(),
         coverage: None,
+        certain_ranks: None,
         events: Vec::new(),
     }
 }

@@ -155,6 +155,9 @@ pub struct Report {
     /// How much of it is, where it may be a part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
+    /// Where a partial result is sorted and has a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certain_ranks: Option<CertainRanks>,
     /// What all of that adds up from, for a trace.
     #[serde(skip)]
     pub events: Vec<Event>,
@@ -169,6 +172,15 @@ pub struct Missing {
     /// ... and before this one; none: up to an end that nobody saw.
     pub to: Option<u64>,
     pub cause: String,
+}
+
+/// Ranks of a partial result that are certain, whatever the missing bytes hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CertainRanks {
+    /// First and last of each row of them, from 1.
+    pub ranges: Vec<(u64, u64)>,
+    /// Why none can be known.
+    pub unknown: Option<String>,
 }
 
 /// How much of the input is in a partial result.

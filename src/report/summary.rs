@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Coverage, Missing, Report, Status, Task};
+use super::{CertainRanks, Coverage, Missing, Report, Status, Task};
 use crate::units::{binary, count, data, percent, plural, rate, seconds};
 
 /// What a run came to, in one line without its end. `title` is the job's name.
@@ -63,7 +63,25 @@ pub fn partial(report: &Report) -> String {
     if let more @ 1.. = report.missing.len().saturating_sub(NAMED) {
         let _ = write!(text, " and {more} more");
     }
+    if let Some(ranks) = &report.certain_ranks {
+        let _ = write!(text, "; certain ranks: {}", certain(ranks));
+    }
     text
+}
+
+fn certain(CertainRanks { ranges, unknown }: &CertainRanks) -> String {
+    const NAMED: usize = 5;
+    let mut named: Vec<_> = ranges
+        .iter()
+        .take(NAMED)
+        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}–{last}") })
+        .collect();
+    named.extend((ranges.len() > NAMED).then(|| "…".to_owned()));
+    match (unknown, named.is_empty()) {
+        (Some(why), _) => format!("none ({why})"),
+        (None, true) => "none".into(),
+        (None, false) => named.join(", "),
+    }
 }
 
 /// Whether there are groups, or records pass through: then there is nothing to shuffle.

@@ -43,6 +43,11 @@ fn a_partial_answer_is_exact_for_what_it_covers() {
             "txt",
         ),
         (r#"{"group_by": ["line"], "aggregate": [{"op": "count"}], "sort": ["-count"], "limit": 50}"#, "txt"),
+        (
+            r#"{"map": [{"split": "line", "on": "words", "as": "w"}], "group_by": ["w"], "aggregate": [{"op": "count"}],
+            "sort": ["-count"], "limit": 3}"#,
+            "txt",
+        ),
         (r#"{"select": ["line"]}"#, "txt"),
         (r#"{"select": ["line"], "sort": ["line"]}"#, "txt"),
         (r#"{"read": {"format": "csv", "fields": ["a"], "delimiter": " "}, "select": ["a"]}"#, "csv"),
@@ -65,6 +70,20 @@ fn a_partial_answer_is_exact_for_what_it_covers() {
             let is_partial = report["status"] == "partial";
             assert_eq!(ran.code(), Some(if is_partial { 3 } else { 0 }), "{}", ran.stderr());
             assert_eq!(is_partial, ran.stderr().starts_with("partial result: "), "{}", ran.stderr());
+            let of_all = dir.run(&args).stdout();
+            let ranks = &report["certain_ranks"];
+            assert_eq!(ranks.is_object(), is_partial && job.contains(r#""limit""#), "{report}");
+            if ranks.is_object() {
+                assert_eq!(ranks["unknown"], Value::Null);
+                for range in ranks["ranges"].as_array().unwrap() {
+                    let [first, last] = [0, 1].map(|end| range[end].as_u64().unwrap() as usize);
+                    let keys = |rows: &str| -> Vec<String> {
+                        let key = |row: &str| row.rsplit_once('\t').unwrap().0.to_owned();
+                        rows.lines().map(key).skip(first - 1).take(last - first + 1).collect()
+                    };
+                    assert_eq!(keys(&ran.stdout()), keys(&of_all), "{report}");
+                }
+            }
             cut += usize::from(cut_out_missing(&dir, &report) > 0);
             let whole = dir.run(&args);
             assert_eq!(whole.code(), Some(0), "{}", whole.stderr());
@@ -130,6 +149,30 @@ fn what_a_slow_source_brought_in_time_counts() {
     assert_eq!((whole.code(), &*whole.stdout(), &*whole.stderr()), (Some(0), "a\t1\nb\t1\nc\t1\n", ""));
     let report = report(&dir);
     assert_eq!((&report["status"], &report["missing"]), (&json!("succeeded"), &json!([])));
+}
+
+#[test]
+fn which_ranks_are_certain_is_said() {
+    let dir = Dir::new().file("a.txt", "a\na\nb\n");
+    let silent = json!({"command": ["sleep", "100"], "name": "web1", "timeout": "100ms"});
+    let group = json!({"group_by": ["line"], "aggregate": [{"op": "count"}]});
+    for (rows, sort, why) in [
+        (&group, "-count", "how many bytes are missing isn't known"),
+        (&group, "count", "only for rows in the order of a count, the greatest first, is it known"),
+        (&json!({"select": ["line"]}), "line", "records may be missing at any rank"),
+    ] {
+        let mut job = rows.clone();
+        job["input"] = json!(["a.txt", silent]);
+        job["deadline"] = json!({"on_timeout": "partial"});
+        job["sort"] = json!([sort]);
+        fs::write(dir.join("job.json"), job.to_string()).unwrap();
+        let ran = dir.run("run ./job.json --report r.json");
+        assert!(!ran.stderr().contains("certain") && report(&dir)["certain_ranks"].is_null(), "{}", ran.stderr());
+        let ran = dir.run("run ./job.json --limit 2 --report r.json");
+        assert_eq!(report(&dir)["certain_ranks"], json!({"ranges": [], "unknown": why}));
+        let end = format!("web1 (timed out after 100ms); certain ranks: none ({why})\n");
+        assert!(ran.stderr().ends_with(&end), "{}", ran.stderr());
+    }
 }
 
 #[test]

@@ -248,7 +248,7 @@ fn steps(job: &Job) -> Vec<Box<dyn Step>> {
     let pattern = Regex::new(PATTERN).unwrap();
     let piece = job.piece.clone().map(|piece| -> Box<dyn Step> {
         match piece {
-            Piece::Split(on) => Box::new(Split { input: 0, on }),
+            Piece::Split(on) => Box::new(Split { input: 0, on, adds: 1 }),
             Piece::Ngrams(n) => Box::new(Ngrams { input: 0, of: Splitter::Whitespace, n }),
             Piece::Extract { group, all: true } => Box::new(ExtractAll { input: 0, pattern, group }),
             Piece::Extract { group, all: false } => Box::new(Extract { input: 0, pattern, group }),
@@ -308,6 +308,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         numbers: std::collections::BTreeSet::new(),
         rows,
         limit: job.limit,
+        is_ranked: false,
         left_out: Vec::new(),
         timeout: None,
         on_timeout: OnTimeout::Fail,

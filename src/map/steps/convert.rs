@@ -4,7 +4,7 @@ use super::gather::Gather;
 use crate::data::parse::{DecimalParser, FloatParser, ParseError};
 use crate::data::{Batch, Column, Columns, Sink};
 use crate::error::Result;
-use crate::map::{Field, Next, Stage, Step, Type};
+use crate::map::{Field, Makes, Next, Stage, Step, Type};
 
 /// Adds fields as numbers. A record in which one of them is none is bad.
 #[derive(Debug)]
@@ -29,6 +29,10 @@ impl Step for Convert {
 
     fn may_reject(&self) -> bool {
         true
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::One
     }
 
     fn stage(&self) -> Box<dyn Stage> {

@@ -9,7 +9,7 @@ use crate::data::{BATCH, Batch, Bytes, Column, Kind, Sink, Span};
 use crate::error::{Result, suggestion};
 use crate::map::scope::Written;
 use crate::map::tokenise::Tokens;
-use crate::map::{Field, Next, Scope, Stage, Step};
+use crate::map::{Field, Makes, Next, Scope, Stage, Step};
 use crate::predicate::resolve::pattern;
 use crate::schema::{Blame, Key, Shape};
 
@@ -83,6 +83,10 @@ impl Step for Extract {
         vec![self.input]
     }
 
+    fn makes(&self) -> Makes<'_> {
+        Makes::One
+    }
+
     fn stage(&self) -> Box<dyn Stage> {
         // Cloned, as below: each worker's pattern has a cache of its own.
         let pattern = self.pattern.clone();
@@ -123,6 +127,10 @@ fn first_match(pattern: &Regex, group: usize, column: &Bytes<'_>, i: usize) -> S
 impl Step for ExtractAll {
     fn reads(&self) -> Vec<Field> {
         vec![self.input]
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::Any
     }
 
     fn stage(&self) -> Box<dyn Stage> {

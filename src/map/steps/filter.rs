@@ -8,7 +8,7 @@ use crate::data::{Batch, Sink};
 use crate::error::Result;
 use crate::map::program::Front;
 use crate::map::scope::Written;
-use crate::map::{Field, Next, Scope, Stage, Step};
+use crate::map::{Field, Makes, Next, Scope, Stage, Step};
 use crate::predicate::{Predicate, Test, written};
 use crate::schema::predicate::PREDICATES;
 use crate::schema::{Key, Shape};
@@ -29,6 +29,10 @@ impl Step for Filter {
         let mut reads = Vec::new();
         self.0.cells(&mut |cell| reads.push(cell));
         reads
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::One
     }
 
     fn stage(&self) -> Box<dyn Stage> {

@@ -9,7 +9,7 @@ use crate::data::{Kind, Span};
 use crate::error::Result;
 use crate::map::scope::Written;
 use crate::map::tokenise::{Cutter, Splitter, Tokens};
-use crate::map::{Field, Scope, Stage, Step};
+use crate::map::{Field, Makes, Scope, Stage, Step};
 use crate::schema::{Key, Shape};
 
 pub const KEYS: &[Key] = &[
@@ -41,6 +41,10 @@ pub struct Ngrams {
 impl Step for Ngrams {
     fn reads(&self) -> Vec<Field> {
         vec![self.input]
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::Any
     }
 
     fn stage(&self) -> Box<dyn Stage> {

@@ -3,7 +3,7 @@
 
 use crate::data::{Batch, Bytes, Column, Decimals, Floats, Numbers, Sink, Span};
 use crate::error::Result;
-use crate::map::{Field, Next, Stage, Step};
+use crate::map::{Field, Makes, Next, Stage, Step};
 use crate::predicate::Predicate;
 
 /// Adds field `input`, or where there is none the number 1, in the records of which the predicate holds.
@@ -18,6 +18,10 @@ impl Step for Only {
         let mut reads: Vec<_> = self.input.into_iter().collect();
         self.predicate.cells(&mut |cell| reads.push(cell));
         reads
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::One
     }
 
     fn stage(&self) -> Box<dyn Stage> {

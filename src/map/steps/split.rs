@@ -4,7 +4,7 @@ use super::AS;
 use super::pieces::{Finder, Pieces};
 use crate::data::{BATCH, Batch, Bytes, Column, Kind, Sink};
 use crate::error::Result;
-use crate::map::program::Front;
+use crate::map::program::{Front, Makes};
 use crate::map::scope::Written;
 use crate::map::tokenise::{Cutter, Splitter, Tokens};
 use crate::map::{Field, Next, Reader, Scope, Stage, Step, Window};
@@ -15,7 +15,7 @@ pub const KEYS: &[Key] = &[Key::required("split", Shape::Name), Key::required("o
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let input = scope.raw(&written.at("split"), written.text("split"))?;
-    scope.push(Split { input, on: Splitter::named(written.text("on")) });
+    scope.push(Split { input, on: Splitter::named(written.text("on")), adds: scope.next_field() });
     scope.add(&written.at("as"), written.text("as"), Kind::Bytes, false)?;
     Ok(())
 }
@@ -24,11 +24,17 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
 pub struct Split {
     pub input: Field,
     pub on: Splitter,
+    /// The field of the pieces.
+    pub adds: Field,
 }
 
 impl Step for Split {
     fn reads(&self) -> Vec<Field> {
         vec![self.input]
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::Pieces { field: self.adds, of: self.input, on: &self.on }
     }
 
     fn stage(&self) -> Box<dyn Stage> {

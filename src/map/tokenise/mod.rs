@@ -44,6 +44,25 @@ impl Splitter {
         }
     }
 
+    /// Bytes of a text that each occurrence of a piece has for itself at least. The end of the text is one of its bytes.
+    pub fn takes(&self, piece: &[u8]) -> u64 {
+        let bytes = piece.len() as u64;
+        match self {
+            // No code point grows by more than half when it is lower-cased, and none that has one byte grows.
+            Splitter::Words if !piece.is_ascii() => (2 * bytes).div_ceil(3) + 1,
+            Splitter::Words | Splitter::Letters | Splitter::Whitespace | Splitter::Literal(_) => bytes + 1,
+            Splitter::Chars => bytes,
+        }
+    }
+
+    /// The least that [`takes`](Self::takes) says of any piece.
+    pub fn takes_least(&self) -> u64 {
+        match self {
+            Splitter::Words | Splitter::Letters | Splitter::Whitespace => 2,
+            Splitter::Literal(_) | Splitter::Chars => 1,
+        }
+    }
+
     /// Whether the end of a line always ends a piece, and leaves none of its own: then lines may be cut joined.
     pub fn may_see_lines_joined(&self) -> bool {
         match self {
@@ -129,4 +148,50 @@ fn batches(text: &[u8], pieces: impl Iterator<Item = Span>, emit: &mut impl FnMu
         }
     });
     emit(Tokens { data: text, begins: 0, spans: &spans[..filled] });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(on: &Splitter, text: &str) -> Vec<String> {
+        let mut pieces = Vec::new();
+        Cutter::new(on).cut(text.as_bytes(), |Tokens { data, spans, .. }| {
+            let piece = |span: &Span| String::from_utf8_lossy(&data[span.start as usize..span.end as usize]).into();
+            pieces.extend(spans.iter().map(piece));
+        });
+        pieces
+    }
+
+    /// No text of so many bytes has a piece more often, and one has it as often.
+    #[test]
+    fn what_a_piece_takes() {
+        for (on, between, words) in [
+            (Splitter::Words, " ", &["a", "it's"][..]),
+            (Splitter::Whitespace, " ", &["a", "b-c", "ö"]),
+            (Splitter::Letters, "-", &["a", "bcd"]),
+            (Splitter::Chars, "", &["a", "ö", "\u{2003}"]),
+            (Splitter::Literal(b",".into()), ",", &["", "a", "b c"]),
+        ] {
+            for (word, times) in words.iter().flat_map(|word| (1..5).map(move |times| (*word, times))) {
+                let text = vec![word; times].join(between);
+                assert_eq!(pieces(&on, &text), vec![word; times]);
+                let takes = on.takes(word.as_bytes());
+                let end = if between.is_empty() { 0 } else { 1 };
+                assert_eq!((text.len() as u64 + end) / takes, times as u64, "{on:?} {word:?}");
+                assert!(takes >= on.takes_least());
+            }
+        }
+    }
+
+    #[test]
+    fn lower_case_may_be_longer() {
+        for c in ('\0'..=char::MAX).filter(|c| !c.to_lowercase().eq([*c])) {
+            for text in [c.to_string(), format!("{c}{c}a")] {
+                for word in pieces(&Splitter::Words, &text) {
+                    assert!(Splitter::Words.takes(word.as_bytes()) <= text.len() as u64 + 1, "{text:?}");
+                }
+            }
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::data::columns::{GrowingDecimals, GrowingFloats};
 use crate::data::{Batch, Column, Decimal, Kind, Sink, Value, float};
 use crate::error::Result;
 use crate::map::scope::Written;
-use crate::map::{Field, Next, Scope, Stage, Step, Why};
+use crate::map::{Field, Makes, Next, Scope, Stage, Step, Why};
 use crate::schema::{Key, Shape};
 use grammar::{Expression, Operator};
 
@@ -57,6 +57,10 @@ impl Step for Derive {
 
     fn may_reject(&self) -> bool {
         self.kind == Kind::Decimal
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::One
     }
 
     fn stage(&self) -> Box<dyn Stage> {

@@ -1,0 +1,336 @@
+//! Which ranks of a partial result are certain, whatever the missing bytes hold.
+//!
+//! Rows are ordered by a count, greatest first. A record of a group has some of the input's bytes for itself, so missing bytes
+//! hold only so many of them:
+//!
+//! ```text
+//! rank   group   count   may grow by
+//! 1      the     900     missing / 4    certain if 900 > 500 + missing / 3, and more than any other row may come to
+//! 2      of      500     missing / 3
+//!        any     0       missing / 2    groups that nobody has seen yet
+//! ```
+//!
+//! Row *a* stays before row *b* if its count is greater than that of *b* may become. A rank is certain if all rows before it stay
+//! before it, and it stays before all rows behind it, seen or not.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use crate::data::Value;
+use crate::map::tokenise::Splitter;
+use crate::map::{Field, Makes};
+use crate::output::sort_key::take_sort_key;
+use crate::output::{Order, SortKey};
+use crate::panics::lock;
+use crate::plan::{Groups, Plan, Read, Rows};
+use crate::report::{CertainRanks, Missing};
+
+/// Ranks behind these are not looked at: memory holds what is known of each.
+const MOST: usize = 10_000;
+
+/// The first rows of the result, whose ranks are to be judged.
+#[derive(Debug)]
+pub struct Certainty<'p> {
+    ranked: Result<Ranked<'p>, Unknown>,
+    /// By range of the output.
+    rows: Mutex<BTreeMap<usize, Vec<Row>>>,
+}
+
+/// Groups in the order of a count.
+#[derive(Debug)]
+struct Ranked<'p> {
+    groups: &'p Groups,
+    /// First the count.
+    order: &'p [SortKey],
+    limit: usize,
+    takes: Takes<'p>,
+}
+
+/// Bytes of the input that each mapped record has for itself, at least.
+#[derive(Debug)]
+enum Takes<'p> {
+    /// There is one for each record that was read: the bytes of the fields before field `read`, and those behind each field.
+    Record { read: Field, between: u64 },
+    /// There is one for each piece of a field that was read.
+    Piece { field: Field, on: &'p Splitter },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    count: u64,
+    /// Bytes that each of its records has for itself, at least.
+    takes: u64,
+}
+
+/// Why no rank is certain.
+type Unknown = &'static str;
+
+impl<'p> Certainty<'p> {
+    /// Where the plan has ranks, and may answer from a part of its input.
+    pub fn of(plan: &'p Plan) -> Option<Self> {
+        let limit = plan.limit.filter(|_| plan.is_ranked && plan.may_be_partial())?;
+        let ranked = match &plan.rows {
+            Rows::Records { sort: Some(_) } => Err("records may be missing at any rank"),
+            Rows::Groups(groups) if !groups.key.is_empty() => match &groups.order {
+                Order::By(order) => Ranked::of(plan, groups, order, limit.min(MOST as u64) as usize),
+                Order::Free => return None,
+            },
+            Rows::Records { sort: None } | Rows::Groups(_) => return None,
+        };
+        Some(Certainty { ranked, rows: Mutex::default() })
+    }
+
+    /// Notes rows of a range of the output, which have these sort keys.
+    pub fn note<'k>(&self, range: usize, keys: impl Iterator<Item = &'k [u8]>) {
+        let Ok(ranked) = &self.ranked else { return };
+        let rows = keys.take(ranked.limit + 1).map(|key| ranked.row(key).expect("a sort key is whole")).collect();
+        lock(&self.rows).insert(range, rows);
+    }
+
+    pub fn ranks(&self, missing: &[Missing]) -> CertainRanks {
+        let ranked = match &self.ranked {
+            Ok(ranked) => ranked,
+            Err(why) => return unknown(why),
+        };
+        let gaps = missing.iter().map(|Missing { from, to, .. }| Some((*to)? - from));
+        let Some(gaps) = gaps.collect::<Option<Vec<u64>>>() else {
+            return unknown("how many bytes are missing isn't known");
+        };
+        // The last record of a gap may have no end.
+        let growth = |takes: u64| gaps.iter().map(|gap| (gap + 1) / takes).sum::<u64>();
+        let noted = lock(&self.rows);
+        // When enough rows were written a range behind them may have been given up, and one behind that not.
+        let in_order = noted.iter().zip(0..).take_while(|((range, _), next)| *range == next);
+        let rows: Vec<Row> = in_order.flat_map(|((_, rows), _)| rows).copied().collect();
+        let (rows, behind) = rows.split_at(rows.len().min(ranked.limit));
+        // No row behind them has a greater count than the next, or, if that wasn't looked at, than the last.
+        let greatest = behind.first().or(rows.last().filter(|_| rows.len() == ranked.limit));
+        let others = greatest.map_or(0, |row| row.count) + growth(ranked.takes.least());
+        CertainRanks { ranges: ranges(&certain(rows, others, growth)), unknown: None }
+    }
+}
+
+fn unknown(why: &str) -> CertainRanks {
+    CertainRanks { ranges: Vec::new(), unknown: Some(why.into()) }
+}
+
+/// Of each row whether its rank is certain, if any row behind them all may come to `others`.
+fn certain(rows: &[Row], others: u64, growth: impl Fn(u64) -> u64) -> Vec<bool> {
+    let most: Vec<u64> = rows.iter().map(|row| row.count + growth(row.takes)).collect();
+    // What any row behind may come to.
+    let mut behind = others;
+    let mut certain = vec![false; rows.len()];
+    for (rank, row) in rows.iter().enumerate().rev() {
+        let stays_behind = rank == 0 || rows[rank - 1].count > most[rank];
+        certain[rank] = stays_behind && row.count > behind;
+        behind = behind.max(most[rank]);
+    }
+    certain
+}
+
+/// First and last of each row of ranks that are certain, from 1.
+fn ranges(certain: &[bool]) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for rank in (1..).zip(certain).filter(|(_, certain)| **certain).map(|(rank, _)| rank) {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == rank => *last = rank,
+            _ => ranges.push((rank, rank)),
+        }
+    }
+    ranges
+}
+
+impl<'p> Ranked<'p> {
+    fn of(plan: &'p Plan, groups: &'p Groups, order: &'p [SortKey], limit: usize) -> Result<Self, Unknown> {
+        let counts = |key: &SortKey| {
+            let column = key.index.checked_sub(groups.key.len()).map(|column| &groups.results[column]);
+            key.descending && column.is_some_and(|column| groups.aggregates[column.aggregate].counts())
+        };
+        if !order.first().is_some_and(counts) {
+            return Err("only for rows in the order of a count, the greatest first, is it known");
+        }
+        if groups.having.is_some() {
+            return Err("having may leave out any group that grows");
+        }
+        Ok(Ranked { groups, order, limit, takes: Takes::of(plan)? })
+    }
+
+    fn row(&self, mut key: &[u8]) -> Option<Row> {
+        let Groups { key: fields, results, aggregates, .. } = self.groups;
+        let mut row = Row { count: 0, takes: self.takes.least() };
+        let mut text = Vec::new();
+        for (i, SortKey { index, descending }) in self.order.iter().enumerate() {
+            let (field, kind) = match index.checked_sub(fields.len()).map(|column| &results[column]) {
+                Some(column) => (None, aggregates[column.aggregate].kind(column.number)),
+                None => fields.get(*index).map(|(field, kind)| (Some(field), kind))?,
+            };
+            let is_last = i + 1 == self.order.len();
+            match (take_sort_key(&mut key, kind, *descending, is_last, &mut text)?, field) {
+                (Value::Decimal(count), _) if i == 0 => row.count = u64::try_from(count.mantissa).ok()?,
+                (Value::Bytes(bytes), Some(field)) => row.takes = self.takes.with(row.takes, field, bytes),
+                _ => {}
+            }
+        }
+        Some(row)
+    }
+}
+
+impl<'p> Takes<'p> {
+    fn of(plan: &'p Plan) -> Result<Self, Unknown> {
+        let (read, between) = match &plan.read {
+            Read::Text => (1, 1),
+            Read::Delimited { layouts, .. } => {
+                let fields = layouts.iter().map(|layout| layout.fields).min().unwrap_or(1);
+                (layouts.first().map_or(0, |layout| layout.wanted.len()), fields as u64)
+            }
+        };
+        let mut takes = Takes::Record { read, between };
+        for step in &plan.steps {
+            takes = match (step.makes(), takes) {
+                (Makes::One, takes) => takes,
+                (Makes::Pieces { field, of, on }, Takes::Record { read, .. }) if of < read => {
+                    Takes::Piece { field, on }
+                }
+                _ => return Err("how often a group is in so many bytes isn't known"),
+            };
+        }
+        Ok(takes)
+    }
+
+    /// What a record of any group takes.
+    fn least(&self) -> u64 {
+        match self {
+            Takes::Record { between, .. } => *between,
+            Takes::Piece { on, .. } => on.takes_least(),
+        }
+    }
+
+    /// What a record takes that took `takes` if this field's value weren't known.
+    fn with(&self, takes: u64, field: Field, value: &[u8]) -> u64 {
+        match self {
+            Takes::Record { read, .. } if field < *read => takes + value.len() as u64,
+            Takes::Piece { field: piece, on } if field == *piece => on.takes(value),
+            _ => takes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::data::buffer::Buffer;
+    use crate::output::sort_key::put_sort_keys;
+    use crate::plan::{self, Invocation};
+    use crate::run::Control;
+    use crate::spec::Document;
+
+    fn row(count: u64, takes: u64) -> Row {
+        Row { count, takes }
+    }
+
+    #[test]
+    fn a_rank_is_certain_if_no_row_can_pass_another() {
+        let judged = |rows: &[Row], others, missing: u64| ranges(&certain(rows, others, |takes| missing / takes));
+        let rows = [row(900, 4), row(500, 3), row(490, 10), row(10, 100)];
+        assert_eq!(judged(&rows, 3, 0), [(1, 4)]);
+        // The third may come to 510, but the second to more than 900 only with 1200 bytes.
+        assert_eq!(judged(&rows, 103, 200), [(1, 1)]);
+        assert_eq!(judged(&rows, 5, 90), [(1, 4)]);
+        // Any other may come to as many as the last has.
+        assert_eq!(judged(&rows, 10, 90), [(1, 3)]);
+        assert_eq!(judged(&rows, 10, 100), [(1, 1)]);
+        // The first two may change places, but no other may pass them.
+        assert_eq!(judged(&[row(900, 4), row(899, 4), row(500, 4), row(400, 4)], 0, 100), [(3, 4)]);
+        assert_eq!(judged(&[row(5, 1), row(5, 1)], 0, 0), []);
+        assert_eq!(judged(&[], 0, 10), []);
+    }
+
+    /// A job over this text whose greatest counts are wanted.
+    fn plan(dir: &Path, job: &str, text: &[u8], limit: Option<u64>) -> Plan {
+        let (from, to) = (dir.join("in"), dir.join("out"));
+        std::fs::write(&from, text).unwrap();
+        let spec = format!(
+            r#"{{"input": [{from:?}], "output": {{"path": {to:?}, "format": "tsv"}}, "aggregate": [{{"op": "count"}}],
+            "sort": ["-count"], "limit": {}, "deadline": {{"timeout": "1h", "on_timeout": "partial"}}, {job}}}"#,
+            limit.unwrap_or(1 << 40),
+        );
+        let spec = Document::parse("spec", spec.as_bytes()).unwrap().finish().unwrap();
+        plan::resolve(&spec, &Invocation { force: true, ..Invocation::default() }).unwrap()
+    }
+
+    /// All groups in order, with their counts.
+    fn ranking(dir: &Path, job: &str, text: &[u8]) -> Vec<(String, u64)> {
+        crate::engine::run(&plan(dir, job, text, None), &Control::default()).unwrap();
+        let rows = String::from_utf8_lossy(&std::fs::read(dir.join("out")).unwrap()).into_owned();
+        let row = |row: &str| row.rsplit_once('\t').map(|(key, count)| (key.to_owned(), count.parse().unwrap()));
+        rows.lines().map(|line| row(line).unwrap()).collect()
+    }
+
+    const LIMIT: usize = 3;
+
+    /// The certain ranks of what is left of a text from which a gap of so many bytes was cut.
+    fn certain_of(dir: &Path, job: &str, rows: &[(String, u64)], gap: u64) -> CertainRanks {
+        let plan = plan(dir, job, b"", Some(LIMIT as u64));
+        let certainty = Certainty::of(&plan).unwrap();
+        let Rows::Groups(Groups { order: Order::By(order), .. }) = &plan.rows else { panic!("groups have an order") };
+        let keys: Vec<_> = rows
+            .iter()
+            .map(|(key, count)| {
+                let mut out = Buffer::default();
+                let cells = [Value::Bytes(key.as_bytes()), Value::Decimal((*count).into())];
+                put_sort_keys(&mut out, order, |index| cells[index]);
+                out
+            })
+            .collect();
+        certainty.note(0, keys.iter().map(Buffer::as_slice));
+        certainty.ranks(&[Missing { source: "in".into(), from: 0, to: Some(gap), cause: "cut".into() }])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Whatever of the same length stands in the gap, the groups at certain ranks stay there.
+        #[test]
+        fn nothing_in_a_gap_moves_a_certain_rank(
+            counts in prop::collection::vec(0usize..60, 6),
+            gap in 1usize..40,
+            job in 0usize..7,
+            fill in "[abÖİKß\u{23a} ,\n]{0,40}",
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let words = ["a", "bb", "ccc", "İi", "ⱥⱥ", "long-word"];
+            let split = |on| format!(r#""map": [{{"split": "line", "on": "{on}", "as": "w"}}], "group_by": ["w"]"#);
+            let table = r#""read": {"format": "csv", "fields": ["x", "k"]}, "group_by": ["k"]"#.to_owned();
+            let lines = r#""group_by": ["line"]"#.to_owned();
+            let jobs = [split("words"), split("whitespace"), split("letters"), split("chars"), split(","), lines, table];
+            let job = &jobs[job];
+            let (before_key, between): (_, &[_]) =
+                if job.contains("csv") { (",", &["\n"]) } else { ("", &[",", " ", "\n", ""]) };
+            let record = |(word, count): (&&str, &usize)| format!("{before_key}{word}\n").repeat(*count);
+            let kept: String = words.iter().zip(&counts).map(record).collect();
+            let before = ranking(dir.path(), job, kept.as_bytes());
+            let CertainRanks { ranges, unknown } = certain_of(dir.path(), job, &before, gap as u64);
+            prop_assert_eq!(unknown, None);
+            prop_assume!(!ranges.is_empty());
+            // As much of one group as there is room for, in the shortest way to write it.
+            let repeated = ["a", "bb", "ccc", "İ", "ȺȺ", "K", "long-word", "z", ""];
+            let repeat = |word| between.iter().map(move |between| format!("{before_key}{word}{between}").repeat(gap));
+            let fills = repeated.into_iter().flat_map(repeat).chain((between.len() > 1).then_some(fill));
+            for mut fill in fills.map(String::into_bytes) {
+                fill.truncate(gap);
+                // A record of a table has all its fields.
+                if between.len() == 1 {
+                    fill.truncate(fill.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1));
+                }
+                let after = ranking(dir.path(), job, &[kept.as_bytes(), &fill].concat());
+                for rank in ranges.iter().flat_map(|(first, last)| *first as usize - 1..*last as usize) {
+                    prop_assert_eq!(&before[rank].0, &after[rank].0, "{} {:?} {:?}", job, fill, before);
+                }
+            }
+        }
+    }
+}
