@@ -315,7 +315,9 @@ mod tests {
             let before = ranking(dir.path(), job, kept.as_bytes());
             let CertainRanks { ranges, unknown } = certain_of(dir.path(), job, &before, gap as u64);
             prop_assert_eq!(unknown, None);
-            prop_assume!(!ranges.is_empty());
+            if ranges.is_empty() {
+                return Ok(());
+            }
             // As much of one group as there is room for, in the shortest way to write it.
             let repeated = ["a", "bb", "ccc", "İ", "ȺȺ", "K", "long-word", "z", ""];
             let repeat = |word| between.iter().map(move |between| format!("{before_key}{word}{between}").repeat(gap));

@@ -18,6 +18,7 @@
 //! right, so then do all of them ([`hold`]); if not, everything is done again, exactly. A record that ended the job was one if
 //! this holds up to its piece.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -101,39 +102,102 @@ pub fn to_records(
     check: &(dyn Fn() -> Result<()> + Sync),
 ) -> Result<Vec<Split>> {
     let Framing::Quoted { delimiter } = framing else { return Ok(splits) };
-    let whole = |piece: &Piece| piece.len == sources[piece.source].bytes();
-    let pieces = || splits.iter().flat_map(|split| &split.pieces);
-    if pieces().all(whole) {
+    if is_cut_nowhere(sources, &splits) {
         return Ok(splits);
     }
-    let pieces: Vec<Piece> = pieces().copied().collect();
-    let transitions = in_parallel(threads, &pieces, |&piece| {
-        // Nothing comes after the last.
-        let is_last = piece.offset + piece.len == sources[piece.source].bytes();
-        if is_last {
-            return Ok(Transition::IDENTITY);
-        }
-        let mut transition = Transition::IDENTITY;
-        stretch(&sources[piece.source], piece, |bytes| {
-            transition = transition.then(Transition::of(bytes, delimiter));
-            check().map(|()| None::<u64>)
+    let mut finder = Finder::new(sources, splits, delimiter);
+    finder.find(usize::MAX, threads, check)?;
+    Ok(finder.finish())
+}
+
+fn is_cut_nowhere(sources: &[Source], splits: &[Split]) -> bool {
+    let mut pieces = splits.iter().flat_map(|split| &split.pieces);
+    pieces.all(|piece| piece.len == sources[piece.source].bytes())
+}
+
+/// Finds where pieces begin, some of them at a time, in the order of the input.
+#[derive(Debug)]
+struct Finder<'s> {
+    sources: &'s [Source],
+    delimiter: u8,
+    /// With the splits that they are of, by number.
+    left: VecDeque<(usize, Piece)>,
+    /// Behind the last piece that was looked at.
+    state: State,
+    /// Begun, and not known yet where it ends.
+    open: Option<(usize, Piece)>,
+    /// Their pieces are found, but for the last.
+    found: VecDeque<(usize, Split)>,
+}
+
+impl<'s> Finder<'s> {
+    fn new(sources: &'s [Source], splits: Vec<Split>, delimiter: u8) -> Self {
+        let pieces = splits.into_iter().enumerate();
+        let left =
+            pieces.flat_map(|(number, split)| split.pieces.into_iter().map(move |piece| (number, piece))).collect();
+        Finder { sources, delimiter, left, state: State::FieldStart, open: None, found: VecDeque::new() }
+    }
+
+    /// Looks at so many pieces more, at most.
+    fn find(&mut self, pieces: usize, threads: usize, check: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
+        let Finder { sources, delimiter, .. } = *self;
+        let pieces: Vec<_> = self.left.drain(..pieces.min(self.left.len())).collect();
+        let transitions = in_parallel(threads, &pieces, |&(_, piece)| {
+            let mut transition = Transition::IDENTITY;
+            // Nothing comes after the last.
+            if piece.offset + piece.len < sources[piece.source].bytes() {
+                stretch(&sources[piece.source], piece, |bytes| {
+                    transition = transition.then(Transition::of(bytes, delimiter));
+                    check().map(|()| None::<u64>)
+                })?;
+            }
+            Ok(transition)
         })?;
-        Ok(transition)
-    })?;
-    let mut state = State::FieldStart;
-    let begun: Vec<(Piece, State)> = pieces
-        .iter()
-        .zip(transitions)
-        .map(|(&piece, transition)| {
-            let before = if piece.offset == 0 { State::FieldStart } else { state };
-            state = transition.from(before);
-            (piece, before)
-        })
-        .collect();
-    let starts = in_parallel(threads, &begun, |&(piece, state)| {
-        first_start(&sources[piece.source], piece, delimiter, state, check)
-    })?;
-    Ok(moved(sources, splits, &starts))
+        let begun: Vec<(Piece, State)> = pieces
+            .iter()
+            .zip(transitions)
+            .map(|(&(_, piece), transition)| {
+                let before = if piece.offset == 0 { State::FieldStart } else { self.state };
+                self.state = transition.from(before);
+                (piece, before)
+            })
+            .collect();
+        let starts = in_parallel(threads, &begun, |&(piece, state)| {
+            first_start(&sources[piece.source], piece, delimiter, state, check)
+        })?;
+        for ((split, piece), start) in pieces.into_iter().zip(starts) {
+            // One in which no record begins belongs to those before it.
+            if let Some(start) = start {
+                self.begin(Some((split, Piece { offset: start, ..piece })));
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a piece, which ends the one before it.
+    fn begin(&mut self, next: Option<(usize, Piece)>) {
+        let Some((number, open)) = std::mem::replace(&mut self.open, next) else { return };
+        let behind = next.filter(|(_, next)| next.source == open.source).map(|(_, next)| next.offset);
+        let end = behind.unwrap_or_else(|| self.sources[open.source].bytes());
+        let piece = Piece { len: end - open.offset, ..open };
+        match self.found.back_mut() {
+            Some((last, split)) if *last == number => split.pieces.push(piece),
+            _ => self.found.push_back((number, Split { pieces: vec![piece] })),
+        }
+    }
+
+    /// A split all of whose pieces are found.
+    #[expect(dead_code)]
+    fn next(&mut self) -> Option<Split> {
+        let behind = self.open.map(|(number, _)| number);
+        self.found.pop_front_if(|(number, _)| behind.is_some_and(|behind| *number < behind)).map(|(_, split)| split)
+    }
+
+    /// The splits that are left, when all pieces were looked at.
+    fn finish(mut self) -> Vec<Split> {
+        self.begin(None);
+        self.found.into_iter().map(|(_, split)| split).collect()
+    }
 }
 
 /// Where the first record of `piece` likely begins: in the state before it that makes the best sense of what follows. If
@@ -168,24 +232,6 @@ fn first_start(
         Ok(found.map(|start| at + start as u64))
     })?;
     Ok(found.map(|(from, start)| from + start))
-}
-
-/// The splits with their pieces begun at `starts`, one a piece; a piece without one belongs to those before it.
-fn moved(sources: &[Source], mut splits: Vec<Split>, starts: &[Option<u64>]) -> Vec<Split> {
-    let mut starts = starts.iter().rev();
-    // Where the piece behind begins.
-    let (mut source, mut next) = (usize::MAX, 0);
-    for piece in splits.iter_mut().rev().flat_map(|split| split.pieces.iter_mut().rev()) {
-        if piece.source != source {
-            (source, next) = (piece.source, sources[piece.source].bytes());
-        }
-        let start = starts.next().copied().flatten().unwrap_or(next);
-        (piece.offset, piece.len) = (start, next - start);
-        next = start;
-    }
-    splits.iter_mut().for_each(|split| split.pieces.retain(|piece| piece.len > 0));
-    splits.retain(|split| !split.pieces.is_empty());
-    splits
 }
 
 /// Hands `each` the bytes that decide what begins in `piece`, until it has found something; which comes back with where

@@ -91,7 +91,8 @@ where
         let Phase { name, control, log, meter, .. } = *self.phase;
         let cut = self.phase.cut.map(|cut| cut.is_made);
         let cancel = Cancel::of(task, control, self.failed, cut);
-        if cancel.is_cut() || matches!(cancel.check(), Err(Error::Cancelled)) {
+        // The coordinator finds out by itself why the run is to end.
+        if cancel.is_cut() || cancel.check().is_err() {
             return End::Lost;
         }
         let id = AttemptId { task: TaskId { phase: name, number: task.number }, attempt };
