@@ -196,6 +196,15 @@ impl Error {
         }
     }
 
+    /// Whether what was written can't be read again: not where the system lacks something for the moment.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Error::Corrupt { .. } => true,
+            Error::Spill { source, .. } => source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()),
+            _ => false,
+        }
+    }
+
     /// Whether it is about one record or what was made of it.
     pub fn is_of_a_record(&self) -> bool {
         use Error::{BadRecord, RecordTooLarge, RecordTooLong, RowTooLarge, RowTooLong};

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, shown};
 use crate::input::stream::{self, State};
@@ -18,6 +19,8 @@ pub struct Covering {
     streams: Mutex<Vec<stream::Covered>>,
     /// Names of sources that took longer than their own time, with what there is to say of it.
     late: Mutex<Vec<(String, String)>>,
+    /// As many records as are wanted were there before any that is missing.
+    is_complete: AtomicBool,
 }
 
 impl Covering {
@@ -29,6 +32,11 @@ impl Covering {
         *lock(&self.streams) = streams;
     }
 
+    /// As many records as are wanted are there, in the order of the input, and nothing was cut short so far.
+    pub fn note_complete(&self) {
+        self.is_complete.store(lock(&self.late).is_empty(), Ordering::Relaxed);
+    }
+
     /// Whether the error is that a source's own time was over, which is noted.
     pub fn takes(&self, error: &Error) -> bool {
         let Error::TimedOut { name, after, .. } = error else { return false };
@@ -38,6 +46,9 @@ impl Covering {
 
     /// What of the plan's sources is missing, and how much isn't.
     pub fn result(&self, plan: &Plan) -> (Vec<Missing>, Coverage) {
+        if plan.left_out.is_empty() && self.is_complete.load(Ordering::Relaxed) {
+            return Default::default();
+        }
         let Plan { sources, left_out, timeout, .. } = plan;
         let mut read = lock(&self.read).clone();
         read.sort_by_key(|(source, range)| (*source, range.start));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Instant;
 
 use super::bad::BadOfTask;
@@ -112,6 +112,8 @@ pub struct Job<'p> {
     open_runs: AtomicI64,
     log: Log,
     pub covering: Covering,
+    /// Time is over: attempts end with what they have read.
+    pub is_cut: AtomicBool,
     /// Where the result has ranks that may not be certain.
     pub certainty: Option<Certainty<'p>>,
     bad: Mutex<Vec<BadOfTask>>,
@@ -147,6 +149,7 @@ impl<'p> Job<'p> {
             open_runs: AtomicI64::new(most_open_runs(plan)),
             log: Log::default(),
             covering: Covering::default(),
+            is_cut: AtomicBool::new(false),
             certainty: Certainty::of(plan),
             bad: Mutex::default(),
             pieces: Mutex::default(),

@@ -1,7 +1,7 @@
 //! The map phase: splits to runs.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use crossbeam_channel::{Receiver, RecvError};
@@ -63,8 +63,7 @@ pub fn tasks<T, U: Send>(
         bad.place(job, number);
         place(number, made)
     };
-    let is_cut = AtomicBool::new(false);
-    let cut = job.deadline().map(|deadline| Cut { deadline, is_made: &is_cut });
+    let cut = job.deadline().map(|deadline| Cut { deadline, is_made: &job.is_cut });
     let arriving = Arriving { job, feed: &mut feed, wanted };
     let made = job.pool.run(&Phase { cut, ..job.phase(PhaseName::Map, deal) }, seed, arriving, attempt, place)?;
     job.covering.note_streams(feed.readers().covered());
@@ -113,6 +112,10 @@ impl<F: Fn() -> bool> Inflow<Work> for Arriving<'_, F> {
             true => Ok(()),
             false => Err(error),
         })
+    }
+
+    fn is_wanted(&self) -> bool {
+        (self.wanted)()
     }
 
     fn stop(&mut self) {

@@ -113,6 +113,10 @@ impl Inflow<Range> for Ranges<'_> {
     fn arrived(&mut self, _: Result<(), RecvError>) -> Result<()> {
         Ok(())
     }
+
+    fn is_wanted(&self) -> bool {
+        !self.sequencer.is_complete()
+    }
 }
 
 /// Copies lines that waited in the spill directory to a target that can't be taken back.

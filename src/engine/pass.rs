@@ -1,5 +1,7 @@
 //! The map phase of a job without groups: records pass through to lines of output.
 
+use std::sync::atomic::Ordering;
+
 use super::Parts;
 use super::bad;
 use super::job::{Job, Kept};
@@ -50,10 +52,18 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             memories.keep(memory);
             Ok(done)
         };
-        let place = |number, part| sequencer.place(number, part);
+        let place = |number, part| {
+            sequencer.place(number, part)?;
+            if sequencer.is_complete() && !job.is_cut.load(Ordering::Relaxed) {
+                job.covering.note_complete();
+            }
+            Ok(())
+        };
         tasks(job, Numbering::Streaming, Edges::Found, || !sequencer.is_complete(), attempt, place)?;
-        // Only tasks that weren't read for want of time left any.
-        sequencer.close_gaps()?;
+        // Tasks that weren't read for want of time left gaps.
+        if job.plan.may_be_partial() {
+            sequencer.close_gaps()?;
+        }
         bad::judge(job, !sequencer.is_complete())?;
         return Ok(Parts::Sequenced(sequencer));
     };

@@ -186,7 +186,7 @@ impl Phase<'_> {
             for (task, run) in runs.iter().enumerate() {
                 let absorbed = self.absorb(attempt, run, partitions.clone(), fold, page);
                 counters.reduce_input_records += absorbed.inspect_err(|error| {
-                    if let Error::Corrupt { .. } | Error::Spill { .. } = error {
+                    if error.is_damage() {
                         self.runs.note_damage(task, run);
                     }
                 })?;

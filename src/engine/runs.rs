@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use super::job::Job;
 use super::map::{MapRun, Mapping};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::input::feed::Work;
 use crate::panics::lock;
 use crate::report::event::{AttemptId, PhaseName, TaskId, What};
@@ -68,11 +68,13 @@ impl<'a> Runs<'a> {
         let job: &Job<'_> = self.mapping.job;
         let is_left = slot.attempt + 1 < job.plan.settings.attempts;
         if let (true, Some(work), true) = (slot.is_damaged, &slot.work, is_left) {
-            slot.attempt += 1;
-            let id = AttemptId { task: TaskId { phase: PhaseName::Map, number }, attempt: slot.attempt };
+            let id = AttemptId { task: TaskId { phase: PhaseName::Map, number }, attempt: slot.attempt + 1 };
             // What it reads was read before, and counts as that.
             let meter = Meter::default();
-            let Done { made, .. } = self.mapping.attempt(&attempt.aside(id, &meter), work)?;
+            let made = self.mapping.attempt(&attempt.aside(id, &meter), work);
+            // One that was only wanted no more has not been tried.
+            slot.attempt += u32::from(!matches!(made, Err(Error::Cancelled)));
+            let Done { made, .. } = made?;
             slot.run = Arc::new(made.into_made().run);
             (slot.is_damaged, slot.is_first) = (false, false);
             job.note(What::Remade { attempt: id });

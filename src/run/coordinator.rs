@@ -13,6 +13,7 @@
 //! earliest in the input is the one to report: when a task has failed for good, those that come later in the input are
 //! given up, and those that come earlier go on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -55,6 +56,7 @@ impl Pool {
             slab: Vec::new(),
             open: 0,
             running: 0,
+            alone: BTreeSet::new(),
             pace: Pace::default(),
             error: None,
         };
@@ -82,6 +84,8 @@ struct Coordinator<'a, W, U, I> {
     open: usize,
     /// Attempts that go on.
     running: usize,
+    /// Tasks whose first attempt goes on alone.
+    alone: BTreeSet<usize>,
     pace: Pace,
     /// That of the earliest task that failed.
     error: Option<Error>,
@@ -168,25 +172,28 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
 
     /// A second attempt at each task whose first takes far longer than its peers did, if a worker has nothing to do.
     fn speculate(&mut self, hand_over: &mut dyn FnMut(Ticket<W>)) {
-        let mut idle = self.workers.saturating_sub(self.running);
-        if self.phase.attempts < 2 || self.has_failed() {
+        let idle = self.workers.saturating_sub(self.running);
+        if idle == 0 || self.phase.attempts < 2 || self.has_failed() {
             return;
         }
-        for slot in &mut self.slab {
-            if idle == 0 {
-                return;
+        let (slab, pace) = (&self.slab, &self.pace);
+        let is_slow = |number: &&usize| match &slab[**number] {
+            Slot::Open { task, begun: Some((begun, _)), .. } => {
+                pace.is_beyond(begun.elapsed(), task.work.extent().bytes)
             }
-            if let Slot::Open { task, attempts, running: running @ 1, begun: Some((begun, worker)), .. } = slot
-                && *attempts == 1
-                && self.pace.is_beyond(begun.elapsed(), task.work.extent().bytes)
-            {
-                let id = AttemptId { task: TaskId { phase: self.phase.name, number: task.number }, attempt: *attempts };
-                self.phase.log.note(What::Speculated { attempt: id });
-                hand_over(Ticket { task: task.clone(), attempt: *attempts, not_by: Some(*worker) });
-                *attempts += 1;
-                *running += 1;
-                idle -= 1;
-            }
+            _ => false,
+        };
+        let slow: Vec<usize> = self.alone.iter().filter(is_slow).take(idle).copied().collect();
+        for number in slow {
+            self.alone.remove(&number);
+            let Slot::Open { task, attempts, running, begun: Some((_, worker)), .. } = &mut self.slab[number] else {
+                continue;
+            };
+            let id = AttemptId { task: TaskId { phase: self.phase.name, number }, attempt: *attempts };
+            self.phase.log.note(What::Speculated { attempt: id });
+            hand_over(Ticket { task: task.clone(), attempt: *attempts, not_by: Some(*worker) });
+            *attempts += 1;
+            *running += 1;
         }
     }
 
@@ -195,14 +202,18 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
             Message::Declined(ticket) => return hand_over(ticket),
             Message::Begun { number, worker } => {
                 self.running += 1;
-                if let Slot::Open { begun, .. } = &mut self.slab[number] {
+                if let Slot::Open { begun, attempts, .. } = &mut self.slab[number] {
                     begun.get_or_insert((Instant::now(), worker));
+                    if *attempts == 1 {
+                        self.alone.insert(number);
+                    }
                 }
                 return;
             }
             Message::Ended { number, worker, seconds, end } => (number, worker, seconds, end),
         };
         self.running -= 1;
+        self.alone.remove(&number);
         let Slot::Open { task, attempts, running, failures, .. } = &mut self.slab[number] else { return };
         *running -= 1;
         match end {
@@ -211,8 +222,10 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                 self.close(number, Slot::Placed(placed));
             }
             // One that was lost to another is closed by it.
-            End::Lost if *running == 0 && task.is_open() => self.close(number, Slot::GivenUp),
-            End::Lost => {}
+            End::Lost if *running > 0 || !task.is_open() => {}
+            // What failed, and then wasn't tried again for want of time, isn't only late.
+            End::Lost if !failures.is_empty() && self.phase.control.check().is_ok() => self.fail_for_good(number),
+            End::Lost => self.close(number, Slot::GivenUp),
             End::Misplaced(error) => {
                 self.close(number, Slot::GivenUp);
                 self.fail(number, error);
@@ -221,17 +234,21 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                 let may_pass = error.may_pass();
                 failures.push(error);
                 let is_wanted = number < self.failed.load(Ordering::Relaxed);
-                if may_pass && is_wanted && failures.len() < self.phase.attempts as usize {
+                if may_pass && is_wanted && *attempts < self.phase.attempts {
                     hand_over(Ticket { task: task.clone(), attempt: *attempts, not_by: Some(worker) });
                     *attempts += 1;
                     *running += 1;
                 } else if *running == 0 {
-                    let error = self.of_all_attempts(number);
-                    self.close(number, Slot::GivenUp);
-                    self.fail(number, error);
+                    self.fail_for_good(number);
                 }
             }
         }
+    }
+
+    fn fail_for_good(&mut self, number: usize) {
+        let error = self.of_all_attempts(number);
+        self.close(number, Slot::GivenUp);
+        self.fail(number, error);
     }
 
     fn close(&mut self, number: usize, slot: Slot<W, U>) {
@@ -268,11 +285,19 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
         if let Some(error) = self.error {
             return Err(error);
         }
-        // Without an error only what nobody wanted any more was given up.
-        let placed = self.slab.into_iter().filter_map(|slot| match slot {
-            Slot::Placed(placed) => Some(placed),
-            Slot::Open { .. } | Slot::GivenUp => None,
-        });
-        Ok(placed.collect())
+        let is_cut = self.phase.cut.is_some_and(|cut| cut.is_made.load(Ordering::Relaxed));
+        let may_leave_out = is_cut || !self.inflow.is_wanted();
+        let mut placed = Vec::with_capacity(self.slab.len());
+        for (number, slot) in self.slab.into_iter().enumerate() {
+            match slot {
+                Slot::Placed(made) => placed.push(made),
+                Slot::Open { .. } | Slot::GivenUp if may_leave_out => {}
+                Slot::Open { .. } | Slot::GivenUp => {
+                    let task = TaskId { phase: self.phase.name, number }.to_string();
+                    return Err(Error::Panic { task, message: "it was given up and nothing stands in for it".into() });
+                }
+            }
+        }
+        Ok(placed)
     }
 }

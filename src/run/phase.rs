@@ -45,6 +45,10 @@ pub trait Inflow<W> {
     fn messages(&self) -> Receiver<Self::Message>;
     /// Takes what came from there.
     fn arrived(&mut self, message: Result<Self::Message, RecvError>) -> Result<()>;
+    /// Whether all tasks are wanted.
+    fn is_wanted(&self) -> bool {
+        true
+    }
     /// Whoever sends messages is to send what there is, and to end.
     fn stop(&mut self) {}
 }

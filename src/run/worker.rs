@@ -113,7 +113,8 @@ where
                 }
             }
             Ok(_) | Err(Error::Cancelled) => lost(),
-            Err(_) if !task.is_open() => lost(),
+            // The run ends for a reason of its own, or another attempt has won.
+            Err(_) if control.check().is_err() || !task.is_open() => lost(),
             Err(error) => {
                 of_task.take_back();
                 log.note(What::Failed { attempt: id, error: error.to_string() });

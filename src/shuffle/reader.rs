@@ -130,7 +130,11 @@ impl PageReader<'_> {
 }
 
 fn open(path: &Path) -> Result<File> {
-    failpoint::hit(Point::RunOpen).and_then(|()| File::open(path)).map_err(|source| spill(path, source))
+    let opened = failpoint::hit(Point::RunOpen).and_then(|()| File::open(path));
+    opened.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::Corrupt { path: path.into(), at: None, what: "the file is gone" },
+        _ => spill(path, source),
+    })
 }
 
 fn spill(path: &Path, source: io::Error) -> Error {

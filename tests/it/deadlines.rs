@@ -97,6 +97,29 @@ fn a_partial_answer_is_exact_for_what_it_covers() {
     assert!(cut > 5, "only {cut} runs were cut");
 }
 
+/// What a limit leaves unread isn't missing. What came in time of a source before it, and no more, is.
+#[test]
+fn a_limit_is_no_partial_result() {
+    let dir =
+        Dir::new().file("a.txt", lines(40_000, 1)).file("b.txt", "b\nc\n").file("job.json", r#"{"select": ["line"]}"#);
+    let partial = "--on-timeout partial -n 2 --report r.json --split-size 100K";
+    for scheduler in ["stealing", "static", "shared"] {
+        let ran =
+            dir.run(&format!("run ./job.json a.txt --timeout 10m {partial} --scheduler {scheduler} -o out/ --force"));
+        assert_eq!((ran.code(), &*ran.stderr()), (Some(0), ""));
+        let report = report(&dir);
+        assert_eq!((&report["status"], &report["missing"]), (&json!("succeeded"), &json!([])));
+        assert!(dir.join("out/_SUCCESS").exists());
+    }
+    let job = json!({"select": ["line"], "deadline": {"on_timeout": "partial"}, "input": [
+        {"command": ["sh", "-c", "echo a; exec sleep 100"], "timeout": "300ms", "name": "web"}, "b.txt"]});
+    fs::write(dir.join("job.json"), job.to_string()).unwrap();
+    let ran = dir.run("run ./job.json -n 2 --report r.json");
+    assert_eq!((ran.code(), &*ran.stdout()), (Some(3), "a\nb\n"), "{}", ran.stderr());
+    let ran = dir.run("run ./job.json -n 1 --report r.json");
+    assert_eq!((ran.code(), &*ran.stdout()), (Some(0), "a\n"), "{}", ran.stderr());
+}
+
 #[test]
 fn a_job_that_is_not_done_in_time_fails() {
     let dir = Dir::new().file("a.txt", "a\n");
