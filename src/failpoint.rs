@@ -8,6 +8,9 @@
 //!               point       │  │            └ this and all later ones
 //!               its third operation, of all threads
 //!                              └ how: eio, enospc, panic, damage (of what is read), delay
+//! MAPFOLD_FAIL='record:BOOM&BANG=panic'
+//!                      each of these in a value of one batch that a step, or what comes behind them, is handed
+//!                                └ panic, or once: the first time only
 //! ```
 
 use std::io;
@@ -75,6 +78,14 @@ pub fn read(point: Point, bytes: &mut [u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// To be called with the values of each batch of records, where what takes them may have a bug.
+#[inline(always)]
+pub fn records<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) {
+    #[cfg(feature = "failpoints")]
+    armed::records(&values);
+    let _ = values;
+}
+
 #[cfg(feature = "failpoints")]
 pub use armed::{arm, hits};
 
@@ -85,6 +96,7 @@ mod armed {
     use std::time::Duration;
     use std::{env, io, thread};
 
+    use memchr::memmem;
     use rustix::io::Errno;
 
     use super::Point;
@@ -94,6 +106,7 @@ mod armed {
     #[derive(Default)]
     struct State {
         faults: Vec<Fault>,
+        bugs: Vec<Bug>,
         /// Operations so far, by point.
         hits: [u64; Point::ALL.len()],
     }
@@ -102,6 +115,12 @@ mod armed {
         point: Point,
         operations: RangeInclusive<u64>,
         how: How,
+    }
+
+    /// What panics at records that hold some texts, all of them in one batch.
+    struct Bug {
+        texts: Vec<String>,
+        is_once: bool,
     }
 
     #[derive(Clone, Copy)]
@@ -133,8 +152,32 @@ mod armed {
     impl State {
         fn of(faults: &str) -> State {
             let faults = faults.split(',').map(str::trim).filter(|fault| !fault.is_empty());
-            let fault = |text| Fault::of(text).unwrap_or_else(|| panic!("MAPFOLD_FAIL: what is {text:?}?"));
-            State { faults: faults.map(fault).collect(), ..State::default() }
+            let mut state = State::default();
+            for text in faults {
+                match (Bug::of(text), Fault::of(text)) {
+                    (Some(bug), _) => state.bugs.push(bug),
+                    (None, Some(fault)) => state.faults.push(fault),
+                    (None, None) => panic!("MAPFOLD_FAIL: what is {text:?}?"),
+                }
+            }
+            state
+        }
+    }
+
+    impl Bug {
+        fn of(text: &str) -> Option<Bug> {
+            let (texts, how) = text.strip_prefix("record:")?.split_once('=')?;
+            let is_once = match how {
+                "panic" => false,
+                "once" => true,
+                _ => return None,
+            };
+            Some(Bug { texts: texts.split('&').map(str::to_owned).collect(), is_once })
+        }
+
+        fn is_hit_by<'a>(&self, values: &(impl Iterator<Item = &'a [u8]> + Clone)) -> bool {
+            let holds = |text: &String| values.clone().any(|value| memmem::find(value, text.as_bytes()).is_some());
+            self.texts.iter().all(holds)
         }
     }
 
@@ -161,7 +204,7 @@ mod armed {
 
     pub fn hit(point: Point, bytes: &mut [u8]) -> io::Result<()> {
         let how = {
-            let State { faults, hits } = &mut *state();
+            let State { faults, hits, .. } = &mut *state();
             hits[point as usize] += 1;
             let hit = |fault: &&Fault| fault.point == point && fault.operations.contains(&hits[point as usize]);
             faults.iter().find(hit).map(|fault| fault.how)
@@ -178,5 +221,14 @@ mod armed {
             Some(How::Delay) => thread::sleep(DELAY),
         }
         Ok(())
+    }
+
+    pub fn records<'a>(values: &(impl Iterator<Item = &'a [u8]> + Clone)) {
+        let bugs = &mut state().bugs;
+        if let Some(hit) = bugs.iter().position(|bug| bug.is_hit_by(values)) {
+            let is_once = bugs[hit].is_once;
+            let texts = if is_once { bugs.remove(hit).texts } else { bugs[hit].texts.clone() };
+            panic!("failpoint {}", texts.join(" and "));
+        }
     }
 }

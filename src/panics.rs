@@ -1,5 +1,6 @@
 //! Panics, as errors. Each is a bug in mapfold, and its message says so; a panic's own text would be a second one. Whoever
-//! goes on after one finds what is behind a lock whole: nothing here panics in the middle of a change to it.
+//! goes on after one finds what is behind a lock whole: nothing here panics in the middle of a change to it. A record that
+//! makes a map attempt panic becomes a bad one, which is the engine's business.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

@@ -2,6 +2,8 @@
 
 #[path = "failpoints/jobs.rs"]
 mod jobs;
+#[path = "failpoints/panics.rs"]
+mod panics;
 #[path = "failpoints/processes.rs"]
 mod processes;
 

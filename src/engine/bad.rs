@@ -1,8 +1,8 @@
 //! Bad records: what becomes of them, and of the job.
 //!
-//! By default the earliest ends the job. Where they are to be skipped each attempt counts its own, keeps the first few for the
-//! report, and, if they are to be saved, writes them to a file of its own in the spill directory; when all are read these
-//! files become one, in the order of the tasks.
+//! One that makes an attempt [panic](super::panicking) is bad, too. By default the earliest ends the job. Where they are to be
+//! skipped each attempt counts its own, keeps the first few for the report, and, if they are to be saved, writes them to a
+//! file of its own in the spill directory; when all are read these files become one, in the order of the tasks.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -90,19 +90,31 @@ impl Bad {
             return Ok(());
         }
         for Reject { record, why } in rejects.take() {
-            let at = window.start + record.start;
-            if job.plan.on_error == OnError::Fail {
-                let hint = why.hint(&job.plan.numbers);
-                let BadRecord { record: place, why } = Sample::of(stretch, at, why).told(&job.plan.sources);
-                return Err(Error::BadRecord { place, why, hint });
-            }
-            self.records += 1;
-            if self.samples.len() < SAMPLES {
-                self.samples.push(Sample::of(stretch, at, why));
-            }
-            if let OnError::SkipUpTo { save_to: Some(_), .. } = &job.plan.on_error {
-                self.save(&stretch.bytes[window.start..][record], save_as)?;
-            }
+            let record = window.start + record.start..window.start + record.end;
+            self.add(job, Reject { record, why }, stretch, save_as)?;
+        }
+        Ok(())
+    }
+
+    /// Takes one, whose bytes are these of the stretch. Fails where it isn't skipped.
+    pub fn add(
+        &mut self,
+        job: &Job<'_>,
+        Reject { record, why }: Reject,
+        stretch: Stretch<'_>,
+        save_as: &dyn Fn() -> PathBuf,
+    ) -> Result<()> {
+        if job.plan.on_error == OnError::Fail {
+            let hint = why.hint(&job.plan.numbers);
+            let BadRecord { record: place, why } = Sample::of(stretch, record.start, why).told(&job.plan.sources);
+            return Err(Error::BadRecord { place, why, hint });
+        }
+        self.records += 1;
+        if self.samples.len() < SAMPLES {
+            self.samples.push(Sample::of(stretch, record.start, why));
+        }
+        if let OnError::SkipUpTo { save_to: Some(_), .. } = &job.plan.on_error {
+            self.save(&stretch.bytes[record], save_as)?;
         }
         Ok(())
     }

@@ -9,7 +9,8 @@ use crossbeam_channel::{Receiver, RecvError};
 use super::Grouping;
 use super::bad::Bad;
 use super::job::{Job, Kept};
-use super::read::{Read, mapper, read};
+use super::panicking;
+use super::read::{Portion, Read, Task, mapper, read};
 use super::runs::Runs;
 use crate::error::{Error, Result};
 use crate::input::Source;
@@ -216,20 +217,25 @@ impl<'a> Mapping<'a> {
 
     /// One attempt at one task: owns its memory, writes its own run.
     pub fn attempt(&self, attempt: &Attempt<'_>, work: &Work) -> Result<Done<Mapped<MapRun>>> {
-        let Mapping { job, grouping, edges, memories } = self;
+        let task = Task { work, edges: self.edges };
+        panicking::attempt(self.job, attempt, task, |records| self.map(attempt, work, records))
+    }
+
+    fn map(&self, attempt: &Attempt<'_>, work: &Work, records: &Portion<'_>) -> Result<Done<Mapped<MapRun>>> {
+        let Mapping { job, grouping, memories, .. } = self;
         let mut memory = memories.take(|| memory(job, grouping));
         let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut memory.buffers));
         let run = RunWriter::create(path, job.sizes.partitions, job.sizes.page, buffers)?;
         let hash_mask = job.plan.settings.hash_mask;
         let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut memory.table, run);
-        let read = read(job, attempt, *edges, work, &mut memory.mapper, &mut out)?;
+        let read = read(job, attempt, records, &mut memory.mapper, &mut out)?;
         let (run, mut counters) = out.finish()?;
         let (run, buffers) = run.finish()?;
         memory.buffers = buffers;
         memories.keep(memory);
         let size = run.size;
         counters.reduce_shuffle_bytes = size.row_bytes;
-        let run = Run::open(run, job.may_keep_open())?;
+        let run = Run::open(run, !records.is_trial() && job.may_keep_open())?;
         // One that was cut would read on.
         let again = if job.plan.may_be_partial() { None } else { work.again() };
         let made = MapRun { run, work: again, attempt: attempt.id.attempt };

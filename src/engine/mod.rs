@@ -9,6 +9,7 @@ mod coverage;
 mod job;
 mod map;
 mod output;
+mod panicking;
 mod pass;
 mod read;
 mod reduce;

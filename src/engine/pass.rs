@@ -6,7 +6,8 @@ use super::Parts;
 use super::bad;
 use super::job::{Job, Kept};
 use super::map::{Mapped, tasks};
-use super::read::{Read, mapper, read};
+use super::panicking;
+use super::read::{Portion, Read, Task, mapper, read};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::edges::Edges;
@@ -47,10 +48,12 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             if sequencer.is_complete() {
                 return Err(Error::Cancelled);
             }
-            let mut memory = memory();
-            let done = in_order(job, &layout, attempt, work, &mut memory)?;
-            memories.keep(memory);
-            Ok(done)
+            panicking::attempt(job, attempt, Task { work, edges: Edges::Found }, |records| {
+                let mut memory = memory();
+                let done = in_order(job, &layout, attempt, records, &mut memory)?;
+                memories.keep(memory);
+                Ok(done)
+            })
         };
         let place = |number, part| {
             sequencer.place(number, part)?;
@@ -68,10 +71,12 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         return Ok(Parts::Sequenced(sequencer));
     };
     let attempt = |attempt: &Attempt<'_>, work: &Work| {
-        let mut memory = memory();
-        let done = sorted(job, &layout, order, attempt, work, &mut memory)?;
-        memories.keep(memory);
-        Ok(done)
+        panicking::attempt(job, attempt, Task { work, edges: Edges::Found }, |records| {
+            let mut memory = memory();
+            let done = sorted(job, &layout, order, attempt, records, &mut memory)?;
+            memories.keep(memory);
+            Ok(done)
+        })
     };
     let runs = tasks(
         job,
@@ -94,13 +99,13 @@ fn in_order(
     job: &Job<'_>,
     layout: &Layout,
     attempt: &Attempt<'_>,
-    work: &Work,
+    records: &Portion<'_>,
     memory: &mut Memory,
 ) -> Result<Done<Mapped<Part>>> {
     let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut memory.buffers));
     let run = RunWriter::create(path, 1, job.sizes.range.min(PAGE) as usize, buffers)?;
     let mut out = Lines { layout, run, limit: job.plan.limit.unwrap_or(u64::MAX), rows: 0, line: Buffer::default() };
-    let read = read(job, attempt, Edges::Found, work, &mut memory.mapper, &mut out);
+    let read = read(job, attempt, records, &mut memory.mapper, &mut out);
     // What lies before a bad record is written before the job ends for it.
     let (read, bad) = match read {
         Err(bad @ Error::BadRecord { .. }) => (Read::default(), Some(bad)),
@@ -119,7 +124,7 @@ fn sorted(
     layout: &Layout,
     order: &[SortKey],
     attempt: &Attempt<'_>,
-    work: &Work,
+    records: &Portion<'_>,
     memory: &mut Memory,
 ) -> Result<Done<Mapped<Vec<SortedRun>>>> {
     let mut out = Sorting {
@@ -130,14 +135,14 @@ fn sorted(
         rows: 0,
         limit: job.plan.limit,
         run_bytes: job.sizes.sort as usize,
-        name: &|run| (job.attempt_path(attempt, &format!("{run}.run")), job.may_keep_open()),
+        name: &|run| (job.attempt_path(attempt, &format!("{run}.run")), !records.is_trial() && job.may_keep_open()),
         buffers: std::mem::take(&mut memory.buffers),
         runs: Vec::new(),
     };
-    let read = read(job, attempt, Edges::Found, work, &mut memory.mapper, &mut out)?;
-    let records = out.rows;
+    let read = read(job, attempt, records, &mut memory.mapper, &mut out)?;
+    let rows = out.rows;
     let (runs, buffers) = out.finish()?;
     memory.buffers = buffers;
     let size = runs.iter().map(|run| run.size).fold(RunSize::default(), RunSize::plus);
-    Ok(Mapped::done(runs, read, size, Counters { map_output_records: records, ..Counters::default() }))
+    Ok(Mapped::done(runs, read, size, Counters { map_output_records: rows, ..Counters::default() }))
 }

@@ -1,9 +1,11 @@
 //! Reading: a task's records, window by window, to its mapper.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::bad::Bad;
 use super::job::Job;
+use super::panicking::Panicking;
 use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::input::block::{self, FileBlock};
@@ -11,9 +13,10 @@ use crate::input::edges::{Edges, PieceRead, Records};
 use crate::input::feed::Work;
 use crate::input::{RecordEnd, Stretch};
 use crate::map::read::Delimited;
-use crate::map::{Field, Mapper, Rejects, Window};
+use crate::map::{Field, Mapper, Reject, Rejects, Why, Window};
 use crate::plan;
-use crate::record::delimited;
+use crate::record::delimited::{self, Layout};
+use crate::record::{self, Taken};
 use crate::run::Attempt;
 
 /// Records handed to the mapper at once: so that progress moves and Ctrl-C is heard.
@@ -52,16 +55,61 @@ pub fn mapper(job: &Job<'_>, wanted: &[Field]) -> Mapper {
     }
 }
 
-/// Hands a task's records to `mapper` and what it makes of them to `out`.
+/// What a map task reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    pub work: &'a Work,
+    pub edges: Edges,
+}
+
+/// Records for a mapper.
+#[derive(Clone, Copy, Debug)]
+pub enum Portion<'a> {
+    /// A task's. Some are known to panic, and are bad ones.
+    Task { task: Task<'a>, without: &'a Panicking },
+    /// Those of a window, to see whether they panic. What is made of them is nobody's.
+    Trial(Window<'a>),
+}
+
+impl Portion<'_> {
+    pub fn is_trial(&self) -> bool {
+        matches!(self, Portion::Trial(_))
+    }
+}
+
+/// Hands records to `mapper` and what it makes of them to `out`.
 pub fn read(
     job: &Job<'_>,
     attempt: &Attempt<'_>,
-    edges: Edges,
-    work: &Work,
+    records: &Portion<'_>,
     mapper: &mut Mapper,
     out: &mut dyn Sink,
 ) -> Result<Read> {
     let mut read = Read::default();
+    match *records {
+        Portion::Trial(window) => {
+            mapper.map(window, out)?;
+            mapper.rejects().take();
+        }
+        Portion::Task { task, without } => {
+            each_block(job, attempt, task, &mut |stretch| {
+                let end = windows(job, attempt, stretch, &without.within(stretch), mapper, out, &mut read)?;
+                read.cover(job, stretch, end);
+                Ok(end)
+            })?;
+        }
+    }
+    read.bad.finish()?;
+    Ok(read)
+}
+
+/// Calls `each` with the stretches of a task. It gives where the last record that it took ends.
+pub fn each_block(
+    job: &Job<'_>,
+    attempt: &Attempt<'_>,
+    Task { work, edges }: Task<'_>,
+    each: &mut dyn FnMut(Stretch<'_>) -> Result<usize>,
+) -> Result<()> {
     match work {
         Work::Split(split) => {
             let mut pieces = &split.pieces[..];
@@ -72,7 +120,7 @@ pub fn read(
                 let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;
                 let stretch = block.stretch();
                 let begin = (stretch.owned > 0).then(|| stretch.place(0).offset);
-                let mapped = windows(job, attempt, stretch, mapper, out, &mut read);
+                let mapped = each(stretch);
                 // First: what was made of bytes that weren't the file's says nothing.
                 block.verify()?;
                 if edges == Edges::Assumed {
@@ -83,56 +131,82 @@ pub fn read(
                     };
                     job.note_read(attempt.number(), PieceRead { piece, records });
                 }
-                read.cover(job, stretch, mapped?);
+                mapped?;
             }
             job.small_files.keep(memory);
         }
         Work::Block(block, _) => {
-            let end = windows(job, attempt, block.stretch(), mapper, out, &mut read)?;
-            read.cover(job, block.stretch(), end);
+            each(block.stretch())?;
         }
     }
-    read.bad.finish()?;
-    Ok(read)
+    Ok(())
 }
 
-/// Maps the records of `stretch`. Returns where the last of them ends.
+/// Where a stretch has which field, and where its records begin: behind its header.
+pub fn begin<'a>(job: &'a Job<'_>, stretch: Stretch<'_>) -> (Option<&'a Layout>, usize) {
+    match &job.plan.read {
+        plan::Read::Delimited { layouts, header, .. } if !stretch.bytes.is_empty() => {
+            let header = (*header && stretch.is_first).then(|| job.record_end().framing.first_end(stretch.bytes));
+            let at = header.map_or(0, |end| end.unwrap_or(stretch.bytes.len()));
+            (Some(&*layouts[stretch.place(0).source]), at)
+        }
+        _ => (None, 0),
+    }
+}
+
+/// Where the next window of whole records ends in `rest`; `owned` of it are the stretch's.
+pub fn measured(job: &Job<'_>, rest: &[u8], owned: usize) -> usize {
+    let RecordEnd { framing, longest } = job.record_end();
+    framing.window(rest, WINDOW.min(owned), usize::try_from(longest).unwrap_or(usize::MAX))
+}
+
+/// Maps the records of `stretch`, save those that are known to panic. Returns where the last of them ends.
 fn windows(
     job: &Job<'_>,
     attempt: &Attempt<'_>,
     stretch: Stretch<'_>,
+    panicking: &BTreeMap<usize, &str>,
     mapper: &mut Mapper,
     out: &mut dyn Sink,
     read: &mut Read,
 ) -> Result<usize> {
-    let RecordEnd { framing, longest } = job.record_end();
-    let longest = usize::try_from(longest).unwrap_or(usize::MAX);
-    let (layout, header) = match &job.plan.read {
-        plan::Read::Delimited { layouts, header, .. } if !stretch.bytes.is_empty() => {
-            (Some(&*layouts[stretch.place(0).source]), *header && stretch.is_first)
-        }
-        _ => (None, false),
-    };
+    let framing = job.record_end().framing;
+    let save_as = || job.attempt_path(attempt, "bad");
+    let (layout, mut at) = begin(job, stretch);
     let (len, mut packed) = (stretch.bytes.len(), 0);
-    let mut at = if header { framing.first_end(stretch.bytes).unwrap_or(len) } else { 0 };
     read.bytes += at as u64;
     let mut is_too_short = false;
     while at < stretch.owned && out.wants_more() && !attempt.is_cut() {
         attempt.check()?;
-        let (rest, size) = (&stretch.bytes[at..], WINDOW.min(stretch.owned - at));
-        let likely = framing.likely_window(rest, size).filter(|_| !is_too_short);
-        let window = likely.unwrap_or_else(|| framing.window(rest, size, longest));
-        check(job, stretch, at..at + window)?;
-        let taken = mapper.map(Window { bytes: &rest[..window], is_whole: likely.is_none(), layout }, out)?;
+        let next = panicking.range(at..).next();
+        let rest = &stretch.bytes[at..next.map_or(len, |(&next, _)| next)];
+        let taken = match next {
+            Some((_, message)) if rest.is_empty() => {
+                let rest = &stretch.bytes[at..];
+                let bytes = framing.first_end(rest).unwrap_or(rest.len());
+                let record = at..at + record::unended(&rest[..bytes]).len();
+                let why = Why::Panic { message: (*message).to_owned() };
+                read.bad.add(job, Reject { record, why }, stretch, &save_as)?;
+                Taken { records: 1, bytes }
+            }
+            _ => {
+                let owned = stretch.owned - at;
+                let likely = framing.likely_window(rest, WINDOW.min(owned)).filter(|_| !is_too_short);
+                let window = likely.unwrap_or_else(|| measured(job, rest, owned));
+                check(job, stretch, at..at + window)?;
+                let taken = mapper.map(Window { bytes: &rest[..window], is_whole: likely.is_none(), layout }, out)?;
+                if !out.wants_more() {
+                    // As many records as are wanted came before the first bad one that ends a job.
+                    mapper.rejects().forget_the_end();
+                }
+                read.bad.take(job, mapper.rejects(), stretch, at..at + taken.bytes, &save_as)?;
+                taken
+            }
+        };
         // The likely window held no whole record, so the next one is measured.
         is_too_short = taken.bytes == 0;
         let end = at + taken.bytes;
         read.records += taken.records;
-        if !out.wants_more() {
-            // As many records as are wanted came before the first bad one that ends a job.
-            mapper.rejects().forget_the_end();
-        }
-        read.bad.take(job, mapper.rejects(), stretch, at..end, &|| job.attempt_path(attempt, "bad"))?;
         read.bytes += (end - at) as u64;
         // Of packed bytes each window has its share.
         let done = (u128::from(stretch.packed_len) * end as u128 / len as u128) as u64;
@@ -144,7 +218,7 @@ fn windows(
 }
 
 /// That no record of the window is longer than one may be, and than this worker's part of the memory.
-fn check(job: &Job<'_>, stretch: Stretch<'_>, window: Range<usize>) -> Result<()> {
+pub fn check(job: &Job<'_>, stretch: Stretch<'_>, window: Range<usize>) -> Result<()> {
     let most = job.plan.max_record;
     let place = |at| {
         let place = stretch.place(window.start + at);

@@ -59,4 +59,31 @@ impl<'b> Stretch<'b> {
         let part = &self.parts[self.parts.partition_point(|part| part.start <= at) - 1];
         Place { offset: part.place.offset + (at - part.start) as u64, ..part.place }
     }
+
+    /// Which byte that of a source is, if it is one of these.
+    pub fn find(&self, place: Place) -> Option<usize> {
+        self.parts.iter().enumerate().filter(|(_, part)| part.place.source == place.source).find_map(|(i, part)| {
+            let end = self.parts.get(i + 1).map_or(self.bytes.len(), |next| next.start);
+            let at = part.start + usize::try_from(place.offset.checked_sub(part.place.offset)?).ok()?;
+            (at < end).then_some(at)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_is_found_by_its_place() {
+        let part = |start, source, offset| Part { start, place: Place { source, offset } };
+        let parts = [part(0, 3, 7), part(4, 5, 0), part(6, 3, 20)];
+        let stretch = Stretch::new(b"0123456789", false, &parts);
+        for at in 0..10 {
+            assert_eq!(stretch.find(stretch.place(at)), Some(at));
+        }
+        for (source, offset) in [(3, 6), (3, 11), (3, 19), (3, 24), (4, 7), (5, 2)] {
+            assert_eq!(stretch.find(Place { source, offset }), None, "{source}, {offset}");
+        }
+    }
 }

@@ -6,8 +6,9 @@ use std::fmt::Debug;
 use super::read::{Lines, Reader, Window};
 use super::reject::Rejects;
 use super::tokenise::Splitter;
-use crate::data::{Batch, Sink};
+use crate::data::{Batch, Column, Sink};
 use crate::error::Result;
+use crate::failpoint;
 use crate::record::Taken;
 
 /// Index of a field of a record: those that its reader makes come first, and each step that adds one adds the next.
@@ -72,6 +73,7 @@ impl Sink for Next<'_> {
         if self.rejects.borrow().have_ended() {
             return Ok(());
         }
+        failpoint::records(texts(batch));
         let Some((stage, stages)) = self.stages.split_first_mut() else { return self.sink.take(batch) };
         stage.run(batch, &mut Next { stages, sink: self.sink, rejects: self.rejects })
     }
@@ -79,6 +81,17 @@ impl Sink for Next<'_> {
     fn wants_more(&self) -> bool {
         self.sink.wants_more()
     }
+}
+
+/// Every value that is bytes.
+fn texts<'a>(batch: &Batch<'a>) -> impl Iterator<Item = &'a [u8]> + Clone {
+    batch.columns.iter().flat_map(|column| {
+        let bytes = match column {
+            Column::Bytes(bytes) => Some(*bytes),
+            Column::Decimal(_) | Column::Float(_) => None,
+        };
+        bytes.into_iter().flat_map(|bytes| (0..bytes.spans.len()).filter_map(move |i| bytes.value(i)))
+    })
 }
 
 /// Runs a job's steps over windows of records. Holds scratch memory: one a worker.

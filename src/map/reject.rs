@@ -22,6 +22,8 @@ pub struct Reject {
 /// What is wrong with a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
+    /// What takes it panics: a bug in mapfold.
+    Panic { message: String },
     /// It is no record of its format.
     Malformed(Malformed),
     /// A field worked out of others that is beyond what decimals hold.
@@ -38,6 +40,7 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Why::Panic { message } => write!(f, "internal error: {message}"),
             Why::Malformed(malformed) => malformed.fmt(f),
             Why::Derived { field } => write!(f, "column {field:?} needs more than 38 digits"),
             Why::Field { field, value, why } => {
@@ -52,6 +55,7 @@ impl Why {
     pub fn hint(&self, numbers: &BTreeSet<String>) -> String {
         const SKIP: &str = "--set read.on_error=skip passes over bad records";
         match self {
+            Why::Panic { .. } => format!("this is a bug in mapfold, please report it; {SKIP}"),
             Why::Field { field, value, why: ParseError::NotANumber } => {
                 if let Some(sign) = sign_in_number(value) {
                     return format!("{SKIP}; a number has no \"{sign}\" in it, and the source has to write it without");

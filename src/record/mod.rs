@@ -13,7 +13,7 @@ mod quotes;
 mod text;
 
 pub use framing::{Framing, State, Transition, first_record_start, likely_state};
-pub use text::{TERMINATOR, count, line, lines};
+pub use text::{TERMINATOR, count, line, lines, unended};
 
 /// What of a window was read: so many records, that fill so many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,11 @@ pub fn line(text: &[u8], start: usize, end: usize) -> Span {
     Span::of(start..end - usize::from(cr))
 }
 
+/// A record without its end, `\n` or `\r\n`, if it has one.
+pub fn unended(record: &[u8]) -> &[u8] {
+    record.strip_suffix(b"\n").map_or(record, |line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
 /// Calls `each` with batches of the lines of `text`, without their terminators (`\n` or `\r\n`).
 pub fn lines(text: &[u8], mut each: impl FnMut(Bytes<'_>)) {
     let mut spans = [Span::default(); BATCH];

@@ -79,8 +79,8 @@ impl Attempt<'_> {
         self.meter.add(bytes);
     }
 
-    /// It didn't count.
-    pub(super) fn take_back(&self) {
+    /// What it did so far doesn't count.
+    pub fn take_back(&self) {
         self.meter.take_back(self.metered.take());
     }
 }

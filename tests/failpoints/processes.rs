@@ -10,9 +10,10 @@ use mapfold::failpoint::Point;
 
 use crate::jobs::{PATIENCE, inputs, names};
 
-fn run(dir: &Path, faults: &str, args: &str) -> Output {
+/// Words of `args` may have no-break spaces, which stand for spaces.
+pub fn run(dir: &Path, faults: &str, args: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mapfold"));
-    command.args(args.split_whitespace()).current_dir(dir);
+    command.args(args.split(' ').map(|word| word.replace('\u{a0}', " "))).current_dir(dir);
     command.env("TMPDIR", dir.join("spill")).env("MAPFOLD_FAIL", faults).env_remove("RUST_BACKTRACE");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -28,7 +29,7 @@ fn run(dir: &Path, faults: &str, args: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn dir() -> tempfile::TempDir {
+pub fn dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     inputs(&dir.path().join("in"));
     fs::create_dir(dir.path().join("spill")).unwrap();

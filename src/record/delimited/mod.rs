@@ -37,7 +37,7 @@
 mod cells;
 mod index;
 
-use super::Taken;
+use super::{Taken, unended};
 use crate::data::{BATCH, Sink, Span};
 use crate::error::Result;
 use cells::Cells;
@@ -197,7 +197,7 @@ fn is_end(window: &[u8], place: u32) -> bool {
 /// The fields of the one record `record`, as names: with quotes and escapes undone. The record may have its end. An empty
 /// one has one empty name.
 pub fn header(record: &[u8], dialect: &Dialect) -> Result<Vec<Vec<u8>>, Malformed> {
-    let line = record.strip_suffix(b"\n").map_or(record, |line| line.strip_suffix(b"\r").unwrap_or(line));
+    let line = unended(record);
     if line.is_empty() {
         return Ok(vec![Vec::new()]);
     }

@@ -1,0 +1,121 @@
+//! Records that panic: a bug in mapfold that one record meets makes that record a bad one, and nothing else.
+//!
+//! ```text
+//! attempt ─► panics ─► each window of its task ─┬─► passes
+//!                                               └─► panics ─┬─► first half ──► passes
+//!                                                           └─► second half ─► panics ─► … ─► one record
+//! attempt once more, without the records found
+//! ```
+//!
+//! A panic may leave behind what is broken, so whatever panics loses its memory and its run. Nothing is found where the
+//! panic doesn't come again, or takes several records together: the attempt has failed then, and others are made.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::job::Job;
+use super::read::{Portion, Task, begin, check, each_block, measured};
+use crate::error::{Error, Result};
+use crate::input::{Place, Stretch};
+use crate::map::Window;
+use crate::panics;
+use crate::plan::OnError;
+use crate::record::delimited::Layout;
+use crate::run::Attempt;
+
+/// After so many searches a panic that still comes is none of single records.
+const SEARCHES: usize = 3;
+
+/// Records that panic whatever is mapped with them, and what they panic with.
+#[derive(Debug, Default)]
+pub struct Panicking(BTreeMap<(usize, u64), String>);
+
+impl Panicking {
+    /// Those of a stretch, by where they begin in it.
+    pub fn within(&self, stretch: Stretch<'_>) -> BTreeMap<usize, &str> {
+        let found = self.0.iter().filter_map(|(&(source, offset), message)| {
+            let at = stretch.find(Place { source, offset })?;
+            Some((at, message.as_str()))
+        });
+        found.collect()
+    }
+}
+
+/// Makes an attempt by `make`, which maps the records that it is given. If they panic, it is made once more without those
+/// that do.
+pub fn attempt<T>(
+    job: &Job<'_>,
+    attempt: &Attempt<'_>,
+    task: Task<'_>,
+    make: impl Fn(&Portion<'_>) -> Result<T>,
+) -> Result<T> {
+    let make = |records: &Portion<'_>| panics::caught(|| attempt.id.task.to_string(), || make(records));
+    let mut found = Panicking::default();
+    for _ in 0..SEARCHES {
+        let made = make(&Portion::Task { task, without: &found });
+        if !matches!(made, Err(Error::Panic { .. })) {
+            return made;
+        }
+        let known = found.0.len();
+        let trial = |window: Window<'_>| make(&Portion::Trial(window)).map(drop);
+        let searched = Search { job, attempt, trial: &trial, found: &mut found }.search(task);
+        if found.0.len() == known {
+            // What keeps it from being searched is more likely what is wrong.
+            return searched.and(made);
+        }
+        attempt.take_back();
+    }
+    make(&Portion::Task { task, without: &found })
+}
+
+struct Search<'a> {
+    job: &'a Job<'a>,
+    attempt: &'a Attempt<'a>,
+    /// Maps a window alone.
+    trial: &'a dyn Fn(Window<'_>) -> Result<()>,
+    found: &'a mut Panicking,
+}
+
+impl Search<'_> {
+    /// Finds those of a task; or the first, if it ends the job.
+    fn search(&mut self, task: Task<'_>) -> Result<()> {
+        each_block(self.job, self.attempt, task, &mut |stretch| {
+            let (layout, mut at) = begin(self.job, stretch);
+            while at < stretch.owned && !self.is_over() {
+                let end = at + measured(self.job, &stretch.bytes[at..], stretch.owned - at);
+                check(self.job, stretch, at..end)?;
+                self.halve(stretch, at..end, layout)?;
+                at = end;
+            }
+            Ok(at)
+        })
+    }
+
+    /// Finds those of some whole records.
+    fn halve(&mut self, stretch: Stretch<'_>, records: Range<usize>, layout: Option<&Layout>) -> Result<()> {
+        if self.is_over() {
+            return Ok(());
+        }
+        self.attempt.check()?;
+        let Range { start, end } = records;
+        let bytes = &stretch.bytes[records];
+        let message = match (self.trial)(Window { bytes, is_whole: true, layout }) {
+            Ok(()) => return Ok(()),
+            Err(Error::Panic { message, .. }) => message,
+            Err(error) => return Err(error),
+        };
+        let half = start + self.job.record_end().framing.window(bytes, bytes.len() / 2, usize::MAX);
+        if half == end {
+            let Place { source, offset } = stretch.place(start);
+            self.found.0.insert((source, offset), message);
+            return Ok(());
+        }
+        self.halve(stretch, start..half, layout)?;
+        self.halve(stretch, half..end, layout)
+    }
+
+    fn is_over(&self) -> bool {
+        let is_enough = self.job.plan.on_error == OnError::Fail && !self.found.0.is_empty();
+        is_enough || self.attempt.is_cut()
+    }
+}
