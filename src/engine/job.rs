@@ -16,9 +16,9 @@ use crate::error::{Error, Result};
 use crate::input::block::Memory;
 use crate::input::edges::PieceRead;
 use crate::input::{RecordEnd, splits};
-use crate::output::{Layout, Writer};
+use crate::output::{Layout, Order, Writer};
 use crate::panics::{lock, unlocked};
-use crate::plan::Plan;
+use crate::plan::{Plan, Rows};
 use crate::record;
 use crate::report::event::{Event, PhaseName, What};
 use crate::report::{CertainRanks, Counters, Coverage, Missing};
@@ -61,6 +61,7 @@ impl Sizes {
         // Each worker's share of the budget goes in parts: half to partition buffers, an eighth to the table, what is
         // left to its arena, to blocks and to what is being written.
         let share = settings.memory / settings.threads as u64;
+        let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
         let streams = plan.sources.iter().any(|source| source.is_stream());
         let partitions = settings.partitions.unwrap_or_else(|| {
             let wanted = if streams { 256 } else { (input / PARTITION_INPUT).next_power_of_two().clamp(64, 1024) };
@@ -79,9 +80,9 @@ impl Sizes {
             reduce: (share / 32).clamp(4 << 10, 8 << 20),
             fold: (share / 32).clamp(4 << 10, 1 << 20),
             // As much as fits, with what there is beside each row to sort it by: every range of the output reads every run.
-            sort: (share / 8).clamp(4 << 10, 256 << 20),
+            sort: (share / 8).clamp(4 << 10, if has_deadline { SOON } else { 256 << 20 }),
             range: (share / 16).clamp(4 << 10, 4 << 20),
-            block: (share as usize / 16).clamp(4 << 10, BLOCK),
+            block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
             longest_row: RowLimit { bytes: (share / ROW_COPIES).max(1 << 20), memory: settings.memory },
         }
     }
@@ -94,6 +95,9 @@ const ROW_COPIES: u64 = 4;
 /// Of a packed table with 200,000 groups, blocks of half as much took 1.09 times the CPU time: each is mapped to a run of its
 /// own. Smaller ones at the beginning and the end, so that no worker waits, took more time than they saved.
 const BLOCK: usize = 64 << 20;
+
+/// Where there is a deadline what is held is to be mapped, and what is mapped to be sorted, in milliseconds.
+const SOON: u64 = 4 << 20;
 
 /// Input bytes a partition: so much that its groups still fit the caches when it is reduced. Reducing nearly distinct
 /// lines took 1.5 times as long with four times as much; with half as much nothing more was gained.
@@ -206,7 +210,11 @@ impl<'p> Job<'p> {
     pub fn deadline(&self) -> Option<Deadline> {
         let begun = self.control.begun;
         let timeout = self.plan.timeout.filter(|_| self.plan.may_be_partial())?;
-        Some(Deadline { begun, end: begun + timeout.duration() })
+        let is_ordered = match &self.plan.rows {
+            Rows::Groups(groups) => matches!(groups.order, Order::By(_)),
+            Rows::Records { sort } => sort.is_some(),
+        };
+        Some(Deadline { begun, end: begun + timeout.duration(), is_ordered })
     }
 
     /// What the tasks of a phase have in common.

@@ -1,7 +1,7 @@
 //! The map phase: splits to runs.
 
 use std::ops::Range;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use crossbeam_channel::{Receiver, RecvError};
@@ -11,6 +11,7 @@ use super::bad::Bad;
 use super::job::{Job, Kept};
 use super::panicking;
 use super::read::{Portion, Read, Task, mapper, read};
+use super::reduce;
 use super::runs::Runs;
 use crate::error::{Error, Result};
 use crate::input::Source;
@@ -197,11 +198,13 @@ pub struct Mapping<'a> {
     grouping: &'a Grouping<'a>,
     edges: Edges,
     memories: Kept<Memory>,
+    /// Bytes of input that were in runs when reducing was last tried.
+    sampled_at: AtomicU64,
 }
 
 impl<'a> Mapping<'a> {
     fn new(job: &'a Job<'a>, grouping: &'a Grouping<'a>, edges: Edges) -> Self {
-        Mapping { job, grouping, edges, memories: Kept::default() }
+        Mapping { job, grouping, edges, memories: Kept::default(), sampled_at: AtomicU64::new(0) }
     }
 
     /// Without the memory that attempts took so far.
@@ -211,8 +214,27 @@ impl<'a> Mapping<'a> {
 
     fn run(self) -> Result<Runs<'a>> {
         let attempt = |attempt: &Attempt<'_>, work: &Work| self.attempt(attempt, work);
-        let made = tasks(self.job, Numbering::FilesFirst, self.edges, || true, attempt, |_, made| Ok(made))?;
+        let place = |_, made: MapRun| {
+            self.sample(&made.run);
+            Ok(made)
+        };
+        let made = tasks(self.job, Numbering::FilesFirst, self.edges, || true, attempt, place)?;
         Ok(Runs::new(self, made))
+    }
+
+    /// Where there is a deadline: how long reducing takes, from some of a run whenever twice as much is mapped as before.
+    fn sample(&self, run: &Run) {
+        let Mapping { job, grouping, sampled_at, .. } = self;
+        let in_runs = job.control.progress.in_runs.load(Ordering::Relaxed);
+        let last = sampled_at.load(Ordering::Relaxed);
+        let is_due = job.deadline().is_some() && in_runs >= 2 * last;
+        if !is_due || sampled_at.compare_exchange(last, in_runs, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        // What is wrong with a run the reduce phase finds out.
+        if let Ok((took, bytes)) = reduce::sample(job, grouping, run, &format!("sample-{in_runs}")) {
+            job.control.progress.sample.note(took, bytes);
+        }
     }
 
     /// One attempt at one task: owns its memory, writes its own run.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::job::{Job, Kept};
 use super::runs::Runs;
@@ -76,6 +77,42 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
     let read = job.counters().reduce_input_records;
     job.check_rows(read, runs.rows().unwrap_or(read))?;
     Ok(reduced)
+}
+
+/// Reduces some of a run, and throws away what comes of it, to see how long that takes. Gives the bytes of the rows. What is
+/// written on the way has this name, which no other sample has.
+pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, run: &Run, name: &str) -> Result<(Duration, u64)> {
+    const BYTES: u64 = 256 << 10;
+    let Groups { key, results, having, order, .. } = grouping.groups;
+    let finisher = Finisher::new(&grouping.aggregation, key, results, having.as_ref(), job.layout());
+    let Memory { mut fold, mut page, mut sorter, mut buffers } = memory(job, grouping);
+    let (reader, mut lines) = (run.reader()?, Chunk::default());
+    let mut took = Duration::ZERO;
+    let mut bytes = 0;
+    // Twice: at first the memory is new to the process.
+    for _ in 0..2 {
+        let begun = Instant::now();
+        bytes = 0;
+        for wanted in run.pages(0..job.sizes.partitions) {
+            let payload = reader.read(wanted, &mut page)?;
+            if bytes >= BYTES || !fold.has_room(payload.len(), wanted.rows) {
+                break;
+            }
+            bytes += payload.len() as u64;
+            fold.absorb(payload, &grouping.aggregation);
+        }
+        match order {
+            Order::Free => finisher.lines(&mut fold.table, &mut lines)?,
+            Order::By(keys) => {
+                finisher.sorted(&mut fold.table, keys, &mut sorter)?;
+                let (_, back) = sorter.write(job.spill_path(name), job.plan.limit, false, buffers)?;
+                buffers = back;
+            }
+        }
+        lines.clear();
+        took = begun.elapsed();
+    }
+    Ok((took, bytes))
 }
 
 /// Neighbouring partitions go to a task until they hold enough bytes for one. Largest tasks first.

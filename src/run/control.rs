@@ -69,6 +69,8 @@ pub struct Progress {
     pub output: Meter,
     /// Bytes of input that the finished map attempts have read: what is foreseen of later phases comes of these.
     pub in_runs: AtomicU64,
+    /// What was reduced before it was due, to see how long that takes.
+    pub sample: Sample,
     /// Of the streams, once they are read.
     coverage: Mutex<Option<Arc<Coverage>>>,
 }
@@ -83,6 +85,26 @@ impl Progress {
     pub fn silent(&self, time: Duration) -> Vec<usize> {
         let coverage = lock(&self.coverage).clone();
         coverage.map_or_else(Vec::new, |coverage| coverage.silent(time))
+    }
+}
+
+/// Some of the work of a later phase, and the time of one worker that it took.
+#[derive(Debug, Default)]
+pub struct Sample {
+    bytes: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+impl Sample {
+    pub fn note(&self, took: Duration, bytes: u64) {
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Release);
+    }
+
+    pub fn seconds_a_byte(&self) -> Option<f64> {
+        let bytes = self.bytes.load(Ordering::Acquire);
+        (bytes > 0).then(|| self.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9 / bytes as f64)
     }
 }
 
