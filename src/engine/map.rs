@@ -46,6 +46,7 @@ pub fn tasks<T, U: Send>(
         numbering,
         end_of: job.record_end(),
         edges,
+        ahead: job.plan.may_be_partial(),
         split: job.sizes.split,
         block: job.sizes.block,
         threads: job.pool.threads(),
@@ -99,8 +100,12 @@ impl<F> Drop for Arriving<'_, F> {
 impl<F: Fn() -> bool> Inflow<Work> for Arriving<'_, F> {
     type Message = Result<StreamBlock>;
 
-    fn poll(&mut self) -> Poll<Option<Work>> {
+    fn poll(&mut self) -> Poll<Option<Result<Work>>> {
         if (self.wanted)() { self.feed.poll() } else { Poll::Ready(None) }
+    }
+
+    fn ready(&self) -> Receiver<()> {
+        self.feed.ready()
     }
 
     fn messages(&self) -> Receiver<Self::Message> {

@@ -95,7 +95,7 @@ struct Ranges<'s> {
 impl Inflow<Range> for Ranges<'_> {
     type Message = ();
 
-    fn poll(&mut self) -> Poll<Option<Range>> {
+    fn poll(&mut self) -> Poll<Option<Result<Range>>> {
         if self.next == self.all || self.sequencer.is_complete() {
             return Poll::Ready(None);
         }
@@ -103,7 +103,7 @@ impl Inflow<Range> for Ranges<'_> {
             return Poll::Pending;
         }
         self.next += 1;
-        Poll::Ready(Some(Range(self.next - 1)))
+        Poll::Ready(Some(Ok(Range(self.next - 1))))
     }
 
     fn messages(&self) -> Receiver<()> {

@@ -101,28 +101,20 @@ pub fn to_records(
     threads: usize,
     check: &(dyn Fn() -> Result<()> + Sync),
 ) -> Result<Vec<Split>> {
-    let Framing::Quoted { delimiter } = framing else { return Ok(splits) };
-    if is_cut_nowhere(sources, &splits) {
-        return Ok(splits);
-    }
-    let mut finder = Finder::new(sources, splits, delimiter);
+    let Some(mut finder) = Finder::new(sources, &splits, framing) else { return Ok(splits) };
     finder.find(usize::MAX, threads, check)?;
     Ok(finder.finish())
 }
 
-fn is_cut_nowhere(sources: &[Source], splits: &[Split]) -> bool {
-    let mut pieces = splits.iter().flat_map(|split| &split.pieces);
-    pieces.all(|piece| piece.len == sources[piece.source].bytes())
-}
-
 /// Finds where pieces begin, some of them at a time, in the order of the input.
 #[derive(Debug)]
-struct Finder<'s> {
-    sources: &'s [Source],
+pub struct Finder {
+    sources: Vec<Source>,
     delimiter: u8,
     /// With the splits that they are of, by number.
     left: VecDeque<(usize, Piece)>,
-    /// Behind the last piece that was looked at.
+    /// The last that was looked at, and the state before it: what it does to that is needed for the next.
+    last: Option<(usize, Piece)>,
     state: State,
     /// Begun, and not known yet where it ends.
     open: Option<(usize, Piece)>,
@@ -130,21 +122,36 @@ struct Finder<'s> {
     found: VecDeque<(usize, Split)>,
 }
 
-impl<'s> Finder<'s> {
-    fn new(sources: &'s [Source], splits: Vec<Split>, delimiter: u8) -> Self {
-        let pieces = splits.into_iter().enumerate();
-        let left =
-            pieces.flat_map(|(number, split)| split.pieces.into_iter().map(move |piece| (number, piece))).collect();
-        Finder { sources, delimiter, left, state: State::FieldStart, open: None, found: VecDeque::new() }
+impl Finder {
+    /// For splits that are in the order of the input. `None` where they begin with records as they are.
+    pub fn new(sources: &[Source], splits: &[Split], framing: Framing) -> Option<Self> {
+        let Framing::Quoted { delimiter } = framing else { return None };
+        let pieces = splits.iter().enumerate();
+        let left: VecDeque<_> =
+            pieces.flat_map(|(number, split)| split.pieces.iter().map(move |piece| (number, *piece))).collect();
+        let is_cut = |(_, piece): &(usize, Piece)| piece.len < sources[piece.source].bytes();
+        let sources = sources.to_vec();
+        left.iter().any(is_cut).then(|| Finder {
+            sources,
+            delimiter,
+            left,
+            last: None,
+            state: State::FieldStart,
+            open: None,
+            found: VecDeque::new(),
+        })
     }
 
-    /// Looks at so many pieces more, at most.
-    fn find(&mut self, pieces: usize, threads: usize, check: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
-        let Finder { sources, delimiter, .. } = *self;
-        let pieces: Vec<_> = self.left.drain(..pieces.min(self.left.len())).collect();
-        let transitions = in_parallel(threads, &pieces, |&(_, piece)| {
+    /// Looks at so many pieces more, at most. Whether there were any.
+    pub fn find(&mut self, pieces: usize, threads: usize, check: &(dyn Fn() -> Result<()> + Sync)) -> Result<bool> {
+        let (sources, delimiter) = (&self.sources, self.delimiter);
+        let known = usize::from(self.last.is_some());
+        let next = self.left.drain(..pieces.min(self.left.len()));
+        let pieces: Vec<_> = self.last.take().into_iter().chain(next).collect();
+        let Some((&last, before_last)) = pieces.split_last() else { return Ok(false) };
+        let transitions = in_parallel(threads, before_last, |&(_, piece)| {
             let mut transition = Transition::IDENTITY;
-            // Nothing comes after the last.
+            // What follows the last piece of a file begins anew.
             if piece.offset + piece.len < sources[piece.source].bytes() {
                 stretch(&sources[piece.source], piece, |bytes| {
                     transition = transition.then(Transition::of(bytes, delimiter));
@@ -153,25 +160,24 @@ impl<'s> Finder<'s> {
             }
             Ok(transition)
         })?;
-        let begun: Vec<(Piece, State)> = pieces
-            .iter()
-            .zip(transitions)
-            .map(|(&(_, piece), transition)| {
-                let before = if piece.offset == 0 { State::FieldStart } else { self.state };
-                self.state = transition.from(before);
-                (piece, before)
-            })
-            .collect();
-        let starts = in_parallel(threads, &begun, |&(piece, state)| {
+        let mut state = self.state;
+        let mut begun = vec![(pieces[0].1, state)];
+        for (&(_, piece), transition) in pieces[1..].iter().zip(transitions) {
+            state = if piece.offset == 0 { State::FieldStart } else { transition.from(state) };
+            begun.push((piece, state));
+        }
+        let starts = in_parallel(threads, &begun[known..], |&(piece, state)| {
             first_start(&sources[piece.source], piece, delimiter, state, check)
         })?;
-        for ((split, piece), start) in pieces.into_iter().zip(starts) {
+        (self.last, self.state) = (Some(last), state);
+        let are_left = pieces.len() > known;
+        for ((split, piece), start) in pieces.into_iter().skip(known).zip(starts) {
             // One in which no record begins belongs to those before it.
             if let Some(start) = start {
                 self.begin(Some((split, Piece { offset: start, ..piece })));
             }
         }
-        Ok(())
+        Ok(are_left)
     }
 
     /// Begins a piece, which ends the one before it.
@@ -186,15 +192,15 @@ impl<'s> Finder<'s> {
         }
     }
 
-    /// A split all of whose pieces are found.
-    #[expect(dead_code)]
-    fn next(&mut self) -> Option<Split> {
-        let behind = self.open.map(|(number, _)| number);
-        self.found.pop_front_if(|(number, _)| behind.is_some_and(|behind| *number < behind)).map(|(_, split)| split)
+    /// The splits all of whose pieces are found, each once.
+    pub fn whole(&mut self) -> impl Iterator<Item = Split> {
+        let open = self.open.map_or(0, |(number, _)| number);
+        let whole = self.found.iter().take_while(|(number, _)| *number < open).count();
+        self.found.drain(..whole).map(|(_, split)| split)
     }
 
     /// The splits that are left, when all pieces were looked at.
-    fn finish(mut self) -> Vec<Split> {
+    pub fn finish(mut self) -> Vec<Split> {
         self.begin(None);
         self.found.into_iter().map(|(_, split)| split).collect()
     }

@@ -12,8 +12,9 @@
 use std::collections::VecDeque;
 use std::task::Poll;
 
-use crossbeam_channel::{Receiver, RecvError, Sender, bounded, never};
+use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError, bounded, never};
 
+use super::ahead::Ahead;
 use super::edges::{self, Edges};
 use super::splits::{self, Split};
 use super::stream::{self, Blocks, Queue, Readers, StreamBlock};
@@ -77,6 +78,8 @@ pub struct Cut {
     pub numbering: Numbering,
     pub end_of: RecordEnd,
     pub edges: Edges,
+    /// Whether splits are handed out as their edges are found, while others are yet to be: a deadline may come first.
+    pub ahead: bool,
     /// Bytes of a split, and of a stream's block.
     pub split: u64,
     pub block: usize,
@@ -89,6 +92,8 @@ pub struct Cut {
 #[derive(Debug)]
 pub struct Feed {
     splits: VecDeque<Split>,
+    /// Where more splits come from.
+    ahead: Option<Ahead>,
     /// The one in front is read; beside each the source whose turn it is then.
     queues: VecDeque<(usize, Queue)>,
     /// Dropped behind the queues, so that no reader waits for one.
@@ -104,17 +109,24 @@ pub struct Feed {
 impl Feed {
     /// Begins to read streams. `check` is asked now and then whether to go on, where finding the cuts of files takes long.
     pub fn new(sources: &[Source], cut: Cut, check: &(dyn Fn() -> Result<()> + Sync)) -> Result<Feed> {
-        let Cut { numbering, end_of, edges, split, block, threads, counts_lines } = cut;
+        let Cut { numbering, end_of, edges, ahead, split, block, threads, counts_lines } = cut;
         let eager = numbering == Numbering::Streaming;
         let blocks = Blocks { bytes: block, end_of, eager, counts_lines, readers: threads + 1 };
         let (queues, readers) = stream::read(sources, blocks, numbering != Numbering::FilesFirst)?;
         let splits = splits::cut(sources, split);
-        let splits = match edges {
-            Edges::Found => edges::to_records(sources, splits, end_of.framing, threads, check)?,
-            Edges::Assumed => splits,
-        };
         let (permits, taken) = bounded(2 * threads);
-        Ok(Feed { splits: splits.into(), queues, readers, held: None, numbering, block, permits, taken })
+        // Before anything can fail: its queues are dropped before its readers.
+        let splits = splits.into();
+        let mut feed = Feed { splits, ahead: None, queues, readers, held: None, numbering, block, permits, taken };
+        if edges == Edges::Found {
+            let splits = feed.splits.drain(..).collect();
+            let (found, ahead) = match ahead {
+                true => Ahead::begin(sources, splits, end_of.framing, feed.readers.stop())?,
+                false => (edges::to_records(sources, splits, end_of.framing, threads, check)?, None),
+            };
+            (feed.splits, feed.ahead) = (found.into(), ahead);
+        }
+        Ok(feed)
     }
 
     /// Who reads the streams.
@@ -131,21 +143,38 @@ impl Feed {
 
     /// The next work; `None` if no more will come. Pending: a block has to [arrive](Self::arrived), or a permit to come back,
     /// before there is any. Nothing is read ahead of what is asked for.
-    pub fn poll(&mut self) -> Poll<Option<Work>> {
+    pub fn poll(&mut self) -> Poll<Option<Result<Work>>> {
+        match self.ahead.as_mut().map(Ahead::take) {
+            Some(Ok(split)) => self.splits.extend([split?]),
+            Some(Err(TryRecvError::Disconnected)) => self.ahead = None,
+            Some(Err(TryRecvError::Empty)) | None => {}
+        }
         if let Some(block) = self.held.take() {
             return match self.permit(&block) {
-                Some(permit) => Poll::Ready(Some(Work::Block(block, permit))),
+                Some(permit) => Poll::Ready(Some(Ok(Work::Block(block, permit)))),
                 None => {
                     self.held = Some(block);
                     Poll::Pending
                 }
             };
         }
-        let turn = self.queues.front().map_or(usize::MAX, |(source, _)| *source);
-        if self.splits.front().is_some_and(|split| split.source() < turn) {
-            return Poll::Ready(self.splits.pop_front().map(Work::Split));
+        if self.splits.front().is_some_and(|split| self.turn().is_none_or(|turn| split.source() < turn)) {
+            return Poll::Ready(self.splits.pop_front().map(|split| Ok(Work::Split(split))));
         }
-        if self.queues.is_empty() { Poll::Ready(None) } else { Poll::Pending }
+        if self.queues.is_empty() && self.ahead.is_none() { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    /// The stream whose turn it is, where files before it come first and others later.
+    fn turn(&self) -> Option<usize> {
+        match self.numbering {
+            Numbering::FilesFirst => None,
+            Numbering::Input | Numbering::Streaming => self.queues.front().map(|(source, _)| *source),
+        }
+    }
+
+    /// Says that there may be more to poll, beside blocks.
+    pub fn ready(&self) -> Receiver<()> {
+        self.ahead.as_ref().map_or_else(never, Ahead::ready)
     }
 
     /// What a block takes of the permits, if so many are left.
@@ -161,8 +190,10 @@ impl Feed {
 
     /// Where the next block comes from; nowhere while one waits for permits.
     pub fn blocks(&self) -> Queue {
+        let files_come_first =
+            self.turn().is_some_and(|turn| self.ahead.as_ref().is_some_and(|ahead| ahead.is_before(turn)));
         match self.queues.front() {
-            Some((_, queue)) if self.held.is_none() => queue.clone(),
+            Some((_, queue)) if self.held.is_none() && !files_come_first => queue.clone(),
             _ => never(),
         }
     }

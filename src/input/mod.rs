@@ -12,6 +12,7 @@
 //!
 //! What a block says of itself is a [`Stretch`]: the records that are its own, and which sources they are from.
 
+mod ahead;
 pub mod block;
 mod buffers;
 mod codec;

@@ -11,6 +11,7 @@
 //! each source is [`Covered`], and how it was read [`Watched`].
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -246,15 +247,16 @@ fn end_of(read: &Result<State, Option<Error>>) -> SourceEnd {
     }
 }
 
+pub fn no_thread(error: io::Error) -> Error {
+    let message = format!("cannot start a thread to read the inputs: {}", reason(&error));
+    Error::usage_hint(message, "ask for fewer with --threads")
+}
+
 /// Starts the threads that read the streams among `sources`. Their blocks come from a queue each, in the order of the
 /// sources, beside the source's index; or, if they are wanted in no order, all from one, beside the first's index. The
 /// queues are to be dropped before the readers.
 pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque<(usize, Queue)>, Readers)> {
-    let cannot = |e| {
-        let message = format!("cannot start a thread to read streams: {}", reason(&e));
-        Error::usage_hint(message, "ask for fewer with --threads")
-    };
-    let (readers, runs_command) = Readers::begin(sources).map_err(cannot)?;
+    let (readers, runs_command) = Readers::begin(sources).map_err(no_thread)?;
     let mut queues = VecDeque::new();
     let mut shared = None;
     let (mut files, mut alone) = (VecDeque::new(), Vec::new());
@@ -299,7 +301,7 @@ pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque
             errands.run(&reader);
             drop::<Option<Sender<()>>>(runs_command);
         };
-        thread::Builder::new().name("reader".into()).spawn(run).map_err(cannot)?;
+        thread::Builder::new().name("reader".into()).spawn(run).map_err(no_thread)?;
     }
     Ok((queues, readers))
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::task::Poll;
 use std::thread;
 
+use crossbeam_channel::select;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::fs::{CWD, FileType, mknodat};
@@ -30,6 +31,7 @@ const CUT: Cut = Cut {
     numbering: Numbering::Input,
     end_of: LINES,
     edges: Edges::Found,
+    ahead: false,
     split: 1 << 20,
     block: 1 << 20,
     threads: 2,
@@ -37,7 +39,7 @@ const CUT: Cut = Cut {
 };
 
 /// What a task would have read.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Seen {
     place: Place,
     bytes: Vec<u8>,
@@ -58,11 +60,11 @@ impl Seen {
 fn next(feed: &mut Feed) -> Result<Option<Work>> {
     loop {
         match feed.poll() {
-            Poll::Ready(work) => return Ok(work),
-            Poll::Pending => {
-                let block = feed.blocks().recv();
-                feed.arrived(block)?;
-            }
+            Poll::Ready(work) => return work.transpose(),
+            Poll::Pending => select! {
+                recv(feed.blocks()) -> block => feed.arrived(block)?,
+                recv(feed.ready()) -> _ => {}
+            },
         }
     }
 }
@@ -86,6 +88,15 @@ fn all(sources: &[Source], cut: Cut) -> Result<Vec<Seen>> {
         }
     }
     Ok(seen)
+}
+
+/// What is read of files where all edges are found first, which is the same if they are found on the way.
+fn all_ways(sources: &[Source], cut: Cut) -> Vec<Seen> {
+    let seen = all(sources, cut).unwrap();
+    for numbering in [Numbering::Input, Numbering::FilesFirst] {
+        assert_eq!(all(sources, Cut { ahead: true, numbering, ..cut }).unwrap(), seen);
+    }
+    seen
 }
 
 fn joined(seen: &[Seen]) -> Vec<u8> {
@@ -264,10 +275,11 @@ fn sources_of_every_kind_in_order() {
         dir.file("7.gz", gzip(b"7")),
     ];
     let sources = resolved(&paths);
-    for block in [3, 1000, 1 << 20] {
+    for (block, end_of, ahead) in [(3, LINES, false), (1000, CSV, false), (1000, CSV, true), (1 << 20, LINES, true)] {
         for split in [1, 1 << 20] {
+            let cut = Cut { block, split, end_of, ahead, ..CUT };
             let writer = write(&fifo, gzip(b"3\nfifo"));
-            let seen = all(&sources, Cut { block, split, ..CUT }).unwrap();
+            let seen = all(&sources, cut).unwrap();
             writer.join().unwrap();
             let expected = [&b"1\nplain2\nhalf3\nfifo"[..], &text(500), b"5\n7"].concat();
             assert!(joined(&seen) == expected, "{block} {split}");
@@ -277,7 +289,7 @@ fn sources_of_every_kind_in_order() {
             assert_eq!(firsts, [place(0, 0), place(1, 3), place(2, 0), place(3, 0), place(4, 3), place(6, 0)]);
             // In no order it is the same.
             let writer = write(&fifo, b"3\nfifo".to_vec());
-            let mut seen = all(&sources, Cut { block, split, numbering: Numbering::FilesFirst, ..CUT }).unwrap();
+            let mut seen = all(&sources, Cut { numbering: Numbering::FilesFirst, ..cut }).unwrap();
             writer.join().unwrap();
             seen.sort_by_key(|seen| (seen.place.source, seen.place.offset));
             assert!(joined(&seen) == expected, "{block} {split}");
@@ -392,7 +404,7 @@ fn quoted_files_are_cut_at_records_whatever_the_size() {
         let starts = starts(text, CSV.framing);
         let sources = [dir.source("a", "x\n"), dir.source("b", text), dir.source("c", text)];
         for split in 1..=text.len() as u64 + 3 {
-            let seen = all(&sources, Cut { split, end_of: CSV, ..CUT }).unwrap();
+            let seen = all_ways(&sources, Cut { split, end_of: CSV, ..CUT });
             let plain = &text[mark_len(text)..];
             assert_eq!(String::from_utf8(joined(&seen)), String::from_utf8([b"x\n", plain, plain].concat()));
             for Seen { place, is_first, .. } in seen {
@@ -415,7 +427,7 @@ fn a_large_quoted_file() {
     let starts = starts(text.as_bytes(), CSV.framing);
     let sources = [dir.source("f", &text)];
     for split in [90_000, 1 << 20, 3_000_000] {
-        let seen = all(&sources, Cut { split, end_of: CSV, ..CUT }).unwrap();
+        let seen = all_ways(&sources, Cut { split, end_of: CSV, ..CUT });
         assert!(joined(&seen) == text.as_bytes());
         assert!(seen.len() as u64 > text.len() as u64 / split / 2);
         assert!(seen.iter().all(|seen| starts.binary_search(&seen.place.offset).is_ok()));

@@ -113,7 +113,8 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
             while may_come {
                 may_come = !self.has_failed();
                 match if may_come { self.inflow.poll() } else { Poll::Ready(None) } {
-                    Poll::Ready(Some(work)) => hand_over(self.begin(work)),
+                    Poll::Ready(Some(Ok(work))) => hand_over(self.begin(work)),
+                    Poll::Ready(Some(Err(error))) => self.fail(self.slab.len(), error),
                     Poll::Ready(None) => may_come = false,
                     Poll::Pending => break,
                 }
@@ -134,7 +135,10 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                     LOOK
                 }
             };
-            let inflow = if may_come { self.inflow.messages() } else { never() };
+            let (inflow, ready) = match may_come {
+                true => (self.inflow.messages(), self.inflow.ready()),
+                false => (never(), never()),
+            };
             select! {
                 recv(self.messages) -> message => self.hear(message.expect("workers can send"), hand_over),
                 recv(inflow) -> message => {
@@ -142,6 +146,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                         self.fail(self.slab.len(), error);
                     }
                 }
+                recv(ready) -> _ => {}
                 default(wait) => {}
             }
             if let Err(interrupted) = self.phase.control.check() {

@@ -39,8 +39,13 @@ pub struct Cut<'a> {
 /// Tasks that come while others run.
 pub trait Inflow<W> {
     type Message;
-    /// The next task; `None` if no more will come. Pending: a message has to arrive, or a task to end, before there is one.
-    fn poll(&mut self) -> Poll<Option<W>>;
+    /// The next task, or why there is none; `None` if no more will come. Pending: a message has to arrive, a task to end, or
+    /// [`ready`](Self::ready) to say so, before there is one.
+    fn poll(&mut self) -> Poll<Option<Result<W>>>;
+    /// Says that `poll` may have more, though no message came.
+    fn ready(&self) -> Receiver<()> {
+        never()
+    }
     /// Where messages come from while `poll` is pending.
     fn messages(&self) -> Receiver<Self::Message>;
     /// Takes what came from there.
@@ -60,7 +65,7 @@ pub struct NoMore;
 impl<W> Inflow<W> for NoMore {
     type Message = ();
 
-    fn poll(&mut self) -> Poll<Option<W>> {
+    fn poll(&mut self) -> Poll<Option<Result<W>>> {
         Poll::Ready(None)
     }
 

@@ -101,10 +101,10 @@ impl Late {
 impl Inflow<usize> for Late {
     type Message = Result<Option<usize>>;
 
-    fn poll(&mut self) -> Poll<Option<usize>> {
+    fn poll(&mut self) -> Poll<Option<Result<usize>>> {
         match self.held.take() {
             None if !self.has_ended => Poll::Pending,
-            task => Poll::Ready(task),
+            task => Poll::Ready(task.map(Ok)),
         }
     }
 
@@ -322,7 +322,7 @@ fn a_panic_of_the_coordinator_leaves_no_worker_waiting() {
     impl Inflow<usize> for Panicking {
         type Message = ();
 
-        fn poll(&mut self) -> Poll<Option<usize>> {
+        fn poll(&mut self) -> Poll<Option<Result<usize>>> {
             panic!("on purpose")
         }
 
