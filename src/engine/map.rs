@@ -147,6 +147,11 @@ impl<T> Mapped<T> {
         self.made
     }
 
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Mapped<U> {
+        let Mapped { made, bad, shuffled, packed, covered } = self;
+        Mapped { made: change(made), bad, shuffled, packed, covered }
+    }
+
     /// With what was read and written to make it.
     pub fn done(made: T, read: Read, written: RunSize, mut counters: Counters) -> Done<Mapped<T>> {
         counters.bad_records = read.bad.records;

@@ -10,6 +10,7 @@ use super::panicking;
 use super::read::{Portion, Read, Task, mapper, read};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
+use crate::input::Place;
 use crate::input::edges::Edges;
 use crate::input::feed::{Numbering, Work};
 use crate::map::Mapper;
@@ -42,6 +43,9 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             buffers: PartitionBuffers::limited(job.sizes.longest_row),
         })
     };
+    // With a deadline no source waits for the turn of another: what was read of all of them is put in order in the end.
+    let as_they_come =
+        job.deadline().is_some() && job.plan.limit.is_none() && job.plan.sources.len() < 1 << SOURCE_BITS;
     let Some(order) = sort else {
         let sequencer = Sequencer::new(job.writer(job.header())?, job.plan.limit);
         let attempt = |attempt: &Attempt<'_>, work: &Work| {
@@ -55,6 +59,22 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
                 Ok(done)
             })
         };
+        if as_they_come {
+            let attempt =
+                |of: &Attempt<'_>, work: &Work| Ok(attempt(of, work)?.map(|made| made.map(|part| (at(work), part))));
+            let place = |_, (at, part): (u64, Part)| {
+                job.control.progress.output.foresee(part.bytes());
+                Ok((at, part))
+            };
+            let mut parts = tasks(job, Numbering::FilesFirst, Edges::Found, || true, attempt, place)?;
+            bad::judge(job, true)?;
+            parts.sort_by_key(|(at, _)| *at);
+            for (number, (_, part)) in parts.into_iter().enumerate() {
+                job.check()?;
+                sequencer.place(number, part)?;
+            }
+            return Ok(Parts::Sequenced(sequencer));
+        }
         let place = |number, part| {
             sequencer.place(number, part)?;
             if sequencer.is_complete() && !job.is_cut.load(Ordering::Relaxed) {
@@ -73,14 +93,15 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
     let attempt = |attempt: &Attempt<'_>, work: &Work| {
         panicking::attempt(job, attempt, Task { work, edges: Edges::Found }, |records| {
             let mut memory = memory();
-            let done = sorted(job, &layout, order, attempt, records, &mut memory)?;
+            let tie = if as_they_come { at(work) } else { attempt.number() as u64 };
+            let done = sorted(job, &layout, (order, tie), attempt, records, &mut memory)?;
             memories.keep(memory);
             Ok(done)
         })
     };
     let runs = tasks(
         job,
-        Numbering::Input,
+        if as_they_come { Numbering::FilesFirst } else { Numbering::Input },
         Edges::Found,
         || true,
         attempt,
@@ -118,11 +139,20 @@ fn in_order(
     Ok(Mapped::done(part, read, size, Counters { map_output_records: size.rows, ..Counters::default() }))
 }
 
-/// One attempt whose lines are sorted.
+/// Of a place in the input, what its source takes of a number that says how far it is in front.
+const SOURCE_BITS: u32 = 16;
+
+/// How far in front in the input a task's records are.
+fn at(work: &Work) -> u64 {
+    let (Place { source, offset }, _) = work.place();
+    (source as u64) << (u64::BITS - SOURCE_BITS) | offset
+}
+
+/// One attempt whose lines are sorted; those that are equal by the number of their task, and then as they came.
 fn sorted(
     job: &Job<'_>,
     layout: &Layout,
-    order: &[SortKey],
+    (order, task): (&[SortKey], u64),
     attempt: &Attempt<'_>,
     records: &Portion<'_>,
     memory: &mut Memory,
@@ -131,7 +161,7 @@ fn sorted(
         layout,
         order,
         sorter: &mut memory.sorter,
-        task: attempt.number() as u64,
+        task,
         rows: 0,
         limit: job.plan.limit,
         run_bytes: job.sizes.sort as usize,

@@ -34,6 +34,20 @@ pub enum Lines {
     Run(Run),
 }
 
+impl Part {
+    /// Of the lines, about.
+    pub fn bytes(&self) -> u64 {
+        match &self.lines {
+            Lines::Held(chunk) => chunk.bytes.len() as u64,
+            Lines::Run(run) => {
+                let mut bytes = [0];
+                run.add_bytes(&mut bytes);
+                bytes[0]
+            }
+        }
+    }
+}
+
 impl From<Chunk> for Part {
     fn from(chunk: Chunk) -> Part {
         Part { lines: Lines::Held(chunk), bad: None }

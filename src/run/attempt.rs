@@ -129,3 +129,10 @@ pub struct Done<T> {
     pub records: u64,
     pub counters: Counters,
 }
+
+impl<T> Done<T> {
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Done<U> {
+        let Done { made, records, counters } = self;
+        Done { made: change(made), records, counters }
+    }
+}

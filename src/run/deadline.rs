@@ -27,8 +27,10 @@ const LEAST: Duration = Duration::from_millis(20);
 /// longest that it is: what attempts that go on have read is reduced in that.
 const UNKNOWN: f64 = 0.3;
 const LONGEST_UNKNOWN: Duration = Duration::from_secs(1);
-/// Readers hand over what they hold so long before the cut, which is mapped until then.
-const HANDING_OVER: Duration = Duration::from_millis(20);
+/// Readers hand over what they hold so long before the cut, which is mapped until then: a part of the whole time, within bounds.
+const HANDING_OVER: u32 = 20;
+const LEAST_HANDING_OVER: Duration = Duration::from_millis(20);
+const MOST_HANDING_OVER: Duration = Duration::from_millis(200);
 
 /// When the answer is to be out.
 #[derive(Clone, Copy, Debug)]
@@ -84,10 +86,12 @@ impl Deadline {
         const OFTEN: Duration = Duration::from_millis(5);
         let cut = self.end.checked_sub(self.needed(progress, pace, workers)).unwrap_or(self.begun);
         let left = cut.saturating_duration_since(now);
+        let whole = self.end.saturating_duration_since(self.begun);
+        let handing_over = (whole / HANDING_OVER).clamp(LEAST_HANDING_OVER, MOST_HANDING_OVER);
         match left {
             Duration::ZERO => Moment::Cut,
-            left if left <= HANDING_OVER => Moment::StopReaders(left.min(OFTEN)),
-            left => Moment::Wait((left - HANDING_OVER).min(OFTEN)),
+            left if left <= handing_over => Moment::StopReaders(left.min(OFTEN)),
+            left => Moment::Wait((left - handing_over).min(OFTEN)),
         }
     }
 
@@ -126,7 +130,7 @@ mod tests {
         let deadline = Deadline { begun, end: at(1000), is_ordered: true };
         let (mut pace, progress) = (Pace::default(), Progress::default());
         // Nothing is there that would have to be reduced.
-        assert!(matches!(deadline.moment(at(950), &progress, &pace, 2), Moment::Wait(_)));
+        assert!(matches!(deadline.moment(at(925), &progress, &pace, 2), Moment::Wait(_)));
         // What is there is not known yet to be much or little.
         progress.map.add(1);
         assert_eq!(deadline.moment(at(0), &progress, &pace, 2), Moment::Wait(Duration::from_millis(5)));
@@ -139,7 +143,7 @@ mod tests {
         progress.reduce.foresee(100_000_000);
         let needed = deadline.needed(&progress, &pace, 2).as_millis();
         assert_eq!(needed, 20 + 210);
-        assert!(matches!(deadline.moment(at(740), &progress, &pace, 2), Moment::Wait(_)));
+        assert!(matches!(deadline.moment(at(690), &progress, &pace, 2), Moment::Wait(_)));
         assert_eq!(deadline.moment(at(771), &progress, &pace, 2), Moment::Cut);
         // A sample says that it takes a quarter of that; in no order it is written at once.
         progress.sample.note(Duration::from_millis(5), 10_000_000);

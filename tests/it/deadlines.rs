@@ -97,6 +97,38 @@ fn a_partial_answer_is_exact_for_what_it_covers() {
     assert!(cut > 5, "only {cut} runs were cut");
 }
 
+/// Sources that bring nothing, or not all, in front of others keep nobody waiting: what is there comes in the order of the input.
+#[test]
+fn who_is_silent_starves_nobody() {
+    let dir = Dir::new().file("a.txt", lines(3000, 1)).file("b.txt", lines(3000, 2)).file("c.txt", "1 c\n2 c\n");
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let slow = json!({"command": ["sh", "-c", "cat c.txt; printf half; exec sleep 100"], "name": "web"});
+    for (rest, scheduler) in [
+        (json!({"select": ["line"]}), "stealing"),
+        (json!({"select": ["line"]}), "static"),
+        (json!({"select": ["line"], "sort": ["line"]}), "shared"),
+        (
+            json!({"map": [{"extract": "line", "pattern": "^.", "as": "x"}], "select": ["x", "line"], "sort": ["x"]}),
+            "stealing",
+        ),
+    ] {
+        let run = |inputs: Value, args: &str| {
+            let mut job = rest.clone();
+            job["input"] = inputs;
+            fs::write(dir.join("job.json"), job.to_string()).unwrap();
+            dir.run(&format!("run ./job.json --scheduler {scheduler} --split-size 10K {args}"))
+        };
+        let partial = "--timeout 2s --on-timeout partial --report r.json";
+        let ran = run(json!(["fifo", "a.txt", slow, "b.txt"]), partial);
+        assert_eq!(ran.code(), Some(3), "{}", ran.stderr());
+        let missing = report(&dir)["missing"].clone();
+        assert_eq!(missing[0]["source"], "fifo");
+        assert_eq!((&missing[1]["source"], &missing[1]["from"]), (&json!("web"), &json!(8)), "{missing}");
+        assert!(missing[2].is_null(), "{missing}");
+        assert!(ran.stdout() == run(json!(["a.txt", "c.txt", "b.txt"]), "").stdout(), "{rest}");
+    }
+}
+
 /// What a limit leaves unread isn't missing. What came in time of a source before it, and no more, is.
 #[test]
 fn a_limit_is_no_partial_result() {
