@@ -99,6 +99,41 @@ def pace(path: str, seconds: float) -> None:
             time.sleep(0.005)
 
 
+def part(path: str, size: int, then: str, marker: str) -> None:
+    """Print a part of a file, and then hang, or be killed; or be killed unless the marker is there, and else print the rest."""
+    with open(path, "rb") as file:
+        sys.stdout.buffer.write(file.read(size))
+        sys.stdout.buffer.flush()
+        if then == "hang":
+            time.sleep(1000)
+        if then == "kill" or not os.path.exists(marker):
+            Path(marker).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        sys.stdout.buffer.write(file.read())
+
+
+@dataclass
+class Fault:
+    """What is wrong with one of the sources: it hangs, is slow, or is killed, for good or the first time that it is read."""
+
+    source: int
+    kind: str
+    deadline: float
+
+    @classmethod
+    def draw(cls, draw: random.Random) -> "Fault":
+        kind = draw.choice(["hang", "slow", "kill", "once"])
+        # A FIFO whose writer is killed has ended, for all that anybody can tell.
+        source = draw.randrange(FIFOS.start if kind in ("hang", "slow") else FIFOS.stop, SOURCES)
+        return cls(source, kind, draw.uniform(0.3, 2))
+
+    def command(self, source: "Source", marker: Path) -> list[str]:
+        if self.kind == "slow":
+            return [sys.executable, __file__, "--pace", str(source.path), str(SLOW_SECONDS)]
+        size = source.bytes * (self.source + 1) // (SOURCES + 2)
+        return [sys.executable, __file__, "--part", str(source.path), str(size), self.kind, str(marker)]
+
+
 @dataclass
 class Run:
     seconds: float
@@ -117,7 +152,14 @@ class Fanout:
         for source in self.sources:
             warm(source.path)
 
-    def inputs(self) -> list:
+    def command(self, number: int, fault: Fault) -> list[str]:
+        """What brings a source that isn't a file."""
+        source = self.sources[number]
+        if number == fault.source:
+            return fault.command(source, self.tmp / "marker")
+        return ["cat", str(source.path)]
+
+    def inputs(self, fault: Fault) -> list:
         inputs: list = []
         for number, source in enumerate(self.sources):
             if number in FILES:
@@ -125,32 +167,31 @@ class Fanout:
             elif number in FIFOS:
                 inputs.append(str(self.tmp / source.name))
             else:
-                command = ["cat", str(source.path)]
-                if number == SLOW:
-                    command = [sys.executable, __file__, "--pace", str(source.path), str(SLOW_SECONDS)]
-                inputs.append({"command": command, "name": source.name})
+                retry = {"retry": True} if number == fault.source and fault.kind == "once" else {}
+                inputs.append({"command": self.command(number, fault), "name": source.name, **retry})
         return inputs
 
-    def run(self, deadline: float, flags: list[str]) -> Run:
+    def run(self, fault: Fault, flags: list[str]) -> Run:
+        (self.tmp / "marker").unlink(missing_ok=True)
         spec = self.tmp / "requests.json"
         job = {
-            "input": self.inputs(),
+            "input": self.inputs(fault),
             "read": {"format": "csv", "delimiter": " ", "fields": ["path", "client", "bytes"], "types": {"bytes": "int"}},
             "group_by": ["path"],
             "aggregate": [{"op": "count", "as": "requests"}, {"op": "sum", "field": "bytes", "as": "bytes"}],
             "output": {"format": "tsv"},
-            "deadline": {"timeout": f"{round(deadline * 1000)}ms", "on_timeout": "partial"},
+            "deadline": {"timeout": f"{round(fault.deadline * 1000)}ms", "on_timeout": "partial"},
         }
         spec.write_text(json.dumps(job))
         report, out = self.tmp / "report.json", self.tmp / "out.tsv"
         out.unlink(missing_ok=True)
         writers = []
         for number in FIFOS:
-            source = self.sources[number]
-            fifo = self.tmp / source.name
+            fifo = self.tmp / self.sources[number].name
             fifo.unlink(missing_ok=True)
             os.mkfifo(fifo)
-            writers.append(subprocess.Popen(["sh", "-c", 'exec cat "$0" > "$1"', source.path, fifo], stderr=subprocess.DEVNULL))
+            shell = ["sh", "-c", 'exec > "$0"; exec "$@"', str(fifo), *self.command(number, fault)]
+            writers.append(subprocess.Popen(shell, stderr=subprocess.DEVNULL))
         begun = time.perf_counter()
         command = [MAPFOLD, "run", str(spec), "-o", str(out), "--report", str(report), *flags]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -158,8 +199,12 @@ class Fanout:
         for writer in writers:
             writer.send_signal(signal.SIGKILL)
             writer.wait()
+        if done.returncode == 1 and fault.kind == "kill" and f"web{fault.source}: " in done.stderr:
+            return Run(seconds, 0, 0, "failed", {})
         if done.returncode not in (0, 3):
-            sys.exit(f"error: exit code {done.returncode}: {done.stderr}")
+            sys.exit(f"error: {fault}: exit code {done.returncode}: {done.stderr}")
+        if fault.kind == "kill" and done.returncode == 0:
+            return Run(seconds, 1, SOURCES, "succeeded", {}, "a source that was killed is whole")
         return self.judge(json.loads(report.read_text()), out.read_bytes(), seconds, done.returncode)
 
     def judge(self, report: dict, rows: bytes, seconds: float, code: int) -> Run:
@@ -232,17 +277,21 @@ def main() -> int:
     if sys.argv[1:2] == ["--pace"]:
         pace(sys.argv[2], float(sys.argv[3]))
         return 0
+    if sys.argv[1:2] == ["--part"]:
+        part(sys.argv[2], int(sys.argv[3]), *sys.argv[4:])
+        return 0
     parser = argparse.ArgumentParser(
         prog="benches/fanout.sh", description="Ask ten sources, one of them slow, for an answer in time."
     )
     parser.add_argument("--runs", type=int, default=100, help="runs with a deadline of a second (default 100)")
+    parser.add_argument("--faults", type=int, default=200, help="runs in which one source hangs, is slow or is killed (default 200)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each deadline and setting, in turn (default 5)")
     parser.add_argument("--quick", action="store_true", help="unoptimised, on little data: shows that it runs")
     parser.add_argument("--write", action="store_true", help=f"also write its section of {RESULTS.name} and {PLOT.name}")
     arguments = parser.parse_args()
     if arguments.quick and arguments.write:
         parser.error("--quick measures nothing worth writing")
-    runs, rounds = (3, 1) if arguments.quick else (arguments.runs, arguments.rounds)
+    runs, rounds, faults = (3, 1, 8) if arguments.quick else (arguments.runs, arguments.rounds, arguments.faults)
 
     page: list[str] = []
 
@@ -259,11 +308,16 @@ def main() -> int:
             print(f"== round {round_ + 1} of {rounds}", file=sys.stderr, flush=True)
             for deadline in DEADLINES:
                 for setting, flags in SETTINGS.items():
-                    by_setting[setting][deadline].append(fanout.run(deadline, flags))
+                    by_setting[setting][deadline].append(fanout.run(Fault(SLOW, "slow", deadline), flags))
         print(f"== {runs} runs", file=sys.stderr, flush=True)
-        many = [fanout.run(1, []) for _ in range(runs)]
+        many = [fanout.run(Fault(SLOW, "slow", 1), []) for _ in range(runs)]
+        print(f"== {faults} runs with faults", file=sys.stderr, flush=True)
+        draw = random.Random(faults)
+        drawn = [Fault.draw(draw) for _ in range(faults)]
+        settings = list(SETTINGS.values())
+        faulty = [fanout.run(fault, settings[number % len(settings)]) for number, fault in enumerate(drawn)]
 
-    every = [*many, *(run for of in by_setting.values() for each in of.values() for run in each)]
+    every = [*many, *faulty, *(run for of in by_setting.values() for each in of.values() for run in each)]
     wrong = [run.wrong for run in every if run.wrong]
     say("# Ten sources, one of them slow", "")
     say(f"Made by `benches/fanout.sh` on {datetime.date.today()}; runs of each setting and deadline, in turn: {rounds}.")
@@ -283,6 +337,13 @@ def main() -> int:
     in_time = sum(run.seconds <= 1 + GRACE for run in many)
     say("", f"With a deadline of a second the answer was out within {1 + GRACE:g} s in {in_time} of {len(many)} runs: after "
         f"{median(run.seconds for run in many):.3f} s, at most {max(run.seconds for run in many):.3f} s.", "")
+    kept = sum(run.seconds <= fault.deadline + GRACE for fault, run in zip(drawn, faulty))
+    late = max((run.seconds - fault.deadline for fault, run in zip(drawn, faulty)), default=0)
+    kinds = Counter(fault.kind for fault in drawn)
+    failed = sum(run.status == "failed" for run in faulty)
+    say(f"In {len(faulty)} runs more one source, drawn at random, hung ({kinds['hang']}), was slow ({kinds['slow']}), was killed ({kinds['kill']}), or was "
+        f"killed once and may be run again ({kinds['once']}), with deadlines from 0.3 to 2 s: {kept} were out in time, the last {late:+.3f} s "
+        f"from its deadline. {failed} failed, as a source that ends badly is no matter of time, and named it; all others were right.", "")
     say("What stealing and the combiner are worth: bytes covered by deadline, and what was shuffled of all of it.", "")
     shown = [deadline for deadline in DEADLINES if deadline <= 1]
     say(f"| setting | {' | '.join(map(span, shown))} | shuffled | saved |", "| --- " * (len(shown) + 3) + "|")
@@ -300,7 +361,7 @@ def main() -> int:
         print(f"wrote {RESULTS.name} and {PLOT.name}", file=sys.stderr)
     for why in sorted(set(wrong)):
         print(f"error: {why}", file=sys.stderr)
-    return 1 if wrong or in_time < len(many) else 0
+    return 1 if wrong or in_time < len(many) or kept < len(faulty) else 0
 
 
 if __name__ == "__main__":
