@@ -277,7 +277,7 @@ impl Trials {
 /// The plan. Of its commands none is left running.
 fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let plan = plan::resolve(spec, call)?;
-    plan.sources.iter().for_each(Source::forget_begun);
+    plan.sources.forget_begun();
     Ok(plan)
 }
 

@@ -225,7 +225,7 @@ fn commands_that_nobody_wants_any_more_are_ended() {
     // Nor is one left that was begun for its first record.
     let begun = long(8);
     let source = sh(&format!("echo a; sleep {begun}"), None);
-    let first = source.head(LINES.end_of, &Stop::new().unwrap()).unwrap();
+    let first = source.head(LINES.end_of, &Stop::new().unwrap()).unwrap().unwrap();
     assert_eq!((first.as_slice(), left(&begun)), (&b"a\n"[..], 1));
     drop(source);
     nothing_is_left(&begun);

@@ -1,7 +1,8 @@
 //! First records, where the plan has to know them before the job runs.
 //!
 //! Those of files are read when they are asked for. Sources that may keep their reader waiting are all begun at once, each by
-//! a thread of its own, so that no command waits for another to print its first line.
+//! a thread of its own, so that no command waits for another to print its first line. What isn't waited for any more is ended
+//! by its own thread, beside the job.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -10,8 +11,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
 use super::wait::Stop;
-use super::{RecordEnd, Source};
+use super::{RecordEnd, Source, Sources};
 use crate::error::{Error, Result, reason};
+use crate::panics;
 
 /// How often it is looked whether the wait is to end.
 const LOOK: Duration = Duration::from_millis(50);
@@ -34,6 +36,13 @@ pub enum Head {
     Late(String),
 }
 
+impl Head {
+    /// `None`: it didn't come in time.
+    fn of(record: Option<Vec<u8>>) -> Self {
+        record.map_or_else(|| Head::Late("its first record didn't come in time".into()), Head::Record)
+    }
+}
+
 /// How long sources are waited for.
 pub struct Patience<'a> {
     /// Asked now and then whether to go on.
@@ -44,69 +53,89 @@ pub struct Patience<'a> {
     pub until: Option<Instant>,
 }
 
+impl Patience<'_> {
+    /// Waits as long as it takes.
+    pub const ENDLESS: Patience<'static> = Patience { check: &|| Ok(()), leaves_out: false, until: None };
+
+    /// The next that threads send who each send something: nothing if it doesn't come by `end` or in the plan's time.
+    pub(super) fn wait<T>(&self, from: &Receiver<T>, end: Option<Instant>) -> Result<Option<T>> {
+        let end = [end, self.until].into_iter().flatten().min();
+        loop {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            match from.recv_timeout(left.map_or(LOOK, |left| left.min(LOOK))) {
+                Ok(sent) => return Ok(Some(sent)),
+                Err(RecvTimeoutError::Timeout) if left == Some(Duration::ZERO) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => (self.check)()?,
+                Err(RecvTimeoutError::Disconnected) => unreachable!("each thread sends what came of its work"),
+            }
+        }
+    }
+}
+
 impl<'s> Heads<'s> {
     /// Waits for the first records of those that may wait.
-    pub fn new(sources: &'s [Source], end_of: RecordEnd, patience: &Patience<'_>) -> Result<Self> {
-        let cannot = |error| Error::usage(format!("cannot begin to read the inputs: {}", reason(&error)));
+    pub fn new(sources: &'s Sources, end_of: RecordEnd, patience: &Patience<'_>) -> Result<Self> {
         let stop = Stop::new().map_err(cannot)?;
-        let waiting: Vec<_> = sources.iter().enumerate().filter(|(_, source)| source.may_wait()).collect();
-        super::command::make_room(waiting.len());
-        let waited_for = thread::scope(|scope| {
-            let (to, heads) = unbounded();
-            let begin = || {
-                for &(index, source) in &waiting {
-                    let (to, stop) = (to.clone(), &stop);
-                    let read = move || drop(to.send((index, source.head(end_of, stop))));
-                    thread::Builder::new().name("reader".into()).spawn_scoped(scope, read).map_err(cannot)?;
-                }
-                Ok(())
-            };
-            let begun = begin();
-            drop(to);
-            let indices = waiting.iter().map(|(index, _)| *index);
-            let heads = begun.and_then(|()| in_order(indices, &heads, patience));
-            // Those that are not waited for any more end. All others have ended.
-            stop.now();
-            heads
-        })?;
+        let waited_for = wait_for(sources, end_of, &stop, patience);
+        // Those that are not waited for any more end. All others have ended.
+        stop.now();
         let stop = Stop::new().map_err(cannot)?;
-        Ok(Heads { sources, end_of, stop, waited_for })
+        Ok(Heads { sources, end_of, stop, waited_for: waited_for? })
     }
 
     /// The first record of a source, to be asked for once.
     pub fn take(&mut self, index: usize) -> Result<Head> {
         let Heads { sources, end_of, stop, waited_for } = self;
-        waited_for.remove(&index).map_or_else(|| sources[index].head(*end_of, stop).map(Head::Record), Ok)
+        waited_for.remove(&index).map_or_else(|| sources[index].head(*end_of, stop).map(Head::of), Ok)
     }
+}
+
+fn cannot(error: std::io::Error) -> Error {
+    Error::usage(format!("cannot begin to read the inputs: {}", reason(&error)))
+}
+
+fn wait_for(
+    sources: &Sources,
+    end_of: RecordEnd,
+    stop: &Stop,
+    patience: &Patience<'_>,
+) -> Result<BTreeMap<usize, Head>> {
+    let waiting: Vec<_> = sources.iter().enumerate().filter(|(_, source)| source.may_wait()).collect();
+    super::command::make_room(waiting.len());
+    let (to, heads) = unbounded();
+    for &(index, source) in &waiting {
+        let (source, to, stop) = (source.clone(), to.clone(), stop.clone());
+        let runs_command = matches!(source, Source::Command { .. }).then(|| sources.runs_command());
+        let read = move || {
+            let head = panics::caught(|| format!("reader of {}", source.name()), || source.head(end_of, &stop));
+            // Nobody may want it any more.
+            let _ = to.send((index, head));
+            drop(runs_command);
+        };
+        thread::Builder::new().name("reader".into()).spawn(read).map_err(cannot)?;
+    }
+    in_order(waiting.iter().map(|(index, _)| *index), &heads, patience)
 }
 
 /// What comes of each source; or the error of the first in the input, as if one were read after the other.
 fn in_order(
     indices: impl Iterator<Item = usize>,
-    heads: &Receiver<(usize, Result<Vec<u8>>)>,
-    Patience { check, leaves_out, until }: &Patience<'_>,
+    heads: &Receiver<(usize, Result<Option<Vec<u8>>>)>,
+    patience: &Patience<'_>,
 ) -> Result<BTreeMap<usize, Head>> {
     let (mut early, mut done) = (BTreeMap::new(), BTreeMap::new());
     for index in indices {
         let head = loop {
             match early.remove(&index) {
-                Some(Err(Error::TimedOut { after, .. })) if *leaves_out => {
+                Some(Err(Error::TimedOut { after, .. })) if patience.leaves_out => {
                     break Head::Late(format!("timed out after {after}"));
                 }
-                Some(head) => break Head::Record(head?),
+                Some(head) => break Head::of(head?),
                 None => {}
             }
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            match heads.recv_timeout(left.map_or(LOOK, |left| left.min(LOOK))) {
-                Ok((other, head)) => drop(early.insert(other, head)),
-                Err(RecvTimeoutError::Timeout) if left == Some(Duration::ZERO) => {
-                    break Head::Late("its first record didn't come in time".into());
-                }
-                Err(RecvTimeoutError::Timeout) => check()?,
-                Err(RecvTimeoutError::Disconnected) => {
-                    let task = format!("reader of input {index}");
-                    return Err(Error::Panic { task, message: String::new() });
-                }
+            match patience.wait(heads, None)? {
+                Some((other, head)) => drop(early.insert(other, head)),
+                None => break Head::of(None),
             }
         };
         done.insert(index, head);

@@ -24,6 +24,7 @@ mod gauge;
 mod guard;
 mod gzip;
 mod heads;
+mod held;
 mod origin;
 pub mod planned;
 mod reading;
@@ -51,7 +52,9 @@ use crate::record::Framing;
 use crate::units::Span;
 pub use codec::Codec;
 pub use heads::{Head, Heads, Patience};
+pub use held::Sources;
 pub use reading::Begun;
+use reading::Reading;
 pub use stretch::{Place, Stretch};
 pub use watch::Watched;
 
@@ -192,9 +195,9 @@ impl Source {
         }
     }
 
-    /// Ends what was begun of it: it is read again from its beginning, if it can be.
-    pub fn forget_begun(&self) {
-        drop(self.begun().and_then(Begun::take));
+    /// What was begun of it, which nobody goes on with then.
+    fn take_begun(&self) -> Option<Reading> {
+        self.begun().and_then(Begun::take)
     }
 
     /// How long it may take, from when its reading begins until its end.

@@ -137,11 +137,15 @@ impl fmt::Debug for Begun {
 
 impl Source {
     /// The source's first record, with its end if it has one, unpacked and without a byte order mark: nothing if the source
-    /// is empty, and no more than about `longest` bytes. What it is read of a stream, which this waits for, is there when
-    /// the stream is read for the job. Where it is to stop before, what there is.
-    pub fn head(&self, end_of: RecordEnd, stop: &Stop) -> Result<Vec<u8>> {
+    /// is empty, and no more than about `longest` bytes. What is read of a stream here, which this waits for, is kept for
+    /// the job. `None` where it is to stop before: then the stream is ended.
+    pub fn head(&self, end_of: RecordEnd, stop: &Stop) -> Result<Option<Vec<u8>>> {
         const FIRST: usize = 4 << 10;
         let longest = usize::try_from(end_of.longest).unwrap_or(usize::MAX);
+        // A command takes long to be started.
+        if stop.is_asked() {
+            return Ok(None);
+        }
         let mut reading = Reading::go_on(self)?;
         let head = loop {
             let has_end = |held: &[u8]| end_of.framing.first_end(held).is_some();
@@ -152,15 +156,19 @@ impl Source {
                 None => {}
             }
             let wanted = reading.bytes.len().max(FIRST);
-            if let Filled::End | Filled::Stopped = reading.fill(self, wanted, has_end, stop)? {
-                let end = end_of.framing.first_end(&reading.bytes).unwrap_or(reading.bytes.len());
-                break reading.bytes[..end].to_vec();
+            match reading.fill(self, wanted, has_end, stop)? {
+                Filled::Stopped => return Ok(None),
+                Filled::End => {
+                    let end = end_of.framing.first_end(&reading.bytes).unwrap_or(reading.bytes.len());
+                    break reading.bytes[..end].to_vec();
+                }
+                Filled::Wanted | Filled::Waits => {}
             }
         };
         if let Some(begun) = self.begun() {
             begun.keep(reading);
         }
-        Ok(head)
+        Ok(Some(head))
     }
 
     /// How many newlines what the source holds has before `offset`, a place in it: read anew, for a message. `None` for what

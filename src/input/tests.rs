@@ -146,7 +146,7 @@ fn resolved(paths: &[PathBuf]) -> Vec<Source> {
 }
 
 fn head(source: &Source, end_of: RecordEnd) -> Vec<u8> {
-    source.head(end_of, &Stop::new().unwrap()).unwrap()
+    source.head(end_of, &Stop::new().unwrap()).unwrap().unwrap()
 }
 
 /// Writes in the background: opening a FIFO waits for its reader.

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use crate::aggregate::Aggregate;
 use crate::data::Kind;
 use crate::data::key::KeyFields;
-use crate::input::Source;
+use crate::input::Sources;
 pub use crate::map::Combiner;
 use crate::map::{Field, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
@@ -36,7 +36,7 @@ pub struct Plan {
     /// The spec as run, for the report.
     pub job: serde_json::Value,
     /// Read in this order.
-    pub sources: Vec<Source>,
+    pub sources: Sources,
     /// Names of sources that took too long for the plan, with why: the result is partial.
     pub left_out: Vec<(String, String)>,
     /// Bytes of the longest record that may be.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ahash::{AHashMap, AHashSet};
 
 use crate::error::{Error, Result, shown, suggestion};
-use crate::input::{Codec, Head, Heads, Patience, RecordEnd, Source};
+use crate::input::{Codec, Head, Heads, Patience, RecordEnd, Source, Sources};
 use crate::record::delimited::{self, Dialect, Layout, Quoting};
 use crate::record::{self, Framing, TERMINATOR};
 use crate::spec::{self, ReadFormat};
@@ -86,12 +86,12 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Looks into the sources, where they say themselves what fields they have.
-    /// Gives the sources that are left out as they took too long, too, with why.
+    /// Looks into the sources, where they say themselves what fields they have. Beside the fields: which sources took too long
+    /// and are to be left out, and why.
     pub fn of(
         read: &spec::Read,
         format: ReadFormat,
-        sources: &[Source],
+        sources: &Sources,
         max_record: u64,
         patience: &Patience<'_>,
     ) -> Result<(Self, BTreeMap<usize, String>)> {

@@ -11,8 +11,8 @@ use super::aggregates::Aggregates;
 use super::columns::{self, Columns};
 use super::{Format, Groups, Output, Plan, Read, Rows, Settings, machine, read, target};
 use crate::error::{Error, LONGEST_RECORD, Result, shown};
-use crate::input::Patience;
 use crate::input::sources::{self, Stdin};
+use crate::input::{Patience, Sources};
 use crate::map::Scope;
 use crate::map::scope::{Record, Source};
 use crate::map::steps;
@@ -63,8 +63,8 @@ const PART_SIZE: u64 = 128 << 20;
 pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let blame = Blame { origin: &call.origin };
     let max_record = max_record(&spec.read, &blame)?;
-    let mut sources = sources::resolve(&spec.input, call.stdin)?;
-    let mut left_out = Vec::new();
+    let mut sources: Sources = sources::resolve(&spec.input, call.stdin)?.into_iter().collect();
+    let mut left_out: Vec<(String, String)> = Vec::new();
     let read_format = read::format(&spec.read, &sources)?;
     spec.read.fits(read_format).map_err(|wrong| wrong.into_error(blame.origin))?;
     let work_out = |source: Source<'_>| {
@@ -84,14 +84,8 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             let until = call.until(&spec.deadline).filter(|_| leaves_out);
             let patience = Patience { check: &|| call.check(&spec.deadline), leaves_out, until };
             let (fields, late) = read::Fields::of(&spec.read, read_format, &sources, max_record, &patience)?;
-            let mut index = 0..;
-            sources.retain(|source| match index.next().and_then(|index| late.get(&index)) {
-                Some(why) => {
-                    left_out.push((shown(source.path()), why.clone()));
-                    false
-                }
-                None => true,
-            });
+            let late_ones = sources.leave_out(|index| late.contains_key(&index));
+            left_out = late_ones.iter().map(|source| shown(source.path())).zip(late.into_values()).collect();
             if let ([], Some((name, why))) = (&sources[..], left_out.first()) {
                 return Err(Error::Source { name: name.clone(), why: why.clone() });
             }

@@ -34,14 +34,14 @@ fn failed(ran: &Ran, message: &str) {
 }
 
 /// Processes that have this word among those that they were called with.
-fn left(word: &str) -> usize {
+pub fn left(word: &str) -> usize {
     let lines =
         fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     lines.filter(|line| line.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes())).count()
 }
 
 /// A time to sleep for, as no other test has it.
-fn long(seed: u32) -> String {
+pub fn long(seed: u32) -> String {
     format!("{}{:05}", 3000 + seed, std::process::id() % 100_000)
 }
 

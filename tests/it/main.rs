@@ -29,6 +29,7 @@ mod reports;
 mod round_trips;
 mod schedulers;
 mod signals;
+mod silent;
 mod spec_errors;
 mod split_edges;
 mod table_errors;
