@@ -36,6 +36,8 @@ macro_rules! points {
 }
 
 points! {
+    /// A look at an input that has a timeout.
+    InputLook = "input.look",
     InputOpen = "input.open",
     InputRead = "input.read",
     InputMap = "input.map",

@@ -316,12 +316,15 @@ fn once_only(source: &Source, command: &str) -> Error {
 
 /// A regular file, and not by a name that means another one, or none, in another process; or a command that says so.
 fn can_be_read_again(source: &Source) -> bool {
-    if let Source::Command { .. } = source {
-        return source.can_be_read_again();
-    }
-    let path = source.path();
     let own = ["/dev/stdin", "/dev/fd", "/proc/self", "/proc/thread-self"];
-    !own.iter().any(|own| path.starts_with(own)) && fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+    let path = source.path();
+    match source {
+        Source::Command { .. } => source.can_be_read_again(),
+        _ if own.iter().any(|own| path.starts_with(own)) => false,
+        // A disk that may hang isn't asked once more. One that does fails each run, which says why.
+        Source::File { .. } | Source::Silent { .. } => true,
+        Source::Stream { .. } | Source::Stdin { .. } => fs::metadata(path).is_ok_and(|found| found.is_file()),
+    }
 }
 
 /// What a run that failed had to say, with the settings that it had.

@@ -35,7 +35,9 @@ impl Unread {
         let hint = match source {
             Source::Stdin { .. } => format!("unpack it on its way: … | {tool} | mapfold …"),
             Source::Command { .. } => format!("unpack it on its way, by a shell: sh -c '… | {tool}'"),
-            Source::File { .. } | Source::Stream { .. } => format!("{tool} {name} | mapfold … -"),
+            Source::File { .. } | Source::Stream { .. } | Source::Silent { .. } => {
+                format!("{tool} {name} | mapfold … -")
+            }
         };
         Error::usage_hint(format!("{name}: is compressed by {codec}, which is not supported"), hint)
     }

@@ -79,6 +79,12 @@ pub enum Source {
         begun: Begun,
         timeout: Option<Span>,
     },
+    /// A path that didn't answer when the job was planned: `timeout` if that was its own, else the job's time for it was over.
+    /// Nothing can be read of it.
+    Silent {
+        path: PathBuf,
+        timeout: Option<Span>,
+    },
     /// What a command prints. `name` is what messages call it.
     Command {
         command: Arc<written::Command>,
@@ -161,7 +167,7 @@ impl Source {
     pub fn bytes(&self) -> u64 {
         match self {
             Source::File { len, .. } => *len,
-            Source::Stream { .. } | Source::Stdin { .. } | Source::Command { .. } => 0,
+            Source::Stream { .. } | Source::Silent { .. } | Source::Stdin { .. } | Source::Command { .. } => 0,
         }
     }
 
@@ -182,7 +188,7 @@ impl Source {
             Source::Stream { path, reach, .. } => {
                 reach.may_hang || !std::fs::metadata(path).is_ok_and(|found| found.is_file())
             }
-            Source::Stdin { .. } | Source::Command { .. } => true,
+            Source::Silent { .. } | Source::Stdin { .. } | Source::Command { .. } => true,
         }
     }
 
@@ -190,7 +196,7 @@ impl Source {
     pub fn can_be_read_again(&self) -> bool {
         match self {
             Source::File { .. } => true,
-            Source::Stream { .. } | Source::Stdin { .. } => false,
+            Source::Stream { .. } | Source::Silent { .. } | Source::Stdin { .. } => false,
             Source::Command { command, .. } => command.retry,
         }
     }
@@ -204,7 +210,7 @@ impl Source {
     pub fn timeout(&self) -> Option<Span> {
         match self {
             Source::File { reach, .. } | Source::Stream { reach, .. } => reach.timeout,
-            Source::Stdin { timeout, .. } => *timeout,
+            Source::Silent { timeout, .. } | Source::Stdin { timeout, .. } => *timeout,
             Source::Command { command, .. } => command.timeout,
         }
     }
@@ -212,7 +218,7 @@ impl Source {
     /// What was read of it before the job, where it isn't read again from its beginning.
     fn begun(&self) -> Option<&Begun> {
         match self {
-            Source::File { .. } => None,
+            Source::File { .. } | Source::Silent { .. } => None,
             Source::Stream { begun, .. } | Source::Stdin { begun, .. } | Source::Command { begun, .. } => Some(begun),
         }
     }
@@ -220,7 +226,10 @@ impl Source {
     /// Where messages say it is.
     pub fn path(&self) -> &Path {
         match self {
-            Source::File { path, .. } | Source::Stream { path, .. } | Source::Command { name: path, .. } => path,
+            Source::File { path, .. }
+            | Source::Stream { path, .. }
+            | Source::Silent { path, .. }
+            | Source::Command { name: path, .. } => path,
             Source::Stdin { .. } => Path::new("stdin"),
         }
     }
@@ -228,7 +237,9 @@ impl Source {
     /// What it is called from run to run, wherever those are made: of what has a path, that from the root.
     pub fn lasting_name(&self) -> String {
         let path = match self {
-            Source::File { path, .. } | Source::Stream { path, .. } => std::path::absolute(path).ok(),
+            Source::File { path, .. } | Source::Stream { path, .. } | Source::Silent { path, .. } => {
+                std::path::absolute(path).ok()
+            }
             Source::Stdin { .. } | Source::Command { .. } => None,
         };
         path.as_deref().unwrap_or(self.path()).to_string_lossy().into_owned()

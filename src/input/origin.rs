@@ -84,6 +84,8 @@ enum Kind {
     },
     Polled(File),
     Carried(Carried),
+    /// There is nothing to wait for.
+    Silent,
     Command(Box<Running>),
 }
 
@@ -95,6 +97,8 @@ impl Origin {
             | Source::Stream { reach: Reach { may_hang: true, .. }, .. } => Kind::Carried(Carried::begin(source)?),
             // Unbuffered: what is wanted is large.
             Source::File { len, .. } => Kind::File { file: planned::open(source, 0)?, left: Some(*len) },
+            Source::Silent { timeout: Some(_), .. } => return Err(Failure::Late),
+            Source::Silent { timeout: None, .. } => Kind::Silent,
             Source::Stdin { .. } => polled(io::stdin().as_fd().try_clone_to_owned()?.into())?,
             Source::Stream { path, .. } => {
                 // So that opening a FIFO doesn't wait for its writer. Until one came poll says nothing of it.
@@ -146,6 +150,7 @@ impl Origin {
                 Got::End => carried.end(),
                 got => Ok(got),
             },
+            Kind::Silent => Ok(Got::Stopped),
             Kind::Command(command) => command.read(out, stop, clock),
         }
     }
@@ -155,14 +160,14 @@ impl Origin {
         match &self.kind {
             Kind::File { file, .. } => planned::check(source, file, at),
             // Who carries it looks.
-            Kind::Carried(_) | Kind::Polled(_) | Kind::Command(_) => Ok(()),
+            Kind::Carried(_) | Kind::Polled(_) | Kind::Silent | Kind::Command(_) => Ok(()),
         }
     }
 
     /// Whether there is nothing to read for a moment.
     pub fn waits(&self) -> io::Result<bool> {
         let fd: BorrowedFd<'_> = match &self.kind {
-            Kind::File { .. } => return Ok(false),
+            Kind::File { .. } | Kind::Silent => return Ok(false),
             Kind::Polled(file) => file.as_fd(),
             Kind::Carried(carried) => carried.pipe.as_fd(),
             Kind::Command(command) => command.stdout(),

@@ -4,17 +4,18 @@
 //! order of their paths, a glob for what the shell would have made of it. Everything that can be found wrong without
 //! reading the data is found here, so that a job doesn't fail on its last file.
 //!
-//! What a timeout was given for may hang as soon as it is looked at. So a thread of its own looks, and what it hasn't found
-//! in time is left to the reader to fail with.
+//! What a timeout was given for may hang as soon as it is looked at. So threads of their own look at all of these at once, and
+//! what doesn't answer in time is [`Source::Silent`].
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::thread;
+use std::time::Instant;
 
+use crossbeam_channel::{Receiver, bounded};
 use glob::{MatchOptions, Pattern};
 use rustix::fs::Stat;
 use walkdir::{DirEntry, WalkDir};
@@ -22,9 +23,11 @@ use walkdir::{DirEntry, WalkDir};
 use super::codec::{ENOUGH, Packing, packing};
 use super::devices::{Devices, FileSystem};
 use super::written::Input;
-use super::{Begun, Reach, Source, command};
+use super::{Begun, Patience, Reach, Source, command};
 use crate::data::path::parent;
 use crate::error::{Error, Result, nearest, reason, shown};
+use crate::failpoint::{self, Point};
+use crate::panics;
 use crate::units::Span;
 
 /// What is known about standard input before it is read.
@@ -38,8 +41,8 @@ pub struct Stdin {
     pub held_spec: bool,
 }
 
-/// The sources that `inputs` stand for; standard input for none.
-pub fn resolve(inputs: &[Input], stdin: Stdin) -> Result<Vec<Source>> {
+/// The sources that `inputs` stand for; standard input for none. Those that may hang are waited for as `patience` says.
+pub fn resolve(inputs: &[Input], stdin: Stdin, patience: &Patience<'_>) -> Result<Vec<Source>> {
     let mut found = Found { stdin, ..Found::default() };
     if inputs.is_empty() {
         if stdin.held_spec {
@@ -62,11 +65,13 @@ pub fn resolve(inputs: &[Input], stdin: Stdin) -> Result<Vec<Source>> {
         }
         found.entries.push(Entry::Source(Source::stdin()));
     }
-    for input in inputs {
-        match input {
-            Input::Name(name) | Input::Path { path: name, timeout: None } => found.add(name)?,
-            Input::Path { path, timeout: Some(timeout) } => found.add_in_time(path, *timeout)?,
-            Input::Command(written) => {
+    // All before the first is waited for.
+    let looks = inputs.iter().map(|input| Look::begin(input, stdin)).collect::<Result<Vec<_>>>()?;
+    for (input, look) in inputs.iter().zip(looks) {
+        match (input, look) {
+            (_, Some(look)) => look.found(patience)?.into_iter().try_for_each(|source| found.push(source))?,
+            (Input::Name(name) | Input::Path { path: name, .. }, None) => found.add(name)?,
+            (Input::Command(written), None) => {
                 command::check(written)?;
                 found.entries.push(Entry::Source(Source::command(written.clone())));
             }
@@ -153,25 +158,43 @@ fn stream(path: &Path, reach: Reach) -> Source {
     Source::Stream { path: path.to_owned(), begun: Begun::default(), reach }
 }
 
-impl Found {
-    /// As [`Found::add`] does, with a time for each file. What doesn't answer in that time is left to its reader.
-    fn add_in_time(&mut self, name: &Path, timeout: Span) -> Result<()> {
-        let (mut found, path) =
-            (Found { stdin: self.stdin, timeout: Some(timeout), entries: Vec::new() }, name.to_owned());
-        let (to, sources) = mpsc::channel();
-        let look = move || {
-            let sources = found.add(&path).and_then(|()| look_at(&found.entries));
-            let _ = to.send(sources);
+/// A look at an input that has a timeout, as [`Found::add`] would do it, by a thread that may never come back.
+struct Look {
+    path: PathBuf,
+    timeout: Span,
+    end: Option<Instant>,
+    sources: Receiver<Result<Vec<Source>>>,
+}
+
+impl Look {
+    /// Nothing for an input without a timeout.
+    fn begin(input: &Input, stdin: Stdin) -> Result<Option<Look>> {
+        let Input::Path { path, timeout: Some(timeout) } = input else { return Ok(None) };
+        let mut found = Found { stdin, timeout: Some(*timeout), entries: Vec::new() };
+        let name = path.to_owned();
+        let mut look = move || {
+            failpoint::hit(Point::InputLook).map_err(|e| unreadable(&name, &e))?;
+            found.add(&name).and_then(|()| look_at(&found.entries))
         };
+        let task = format!("looking at {}", shown(path));
+        let (to, sources) = bounded(1);
+        let look = move || drop(to.send(panics::caught(|| task, &mut look)));
+        let end = Instant::now().checked_add(timeout.duration());
         let looking = thread::Builder::new().name("look".into()).spawn(look);
         looking.map_err(|e| Error::usage(format!("cannot start a thread: {}", reason(&e))))?;
-        let sources = match sources.recv_timeout(timeout.duration()) {
-            Ok(sources) => sources?,
-            Err(_) => vec![stream(name, Reach { may_hang: true, timeout: Some(timeout) })],
-        };
-        sources.into_iter().try_for_each(|source| self.push(source))
+        Ok(Some(Look { path: path.to_owned(), timeout: *timeout, end, sources }))
     }
 
+    fn found(self, patience: &Patience<'_>) -> Result<Vec<Source>> {
+        let Look { path, timeout, end, sources } = self;
+        patience.wait(&sources, end)?.unwrap_or_else(|| {
+            let is_its_own = end.is_some_and(|end| end <= Instant::now());
+            Ok(vec![Source::Silent { path, timeout: is_its_own.then_some(timeout) }])
+        })
+    }
+}
+
+impl Found {
     /// What can be read but once is named but once.
     fn push(&mut self, source: Source) -> Result<()> {
         let is_there = |is_same: &dyn Fn(&Source) -> bool| {

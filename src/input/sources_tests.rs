@@ -6,7 +6,7 @@ use super::*;
 
 /// As [`super::resolve`], of names.
 fn resolve(names: &[PathBuf], stdin: Stdin) -> Result<Vec<Source>> {
-    super::resolve(&names.iter().cloned().map(Input::Name).collect::<Vec<_>>(), stdin)
+    super::resolve(&names.iter().cloned().map(Input::Name).collect::<Vec<_>>(), stdin, &Patience::ENDLESS)
 }
 use crate::input::Codec;
 
@@ -217,6 +217,29 @@ fn names_need_not_be_utf8_nor_one_line() {
     fs::remove_file(&name).unwrap();
     let error = resolve(&[name], Stdin::default()).unwrap_err().to_string();
     assert!(error.ends_with("/a\\xff\\n: no such file or directory"), "{error}");
+}
+
+/// Whose time is over: the path's own, or that of the plan.
+#[test]
+fn a_path_that_does_not_answer() {
+    use std::time::Duration;
+    let now = Instant::now();
+    let look = |after: Duration, patience: &Patience<'_>| {
+        let (_to, sources) = bounded(1);
+        let look = Look { path: "d/*".into(), timeout: "1s".parse().unwrap(), end: now.checked_add(after), sources };
+        look.found(patience)
+    };
+    let silent = |timeout: Option<&str>| {
+        vec![Source::Silent { path: "d/*".into(), timeout: timeout.map(|text| text.parse().unwrap()) }]
+    };
+    let (soon, late) = (Duration::from_millis(20), Duration::from_secs(3600));
+    let until = |after| Patience { until: now.checked_add(after), leaves_out: true, ..Patience::ENDLESS };
+    assert_eq!(look(soon, &Patience::ENDLESS).unwrap(), silent(Some("1s")));
+    assert_eq!(look(soon, &until(late)).unwrap(), silent(Some("1s")));
+    assert_eq!(look(late, &until(soon)).unwrap(), silent(None));
+    let check = || Err(Error::Interrupted { signal: 2 });
+    let interrupted = Patience { check: &check, ..Patience::ENDLESS };
+    assert_eq!(look(late, &interrupted).unwrap_err().to_string(), "interrupted");
 }
 
 /// So many that several threads look at them.

@@ -9,6 +9,7 @@ use rustix::fs::{CWD, FileType, mknodat};
 use tempfile::TempDir;
 
 use super::*;
+use crate::input::Patience;
 use crate::input::sources::{self, Stdin};
 use crate::input::written::Input;
 
@@ -28,7 +29,7 @@ fn fifo(dir: &TempDir, name: &str) -> PathBuf {
 
 fn resolved(path: PathBuf, timeout: Option<&str>) -> Vec<Source> {
     let timeout = timeout.map(|text| text.parse().unwrap());
-    sources::resolve(&[Input::Path { path, timeout }], Stdin::default()).unwrap()
+    sources::resolve(&[Input::Path { path, timeout }], Stdin::default(), &Patience::ENDLESS).unwrap()
 }
 
 fn writer(fifo: PathBuf) -> fs::File {

@@ -65,7 +65,9 @@ impl Input {
     pub fn open(source: &Source) -> Result<Input, Failure> {
         let unpacker = match source {
             Source::File { codec, .. } => Unpacker::new(*codec)?,
-            Source::Stream { .. } | Source::Stdin { .. } | Source::Command { .. } => Unpacker::Unknown,
+            Source::Stream { .. } | Source::Silent { .. } | Source::Stdin { .. } | Source::Command { .. } => {
+                Unpacker::Unknown
+            }
         };
         Ok(Input { raw: Raw::new(Origin::open(source)?), unpacker })
     }

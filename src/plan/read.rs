@@ -197,7 +197,7 @@ fn check_is_text(start: &[u8], source: &Source) -> Result<()> {
     let hint = match source {
         Source::Stdin { .. } => format!("… | {tool} | mapfold … -"),
         Source::Command { .. } => format!("in the command, by a shell: sh -c '… | {tool}'"),
-        Source::File { .. } | Source::Stream { .. } => format!("{tool} {name} | mapfold … -"),
+        Source::File { .. } | Source::Stream { .. } | Source::Silent { .. } => format!("{tool} {name} | mapfold … -"),
     };
     Err(Error::usage_hint(format!("{name}: {what}"), hint))
 }

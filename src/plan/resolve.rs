@@ -63,7 +63,10 @@ const PART_SIZE: u64 = 128 << 20;
 pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let blame = Blame { origin: &call.origin };
     let max_record = max_record(&spec.read, &blame)?;
-    let mut sources: Sources = sources::resolve(&spec.input, call.stdin)?.into_iter().collect();
+    let leaves_out = spec.deadline.on_timeout == Some(OnTimeout::Partial);
+    let until = call.until(&spec.deadline).filter(|_| leaves_out);
+    let patience = Patience { check: &|| call.check(&spec.deadline), leaves_out, until };
+    let mut sources: Sources = sources::resolve(&spec.input, call.stdin, &patience)?.into_iter().collect();
     let mut left_out: Vec<(String, String)> = Vec::new();
     let read_format = read::format(&spec.read, &sources)?;
     spec.read.fits(read_format).map_err(|wrong| wrong.into_error(blame.origin))?;
@@ -80,9 +83,6 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             (Read::Text, scope, rows)
         }
         ReadFormat::Csv | ReadFormat::Tsv => {
-            let leaves_out = spec.deadline.on_timeout == Some(OnTimeout::Partial);
-            let until = call.until(&spec.deadline).filter(|_| leaves_out);
-            let patience = Patience { check: &|| call.check(&spec.deadline), leaves_out, until };
             let (fields, late) = read::Fields::of(&spec.read, read_format, &sources, max_record, &patience)?;
             let late_ones = sources.leave_out(|index| late.contains_key(&index));
             left_out = late_ones.iter().map(|source| shown(source.path())).zip(late.into_values()).collect();

@@ -37,6 +37,30 @@ pub fn dir() -> tempfile::TempDir {
     dir
 }
 
+/// So does a thread that the plan waits for.
+#[test]
+fn a_panic_while_the_job_is_planned() {
+    let dir = dir();
+    let path = dir.path().join("in/table.csv");
+    let input = serde_json::json!([{"path": path, "timeout": "1h"}]);
+    fs::write(dir.path().join("timed.json"), serde_json::json!({"input": input, "select": ["n"]}).to_string()).unwrap();
+    let said = |fault: &str, args: &str| {
+        let output = run(dir.path(), fault, args);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let hint = "hint: this is a bug in mapfold; please report it with the job's spec";
+    for (fault, args, task) in [
+        ("input.read:1=panic", "agg count --read csv -".to_owned(), "reader of stdin".to_owned()),
+        ("input.look:1=panic", "run ./timed.json".to_owned(), format!("looking at {}", path.display())),
+    ] {
+        let stderr = said(fault, &args);
+        let lines: Vec<_> = stderr.lines().collect();
+        assert!(lines[0].starts_with(&format!("error: internal error in {task}: ")), "{stderr}");
+        assert_eq!(lines[1..], [hint], "{stderr}");
+    }
+}
+
 const SMALL: &str = "--threads 2 --split-size 2K --memory 1M --partitions 4";
 
 #[test]

@@ -1,6 +1,9 @@
 //! Inputs that don't answer: they cost no other its place in the result, and the job none of its time.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use crate::commands::{left, long};
 use crate::harness::{Dir, Ran};
@@ -51,4 +54,60 @@ fn commands_of_a_table_that_is_not_read() {
         assert!(took < Duration::from_secs(3), "{took:?}: {}", ran.stderr());
         assert_eq!(left(&sleep), 0);
     }
+}
+
+/// What a script of bash prints in which `dead DIRECTORY` mounts a disk there that answers nothing, and `$M` is mapfold, killed
+/// where it hangs. `None` where nothing can be mounted.
+fn with_dead_disks(dir: &Dir, script: &str) -> Option<(String, Duration)> {
+    let run = |script: &str| {
+        let dead = "dead() { exec 9<>/dev/fuse && \
+            mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 none $1; }";
+        let mut command = Command::new("timeout");
+        let mapfold = format!("timeout -s KILL 15 {}", env!("CARGO_BIN_EXE_mapfold"));
+        command
+            .args(["-s", "KILL", "60", "unshare", "-rm", "bash", "-c", &format!("{dead}\n{script}")])
+            .env("M", mapfold);
+        command.current_dir(dir.path()).env("TMPDIR", dir.path()).stdin(Stdio::null()).output().unwrap()
+    };
+    if run("mkdir -p trial && dead trial").status.code() != Some(0) {
+        eprintln!("not tested: no dead disk can be made here");
+        return None;
+    }
+    let begun = Instant::now();
+    let output = run(&format!("exec 2>&1\n{script}"));
+    Some((String::from_utf8(output.stdout).unwrap(), begun.elapsed()))
+}
+
+/// Twenty of them have the time that one has; what is there is read, and the deadline is kept.
+#[test]
+fn paths_on_a_dead_disk() {
+    let dir = Dir::new().file("a.txt", "x\ny\n").file("mnt/x", "");
+    let dead = |i| json!({"path": if i % 2 == 0 { format!("mnt/{i}") } else { format!("mnt/{i}/*") }, "timeout": "1s"});
+    let mut inputs = vec![json!("a.txt")];
+    inputs.extend((0..20).map(dead));
+    let job = json!({"input": inputs, "group_by": ["line"], "aggregate": [{"op": "count"}]});
+    let dir = dir.file("job.json", job.to_string());
+    let partial = |why: &str| {
+        let all = (0..5).map(|i| format!("mnt/{i}{} ({why})", if i % 2 == 0 { "" } else { "/*" }));
+        let all = all.collect::<Vec<_>>().join(", ");
+        format!("x\t1\ny\t1\npartial result: 1 of 21 sources whole, 4 B read; missing: {all} and 15 more\n3\n")
+    };
+    let hint = "hint: --on-timeout partial answers from what is read by then";
+    for (deadline, most, said) in [
+        ("", 6, "error: mnt/0: timed out after 1s, 0 B read\n1\n".to_owned()),
+        ("--on-timeout partial", 6, partial("timed out after 1s")),
+        ("--timeout 500ms", 3, format!("error: not done after 500ms\n{hint}\n1\n")),
+        ("--timeout 1.5s --on-timeout partial", 3, partial("not read within 1.5s")),
+    ] {
+        let script = format!("dead mnt; $M run ./job.json {deadline}; echo $?");
+        let Some((printed, took)) = with_dead_disks(&dir, &script) else { return };
+        assert_eq!(printed, said, "{deadline}");
+        assert!(took < Duration::from_secs(most), "{deadline}: {took:?}");
+    }
+    // The first record of a table isn't waited for either; the ending of the name still says which format it has.
+    let input = json!([{"path": "mnt/*.csv", "timeout": "300ms"}]);
+    let job = json!({"input": input, "group_by": ["k"], "deadline": {"on_timeout": "partial"}});
+    std::fs::write(dir.join("job.json"), job.to_string()).unwrap();
+    let (printed, _) = with_dead_disks(&dir, "dead mnt; $M run ./job.json; echo $?").unwrap();
+    assert_eq!(printed, "error: mnt/*.csv: timed out after 300ms\n1\n");
 }
