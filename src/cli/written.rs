@@ -8,7 +8,6 @@ use std::{fs, path};
 
 use crate::data::path::parent;
 use crate::error::{Error, Result, shown};
-use crate::input::Source;
 use crate::plan::{self, Plan, Target};
 
 /// That the file named by `flag` can be written, and isn't one that the job needs. `spec` is the file that holds it.
@@ -64,8 +63,7 @@ fn needed(file: &Path, spec: Option<&Path>, plan: &Plan) -> Option<&'static str>
     if spec.is_some_and(|spec| same_file(file, spec)) {
         return Some("the JOB");
     }
-    let is_input = |source: &Source| matches!(source, Source::File { path: input, .. } if same_file(file, input));
-    if file.exists() && plan.sources.iter().any(is_input) {
+    if fs::metadata(file).is_ok_and(|found| plan.sources.iter().any(|source| source.is_same_file(&found))) {
         return Some("an INPUT");
     }
     match &plan.output.target {

@@ -41,7 +41,9 @@ pub mod written;
 mod zstd;
 
 use std::borrow::Cow;
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -179,6 +181,12 @@ impl Source {
     /// Whether its bytes are there to be read, and how many.
     pub fn is_file(&self) -> bool {
         matches!(self, Source::File { .. })
+    }
+
+    /// Whether it is the regular file that was found there. A file that may hang isn't looked at for that: it is known since it
+    /// was found.
+    pub fn is_same_file(&self, found: &Metadata) -> bool {
+        matches!(self, Source::File { id, .. } if (id.device, id.inode) == (found.dev(), found.ino()))
     }
 
     /// Whether its reader may have to wait for somebody else. Such a reader keeps no other source waiting.

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Each reader looks when it opens a file and when it has read what it is to read, so that all that is read is older than
-//! any change. Before the result is written all files are looked at once more: who began to write in the same tick of
-//! the clock as the planning, which no time shows, has mostly gone on since. A file that was overwritten with something longer
-//! looks like one that was appended to.
+//! any change. Before the result is written files are looked at once more: who began to write in the same tick of
+//! the clock as the planning, which no time shows, has mostly gone on since. Those that may hang are not: the disk may be gone
+//! by then, and the answer with it. A file that was overwritten with something longer looks like one that was appended to.
 
 use std::fs::File;
 use std::io;
@@ -19,7 +19,7 @@ use std::io;
 use rustix::fs::{Stat, fstat, stat};
 
 use super::edges::in_parallel;
-use super::{FileId, Source, failed};
+use super::{FileId, Reach, Source, failed};
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
 
@@ -54,14 +54,17 @@ pub fn check(source: &Source, file: &File, at: u64) -> Result<()> {
     holds(source, &found, at)
 }
 
-/// That no file was changed in place so far. One that lost its name meanwhile was read as it was.
+/// That no file was changed in place so far, of those that can't hang. One that lost its name meanwhile was read as it was.
 pub fn check_all(sources: &[Source], threads: usize) -> Result<()> {
     let some: Vec<_> = sources.chunks(SOME).collect();
-    let look = |source: &Source| match (source, stat(source.path())) {
-        (Source::File { id, .. }, Ok(found)) if FileId::of(&found).is_same_file(id) => holds(source, &found, 0),
-        _ => Ok(()),
+    let look = |source: &Source| {
+        let Source::File { path, id, reach: Reach { may_hang: false, .. }, .. } = source else { return Ok(()) };
+        match stat(path) {
+            Ok(found) if FileId::of(&found).is_same_file(id) => holds(source, &found, 0),
+            _ => Ok(()),
+        }
     };
-    in_parallel(threads, &some, |some| some.iter().filter(|source| source.is_file()).try_for_each(look)).map(drop)
+    in_parallel(threads, &some, |some| some.iter().try_for_each(look)).map(drop)
 }
 
 fn holds(source: &Source, found: &Stat, at: u64) -> Result<()> {

@@ -3,7 +3,6 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
@@ -32,7 +31,7 @@ pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> R
     let wants_directory = path.as_os_str().as_bytes().ends_with(b"/");
     let bare: PathBuf = path.components().collect();
     match fs::metadata(&bare) {
-        Ok(metadata) if metadata.is_dir() => existing_directory(path, &metadata, force, sources),
+        Ok(metadata) if metadata.is_dir() => existing_directory(path, force, sources),
         Ok(_) if wants_directory => Err(Error::usage(format!("{name}: is a file, and a directory is asked for"))),
         Ok(metadata) if metadata.is_file() => existing_file(path, &metadata, force, sources),
         Ok(_) => {
@@ -55,7 +54,7 @@ pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> R
 }
 
 fn existing_file(path: &Path, metadata: &Metadata, force: bool, sources: &[Source]) -> Result<Target> {
-    if sources.iter().any(|source| is_file(source, metadata)) {
+    if sources.iter().any(|source| source.is_same_file(metadata)) {
         return Err(Error::usage_hint(
             format!("{}: is an INPUT as well as the output", shown(path)),
             "write to another file, then rename it",
@@ -74,8 +73,8 @@ fn existing_file(path: &Path, metadata: &Metadata, force: bool, sources: &[Sourc
 
 /// An empty one is filled. One with an older result in it is replaced if that is asked for, and if nothing but a result
 /// is in it: a mistyped `-o` must not mix into, or cost, what somebody else keeps there.
-fn existing_directory(path: &Path, metadata: &Metadata, force: bool, sources: &[Source]) -> Result<Target> {
-    let mut holds_result = false;
+fn existing_directory(path: &Path, force: bool, sources: &[Source]) -> Result<Target> {
+    let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(|e| unwritable(path, &e))? {
         let entry = entry.map_err(|e| unwritable(path, &e))?;
         let file = entry.file_name();
@@ -89,21 +88,16 @@ fn existing_directory(path: &Path, metadata: &Metadata, force: bool, sources: &[
                 "name a directory of its own: it is made if it doesn't exist",
             ));
         }
-        holds_result = true;
+        files.push(entry.path());
     }
-    let files = sources.iter().filter_map(|source| match source {
-        Source::File { path, .. } => Some(parent(path)),
-        _ => None,
-    });
-    let mut parents: Vec<&Path> = files.collect();
-    parents.dedup();
-    if parents.iter().any(|parent| fs::metadata(parent).is_ok_and(|parent| same(&parent, metadata))) {
+    let is_input = |found: &Metadata| sources.iter().any(|source| source.is_same_file(found));
+    if files.iter().any(|file| fs::metadata(file).is_ok_and(|found| is_input(&found))) {
         return Err(Error::usage_hint(
             format!("{}: holds an INPUT, and is the output", shown(path)),
             "write to another directory",
         ));
     }
-    if holds_result && !force {
+    if !files.is_empty() && !force {
         return Err(exists(path));
     }
     access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|e| unwritable(path, &e.into()))?;
@@ -135,15 +129,4 @@ fn exists(path: &Path) -> Error {
 
 fn unwritable(path: &Path, e: &io::Error) -> Error {
     Error::usage(format!("{}: cannot be written: {}", shown(path), reason(e)))
-}
-
-fn is_file(source: &Source, metadata: &Metadata) -> bool {
-    match source {
-        Source::File { path, .. } => fs::metadata(path).is_ok_and(|found| same(&found, metadata)),
-        _ => false,
-    }
-}
-
-fn same(a: &Metadata, b: &Metadata) -> bool {
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
 }

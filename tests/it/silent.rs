@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, FileType, mknodat};
 use serde_json::json;
 
 use crate::commands::{left, long};
@@ -110,4 +111,35 @@ fn paths_on_a_dead_disk() {
     std::fs::write(dir.join("job.json"), job.to_string()).unwrap();
     let (printed, _) = with_dead_disks(&dir, "dead mnt; $M run ./job.json; echo $?").unwrap();
     assert_eq!(printed, "error: mnt/*.csv: timed out after 300ms\n1\n");
+}
+
+/// It isn't asked again what the file is, which was read or took too long.
+#[test]
+fn a_disk_that_dies_while_the_job_runs() {
+    let dir = Dir::new().file("d/f.csv", "k\nx\n").file("out.csv", "old\n").file("r.json", "{}");
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    std::fs::create_dir(dir.join("out")).unwrap();
+    // It has died when the FIFO's first record comes, which the plan of a table waits for; of a text, when all else is read.
+    let script = |args: &str| {
+        // Should it end before it reads the FIFO, nobody waits for that.
+        let run = format!("{{ $M run ./job.json {args}; echo $?; : 7<>fifo; }} &");
+        format!("{run}\nexec 8>fifo; sleep 1; dead d; printf 'k\\nz\\n' >&8; exec 8>&-; wait")
+    };
+    let job = |timeout: &str| {
+        let input = json!([{"path": "d/f.csv", "timeout": timeout}, "fifo"]);
+        let deadline = json!({"on_timeout": "partial"});
+        let job = json!({"input": input, "read": {"format": "csv"}, "group_by": ["k"], "deadline": deadline});
+        std::fs::write(dir.join("job.json"), job.to_string()).unwrap();
+    };
+    job("20s");
+    let text = "--set read.format=text --set group_by.0=line";
+    let Some((printed, _)) = with_dead_disks(&dir, &script(text)) else { return };
+    assert_eq!(printed, "k\nx\nz\n0\n");
+    job("1s");
+    let said = "partial result: 1 of 2 sources whole, 4 B read; missing: d/f.csv (timed out after 1s)\n3\n";
+    for (args, before) in [("-o out", ""), ("-o out.csv --force", ""), ("--report r.json", "z\n")] {
+        let (printed, _) = with_dead_disks(&dir, &script(args)).unwrap();
+        assert_eq!(printed, format!("{before}{said}"), "{args}");
+    }
+    assert_eq!(std::fs::read_to_string(dir.join("out.csv")).unwrap(), "z\n");
 }
