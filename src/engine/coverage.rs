@@ -1,13 +1,16 @@
 //! How much of the input is in a result, where it need not be all of it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::error::{Error, shown};
+use crate::error::shown;
+use crate::input::Watched;
 use crate::input::stream::{self, State};
 use crate::panics::lock;
 use crate::plan::Plan;
+use crate::report::event::SourceEnd;
 use crate::report::{Coverage, Missing};
 
 /// What was read, as attempts that count note it.
@@ -17,8 +20,9 @@ pub struct Covering {
     read: Mutex<Vec<(usize, Range<u64>)>>,
     /// What readers handed over of streams, in the order of the input.
     streams: Mutex<Vec<stream::Covered>>,
-    /// Names of sources that took longer than their own time, with what there is to say of it.
-    late: Mutex<Vec<(String, String)>>,
+    /// Sources that took longer than their own time, and whether one has by now.
+    late: Mutex<BTreeSet<usize>>,
+    is_any_late: AtomicBool,
     /// As many records as are wanted were there before any that is missing.
     is_complete: AtomicBool,
 }
@@ -28,20 +32,20 @@ impl Covering {
         lock(&self.read).extend(ranges);
     }
 
-    pub fn note_streams(&self, streams: Vec<stream::Covered>) {
+    pub fn note_streams(&self, streams: Vec<stream::Covered>, watched: &[Watched]) {
         *lock(&self.streams) = streams;
+        let late = watched.iter().filter(|watched| watched.read.end == SourceEnd::TimedOut);
+        *lock(&self.late) = late.map(|watched| watched.source).collect();
+    }
+
+    /// A source whose turn had come took longer than its own time.
+    pub fn note_late(&self) {
+        self.is_any_late.store(true, Ordering::Relaxed);
     }
 
     /// As many records as are wanted are there, in the order of the input, and nothing was cut short so far.
     pub fn note_complete(&self) {
-        self.is_complete.store(lock(&self.late).is_empty(), Ordering::Relaxed);
-    }
-
-    /// Whether the error is that a source's own time was over, which is noted.
-    pub fn takes(&self, error: &Error) -> bool {
-        let Error::TimedOut { name, after, .. } = error else { return false };
-        lock(&self.late).push((name.clone(), format!("timed out after {after}")));
-        true
+        self.is_complete.store(!self.is_any_late.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// What of the plan's sources is missing, and how much isn't.
@@ -53,8 +57,8 @@ impl Covering {
         let mut read = lock(&self.read).clone();
         read.sort_by_key(|(source, range)| (*source, range.start));
         let (streams, late) = (lock(&self.streams), lock(&self.late));
-        let why = |name: &str| match (late.iter().find(|(of, _)| of == name), timeout) {
-            (Some((_, cause)), _) => cause.clone(),
+        let why = |index: usize| match (sources[index].timeout().filter(|_| late.contains(&index)), timeout) {
+            (Some(own), _) => format!("timed out after {own}"),
             (None, Some(timeout)) => format!("not read within {timeout}"),
             (None, None) => "not read".into(),
         };
@@ -82,10 +86,8 @@ impl Covering {
             }
             of_bytes = of_bytes.filter(|_| is_whole).map(|bytes| bytes + handed_over.max(at));
             coverage.sources += usize::from(gaps.is_empty());
-            missing.extend(gaps.into_iter().map(|(from, to)| {
-                let source = shown(source.path());
-                Missing { from, to, cause: why(&source), source }
-            }));
+            let gap = |(from, to)| Missing { source: shown(source.path()), from, to, cause: why(index) };
+            missing.extend(gaps.into_iter().map(gap));
         }
         missing.extend(left_out.iter().map(|(source, why)| Missing {
             source: source.clone(),

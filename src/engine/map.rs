@@ -69,7 +69,7 @@ pub fn tasks<T, U: Send>(
     let cut = job.deadline().map(|deadline| Cut { deadline, is_made: &job.is_cut });
     let arriving = Arriving { job, feed: &mut feed, wanted };
     let made = job.pool.run(&Phase { cut, ..job.phase(PhaseName::Map, deal) }, seed, arriving, attempt, place)?;
-    job.covering.note_streams(feed.readers().covered());
+    job.covering.note_streams(feed.readers().covered(), &feed.readers().watched());
     Ok(made)
 }
 
@@ -115,9 +115,12 @@ impl<F: Fn() -> bool> Inflow<Work> for Arriving<'_, F> {
     fn arrived(&mut self, message: Result<Self::Message, RecvError>) -> Result<()> {
         // What a source brought before its own time was over is answered from, if that may be.
         let may_be_partial = self.job.plan.may_be_partial();
-        self.feed.arrived(message).or_else(|error| match may_be_partial && self.job.covering.takes(&error) {
-            true => Ok(()),
-            false => Err(error),
+        self.feed.arrived(message).or_else(|error| match error {
+            Error::TimedOut { .. } if may_be_partial => {
+                self.job.covering.note_late();
+                Ok(())
+            }
+            error => Err(error),
         })
     }
 

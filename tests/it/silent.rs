@@ -143,3 +143,22 @@ fn a_disk_that_dies_while_the_job_runs() {
     }
     assert_eq!(std::fs::read_to_string(dir.join("out.csv")).unwrap(), "z\n");
 }
+
+/// It is the source's own time that is said, whatever it is called.
+#[test]
+fn two_commands_of_one_name() {
+    let slow = |timeout: Option<&str>| {
+        let mut slow = json!({"command": ["sh", "-c", "echo a; exec sleep 100"], "name": "web1"});
+        if let Some(timeout) = timeout {
+            slow["timeout"] = timeout.into();
+        }
+        slow
+    };
+    let job = json!({"input": [slow(Some("1s")), slow(Some("1.5s")), slow(None)], "group_by": ["line"],
+        "deadline": {"timeout": "3s", "on_timeout": "partial"}});
+    let ran = Dir::new().file("job.json", job.to_string()).run("run ./job.json");
+    let missing = ["timed out after 1s", "timed out after 1.5s", "not read within 3s"];
+    let missing = missing.map(|why| format!("web1 from byte 2 ({why})")).join(", ");
+    assert_eq!(ran.stderr(), format!("partial result: 0 of 3 sources whole, 6 B read; missing: {missing}\n"));
+    assert_eq!((ran.code(), &*ran.stdout()), (Some(3), "a\n"));
+}
