@@ -53,7 +53,7 @@ pub fn tasks<T, U: Send>(
         counts_lines: job.plan.may_have_bad_records(),
     };
     let mut feed = Feed::new(sources, cut, &|| job.check())?;
-    progress.reads(feed.readers().coverage());
+    progress.reads(feed.readers().watch());
     let seed = feed.seed();
     let deal = match numbering {
         Numbering::FilesFirst => Deal::Split,

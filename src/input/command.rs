@@ -29,8 +29,9 @@ use rustix::process::{
     setrlimit, test_kill_process_group, waitid,
 };
 
+use super::gauge::Gauge;
 use super::origin::{Failure, Got};
-use super::wait::{Clock, Stop, Woken, wait};
+use super::wait::{Stop, Woken, wait};
 use super::written::Command;
 use crate::error::{Error, Result, reason, shown};
 use crate::panics::lock;
@@ -116,10 +117,10 @@ impl Running {
     }
 
     /// Appends what one read gives. At the end of the output waits for that of the command, which has to be a good one.
-    pub fn read(&mut self, out: &mut Vec<u8>, stop: &Stop, clock: &Clock) -> Result<Got, Failure> {
+    pub fn read(&mut self, out: &mut Vec<u8>, stop: &Stop, gauge: &Gauge) -> Result<Got, Failure> {
         loop {
             let stderr = self.stderr.as_ref().map(AsFd::as_fd);
-            let [has_bytes, has_said] = match wait([Some(self.stdout.as_fd()), stderr], stop, clock, None)? {
+            let [has_bytes, has_said] = match wait([Some(self.stdout.as_fd()), stderr], stop, gauge, None)? {
                 Woken::Ready(ready) => ready,
                 Woken::Quiet => continue,
                 Woken::Stopped => return Ok(Got::Stopped),
@@ -130,7 +131,7 @@ impl Running {
             }
             if has_bytes {
                 match rustix::io::read(&self.stdout, spare_capacity(out)) {
-                    Ok(0) => return self.end(stop, clock),
+                    Ok(0) => return self.end(stop, gauge),
                     Ok(_) => return Ok(Got::More),
                     Err(Errno::INTR) => {}
                     Err(error) => return Err(io::Error::from(error).into()),
@@ -155,7 +156,7 @@ impl Running {
         Ok(())
     }
 
-    fn end(&mut self, stop: &Stop, clock: &Clock) -> Result<Got, Failure> {
+    fn end(&mut self, stop: &Stop, gauge: &Gauge) -> Result<Got, Failure> {
         while !self.has_ended()? {
             if self.ended.is_none() {
                 self.ended = pidfd_open(self.pid, PidfdFlags::empty()).ok();
@@ -163,7 +164,7 @@ impl Running {
             // Without a descriptor for it, it is looked again and again.
             let most = self.ended.is_none().then_some(10 * LOOK);
             let stderr = self.stderr.as_ref().map(AsFd::as_fd);
-            match wait([self.ended.as_ref().map(AsFd::as_fd), stderr], stop, clock, most)? {
+            match wait([self.ended.as_ref().map(AsFd::as_fd), stderr], stop, gauge, most)? {
                 Woken::Ready([_, true]) => self.hear()?,
                 Woken::Ready(_) | Woken::Quiet => {}
                 Woken::Stopped => return Ok(Got::Stopped),

@@ -1,20 +1,22 @@
-//! What a source gave so far, and in how much of its own time: for whoever wants to know while another thread reads it.
+//! What a source gave so far, and in how much of its own time: for whoever reads it, and for whoever wants to know meanwhile.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::wait::Clock;
 use crate::panics::lock;
+use crate::units::Span;
 
 /// Copies tell of the same source.
 #[derive(Clone, Debug)]
-pub struct Gauge(Arc<Mutex<Read>>);
+pub struct Gauge(Arc<Mutex<State>>);
 
-#[derive(Clone, Debug)]
-struct Read {
+#[derive(Debug)]
+struct State {
     clock: Clock,
     bytes: u64,
     first_byte: Option<Duration>,
+    /// Since when it is waited for without having brought anything, if it is.
+    silent_since: Option<Instant>,
 }
 
 /// What a gauge shows at a moment.
@@ -29,29 +31,161 @@ pub struct Shown {
 }
 
 impl Gauge {
-    pub fn new(clock: Clock) -> Self {
-        Gauge(Arc::new(Mutex::new(Read { clock, bytes: 0, first_byte: None })))
+    /// Of a source whose reading begins now, and that has so much time.
+    pub fn start(timeout: Option<Span>) -> Self {
+        let state = State { clock: Clock::start(timeout), bytes: 0, first_byte: None, silent_since: None };
+        Gauge(Arc::new(Mutex::new(state)))
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Read) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut lock(&self.0))
     }
 
     /// So many bytes came.
     pub fn advance(&self, bytes: usize) {
-        self.change(|read| {
-            read.bytes += bytes as u64;
-            read.first_byte.get_or_insert_with(|| read.clock.spent(Instant::now()));
+        self.change(|state| {
+            state.bytes += bytes as u64;
+            state.silent_since = None;
+            state.first_byte.get_or_insert_with(|| state.clock.spent(Instant::now()));
         });
     }
 
-    /// The source's clock was stopped, or goes on.
-    pub fn set_clock(&self, clock: Clock) {
-        self.change(|read| read.clock = clock);
+    /// The source is waited for.
+    pub fn waits(&self) {
+        self.change(|state| {
+            state.silent_since.get_or_insert_with(Instant::now);
+        });
+    }
+
+    /// The source's time stands still while the source is not to blame: while the job has no room for what was read.
+    pub fn pause(&self) {
+        self.change(|state| {
+            state.clock.pause();
+            state.silent_since = None;
+        });
+    }
+
+    pub fn go_on(&self) {
+        self.change(|state| state.clock.go_on());
+    }
+
+    /// What is left of its time. Nothing when that is over, `None` where it has no end.
+    pub fn left(&self) -> Option<Duration> {
+        self.change(|state| state.clock.left())
+    }
+
+    /// For how long it is waited for and has brought nothing, if it is.
+    pub fn silence(&self) -> Option<Duration> {
+        self.change(|state| state.silent_since.map(|since| since.elapsed()))
+    }
+
+    pub fn first_byte(&self) -> Option<Duration> {
+        self.change(|state| state.first_byte)
     }
 
     pub fn shown(&self, now: Instant) -> Shown {
-        let Read { clock, bytes, first_byte } = self.change(|read| read.clone());
-        Shown { begun: clock.begun(), bytes, first_byte, spent: clock.spent(now) }
+        self.change(|State { clock, bytes, first_byte, .. }| Shown {
+            begun: clock.begun,
+            bytes: *bytes,
+            first_byte: *first_byte,
+            spent: clock.spent(now),
+        })
+    }
+}
+
+/// The time that a source has, from when its reading begins.
+#[derive(Debug)]
+struct Clock {
+    begun: Instant,
+    end: Option<Instant>,
+    stands_since: Option<Instant>,
+    /// For how long it stood still before.
+    stood: Duration,
+}
+
+impl Clock {
+    fn start(timeout: Option<Span>) -> Self {
+        let begun = Instant::now();
+        let end = timeout.and_then(|span| begun.checked_add(span.duration()));
+        Clock { begun, end, stands_since: None, stood: Duration::ZERO }
+    }
+
+    fn pause(&mut self) {
+        self.stands_since = Some(Instant::now());
+    }
+
+    fn go_on(&mut self) {
+        let Some(since) = self.stands_since.take() else { return };
+        let stood = since.elapsed();
+        self.stood += stood;
+        if let Some(end) = &mut self.end {
+            *end += stood;
+        }
+    }
+
+    /// The source's time that was over at `now`: without that in which the clock stood still.
+    fn spent(&self, now: Instant) -> Duration {
+        let until = self.stands_since.unwrap_or(now);
+        until.saturating_duration_since(self.begun).saturating_sub(self.stood)
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.end.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn span(text: &str) -> Option<Span> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn only_what_is_brought_ends_a_silence() {
+        let gauge = Gauge::start(None);
+        let (watched, tick) = (gauge.clone(), Duration::from_millis(2));
+        assert_eq!(watched.silence(), None);
+        gauge.waits();
+        thread::sleep(tick);
+        gauge.waits();
+        assert!(watched.silence().unwrap() >= tick);
+        gauge.advance(1);
+        assert_eq!(watched.silence(), None);
+        // Nobody waits who has no room.
+        gauge.waits();
+        gauge.pause();
+        assert_eq!(watched.silence(), None);
+    }
+
+    #[test]
+    fn a_clock_stands_still() {
+        let mut clock = Clock::start(span("1h"));
+        let before = clock.left().unwrap();
+        clock.pause();
+        thread::sleep(Duration::from_millis(20));
+        clock.go_on();
+        assert!(before - clock.left().unwrap() < Duration::from_millis(20));
+        assert_eq!(Clock::start(None).left(), None);
+    }
+
+    #[test]
+    fn what_was_spent_is_the_sources_own_time() {
+        for timeout in [None, span("1h")] {
+            let mut clock = Clock::start(timeout);
+            let (begun, stood) = (clock.begun, Duration::from_millis(20));
+            thread::sleep(stood);
+            clock.pause();
+            let at_pause = clock.spent(Instant::now());
+            assert!(at_pause >= stood);
+            thread::sleep(stood);
+            assert_eq!(clock.spent(Instant::now()), at_pause);
+            clock.go_on();
+            let now = Instant::now();
+            assert!(clock.spent(now) + stood <= now - begun);
+        }
     }
 }

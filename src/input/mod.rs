@@ -58,7 +58,7 @@ pub use held::Sources;
 pub use reading::Begun;
 use reading::Reading;
 pub use stretch::{Place, Stretch};
-pub use watch::Watched;
+pub use watch::{Watch, Watched};
 
 /// One input, checked to exist.
 #[derive(Clone, Debug, PartialEq)]

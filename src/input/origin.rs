@@ -25,7 +25,7 @@ use super::codec::Unread;
 use super::command::Running;
 use super::gauge::Gauge;
 use super::planned::{self, cut_shorter};
-use super::wait::{Clock, Silence, Stop, Woken, wait};
+use super::wait::{Stop, Woken, wait};
 use super::{Reach, Source};
 use crate::error::Error;
 use crate::failpoint::{self, Point};
@@ -71,7 +71,6 @@ impl From<Error> for Failure {
 #[derive(Debug)]
 pub struct Origin {
     kind: Kind,
-    clock: Clock,
     gauge: Gauge,
 }
 
@@ -91,7 +90,7 @@ enum Kind {
 
 impl Origin {
     pub fn open(source: &Source) -> Result<Origin, Failure> {
-        let clock = Clock::start(source.timeout());
+        let gauge = Gauge::start(source.timeout());
         let kind = match source {
             Source::File { reach: Reach { may_hang: true, .. }, .. }
             | Source::Stream { reach: Reach { may_hang: true, .. }, .. } => Kind::Carried(Carried::begin(source)?),
@@ -107,27 +106,11 @@ impl Origin {
             }
             Source::Command { command, .. } => Kind::Command(Box::new(Running::start(command)?)),
         };
-        Ok(Origin { kind, gauge: Gauge::new(clock.clone()), clock })
-    }
-
-    /// Has `silence` say how long it is waited for.
-    pub fn watch(&mut self, silence: Silence) {
-        self.clock.silence = silence;
+        Ok(Origin { kind, gauge })
     }
 
     pub fn gauge(&self) -> &Gauge {
         &self.gauge
-    }
-
-    /// The time for which nobody reads doesn't count as the source's.
-    pub fn pause(&mut self) {
-        self.clock.pause();
-        self.gauge.set_clock(self.clock.clone());
-    }
-
-    pub fn go_on(&mut self) {
-        self.clock.go_on();
-        self.gauge.set_clock(self.clock.clone());
     }
 
     /// Appends what one read gives, as much as there is room for.
@@ -141,17 +124,17 @@ impl Origin {
     }
 
     fn read_some(&mut self, out: &mut Vec<u8>, stop: &Stop) -> Result<Got, Failure> {
-        let clock = &self.clock;
+        let gauge = &self.gauge;
         match &mut self.kind {
             Kind::File { .. } if stop.is_asked() => Ok(Got::Stopped),
             Kind::File { file, left } => Ok(read_file(file, out, left)?),
-            Kind::Polled(file) => read_polled(file, out, stop, clock),
-            Kind::Carried(carried) => match read_polled(&carried.pipe, out, stop, clock)? {
+            Kind::Polled(file) => read_polled(file, out, stop, gauge),
+            Kind::Carried(carried) => match read_polled(&carried.pipe, out, stop, gauge)? {
                 Got::End => carried.end(),
                 got => Ok(got),
             },
             Kind::Silent => Ok(Got::Stopped),
-            Kind::Command(command) => command.read(out, stop, clock),
+            Kind::Command(command) => command.read(out, stop, gauge),
         }
     }
 
@@ -209,9 +192,9 @@ fn read_file(file: &File, out: &mut Vec<u8>, left: &mut Option<u64>) -> io::Resu
     Ok(if out.len() > before { Got::More } else { Got::End })
 }
 
-fn read_polled(from: &impl AsFd, out: &mut Vec<u8>, stop: &Stop, clock: &Clock) -> Result<Got, Failure> {
+fn read_polled(from: &impl AsFd, out: &mut Vec<u8>, stop: &Stop, gauge: &Gauge) -> Result<Got, Failure> {
     loop {
-        match wait([Some(from.as_fd()), None], stop, clock, None)? {
+        match wait([Some(from.as_fd())], stop, gauge, None)? {
             Woken::Stopped => return Ok(Got::Stopped),
             Woken::Late => return Err(Failure::Late),
             Woken::Ready(_) | Woken::Quiet => {}

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::gauge::Gauge;
 use super::origin::Failure;
 use super::unpack::{Filled, Input};
-use super::wait::{Silence, Stop};
+use super::wait::Stop;
 use super::{RecordEnd, Source, failed, mark_len};
 use crate::error::{Error, Result, shown};
 use crate::panics::lock;
@@ -29,28 +29,23 @@ impl Reading {
 
     /// Goes on with what was begun, if the source can be read but once.
     pub fn go_on(source: &Source) -> Result<Self> {
-        let Some(mut begun) = source.begun().and_then(Begun::take) else { return Reading::open(source) };
+        let Some(begun) = source.begun().and_then(Begun::take) else { return Reading::open(source) };
         begun.go_on_waiting();
         Ok(begun)
     }
 
-    /// Has `silence` say how long it is waited for.
-    pub fn watch(&mut self, silence: Silence) {
-        self.input.origin().watch(silence);
-    }
-
     /// The time for which nobody reads doesn't count as the source's.
-    pub fn stop_waiting(&mut self) {
-        self.input.origin().pause();
+    pub fn stop_waiting(&self) {
+        self.gauge().pause();
     }
 
-    pub fn go_on_waiting(&mut self) {
-        self.input.origin().go_on();
+    pub fn go_on_waiting(&self) {
+        self.gauge().go_on();
     }
 
     /// What it gave so far.
-    pub fn gauge(&mut self) -> Gauge {
-        self.input.origin().gauge().clone()
+    pub fn gauge(&self) -> &Gauge {
+        self.input.gauge()
     }
 
     /// Reads about `wanted` bytes more, as [`Input::fill`] does.
@@ -117,7 +112,7 @@ impl Begun {
         lock(&self.0).take()
     }
 
-    fn keep(&self, mut reading: Reading) {
+    fn keep(&self, reading: Reading) {
         reading.stop_waiting();
         *lock(&self.0) = Some(reading);
     }

@@ -22,7 +22,7 @@ use super::buffers::{Buffers, Lent};
 use super::reading::Reading;
 use super::stretch::{Part, Place, Stretch};
 use super::unpack::Filled;
-use super::wait::{Silence, Stop};
+use super::wait::Stop;
 use super::watch::{Watch, Watched};
 use super::{RecordEnd, Source, command};
 use crate::error::{Error, Result, reason};
@@ -122,12 +122,12 @@ impl Readers {
 
     /// What was handed over of each stream, in the order of the input.
     pub fn covered(&self) -> Vec<Covered> {
-        lock(&self.covered.all).clone()
+        lock(&self.covered.0).clone()
     }
 
     /// For whoever watches, as long as they like.
-    pub fn coverage(&self) -> Arc<Coverage> {
-        self.covered.clone()
+    pub fn watch(&self) -> Arc<Watch> {
+        self.watch.clone()
     }
 
     /// How each stream was read that a reader has begun with, in the order of the input.
@@ -147,34 +147,17 @@ impl Drop for Readers {
 
 /// What is known of each stream while it is read.
 #[derive(Debug)]
-pub struct Coverage {
-    all: Mutex<Vec<Covered>>,
-    /// Of each.
-    silences: Vec<Silence>,
-}
+struct Coverage(Mutex<Vec<Covered>>);
 
 impl Coverage {
     fn of(sources: &[Source]) -> Self {
         let streams = sources.iter().enumerate().filter(|(_, source)| source.is_stream());
         let begin = |(source, _)| Covered { source, bytes: 0, state: State::Reading };
-        let all: Vec<_> = streams.map(begin).collect();
-        Coverage { silences: all.iter().map(|_| Silence::default()).collect(), all: Mutex::new(all) }
-    }
-
-    /// The sources that are waited for and have brought nothing for so long.
-    pub fn silent(&self, time: Duration) -> Vec<usize> {
-        let all = lock(&self.all);
-        let reading = all.iter().zip(&self.silences).filter(|(covered, _)| covered.state == State::Reading);
-        reading.filter(|(_, silence)| silence.has_lasted(time)).map(|(covered, _)| covered.source).collect()
-    }
-
-    fn silence(&self, source: usize) -> Silence {
-        let at = lock(&self.all).binary_search_by_key(&source, |covered| covered.source);
-        at.map(|at| self.silences[at].clone()).unwrap_or_default()
+        Coverage(Mutex::new(streams.map(begin).collect()))
     }
 
     fn note(&self, source: usize, change: impl FnOnce(&mut Covered)) {
-        let mut all = lock(&self.all);
+        let mut all = lock(&self.0);
         if let Ok(at) = all.binary_search_by_key(&source, |covered| covered.source) {
             change(&mut all[at]);
         }
@@ -326,8 +309,7 @@ impl Reader {
         }
         self.watch.begin(index);
         let mut reading = Reading::go_on(source)?;
-        reading.watch(self.covered.silence(index));
-        self.watch.opened(index, reading.gauge());
+        self.watch.opened(index, reading.gauge().clone());
         let mut lines = (counts_lines && source.counts_its_lines()).then_some(0);
         let (mut is_first, mut handed) = (true, 0);
         // So many bytes hold no record's end.

@@ -4,6 +4,7 @@ use std::io;
 
 use super::Source;
 use super::codec::{Codec, Packing, packing};
+use super::gauge::Gauge;
 use super::gzip::Gzip;
 use super::origin::{Failure, Got, Origin};
 use super::wait::Stop;
@@ -87,8 +88,8 @@ impl Input {
         self.raw.taken + self.raw.held().len() as u64
     }
 
-    pub fn origin(&mut self) -> &mut Origin {
-        &mut self.raw.from
+    pub fn gauge(&self) -> &Gauge {
+        self.raw.from.gauge()
     }
 
     /// Appends about `wanted` bytes; less, where the stream has nothing more for the moment and `may_wait` says that what

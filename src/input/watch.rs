@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::gauge::{Gauge, Shown};
 use crate::panics::lock;
@@ -43,6 +43,15 @@ impl Watch {
 
     pub fn end(&self, source: usize, end: SourceEnd) {
         self.of(source, |reading| reading.ended = Some((Instant::now(), end)));
+    }
+
+    /// The sources that are waited for and have brought nothing for so long, in the order of the input.
+    pub fn silent(&self, time: Duration) -> Vec<usize> {
+        let is_silent = |reading: &Reading| {
+            let silence = reading.gauge.as_ref().and_then(Gauge::silence);
+            reading.ended.is_none() && silence.is_some_and(|silence| silence >= time)
+        };
+        self.change(|all| all.iter().filter(|(_, reading)| is_silent(reading)).map(|(&source, _)| source).collect())
     }
 
     /// In the order of the input. What is being read counts as stopped.

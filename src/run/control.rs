@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result};
-use crate::input::stream::Coverage;
+use crate::input::Watch;
 use crate::output::Aside;
 use crate::panics::lock;
 use crate::units::Span;
@@ -72,19 +72,19 @@ pub struct Progress {
     /// What was reduced before it was due, to see how long that takes.
     pub sample: Sample,
     /// Of the streams, once they are read.
-    coverage: Mutex<Option<Arc<Coverage>>>,
+    watch: Mutex<Option<Arc<Watch>>>,
 }
 
 impl Progress {
     /// The streams are read, from their beginnings.
-    pub fn reads(&self, coverage: Arc<Coverage>) {
-        *lock(&self.coverage) = Some(coverage);
+    pub fn reads(&self, watch: Arc<Watch>) {
+        *lock(&self.watch) = Some(watch);
     }
 
     /// The sources that are waited for and have brought nothing for so long.
     pub fn silent(&self, time: Duration) -> Vec<usize> {
-        let coverage = lock(&self.coverage).clone();
-        coverage.map_or_else(Vec::new, |coverage| coverage.silent(time))
+        let watch = lock(&self.watch).clone();
+        watch.map_or_else(Vec::new, |watch| watch.silent(time))
     }
 }
 
