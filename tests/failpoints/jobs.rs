@@ -358,9 +358,9 @@ impl fmt::Display for Case {
     }
 }
 
-/// What no failure may change.
+/// What no failure may change. Whether an attempt takes so long that another is made beside it is chance.
 fn comparable(report: &Report) -> Counters {
-    Counters { failed_attempts: 0, stolen_tasks: 0, ..report.counters }
+    Counters { failed_attempts: 0, speculative_attempts: 0, stolen_tasks: 0, ..report.counters }
 }
 
 pub fn names(dir: &Path) -> Vec<String> {
