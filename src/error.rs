@@ -46,6 +46,10 @@ pub enum Error {
     #[error("{name}: {why}")]
     Source { name: String, why: String },
 
+    /// An input that was read again is not what it was the first time.
+    #[error("{name}: gave other bytes when it was {} again", if *is_command { "run" } else { "read" })]
+    OtherBytes { name: String, is_command: bool },
+
     /// A spill file or the spill directory could not be written or read.
     #[error("spill file {}: {}", shown(path), reason(source))]
     Spill { path: PathBuf, source: io::Error },
@@ -160,7 +164,10 @@ impl Error {
                 Some("an input that changed meanwhile, or else a bug in mapfold: please report it".into())
             }
             Error::OutOfMemory { .. } => Some(LESS_MEMORY.into()),
-            Error::Changed { .. } => {
+            Error::OtherBytes { is_command: true, .. } => {
+                Some(r#""retry" is for commands that print the same bytes each time"#.into())
+            }
+            Error::Changed { .. } | Error::OtherBytes { is_command: false, .. } => {
                 Some("run the job again once nobody writes to it; only what is appended does no harm".into())
             }
             Error::Spill { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(ROOMIER.into()),
@@ -236,7 +243,7 @@ impl Error {
 }
 
 /// What the system said once, and may not say again. What was found out here, as that a file was cut, stays true.
-fn may_pass(error: &io::Error) -> bool {
+pub fn may_pass(error: &io::Error) -> bool {
     use io::ErrorKind::{
         FileTooLarge, IsADirectory, NotADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
         StorageFull,

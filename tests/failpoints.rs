@@ -165,6 +165,36 @@ fn two_operations_fail() {
     }
 }
 
+/// What is packed is read by a reader of its own, which reads it again.
+#[test]
+fn reading_from_the_beginning_fails() {
+    let _alone = alone();
+    let job = JOBS.iter().find(|job| job.name == "packed").unwrap();
+    for scheduler in SCHEDULERS {
+        let mut case = Case::new(job, Goal::File);
+        case.set(scheduler, 2);
+        let expected = case.undisturbed();
+        for point in [Point::InputOpen, Point::InputRead] {
+            case.run("");
+            let operations = failpoint::hits(point);
+            assert!(operations > 0);
+            for first in 1..=operations {
+                // Alone, with the first of the next attempt, and with all that come.
+                for (also, failures) in [("".into(), 1), (format!(", {}:{}=eio", point.name(), first + 1), 2)] {
+                    let faults = format!("{}:{first}=eio{also}", point.name());
+                    let outcome = case.run(&faults);
+                    case.check(&expected, &outcome, &format!("{case}, {faults}"));
+                    let report = outcome.result.as_ref().unwrap_or_else(|_| panic!("{faults}: {}", outcome.error()));
+                    assert_eq!(report.counters.failed_attempts, failures, "{faults}");
+                }
+                let outcome = case.run(&format!("{}:{first}+=eio", point.name()));
+                let error = outcome.error();
+                assert!(error.contains("input/output error (each of 4 attempts at reading "), "{error}");
+            }
+        }
+    }
+}
+
 #[test]
 fn each_attempt_fails() {
     let _alone = alone();

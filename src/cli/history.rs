@@ -1,13 +1,16 @@
 //! `mapfold history`: how inputs were read in runs before, and the file that runs keep it in.
 
-use std::env;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{env, fs};
 
 use serde::Serialize;
 
 use super::bench::table::aligned;
 use super::{help, to_stdout, warn};
 use crate::error::{Error, Result, reason, shown};
+use crate::input::Latency;
 use crate::report::history::Account;
 use crate::report::history::file::{self, Held};
 use crate::report::json;
@@ -47,6 +50,24 @@ pub fn named(flag: Option<&Path>) -> Option<Named> {
         Some(path) => Some(Named { path: path.to_owned(), by: "--history" }),
         None => variable().map(|path| Named { path, by: VARIABLE }),
     }
+}
+
+/// What the file that a run is to append to says of its sources, by their lasting names. Of what can't be read there is nothing to
+/// say: [`prepare`] says why.
+pub fn latencies(flag: Option<&Path>) -> HashMap<String, Latency> {
+    let file = named(flag).filter(|named| fs::metadata(&named.path).is_ok_and(|found| found.is_file()));
+    let held = file.and_then(|named| file::read(&named.path).ok()).unwrap_or_default();
+    let history = held.history;
+    let of = |source: &str| {
+        let first_byte = history.first_byte(source);
+        let time = |seconds| Duration::try_from_secs_f64(seconds).ok();
+        Latency {
+            median: first_byte.and_then(|(median, _)| time(median)),
+            p95: first_byte.and_then(|(_, p95)| time(p95)),
+            is_slow: history.is_slow(source),
+        }
+    };
+    history.sources().map(|source| (source.to_owned(), of(source))).collect()
 }
 
 /// That a run can append to it.

@@ -11,7 +11,7 @@ use clap::ArgAction;
 use super::accounts::Accounts;
 use super::job::{Job, JobArgs};
 use super::progress::{self, When};
-use super::{closed, help, line, signals, stdout_is_closed, to_stderr, warn_of_left};
+use super::{closed, help, history, line, signals, stdout_is_closed, to_stderr, warn_of_left};
 use crate::engine;
 use crate::error::{Error, shown};
 use crate::input::sources::Stdin;
@@ -124,6 +124,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
         stdin,
         signal,
         begun: Some(control.begun),
+        latencies: history::latencies(args.history.as_deref()),
     };
     let plan = signals::watched(&control, &armed, signals::PLANNING, || plan::resolve(&job.spec, &call))?;
     if plan.output.target == Target::Stdout && closed::stdout() {

@@ -123,7 +123,8 @@ const LONGER: &[(&str, &str)] = &[
     (
         "attempts",
         "A task whose reading or writing fails, or whose run is found damaged, is tried again, by another worker if one is \
-         free. When each of so many attempts has failed the job fails, and says why each did.",
+         free; and so is an input that can be read again, as a packed file or a command with \"retry\": true. When each of so many \
+         attempts has failed the job fails, and says why each did.",
     ),
 ];
 

@@ -14,11 +14,10 @@ use super::read::{Portion, Read, Task, mapper, read};
 use super::reduce;
 use super::runs::Runs;
 use crate::error::{Error, Result};
-use crate::input::Source;
-use crate::input::Watched;
 use crate::input::edges::{self, Edges};
 use crate::input::feed::{self, Feed, Numbering, Work};
 use crate::input::stream::StreamBlock;
+use crate::input::{Hedging, Source, Watched};
 use crate::map::Mapper;
 use crate::map::emit::{Emitter, MapTable};
 use crate::map::growth::Growth;
@@ -52,7 +51,8 @@ pub fn tasks<T, U: Send>(
         threads: job.pool.threads(),
         counts_lines: job.plan.may_have_bad_records(),
     };
-    let mut feed = Feed::new(sources, cut, &|| job.check())?;
+    let hedging = Hedging::new(job.plan.settings.attempts, &job.plan.latencies, sources);
+    let mut feed = Feed::new(sources, cut, &hedging, &|| job.check())?;
     progress.reads(feed.readers().watch());
     let seed = feed.seed();
     let deal = match numbering {
@@ -90,9 +90,14 @@ struct Arriving<'a, F> {
 /// How streams were read is told when nobody wants more of them, however the phase ends.
 impl<F> Drop for Arriving<'_, F> {
     fn drop(&mut self) {
-        let told = self.feed.readers().watched().into_iter().flat_map(|Watched { source, begun, ended, read }| {
-            [(begun, What::SourceBegun { source }), (ended, What::SourceEnded { source, read })]
-        });
+        let told =
+            self.feed.readers().watched().into_iter().flat_map(|Watched { source, begun, ended, read, steps }| {
+                let steps =
+                    steps.into_iter().map(move |(at, attempt, step)| (at, What::SourceStep { source, attempt, step }));
+                let (begun, ended) =
+                    ((begun, What::SourceBegun { source }), (ended, What::SourceEnded { source, read }));
+                [begun].into_iter().chain(steps).chain([ended])
+            });
         self.job.note_all(told);
     }
 }

@@ -29,9 +29,7 @@ use rustix::process::{
     setrlimit, test_kill_process_group, waitid,
 };
 
-use super::gauge::Gauge;
 use super::origin::{Failure, Got};
-use super::wait::{Stop, Woken, wait};
 use super::written::Command;
 use crate::error::{Error, Result, reason, shown};
 use crate::panics::lock;
@@ -83,6 +81,8 @@ pub struct Running {
     /// Its process, and the group that it leads.
     pid: Pid,
     stdout: ChildStdout,
+    /// Whether its output has ended.
+    has_closed: bool,
     /// Until its end.
     stderr: Option<ChildStderr>,
     said: Vec<u8>,
@@ -93,50 +93,60 @@ pub struct Running {
 
 impl Running {
     pub fn start(command: &Command) -> Result<Running, Failure> {
-        let cannot = |error: io::Error| Failure::Command(format!("cannot be started: {}", reason(&error)));
-        let (program, arguments) = command.words.split_first().ok_or_else(|| cannot(io::ErrorKind::NotFound.into()))?;
+        let (program, arguments) =
+            command.words.split_first().ok_or_else(|| Failure::Start(io::ErrorKind::NotFound.into()))?;
         let mut start = std::process::Command::new(program);
         start.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = start.spawn().map_err(cannot)?;
+        let mut child = start.spawn().map_err(Failure::Start)?;
         let (stdout, stderr) = (child.stdout.take().expect("it was piped"), child.stderr.take());
         let pid = Pid::from_child(&child);
-        let running = Running { child, pid, stdout, stderr, said: Vec::new(), ended: None, is_reaped: false };
+        let running =
+            Running { child, pid, stdout, stderr, has_closed: false, said: Vec::new(), ended: None, is_reaped: false };
         let mut groups = groups();
         groups.running.push(pid);
         match groups.is_over {
             true => {
                 drop(groups);
-                Err(cannot(io::Error::other("mapfold is about to end")))
+                Err(Failure::Start(io::Error::other("mapfold is about to end")))
             }
             false => Ok(running),
         }
     }
 
-    pub fn stdout(&self) -> BorrowedFd<'_> {
-        self.stdout.as_fd()
+    /// What to wait for before it goes on: its output, and then its end; and what it says.
+    pub fn awaited(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        let first = if self.has_closed { self.ended.as_ref().map(AsFd::as_fd) } else { Some(self.stdout.as_fd()) };
+        [first, self.stderr.as_ref().map(AsFd::as_fd)]
     }
 
-    /// Appends what one read gives. At the end of the output waits for that of the command, which has to be a good one.
-    pub fn read(&mut self, out: &mut Vec<u8>, stop: &Stop, gauge: &Gauge) -> Result<Got, Failure> {
-        loop {
-            let stderr = self.stderr.as_ref().map(AsFd::as_fd);
-            let [has_bytes, has_said] = match wait([Some(self.stdout.as_fd()), stderr], stop, gauge, None)? {
-                Woken::Ready(ready) => ready,
-                Woken::Quiet => continue,
-                Woken::Stopped => return Ok(Got::Stopped),
-                Woken::Late => return Err(Failure::Late),
-            };
-            if has_said {
-                self.hear()?;
+    /// Without a descriptor for its end it is looked for again and again.
+    pub fn looks_again_after(&self) -> Option<Duration> {
+        (self.has_closed && self.ended.is_none()).then_some(10 * LOOK)
+    }
+
+    /// Does what can be done without waiting: appends what one read gives. At the end of the output waits for that of the command,
+    /// which has to be a good one.
+    pub fn go_on(&mut self, [has_bytes, has_said]: [bool; 2], out: &mut Vec<u8>) -> Result<Option<Got>, Failure> {
+        if has_said {
+            self.hear()?;
+        }
+        if has_bytes && !self.has_closed {
+            match rustix::io::read(&self.stdout, spare_capacity(out)) {
+                Ok(0) => self.has_closed = true,
+                Ok(_) => return Ok(Some(Got::More)),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(io::Error::from(error).into()),
             }
-            if has_bytes {
-                match rustix::io::read(&self.stdout, spare_capacity(out)) {
-                    Ok(0) => return self.end(stop, gauge),
-                    Ok(_) => return Ok(Got::More),
-                    Err(Errno::INTR) => {}
-                    Err(error) => return Err(io::Error::from(error).into()),
+        }
+        match self.has_closed {
+            true if self.has_ended()? => self.end().map(Some),
+            true => {
+                if self.ended.is_none() {
+                    self.ended = pidfd_open(self.pid, PidfdFlags::empty()).ok();
                 }
+                Ok(None)
             }
+            false => Ok(None),
         }
     }
 
@@ -156,21 +166,8 @@ impl Running {
         Ok(())
     }
 
-    fn end(&mut self, stop: &Stop, gauge: &Gauge) -> Result<Got, Failure> {
-        while !self.has_ended()? {
-            if self.ended.is_none() {
-                self.ended = pidfd_open(self.pid, PidfdFlags::empty()).ok();
-            }
-            // Without a descriptor for it, it is looked again and again.
-            let most = self.ended.is_none().then_some(10 * LOOK);
-            let stderr = self.stderr.as_ref().map(AsFd::as_fd);
-            match wait([self.ended.as_ref().map(AsFd::as_fd), stderr], stop, gauge, most)? {
-                Woken::Ready([_, true]) => self.hear()?,
-                Woken::Ready(_) | Woken::Quiet => {}
-                Woken::Stopped => return Ok(Got::Stopped),
-                Woken::Late => return Err(Failure::Late),
-            }
-        }
+    /// How it ended.
+    fn end(&mut self) -> Result<Got, Failure> {
         // What it has yet said; what others go on saying is not waited for.
         for _ in 0..16 {
             let Some(stderr) = &self.stderr else { break };

@@ -4,7 +4,9 @@ use std::process;
 use std::time::Instant;
 
 use super::*;
+use crate::input::hedging::{Hedging, Retry};
 use crate::input::stream::{Blocks, Covered, State};
+use crate::input::wait::Stop;
 use crate::input::{RecordEnd, Source, stream};
 use crate::record::Framing;
 use crate::report::event::SourceEnd;
@@ -28,7 +30,7 @@ fn sh(script: &str, timeout: Option<&str>) -> Source {
 
 /// What is read of the sources, and how that ended.
 fn read(sources: &[Source]) -> (Vec<u8>, Result<()>, Vec<Covered>) {
-    let (queues, readers) = stream::read(sources, LINES, true).unwrap();
+    let (queues, readers) = stream::read(sources, LINES, true, &Hedging::new(1, &[], sources)).unwrap();
     let mut bytes = Vec::new();
     let mut go = || {
         for (_, queue) in &queues {
@@ -61,7 +63,7 @@ fn what_was_watched() {
         sh("echo a; exec sleep 1000", Some("200ms")),
         sh("exec sleep 1000", None),
     ];
-    let (queues, readers) = stream::read(&sources, LINES, true).unwrap();
+    let (queues, readers) = stream::read(&sources, LINES, true, &Hedging::new(1, &[], &sources)).unwrap();
     for (_, queue) in queues.iter().take(3) {
         queue.iter().for_each(drop);
     }
@@ -214,7 +216,8 @@ fn commands_that_nobody_wants_any_more_are_ended() {
     let (child, deaf) = (long(6), long(7));
     let scripts = [format!("echo a; sleep {child} & sleep {child}"), format!("trap '' TERM; echo a; sleep {deaf}")];
     let sources = scripts.map(|script| sh(&script, None));
-    let (queues, readers) = stream::read(&sources, Blocks { eager: true, ..LINES }, true).unwrap();
+    let (queues, readers) =
+        stream::read(&sources, Blocks { eager: true, ..LINES }, true, &Hedging::new(1, &[], &sources)).unwrap();
     for (_, queue) in &queues {
         queue.recv().unwrap().unwrap();
     }
@@ -225,7 +228,7 @@ fn commands_that_nobody_wants_any_more_are_ended() {
     // Nor is one left that was begun for its first record.
     let begun = long(8);
     let source = sh(&format!("echo a; sleep {begun}"), None);
-    let first = source.head(LINES.end_of, &Stop::new().unwrap()).unwrap().unwrap();
+    let first = source.head(LINES.end_of, Retry::never(), &Stop::new().unwrap()).unwrap().unwrap();
     assert_eq!((first.as_slice(), left(&begun)), (&b"a\n"[..], 1));
     drop(source);
     nothing_is_left(&begun);
@@ -271,8 +274,8 @@ fn several_hundred_at_once() {
 #[test]
 fn a_command_that_is_stopped() {
     let sleep = long(9);
-    let source = sh(&format!("printf 'a\\nb\\nhalf'; sleep {sleep}"), None);
-    let (queues, readers) = stream::read(&[source], LINES, true).unwrap();
+    let sources = [sh(&format!("printf 'a\\nb\\nhalf'; sleep {sleep}"), None)];
+    let (queues, readers) = stream::read(&sources, LINES, true, &Hedging::new(1, &[], &sources)).unwrap();
     assert!(until(PATIENCE, || left(&sleep) == 1));
     readers.stop().now();
     let blocks: Vec<_> = queues[0].1.iter().map(|block| block.unwrap().stretch().bytes.to_vec()).collect();

@@ -10,12 +10,14 @@
 //! the readers, which then wait themselves.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::Poll;
 
 use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError, bounded, never};
 
 use super::ahead::Ahead;
 use super::edges::{self, Edges};
+use super::hedging::Hedging;
 use super::splits::{self, Split};
 use super::stream::{self, Blocks, Queue, Readers, StreamBlock};
 use super::{Place, RecordEnd, Source};
@@ -108,11 +110,16 @@ pub struct Feed {
 
 impl Feed {
     /// Begins to read streams. `check` is asked now and then whether to go on, where finding the cuts of files takes long.
-    pub fn new(sources: &[Source], cut: Cut, check: &(dyn Fn() -> Result<()> + Sync)) -> Result<Feed> {
+    pub fn new(
+        sources: &[Source],
+        cut: Cut,
+        hedging: &Arc<Hedging>,
+        check: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<Feed> {
         let Cut { numbering, end_of, edges, ahead, split, block, threads, counts_lines } = cut;
         let eager = numbering == Numbering::Streaming;
         let blocks = Blocks { bytes: block, end_of, eager, counts_lines, readers: threads + 1 };
-        let (queues, readers) = stream::read(sources, blocks, numbering != Numbering::FilesFirst)?;
+        let (queues, readers) = stream::read(sources, blocks, numbering != Numbering::FilesFirst, hedging)?;
         let splits = splits::cut(sources, split);
         let (permits, taken) = bounded(2 * threads);
         // Before anything can fail: its queues are dropped before its readers.

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::panics::lock;
+use crate::report::event::Step;
 use crate::units::Span;
 
 /// Copies tell of the same source.
@@ -17,6 +18,8 @@ struct State {
     first_byte: Option<Duration>,
     /// Since when it is waited for without having brought anything, if it is.
     silent_since: Option<Instant>,
+    /// What became of attempts, by their numbers, where there is more to tell than that one came to the source's end.
+    steps: Vec<(Instant, u32, Step)>,
 }
 
 /// What a gauge shows at a moment.
@@ -33,7 +36,8 @@ pub struct Shown {
 impl Gauge {
     /// Of a source whose reading begins now, and that has so much time.
     pub fn start(timeout: Option<Span>) -> Self {
-        let state = State { clock: Clock::start(timeout), bytes: 0, first_byte: None, silent_since: None };
+        let clock = Clock::start(timeout);
+        let state = State { clock, bytes: 0, first_byte: None, silent_since: None, steps: Vec::new() };
         Gauge(Arc::new(Mutex::new(state)))
     }
 
@@ -81,6 +85,15 @@ impl Gauge {
 
     pub fn first_byte(&self) -> Option<Duration> {
         self.change(|state| state.first_byte)
+    }
+
+    /// This became of an attempt.
+    pub fn note(&self, attempt: u32, step: Step) {
+        self.change(|state| state.steps.push((Instant::now(), attempt, step)));
+    }
+
+    pub fn steps(&self) -> Vec<(Instant, u32, Step)> {
+        self.change(|state| state.steps.clone())
     }
 
     pub fn shown(&self, now: Instant) -> Shown {

@@ -5,11 +5,13 @@
 //! by its own thread, beside the job.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
+use super::hedging::{Hedging, Retry};
 use super::wait::Stop;
 use super::{RecordEnd, Source, Sources};
 use crate::error::{Error, Result, reason};
@@ -22,6 +24,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Heads<'s> {
     sources: &'s [Source],
     end_of: RecordEnd,
+    hedging: Arc<Hedging>,
     stop: Stop,
     /// Of those that may wait, by index.
     waited_for: BTreeMap<usize, Head>,
@@ -51,11 +54,15 @@ pub struct Patience<'a> {
     pub leaves_out: bool,
     /// Those that take longer than this are left out, too.
     pub until: Option<Instant>,
+    /// How often they may be read, and when one is slow.
+    pub hedging: Arc<Hedging>,
 }
 
 impl Patience<'_> {
     /// Waits as long as it takes.
-    pub const ENDLESS: Patience<'static> = Patience { check: &|| Ok(()), leaves_out: false, until: None };
+    pub fn endless() -> Patience<'static> {
+        Patience { check: &|| Ok(()), leaves_out: false, until: None, hedging: Hedging::new(1, &[], &[]) }
+    }
 
     /// The next that threads send who each send something: nothing if it doesn't come by `end` or in the plan's time.
     pub(super) fn wait<T>(&self, from: &Receiver<T>, end: Option<Instant>) -> Result<Option<T>> {
@@ -80,13 +87,14 @@ impl<'s> Heads<'s> {
         // Those that are not waited for any more end. All others have ended.
         stop.now();
         let stop = Stop::new().map_err(cannot)?;
-        Ok(Heads { sources, end_of, stop, waited_for: waited_for? })
+        Ok(Heads { sources, end_of, hedging: patience.hedging.clone(), stop, waited_for: waited_for? })
     }
 
     /// The first record of a source, to be asked for once.
     pub fn take(&mut self, index: usize) -> Result<Head> {
-        let Heads { sources, end_of, stop, waited_for } = self;
-        waited_for.remove(&index).map_or_else(|| sources[index].head(*end_of, stop).map(Head::of), Ok)
+        let Heads { sources, end_of, hedging, stop, waited_for } = self;
+        let read = || sources[index].head(*end_of, Retry::of(hedging, index), stop).map(Head::of);
+        waited_for.remove(&index).map_or_else(read, Ok)
     }
 }
 
@@ -101,13 +109,14 @@ fn wait_for(
     patience: &Patience<'_>,
 ) -> Result<BTreeMap<usize, Head>> {
     let waiting: Vec<_> = sources.iter().enumerate().filter(|(_, source)| source.may_wait()).collect();
-    super::command::make_room(waiting.len());
+    super::command::make_room(waiting.len() + patience.hedging.most());
     let (to, heads) = unbounded();
     for &(index, source) in &waiting {
         let (source, to, stop) = (source.clone(), to.clone(), stop.clone());
+        let retry = Retry::of(&patience.hedging, index);
         let runs_command = matches!(source, Source::Command { .. }).then(|| sources.runs_command());
         let read = move || {
-            let head = panics::caught(|| format!("reader of {}", source.name()), || source.head(end_of, &stop));
+            let head = panics::caught(|| format!("reader of {}", source.name()), || source.head(end_of, retry, &stop));
             // Nobody may want it any more.
             let _ = to.send((index, head));
             drop(runs_command);

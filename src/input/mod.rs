@@ -10,20 +10,26 @@
 //! file that may hang
 //! ```
 //!
+//! A source that can be read again is, when it fails or is slow: `attempts` hands over what all its readings have in common, and
+//! [`hedging`] says when one is slow.
+//!
 //! What a block says of itself is a [`Stretch`]: the records that are its own, and which sources they are from.
 
 mod ahead;
+mod attempts;
 pub mod block;
 mod buffers;
 mod codec;
 pub mod command;
 mod devices;
 pub mod edges;
+mod errands;
 pub mod feed;
 mod gauge;
 mod guard;
 mod gzip;
 mod heads;
+pub mod hedging;
 mod held;
 mod origin;
 pub mod planned;
@@ -54,6 +60,7 @@ use crate::record::Framing;
 use crate::units::Span;
 pub use codec::Codec;
 pub use heads::{Head, Heads, Patience};
+pub use hedging::{Hedging, Latency};
 pub use held::Sources;
 pub use reading::Begun;
 use reading::Reading;
@@ -207,6 +214,18 @@ impl Source {
             Source::Stream { .. } | Source::Silent { .. } | Source::Stdin { .. } => false,
             Source::Command { command, .. } => command.retry,
         }
+    }
+
+    /// The same, of which nothing was begun: what was begun may hold it.
+    fn unbegun(&self) -> Source {
+        let mut source = self.clone();
+        match &mut source {
+            Source::File { .. } | Source::Silent { .. } => {}
+            Source::Stream { begun, .. } | Source::Stdin { begun, .. } | Source::Command { begun, .. } => {
+                *begun = Begun::default();
+            }
+        }
+        source
     }
 
     /// What was begun of it, which nobody goes on with then.

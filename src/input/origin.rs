@@ -1,4 +1,4 @@
-//! Where the bytes of an open source come from, as they are.
+//! Where the bytes of an open source come from, as they are: one attempt at reading it.
 //!
 //! ```text
 //! regular file ──────────────────────────────► read: always there
@@ -15,19 +15,19 @@ use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use smallvec::SmallVec;
 
 use super::codec::Unread;
 use super::command::Running;
-use super::gauge::Gauge;
 use super::planned::{self, cut_shorter};
-use super::wait::{Stop, Woken, wait};
-use super::{Reach, Source};
-use crate::error::Error;
+use super::{Reach, Source, failed};
+use crate::error::{Error, may_pass, reason, shown};
 use crate::failpoint::{self, Point};
 use crate::panics::{self, lock};
 
@@ -49,11 +49,48 @@ pub enum Failure {
     Io(io::Error),
     /// Its time is over.
     Late,
+    /// A command could not be started.
+    Start(io::Error),
     /// A command ended otherwise than well.
     Command(String),
+    /// It isn't what was handed over of it before.
+    OtherBytes,
     Packed(Unread),
-    /// It isn't what was planned any more.
-    Planned(Error),
+    /// What there is to say of it is known.
+    Known(Error),
+}
+
+impl Failure {
+    /// Whether another attempt at the same source may do better.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Failure::Io(error) | Failure::Start(error) => may_pass(error),
+            Failure::Command(_) => true,
+            Failure::Known(error) => error.may_pass(),
+            Failure::Late | Failure::OtherBytes | Failure::Packed(_) => false,
+        }
+    }
+
+    /// `at` is where in the source it was, of which `read` bytes were read, packed as they are.
+    pub fn into_error(self, source: &Source, at: u64, read: u64) -> Error {
+        let name = || shown(source.path());
+        match self {
+            Failure::Io(error) => failed(source)(at, error),
+            Failure::Late => {
+                let after = source.timeout().expect("only what has a timeout is late");
+                Error::TimedOut { name: name(), after, read }
+            }
+            Failure::Start(error) => {
+                Error::Source { name: name(), why: format!("cannot be started: {}", reason(&error)) }
+            }
+            Failure::Command(why) => Error::Source { name: name(), why },
+            Failure::OtherBytes => {
+                Error::OtherBytes { name: name(), is_command: matches!(source, Source::Command { .. }) }
+            }
+            Failure::Packed(unread) => unread.refuse(source),
+            Failure::Known(error) => error,
+        }
+    }
 }
 
 impl From<io::Error> for Failure {
@@ -64,18 +101,12 @@ impl From<io::Error> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Failure::Planned(error)
+        Failure::Known(error)
     }
 }
 
 #[derive(Debug)]
-pub struct Origin {
-    kind: Kind,
-    gauge: Gauge,
-}
-
-#[derive(Debug)]
-enum Kind {
+pub enum Origin {
     /// Always ready. Of one that may have grown: bytes that it had when it was planned and that weren't read yet.
     File {
         file: File,
@@ -90,72 +121,79 @@ enum Kind {
 
 impl Origin {
     pub fn open(source: &Source) -> Result<Origin, Failure> {
-        let gauge = Gauge::start(source.timeout());
-        let kind = match source {
+        Ok(match source {
             Source::File { reach: Reach { may_hang: true, .. }, .. }
-            | Source::Stream { reach: Reach { may_hang: true, .. }, .. } => Kind::Carried(Carried::begin(source)?),
+            | Source::Stream { reach: Reach { may_hang: true, .. }, .. } => Origin::Carried(Carried::begin(source)?),
             // Unbuffered: what is wanted is large.
-            Source::File { len, .. } => Kind::File { file: planned::open(source, 0)?, left: Some(*len) },
+            Source::File { len, .. } => Origin::File { file: planned::open(source, 0)?, left: Some(*len) },
             Source::Silent { timeout: Some(_), .. } => return Err(Failure::Late),
-            Source::Silent { timeout: None, .. } => Kind::Silent,
+            Source::Silent { timeout: None, .. } => Origin::Silent,
             Source::Stdin { .. } => polled(io::stdin().as_fd().try_clone_to_owned()?.into())?,
             Source::Stream { path, .. } => {
                 // So that opening a FIFO doesn't wait for its writer. Until one came poll says nothing of it.
                 let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
                 polled(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?.into())?
             }
-            Source::Command { command, .. } => Kind::Command(Box::new(Running::start(command)?)),
-        };
-        Ok(Origin { kind, gauge })
+            Source::Command { command, .. } => Origin::Command(Box::new(Running::start(command)?)),
+        })
     }
 
-    pub fn gauge(&self) -> &Gauge {
-        &self.gauge
+    /// Whether poll says when it is ready. What it isn't asked about always is, or hangs.
+    pub fn can_be_waited_for(&self) -> bool {
+        !matches!(self, Origin::File { .. } | Origin::Silent)
     }
 
-    /// Appends what one read gives, as much as there is room for.
-    pub fn read(&mut self, out: &mut Vec<u8>, stop: &Stop) -> Result<Got, Failure> {
-        let before = out.len();
-        let got = self.read_some(out, stop)?;
-        if got == Got::More {
-            self.gauge.advance(out.len() - before);
+    /// What to wait for, before it goes on.
+    pub fn awaited(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        match self {
+            Origin::File { .. } | Origin::Silent => [None; 2],
+            Origin::Polled(file) => [Some(file.as_fd()), None],
+            Origin::Carried(carried) => [Some(carried.pipe.as_fd()), None],
+            Origin::Command(command) => command.awaited(),
         }
-        Ok(got)
     }
 
-    fn read_some(&mut self, out: &mut Vec<u8>, stop: &Stop) -> Result<Got, Failure> {
-        let gauge = &self.gauge;
-        match &mut self.kind {
-            Kind::File { .. } if stop.is_asked() => Ok(Got::Stopped),
-            Kind::File { file, left } => Ok(read_file(file, out, left)?),
-            Kind::Polled(file) => read_polled(file, out, stop, gauge),
-            Kind::Carried(carried) => match read_polled(&carried.pipe, out, stop, gauge)? {
-                Got::End => carried.end(),
+    /// Where something is waited for that poll can't be asked about: how often it is to be looked.
+    pub fn looks_again_after(&self) -> Option<Duration> {
+        match self {
+            Origin::Command(command) => command.looks_again_after(),
+            _ => None,
+        }
+    }
+
+    /// Does what can be done without waiting, where so much of what is awaited is ready: appends what one read gives, as much
+    /// as there is room for.
+    pub fn go_on(&mut self, is_ready: [bool; 2], out: &mut Vec<u8>) -> Result<Option<Got>, Failure> {
+        match self {
+            Origin::File { file, left } => Ok(Some(read_file(file, out, left)?)),
+            Origin::Command(command) => command.go_on(is_ready, out),
+            Origin::Polled(file) if is_ready[0] => read_polled(file, out),
+            Origin::Carried(carried) if is_ready[0] => match read_polled(&carried.pipe, out)? {
+                Some(Got::End) => carried.end().map(Some),
                 got => Ok(got),
             },
-            Kind::Silent => Ok(Got::Stopped),
-            Kind::Command(command) => command.read(out, stop, gauge),
+            Origin::Polled(_) | Origin::Carried(_) => Ok(None),
+            Origin::Silent => Ok(Some(Got::Stopped)),
         }
     }
 
     /// That what was read of a file, up to `at`, is what was planned.
     pub fn check(&self, source: &Source, at: u64) -> Result<(), Error> {
-        match &self.kind {
-            Kind::File { file, .. } => planned::check(source, file, at),
+        match self {
+            Origin::File { file, .. } => planned::check(source, file, at),
             // Who carries it looks.
-            Kind::Carried(_) | Kind::Polled(_) | Kind::Silent | Kind::Command(_) => Ok(()),
+            Origin::Carried(_) | Origin::Polled(_) | Origin::Silent | Origin::Command(_) => Ok(()),
         }
     }
 
     /// Whether there is nothing to read for a moment.
     pub fn waits(&self) -> io::Result<bool> {
-        let fd: BorrowedFd<'_> = match &self.kind {
-            Kind::File { .. } | Kind::Silent => return Ok(false),
-            Kind::Polled(file) => file.as_fd(),
-            Kind::Carried(carried) => carried.pipe.as_fd(),
-            Kind::Command(command) => command.stdout(),
-        };
-        match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&MOMENT)) {
+        if !self.can_be_waited_for() {
+            return Ok(false);
+        }
+        let mut awaited: SmallVec<[PollFd<'_>; 1]> = SmallVec::new();
+        awaited.extend(self.awaited()[0].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        match poll(&mut awaited, Some(&MOMENT)) {
             Ok(ready) => Ok(ready == 0),
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
@@ -164,11 +202,11 @@ impl Origin {
 }
 
 /// What poll is asked about. A regular file is always ready, whatever poll says: those of /proc have ways of their own.
-fn polled(file: File) -> io::Result<Kind> {
+fn polled(file: File) -> io::Result<Origin> {
     let found = rustix::fs::fstat(&file)?;
     Ok(match FileType::from_raw_mode(found.st_mode) {
-        FileType::RegularFile => Kind::File { file, left: None },
-        _ => Kind::Polled(file),
+        FileType::RegularFile => Origin::File { file, left: None },
+        _ => Origin::Polled(file),
     })
 }
 
@@ -192,27 +230,20 @@ fn read_file(file: &File, out: &mut Vec<u8>, left: &mut Option<u64>) -> io::Resu
     Ok(if out.len() > before { Got::More } else { Got::End })
 }
 
-fn read_polled(from: &impl AsFd, out: &mut Vec<u8>, stop: &Stop, gauge: &Gauge) -> Result<Got, Failure> {
-    loop {
-        match wait([Some(from.as_fd())], stop, gauge, None)? {
-            Woken::Stopped => return Ok(Got::Stopped),
-            Woken::Late => return Err(Failure::Late),
-            Woken::Ready(_) | Woken::Quiet => {}
-        }
-        failpoint::hit(Point::InputRead)?;
-        match rustix::io::read(from, spare_capacity(out)) {
-            Ok(0) => return Ok(Got::End),
-            Ok(_) => return Ok(Got::More),
-            // Somebody else was faster.
-            Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(error) => return Err(io::Error::from(error).into()),
-        }
+fn read_polled(from: &impl AsFd, out: &mut Vec<u8>) -> Result<Option<Got>, Failure> {
+    failpoint::hit(Point::InputRead)?;
+    match rustix::io::read(from, spare_capacity(out)) {
+        Ok(0) => Ok(Some(Got::End)),
+        Ok(_) => Ok(Some(Got::More)),
+        // Somebody else was faster.
+        Err(Errno::INTR | Errno::AGAIN) => Ok(None),
+        Err(error) => Err(io::Error::from(error).into()),
     }
 }
 
 /// A file that a thread reads into a pipe.
 #[derive(Debug)]
-struct Carried {
+pub struct Carried {
     pipe: PipeReader,
     failed: Arc<Mutex<Option<Failure>>>,
 }

@@ -5,11 +5,12 @@ use std::mem;
 use std::sync::{Arc, Mutex};
 
 use super::gauge::Gauge;
+use super::hedging::Retry;
 use super::origin::Failure;
 use super::unpack::{Filled, Input};
 use super::wait::Stop;
-use super::{RecordEnd, Source, failed, mark_len};
-use crate::error::{Error, Result, shown};
+use super::{RecordEnd, Source, mark_len};
+use crate::error::Result;
 use crate::panics::lock;
 
 /// Bytes of a source, unpacked and without its byte order mark, from `offset` on.
@@ -22,16 +23,18 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn open(source: &Source) -> Result<Self> {
-        let input = Input::open(source).map_err(|failure| failed_with(source, 0, 0, failure))?;
+    /// Goes on with what was begun of the source, if it was. `watch` has its gauge before anything is opened.
+    pub fn go_on(source: &Source, retry: Retry, watch: impl FnOnce(&Gauge)) -> Result<Self> {
+        if let Some(mut begun) = source.begun().and_then(Begun::take) {
+            watch(begun.gauge());
+            begun.input.join(retry);
+            begun.go_on_waiting();
+            return Ok(begun);
+        }
+        let gauge = Gauge::start(source.timeout());
+        watch(&gauge);
+        let input = Input::open(source, retry, gauge).map_err(|failure| failure.into_error(source, 0, 0))?;
         Ok(Reading { input, offset: 0, bytes: Vec::new() })
-    }
-
-    /// Goes on with what was begun, if the source can be read but once.
-    pub fn go_on(source: &Source) -> Result<Self> {
-        let Some(begun) = source.begun().and_then(Begun::take) else { return Reading::open(source) };
-        begun.go_on_waiting();
-        Ok(begun)
     }
 
     /// The time for which nobody reads doesn't count as the source's.
@@ -62,10 +65,10 @@ impl Reading {
         let filled = self.input.fill(&mut self.bytes, wanted, may_wait, stop);
         if let Ok(Filled::End) | Err(_) = filled {
             // First: how the bytes of two files can't be unpacked says nothing.
-            self.input.check(source)?;
+            self.input.check()?;
         }
         let (position, read) = (self.input.position(), self.input.bytes_read());
-        let filled = filled.map_err(|failure| failed_with(source, position, read, failure))?;
+        let filled = filled.map_err(|failure| failure.into_error(source, position, read))?;
         if is_start {
             self.offset = self.bytes.drain(..mark_len(&self.bytes)).len() as u64;
         }
@@ -85,20 +88,6 @@ impl Reading {
         first.truncate(len);
         self.offset += len as u64;
         first
-    }
-}
-
-fn failed_with(source: &Source, at: u64, read: u64, failure: Failure) -> Error {
-    let name = || shown(source.path());
-    match failure {
-        Failure::Io(error) => failed(source)(at, error),
-        Failure::Late => {
-            let after = source.timeout().expect("only what has a timeout is late");
-            Error::TimedOut { name: name(), after, read }
-        }
-        Failure::Command(why) => Error::Source { name: name(), why },
-        Failure::Packed(unread) => unread.refuse(source),
-        Failure::Planned(error) => error,
     }
 }
 
@@ -134,14 +123,14 @@ impl Source {
     /// The source's first record, with its end if it has one, unpacked and without a byte order mark: nothing if the source
     /// is empty, and no more than about `longest` bytes. What is read of a stream here, which this waits for, is kept for
     /// the job. `None` where it is to stop before: then the stream is ended.
-    pub fn head(&self, end_of: RecordEnd, stop: &Stop) -> Result<Option<Vec<u8>>> {
+    pub fn head(&self, end_of: RecordEnd, retry: Retry, stop: &Stop) -> Result<Option<Vec<u8>>> {
         const FIRST: usize = 4 << 10;
         let longest = usize::try_from(end_of.longest).unwrap_or(usize::MAX);
         // A command takes long to be started.
         if stop.is_asked() {
             return Ok(None);
         }
-        let mut reading = Reading::go_on(self)?;
+        let mut reading = Reading::go_on(self, retry, |_| {})?;
         let head = loop {
             let has_end = |held: &[u8]| end_of.framing.first_end(held).is_some();
             let bytes = &reading.bytes;
@@ -172,9 +161,10 @@ impl Source {
         if self.counts_its_lines() {
             return Ok(None);
         }
-        let failed = |input: &Input, failure| failed_with(self, input.position(), input.bytes_read(), failure);
+        let failed = |input: &Input, failure: Failure| failure.into_error(self, input.position(), input.bytes_read());
         let stop = Stop::new().map_err(|e| super::failed(self)(0, e))?;
-        let mut input = Input::open(self).map_err(|failure| failed_with(self, 0, 0, failure))?;
+        let gauge = Gauge::start(self.timeout());
+        let mut input = Input::open(self, Retry::never(), gauge).map_err(|failure| failure.into_error(self, 0, 0))?;
         let (mut bytes, mut left, mut lines) = (Vec::new(), offset, 0);
         while left > 0 {
             bytes.clear();

@@ -4,7 +4,7 @@
 //! through bounded channels: when the map is behind, the readers wait, and with them whoever writes.
 //!
 //! What may keep a reader waiting has one to itself. Of packed files there may be thousands: a few readers take one after
-//! the other, in order. A reader unpacks and looks for the last record's end, and nothing else: it may be all that the
+//! the other. A reader unpacks and looks for the last record's end, and nothing else: it may be all that the
 //! workers wait for.
 //!
 //! [`Readers`] ends them all: when it is dropped, or sooner, when [`Stop`] asks for what there is. What was handed over of
@@ -12,13 +12,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::buffers::{Buffers, Lent};
+use super::errands::{Errand, Errands};
+use super::hedging::{Hedging, Retry};
 use super::reading::Reading;
 use super::stretch::{Part, Place, Stretch};
 use super::unpack::Filled;
@@ -164,62 +166,6 @@ impl Coverage {
     }
 }
 
-/// A source that is to be read, and who is to have its blocks.
-struct Errand {
-    index: usize,
-    source: Source,
-    to: Sender<Result<StreamBlock>>,
-}
-
-/// What a few readers have to do, in order.
-struct Errands {
-    list: Mutex<List>,
-    one_ended: Condvar,
-}
-
-struct List {
-    left: VecDeque<Errand>,
-    /// Sources that are being read.
-    running: Vec<usize>,
-}
-
-impl Errands {
-    fn new(left: VecDeque<Errand>) -> Self {
-        Errands { list: Mutex::new(List { left, running: Vec::new() }), one_ended: Condvar::new() }
-    }
-
-    fn list(&self) -> MutexGuard<'_, List> {
-        lock(&self.list)
-    }
-
-    /// Does one after the other. Of several errors the one that is earliest in the input is to be the first that is sent.
-    fn run(&self, reader: &Reader) {
-        while let Some(Errand { index, source, to }) = self.begin() {
-            let task = || format!("reader of {}", source.name());
-            let read = panics::caught(task, || Ok(reader.read(index, &source, &to)));
-            let read = read.unwrap_or_else(|panic| Err(Some(panic)));
-            let state = *read.as_ref().unwrap_or(&State::Failed);
-            reader.covered.note(index, |covered| covered.state = state);
-            reader.watch.end(index, end_of(&read));
-            if let Err(Some(error)) = read {
-                let is_earliest = |list: &mut List| !list.running.iter().any(|&other| other < index);
-                drop(self.one_ended.wait_while(self.list(), |list| !is_earliest(list)));
-                // A receiver that is gone wants no error either.
-                let _ = to.send(Err(error));
-            }
-            self.list().running.retain(|&other| other != index);
-            self.one_ended.notify_all();
-        }
-    }
-
-    fn begin(&self) -> Option<Errand> {
-        let mut list = self.list();
-        let errand = list.left.pop_front()?;
-        list.running.push(errand.index);
-        Some(errand)
-    }
-}
-
 /// How the reading ended. A record that was cut is not the source's fault.
 fn end_of(read: &Result<State, Option<Error>>) -> SourceEnd {
     match read {
@@ -238,7 +184,15 @@ pub fn no_thread(error: io::Error) -> Error {
 /// Starts the threads that read the streams among `sources`. Their blocks come from a queue each, in the order of the
 /// sources, beside the source's index; or, if they are wanted in no order, all from one, beside the first's index. The
 /// queues are to be dropped before the readers.
-pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque<(usize, Queue)>, Readers)> {
+///
+/// What is known to be slow is begun first. Of files in order it isn't: a reader would hold it until its turn, and all
+/// readers might.
+pub fn read(
+    sources: &[Source],
+    cut: Blocks,
+    in_order: bool,
+    hedging: &Arc<Hedging>,
+) -> Result<(VecDeque<(usize, Queue)>, Readers)> {
     let (readers, runs_command) = Readers::begin(sources).map_err(no_thread)?;
     let mut queues = VecDeque::new();
     let mut shared = None;
@@ -258,7 +212,11 @@ pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque
         let errand = Errand { index, source: source.clone(), to };
         if source.may_wait() { alone.push(errand) } else { files.push_back(errand) }
     }
-    command::make_room(alone.len());
+    alone.sort_by_key(|errand| !hedging.is_slow(errand.index));
+    if !in_order {
+        files.make_contiguous().sort_by_key(|errand| !hedging.is_slow(errand.index));
+    }
+    command::make_room(alone.len() + hedging.most());
     let threads = alone.len() + files.len().min(cut.readers);
     // All of them together hold about as much as those of files alone.
     let bytes = match threads > cut.readers {
@@ -271,6 +229,7 @@ pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque
         stop: readers.stop.clone(),
         covered: readers.covered.clone(),
         watch: readers.watch.clone(),
+        hedging: hedging.clone(),
     };
     let shares = threads - alone.len();
     let files = Arc::new(Errands::new(files));
@@ -281,7 +240,7 @@ pub fn read(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque
     for (errands, is_command) in alone.chain((0..shares).map(|_| (files.clone(), false))) {
         let (reader, runs_command) = (reader.clone(), is_command.then(|| runs_command.clone()));
         let run = move || {
-            errands.run(&reader);
+            errands.run(|errand| reader.run(errand));
             drop::<Option<Sender<()>>>(runs_command);
         };
         thread::Builder::new().name("reader".into()).spawn(run).map_err(no_thread)?;
@@ -297,9 +256,23 @@ struct Reader {
     stop: Stop,
     covered: Arc<Coverage>,
     watch: Arc<Watch>,
+    hedging: Arc<Hedging>,
 }
 
 impl Reader {
+    fn run(&self, Errand { index, source, to }: &Errand) -> Result<()> {
+        let task = || format!("reader of {}", source.name());
+        let read = panics::caught(task, || Ok(self.read(*index, source, to)));
+        let read = read.unwrap_or_else(|panic| Err(Some(panic)));
+        let state = *read.as_ref().unwrap_or(&State::Failed);
+        self.covered.note(*index, |covered| covered.state = state);
+        self.watch.end(*index, end_of(&read));
+        match read {
+            Err(Some(error)) => Err(error),
+            Ok(_) | Err(None) => Ok(()),
+        }
+    }
+
     /// Reads one stream to its end. `Err(None)`: nobody receives any more, or a record was cut.
     fn read(&self, index: usize, source: &Source, to: &Sender<Result<StreamBlock>>) -> Result<State, Option<Error>> {
         let Blocks { bytes: block, end_of: RecordEnd { framing, longest }, eager, counts_lines, .. } = self.cut;
@@ -307,9 +280,8 @@ impl Reader {
         if self.stop.is_asked() {
             return Ok(State::Stopped);
         }
-        self.watch.begin(index);
-        let mut reading = Reading::go_on(source)?;
-        self.watch.opened(index, reading.gauge().clone());
+        let retry = Retry::of(&self.hedging, index);
+        let mut reading = Reading::go_on(source, retry, |gauge| self.watch.begin(index, gauge.clone()))?;
         let mut lines = (counts_lines && source.counts_its_lines()).then_some(0);
         let (mut is_first, mut handed) = (true, 0);
         // So many bytes hold no record's end.

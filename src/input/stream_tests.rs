@@ -9,9 +9,9 @@ use rustix::fs::{CWD, FileType, mknodat};
 use tempfile::TempDir;
 
 use super::*;
-use crate::input::Patience;
 use crate::input::sources::{self, Stdin};
 use crate::input::written::Input;
+use crate::input::{Latency, Patience};
 
 const LINES: Blocks = Blocks {
     bytes: 64 << 10,
@@ -21,6 +21,11 @@ const LINES: Blocks = Blocks {
     readers: 2,
 };
 
+/// What is read of them, none of it twice.
+fn read_once(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque<(usize, Queue)>, Readers)> {
+    read(sources, cut, in_order, &Hedging::new(1, &[], sources))
+}
+
 fn fifo(dir: &TempDir, name: &str) -> PathBuf {
     let path = dir.path().join(name);
     mknodat(CWD, &path, FileType::Fifo, 0o600.into(), 0).unwrap();
@@ -29,7 +34,7 @@ fn fifo(dir: &TempDir, name: &str) -> PathBuf {
 
 fn resolved(path: PathBuf, timeout: Option<&str>) -> Vec<Source> {
     let timeout = timeout.map(|text| text.parse().unwrap());
-    sources::resolve(&[Input::Path { path, timeout }], Stdin::default(), &Patience::ENDLESS).unwrap()
+    sources::resolve(&[Input::Path { path, timeout }], Stdin::default(), &Patience::endless()).unwrap()
 }
 
 fn writer(fifo: PathBuf) -> fs::File {
@@ -48,7 +53,7 @@ fn three_hundred_fifos_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let paths: Vec<_> = (0..FIFOS).map(|i| fifo(&dir, &format!("{i:03}"))).collect();
     let sources: Vec<_> = paths.iter().flat_map(|path| resolved(path.clone(), None)).collect();
-    let (mut queues, readers) = read(&sources, LINES, false).unwrap();
+    let (mut queues, readers) = read_once(&sources, LINES, false).unwrap();
     let text = |i: usize| format!("first of {i}\nsecond of {i}\nlast of {i}");
     let dribble = move || {
         // None has a writer when all are opened to be read.
@@ -86,7 +91,7 @@ fn three_hundred_fifos_at_once() {
 fn a_fifo_has_ended_once_its_writer_came_and_went() {
     let dir = tempfile::tempdir().unwrap();
     let path = fifo(&dir, "fifo");
-    let (queues, readers) = read(&resolved(path.clone(), None), LINES, true).unwrap();
+    let (queues, readers) = read_once(&resolved(path.clone(), None), LINES, true).unwrap();
     let (_, queue) = &queues[0];
     queue.recv_timeout(Duration::from_millis(100)).unwrap_err();
     assert_eq!(readers.covered()[0].state, State::Reading);
@@ -105,10 +110,10 @@ fn a_fifo_that_takes_too_long() {
     };
     // Nobody opens it.
     let path = fifo(&dir, "fifo");
-    let (queues, _readers) = read(&resolved(path.clone(), Some("50ms")), LINES, true).unwrap();
+    let (queues, _readers) = read_once(&resolved(path.clone(), Some("50ms")), LINES, true).unwrap();
     assert_eq!(late(&queues), format!("{}: timed out after 50ms, 0 B read", path.display()));
     // Somebody does, and stops writing.
-    let (queues, readers) = read(&resolved(path.clone(), Some("1s")), LINES, true).unwrap();
+    let (queues, readers) = read_once(&resolved(path.clone(), Some("1s")), LINES, true).unwrap();
     let mut writer = writer(path.clone());
     writer.write_all(b"a\nha").unwrap();
     assert_eq!(late(&queues), format!("{}: timed out after 1s, 4 B read", path.display()));
@@ -121,7 +126,8 @@ fn a_fifo_that_takes_too_long() {
 fn a_source_is_not_late_because_the_job_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = fifo(&dir, "fifo");
-    let (queues, _readers) = read(&resolved(path.clone(), Some("1s")), Blocks { bytes: 10, ..LINES }, true).unwrap();
+    let (queues, _readers) =
+        read_once(&resolved(path.clone(), Some("1s")), Blocks { bytes: 10, ..LINES }, true).unwrap();
     let mut writer = writer(path);
     writer.write_all(&b"0123456\n".repeat(10)).unwrap();
     drop(writer);
@@ -137,7 +143,7 @@ fn a_stop_takes_the_whole_records_that_there_are() {
     let mut sources: Vec<_> = paths.iter().flat_map(|path| resolved(path.clone(), None)).collect();
     fs::write(dir.path().join("d"), "whole").unwrap();
     sources.extend(resolved(dir.path().join("d"), Some("1h")));
-    let (queues, readers) = read(&sources, LINES, true).unwrap();
+    let (queues, readers) = read_once(&sources, LINES, true).unwrap();
     let mut writers: Vec<_> = paths[..2].iter().cloned().map(writer).collect();
     writers[0].write_all(b"one\ntwo\nthr").unwrap();
     writers[1].write_all(b"not a record").unwrap();
@@ -172,7 +178,7 @@ fn a_stop_among_quotes_and_in_packed_data() {
     let dir = tempfile::tempdir().unwrap();
     let end_of = RecordEnd { framing: Framing::Quoted { delimiter: b',' }, longest: 1 << 20 };
     let path = fifo(&dir, "fifo");
-    let (queues, readers) = read(&resolved(path.clone(), None), Blocks { end_of, ..LINES }, true).unwrap();
+    let (queues, readers) = read_once(&resolved(path.clone(), None), Blocks { end_of, ..LINES }, true).unwrap();
     let mut packed = flate2::write::GzEncoder::new(writer(path), flate2::Compression::fast());
     packed.write_all(b"a,\"b\nc\"\nd,\"e\nf").unwrap();
     packed.flush().unwrap();
@@ -201,7 +207,7 @@ fn a_file_with_a_timeout_is_read_as_a_stream() {
         let sources = resolved(path.clone(), Some("1h"));
         assert!(sources[0].is_stream() && sources[0].is_file() && sources[0].may_wait());
         let all = || {
-            let (queues, _readers) = read(&sources, LINES, true).unwrap();
+            let (queues, _readers) = read_once(&sources, LINES, true).unwrap();
             let (mut bytes, mut packed_len) = (Vec::new(), 0);
             for block in &queues[0].1 {
                 let block = block?;
@@ -220,5 +226,41 @@ fn a_file_with_a_timeout_is_read_as_a_stream() {
         fs::File::options().write(true).open(&path).unwrap().set_len(1000).unwrap();
         let error = all().unwrap_err().to_string();
         assert!(error.ends_with(": the file was cut shorter while the job ran"), "{error}");
+    }
+}
+
+fn packed(dir: &TempDir, name: &str, text: &str) -> Source {
+    let mut to = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    to.write_all(text.as_bytes()).unwrap();
+    let path = dir.path().join(name);
+    fs::write(&path, to.finish().unwrap()).unwrap();
+    let found = sources::resolve(&[Input::Name(path)], Stdin::default(), &Patience::endless());
+    found.unwrap().pop().unwrap()
+}
+
+/// Where the order doesn't matter; and where it does nothing waits for ever.
+#[test]
+fn slow_files_are_begun_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let sources: Vec<_> = (0..6).map(|i| packed(&dir, &i.to_string(), &format!("{i}\n"))).collect();
+    let slow = Latency { is_slow: true, ..Latency::default() };
+    let mut latencies = [Latency::default(); 6];
+    (latencies[3], latencies[5]) = (slow, slow);
+    let order = |in_order: bool| {
+        let hedging = Hedging::new(4, &latencies, &sources);
+        let (queues, _readers) = read(&sources, Blocks { readers: 1, ..LINES }, in_order, &hedging).unwrap();
+        let blocks = queues.iter().flat_map(|(_, queue)| queue.iter());
+        blocks.map(|block| block.unwrap().place().source).collect::<Vec<_>>()
+    };
+    assert_eq!((order(false), order(true)), (vec![3, 5, 0, 1, 2, 4], vec![0, 1, 2, 3, 4, 5]));
+    // Of several that fail the first is named, whichever is begun first.
+    for source in [&sources[2], &sources[4], &sources[5]] {
+        fs::File::options().write(true).open(source.path()).unwrap().set_len(12).unwrap();
+    }
+    for readers in [1, 2, 5] {
+        let hedging = Hedging::new(1, &latencies, &sources);
+        let (queues, _readers) = read(&sources, Blocks { readers, ..LINES }, false, &hedging).unwrap();
+        let error = queues[0].1.iter().find_map(Result::err).unwrap().to_string();
+        assert!(error.starts_with(&format!("{}: ", sources[2].path().display())), "{readers}: {error}");
     }
 }

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::block::{self, FileBlock, Memory};
 use super::edges::Edges;
 use super::feed::{Cut, Feed, Numbering, Work};
+use super::hedging::Retry;
 use super::reading::Reading;
 use super::sources::{self, Stdin};
 use super::unpack::Filled;
@@ -71,7 +72,7 @@ fn next(feed: &mut Feed) -> Result<Option<Work>> {
 
 /// Everything that a job would read, in the order in which it is given out.
 fn all(sources: &[Source], cut: Cut) -> Result<Vec<Seen>> {
-    let mut feed = Feed::new(sources, cut, &|| Ok(()))?;
+    let mut feed = Feed::new(sources, cut, &Hedging::new(1, &[], sources), &|| Ok(()))?;
     let seed = feed.seed();
     let (mut seen, mut memory) = (Vec::new(), Memory::default());
     for work in seed.into_iter().map(Ok).chain(iter::from_fn(|| next(&mut feed).transpose())) {
@@ -142,11 +143,11 @@ impl Dir {
 
 fn resolved(paths: &[PathBuf]) -> Vec<Source> {
     let inputs: Vec<Input> = paths.iter().cloned().map(Input::Name).collect();
-    sources::resolve(&inputs, Stdin::default(), &Patience::ENDLESS).unwrap()
+    sources::resolve(&inputs, Stdin::default(), &Patience::endless()).unwrap()
 }
 
 fn head(source: &Source, end_of: RecordEnd) -> Vec<u8> {
-    source.head(end_of, &Stop::new().unwrap()).unwrap().unwrap()
+    source.head(end_of, Retry::never(), &Stop::new().unwrap()).unwrap().unwrap()
 }
 
 /// Writes in the background: opening a FIFO waits for its reader.
@@ -330,7 +331,11 @@ fn no_stream_waits_for_another() {
     let dir = Dir::new();
     let fifos = [dir.fifo("a"), dir.fifo("b")];
     let sources = resolved(&fifos);
-    let mut feed = Feed::new(&sources, Cut { numbering: Numbering::FilesFirst, ..CUT }, &|| Ok(())).unwrap();
+    let mut feed =
+        Feed::new(&sources, Cut { numbering: Numbering::FilesFirst, ..CUT }, &Hedging::new(1, &[], &sources), &|| {
+            Ok(())
+        })
+        .unwrap();
     let mut next = || match next(&mut feed).unwrap() {
         Some(Work::Block(block, _)) => Seen::of(block.stretch()).unwrap(),
         other => panic!("{other:?}"),
@@ -503,7 +508,7 @@ fn a_packed_file_that_is_changed_in_place_while_it_is_read() {
         let source = dir.source("f", &old);
         fs::File::options().write(true).open(source.path()).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         let source = resolved(&[source.path().to_owned()]).remove(0);
-        let mut reading = Reading::go_on(&source).unwrap();
+        let mut reading = Reading::go_on(&source, Retry::never(), |_| {}).unwrap();
         fs::write(source.path(), &changed).unwrap();
         let error = loop {
             match reading.fill(&source, 1, |_| false, &Stop::new().unwrap()) {

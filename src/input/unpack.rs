@@ -3,10 +3,12 @@
 use std::io;
 
 use super::Source;
+use super::attempts::Attempts;
 use super::codec::{Codec, Packing, packing};
 use super::gauge::Gauge;
 use super::gzip::Gzip;
-use super::origin::{Failure, Got, Origin};
+use super::hedging::Retry;
+use super::origin::{Failure, Got};
 use super::wait::Stop;
 use super::zstd::Zstd;
 use crate::error::Error;
@@ -63,14 +65,14 @@ impl Unpacker {
 
 impl Input {
     /// Opens a source. Of a stream nothing is read yet: its first bytes will say how it is packed.
-    pub fn open(source: &Source) -> Result<Input, Failure> {
+    pub fn open(source: &Source, retry: Retry, gauge: Gauge) -> Result<Input, Failure> {
         let unpacker = match source {
             Source::File { codec, .. } => Unpacker::new(*codec)?,
             Source::Stream { .. } | Source::Silent { .. } | Source::Stdin { .. } | Source::Command { .. } => {
                 Unpacker::Unknown
             }
         };
-        Ok(Input { raw: Raw::new(Origin::open(source)?), unpacker })
+        Ok(Input { raw: Raw::new(Attempts::begin(source, retry, gauge)?), unpacker })
     }
 
     /// How many bytes of the source, packed as they are, were taken.
@@ -79,8 +81,8 @@ impl Input {
     }
 
     /// That what was read of a file is what was planned.
-    pub fn check(&self, source: &Source) -> Result<(), Error> {
-        self.raw.from.check(source, self.position())
+    pub fn check(&self) -> Result<(), Error> {
+        self.raw.from.check(self.position())
     }
 
     /// How many of them were read, taken or not.
@@ -90,6 +92,11 @@ impl Input {
 
     pub fn gauge(&self) -> &Gauge {
         self.raw.from.gauge()
+    }
+
+    /// From now on it is among the sources of that run.
+    pub fn join(&mut self, retry: Retry) {
+        self.raw.from.join(retry);
     }
 
     /// Appends about `wanted` bytes; less, where the stream has nothing more for the moment and `may_wait` says that what
@@ -166,7 +173,7 @@ impl Input {
 /// Bytes of a source as they are.
 #[derive(Debug)]
 struct Raw {
-    from: Origin,
+    from: Attempts,
     /// Read; from `at` on not yet taken.
     bytes: Vec<u8>,
     at: usize,
@@ -176,7 +183,7 @@ struct Raw {
 }
 
 impl Raw {
-    fn new(from: Origin) -> Self {
+    fn new(from: Attempts) -> Self {
         Raw { from, bytes: Vec::new(), at: 0, taken: 0, has_ended: false }
     }
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::gauge::{Gauge, Shown};
 use crate::panics::lock;
-use crate::report::event::{SourceEnd, SourceRead};
+use crate::report::event::{SourceEnd, SourceRead, Step};
 
 /// How one source was read, or has been read so far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Watched {
     /// Index into the plan's sources.
     pub source: usize,
@@ -17,6 +17,8 @@ pub struct Watched {
     /// Of one that is being read: now.
     pub ended: Instant,
     pub read: SourceRead,
+    /// What became of attempts at it, as [`Gauge::steps`] has it.
+    pub steps: Vec<(Instant, u32, Step)>,
 }
 
 /// Of all sources that a reader has begun with.
@@ -25,20 +27,13 @@ pub struct Watch(Mutex<BTreeMap<usize, Reading>>);
 
 #[derive(Debug)]
 struct Reading {
-    begun: Instant,
-    /// Of one that could be opened.
-    gauge: Option<Gauge>,
+    gauge: Gauge,
     ended: Option<(Instant, SourceEnd)>,
 }
 
 impl Watch {
-    pub fn begin(&self, source: usize) {
-        let reading = Reading { begun: Instant::now(), gauge: None, ended: None };
-        self.change(|all| drop(all.insert(source, reading)));
-    }
-
-    pub fn opened(&self, source: usize, gauge: Gauge) {
-        self.of(source, |reading| reading.gauge = Some(gauge));
+    pub fn begin(&self, source: usize, gauge: Gauge) {
+        self.change(|all| drop(all.insert(source, Reading { gauge, ended: None })));
     }
 
     pub fn end(&self, source: usize, end: SourceEnd) {
@@ -48,8 +43,7 @@ impl Watch {
     /// The sources that are waited for and have brought nothing for so long, in the order of the input.
     pub fn silent(&self, time: Duration) -> Vec<usize> {
         let is_silent = |reading: &Reading| {
-            let silence = reading.gauge.as_ref().and_then(Gauge::silence);
-            reading.ended.is_none() && silence.is_some_and(|silence| silence >= time)
+            reading.ended.is_none() && reading.gauge.silence().is_some_and(|silence| silence >= time)
         };
         self.change(|all| all.iter().filter(|(_, reading)| is_silent(reading)).map(|(&source, _)| source).collect())
     }
@@ -59,16 +53,14 @@ impl Watch {
         let now = Instant::now();
         let of = |(&source, reading): (&usize, &Reading)| {
             let (ended, end) = reading.ended.unwrap_or((now, SourceEnd::Stopped));
-            let unopened =
-                Shown { begun: reading.begun, bytes: 0, first_byte: None, spent: ended.duration_since(reading.begun) };
-            let Shown { begun, bytes, first_byte, spent } =
-                reading.gauge.as_ref().map_or(unopened, |gauge| gauge.shown(ended));
+            let Shown { begun, bytes, first_byte, spent } = reading.gauge.shown(ended);
             let first_byte_s = first_byte.map(|time| time.as_secs_f64());
             Watched {
                 source,
                 begun,
                 ended,
                 read: SourceRead { bytes, first_byte_s, reading_s: spent.as_secs_f64(), end },
+                steps: reading.gauge.steps(),
             }
         };
         self.change(|all| all.iter().map(of).collect())

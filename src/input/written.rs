@@ -15,7 +15,12 @@ pub static SHAPE: Shape = Shape::NameOr(&Variants {
     all: &[Variant { name: "path", keys: PATH }, Variant { name: "command", keys: COMMAND }],
 });
 
-const PATH: &[Key] = &[Key::required("path", Shape::Name), Key::optional("timeout", Shape::Span), Key::later("read")];
+const PATH: &[Key] = &[
+    Key::required("path", Shape::Name),
+    Key::optional("timeout", Shape::Span),
+    Key::optional("retry", Shape::Elsewhere("is for commands", "files are read again anyway, and a pipe can't be")),
+    Key::later("read"),
+];
 
 const COMMAND: &[Key] = &[
     Key::required("command", Shape::Words),

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use crate::aggregate::Aggregate;
 use crate::data::Kind;
 use crate::data::key::KeyFields;
-use crate::input::Sources;
+use crate::input::{Latency, Sources};
 pub use crate::map::Combiner;
 use crate::map::{Field, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
@@ -37,6 +37,8 @@ pub struct Plan {
     pub job: serde_json::Value,
     /// Read in this order.
     pub sources: Sources,
+    /// How long each takes to begin, by its place among them; none where nothing is known.
+    pub latencies: Vec<Latency>,
     /// Names of sources that took too long for the plan, with why: the result is partial.
     pub left_out: Vec<(String, String)>,
     /// Bytes of the longest record that may be.

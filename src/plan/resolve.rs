@@ -1,6 +1,7 @@
 //! Spec, inputs and what only a command line says, to a [`Plan`]: every name resolved, everything checked that can be
 //! checked before reading.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -11,8 +12,9 @@ use super::aggregates::Aggregates;
 use super::columns::{self, Columns};
 use super::{Format, Groups, Output, Plan, Read, Rows, Settings, machine, read, target};
 use crate::error::{Error, LONGEST_RECORD, Result, shown};
+use crate::input;
 use crate::input::sources::{self, Stdin};
-use crate::input::{Patience, Sources};
+use crate::input::{Hedging, Latency, Patience, Sources};
 use crate::map::Scope;
 use crate::map::scope::{Record, Source};
 use crate::map::steps;
@@ -34,6 +36,8 @@ pub struct Invocation {
     pub signal: Arc<AtomicUsize>,
     /// When the job was asked for, where it has a deadline to keep.
     pub begun: Option<Instant>,
+    /// What is known of sources from runs before, by their lasting names.
+    pub latencies: HashMap<String, Latency>,
 }
 
 impl Invocation {
@@ -43,6 +47,15 @@ impl Invocation {
             (Some(begun), Some(after)) if begun.elapsed() >= after.duration() => Err(Error::Deadline { after }),
             _ => Ok(()),
         }
+    }
+
+    /// Of each source. None if nothing is known of any.
+    fn latencies(&self, sources: &[input::Source]) -> Vec<Latency> {
+        if self.latencies.is_empty() {
+            return Vec::new();
+        }
+        let of = |source: &input::Source| self.latencies.get(&source.lasting_name()).copied().unwrap_or_default();
+        sources.iter().map(of).collect()
     }
 
     /// Until when a plan that may leave sources out waits for them: half of the time is the job's.
@@ -65,8 +78,11 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let max_record = max_record(&spec.read, &blame)?;
     let leaves_out = spec.deadline.on_timeout == Some(OnTimeout::Partial);
     let until = call.until(&spec.deadline).filter(|_| leaves_out);
-    let patience = Patience { check: &|| call.check(&spec.deadline), leaves_out, until };
+    let settings = settings(&spec.run)?;
+    let check = || call.check(&spec.deadline);
+    let patience = Patience { check: &check, leaves_out, until, hedging: Hedging::new(settings.attempts, &[], &[]) };
     let mut sources: Sources = sources::resolve(&spec.input, call.stdin, &patience)?.into_iter().collect();
+    let mut latencies = call.latencies(&sources);
     let mut left_out: Vec<(String, String)> = Vec::new();
     let read_format = read::format(&spec.read, &sources)?;
     spec.read.fits(read_format).map_err(|wrong| wrong.into_error(blame.origin))?;
@@ -83,8 +99,11 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             (Read::Text, scope, rows)
         }
         ReadFormat::Csv | ReadFormat::Tsv => {
+            let patience = Patience { hedging: Hedging::new(settings.attempts, &latencies, &sources), ..patience };
             let (fields, late) = read::Fields::of(&spec.read, read_format, &sources, max_record, &patience)?;
             let late_ones = sources.leave_out(|index| late.contains_key(&index));
+            let mut index = 0..;
+            latencies.retain(|_| index.next().is_none_or(|index| !late.contains_key(&index)));
             left_out = late_ones.iter().map(|source| shown(source.path())).zip(late.into_values()).collect();
             if let ([], Some((name, why))) = (&sources[..], left_out.first()) {
                 return Err(Error::Source { name: name.clone(), why: why.clone() });
@@ -137,8 +156,9 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             force: call.force,
             part_size: spec.output.part_size.unwrap_or(PART_SIZE),
         },
-        settings: settings(&spec.run)?,
+        settings,
         sources,
+        latencies,
     })
 }
 

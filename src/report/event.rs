@@ -83,6 +83,19 @@ pub struct SourceRead {
     pub end: SourceEnd,
 }
 
+/// What became of an attempt at reading a source.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// It is made beside an earlier one, which is slow.
+    Speculated,
+    /// Of several attempts it was the first to come to the source's end.
+    Won,
+    /// Another one was.
+    Lost,
+    /// With its error.
+    Failed(String),
+}
+
 #[derive(Clone, Debug)]
 pub struct Event {
     /// Since the run began. What had begun before, as the reading of what the plan needs, began at 0.
@@ -136,5 +149,11 @@ pub enum What {
     SourceEnded {
         source: usize,
         read: SourceRead,
+    },
+    /// Of an attempt at reading a source; the first is 0.
+    SourceStep {
+        source: usize,
+        attempt: u32,
+        step: Step,
     },
 }

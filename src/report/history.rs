@@ -179,9 +179,21 @@ impl History {
 
     /// The seconds that suffice to read it to its end in 95 of 100 runs in which that was done.
     pub fn p95(&self, source: &str) -> Option<f64> {
-        let seconds = self.seconds(source);
-        let rank = (95 * seconds.len()).div_ceil(100);
-        seconds.get(rank.checked_sub(1)?).copied()
+        p95(&self.seconds(source))
+    }
+
+    /// The median of the seconds until its first byte came, and those that suffice in 95 of 100 runs, of runs in which it was
+    /// read to its end by a reader of its own: `None` of fewer than [`FEWEST`].
+    pub fn first_byte(&self, source: &str) -> Option<(f64, f64)> {
+        let read = self.of_source(source).filter(|entry| entry.outcome == Outcome::Ok);
+        let seconds = sorted(read.filter_map(|entry| entry.first_byte_seconds));
+        (seconds.len() >= FEWEST).then_some(())?;
+        Some((median(&seconds, None)?, p95(&seconds)?))
+    }
+
+    /// The sources' names.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.sources.keys().map(String::as_str)
     }
 
     fn of_source(&self, source: &str) -> impl DoubleEndedIterator<Item = &Entry> {
@@ -230,6 +242,12 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);
     values
+}
+
+/// Of sorted values the least that 95 of 100 don't exceed. `None` of none.
+fn p95(sorted: &[f64]) -> Option<f64> {
+    let rank = (95 * sorted.len()).div_ceil(100);
+    sorted.get(rank.checked_sub(1)?).copied()
 }
 
 /// Of sorted values, one of them left out if that is asked for. `None` of none.

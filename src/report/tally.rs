@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::event::{AttemptId, Event, Extent, PhaseName, What};
+use super::event::{AttemptId, Event, Extent, PhaseName, Step, What};
 use super::{Counters, Task, Worker};
 
 /// Of one run.
@@ -43,14 +43,19 @@ impl Tally {
                         tally.tasks.push((*attempt, extent, task));
                     }
                 }
-                What::Failed { .. } => tally.counters.failed_attempts += 1,
-                What::Speculated { .. } => tally.counters.speculative_attempts += 1,
+                What::Failed { .. } | What::SourceStep { step: Step::Failed(_), .. } => {
+                    tally.counters.failed_attempts += 1;
+                }
+                What::Speculated { .. } | What::SourceStep { step: Step::Speculated, .. } => {
+                    tally.counters.speculative_attempts += 1;
+                }
                 What::Lost { .. }
                 | What::Remade { .. }
                 | What::PhaseBegun(_)
                 | What::PhaseEnded(_)
                 | What::SourceBegun { .. }
-                | What::SourceEnded { .. } => {}
+                | What::SourceEnded { .. }
+                | What::SourceStep { step: Step::Won | Step::Lost, .. } => {}
                 What::Forgotten => tally = Tally { forgotten_s: *at_s, ..Tally::default() },
                 What::Written { rows } => tally.counters.reduce_output_records += rows,
             }

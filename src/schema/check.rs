@@ -125,6 +125,7 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
             })
         }
         Shape::Later => Err(Wrong::new(path, "not supported yet", None)),
+        Shape::Elsewhere(what, hint) => Err(Wrong::new(path, *what, Some((*hint).into()))),
     }
 }
 
@@ -223,7 +224,8 @@ fn missing_key(key: &Key, path: &[String]) -> Wrong {
 }
 
 pub fn unknown_key(name: &str, keys: &[Key], path: &[String]) -> Wrong {
-    let names: Vec<_> = keys.iter().map(|key| key.name).collect();
+    let is_here = |key: &&Key| !matches!(key.shape, Shape::Elsewhere(..));
+    let names: Vec<_> = keys.iter().filter(is_here).map(|key| key.name).collect();
     Wrong::new(path, format!("unknown key {name:?}"), Some(suggestion(name, "known keys", &names)))
 }
 

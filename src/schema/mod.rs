@@ -71,6 +71,8 @@ pub enum Shape {
     Tagged(&'static Tagged),
     /// Promised, not built.
     Later,
+    /// A key that another variant has, and why this one hasn't: what is wrong, and a hint.
+    Elsewhere(&'static str, &'static str),
 }
 
 pub struct Choice {

@@ -106,6 +106,7 @@ fn step<'a>(
         Shape::List(item) | Shape::OneOrMore(item) => return Ok((element(node, shape, key, here)?, item)),
         Shape::Words => return Ok((element(node, shape, key, here)?, &Shape::Text)),
         Shape::Later => return Err(Wrong::new(here, "not supported yet", None)),
+        Shape::Elsewhere(what, hint) => return Err(Wrong::new(here, *what, Some((*hint).into()))),
         _ => return Err(Wrong::new(here, format!("has no {key:?} in it, it is a single value"), None)),
     };
     let Some(known) = keys.iter().find(|known| known.name == key) else { return Err(unknown_path(key, keys, here)) };
@@ -191,6 +192,7 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
             Shape::Flag => ("true or false", None),
             Shape::Share => ("a share between 0 and 1", None),
             Shape::Later => return Wrong::new(path, "not supported yet", None),
+            Shape::Elsewhere(what, hint) => return Wrong::new(path, *what, Some((*hint).into())),
             _ => ("a whole number", None),
         };
         Wrong::new(path, format!("must be {wanted}, is {text:?}"), example)

@@ -88,7 +88,14 @@ fn inputs_that_are_wrong() {
     for (input, message, advice) in [
         (r#"[{"path": "a", "timout": "2s"}]"#, "input.0: unknown key \"timout\"", "did you mean \"timeout\"?"),
         (r#"[{"comand": ["a"]}]"#, "input.0: unknown key \"comand\"", "did you mean \"command\"?"),
-        (r#"[{"path": "a", "retry": true}]"#, "input.0: unknown key \"retry\"", "known keys: path, timeout, read"),
+        (
+            r#"[{"path": "a", "retry": true}]"#,
+            "input.0.retry: is for commands",
+            "files are read again anyway, and a pipe can't be",
+        ),
+        (r#"[{"command": ["a"], "rety": true}]"#, "input.0: unknown key \"rety\"", "did you mean \"retry\"?"),
+        (r#"[{"command": ["a"], "retry": 3}]"#, "input.0.retry: must be true or false, is 3", ""),
+        (r#"[{"path": "a", "rety": true}]"#, "input.0: unknown key \"rety\"", "known keys: path, timeout, read"),
         (
             r#"[{"path": "a", "command": ["b"]}]"#,
             "input.0: both \"path\" and \"command\"",
@@ -120,6 +127,8 @@ fn inputs_that_are_wrong() {
     let error = set(BOTH, &["input.2.command=ls"]).unwrap_err();
     assert_eq!(error.to_string(), "--set: input.2.command: must be a list, is \"ls\"");
     assert_eq!(error.hint().unwrap(), r#"--set input.2.command='["cat", "a.log"]'"#);
+    let error = set(BOTH, &["input.1.retry=true"]).unwrap_err();
+    assert_eq!(error.to_string(), "--set: input.1.retry: is for commands");
     let error = set(BOTH, &["input.1.timout=2s"]).unwrap_err();
     assert_eq!(error.hint().unwrap(), "did you mean input.1.timeout?");
 }

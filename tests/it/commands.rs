@@ -47,7 +47,7 @@ pub fn long(seed: u32) -> String {
 
 /// Waits for that many. Of what was killed there is nothing left after a moment.
 #[track_caller]
-fn wait_for(count: usize, word: &str) {
+pub fn wait_for(count: usize, word: &str) {
     let begun = Instant::now();
     while left(word) != count {
         assert!(begun.elapsed() < Duration::from_secs(10), "{} of {word}, not {count}", left(word));

@@ -26,6 +26,7 @@ mod readme;
 mod records;
 mod replaced;
 mod reports;
+mod retries;
 mod round_trips;
 mod schedulers;
 mod signals;

@@ -301,6 +301,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
     let plan = Plan {
         job: serde_json::Value::Null,
         sources: (0..files).map(source).collect(),
+        latencies: Vec::new(),
         max_record: 1 << 20,
         on_error: plan::OnError::Fail,
         read: plan::Read::Text,

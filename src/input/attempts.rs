@@ -1,0 +1,311 @@
+//! A source's bytes, read in as many attempts as it takes.
+//!
+//! ```text
+//! attempt 0 ─ handed over ────────╳ failed
+//! attempt 1   ╰─ passed: held against the checksum ─┴─ handed over ──┬──────────► the end: won
+//! attempt 2                             begun beside it: slow        ╰─ passed ─► lost
+//! ```
+//!
+//! Where a source can be read again, an attempt that fails for a reason that may pass is followed by another one from the
+//! source's beginning. What was handed over before is passed, which is allowed only if its checksum is that of what was
+//! handed over: a source that gives other bytes the second time is an error. So nothing is kept of the bytes themselves.
+//! One that is slow gets an attempt beside the first ([`hedging`](super::hedging) says when); whichever is further ahead
+//! hands over, and the first to end wins.
+
+use std::io;
+
+use super::Source;
+use super::gauge::Gauge;
+use super::hedging::{Decision, Hedge, Retry};
+use super::origin::{Failure, Got, Origin};
+use super::wait::{Stop, Woken, wait};
+use crate::error::{Error, shown};
+use crate::report::event::Step;
+
+#[derive(Debug)]
+pub struct Attempts {
+    source: Source,
+    retry: Retry,
+    gauge: Gauge,
+    /// One, or two while one is made beside another.
+    going: Vec<Attempt>,
+    begun: u32,
+    failures: Vec<Error>,
+    given: Prefix,
+    /// While there are two.
+    hedge: Option<Hedge>,
+    was_hedged: bool,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    number: u32,
+    origin: Origin,
+    place: Place,
+}
+
+/// How far an attempt has come.
+#[derive(Debug)]
+enum Place {
+    /// As far as what was handed over.
+    Level,
+    /// It has `read` less than that. When it comes as far as `known`, which was handed over, that has to be the same.
+    Behind { read: Prefix, known: Prefix },
+}
+
+/// First bytes of a source: how many, and their checksum, if the source may be read again.
+#[derive(Clone, Debug, Default)]
+struct Prefix {
+    bytes: u64,
+    sum: crc32fast::Hasher,
+}
+
+impl Prefix {
+    fn add(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        self.sum.update(bytes);
+    }
+
+    fn is_same(&self, other: &Prefix) -> bool {
+        self.bytes == other.bytes && self.sum.clone().finalize() == other.sum.clone().finalize()
+    }
+}
+
+impl Place {
+    /// How many of the next bytes were handed over before: `given` is all that was.
+    fn pass(&mut self, next: &[u8], given: &Prefix) -> Result<usize, Failure> {
+        let mut passed = 0;
+        while let Place::Behind { read, known } = self {
+            let left = usize::try_from(known.bytes - read.bytes).unwrap_or(usize::MAX);
+            let len = left.min(next.len() - passed);
+            read.add(&next[passed..passed + len]);
+            passed += len;
+            if len < left {
+                break;
+            }
+            if !read.is_same(known) {
+                return Err(Failure::OtherBytes);
+            }
+            match known.bytes == given.bytes {
+                true => *self = Place::Level,
+                false => *known = given.clone(),
+            }
+        }
+        Ok(passed)
+    }
+}
+
+impl Attempts {
+    pub fn begin(source: &Source, retry: Retry, gauge: Gauge) -> Result<Attempts, Failure> {
+        let mut attempts = Attempts {
+            source: source.unbegun(),
+            retry,
+            gauge,
+            going: Vec::new(),
+            begun: 0,
+            failures: Vec::new(),
+            given: Prefix::default(),
+            hedge: None,
+            was_hedged: false,
+        };
+        attempts.attempt()?;
+        Ok(attempts)
+    }
+
+    pub fn gauge(&self) -> &Gauge {
+        &self.gauge
+    }
+
+    /// From now on it is among the sources of that run.
+    pub fn join(&mut self, retry: Retry) {
+        self.retry = retry;
+        if self.gauge.first_byte().is_some() {
+            self.retry.brought(&self.gauge);
+        }
+    }
+
+    /// Appends what one read gives, as much as there is room for, which is a byte at least.
+    pub fn read(&mut self, out: &mut Vec<u8>, stop: &Stop) -> Result<Got, Failure> {
+        let before = out.len();
+        loop {
+            match self.go_on(out, stop)? {
+                Some(Got::More) => {
+                    let is_first = self.gauge.first_byte().is_none();
+                    self.gauge.advance(out.len() - before);
+                    if is_first {
+                        self.retry.brought(&self.gauge);
+                    }
+                    return Ok(Got::More);
+                }
+                Some(got) => return Ok(got),
+                None => {}
+            }
+        }
+    }
+
+    /// That what was read of a file, up to `at`, is what was planned.
+    pub fn check(&self, at: u64) -> Result<(), Error> {
+        self.going.iter().try_for_each(|attempt| attempt.origin.check(&self.source, at))
+    }
+
+    /// Whether there is nothing to read for a moment.
+    pub fn waits(&self) -> io::Result<bool> {
+        let level = self.going.iter().find(|attempt| matches!(attempt.place, Place::Level));
+        level.map_or(Ok(true), |attempt| attempt.origin.waits())
+    }
+
+    fn may_be_read_again(&self) -> bool {
+        self.retry.attempts() > 1 && self.source.can_be_read_again()
+    }
+
+    /// Waits, and does what can be done then. `None` if there is nothing to hand over yet.
+    fn go_on(&mut self, out: &mut Vec<u8>, stop: &Stop) -> Result<Option<Got>, Failure> {
+        let is_ready = match self.wait(stop)? {
+            Woken::Ready(is_ready) => is_ready,
+            Woken::Quiet => [false; 4],
+            Woken::Stopped => return Ok(Some(Got::Stopped)),
+            Woken::Late => return Err(Failure::Late),
+        };
+        let before = out.len();
+        for at in 0..self.going.len() {
+            let got = self.going[at].origin.go_on([is_ready[2 * at], is_ready[2 * at + 1]], out);
+            let handed_over = got.and_then(|got| match got {
+                Some(Got::More) => Ok(self.hand_over(at, out, before)?.then_some(Got::More)),
+                Some(Got::End) => self.end(at).map(Some),
+                got => Ok(got),
+            });
+            match handed_over {
+                Ok(None) => {}
+                Ok(got) => return Ok(got),
+                Err(failure) => {
+                    out.truncate(before);
+                    self.fail(at, failure)?;
+                    // Those behind it have another place now.
+                    break;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits until an attempt can go on, and hedges the source if it has to be waited for too long.
+    fn wait(&mut self, stop: &Stop) -> Result<Woken<4>, Failure> {
+        if self.going.iter().any(|attempt| !attempt.origin.can_be_waited_for()) {
+            return Ok(if stop.is_asked() { Woken::Stopped } else { Woken::Ready([true; 4]) });
+        }
+        let hedged_in = match self.may_be_hedged().then(|| self.retry.decide(&self.gauge)).flatten() {
+            Some(Decision::Now(hedge)) => {
+                (self.hedge, self.was_hedged) = (Some(hedge), true);
+                self.gauge.note(self.begun, Step::Speculated);
+                self.attempt()?;
+                None
+            }
+            Some(Decision::Later(wait)) => Some(wait),
+            None => None,
+        };
+        let looks = self.going.iter().filter_map(|attempt| attempt.origin.looks_again_after());
+        let most = looks.chain(hedged_in).min();
+        let fds = |at: usize| self.going.get(at).map_or([None; 2], |attempt| attempt.origin.awaited());
+        let [one, other] = [fds(0), fds(1)];
+        Ok(wait([one[0], one[1], other[0], other[1]], stop, &self.gauge, most)?)
+    }
+
+    fn may_be_hedged(&self) -> bool {
+        self.going.len() == 1 && !self.was_hedged && self.may_be_read_again() && self.begun < self.retry.attempts()
+    }
+
+    /// Of what attempt `at` has read, which is behind `before`, leaves what is new. False if there is nothing.
+    fn hand_over(&mut self, at: usize, out: &mut Vec<u8>, before: usize) -> Result<bool, Failure> {
+        let passed = self.going[at].place.pass(&out[before..], &self.given)?;
+        out.drain(before..before + passed);
+        if out.len() == before {
+            return Ok(false);
+        }
+        if !self.may_be_read_again() {
+            // Nobody will ask for the checksum.
+            self.given.bytes += (out.len() - before) as u64;
+            return Ok(true);
+        }
+        let was = self.given.clone();
+        self.given.add(&out[before..]);
+        for (other, attempt) in self.going.iter_mut().enumerate() {
+            if other != at && matches!(attempt.place, Place::Level) {
+                attempt.place = Place::Behind { read: was.clone(), known: self.given.clone() };
+            }
+        }
+        Ok(true)
+    }
+
+    /// Attempt `at` has come to the source's end, and so has the source.
+    fn end(&mut self, at: usize) -> Result<Got, Failure> {
+        if let Place::Behind { .. } = self.going[at].place {
+            return Err(Failure::OtherBytes);
+        }
+        self.going.swap(0, at);
+        if self.begun > 1 {
+            self.gauge.note(self.going[0].number, Step::Won);
+        }
+        for lost in self.going.drain(1..) {
+            self.gauge.note(lost.number, Step::Lost);
+        }
+        self.hedge = None;
+        Ok(Got::End)
+    }
+
+    /// Makes another attempt, and others while they fail and nothing else goes on.
+    fn attempt(&mut self) -> Result<(), Failure> {
+        loop {
+            let number = self.begun;
+            self.begun += 1;
+            match Origin::open(&self.source) {
+                Ok(origin) => {
+                    let place = match self.given.bytes {
+                        0 => Place::Level,
+                        _ => Place::Behind { read: Prefix::default(), known: self.given.clone() },
+                    };
+                    self.going.push(Attempt { number, origin, place });
+                    return Ok(());
+                }
+                Err(failure) => self.note_failed(number, failure)?,
+            }
+            if !self.going.is_empty() {
+                self.hedge = None;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Attempt `at` has failed: another goes on, or is made.
+    fn fail(&mut self, at: usize, failure: Failure) -> Result<(), Failure> {
+        let Attempt { number, origin, .. } = self.going.remove(at);
+        drop(origin);
+        self.hedge = None;
+        self.note_failed(number, failure)?;
+        if self.going.is_empty() { self.attempt() } else { Ok(()) }
+    }
+
+    /// Fails if no other attempt goes on or may be made.
+    fn note_failed(&mut self, number: u32, failure: Failure) -> Result<(), Failure> {
+        let may_pass = failure.may_pass();
+        let error = failure.into_error(&self.source, self.given.bytes, self.given.bytes);
+        self.gauge.note(number, Step::Failed(error.to_string()));
+        self.failures.push(error);
+        let goes_on = !self.going.is_empty() || (self.may_be_read_again() && self.begun < self.retry.attempts());
+        if may_pass && goes_on {
+            return Ok(());
+        }
+        let mut causes = std::mem::take(&mut self.failures);
+        // If the last may not pass, making it again didn't help, and it alone is what is wrong.
+        Err(Failure::Known(match causes.pop() {
+            Some(last) if causes.is_empty() || !may_pass => last,
+            last => {
+                causes.extend(last);
+                Error::Attempts { task: format!("reading {}", shown(self.source.path())), from: None, causes }
+            }
+        }))
+    }
+}
+
+#[cfg(test)]
+#[path = "attempts_tests.rs"]
+mod tests;
