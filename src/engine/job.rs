@@ -231,6 +231,8 @@ impl<'p> Job<'p> {
             deal,
             attempts,
             sources: &self.plan.sources,
+            // What is done in the order of the input stays in it.
+            latencies: if let Deal::Split = deal { &self.plan.latencies } else { &[] },
             meter,
             control: self.control,
             log: &self.log,

@@ -168,11 +168,13 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
 
     /// Puts a task in the slab.
     fn begin(&mut self, work: W) -> Ticket<W> {
+        let is_slow = |source: usize| self.phase.latencies.get(source).is_some_and(|latency| latency.is_slow);
+        let goes_first = work.extent().from.is_some_and(|(source, _)| is_slow(source));
         let task = Arc::new(Task::new(self.slab.len(), work));
         let failures = Vec::new();
         self.slab.push(Slot::Open { task: task.clone(), attempts: 1, running: 1, begun: None, failures });
         self.open += 1;
-        Ticket { task, attempt: 0, not_by: None }
+        Ticket { task, attempt: 0, not_by: None, goes_first }
     }
 
     /// A second attempt at each task whose first takes far longer than its peers did, if a worker has nothing to do.
@@ -196,7 +198,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
             };
             let id = AttemptId { task: TaskId { phase: self.phase.name, number }, attempt: *attempts };
             self.phase.log.note(What::Speculated { attempt: id });
-            hand_over(Ticket { task: task.clone(), attempt: *attempts, not_by: Some(*worker) });
+            hand_over(Ticket { task: task.clone(), attempt: *attempts, not_by: Some(*worker), goes_first: false });
             *attempts += 1;
             *running += 1;
         }
@@ -240,7 +242,12 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                 failures.push(error);
                 let is_wanted = number < self.failed.load(Ordering::Relaxed);
                 if may_pass && is_wanted && *attempts < self.phase.attempts {
-                    hand_over(Ticket { task: task.clone(), attempt: *attempts, not_by: Some(worker) });
+                    hand_over(Ticket {
+                        task: task.clone(),
+                        attempt: *attempts,
+                        not_by: Some(worker),
+                        goes_first: false,
+                    });
                     *attempts += 1;
                     *running += 1;
                 } else if *running == 0 {

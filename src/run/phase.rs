@@ -10,7 +10,7 @@ use super::deadline::Deadline;
 use super::log::Log;
 use super::pool::Deal;
 use crate::error::Result;
-use crate::input::Source;
+use crate::input::{Latency, Source};
 use crate::report::event::PhaseName;
 
 /// What the tasks of a phase have in common.
@@ -22,6 +22,8 @@ pub struct Phase<'a> {
     pub attempts: u32,
     /// To name what a task works on.
     pub sources: &'a [Source],
+    /// What is known of them. Of each worker's tasks those of sources that are known to be slow come first.
+    pub latencies: &'a [Latency],
     pub meter: &'a Meter,
     pub control: &'a Control,
     pub log: &'a Log,

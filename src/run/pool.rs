@@ -58,6 +58,8 @@ impl Deal {
 pub(super) trait Handed: Send {
     /// The worker that is to run what comes later, of so many, where one is to be chosen.
     fn worker(&self, workers: usize) -> usize;
+    /// Whether it goes before others.
+    fn goes_first(&self) -> bool;
 }
 
 impl Pool {
@@ -88,6 +90,7 @@ impl Pool {
             for (number, item) in first.into_iter().enumerate() {
                 seeds[deal.worker(number, tasks, self.threads)].push(item);
             }
+            seeds.iter_mut().for_each(|seeds| seeds.sort_by_key(|item| !item.goes_first()));
             seeds
         };
         match self.scheduler {
@@ -96,6 +99,8 @@ impl Pool {
                 schedulers::fixed(&self.workers, dealt(first), |item| item.worker(self.threads), coordinate, run);
             }
             Scheduler::Shared => {
+                let mut first = first;
+                first.sort_by_key(|item| !item.goes_first());
                 let coordinate = |hand_over: &mut dyn FnMut(I)| {
                     first.into_iter().for_each(&mut *hand_over);
                     coordinate(hand_over);

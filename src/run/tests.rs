@@ -56,6 +56,7 @@ impl Ground {
             deal,
             attempts,
             sources: &[],
+            latencies: &[],
             meter: &control.progress.map,
             control,
             log,

@@ -21,11 +21,16 @@ pub(super) struct Ticket<W> {
     pub attempt: u32,
     /// A worker that failed at it, or is at it.
     pub not_by: Option<usize>,
+    pub goes_first: bool,
 }
 
 impl<W: Work> Handed for Ticket<W> {
     fn worker(&self, workers: usize) -> usize {
         self.not_by.map_or(self.task.number, |worker| worker + 1) % workers
+    }
+
+    fn goes_first(&self) -> bool {
+        self.goes_first
     }
 }
 
@@ -70,9 +75,9 @@ where
     P: Fn(usize, T) -> Result<U>,
 {
     pub fn run(&self, ticket: Ticket<W>, place: Place) {
-        let Ticket { task, attempt, not_by } = ticket;
+        let Ticket { task, attempt, not_by, goes_first } = ticket;
         let message = if not_by == Some(place.worker) && self.workers > 1 {
-            Message::Declined(Ticket { task, attempt, not_by: None })
+            Message::Declined(Ticket { task, attempt, not_by: None, goes_first })
         } else {
             let _ = self.to.send(Message::Begun { number: task.number, worker: place.worker });
             let begun = Instant::now();

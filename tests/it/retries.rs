@@ -274,3 +274,34 @@ fn a_slow_source_is_hedged_earlier() {
     assert!((0.3..6.0).contains(&early), "{early}");
     wait_for(0, &sleep);
 }
+
+/// Of files that are mapped too; what is printed is the same.
+#[test]
+fn slow_files_are_read_first() {
+    let dir = Dir::new();
+    let text = |c: &str| format!("{c}{c}{c}\n").repeat(1000);
+    let dir = dir.file("a.txt", text("a")).file("b.txt", text("b")).file("c.txt", text("c"));
+    let path = |name: &str| fs::canonicalize(dir.path()).unwrap().join(name).to_str().unwrap().to_owned();
+    let (a, b, c) = (path("a.txt"), path("b.txt"), path("c.txt"));
+    let known = history(&[(&a, "mapped", 1.0, 0.1), (&b, "mapped", 1.0, 0.1), (&c, "mapped", 9.0, 0.1)]);
+    fs::write(dir.join("slow"), known).unwrap();
+    for scheduler in SCHEDULERS {
+        let first = |history: &str| {
+            let args = format!("--threads 1 --split-size 1000 --scheduler {scheduler} --history {history}");
+            run(&dir, &json!(["a.txt", "b.txt", "c.txt"]), &args).printed("aaa\t1000\nbbb\t1000\nccc\t1000\n");
+            let report = read(&dir, "r.json");
+            let maps = report["tasks"].as_array().unwrap().iter().filter(|task| task.get("input").is_some());
+            let mut maps: Vec<_> =
+                maps.map(|task| (task["start_s"].as_f64().unwrap(), task["input"].clone())).collect();
+            maps.sort_by(|a, b| a.0.total_cmp(&b.0));
+            maps.into_iter().take(4).map(|(_, input)| input).collect::<Vec<_>>()
+        };
+        assert_eq!((first("none"), first("slow")), (vec!["a.txt".into(); 4], vec![json!("c.txt"); 4]), "{scheduler}");
+        fs::remove_file(dir.join("none")).unwrap();
+        fs::write(
+            dir.join("slow"),
+            history(&[(&a, "mapped", 1.0, 0.1), (&b, "mapped", 1.0, 0.1), (&c, "mapped", 9.0, 0.1)]),
+        )
+        .unwrap();
+    }
+}
