@@ -25,6 +25,9 @@ pub const ROOMIER: &str = "choose a roomier directory with --spill-dir";
 /// The hint where the system gives no more memory.
 pub const LESS_MEMORY: &str = "a smaller --memory, fewer --threads, or a higher limit (ulimit -v)";
 
+/// The hint where a job was not done in its time.
+pub const ANSWER_FROM_A_PART: &str = "--on-timeout partial answers from what is read by then";
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line, the spec or an input was found wrong before anything was read.
@@ -130,6 +133,10 @@ pub enum Error {
     #[error("not done after {after}")]
     Deadline { after: Span },
 
+    /// Nor was a job that answers from what it has read by then, `reserve` later.
+    #[error("not done after {after}, nor {reserve} later")]
+    Overdue { after: Span, reserve: Span },
+
     /// The result is written, and is of a part of the input. The text says which.
     #[error("{0}")]
     Partial(String),
@@ -188,7 +195,7 @@ impl Error {
                 Some("the spill directory's disk damaged what was written; run the job again".into())
             }
             Error::Panic { .. } => Some("this is a bug in mapfold; please report it with the job's spec".into()),
-            Error::Deadline { .. } => Some("--on-timeout partial answers from what is read by then".into()),
+            Error::Deadline { .. } => Some(ANSWER_FROM_A_PART.into()),
             Error::Attempts { causes, .. } => causes.last().and_then(Error::hint),
             _ => None,
         }

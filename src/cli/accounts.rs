@@ -60,7 +60,7 @@ impl<'a> Accounts<'a> {
     /// Each is written even if another can't be. `error` is why the run failed.
     pub fn write(&self, report: &Report, error: Option<&Error>) -> anyhow::Result<()> {
         let sources = &self.plan.sources;
-        let reports = self.reports.iter().try_for_each(|path| json::write(report, path));
+        let reports = self.reports.iter().map(|path| json::write(report, path)).fold(Ok(()), Result::and);
         let trace = self.trace.map_or(Ok(()), |path| {
             let inputs: Vec<_> = sources.iter().map(|source| source.name().into_owned()).collect();
             trace::write(report, &inputs, path)

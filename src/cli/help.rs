@@ -32,6 +32,7 @@ Exit codes:
   1         the job failed
   2         the command line, the spec or an input was found wrong before
             anything was read
+  3         done with a part of the input, as --on-timeout partial asks for
   130, 143  interrupted by Ctrl-C, by SIGTERM";
 
 pub const ENVIRONMENT: &str = "\

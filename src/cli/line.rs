@@ -125,6 +125,14 @@ pub fn end() {
     *state = State::Ended;
 }
 
+/// The same, unless somebody is just drawing or writing, who may be stuck.
+pub fn try_end() {
+    if let Ok(mut state) = STATE.try_lock() {
+        state.erase();
+        *state = State::Ended;
+    }
+}
+
 /// To standard error as it is. Nobody is left to tell if it is gone.
 pub fn put(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());

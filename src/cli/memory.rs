@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{panic, thread};
 
+use super::last_words;
 use crate::error::{Error, LESS_MEMORY};
 
 /// The system's allocator, but that what it can't give ends the process.
@@ -68,8 +69,10 @@ static IS_WATCHED: AtomicBool = AtomicBool::new(false);
 static RESERVE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 const RESERVED: usize = 256 << 10;
 
-/// How long the watch may take.
+/// How long the watch may take until it begins to clean up, and until it is done.
 const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE_OF_CLEANING: Duration = Duration::from_secs(30);
+static IS_CLEANING: AtomicBool = AtomicBool::new(false);
 
 /// While this lives its thread looks at [`missing`] now and then.
 pub struct Watched;
@@ -88,6 +91,19 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         IS_WATCHED.store(false, Ordering::Release);
+    }
+}
+
+/// The watch cleans up from now on, and ends the process then. There may be much to remove.
+pub fn cleans_up() {
+    IS_CLEANING.store(true, Ordering::Release);
+}
+
+/// Waits for the watch to end the process.
+fn give_way(is_cleaning: &AtomicBool, wait: impl Fn(Duration)) {
+    wait(PATIENCE);
+    if is_cleaning.load(Ordering::Acquire) {
+        wait(PATIENCE_OF_CLEANING);
     }
 }
 
@@ -116,11 +132,11 @@ fn is_for_want_of_a_stack(panic: &dyn Any) -> bool {
 fn end(bytes: usize) -> ! {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     let _ = MISSING.compare_exchange(0, bytes.max(1), Ordering::AcqRel, Ordering::Relaxed);
-    if IS_WATCHED.load(Ordering::Acquire) {
+    if IS_WATCHED.load(Ordering::Acquire) && !IS_WATCH.get() {
         if let Ok(mut reserve) = RESERVE.try_lock() {
             *reserve = Vec::new();
         }
-        thread::sleep(PATIENCE);
+        give_way(&IS_CLEANING, thread::sleep);
     }
     if !IS_SAID.swap(true, Ordering::AcqRel) {
         let mut text = [0; 256];
@@ -128,8 +144,7 @@ fn end(bytes: usize) -> ! {
         let first = Error::OutOfMemory { bytes: MISSING.load(Ordering::Acquire) };
         let _ = write!(rest, "error: {first}\nhint: {LESS_MEMORY}\n");
         let left = rest.len();
-        // SAFETY: the bytes are there to be read. Standard error's lock may be held by a thread that waits here.
-        unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len() - left) };
+        last_words::put(&text[..text.len() - left]);
     }
     // SAFETY: it does nothing but end the process.
     unsafe { libc::_exit(1) }
@@ -138,6 +153,21 @@ fn end(bytes: usize) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It removed half of what there was, and the error was said twice.
+    #[test]
+    fn who_cleans_up_is_given_time() {
+        let is_cleaning = AtomicBool::new(false);
+        let waits = || {
+            let waited = Cell::new(Duration::ZERO);
+            // The watch begins while they wait.
+            give_way(&is_cleaning, |time| waited.set(waited.get() + time));
+            waited.get()
+        };
+        assert_eq!(waits(), PATIENCE);
+        is_cleaning.store(true, Ordering::Release);
+        assert_eq!(waits(), PATIENCE + PATIENCE_OF_CLEANING);
+    }
 
     /// The words are the standard library's, and nobody promised them.
     #[test]

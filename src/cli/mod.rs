@@ -1,7 +1,8 @@
 //! The command line: what a user types, to a checked plan or a message, and to an exit code.
 //!
 //! ```text
-//! 0 done · 1 the job failed · 2 found wrong before reading · 130, 143 interrupted · a closed output pipe: 0, quietly
+//! 0 done · 1 the job failed · 2 found wrong before reading · 3 done with a part of the input · 130, 143 interrupted ·
+//! a closed output pipe: 0, quietly
 //! ```
 //!
 //! Standard output carries results and nothing else. Everything else goes to standard error, an error as one line that says
@@ -17,6 +18,7 @@ mod help;
 mod history;
 mod job;
 mod jobs;
+mod last_words;
 mod line;
 mod man;
 mod memory;
@@ -122,26 +124,47 @@ fn parse(command: clap::Command, words: &[OsString]) -> Result<Cli, clap::Error>
 
 /// Says what went wrong, and gives its exit code.
 fn fail(error: &anyhow::Error) -> ExitCode {
-    let Some(cause) = error.chain().find_map(|cause| cause.downcast_ref::<Error>()) else {
-        say(&format!("{error:#}"), None);
-        return ExitCode::FAILURE;
-    };
-    if let Error::Partial(what) = cause {
-        to_stderr(&format!("{WARNING}partial result:{WARNING:#} {}\n", readable(what)));
-    } else if !matches!(cause, Error::ClosedPipe) {
-        // What an `Error` was caused by is in its own message.
-        let context = error.chain().take_while(|cause| !cause.is::<Error>()).map(|context| format!("{context}: "));
-        say(&format!("{}{cause}", context.collect::<String>()), cause.hint().as_deref());
+    match typed(error) {
+        // Whoever wants the end now doesn't wait for somebody to read of it.
+        Some(Error::Interrupted { .. } | Error::Deadline { .. } | Error::Overdue { .. }) => {
+            last_words::say(&message(error));
+        }
+        Some(Error::ClosedPipe) => {}
+        _ => to_stderr(&message(error)),
     }
-    ExitCode::from(cause.exit_code())
+    ExitCode::from(exit_code(error))
+}
+
+fn typed(error: &anyhow::Error) -> Option<&Error> {
+    error.chain().find_map(|cause| cause.downcast_ref())
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    typed(error).map_or(1, Error::exit_code)
+}
+
+/// What is said of it: a line, and a second one if there is something to do about it.
+fn message(error: &anyhow::Error) -> String {
+    let cause = match typed(error) {
+        None => return said(&format!("{error:#}"), None),
+        Some(Error::Partial(what)) => return format!("{WARNING}partial result:{WARNING:#} {}\n", readable(what)),
+        Some(cause) => cause,
+    };
+    // What an `Error` was caused by is in its own message.
+    let context = error.chain().take_while(|cause| !cause.is::<Error>()).map(|context| format!("{context}: "));
+    said(&format!("{}{cause}", context.collect::<String>()), cause.hint().as_deref())
 }
 
 fn say(message: &str, hint: Option<&str>) {
+    to_stderr(&said(message, hint));
+}
+
+fn said(message: &str, hint: Option<&str>) -> String {
     let mut text = format!("{ERROR}error:{ERROR:#} {}\n", readable(message));
     if let Some(hint) = hint {
         text.push_str(&format!("{HINT}hint:{HINT:#} {}\n", readable(hint)));
     }
-    to_stderr(&text);
+    text
 }
 
 /// A message quotes what it was given, which may be a whole file in the place of a name.
@@ -164,14 +187,24 @@ fn to_stderr(text: &str) {
 
 /// Says of what should have been removed that it wasn't. What the command did stays as it is.
 fn warn_of_left(temporaries: &Temporaries) {
-    for (path, why) in temporaries.take_left() {
-        warn(&format!("cannot remove {}: {}", shown(path), reason(&why)));
+    let text = warnings(temporaries);
+    if !text.is_empty() {
+        to_stderr(&text);
     }
+}
+
+fn warnings(temporaries: &Temporaries) -> String {
+    let left = temporaries.take_left().into_iter();
+    left.map(|(path, why)| warning(&format!("cannot remove {}: {}", shown(path), reason(&why)))).collect()
 }
 
 /// Says what is not as it should be, but does no harm to the result.
 fn warn(message: &str) {
-    to_stderr(&format!("{WARNING}warning:{WARNING:#} {}\n", readable(message)));
+    to_stderr(&warning(message));
+}
+
+fn warning(message: &str) -> String {
+    format!("{WARNING}warning:{WARNING:#} {}\n", readable(message))
 }
 
 fn stdout_is_closed() -> Error {

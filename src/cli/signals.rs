@@ -3,7 +3,7 @@
 //!
 //! A job that can't hear the first, because a system call doesn't return (a full pipe that nobody reads, a FIFO that nobody
 //! opens, a dead network disk), is cleaned up after and ended by [`watched`], with the commands that it reads. So is one
-//! that has no memory left.
+//! that doesn't hear that its time is over, and one that has no memory left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,12 +14,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-use super::{fail, memory, to_stderr, warn_of_left};
+use super::{exit_code, last_words, memory, message, warnings};
 use crate::error::Error;
 use crate::input::command;
 use crate::run::Control;
 
-/// How often the watch looks for a signal.
+/// How often the watch looks for a signal, and at the clock.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// How long work that was asked to end may take.
@@ -75,29 +75,37 @@ fn watch_over(control: &Control, armed: &Armed, patience: Patience, is_done: &Re
     let goes_on = |wait| is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
     while goes_on(LOOK) {
         if let Some(error) = memory::missing() {
-            clean_up(control);
-            fail(&error.into());
-            process::exit(1);
+            end(control, error);
         }
-        let signal = control.signal.load(Ordering::Relaxed) as i32;
-        if signal == 0 || !goes_on(patience.armed) {
-            continue;
-        }
-        command::end_all();
-        armed.store(true, Ordering::Relaxed);
-        if goes_on(patience.stuck) {
-            clean_up(control);
-            let error = Error::Interrupted { signal };
-            to_stderr(&format!("error: {error}\n"));
-            process::exit(i32::from(error.exit_code()));
+        match control.check() {
+            Ok(()) => {}
+            Err(error @ Error::Interrupted { .. }) => {
+                if goes_on(patience.armed) {
+                    command::end_all();
+                    armed.store(true, Ordering::Relaxed);
+                    if goes_on(patience.stuck) {
+                        end(control, error);
+                    }
+                }
+            }
+            // Its time is over, which who works has heard by now.
+            Err(error) => {
+                if goes_on(patience.stuck.max(LOOK)) {
+                    end(control, error);
+                }
+            }
         }
     }
 }
 
-/// Removes what the job would have removed.
-fn clean_up(control: &Control) {
+/// Ends the process as the job would have: with its commands, and what it made removed.
+fn end(control: &Control, error: Error) -> ! {
+    memory::cleans_up();
+    command::end_all();
     control.temporaries.remove_all();
-    warn_of_left(&control.temporaries);
+    let error = error.into();
+    last_words::say(&(warnings(&control.temporaries) + &message(&error)));
+    process::exit(i32::from(exit_code(&error)))
 }
 
 /// `nohup` and shells that start jobs in the background have a signal ignored, and a handler would undo that.

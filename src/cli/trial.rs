@@ -30,13 +30,13 @@ use super::signals::{self, Armed};
 use super::warn_of_left;
 use crate::data::scratch::{self, Scratch};
 use crate::data::temporary::Temporaries;
-use crate::error::{Error, ROOMIER, Result, reason, shown};
+use crate::error::{ANSWER_FROM_A_PART, Error, ROOMIER, Result, reason, shown};
 use crate::input::Source;
 use crate::input::sources::Stdin;
 use crate::plan::{self, Invocation, Plan};
 use crate::report::Counters;
 use crate::run::Control;
-use crate::spec::{Document, Input, OnError, Spec};
+use crate::spec::{Document, Input, OnError, OnTimeout, Spec};
 
 /// Settings to run with, with their values.
 pub type Chosen<'a> = [(&'static Setting, &'a str)];
@@ -103,6 +103,7 @@ impl Trials {
         if spec.input.is_empty() || spec.input.iter().any(Input::is_stdin) {
             return Err(once("standard input", command));
         }
+        is_whole(&spec, command)?;
         // What a trial writes is looked at here, and removed. Bad records that somebody saved before are none of it.
         spec.output.path = None;
         if let OnError::SkipUpTo { save_to, .. } = &mut spec.read.on_error {
@@ -274,6 +275,16 @@ impl Trials {
     }
 }
 
+fn is_whole(spec: &Spec, command: &str) -> Result<()> {
+    match spec.deadline.on_timeout {
+        Some(OnTimeout::Partial) => Err(Error::usage_hint(
+            format!("{command} compares whole answers, and on_timeout lets this job answer from a part"),
+            "--on-timeout fail",
+        )),
+        Some(OnTimeout::Fail) | None => Ok(()),
+    }
+}
+
 /// The plan. Of its commands none is left running.
 fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let plan = plan::resolve(spec, call)?;
@@ -339,7 +350,13 @@ fn failed(status: ExitStatus, messages: &[u8], chosen: &Chosen<'_>) -> Error {
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
     // All that a trial writes, its result too, is in the spill directory.
     let is_full = || why.ends_with(&reason(&Errno::NOSPC.into())).then(|| ROOMIER.to_owned());
-    Error::Run { message: format!("with {}: {why}", named(chosen)), hint: said("hint: ").or_else(is_full), code }
+    let hint = match said("hint: ") {
+        Some(hint) if hint == ANSWER_FROM_A_PART => {
+            Some("a longer --timeout, or none: a part can't be compared".into())
+        }
+        hint => hint.or_else(is_full),
+    };
+    Error::Run { message: format!("with {}: {why}", named(chosen)), hint, code }
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ impl Temporaries {
     }
 
     pub fn add(&self, path: &Path) {
-        self.state().made.push(path.to_owned());
+        let path = path.to_owned();
+        self.state().made.push(path);
     }
 
     /// It isn't the watcher's to remove any more.

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{env, fs, mem, process, thread};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -44,34 +44,90 @@ const LOOK: Duration = Duration::from_millis(5);
 const TAIL: usize = 4 << 10;
 
 /// Groups that are running, so that whoever ends this process can end them before.
-static GROUPS: Mutex<Groups> = Mutex::new(Groups { running: Vec::new(), is_over: false });
+static GROUPS: Groups = Groups::new();
 
-struct Groups {
+struct Groups(Mutex<State>);
+
+struct State {
     running: Vec<Pid>,
+    /// Commands that are being started: what groups they lead isn't known yet.
+    starting: usize,
     /// No more are to be started.
     is_over: bool,
 }
 
-fn groups() -> MutexGuard<'static, Groups> {
-    lock(&GROUPS)
-}
+impl Groups {
+    const fn new() -> Self {
+        Groups(Mutex::new(State { running: Vec::new(), starting: 0, is_over: false }))
+    }
 
-/// Ends every command that runs, and has no other begin: this process is about to end.
-pub fn end_all() {
-    for (signal, grace) in [(Signal::TERM, GRACE), (Signal::KILL, Duration::ZERO)] {
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.0)
+    }
+
+    /// With room in the list for one more. That is made without the lock: who gets no memory for it waits for the end of the
+    /// process, which takes the lock.
+    fn with_room(&self) -> MutexGuard<'_, State> {
+        let mut larger = Vec::new();
+        loop {
+            let mut state = self.state();
+            let wanted = state.running.len() + state.starting + 1;
+            if state.running.capacity() < wanted && larger.capacity() >= wanted {
+                larger.append(&mut state.running);
+                mem::swap(&mut larger, &mut state.running);
+            }
+            if state.running.capacity() >= wanted {
+                return state;
+            }
+            drop(state);
+            larger = Vec::with_capacity(2 * wanted);
+        }
+    }
+
+    /// Starts a command, and keeps its group in the list until it is reaped.
+    fn start(&self, start: &mut process::Command) -> io::Result<(Child, Pid)> {
         {
-            let mut groups = groups();
-            groups.is_over = true;
+            let mut state = self.with_room();
+            if state.is_over {
+                drop(state);
+                return Err(io::Error::other("mapfold is about to end"));
+            }
+            state.starting += 1;
+        }
+        let started = start.spawn().map(|child| {
+            let pid = Pid::from_child(&child);
+            (child, pid)
+        });
+        let mut state = self.state();
+        state.starting -= 1;
+        state.running.extend(started.as_ref().map(|&(_, pid)| pid));
+        started
+    }
+
+    fn end(&self) {
+        let signal_all = |state: &State, signal| {
             // Under the lock a group is its command's: none is reaped meanwhile.
-            for &group in &groups.running {
+            for &group in &state.running {
                 let _ = kill_process_group(group, signal);
             }
-            if groups.running.is_empty() {
+        };
+        {
+            let mut state = self.state();
+            state.is_over = true;
+            signal_all(&state, Signal::TERM);
+            if state.running.is_empty() && state.starting == 0 {
                 return;
             }
         }
-        thread::sleep(grace);
+        thread::sleep(GRACE);
+        until(PATIENCE, || self.state().starting == 0);
+        signal_all(&self.state(), Signal::KILL);
     }
+}
+
+/// Ends every command that runs or is being started, and has no other begin: this process is about to end.
+pub fn end_all() {
+    GROUPS.end();
 }
 
 /// A command that was started. Dropped, it is ended.
@@ -95,22 +151,11 @@ impl Running {
     pub fn start(command: &Command) -> Result<Running, Failure> {
         let (program, arguments) =
             command.words.split_first().ok_or_else(|| Failure::Start(io::ErrorKind::NotFound.into()))?;
-        let mut start = std::process::Command::new(program);
+        let mut start = process::Command::new(program);
         start.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-        let mut child = start.spawn().map_err(Failure::Start)?;
+        let (mut child, pid) = GROUPS.start(&mut start).map_err(Failure::Start)?;
         let (stdout, stderr) = (child.stdout.take().expect("it was piped"), child.stderr.take());
-        let pid = Pid::from_child(&child);
-        let running =
-            Running { child, pid, stdout, stderr, has_closed: false, said: Vec::new(), ended: None, is_reaped: false };
-        let mut groups = groups();
-        groups.running.push(pid);
-        match groups.is_over {
-            true => {
-                drop(groups);
-                Err(Failure::Start(io::Error::other("mapfold is about to end")))
-            }
-            false => Ok(running),
-        }
+        Ok(Running { child, pid, stdout, stderr, has_closed: false, said: Vec::new(), ended: None, is_reaped: false })
     }
 
     /// What to wait for before it goes on: its output, and then its end; and what it says.
@@ -197,7 +242,7 @@ impl Running {
     /// Reaps the process, which has ended.
     fn reap(&mut self) -> io::Result<ExitStatus> {
         // First: afterwards the number may be another's.
-        groups().running.retain(|&group| group != self.pid);
+        GROUPS.state().running.retain(|&group| group != self.pid);
         self.is_reaped = true;
         self.child.wait()
     }

@@ -285,3 +285,34 @@ fn a_command_that_is_stopped() {
     drop((queues, readers));
     nothing_is_left(&sleep);
 }
+
+/// Whoever ends the process a moment later had seen an empty list, and left it running.
+#[test]
+fn a_command_that_is_just_being_started_is_ended() {
+    let groups = Groups::new();
+    // The system takes its time to start one.
+    groups.state().starting += 1;
+    let mut child = thread::scope(|scope| {
+        let end = scope.spawn(|| groups.end());
+        until(Duration::from_secs(10), || groups.state().is_over);
+        assert!(groups.start(&mut process::Command::new("true")).is_err(), "none is begun any more");
+        let child = process::Command::new("sleep").arg("5").process_group(0).spawn().unwrap();
+        let mut state = groups.state();
+        state.starting -= 1;
+        state.running.push(Pid::from_child(&child));
+        drop(state);
+        end.join().unwrap();
+        child
+    });
+    assert_eq!(child.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
+}
+
+#[test]
+fn what_cannot_be_started_is_not_waited_for() {
+    let groups = Groups::new();
+    groups.start(&mut process::Command::new("/none/such")).unwrap_err();
+    let (mut child, _) = groups.start(process::Command::new("true").process_group(0)).unwrap();
+    let state = groups.state();
+    assert_eq!((state.starting, state.running.len()), (0, 1));
+    child.wait().unwrap();
+}

@@ -17,7 +17,7 @@ pub struct Watched {
     /// Of one that is being read: now.
     pub ended: Instant,
     pub read: SourceRead,
-    /// What became of attempts at it, as [`Gauge::steps`] has it.
+    /// What became of attempts at it, by their numbers, where there is more to tell than that one came to its end.
     pub steps: Vec<(Instant, u32, Step)>,
 }
 

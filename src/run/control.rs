@@ -23,9 +23,19 @@ pub struct Control {
     pub aside: Aside,
     /// What the run removes before it returns. Should it never return, stuck in a system call, its watcher removes it.
     pub temporaries: Temporaries,
-    /// When the run fails if it isn't done.
-    limit: OnceLock<(Instant, Span)>,
+    limit: OnceLock<Limit>,
 }
+
+/// When the run fails if it isn't done.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    after: Span,
+    /// And so much later, where an answer from what is read by then is on its way.
+    reserve: Option<Span>,
+}
+
+/// For an answer that is foreseen a little wrong, or late as the machine has other work.
+const RESERVE: Span = Span::seconds(1);
 
 impl Default for Control {
     fn default() -> Self {
@@ -48,15 +58,23 @@ impl Control {
 
     /// From now on the run fails if it isn't done `after` it was asked for.
     pub fn limit(&self, after: Span) {
-        let _ = self.limit.set((self.begun + after.duration(), after));
+        let _ = self.limit.set(Limit { after, reserve: None });
+    }
+
+    /// The same, but it answers from what it has read by then, and that may take a moment longer.
+    pub fn limit_of_answer(&self, after: Span) {
+        let _ = self.limit.set(Limit { after, reserve: Some(RESERVE) });
     }
 
     /// Fails once a signal asked the run to end, or its time is over. Whoever works asks every few milliseconds.
     pub fn check(&self) -> Result<()> {
         Error::unless_interrupted(&self.signal)?;
-        match self.limit.get() {
-            Some(&(end, after)) if Instant::now() >= end => Err(Error::Deadline { after }),
-            _ => Ok(()),
+        let Some(&Limit { after, reserve }) = self.limit.get() else { return Ok(()) };
+        let most = after.duration() + reserve.map_or(Duration::ZERO, Span::duration);
+        match reserve {
+            _ if self.begun.elapsed() < most => Ok(()),
+            Some(reserve) => Err(Error::Overdue { after, reserve }),
+            None => Err(Error::Deadline { after }),
         }
     }
 }
@@ -135,5 +153,28 @@ impl Meter {
     pub fn begin(&self, bytes: u64) {
         self.total.store(bytes, Ordering::Relaxed);
         self.begun.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_a_reserve() {
+        let (fails, answers) = (Control::default(), Control::default());
+        let after: Span = "1ms".parse().unwrap();
+        fails.limit(after);
+        answers.limit_of_answer(after);
+        // The first holds.
+        answers.limit(after);
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(fails.check().unwrap_err().to_string(), "not done after 1ms");
+        assert!(answers.check().is_ok());
+        std::thread::sleep(RESERVE.duration());
+        let error = answers.check().unwrap_err();
+        assert_eq!((&*error.to_string(), error.hint()), ("not done after 1ms, nor 1s later", None));
+        answers.signal.store(15, Ordering::Relaxed);
+        assert_eq!(answers.check().unwrap_err().exit_code(), 143);
     }
 }

@@ -232,6 +232,33 @@ fn little_address_space() {
     assert!(refused > 0);
 }
 
+/// Whatever ends the job, its commands end with it.
+#[test]
+fn no_memory_left_and_a_command_that_runs() {
+    let sleep = format!("2000.{}", std::process::id());
+    let dir = Dir::new();
+    // The second prints one long record, once the first has had time to begin.
+    let script = format!(
+        "ulimit -v 600000; exec $M run uniq --memory 8G --threads 2 --set read.max_record=2G -o out \
+         --from-command 'sleep {sleep}' --from-command \"sh -c 'sleep 1; exec head -c 1000000000 /dev/zero'\""
+    );
+    let output = sh(&dir, &script).output().unwrap();
+    let error = stderr(&output);
+    assert!(error.starts_with("error: cannot allocate ") && error.lines().count() == 2, "{error}");
+    assert_eq!(output.status.code(), Some(1));
+    let runs = || {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        lines.filter(|line| line.split(|&byte| byte == 0).any(|word| word == sleep.as_bytes())).count()
+    };
+    let ended = Instant::now();
+    while runs() > 0 {
+        assert!(ended.elapsed() < Duration::from_secs(5), "the command goes on");
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(dir.names().is_empty());
+}
+
 /// Idle workers took 46 seconds to find nothing with each other.
 #[test]
 fn thousands_of_threads() {

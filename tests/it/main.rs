@@ -33,6 +33,7 @@ mod signals;
 mod silent;
 mod spec_errors;
 mod split_edges;
+mod stuck;
 mod table_errors;
 mod tables;
 mod terminal;

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use rustix::fs::{CWD, FileType, mknodat};
 use serde_json::Value;
 
 use crate::harness::Dir;
@@ -197,4 +198,68 @@ fn links_lead_somewhere() {
         }
     }
     assert!(followed >= 20, "only {followed} links found");
+}
+
+/// What the first cells of the guide's tables name, below this heading and until the next.
+fn documented(heading: &str) -> Vec<String> {
+    let page = page(GUIDE);
+    let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let cells = section.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    cells.flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`').to_owned()).collect()
+}
+
+#[test]
+fn every_key_of_a_spec_is_in_the_guide() {
+    let names = documented("The job spec");
+    let page = page(GUIDE);
+    let row = |key: &str| page.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).unwrap().to_owned();
+    let said = |spec: &str| Dir::new().file("j.json", spec).run("run j.json").stderr();
+    let known = |spec: &str| -> Vec<String> {
+        let said = said(spec);
+        let (_, keys) = said.trim_end().split_once("known keys: ").unwrap_or_else(|| panic!("{said}"));
+        keys.split(", ").map(str::to_owned).collect()
+    };
+    for key in known(r#"{"zzzzzzzzzzzz": 1}"#) {
+        if said(&format!(r#"{{"{key}": 1}}"#)).ends_with(": not supported yet\n") {
+            continue;
+        }
+        assert!(names.contains(&key), "{key} isn't in {names:?}");
+    }
+    for parent in ["run", "deadline"] {
+        for key in known(&format!(r#"{{"{parent}": {{"zzzzzzzzzzzz": 1}}}}"#)) {
+            assert!(row(parent).contains(&format!("`{key}`")), "{parent}.{key} isn't in {:?}", row(parent));
+        }
+    }
+}
+
+#[test]
+fn every_field_of_a_report_is_in_the_guide() {
+    let dir = Dir::new().file("a.txt", "a\na\nb\n");
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let ran = dir.run("run uniq a.txt fifo -n 1 --sort=-count --timeout 500ms --on-timeout partial --report r.json");
+    assert_eq!(ran.code(), Some(3), "{}", ran.stderr());
+    let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
+    let names = documented("The report");
+    for field in report.as_object().unwrap().keys().filter(|field| *field != "counters") {
+        assert!(names.contains(field), "{field} isn't in {names:?}");
+    }
+}
+
+/// The guide's, in the help of whatever runs jobs and in the manual.
+#[test]
+fn every_exit_code_is_in_the_help() {
+    let codes: Vec<_> = documented("Exit codes").into_iter().filter(|cell| cell.parse::<u8>().is_ok()).collect();
+    assert_eq!(codes, ["0", "1", "2", "3", "130", "143"]);
+    for args in ["--help", "run --help", "agg --help", "verify --help", "bench --help", "man"] {
+        let help = Dir::new().run(args).stdout().to_lowercase();
+        let (_, listed) = help.split_once("exit codes").unwrap_or_else(|| panic!("{args}: {help}"));
+        let begins = |line: &str| -> Vec<String> {
+            line.trim_start().split(',').map_while(|word| Some(word.split_whitespace().next()?.to_owned())).collect()
+        };
+        let listed: Vec<_> = listed.lines().flat_map(begins).collect();
+        for code in &codes {
+            assert!(listed.contains(code), "{args} lacks {code}");
+        }
+    }
 }

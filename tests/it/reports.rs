@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
+use rustix::fs::{CWD, FileType, mknodat};
+
 use crate::harness::Dir;
 
 fn dir() -> Dir {
@@ -71,4 +73,17 @@ fn a_failed_run_is_reported_too() {
     let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
     assert_eq!(report["status"], "failed");
     assert!(report["error"].as_str().unwrap().contains("no space left"), "{report}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_keeps_no_other_from_it() {
+    let dir = Dir::new().file("gone/f", "");
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    let output = dir.meanwhile("--report gone/r.json --report s.json -o out", || {
+        fs::remove_dir_all(dir.join("gone")).unwrap();
+    });
+    let error =
+        "error: the result is complete, its report is not: cannot write gone/r.json: no such file or directory\n";
+    assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(1), error));
+    assert_eq!(dir.names(), ["fifo", "out", "s.json"]);
 }

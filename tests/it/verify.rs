@@ -145,3 +145,21 @@ fn a_run_that_has_too_little_memory_is_told_and_passed_over() {
     );
     assert!(text.ends_with(" had too little memory to be done.\n"), "{text}");
 }
+
+/// Partial answers can't be compared. So nobody is told to ask for one.
+#[test]
+fn whole_answers_are_compared() {
+    let dir = dir().file("p.json", r#"{"aggregate": [{"op": "count"}], "deadline": {"on_timeout": "partial"}}"#);
+    for command in ["verify", "bench"] {
+        let what = format!("{command} compares whole answers, and on_timeout lets this job answer from a part");
+        let hint = "--on-timeout fail";
+        dir.run(&format!("{command} ./p.json a.txt")).refused(&what, hint);
+        dir.run(&format!("{command} uniq a.txt --timeout 1m --on-timeout partial")).refused(&what, hint);
+        let ran = dir.run(&format!("{command} uniq a.txt --timeout 1ms"));
+        let (stderr, hint) = (ran.stderr(), "hint: a longer --timeout, or none: a part can't be compared\n");
+        assert!(stderr.ends_with(&format!(": not done after 1ms\n{hint}")), "{stderr}");
+        assert_eq!(ran.code(), Some(1));
+    }
+    let ran = dir.run("verify ./p.json a.txt --on-timeout fail");
+    assert_eq!(ran.code(), Some(0), "{}", ran.stderr());
+}

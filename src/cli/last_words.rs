@@ -1,0 +1,41 @@
+//! What is said just before the process ends by somebody else's wish: only if standard error takes it. It may be a pipe that
+//! nobody reads, or a terminal that was told to stop, and must not keep the process.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+
+use anstream::AutoStream;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::line;
+
+/// How long standard error may take to take some more.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+
+/// A pipe that takes something takes so much at once (PIPE_BUF).
+const AT_ONCE: usize = 4096;
+
+pub fn say(text: &str) {
+    // Asked first: to erase the line is to write, too.
+    if takes_more() {
+        line::try_end();
+        let mut styled = AutoStream::new(Vec::new(), AutoStream::choice(&io::stderr()));
+        let _ = styled.write_all(text.as_bytes());
+        put(&styled.into_inner());
+    }
+}
+
+/// Allocates nothing, and passes over the lock of standard error, whose holder may be stuck.
+pub fn put(bytes: &[u8]) {
+    for part in bytes.chunks(AT_ONCE) {
+        if !takes_more() || rustix::io::write(io::stderr(), part).is_err() {
+            return;
+        }
+    }
+}
+
+fn takes_more() -> bool {
+    let stderr = io::stderr();
+    let mut asked = [PollFd::from_borrowed_fd(stderr.as_fd(), PollFlags::OUT)];
+    poll(&mut asked, Some(&PATIENCE)).is_ok() && asked[0].revents().contains(PollFlags::OUT)
+}
