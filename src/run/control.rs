@@ -34,8 +34,9 @@ struct Limit {
     reserve: Option<Span>,
 }
 
-/// For an answer that is foreseen a little wrong, or late as the machine has other work.
-const RESERVE: Span = Span::seconds(1);
+/// For an answer that is foreseen a little wrong, or late as the machine has other work: a part of its time, and no less.
+const RESERVE: u64 = 10;
+const LEAST_RESERVE: u64 = 2;
 
 impl Default for Control {
     fn default() -> Self {
@@ -63,7 +64,8 @@ impl Control {
 
     /// The same, but it answers from what it has read by then, and that may take a moment longer.
     pub fn limit_of_answer(&self, after: Span) {
-        let _ = self.limit.set(Limit { after, reserve: Some(RESERVE) });
+        let reserve = Span::seconds((after.duration().as_secs() / RESERVE).max(LEAST_RESERVE));
+        let _ = self.limit.set(Limit { after, reserve: Some(reserve) });
     }
 
     /// Fails once a signal asked the run to end, or its time is over. Whoever works asks every few milliseconds.
@@ -171,9 +173,9 @@ mod tests {
         std::thread::sleep(Duration::from_millis(2));
         assert_eq!(fails.check().unwrap_err().to_string(), "not done after 1ms");
         assert!(answers.check().is_ok());
-        std::thread::sleep(RESERVE.duration());
+        std::thread::sleep(Duration::from_secs(LEAST_RESERVE));
         let error = answers.check().unwrap_err();
-        assert_eq!((&*error.to_string(), error.hint()), ("not done after 1ms, nor 1s later", None));
+        assert_eq!((&*error.to_string(), error.hint()), ("not done after 1ms, nor 2s later", None));
         answers.signal.store(15, Ordering::Relaxed);
         assert_eq!(answers.check().unwrap_err().exit_code(), 143);
     }
