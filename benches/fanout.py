@@ -130,7 +130,7 @@ class Fault:
     def command(self, source: "Source", marker: Path) -> list[str]:
         if self.kind == "slow":
             return [sys.executable, __file__, "--pace", str(source.path), str(SLOW_SECONDS)]
-        size = source.bytes * (self.source + 1) // (SOURCES + 2)
+        size = source.bytes // 8
         return [sys.executable, __file__, "--part", str(source.path), str(size), self.kind, str(marker)]
 
 
