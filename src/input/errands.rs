@@ -31,7 +31,10 @@ impl List {
     /// What is later than a source that failed isn't begun.
     fn fail(&mut self, error: Error, errand: Errand) {
         if self.failed.as_ref().is_none_or(|(_, earliest)| errand.index < earliest.index) {
-            self.left.retain(|left| left.index < errand.index);
+            // An answer may do without a source that is late.
+            if !matches!(error, Error::TimedOut { .. }) {
+                self.left.retain(|left| left.index < errand.index);
+            }
             self.failed = Some((error, errand));
         }
     }

@@ -210,7 +210,12 @@ pub fn read(
             }
         };
         let errand = Errand { index, source: source.clone(), to };
-        if source.may_wait() { alone.push(errand) } else { files.push_back(errand) }
+        match source {
+            // Nobody waits for it any more. Of several the first in the input is to be told.
+            Source::Silent { .. } => files.push_back(errand),
+            _ if source.may_wait() => alone.push(errand),
+            _ => files.push_back(errand),
+        }
     }
     alone.sort_by_key(|errand| !hedging.is_slow(errand.index));
     if !in_order {
