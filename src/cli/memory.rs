@@ -107,6 +107,17 @@ fn give_way(is_cleaning: &AtomicBool, wait: impl Fn(Duration)) {
     }
 }
 
+/// Where the address space is limited all threads share the one heap. Else the system's allocator sets 64 MiB of it aside for
+/// each thread, and one that finds none left while it is started ends the process its own way. To be called before there are
+/// any.
+pub fn share_addresses() {
+    #[cfg(target_env = "gnu")]
+    if rustix::process::getrlimit(rustix::process::Resource::As).current.is_some() {
+        // SAFETY: it sets a number of the allocator, and nothing but this thread is there to use it.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
+}
+
 /// The allocation that failed, if one did.
 pub fn missing() -> Option<Error> {
     let bytes = MISSING.load(Ordering::Acquire);

@@ -85,6 +85,7 @@ enum Command {
 
 pub fn main() -> ExitCode {
     panics::hush();
+    memory::share_addresses();
     memory::end_for_want_of_stacks();
     let words: Vec<_> = env::args_os().collect();
     let (command, job) = params::with_flags(Cli::command(), &words);

@@ -211,7 +211,8 @@ fn little_address_space() {
     let dir = Dir::new().file("small", lines(500)).file("large", lines(150_000));
     let mut refused = 0;
     for input in ["small", "large"] {
-        for (limit, threads) in (60_000..=400_000).step_by(40_000).zip([2, 3, 8, 16].into_iter().cycle()) {
+        let limits = (36_000..76_000).step_by(2_000).chain((60_000..=400_000).step_by(40_000));
+        for (limit, threads) in limits.zip([2, 3, 8, 16].into_iter().cycle()) {
             let script = format!("ulimit -v {limit}; exec $M run uniq {input} --threads {threads} -o out --force");
             let output = sh(&dir, &script).output().unwrap();
             let error = stderr(&output);
