@@ -44,8 +44,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         })
     };
     // With a deadline no source waits for the turn of another: what was read of all of them is put in order in the end.
-    let as_they_come =
-        job.deadline().is_some() && job.plan.limit.is_none() && job.plan.sources.len() < 1 << SOURCE_BITS;
+    let as_they_come = job.deadline().is_some() && job.plan.sources.len() < 1 << SOURCE_BITS;
     let Some(order) = sort else {
         let sequencer = Sequencer::new(job.writer(job.header())?, job.plan.limit);
         let attempt = |attempt: &Attempt<'_>, work: &Work| {
@@ -59,7 +58,8 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
                 Ok(done)
             })
         };
-        if as_they_come {
+        // As many as a limit wants may be there long before.
+        if as_they_come && job.plan.limit.is_none() {
             let attempt =
                 |of: &Attempt<'_>, work: &Work| Ok(attempt(of, work)?.map(|made| made.map(|part| (at(work), part))));
             let place = |_, (at, part): (u64, Part)| {

@@ -196,7 +196,8 @@ pub fn read(
     let (readers, runs_command) = Readers::begin(sources).map_err(no_thread)?;
     let mut queues = VecDeque::new();
     let mut shared = None;
-    let (mut files, mut alone) = (VecDeque::new(), Vec::new());
+    // Nothing more is waited for of the silent: one after the other they are told, the first of the input first.
+    let (mut files, mut silent, mut alone) = (VecDeque::new(), VecDeque::new(), Vec::new());
     for (index, source) in sources.iter().enumerate().filter(|(_, source)| source.is_stream()) {
         let to = match &shared {
             Some(to) => Sender::clone(to),
@@ -211,8 +212,7 @@ pub fn read(
         };
         let errand = Errand { index, source: source.clone(), to };
         match source {
-            // Nobody waits for it any more. Of several the first in the input is to be told.
-            Source::Silent { .. } => files.push_back(errand),
+            Source::Silent { .. } => silent.push_back(errand),
             _ if source.may_wait() => alone.push(errand),
             _ => files.push_back(errand),
         }
@@ -242,7 +242,8 @@ pub fn read(
         let is_command = matches!(errand.source, Source::Command { .. });
         (Arc::new(Errands::new([errand].into())), is_command)
     });
-    for (errands, is_command) in alone.chain((0..shares).map(|_| (files.clone(), false))) {
+    let silent = (!silent.is_empty()).then(|| (Arc::new(Errands::new(silent)), false));
+    for (errands, is_command) in alone.chain(silent).chain((0..shares).map(|_| (files.clone(), false))) {
         let (reader, runs_command) = (reader.clone(), is_command.then(|| runs_command.clone()));
         let run = move || {
             errands.run(|errand| reader.run(errand));

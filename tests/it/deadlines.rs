@@ -107,6 +107,7 @@ fn who_is_silent_starves_nobody() {
         (json!({"select": ["line"]}), "stealing"),
         (json!({"select": ["line"]}), "static"),
         (json!({"select": ["line"], "sort": ["line"]}), "shared"),
+        (json!({"select": ["line"], "sort": ["-line"], "limit": 100}), "stealing"),
         (
             json!({"map": [{"extract": "line", "pattern": "^.", "as": "x"}], "select": ["x", "line"], "sort": ["x"]}),
             "stealing",
