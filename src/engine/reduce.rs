@@ -16,7 +16,8 @@ use crate::reduce::{Finisher, Fold};
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName};
 use crate::run::{self, Attempt, Deal, Done, NoMore};
-use crate::shuffle::{PartitionBuffers, Run};
+use crate::shuffle::format::Page;
+use crate::shuffle::{PageReader, PartitionBuffers, Run};
 
 /// One worker's memory for reduce attempts.
 #[derive(Debug)]
@@ -94,12 +95,10 @@ pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, run: &Run, name: &str) -> 
         let begun = Instant::now();
         bytes = 0;
         for wanted in run.pages(0..job.sizes.partitions) {
-            let payload = reader.read(wanted, &mut page)?;
-            if bytes >= BYTES || !fold.has_room(payload.len(), wanted.rows) {
+            if bytes >= BYTES {
                 break;
             }
-            bytes += payload.len() as u64;
-            fold.absorb(payload, &grouping.aggregation);
+            bytes += absorb(job, grouping, &reader, wanted, &mut fold, &mut page)?;
         }
         match order {
             Order::Free => finisher.lines(&mut fold.table, &mut lines)?,
@@ -254,14 +253,7 @@ impl Phase<'_> {
         let reader = run.reader()?;
         let mut records = 0;
         for page in pages {
-            let payload = reader.read(page, buffer)?;
-            if !fold.has_room(payload.len(), page.rows) {
-                return Err(Error::PartitionTooLarge { partitions: self.job.sizes.partitions });
-            }
-            let rows = fold.absorb(payload, &self.grouping.aggregation);
-            if rows != Some(page.rows) {
-                return Err(reader.corrupt(page, "a page holds other rows than its header says"));
-            }
+            absorb(self.job, self.grouping, &reader, page, fold, buffer)?;
             records += u64::from(page.rows);
             attempt.advance(u64::from(page.len));
             if buffer.len() > LONG_PAGE {
@@ -270,6 +262,25 @@ impl Phase<'_> {
         }
         Ok(records)
     }
+}
+
+/// Folds one page. Returns the bytes of its rows.
+fn absorb(
+    job: &Job<'_>,
+    grouping: &Grouping<'_>,
+    reader: &PageReader<'_>,
+    page: &Page,
+    fold: &mut Fold,
+    buffer: &mut Vec<u8>,
+) -> Result<u64> {
+    let payload = reader.read(page, buffer)?;
+    if !fold.has_room(payload.len(), page.rows) {
+        return Err(Error::PartitionTooLarge { partitions: job.sizes.partitions });
+    }
+    if fold.absorb(payload, &grouping.aggregation) != Some(page.rows) {
+        return Err(reader.corrupt(page, "a page holds other rows than its header says"));
+    }
+    Ok(payload.len() as u64)
 }
 
 fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {

@@ -198,8 +198,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
             };
             let id = AttemptId { task: TaskId { phase: self.phase.name, number }, attempt: *attempts };
             self.phase.log.note(What::Speculated { attempt: id });
-            hand_over(Ticket { task: task.clone(), attempt: *attempts, not_by: Some(*worker), goes_first: false });
-            *attempts += 1;
+            hand_over(Ticket::again(task, attempts, *worker));
             *running += 1;
         }
     }
@@ -242,13 +241,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                 failures.push(error);
                 let is_wanted = number < self.failed.load(Ordering::Relaxed);
                 if may_pass && is_wanted && *attempts < self.phase.attempts {
-                    hand_over(Ticket {
-                        task: task.clone(),
-                        attempt: *attempts,
-                        not_by: Some(worker),
-                        goes_first: false,
-                    });
-                    *attempts += 1;
+                    hand_over(Ticket::again(task, attempts, worker));
                     *running += 1;
                 } else if *running == 0 {
                     self.fail_for_good(number);

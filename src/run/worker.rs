@@ -24,6 +24,15 @@ pub(super) struct Ticket<W> {
     pub goes_first: bool,
 }
 
+impl<W> Ticket<W> {
+    /// For one attempt more than there were, by another worker.
+    pub fn again(task: &Arc<Task<W>>, attempts: &mut u32, not_by: usize) -> Self {
+        let attempt = *attempts;
+        *attempts += 1;
+        Ticket { task: task.clone(), attempt, not_by: Some(not_by), goes_first: false }
+    }
+}
+
 impl<W: Work> Handed for Ticket<W> {
     fn worker(&self, workers: usize) -> usize {
         self.not_by.map_or(self.task.number, |worker| worker + 1) % workers
