@@ -4,25 +4,11 @@
 # Sets up what benches/combiner.py needs (a build, the inputs) and runs it. With --quick the inputs are small and go away.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cd "$here/.."
+# shellcheck source=benches/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" combiner "$@"
 
-export PYTHONDONTWRITEBYTECODE=1
-profile=release
-for arg in "$@"; do
-    case $arg in
-        -h | --help) exec python3 benches/combiner.py --help ;;
-        --quick) profile=dev ;;
-    esac
-done
-
-scratch=
-trap 'rm -rf ${scratch:+"$scratch"}' EXIT
-
-target=${CARGO_TARGET_DIR:-target}/${profile/dev/debug}
 cargo build --quiet --locked --profile "$profile" --bin mapfold
 if [[ $profile == dev ]]; then
-    scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/mapfold-bench.XXXXXX")
     export MAPFOLD_BENCH_DATA=$scratch
     cp README.md "$scratch/linux.txt"
     seq 5000 | sed 's/.$//' >"$scratch/lines.txt"
@@ -30,5 +16,4 @@ if [[ $profile == dev ]]; then
 else
     benches/data.sh linux.txt lines.txt distinct.txt
 fi
-export MAPFOLD=${MAPFOLD:-$target/mapfold}
 python3 benches/combiner.py "$@"

@@ -8,6 +8,7 @@ covered.
 import argparse
 import datetime
 import json
+import math
 import os
 import random
 import signal
@@ -242,8 +243,6 @@ def span(seconds: float) -> str:
 
 def plot(lines: dict[str, list[float]]) -> str:
     """Coverage by deadline, a line a setting."""
-    import math
-
     width, height, left, bottom, right, top = 720, 400, 60, 50, 190, 20
     low, high = math.log10(DEADLINES[0]), math.log10(DEADLINES[-1])
 
@@ -361,7 +360,9 @@ def main() -> int:
         print(f"wrote {RESULTS.name} and {PLOT.name}", file=sys.stderr)
     for why in sorted(set(wrong)):
         print(f"error: {why}", file=sys.stderr)
-    return 1 if wrong or in_time < len(many) or kept < len(faulty) else 0
+    # An unoptimised build on a busy machine may be late.
+    is_late = not arguments.quick and (in_time < len(many) or kept < len(faulty))
+    return 1 if wrong or is_late else 0
 
 
 if __name__ == "__main__":

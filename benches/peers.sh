@@ -5,26 +5,13 @@
 # --quick nothing is installed, and the inputs are small and go away.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cd "$here/.."
-
-export PYTHONDONTWRITEBYTECODE=1
-profile=release
-for arg in "$@"; do
-    case $arg in
-        -h | --help) exec python3 benches/peers.py --help ;;
-        --quick) profile=dev ;;
-    esac
-done
-
-scratch=
-trap 'rm -rf ${scratch:+"$scratch"}' EXIT
+# shellcheck source=benches/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" peers "$@"
 
 venv=benches/.venv packages='chdb duckdb polars'
 python=$venv/bin/python
 if [[ $profile == dev ]]; then
     if [[ ! -e $venv/ready ]]; then python=python3; fi
-    scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/mapfold-bench.XXXXXX")
     export MAPFOLD_BENCH_DATA=$scratch
 elif [[ $(cat "$venv/ready" 2>/dev/null) != "$packages" ]]; then
     python3 -m venv --clear "$venv"
@@ -32,7 +19,6 @@ elif [[ $(cat "$venv/ready" 2>/dev/null) != "$packages" ]]; then
     "$venv/bin/pip" install --quiet $packages
     printf '%s\n' "$packages" >"$venv/ready"
 fi
-export MAPFOLD=${MAPFOLD:-${CARGO_TARGET_DIR:-target}/${profile/dev/debug}/mapfold}
 cargo build --quiet --locked --profile "$profile" --bin mapfold
 inputs=$("$python" benches/peers.py --inputs "$@")
 small=()

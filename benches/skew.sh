@@ -5,30 +5,14 @@
 # benches/data/skew, or below $MAPFOLD_BENCH_DATA; with --quick they are small and go away.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cd "$here/.."
+# shellcheck source=benches/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" skew "$@"
 
-export PYTHONDONTWRITEBYTECODE=1
-profile=release mebibytes=512
-for arg in "$@"; do
-    case $arg in
-        -h | --help) exec python3 benches/skew.py --help ;;
-        --quick) profile=dev mebibytes=4 ;;
-    esac
-done
-
-scratch=
-trap 'rm -rf ${scratch:+"$scratch"}' EXIT
-
-target=${CARGO_TARGET_DIR:-target}/${profile/dev/debug}
 cargo build --quiet --locked --profile "$profile" --bin mapfold --example gen_skew
-if [[ $profile == dev ]]; then
-    scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/mapfold-bench.XXXXXX")
-    data=$scratch
-else
-    data=${MAPFOLD_BENCH_DATA:-$here/data}
-    mkdir -p "$data"
-fi
+mebibytes=512
+if [[ $profile == dev ]]; then mebibytes=4; fi
+data=${scratch:-${MAPFOLD_BENCH_DATA:-benches/data}}
+mkdir -p "$data"
 # Renamed when complete, so an interrupted run leaves nothing that looks finished.
 if [[ ! -e $data/skew ]]; then
     printf 'making %s\n' "$data/skew" >&2
@@ -36,5 +20,5 @@ if [[ ! -e $data/skew ]]; then
     "$target/examples/gen_skew" "$data/skew.part" "$mebibytes"
     mv "$data/skew.part" "$data/skew"
 fi
-export MAPFOLD=${MAPFOLD:-$target/mapfold} MAPFOLD_SKEW_DATA=$data/skew
+export MAPFOLD_SKEW_DATA=$data/skew
 python3 benches/skew.py "$@"
