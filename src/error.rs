@@ -201,6 +201,18 @@ impl Error {
         }
     }
 
+    /// What the failures of all attempts at a task, which works on the source `from`, come to; `may_pass` is of the last.
+    pub fn of_attempts(task: String, from: Option<(PathBuf, u64)>, mut causes: Vec<Error>, may_pass: bool) -> Error {
+        match causes.pop() {
+            // If it may not pass, making it again didn't help, and it alone is what is wrong.
+            Some(last) if causes.is_empty() || !may_pass => last,
+            last => {
+                causes.extend(last);
+                Error::Attempts { task, from, causes }
+            }
+        }
+    }
+
     /// Whether another attempt at the same may do better.
     pub fn may_pass(&self) -> bool {
         match self {

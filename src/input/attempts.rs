@@ -294,15 +294,8 @@ impl Attempts {
         if may_pass && goes_on {
             return Ok(());
         }
-        let mut causes = std::mem::take(&mut self.failures);
-        // If the last may not pass, making it again didn't help, and it alone is what is wrong.
-        Err(Failure::Known(match causes.pop() {
-            Some(last) if causes.is_empty() || !may_pass => last,
-            last => {
-                causes.extend(last);
-                Error::Attempts { task: format!("reading {}", shown(self.source.path())), from: None, causes }
-            }
-        }))
+        let (task, causes) = (format!("reading {}", shown(self.source.path())), std::mem::take(&mut self.failures));
+        Err(Failure::Known(Error::of_attempts(task, None, causes, may_pass)))
     }
 }
 

@@ -23,6 +23,7 @@ mod codec;
 pub mod command;
 mod devices;
 pub mod edges;
+mod ending;
 mod errands;
 pub mod feed;
 mod gauge;

@@ -21,7 +21,6 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
-use smallvec::SmallVec;
 
 use super::codec::Unread;
 use super::command::Running;
@@ -188,12 +187,8 @@ impl Origin {
 
     /// Whether there is nothing to read for a moment.
     pub fn waits(&self) -> io::Result<bool> {
-        if !self.can_be_waited_for() {
-            return Ok(false);
-        }
-        let mut awaited: SmallVec<[PollFd<'_>; 1]> = SmallVec::new();
-        awaited.extend(self.awaited()[0].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        match poll(&mut awaited, Some(&MOMENT)) {
+        let Some(fd) = self.awaited()[0] else { return Ok(self.can_be_waited_for()) };
+        match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&MOMENT)) {
             Ok(ready) => Ok(ready == 0),
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),

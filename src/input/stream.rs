@@ -14,11 +14,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::buffers::{Buffers, Lent};
+use super::ending::Ending;
 use super::errands::{Errand, Errands};
 use super::hedging::{Hedging, Retry};
 use super::reading::Reading;
@@ -105,16 +105,15 @@ pub struct Readers {
     stop: Stop,
     covered: Arc<Coverage>,
     watch: Arc<Watch>,
-    /// Disconnected when every command has ended. Nothing is sent.
-    commands: Receiver<()>,
+    /// Dropped behind what asks them to end.
+    commands: Ending,
 }
 
 impl Readers {
-    /// Before any is there. The sender is for those that run commands to hold; it is to be dropped before the readers.
-    fn begin(sources: &[Source]) -> std::io::Result<(Readers, Sender<()>)> {
-        let (runs_command, commands) = bounded(0);
+    /// Before any is there.
+    fn begin(sources: &[Source]) -> io::Result<Readers> {
         let covered = Arc::new(Coverage::of(sources));
-        Ok((Readers { stop: Stop::new()?, covered, watch: Arc::default(), commands }, runs_command))
+        Ok(Readers { stop: Stop::new()?, covered, watch: Arc::default(), commands: Ending::default() })
     }
 
     /// Asks the readers to hand over the whole records that they hold, and to end.
@@ -140,10 +139,7 @@ impl Readers {
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        /// Commands take a fraction of a second to be ended. More may be wrong with the system.
-        const PATIENCE: Duration = Duration::from_secs(2);
         self.stop.now();
-        let _ = self.commands.recv_timeout(PATIENCE);
     }
 }
 
@@ -193,7 +189,7 @@ pub fn read(
     in_order: bool,
     hedging: &Arc<Hedging>,
 ) -> Result<(VecDeque<(usize, Queue)>, Readers)> {
-    let (readers, runs_command) = Readers::begin(sources).map_err(no_thread)?;
+    let readers = Readers::begin(sources).map_err(no_thread)?;
     let mut queues = VecDeque::new();
     let mut shared = None;
     // Nothing more is waited for of the silent: one after the other they are told, the first of the input first.
@@ -244,10 +240,10 @@ pub fn read(
     });
     let silent = (!silent.is_empty()).then(|| (Arc::new(Errands::new(silent)), false));
     for (errands, is_command) in alone.chain(silent).chain((0..shares).map(|_| (files.clone(), false))) {
-        let (reader, runs_command) = (reader.clone(), is_command.then(|| runs_command.clone()));
+        let (reader, runs_command) = (reader.clone(), is_command.then(|| readers.commands.runs_command()));
         let run = move || {
             errands.run(|errand| reader.run(errand));
-            drop::<Option<Sender<()>>>(runs_command);
+            drop(runs_command);
         };
         thread::Builder::new().name("reader".into()).spawn(run).map_err(no_thread)?;
     }

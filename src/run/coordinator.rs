@@ -264,14 +264,11 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
     /// What the failures of a task come to.
     fn of_all_attempts(&mut self, number: usize) -> Error {
         let Slot::Open { task, failures, .. } = &mut self.slab[number] else { unreachable!("it is open") };
-        let mut causes = std::mem::take(failures);
-        // If the last may not pass, making it again didn't help, and it alone is what is wrong.
-        if causes.len() == 1 || causes.last().is_some_and(|last| !last.may_pass()) {
-            return causes.pop().expect("it has failed");
-        }
+        let causes = std::mem::take(failures);
         let from = task.work.extent().from.map(|(source, at)| (self.phase.sources[source].path().to_owned(), at));
         let task = TaskId { phase: self.phase.name, number }.to_string();
-        Error::Attempts { task, from, causes }
+        let may_pass = causes.last().is_some_and(Error::may_pass);
+        Error::of_attempts(task, from, causes, may_pass)
     }
 
     fn fail(&mut self, number: usize, error: Error) {
