@@ -54,15 +54,11 @@ pub struct Patience<'a> {
     pub leaves_out: bool,
     /// Those that take longer than this are left out, too.
     pub until: Option<Instant>,
-    /// How often they may be read, and when one is slow.
-    pub hedging: Arc<Hedging>,
 }
 
 impl Patience<'_> {
     /// Waits as long as it takes.
-    pub fn endless() -> Patience<'static> {
-        Patience { check: &|| Ok(()), leaves_out: false, until: None, hedging: Hedging::new(1, &[], &[]) }
-    }
+    pub const ENDLESS: Patience<'static> = Patience { check: &|| Ok(()), leaves_out: false, until: None };
 
     /// The next that threads send who each send something: nothing if it doesn't come by `end` or in the plan's time.
     pub(super) fn wait<T>(&self, from: &Receiver<T>, end: Option<Instant>) -> Result<Option<T>> {
@@ -80,14 +76,19 @@ impl Patience<'_> {
 }
 
 impl<'s> Heads<'s> {
-    /// Waits for the first records of those that may wait.
-    pub fn new(sources: &'s Sources, end_of: RecordEnd, patience: &Patience<'_>) -> Result<Self> {
+    /// Waits for the first records of those that may wait. How often they may be read, and when one is slow, `hedging` says.
+    pub fn new(
+        sources: &'s Sources,
+        end_of: RecordEnd,
+        hedging: Arc<Hedging>,
+        patience: &Patience<'_>,
+    ) -> Result<Self> {
         let stop = Stop::new().map_err(cannot)?;
-        let waited_for = wait_for(sources, end_of, &stop, patience);
+        let waited_for = wait_for(sources, end_of, &hedging, &stop, patience);
         // Those that are not waited for any more end. All others have ended.
         stop.now();
         let stop = Stop::new().map_err(cannot)?;
-        Ok(Heads { sources, end_of, hedging: patience.hedging.clone(), stop, waited_for: waited_for? })
+        Ok(Heads { sources, end_of, hedging, stop, waited_for: waited_for? })
     }
 
     /// The first record of a source, to be asked for once.
@@ -105,15 +106,16 @@ fn cannot(error: std::io::Error) -> Error {
 fn wait_for(
     sources: &Sources,
     end_of: RecordEnd,
+    hedging: &Arc<Hedging>,
     stop: &Stop,
     patience: &Patience<'_>,
 ) -> Result<BTreeMap<usize, Head>> {
     let waiting: Vec<_> = sources.iter().enumerate().filter(|(_, source)| source.may_wait()).collect();
-    super::command::make_room(waiting.len() + patience.hedging.most());
+    super::command::make_room(waiting.len() + hedging.most());
     let (to, heads) = unbounded();
     for &(index, source) in &waiting {
         let (source, to, stop) = (source.clone(), to.clone(), stop.clone());
-        let retry = Retry::of(&patience.hedging, index);
+        let retry = Retry::of(hedging, index);
         let runs_command = matches!(source, Source::Command { .. }).then(|| sources.runs_command());
         let read = move || {
             let head = panics::caught(|| format!("reader of {}", source.name()), || source.head(end_of, retry, &stop));

@@ -6,7 +6,7 @@ use super::*;
 
 /// As [`super::resolve`], of names.
 fn resolve(names: &[PathBuf], stdin: Stdin) -> Result<Vec<Source>> {
-    super::resolve(&names.iter().cloned().map(Input::Name).collect::<Vec<_>>(), stdin, &Patience::endless())
+    super::resolve(&names.iter().cloned().map(Input::Name).collect::<Vec<_>>(), stdin, &Patience::ENDLESS)
 }
 use crate::input::Codec;
 
@@ -233,12 +233,12 @@ fn a_path_that_does_not_answer() {
         vec![Source::Silent { path: "d/*".into(), timeout: timeout.map(|text| text.parse().unwrap()) }]
     };
     let (soon, late) = (Duration::from_millis(20), Duration::from_secs(3600));
-    let until = |after| Patience { until: now.checked_add(after), leaves_out: true, ..Patience::endless() };
-    assert_eq!(look(soon, &Patience::endless()).unwrap(), silent(Some("1s")));
+    let until = |after| Patience { until: now.checked_add(after), leaves_out: true, ..Patience::ENDLESS };
+    assert_eq!(look(soon, &Patience::ENDLESS).unwrap(), silent(Some("1s")));
     assert_eq!(look(soon, &until(late)).unwrap(), silent(Some("1s")));
     assert_eq!(look(late, &until(soon)).unwrap(), silent(None));
     let check = || Err(Error::Interrupted { signal: 2 });
-    let interrupted = Patience { check: &check, ..Patience::endless() };
+    let interrupted = Patience { check: &check, ..Patience::ENDLESS };
     assert_eq!(look(late, &interrupted).unwrap_err().to_string(), "interrupted");
 }
 

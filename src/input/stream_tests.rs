@@ -35,7 +35,7 @@ fn fifo(dir: &TempDir, name: &str) -> PathBuf {
 
 fn resolved(path: PathBuf, timeout: Option<&str>) -> Vec<Source> {
     let timeout = timeout.map(|text| text.parse().unwrap());
-    sources::resolve(&[Input::Path { path, timeout }], Stdin::default(), &Patience::endless()).unwrap()
+    sources::resolve(&[Input::Path { path, timeout }], Stdin::default(), &Patience::ENDLESS).unwrap()
 }
 
 fn writer(fifo: PathBuf) -> fs::File {
@@ -235,7 +235,7 @@ fn packed(dir: &TempDir, name: &str, text: &str) -> Source {
     to.write_all(text.as_bytes()).unwrap();
     let path = dir.path().join(name);
     fs::write(&path, to.finish().unwrap()).unwrap();
-    let found = sources::resolve(&[Input::Name(path)], Stdin::default(), &Patience::endless());
+    let found = sources::resolve(&[Input::Name(path)], Stdin::default(), &Patience::ENDLESS);
     found.unwrap().pop().unwrap()
 }
 

@@ -143,7 +143,7 @@ impl Dir {
 
 fn resolved(paths: &[PathBuf]) -> Vec<Source> {
     let inputs: Vec<Input> = paths.iter().cloned().map(Input::Name).collect();
-    sources::resolve(&inputs, Stdin::default(), &Patience::endless()).unwrap()
+    sources::resolve(&inputs, Stdin::default(), &Patience::ENDLESS).unwrap()
 }
 
 fn head(source: &Source, end_of: RecordEnd) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ahash::{AHashMap, AHashSet};
 
 use crate::error::{Error, Result, shown, suggestion};
-use crate::input::{Codec, Head, Heads, Patience, RecordEnd, Source, Sources};
+use crate::input::{Codec, Head, Heads, Hedging, Patience, RecordEnd, Source, Sources};
 use crate::record::delimited::{self, Dialect, Layout, Quoting};
 use crate::record::{self, Framing, TERMINATOR};
 use crate::spec::{self, ReadFormat};
@@ -93,6 +93,7 @@ impl Fields {
         format: ReadFormat,
         sources: &Sources,
         max_record: u64,
+        hedging: Arc<Hedging>,
         patience: &Patience<'_>,
     ) -> Result<(Self, BTreeMap<usize, String>)> {
         let plain = if format == ReadFormat::Tsv { Dialect::tsv() } else { Dialect::csv() };
@@ -108,7 +109,7 @@ impl Fields {
         }
         let header = read.header.unwrap_or(true);
         let end_of = RecordEnd { framing: dialect.framing(), longest: record::longest(max_record) };
-        let mut heads = Heads::new(sources, end_of, patience)?;
+        let mut heads = Heads::new(sources, end_of, hedging, patience)?;
         let mut late = BTreeMap::new();
         let mut known: Vec<Option<Arc<[String]>>> = Vec::new();
         for (index, source) in sources.iter().enumerate() {

@@ -80,7 +80,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let until = call.until(&spec.deadline).filter(|_| leaves_out);
     let settings = settings(&spec.run)?;
     let check = || call.check(&spec.deadline);
-    let patience = Patience { check: &check, leaves_out, until, hedging: Hedging::new(settings.attempts, &[], &[]) };
+    let patience = Patience { check: &check, leaves_out, until };
     let mut sources: Sources = sources::resolve(&spec.input, call.stdin, &patience)?.into_iter().collect();
     let mut latencies = call.latencies(&sources);
     let mut left_out: Vec<(String, String)> = Vec::new();
@@ -99,8 +99,8 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             (Read::Text, scope, rows)
         }
         ReadFormat::Csv | ReadFormat::Tsv => {
-            let patience = Patience { hedging: Hedging::new(settings.attempts, &latencies, &sources), ..patience };
-            let (fields, late) = read::Fields::of(&spec.read, read_format, &sources, max_record, &patience)?;
+            let hedging = Hedging::new(settings.attempts, &latencies, &sources);
+            let (fields, late) = read::Fields::of(&spec.read, read_format, &sources, max_record, hedging, &patience)?;
             let late_ones = sources.leave_out(|index| late.contains_key(&index));
             let mut index = 0..;
             latencies.retain(|_| index.next().is_none_or(|index| !late.contains_key(&index)));
