@@ -45,7 +45,7 @@
 //! - [`aggregate`]: commutative monoids over the records of a group, and the laws they are tested by
 //! - [`table`]: keys to group slots, with states beside the keys; the one hash
 //! - [`predicate`]: what filters ask of a record, and `having` of a row
-//! - [`report`]: counters, tasks and workers, as JSON and as a summary
+//! - [`report`]: events, and what they add up to: counters, tasks, workers; as JSON, summary, trace and history
 //! - [`schema`]: what keys a spec may have, told in shapes: strict parsing, checks, overrides, params, suggestions
 //! - [`data`]: batches of columns, values, keys, bytes and files in the making, which every room shares
 //! - [`panics`]: panics, as errors
