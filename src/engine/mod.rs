@@ -28,7 +28,7 @@ use crate::plan::{Groups, Plan, Rows};
 use crate::report::event::PhaseName::{self, Map, Output, Reduce};
 use crate::report::event::What;
 use crate::report::tally::Tally;
-use crate::report::{PhaseSeconds, Report, SettingsAsRun, Status, Task};
+use crate::report::{PhaseSeconds, Report, SettingsAsRun, SourceAttempt, Status, Task};
 pub use crate::run::Control;
 use crate::shuffle::Aggregation;
 use job::{Job, Record, Sizes};
@@ -139,12 +139,15 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
     };
     let tally = Tally::of(&events);
     let workers = tally.workers(plan.settings.threads, phases.map + phases.reduce);
+    let name = |source: usize| plan.sources[source].name().into_owned();
     let named = tally.tasks.into_iter().map(|(_, extent, task)| match extent.from {
         Some((source, offset)) => {
-            Task { input: Some(plan.sources[source].name().into_owned()), offset: Some(offset), ..task }
+            Task { input: Some(name(source)), offset: Some(offset), ..task }
         }
         None => task,
     });
+    let source_attempts = tally.source_attempts.into_iter();
+    let source_attempts = source_attempts.map(|(of, attempt)| SourceAttempt { source: name(of), ..attempt }).collect();
     Report {
         mapfold: env!("CARGO_PKG_VERSION"),
         job: plan.job.clone(),
@@ -163,6 +166,7 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
         },
         counters: tally.counters,
         tasks: named.collect(),
+        source_attempts,
         workers,
         bad_records,
         missing,

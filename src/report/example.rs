@@ -6,6 +6,8 @@ pub fn example() -> Report {
     let task = |id: &str, start_s: f64, end_s: f64| Task {
         id: id.into(),
         attempt: 0,
+        outcome: Outcome::Won,
+        error: None,
         worker: 0,
         seeded_worker: 0,
         start_s,
@@ -45,6 +47,7 @@ pub fn example() -> Report {
             ..Counters::default()
         },
         tasks: vec![task("map-00000", 0.0, 0.04), task("map-00001", 0.04, 0.25), task("reduce-00000", 0.3, 0.9)],
+        source_attempts: Vec::new(),
         workers: vec![Worker::default(); 2],
         bad_records: Vec::new(),
         missing: Vec::new(),

@@ -69,11 +69,29 @@ impl Counters {
     }
 }
 
+/// What became of an attempt at a task, or at reading a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// What it made counts.
+    #[default]
+    Won,
+    /// Another one had won, or the task was wanted no more.
+    Lost,
+    Failed,
+}
+
+/// An attempt at a task.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Task {
     /// `map-00003` or `reduce-00012`.
     pub id: String,
+    /// From 0 for each task.
     pub attempt: u32,
+    pub outcome: Outcome,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     pub worker: usize,
     /// The worker that it was dealt to; `worker` itself where the scheduler deals nothing.
     pub seeded_worker: usize,
@@ -84,10 +102,30 @@ pub struct Task {
     pub input: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// Bytes read: of input by a map task, of runs by a reduce task.
+    /// Bytes to read: of input by a map task, of runs by a reduce task.
     pub bytes: u64,
-    /// Records read: of input by a map task, rows of runs by a reduce task.
+    /// Records read: of input by a map task, rows of runs by a reduce task. Only what won has counted them.
     pub records: u64,
+}
+
+/// An attempt at reading a source that was read in several attempts, or failed.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceAttempt {
+    pub source: String,
+    /// From 0 for each source.
+    pub attempt: u32,
+    pub outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    pub start_s: f64,
+    pub end_s: f64,
+}
+
+impl Task {
+    /// It won on another worker than the one that it was dealt to.
+    pub fn was_stolen(&self) -> bool {
+        self.outcome == Outcome::Won && self.worker != self.seeded_worker
+    }
 }
 
 /// A record that is not in the result.
@@ -100,11 +138,12 @@ pub struct BadRecord {
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Worker {
-    /// In tasks that ended well.
+    /// In attempts, whatever became of them.
     pub busy_s: f64,
     /// The rest of the map and reduce phases: waiting for a stream, for the last tasks of other workers, for what a phase
-    /// does before and after its tasks; and tasks that failed. The output phase has no tasks and is in neither.
+    /// does before and after its tasks. The output phase has no tasks and is in neither.
     pub idle_s: f64,
+    /// Attempts that won.
     pub tasks: u64,
     pub stolen: u64,
 }
@@ -147,6 +186,8 @@ pub struct Report {
     pub settings: SettingsAsRun,
     pub counters: Counters,
     pub tasks: Vec<Task>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_attempts: Vec<SourceAttempt>,
     pub workers: Vec<Worker>,
     /// The first bad records, where such are skipped.
     pub bad_records: Vec<BadRecord>,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{CertainRanks, Coverage, Missing, Report, Status, Task};
+use super::{CertainRanks, Coverage, Missing, Outcome, Report, Status, Task};
 use crate::units::{binary, count, data, percent, plural, rate, seconds};
 
 /// What a run came to, in one line without its end. `title` is the job's name.
@@ -145,7 +145,7 @@ fn on_disk(report: &Report) -> String {
 }
 
 fn tasks(report: &Report) -> String {
-    let of = |phase: &str| report.tasks.iter().filter(|task| task.id.starts_with(phase)).count();
+    let of = |phase: &str| won(&report.tasks, phase).count();
     let c = &report.counters;
     let threads = plural(report.settings.threads as u64, "thread");
     let mut text =
@@ -156,9 +156,14 @@ fn tasks(report: &Report) -> String {
     text
 }
 
+/// Attempts of a phase that count.
+fn won<'a>(tasks: &'a [Task], phase: &'a str) -> impl Iterator<Item = &'a Task> {
+    tasks.iter().filter(move |task| task.outcome == Outcome::Won && task.id.starts_with(phase))
+}
+
 /// The split that took longest.
 fn slowest(tasks: &[Task]) -> Option<&Task> {
-    tasks.iter().filter(|task| task.id.starts_with("map-")).max_by(|a, b| took(a).total_cmp(&took(b)))
+    won(tasks, "map-").max_by(|a, b| took(a).total_cmp(&took(b)))
 }
 
 fn slowest_line(task: &Task) -> String {

@@ -57,6 +57,23 @@ fn counted(dir: &Dir) -> (u64, u64) {
     (counters["failed_attempts"].as_u64().unwrap(), counters["speculative_attempts"].as_u64().unwrap())
 }
 
+/// Attempts at sources that the report tells of: source, number and outcome. No one's ends before it begins.
+fn reported(dir: &Dir) -> Vec<(String, u64, String)> {
+    let report = read(dir, "r.json");
+    let attempts = report["source_attempts"].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let told = |attempt: &Value| {
+        assert!(attempt["start_s"].as_f64().unwrap() <= attempt["end_s"].as_f64().unwrap(), "{attempt}");
+        assert_eq!(attempt.get("error").is_some(), attempt["outcome"] == "failed", "{attempt}");
+        (text(&attempt["source"]), attempt["attempt"].as_u64().unwrap(), text(&attempt["outcome"]))
+    };
+    attempts.iter().map(told).collect()
+}
+
+fn of_web1(outcomes: &[&str]) -> Vec<(String, u64, String)> {
+    (0..).zip(outcomes).map(|(number, outcome)| ("web1".into(), number, (*outcome).into())).collect()
+}
+
 #[track_caller]
 fn failed(ran: &Ran, message: &str) {
     assert_eq!((ran.code(), ran.stdout()), (Some(1), String::new()));
@@ -83,6 +100,7 @@ fn a_command_that_fails_is_run_again() {
                 (names(&dir, "web1"), counted(&dir)),
                 (vec!["attempt 0 failed".into(), "attempt 1 won".into()], (1, 0))
             );
+            assert_eq!(reported(&dir), of_web1(&["failed", "won"]));
         }
     }
     // Only if that was asked for, and attempts are allowed.
@@ -136,7 +154,7 @@ fn a_command_that_fails_each_time() {
     let dir = Dir::new();
     let each = |script: &str| twice(&dir, "web1", script, script);
     failed(&run(&dir, &each("echo a; exit 3"), ""), "web1: exit status 3 (each of 4 attempts at reading web1)");
-    assert_eq!((runs(&dir, "web1"), counted(&dir)), (4, (4, 0)));
+    assert_eq!((runs(&dir, "web1"), counted(&dir), reported(&dir)), (4, (4, 0), of_web1(&["failed"; 4])));
     let message = "each of 2 attempts at reading web1 failed: web1: exit status 3: so; then: web1: killed by signal 9";
     failed(&run(&dir, &twice(&dir, "web1", "echo so >&2; exit 3", "kill -9 $$"), "--attempts 2"), message);
     assert_eq!(runs(&dir, "web1"), 2);
@@ -173,6 +191,7 @@ fn a_second_reading_wins() {
             assert_eq!(runs(&dir, "web1"), 2);
             assert_eq!(counted(&dir), (0, 1));
             assert_eq!(names(&dir, "web1"), ["attempt 1 speculated", "attempt 1 won", "attempt 0 lost"]);
+            assert_eq!(reported(&dir), of_web1(&["lost", "won"]));
         }
     }
 }

@@ -86,8 +86,9 @@ fn accounts_for_the_time(report: &Value, flags: &str) {
         for pair in tasks.windows(2) {
             assert!(seconds(&pair[0]["end_s"]) <= seconds(&pair[1]["start_s"]), "{flags}: {pair:?}");
         }
-        assert_eq!(worker["tasks"], tasks.len(), "{flags}");
-        let not_its_own = tasks.iter().filter(|task| task["seeded_worker"] != w).count();
+        let won: Vec<_> = tasks.iter().filter(|task| task["outcome"] == "won").collect();
+        assert_eq!(worker["tasks"], won.len(), "{flags}");
+        let not_its_own = won.iter().filter(|task| task["seeded_worker"] != w).count();
         assert_eq!(worker["stolen"], not_its_own, "{flags}");
         stolen += not_its_own;
         let busy: f64 = tasks.iter().map(|task| seconds(&task["end_s"]) - seconds(&task["start_s"])).sum();
