@@ -7,7 +7,7 @@
 //! MAPFOLD_FAIL='spill.write:3=eio, run.read:2+=damage'
 //!               point       │  │            └ this and all later ones
 //!               its third operation, of all threads
-//!                              └ how: eio, enospc, panic, damage (of what is read), delay
+//!                              └ how: eio, enospc, panic, damage (of what is read), delay, stall
 //! MAPFOLD_FAIL='record:BOOM&BANG=panic'
 //!                      each of these in a value of one batch that a step, or what comes behind them, is handed
 //!                                └ panic, or once: the first time only
@@ -104,6 +104,7 @@ mod armed {
     use super::Point;
 
     const DELAY: Duration = Duration::from_millis(20);
+    const STALL: Duration = Duration::from_secs(1);
 
     #[derive(Default)]
     struct State {
@@ -132,6 +133,7 @@ mod armed {
         Panic,
         Damage,
         Delay,
+        Stall,
     }
 
     static STATE: LazyLock<Mutex<State>> =
@@ -197,6 +199,7 @@ mod armed {
                 "panic" => How::Panic,
                 "damage" => How::Damage,
                 "delay" => How::Delay,
+                "stall" => How::Stall,
                 _ => return None,
             };
             let point = *Point::ALL.iter().find(|point| point.name() == name)?;
@@ -221,6 +224,7 @@ mod armed {
                 bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 0x10);
             }
             Some(How::Delay) => thread::sleep(DELAY),
+            Some(How::Stall) => thread::sleep(STALL),
         }
         Ok(())
     }

@@ -141,9 +141,7 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
     let workers = tally.workers(plan.settings.threads, phases.map + phases.reduce);
     let name = |source: usize| plan.sources[source].name().into_owned();
     let named = tally.tasks.into_iter().map(|(_, extent, task)| match extent.from {
-        Some((source, offset)) => {
-            Task { input: Some(name(source)), offset: Some(offset), ..task }
-        }
+        Some((source, offset)) => Task { input: Some(name(source)), offset: Some(offset), ..task },
         None => task,
     });
     let source_attempts = tally.source_attempts.into_iter();

@@ -123,6 +123,40 @@ fn the_report_says_that_an_attempt_failed() {
     assert_eq!(counters("spill.write:2=eio, run.read:1=damage"), (text, 2.into(), records));
 }
 
+/// A split that isn't read for a second is mapped again beside that, by whoever has nothing else to do.
+#[test]
+fn a_straggler_loses() {
+    let dir = dir();
+    for scheduler in ["stealing", "static", "shared"] {
+        let args = format!(
+            "run wordcount in/long.txt -o out --force --report r.json --threads 2 --split-size 512 --scheduler {scheduler}"
+        );
+        let made = |faults| {
+            let output = run(dir.path(), faults, &args);
+            assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{faults}");
+            let report: serde_json::Value =
+                serde_json::from_slice(&fs::read(dir.path().join("r.json")).unwrap()).unwrap();
+            (fs::read(dir.path().join("out")).unwrap(), report)
+        };
+        let (expected, _) = made("");
+        let (text, report) = made("input.map:4=stall");
+        assert_eq!(text, expected, "{scheduler}");
+        let tasks = report["tasks"].as_array().unwrap();
+        let told = |task: &serde_json::Value| {
+            let ids = (task["id"].as_str().unwrap().to_owned(), task["attempt"].as_u64().unwrap());
+            (ids, task["outcome"].as_str().unwrap().to_owned(), task["worker"].as_u64().unwrap())
+        };
+        let told: Vec<_> = tasks.iter().map(told).collect();
+        let lost = told.iter().position(|(_, outcome, _)| outcome == "lost");
+        let at = lost.unwrap_or_else(|| panic!("{scheduler}: {told:?}"));
+        let [((first, 0), _, by), ((second, 1), won, other)] = &told[at..at + 2] else { panic!("{told:?}") };
+        assert!(first.starts_with("map-") && first == second && won == "won" && by != other, "{told:?}");
+        let counted = ["speculative_attempts", "failed_attempts"].map(|name| report["counters"][name].clone());
+        let lost = told.iter().filter(|(_, outcome, _)| outcome == "lost").count();
+        assert_eq!(counted, [lost, 0], "{scheduler}");
+    }
+}
+
 #[test]
 fn what_cannot_be_removed_is_told() {
     let dir = dir();
