@@ -1,7 +1,8 @@
 //! The map phase: splits to runs.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use crossbeam_channel::{Receiver, RecvError};
@@ -21,6 +22,7 @@ use crate::input::{Hedging, Source, Watched};
 use crate::map::Mapper;
 use crate::map::emit::{Emitter, MapTable};
 use crate::map::growth::Growth;
+use crate::panics::lock;
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName, What};
 use crate::run::{self, Attempt, Cut, Deal, Done, Inflow, Phase};
@@ -185,7 +187,7 @@ struct Memory {
 /// The run of a map task.
 #[derive(Debug)]
 pub struct MapRun {
-    pub run: Run,
+    pub run: Arc<Run>,
     /// What it was made of, if that can be read again.
     pub work: Option<Work>,
     /// The attempt that made it.
@@ -209,6 +211,14 @@ pub fn map<'a>(job: &'a Job<'a>, grouping: &'a Grouping<'a>) -> Result<Runs<'a>>
     Mapping::new(job, grouping, Edges::Found).run()
 }
 
+/// Runs so far.
+#[derive(Debug, Default)]
+struct Made {
+    runs: Vec<Arc<Run>>,
+    /// Bytes of input that were in runs when reducing was last tried.
+    sampled_at: u64,
+}
+
 /// What map attempts share.
 #[derive(Debug)]
 pub struct Mapping<'a> {
@@ -216,18 +226,18 @@ pub struct Mapping<'a> {
     grouping: &'a Grouping<'a>,
     edges: Edges,
     memories: Kept<Memory>,
-    /// Bytes of input that were in runs when reducing was last tried.
-    sampled_at: AtomicU64,
+    /// Where there is a deadline, to see how long reducing takes.
+    made: Mutex<Made>,
 }
 
 impl<'a> Mapping<'a> {
     fn new(job: &'a Job<'a>, grouping: &'a Grouping<'a>, edges: Edges) -> Self {
-        Mapping { job, grouping, edges, memories: Kept::default(), sampled_at: AtomicU64::new(0) }
+        Mapping { job, grouping, edges, memories: Kept::default(), made: Mutex::default() }
     }
 
     /// Without the memory that attempts took so far.
     pub fn begun_anew(self) -> Self {
-        Mapping { memories: Kept::default(), ..self }
+        Mapping { memories: Kept::default(), made: Mutex::default(), ..self }
     }
 
     fn run(self) -> Result<Runs<'a>> {
@@ -240,17 +250,25 @@ impl<'a> Mapping<'a> {
         Ok(Runs::new(self, made))
     }
 
-    /// Where there is a deadline: how long reducing takes, from some of a run whenever twice as much is mapped as before.
-    fn sample(&self, run: &Run) {
-        let Mapping { job, grouping, sampled_at, .. } = self;
-        let in_runs = job.control.progress.in_runs.load(Ordering::Relaxed);
-        let last = sampled_at.load(Ordering::Relaxed);
-        let is_due = job.deadline().is_some() && in_runs >= 2 * last;
-        if !is_due || sampled_at.compare_exchange(last, in_runs, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+    /// Where there is a deadline: how long reducing takes, from the runs that there are whenever twice as much is mapped as
+    /// before.
+    fn sample(&self, run: &Arc<Run>) {
+        let Mapping { job, grouping, made, .. } = self;
+        if job.deadline().is_none() {
             return;
         }
+        let in_runs = job.control.progress.in_runs.load(Ordering::Relaxed);
+        let runs = {
+            let Made { runs, sampled_at } = &mut *lock(made);
+            runs.push(run.clone());
+            if in_runs < 2 * *sampled_at {
+                return;
+            }
+            *sampled_at = in_runs;
+            runs.clone()
+        };
         // What is wrong with a run the reduce phase finds out.
-        if let Ok((took, bytes)) = reduce::sample(job, grouping, run, &format!("sample-{in_runs}")) {
+        if let Ok((took, bytes)) = reduce::sample(job, grouping, &runs, &format!("sample-{in_runs}")) {
             job.control.progress.sample.note(took, bytes);
         }
     }
@@ -275,7 +293,7 @@ impl<'a> Mapping<'a> {
         memories.keep(memory);
         let size = run.size;
         counters.reduce_shuffle_bytes = size.row_bytes;
-        let run = Run::open(run, !records.is_trial() && job.may_keep_open())?;
+        let run = Arc::new(Run::open(run, !records.is_trial() && job.may_keep_open())?);
         // One that was cut would read on.
         let again = if job.plan.may_be_partial() { None } else { work.again() };
         let made = MapRun { run, work: again, attempt: attempt.id.attempt };

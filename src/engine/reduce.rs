@@ -1,5 +1,6 @@
 //! The reduce phase: runs to finished rows, one reduce task for a few partitions of every run.
 
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::job::{Job, Kept};
 use super::runs::Runs;
 use super::{Grouping, Parts};
+use crate::data::scratch;
 use crate::error::{Error, Result};
 use crate::output::order::{Merge, SortedRun, Sorter};
 use crate::output::sequence::Sequencer;
@@ -80,28 +82,40 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
     Ok(reduced)
 }
 
-/// Reduces some of a run, and throws away what comes of it, to see how long that takes. Gives the bytes of the rows. What is
-/// written on the way has this name, which no other sample has.
-pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, run: &Run, name: &str) -> Result<(Duration, u64)> {
+/// Reduces some partitions of the runs that there are, and throws away what comes of it, to see how long that takes. Gives
+/// the bytes of the rows. What is written on the way has this name, which no other sample has.
+pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Arc<Run>], name: &str) -> Result<(Duration, u64)> {
     const BYTES: u64 = 256 << 10;
     let Groups { key, results, having, order, .. } = grouping.groups;
     let finisher = Finisher::new(&grouping.aggregation, key, results, having.as_ref(), job.layout());
     let Memory { mut fold, mut page, mut sorter, mut buffers } = memory(job, grouping);
-    let (reader, mut lines) = (run.reader()?, Chunk::default());
+    let mut lines = Chunk::default();
     let mut took = Duration::ZERO;
     let mut bytes = 0;
     // Twice: at first the memory is new to the process.
     for _ in 0..2 {
         let begun = Instant::now();
         bytes = 0;
-        for wanted in run.pages(0..job.sizes.partitions) {
+        // Of each partition all that there is, as reduce tasks fold rows of many runs into one group.
+        for partition in 0..job.sizes.partitions {
             if bytes >= BYTES {
                 break;
             }
-            bytes += absorb(job, grouping, &reader, wanted, &mut fold, &mut page)?;
+            for run in runs {
+                let reader = run.reader()?;
+                for wanted in run.pages(partition..partition + 1) {
+                    bytes += absorb(job, grouping, &reader, wanted, &mut fold, &mut page)?;
+                }
+            }
         }
         match order {
-            Order::Free => finisher.lines(&mut fold.table, &mut lines)?,
+            Order::Free => {
+                finisher.lines(&mut fold.table, &mut lines)?;
+                let path = job.spill_path(name);
+                let written =
+                    scratch::create_temporary(&path).and_then(|(mut file, _)| file.write_all(lines.bytes.as_slice()));
+                written.map_err(|source| Error::Spill { path, source })?;
+            }
             Order::By(keys) => {
                 finisher.sorted(&mut fold.table, keys, &mut sorter)?;
                 let (_, back) = sorter.write(job.spill_path(name), job.plan.limit, false, buffers)?;

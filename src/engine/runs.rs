@@ -31,9 +31,8 @@ struct Slot {
 
 impl<'a> Runs<'a> {
     pub fn new(mapping: Mapping<'a>, made: Vec<MapRun>) -> Self {
-        let slot = |MapRun { run, work, attempt }| {
-            Mutex::new(Slot { run: Arc::new(run), work, attempt, is_damaged: false, is_first: true })
-        };
+        let slot =
+            |MapRun { run, work, attempt }| Mutex::new(Slot { run, work, attempt, is_damaged: false, is_first: true });
         Runs { mapping: mapping.begun_anew(), slots: made.into_iter().map(slot).collect() }
     }
 
@@ -75,7 +74,7 @@ impl<'a> Runs<'a> {
             // One that was only wanted no more has not been tried.
             slot.attempt += u32::from(!matches!(made, Err(Error::Cancelled)));
             let Done { made, .. } = made?;
-            slot.run = Arc::new(made.into_made().run);
+            slot.run = made.into_made().run;
             (slot.is_damaged, slot.is_first) = (false, false);
             job.note(What::Remade { attempt: id });
         }

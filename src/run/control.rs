@@ -108,23 +108,23 @@ impl Progress {
     }
 }
 
-/// Some of the work of a later phase, and the time of one worker that it took.
+/// How long the last sample of a later phase's work took one worker.
 #[derive(Debug, Default)]
 pub struct Sample {
-    bytes: AtomicU64,
-    nanoseconds: AtomicU64,
+    /// Bits of the seconds for a byte; 0 before there is one.
+    seconds_a_byte: AtomicU64,
 }
 
 impl Sample {
     pub fn note(&self, took: Duration, bytes: u64) {
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Release);
+        if bytes > 0 {
+            self.seconds_a_byte.store((took.as_secs_f64() / bytes as f64).to_bits(), Ordering::Relaxed);
+        }
     }
 
     pub fn seconds_a_byte(&self) -> Option<f64> {
-        let bytes = self.bytes.load(Ordering::Acquire);
-        (bytes > 0).then(|| self.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9 / bytes as f64)
+        let seconds = f64::from_bits(self.seconds_a_byte.load(Ordering::Relaxed));
+        (seconds > 0.0).then_some(seconds)
     }
 }
 

@@ -4,8 +4,8 @@
 //! begun ───── reading ───────────── readers stop ── cut ── what is shuffled is reduced and written ── deadline
 //! ```
 //!
-//! How long what is shuffled takes to be reduced is foreseen from a sample: some of the first runs is reduced, for nothing but
-//! to see how long that takes. Until there is a sample a byte that is reduced is taken to cost [`REDUCE`] times what map
+//! How long what is shuffled takes to be reduced is foreseen from samples: some partitions of the runs that there are, are
+//! reduced for nothing but to see how long that takes. Until there is a sample a byte that is reduced is taken to cost [`REDUCE`] times what map
 //! attempts took for a byte of input. To write the result in order is taken to cost [`OUTPUT`] of the time of reduce. These
 //! factors are those that progress counts with; what they may be wrong by is allowed for.
 

@@ -96,8 +96,9 @@ fn nothing_is_appended_to_a_file_that_is_gone() {
         let appending = scope.spawn(|| append(&path, &[entry(1, "a")]));
         thread::sleep(Duration::from_millis(50));
         let text = fs::read(&path).unwrap();
-        path::replace(&path, |mut new| new.write_all(&text)).unwrap();
         assert!(!appending.is_finished());
+        // Nobody has locked the new one.
+        path::replace(&path, |mut new| new.write_all(&text)).unwrap();
         drop(held);
         appending.join().unwrap().unwrap();
     });
