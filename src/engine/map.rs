@@ -16,7 +16,7 @@ use super::reduce;
 use super::runs::Runs;
 use crate::error::{Error, Result};
 use crate::input::edges::{self, Edges};
-use crate::input::feed::{self, Feed, Numbering, Work};
+use crate::input::feed::{self, Again, Feed, Numbering, Work};
 use crate::input::stream::StreamBlock;
 use crate::input::{Hedging, Source, Watched};
 use crate::map::Mapper;
@@ -189,7 +189,7 @@ struct Memory {
 pub struct MapRun {
     pub run: Arc<Run>,
     /// What it was made of, if that can be read again.
-    pub work: Option<Work>,
+    pub again: Option<Again>,
     /// The attempt that made it.
     pub attempt: u32,
 }
@@ -295,8 +295,8 @@ impl<'a> Mapping<'a> {
         counters.reduce_shuffle_bytes = size.row_bytes;
         let run = Arc::new(Run::open(run, !records.is_trial() && job.may_keep_open())?);
         // One that was cut would read on.
-        let again = if job.plan.may_be_partial() { None } else { work.again() };
-        let made = MapRun { run, work: again, attempt: attempt.id.attempt };
+        let again = if job.plan.may_be_partial() { None } else { work.again(&job.plan.sources) };
+        let made = MapRun { run, again, attempt: attempt.id.attempt };
         Ok(Mapped::done(made, read, size, counters))
     }
 }

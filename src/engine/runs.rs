@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::job::Job;
 use super::map::{MapRun, Mapping};
 use crate::error::{Error, Result};
-use crate::input::feed::Work;
+use crate::input::feed::Again;
 use crate::panics::lock;
 use crate::report::event::{AttemptId, PhaseName, TaskId, What};
 use crate::run::{Attempt, Done, Meter};
@@ -22,7 +22,7 @@ pub struct Runs<'a> {
 struct Slot {
     run: Arc<Run>,
     /// To make it again, where its input can be read again.
-    work: Option<Work>,
+    again: Option<Again>,
     /// The attempt that made it.
     attempt: u32,
     is_damaged: bool,
@@ -31,8 +31,9 @@ struct Slot {
 
 impl<'a> Runs<'a> {
     pub fn new(mapping: Mapping<'a>, made: Vec<MapRun>) -> Self {
-        let slot =
-            |MapRun { run, work, attempt }| Mutex::new(Slot { run, work, attempt, is_damaged: false, is_first: true });
+        let slot = |MapRun { run, again, attempt }| {
+            Mutex::new(Slot { run, again, attempt, is_damaged: false, is_first: true })
+        };
         Runs { mapping: mapping.begun_anew(), slots: made.into_iter().map(slot).collect() }
     }
 
@@ -66,11 +67,12 @@ impl<'a> Runs<'a> {
     fn whole(&self, number: usize, slot: &mut Slot, attempt: &Attempt<'_>) -> Result<Arc<Run>> {
         let job: &Job<'_> = self.mapping.job;
         let is_left = slot.attempt + 1 < job.plan.settings.attempts;
-        if let (true, Some(work), true) = (slot.is_damaged, &slot.work, is_left) {
+        if let (true, Some(again), true) = (slot.is_damaged, &slot.again, is_left) {
             let id = AttemptId { task: TaskId { phase: PhaseName::Map, number }, attempt: slot.attempt + 1 };
             // What it reads was read before, and counts as that.
             let meter = Meter::default();
-            let made = self.mapping.attempt(&attempt.aside(id, &meter), work);
+            let work = again.work(&job.plan.sources);
+            let made = work.and_then(|work| self.mapping.attempt(&attempt.aside(id, &meter), &work));
             // One that was only wanted no more has not been tried.
             slot.attempt += u32::from(!matches!(made, Err(Error::Cancelled)));
             let Done { made, .. } = made?;

@@ -19,7 +19,7 @@ use super::ahead::Ahead;
 use super::edges::{self, Edges};
 use super::hedging::Hedging;
 use super::splits::{self, Split};
-use super::stream::{self, Blocks, Queue, Readers, StreamBlock};
+use super::stream::{self, BlockExtent, Blocks, Queue, Readers, StreamBlock};
 use super::{Place, RecordEnd, Source};
 use crate::error::Result;
 
@@ -32,11 +32,11 @@ pub enum Work {
 }
 
 impl Work {
-    /// The same once more, if it can be read again. Of a block that was mapped the bytes are gone.
-    pub fn again(&self) -> Option<Work> {
+    /// How to have the same once more, if it can be read again.
+    pub fn again(&self, sources: &[Source]) -> Option<Again> {
         match self {
-            Work::Split(split) => Some(Work::Split(split.clone())),
-            Work::Block(..) => None,
+            Work::Split(split) => Some(Again::Split(split.clone())),
+            Work::Block(block, _) => sources[block.place().source].is_at_hand().then(|| Again::Block(block.extent())),
         }
     }
 
@@ -46,6 +46,23 @@ impl Work {
             Work::Split(split) => (Place { source: split.source(), offset: split.pieces[0].offset }, split.bytes()),
             Work::Block(block, _) => (block.place(), block.stretch().bytes.len() as u64),
         }
+    }
+}
+
+/// What a map task has read, of which nothing is kept.
+#[derive(Debug)]
+pub enum Again {
+    Split(Split),
+    /// A packed file is unpacked from its beginning to have it.
+    Block(BlockExtent),
+}
+
+impl Again {
+    pub fn work(&self, sources: &[Source]) -> Result<Work> {
+        Ok(match self {
+            Again::Split(split) => Work::Split(split.clone()),
+            Again::Block(extent) => Work::Block(extent.read(sources)?, Permit { blocks: 0, taken: never() }),
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::gauge::Gauge;
 use super::hedging::Retry;
-use super::origin::Failure;
+use super::planned::cut_shorter;
 use super::unpack::{Filled, Input};
 use super::wait::Stop;
 use super::{RecordEnd, Source, mark_len};
@@ -156,32 +156,53 @@ impl Source {
     }
 
     /// How many newlines what the source holds has before `offset`, a place in it: read anew, for a message. `None` for what
-    /// can't be read twice, or may hang.
+    /// isn't [at hand](Self::is_at_hand).
     pub fn lines_before(&self, offset: u64) -> Result<Option<u64>> {
-        if self.counts_its_lines() {
+        if !self.is_at_hand() {
             return Ok(None);
         }
-        let failed = |input: &Input, failure: Failure| failure.into_error(self, input.position(), input.bytes_read());
+        let mut lines = 0;
+        self.pass(offset, |bytes| lines += memchr::memchr_iter(b'\n', bytes).count() as u64)?;
+        Ok(Some(lines))
+    }
+
+    /// `len` of the bytes that it holds, from `offset` on. Of a file that is [at hand](Self::is_at_hand).
+    pub(super) fn read_anew(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        let (mut bytes, mut at) = (Vec::with_capacity(len), 0);
+        let input = self.pass(offset + len as u64, |next| {
+            let skipped = usize::try_from(offset.saturating_sub(at)).map_or(next.len(), |skip| skip.min(next.len()));
+            bytes.extend_from_slice(&next[skipped..]);
+            at += next.len() as u64;
+        })?;
+        input.check()?;
+        match bytes.len() == len {
+            true => Ok(bytes),
+            false => Err(super::failed(self)(input.position(), cut_shorter())),
+        }
+    }
+
+    /// Reads what the source holds from its beginning up to `end`, anew.
+    fn pass(&self, end: u64, mut each: impl FnMut(&[u8])) -> Result<Input> {
         let stop = Stop::new().map_err(|e| super::failed(self)(0, e))?;
         let gauge = Gauge::start(self.timeout());
         let mut input = Input::open(self, Retry::never(), gauge).map_err(|failure| failure.into_error(self, 0, 0))?;
-        let (mut bytes, mut left, mut lines) = (Vec::new(), offset, 0);
+        let (mut bytes, mut left) = (Vec::new(), end);
         while left > 0 {
             bytes.clear();
             let filled = input.fill(&mut bytes, left.min(1 << 20) as usize, |_| false, &stop);
-            let filled = filled.map_err(|failure| failed(&input, failure))?;
+            let filled = filled.map_err(|failure| failure.into_error(self, input.position(), input.bytes_read()))?;
             let before = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
-            lines += memchr::memchr_iter(b'\n', before).count() as u64;
+            each(before);
             left -= before.len() as u64;
             if filled == Filled::End {
                 break;
             }
         }
-        Ok(Some(lines))
+        Ok(input)
     }
 
-    /// Whether its lines are counted as it is read, since it isn't read again to count them.
-    pub fn counts_its_lines(&self) -> bool {
-        !self.is_file() || self.may_wait()
+    /// Whether it can be read as often as is needed, and never has to be waited for.
+    pub fn is_at_hand(&self) -> bool {
+        self.is_file() && !self.may_wait()
     }
 }

@@ -53,6 +53,31 @@ impl StreamBlock {
     pub fn place(&self) -> Place {
         self.part.place
     }
+
+    pub fn extent(&self) -> BlockExtent {
+        let StreamBlock { bytes, is_first, lines_before, packed_len, part } = self;
+        let (lines_before, packed_len) = (*lines_before, *packed_len);
+        BlockExtent { place: part.place, len: bytes.len(), is_first: *is_first, lines_before, packed_len }
+    }
+}
+
+/// A block without its bytes.
+#[derive(Debug)]
+pub struct BlockExtent {
+    place: Place,
+    len: usize,
+    is_first: bool,
+    lines_before: Option<u64>,
+    packed_len: u64,
+}
+
+impl BlockExtent {
+    /// The block, of a file that is read once more for it.
+    pub fn read(&self, sources: &[Source]) -> Result<StreamBlock> {
+        let BlockExtent { place, len, is_first, lines_before, packed_len } = *self;
+        let bytes = Buffers::new(0, 0).lend(sources[place.source].read_anew(place.offset, len)?);
+        Ok(StreamBlock { bytes, is_first, lines_before, packed_len, part: Part { start: 0, place } })
+    }
 }
 
 /// How streams are cut in blocks.
@@ -284,7 +309,7 @@ impl Reader {
         }
         let retry = Retry::of(&self.hedging, index);
         let mut reading = Reading::go_on(source, retry, |gauge| self.watch.begin(index, gauge.clone()))?;
-        let mut lines = (counts_lines && source.counts_its_lines()).then_some(0);
+        let mut lines = (counts_lines && !source.is_at_hand()).then_some(0);
         let (mut is_first, mut handed) = (true, 0);
         // So many bytes hold no record's end.
         let mut searched = 0;

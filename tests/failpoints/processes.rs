@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mapfold::failpoint::Point;
 
-use crate::jobs::{PATIENCE, inputs, names};
+use crate::jobs::{PATIENCE, gzipped, inputs, names};
 
 /// Words of `args` may have no-break spaces, which stand for spaces.
 pub fn run(dir: &Path, faults: &str, args: &str) -> Output {
@@ -121,6 +121,34 @@ fn the_report_says_that_an_attempt_failed() {
     assert_eq!(none, 0);
     assert_eq!(counters("spill.write:2=eio"), (text.clone(), 1.into(), records.clone()));
     assert_eq!(counters("spill.write:2=eio, run.read:1=damage"), (text, 2.into(), records));
+}
+
+/// Its block is read again: a packed file from its beginning.
+#[test]
+fn a_damaged_run_of_a_packed_file_is_made_again() {
+    let dir = dir();
+    let table = "k,v\n".to_owned() + &(0..50_000).map(|n| format!("\"key\n{}\",{n}\n", n % 700)).collect::<String>();
+    fs::write(dir.path().join("in/table.gz"), gzipped(&table)).unwrap();
+    for job in ["run wordcount in/table.gz", "agg -g k sum(v) --read csv in/table.gz"] {
+        let args =
+            format!("{job} -o out --force --report r.json --trace t.json --threads 1 --memory 1M --partitions 4");
+        let made = |faults: &str| {
+            let output = run(dir.path(), faults, &args);
+            assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{faults}");
+            let report: serde_json::Value =
+                serde_json::from_slice(&fs::read(dir.path().join("r.json")).unwrap()).unwrap();
+            let maps = report["tasks"].as_array().unwrap().iter().filter(|task| task.get("input").is_some()).count();
+            let remade = fs::read_to_string(dir.path().join("t.json")).unwrap().matches(" remade\"").count();
+            (fs::read(dir.path().join("out")).unwrap(), remade, maps)
+        };
+        let (expected, none, maps) = made("");
+        assert!(maps > 3 && none == 0, "{maps}");
+        for n in [1, 2, 3, maps] {
+            assert_eq!(made(&format!("run.read:{n}=damage")), (expected.clone(), 1, maps), "{job}: {n}");
+        }
+        // One that was made again, too.
+        assert_eq!(made("run.read:1=damage, run.read:3=damage"), (expected, 2, maps), "{job}");
+    }
 }
 
 /// A split that isn't read for a second is mapped again beside that, by whoever has nothing else to do.
