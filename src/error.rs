@@ -73,8 +73,7 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted { signal: i32 },
 
-    /// `at` is a byte of the record.
-    /// `most` is the job's `read.max_record`, `len` the record's length where that is known.
+    /// `at` is a byte of the record, `most` the job's `read.max_record`, and `len` the record's length where that is known.
     #[error("{}: the record at byte {at} is longer than {}, the read.max_record of this job", shown(path), size(*most))]
     RecordTooLong { path: PathBuf, at: u64, most: u64, len: Option<u64> },
 

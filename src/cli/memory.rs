@@ -75,20 +75,20 @@ const PATIENCE_OF_CLEANING: Duration = Duration::from_secs(30);
 static IS_CLEANING: AtomicBool = AtomicBool::new(false);
 
 /// While this lives its thread looks at [`missing`] now and then.
-pub struct Watched;
+pub struct Watching;
 
-impl Watched {
-    pub fn begin() -> Watched {
+impl Watching {
+    pub fn begin() -> Watching {
         if let Ok(mut reserve) = RESERVE.lock() {
             reserve.reserve_exact(RESERVED);
         }
         IS_WATCH.set(true);
         IS_WATCHED.store(true, Ordering::Release);
-        Watched
+        Watching
     }
 }
 
-impl Drop for Watched {
+impl Drop for Watching {
     fn drop(&mut self) {
         IS_WATCHED.store(false, Ordering::Release);
     }

@@ -56,10 +56,10 @@ pub fn show<T>(when: When, quiet: bool, sources: &[Source], progress: &Progress,
     thread::scope(|scope| {
         let (done, is_done) = bounded::<()>(0);
         line::begin();
-        let mut watch = Watch::new(progress, sources);
-        let watch = move || if can_draw { draw(&mut watch, &is_done) } else { write(&mut watch, &is_done) };
+        let mut view = View::new(progress, sources);
+        let tell = move || if can_draw { draw(&mut view, &is_done) } else { write(&mut view, &is_done) };
         // Where no thread is to be had nothing is shown.
-        let _ = thread::Builder::new().name("progress".into()).spawn_scoped(scope, watch);
+        let _ = thread::Builder::new().name("progress".into()).spawn_scoped(scope, tell);
         let result = work();
         drop(done); // which, if `work` panics, unwinding does
         result
@@ -71,11 +71,11 @@ fn goes_on(is_done: &Receiver<()>, wait: Duration) -> bool {
     is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout)
 }
 
-fn draw(watch: &mut Watch<'_>, is_done: &Receiver<()>) {
+fn draw(view: &mut View<'_>, is_done: &Receiver<()>) {
     let mut wait = FIRST_AFTER;
     while goes_on(is_done, wait) {
         wait = EVERY;
-        let Some(line) = watch.look() else { continue };
+        let Some(line) = view.look() else { continue };
         if !line::draw(&line) {
             return;
         }
@@ -83,11 +83,11 @@ fn draw(watch: &mut Watch<'_>, is_done: &Receiver<()>) {
     line::end();
 }
 
-fn write(watch: &mut Watch<'_>, is_done: &Receiver<()>) {
+fn write(view: &mut View<'_>, is_done: &Receiver<()>) {
     let mut wait = FIRST_AFTER;
     let mut lines = 0;
     while goes_on(is_done, wait) {
-        if let Some(line) = watch.look() {
+        if let Some(line) = view.look() {
             line::put(&format!("{}\n", line.text()));
             lines += 1;
         }
@@ -96,7 +96,7 @@ fn write(watch: &mut Watch<'_>, is_done: &Receiver<()>) {
 }
 
 /// Looks at the meters of one run.
-struct Watch<'p> {
+struct View<'p> {
     progress: &'p Progress,
     sources: &'p [Source],
     begun: Instant,
@@ -105,9 +105,9 @@ struct Watch<'p> {
     share: Option<f64>,
 }
 
-impl<'p> Watch<'p> {
+impl<'p> View<'p> {
     fn new(progress: &'p Progress, sources: &'p [Source]) -> Self {
-        Watch { progress, sources, begun: Instant::now(), time_left: TimeLeft::default(), share: None }
+        View { progress, sources, begun: Instant::now(), time_left: TimeLeft::default(), share: None }
     }
 
     /// None while no phase has begun.
@@ -164,10 +164,10 @@ mod tests {
     #[test]
     fn what_is_said() {
         let progress = Progress::default();
-        let mut watch = Watch::new(&progress, &[]);
+        let mut view = View::new(&progress, &[]);
         let mut text = |seconds, readings, silent: &[&str]| {
             let silent: Vec<_> = silent.iter().map(ToString::to_string).collect();
-            watch.line(seconds, &readings, &silent).map(|line| line.text())
+            view.line(seconds, &readings, &silent).map(|line| line.text())
         };
         assert_eq!(text(0.5, Readings::default(), &[]), None);
         // No run is there yet to say what comes after the map.
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn one_share_of_the_whole_that_never_goes_back() {
         let progress = Progress::default();
-        let mut watch = Watch::new(&progress, &[]);
+        let mut view = View::new(&progress, &[]);
         let mut last = 0;
         for tenth in 1..400u64 {
             let (mapped, reduced) = (tenth.min(100) * 10_000_000, tenth.saturating_sub(100) * 5_000_000);
@@ -195,7 +195,7 @@ mod tests {
             if tenth <= 100 {
                 readings.phases[1].total = mapped * 3 / 2;
             }
-            let line = watch.line(tenth as f64 / 10.0, &readings, &[]).unwrap();
+            let line = view.line(tenth as f64 / 10.0, &readings, &[]).unwrap();
             assert_eq!(line.percent.is_some(), tenth >= 10, "{tenth}: {line:?}");
             let percent = line.percent.unwrap_or(0);
             assert!((last..=99).contains(&percent), "{tenth}: {line:?} after {last}");
@@ -212,9 +212,9 @@ mod tests {
     #[test]
     fn what_is_mapped_again_takes_nothing_back() {
         let progress = Progress::default();
-        let mut watch = Watch::new(&progress, &[]);
+        let mut view = View::new(&progress, &[]);
         let mut percent = |tenth: u64, mapped| {
-            watch.line(tenth as f64 / 10.0, &readings((mapped, 1_000_000_000), None), &[]).unwrap().percent
+            view.line(tenth as f64 / 10.0, &readings((mapped, 1_000_000_000), None), &[]).unwrap().percent
         };
         let last = (1..60).map(|tenth| percent(tenth, tenth * 10_000_000)).last().unwrap();
         assert_eq!(last, Some(59));

@@ -24,16 +24,16 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// How long work that was asked to end may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Grace {
     /// From then on the next signal ends the process. Nothing hears it any more, so commands are ended before.
     armed: Duration,
-    /// So much later it is held to be stuck.
+    /// How long after that the work is held to be stuck.
     stuck: Duration,
 }
 
-pub const RUNNING: Patience = Patience { armed: SECOND, stuck: Duration::from_secs(2) };
+pub const RUNNING: Grace = Grace { armed: SECOND, stuck: Duration::from_secs(2) };
 /// To make a plan is soon over, unless a disk doesn't answer, and leaves nothing behind.
-pub const PLANNING: Patience = Patience { armed: LOOK, stuck: Duration::ZERO };
+pub const PLANNING: Grace = Grace { armed: LOOK, stuck: Duration::ZERO };
 
 /// How long after the first signal another one means that the user won't wait.
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -57,13 +57,13 @@ pub fn watch(signal: &Arc<AtomicUsize>) -> io::Result<Armed> {
 }
 
 /// Runs `work`, which ends soon after a signal; if it doesn't, removes what it would have removed and ends the process.
-pub fn watched<T>(control: &Control, armed: &Armed, patience: Patience, work: impl FnOnce() -> T) -> T {
+pub fn watched<T>(control: &Control, armed: &Armed, grace: Grace, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (done, is_done) = bounded::<()>(0);
         // Where no thread is to be had the job runs unwatched.
         let _ = thread::Builder::new().name("watch".into()).spawn_scoped(scope, move || {
-            let _watched = memory::Watched::begin();
-            watch_over(control, armed, patience, &is_done);
+            let _watched = memory::Watching::begin();
+            watch_over(control, armed, grace, &is_done);
         });
         let result = work();
         drop(done);
@@ -71,7 +71,7 @@ pub fn watched<T>(control: &Control, armed: &Armed, patience: Patience, work: im
     })
 }
 
-fn watch_over(control: &Control, armed: &Armed, patience: Patience, is_done: &Receiver<()>) {
+fn watch_over(control: &Control, armed: &Armed, grace: Grace, is_done: &Receiver<()>) {
     let goes_on = |wait| is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
     while goes_on(LOOK) {
         if let Some(error) = memory::missing() {
@@ -80,17 +80,17 @@ fn watch_over(control: &Control, armed: &Armed, patience: Patience, is_done: &Re
         match control.check() {
             Ok(()) => {}
             Err(error @ Error::Interrupted { .. }) => {
-                if goes_on(patience.armed) {
+                if goes_on(grace.armed) {
                     command::end_all();
                     armed.store(true, Ordering::Relaxed);
-                    if goes_on(patience.stuck) {
+                    if goes_on(grace.stuck) {
                         end(control, error);
                     }
                 }
             }
             // Its time is over, which who works has heard by now.
             Err(error) => {
-                if goes_on(patience.stuck.max(LOOK)) {
+                if goes_on(grace.stuck.max(LOOK)) {
                     end(control, error);
                 }
             }

@@ -116,7 +116,7 @@ impl Trials {
         let unordered = args.changes.unordered;
         let call = Invocation { origin, unordered, stdin, signal: signal.clone(), ..Invocation::default() };
         let plan = signals::watched(&control, &armed, signals::PLANNING, || resolve(&spec, &call))?;
-        if let Some(source) = plan.sources.iter().find(|source| !can_be_read_again(source)) {
+        if let Some(source) = plan.sources.iter().find(|source| !is_same_for_others(source)) {
             return Err(once_only(source, command));
         }
         // Names need not be UTF-8, so they don't pass through JSON if they don't have to.
@@ -325,8 +325,9 @@ fn once_only(source: &Source, command: &str) -> Error {
     }
 }
 
-/// A regular file, and not by a name that means another one, or none, in another process; or a command that says so.
-fn can_be_read_again(source: &Source) -> bool {
+/// Whether other processes read the same by its name, as often as they like: a regular file, and not by a name that means
+/// another one, or none, in another process; or a command that says so.
+fn is_same_for_others(source: &Source) -> bool {
     let own = ["/dev/stdin", "/dev/fd", "/proc/self", "/proc/thread-self"];
     let path = source.path();
     match source {

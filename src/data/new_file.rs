@@ -90,18 +90,12 @@ impl Drop for NewFile {
 }
 
 /// A file without a name. `None` where there is none to be had, or it couldn't get a name.
-#[cfg(target_os = "linux")]
 fn nameless(directory: &Path) -> Option<File> {
     use rustix::fs::{Mode, OFlags, openat};
     failpoint::hit(Point::OutputCreate).ok()?;
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = File::from(openat(CWD, directory, flags, Mode::from_raw_mode(MODE)).ok()?);
     own_link(&file).exists().then_some(file)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn nameless(_: &Path) -> Option<File> {
-    None
 }
 
 fn own_link(file: &File) -> PathBuf {

@@ -176,17 +176,11 @@ fn lock_of_the_dead(directory: &Path) -> io::Result<Option<File>> {
 }
 
 /// Whether the file system is one that no other machine can use at the same time.
-#[cfg(target_os = "linux")]
 fn is_of_this_machine(file: &File) -> bool {
     // As in linux/magic.h: ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS; and ZFS, bcachefs.
     const LOCAL: [u32; 8] =
         [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1, 0xca45_1a4e];
     rustix::fs::fstatfs(file).is_ok_and(|system| LOCAL.contains(&(system.f_type as u32)))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_of_this_machine(_: &File) -> bool {
-    false
 }
 
 #[cfg(test)]

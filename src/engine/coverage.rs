@@ -1,13 +1,11 @@
 //! How much of the input is in a result, where it need not be all of it.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::shown;
-use crate::input::Watched;
-use crate::input::stream::{self, State};
+use crate::input::Covered;
 use crate::panics::lock;
 use crate::plan::Plan;
 use crate::report::event::SourceEnd;
@@ -19,9 +17,8 @@ pub struct Covering {
     /// Whole records, by source and offset.
     read: Mutex<Vec<(usize, Range<u64>)>>,
     /// What readers handed over of streams, in the order of the input.
-    streams: Mutex<Vec<stream::Covered>>,
-    /// Sources that took longer than their own time, and whether one has by now.
-    late: Mutex<BTreeSet<usize>>,
+    streams: Mutex<Vec<Covered>>,
+    /// Whether a source took longer than its own time.
     is_any_late: AtomicBool,
     /// As many records as are wanted were there before any that is missing.
     is_complete: AtomicBool,
@@ -32,10 +29,8 @@ impl Covering {
         lock(&self.read).extend(ranges);
     }
 
-    pub fn note_streams(&self, streams: Vec<stream::Covered>, watched: &[Watched]) {
+    pub fn note_streams(&self, streams: Vec<Covered>) {
         *lock(&self.streams) = streams;
-        let late = watched.iter().filter(|watched| watched.read.end == SourceEnd::TimedOut);
-        *lock(&self.late) = late.map(|watched| watched.source).collect();
     }
 
     /// A source whose turn had come took longer than its own time.
@@ -56,8 +51,8 @@ impl Covering {
         let Plan { sources, left_out, timeout, .. } = plan;
         let mut read = lock(&self.read).clone();
         read.sort_by_key(|(source, range)| (*source, range.start));
-        let (streams, late) = (lock(&self.streams), lock(&self.late));
-        let why = |index: usize| match (sources[index].timeout().filter(|_| late.contains(&index)), timeout) {
+        let streams = lock(&self.streams);
+        let why = |index: usize, is_late| match (sources[index].timeout().filter(|_| is_late), timeout) {
             (Some(own), _) => format!("timed out after {own}"),
             (None, Some(timeout)) => format!("not read within {timeout}"),
             (None, None) => "not read".into(),
@@ -69,7 +64,8 @@ impl Covering {
         let (mut read, mut streams) = (read.into_iter().peekable(), streams.iter().peekable());
         for (index, source) in sources.iter().enumerate() {
             let stream = streams.next_if(|covered| covered.source == index);
-            let is_whole = stream.is_none_or(|covered| covered.state == State::Whole);
+            let is_whole = stream.is_none_or(|covered| covered.end == Some(SourceEnd::Whole));
+            let is_late = stream.is_some_and(|covered| covered.end == Some(SourceEnd::TimedOut));
             let handed_over = stream.map_or(source.bytes(), |covered| covered.bytes);
             let (mut at, mut gaps) = (0, Vec::new());
             while let Some((_, range)) = read.next_if(|(of, _)| *of == index) {
@@ -86,7 +82,7 @@ impl Covering {
             }
             of_bytes = of_bytes.filter(|_| is_whole).map(|bytes| bytes + handed_over.max(at));
             coverage.sources += usize::from(gaps.is_empty());
-            let gap = |(from, to)| Missing { source: shown(source.path()), from, to, cause: why(index) };
+            let gap = |(from, to)| Missing { source: shown(source.path()), from, to, cause: why(index, is_late) };
             missing.extend(gaps.into_iter().map(gap));
         }
         missing.extend(left_out.iter().map(|(source, why)| Missing {

@@ -43,7 +43,7 @@ pub fn tasks<T, U: Send>(
     let total: u64 = sources.iter().map(Source::bytes).sum();
     let progress = &job.control.progress;
     progress.map.begin(if are_known { total } else { 0 });
-    let cut = feed::Cut {
+    let cutting = feed::Cutting {
         numbering,
         end_of: job.record_end(),
         edges,
@@ -54,8 +54,8 @@ pub fn tasks<T, U: Send>(
         counts_lines: job.plan.may_have_bad_records(),
     };
     let hedging = Hedging::new(job.plan.settings.attempts, &job.plan.latencies, sources);
-    let mut feed = Feed::new(sources, cut, &hedging, &|| job.check())?;
-    progress.reads(feed.readers().watch());
+    let mut feed = Feed::new(sources, cutting, &hedging, &|| job.check())?;
+    progress.reads(feed.readers().watch().clone());
     let seed = feed.seed();
     let deal = match numbering {
         Numbering::FilesFirst => Deal::Split,
@@ -71,7 +71,7 @@ pub fn tasks<T, U: Send>(
     let cut = job.deadline().map(|deadline| Cut { deadline, is_made: &job.is_cut });
     let arriving = Arriving { job, feed: &mut feed, wanted };
     let made = job.pool.run(&Phase { cut, ..job.phase(PhaseName::Map, deal) }, seed, arriving, attempt, place)?;
-    job.covering.note_streams(feed.readers().covered(), &feed.readers().watched());
+    job.covering.note_streams(feed.readers().watch().covered());
     Ok(made)
 }
 
@@ -92,14 +92,15 @@ struct Arriving<'a, F> {
 /// How streams were read is told when nobody wants more of them, however the phase ends.
 impl<F> Drop for Arriving<'_, F> {
     fn drop(&mut self) {
-        let told =
-            self.feed.readers().watched().into_iter().flat_map(|Watched { source, begun, ended, read, steps }| {
+        let told = self.feed.readers().watch().watched().into_iter().flat_map(
+            |Watched { source, begun, ended, read, steps }| {
                 let steps =
                     steps.into_iter().map(move |(at, attempt, step)| (at, What::SourceStep { source, attempt, step }));
                 let (begun, ended) =
                     ((begun, What::SourceBegun { source }), (ended, What::SourceEnded { source, read }));
                 [begun].into_iter().chain(steps).chain([ended])
-            });
+            },
+        );
         self.job.note_all(told);
     }
 }

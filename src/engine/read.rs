@@ -115,7 +115,7 @@ pub fn each_block(
             let mut pieces = &split.pieces[..];
             let mut memory = job.small_files.take(block::Memory::default);
             let joins = matches!(job.plan.read, plan::Read::Text);
-            let cut = block::Cut { end_of: job.record_end(), edges, joins };
+            let cut = block::Bounds { end_of: job.record_end(), edges, joins };
             while let Some(&piece) = pieces.first().filter(|_| !attempt.is_cut()) {
                 let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;
                 let stretch = block.stretch();

@@ -39,7 +39,7 @@ const SMALL: u64 = 256 << 10;
 
 /// How the pieces of files become blocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Cut {
+pub struct Bounds {
     pub end_of: RecordEnd,
     pub edges: Edges,
     /// Whether small files may be joined in one block: not where each begins with a header.
@@ -85,7 +85,7 @@ impl<'b> FileBlock<'b> {
     pub fn open(
         sources: &'b [Source],
         pieces: &mut &[Piece],
-        cut: Cut,
+        cut: Bounds,
         memory: &'b mut Memory,
     ) -> Result<FileBlock<'b>> {
         let (&piece, mut rest) = pieces.split_first().expect("a piece");
@@ -113,7 +113,7 @@ impl<'b> FileBlock<'b> {
         Ok(FileBlock { source, bytes: Bytes::Read(memory) })
     }
 
-    fn map(source: &'b Source, piece: Piece, Cut { end_of, edges, .. }: Cut) -> Result<FileBlock<'b>> {
+    fn map(source: &'b Source, piece: Piece, Bounds { end_of, edges, .. }: Bounds) -> Result<FileBlock<'b>> {
         let failed = failed(source);
         let file = planned::open(source, piece.offset)?;
         let stop = piece.offset + piece.len;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 const LINES: RecordEnd = RecordEnd { framing: Framing::Terminator(b'\n'), longest: 100 };
-const CUT: Cut = Cut { end_of: LINES, edges: Edges::Found, joins: true };
+const BOUNDS: Bounds = Bounds { end_of: LINES, edges: Edges::Found, joins: true };
 
 fn with(text: &[u8]) -> (tempfile::NamedTempFile, Source) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -15,7 +15,7 @@ fn with(text: &[u8]) -> (tempfile::NamedTempFile, Source) {
 }
 
 fn block<'b>(source: &'b Source, piece: Piece, memory: &'b mut Memory) -> Result<FileBlock<'b>> {
-    FileBlock::open(std::slice::from_ref(source), &mut &[piece][..], CUT, memory)
+    FileBlock::open(std::slice::from_ref(source), &mut &[piece][..], BOUNDS, memory)
 }
 
 fn whole(source: &Source) -> Piece {
@@ -35,7 +35,7 @@ fn small_files_are_read_together() {
         let (mut left, mut memory, mut blocks) = (&pieces[..], Memory::default(), Vec::new());
         let mut seen = texts.map(|_| Vec::new());
         while !left.is_empty() {
-            let block = FileBlock::open(&sources, &mut left, Cut { joins, ..CUT }, &mut memory).unwrap();
+            let block = FileBlock::open(&sources, &mut left, Bounds { joins, ..BOUNDS }, &mut memory).unwrap();
             let stretch = block.stretch();
             for (at, &byte) in stretch.bytes.iter().enumerate() {
                 let Place { source, offset } = stretch.place(at);
@@ -57,9 +57,9 @@ fn of_joined_files_one_that_cannot_be_read_is_met_when_it_is_first() {
     _files[1].as_file().set_len(1).unwrap();
     let pieces: Vec<_> = (0..3).map(|i| Piece { source: i, ..whole(&sources[i]) }).collect();
     let (mut left, mut memory) = (&pieces[..], Memory::default());
-    let first = FileBlock::open(&sources, &mut left, CUT, &mut memory).unwrap();
+    let first = FileBlock::open(&sources, &mut left, BOUNDS, &mut memory).unwrap();
     assert_eq!((first.stretch().bytes, left.len()), (&b"a\n"[..], 2));
-    let error = FileBlock::open(&sources, &mut left, CUT, &mut memory).unwrap_err().to_string();
+    let error = FileBlock::open(&sources, &mut left, BOUNDS, &mut memory).unwrap_err().to_string();
     assert!(error.starts_with(&*sources[1].name()), "{error}");
 }
 
@@ -173,7 +173,7 @@ fn a_record_without_end_is_not_looked_for_to_its_end() {
 /// The records of a file as its pieces are read with their edges assumed, and whether these hold.
 fn assumed(source: &Source, size: u64) -> (Vec<u8>, bool) {
     let csv = RecordEnd { framing: Framing::Quoted { delimiter: b',' }, longest: 1 << 20 };
-    let cut = Cut { end_of: csv, edges: Edges::Assumed, joins: false };
+    let cut = Bounds { end_of: csv, edges: Edges::Assumed, joins: false };
     let (mut read, mut seen) = (Vec::new(), Vec::new());
     for offset in (0..source.bytes()).step_by(size as usize) {
         let piece = Piece { source: 0, offset, len: size.min(source.bytes() - offset) };

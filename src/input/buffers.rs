@@ -10,7 +10,7 @@ use crate::panics::lock;
 #[derive(Clone, Debug)]
 pub struct Buffers {
     free: Arc<Mutex<Vec<Vec<u8>>>>,
-    /// So many are kept, none of more than so many bytes: the block of a long record is given up.
+    /// How many are kept, and the bytes of the largest that is kept: the block of a long record is given up.
     most: usize,
     largest: usize,
 }

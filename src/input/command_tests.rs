@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::*;
 use crate::input::hedging::{Hedging, Retry};
-use crate::input::stream::{Blocks, Covered, State};
+use crate::input::stream::Blocks;
 use crate::input::wait::Stop;
-use crate::input::{RecordEnd, Source, stream};
+use crate::input::{Covered, RecordEnd, Source, stream};
 use crate::record::Framing;
 use crate::report::event::SourceEnd;
 
@@ -41,7 +41,7 @@ fn read(sources: &[Source]) -> (Vec<u8>, Result<()>, Vec<Covered>) {
         Ok(())
     };
     let ended = go();
-    let covered = readers.covered();
+    let covered = readers.watch().covered();
     drop(queues);
     (bytes, ended, covered)
 }
@@ -51,7 +51,8 @@ fn fails(source: Source, message: &str) -> Vec<u8> {
     let (bytes, ended, covered) = read(&[source]);
     let error = ended.unwrap_err();
     assert_eq!((error.to_string().as_str(), error.exit_code()), (message, 1));
-    assert_eq!(covered[0].state, State::Failed);
+    let end = if message.contains("timed out") { SourceEnd::TimedOut } else { SourceEnd::Failed };
+    assert_eq!(covered[0].end, Some(end));
     bytes
 }
 
@@ -67,7 +68,7 @@ fn what_was_watched() {
     for (_, queue) in queues.iter().take(3) {
         queue.iter().for_each(drop);
     }
-    let watched = readers.watched();
+    let watched = readers.watch().watched();
     drop(queues);
     let seen: Vec<_> = watched.iter().map(|w| (w.source, w.read.bytes, w.read.end)).collect();
     let (whole, failed, late, stopped) = (SourceEnd::Whole, SourceEnd::Failed, SourceEnd::TimedOut, SourceEnd::Stopped);
@@ -104,7 +105,7 @@ fn what_a_command_prints() {
     let (bytes, ended, covered) = read(&[sh("printf 'a\\nb\\n'; echo noise >&2; printf half", None)]);
     ended.unwrap();
     assert_eq!(bytes, b"a\nb\nhalf");
-    assert_eq!(covered, [Covered { source: 0, bytes: 8, state: State::Whole }]);
+    assert_eq!(covered, [Covered { source: 0, bytes: 8, end: Some(SourceEnd::Whole) }]);
     let (bytes, ended, _) = read(&[sh("true", None)]);
     ended.unwrap();
     assert!(bytes.is_empty());
@@ -154,7 +155,7 @@ fn is_late(source: Source, most: Duration) -> u64 {
     let begun = Instant::now();
     let (_, ended, covered) = read(&[source]);
     assert!(begun.elapsed() < most, "{:?}", begun.elapsed());
-    assert_eq!(covered[0].state, State::Failed);
+    assert_eq!(covered[0].end, Some(SourceEnd::TimedOut));
     match ended.unwrap_err() {
         Error::TimedOut { name, read, .. } if name == "web1" => read,
         other => panic!("{other:?}"),
@@ -265,7 +266,7 @@ fn several_hundred_at_once() {
     ended.unwrap();
     let expected: String = (0..300).map(|i| format!("{i}\n")).collect();
     assert_eq!(String::from_utf8(bytes).unwrap(), expected);
-    assert!(covered.iter().all(|covered| covered.state == State::Whole));
+    assert!(covered.iter().all(|covered| covered.end == Some(SourceEnd::Whole)));
     // One after the other they would sleep for 90 s.
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
@@ -280,8 +281,8 @@ fn a_command_that_is_stopped() {
     readers.stop().now();
     let blocks: Vec<_> = queues[0].1.iter().map(|block| block.unwrap().stretch().bytes.to_vec()).collect();
     assert_eq!(blocks, [b"a\nb\n"]);
-    let covered = readers.covered();
-    assert_eq!(covered, [Covered { source: 0, bytes: 4, state: State::Stopped }]);
+    let covered = readers.watch().covered();
+    assert_eq!(covered, [Covered { source: 0, bytes: 4, end: Some(SourceEnd::Stopped) }]);
     drop((queues, readers));
     nothing_is_left(&sleep);
 }

@@ -93,7 +93,7 @@ pub enum Numbering {
 
 /// How sources become work.
 #[derive(Clone, Copy, Debug)]
-pub struct Cut {
+pub struct Cutting {
     pub numbering: Numbering,
     pub end_of: RecordEnd,
     pub edges: Edges,
@@ -129,11 +129,11 @@ impl Feed {
     /// Begins to read streams. `check` is asked now and then whether to go on, where finding the cuts of files takes long.
     pub fn new(
         sources: &[Source],
-        cut: Cut,
+        cut: Cutting,
         hedging: &Arc<Hedging>,
         check: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<Feed> {
-        let Cut { numbering, end_of, edges, ahead, split, block, threads, counts_lines } = cut;
+        let Cutting { numbering, end_of, edges, ahead, split, block, threads, counts_lines } = cut;
         let eager = numbering == Numbering::Streaming;
         let blocks = Blocks { bytes: block, end_of, eager, counts_lines, readers: threads + 1 };
         let (queues, readers) = stream::read(sources, blocks, numbering != Numbering::FilesFirst, hedging)?;

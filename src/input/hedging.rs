@@ -24,9 +24,9 @@ use crate::panics::lock;
 
 /// A source that brings nothing for less than this isn't slow, unless its history says that it is faster than that.
 const LEAST: Duration = Duration::from_millis(200);
-/// So many times the median of the others.
+/// Slow is what takes this many times the median of the others.
 const FACTOR: u32 = 3;
-/// One of so many sources may have a second reading at a time.
+/// A second reading at a time is made of one source in this many.
 const SHARE: usize = 10;
 /// How often it is looked whether a source may have one, where that hangs on others.
 const LOOK: Duration = Duration::from_millis(100);

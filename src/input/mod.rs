@@ -66,7 +66,7 @@ pub use held::Sources;
 pub use reading::Begun;
 use reading::Reading;
 pub use stretch::{Place, Stretch};
-pub use watch::{Watch, Watched};
+pub use watch::{Covered, Watch, Watched};
 
 /// One input, checked to exist.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,12 +7,12 @@
 //! the other. A reader unpacks and looks for the last record's end, and nothing else: it may be all that the
 //! workers wait for.
 //!
-//! [`Readers`] ends them all: when it is dropped, or sooner, when [`Stop`] asks for what there is. What was handed over of
-//! each source is [`Covered`], and how it was read [`Watched`].
+//! [`Readers`] ends them all: when it is dropped, or sooner, when [`Stop`] asks for what there is. [`Watch`] knows how each
+//! is read.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -25,10 +25,10 @@ use super::reading::Reading;
 use super::stretch::{Part, Place, Stretch};
 use super::unpack::Filled;
 use super::wait::Stop;
-use super::watch::{Watch, Watched};
+use super::watch::Watch;
 use super::{RecordEnd, Source, command};
 use crate::error::{Error, Result, reason};
-use crate::panics::{self, lock};
+use crate::panics;
 use crate::record::Framing;
 use crate::report::event::SourceEnd;
 
@@ -90,7 +90,7 @@ pub struct Blocks {
     pub eager: bool,
     /// Whether newlines are counted of what can't be read again to count them.
     pub counts_lines: bool,
-    /// So many readers take files at a time.
+    /// Readers that take files at the same time.
     pub readers: usize,
 }
 
@@ -100,35 +100,10 @@ const SMALLEST: usize = 64 << 10;
 /// Blocks of one source or of several: its end is theirs, or after a record that was cut.
 pub type Queue = Receiver<Result<StreamBlock>>;
 
-/// What was handed over of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Covered {
-    /// Index into the plan's sources.
-    pub source: usize,
-    /// Whole records that begin in so many of its first bytes, unpacked, were handed over.
-    pub bytes: u64,
-    /// Whether that is all of it, or where its reader stands.
-    pub state: State,
-}
-
-/// How far a reader has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It reads, or waits for its turn.
-    Reading,
-    /// It read the source to its end.
-    Whole,
-    /// It was asked to stop before.
-    Stopped,
-    /// The source failed, or nobody wanted more of it.
-    Failed,
-}
-
 /// The threads that read. Dropped, they are ended, with the commands that they run.
 #[derive(Debug)]
 pub struct Readers {
     stop: Stop,
-    covered: Arc<Coverage>,
     watch: Arc<Watch>,
     /// Dropped behind what asks them to end.
     commands: Ending,
@@ -137,8 +112,7 @@ pub struct Readers {
 impl Readers {
     /// Before any is there.
     fn begin(sources: &[Source]) -> io::Result<Readers> {
-        let covered = Arc::new(Coverage::of(sources));
-        Ok(Readers { stop: Stop::new()?, covered, watch: Arc::default(), commands: Ending::default() })
+        Ok(Readers { stop: Stop::new()?, watch: Arc::new(Watch::of(sources)), commands: Ending::default() })
     }
 
     /// Asks the readers to hand over the whole records that they hold, and to end.
@@ -146,19 +120,9 @@ impl Readers {
         &self.stop
     }
 
-    /// What was handed over of each stream, in the order of the input.
-    pub fn covered(&self) -> Vec<Covered> {
-        lock(&self.covered.0).clone()
-    }
-
-    /// For whoever watches, as long as they like.
-    pub fn watch(&self) -> Arc<Watch> {
-        self.watch.clone()
-    }
-
-    /// How each stream was read that a reader has begun with, in the order of the input.
-    pub fn watched(&self) -> Vec<Watched> {
-        self.watch.watched()
+    /// How the streams are read, for whoever wants to know, as long as they like.
+    pub fn watch(&self) -> &Arc<Watch> {
+        &self.watch
     }
 }
 
@@ -168,30 +132,11 @@ impl Drop for Readers {
     }
 }
 
-/// What is known of each stream while it is read.
-#[derive(Debug)]
-struct Coverage(Mutex<Vec<Covered>>);
-
-impl Coverage {
-    fn of(sources: &[Source]) -> Self {
-        let streams = sources.iter().enumerate().filter(|(_, source)| source.is_stream());
-        let begin = |(source, _)| Covered { source, bytes: 0, state: State::Reading };
-        Coverage(Mutex::new(streams.map(begin).collect()))
-    }
-
-    fn note(&self, source: usize, change: impl FnOnce(&mut Covered)) {
-        let mut all = lock(&self.0);
-        if let Ok(at) = all.binary_search_by_key(&source, |covered| covered.source) {
-            change(&mut all[at]);
-        }
-    }
-}
-
 /// How the reading ended. A record that was cut is not the source's fault.
-fn end_of(read: &Result<State, Option<Error>>) -> SourceEnd {
+fn end_of(read: &Result<SourceEnd, Option<Error>>) -> SourceEnd {
     match read {
-        Ok(State::Whole) => SourceEnd::Whole,
-        Ok(_) | Err(None) => SourceEnd::Stopped,
+        Ok(end) => *end,
+        Err(None) => SourceEnd::Stopped,
         Err(Some(Error::TimedOut { .. })) => SourceEnd::TimedOut,
         Err(Some(_)) => SourceEnd::Failed,
     }
@@ -253,7 +198,6 @@ pub fn read(
         cut: Blocks { bytes, ..cut },
         buffers: Buffers::new(2 * threads + 2, 2 * bytes),
         stop: readers.stop.clone(),
-        covered: readers.covered.clone(),
         watch: readers.watch.clone(),
         hedging: hedging.clone(),
     };
@@ -281,7 +225,6 @@ struct Reader {
     cut: Blocks,
     buffers: Buffers,
     stop: Stop,
-    covered: Arc<Coverage>,
     watch: Arc<Watch>,
     hedging: Arc<Hedging>,
 }
@@ -291,8 +234,6 @@ impl Reader {
         let task = || format!("reader of {}", source.name());
         let read = panics::caught(task, || Ok(self.read(*index, source, to)));
         let read = read.unwrap_or_else(|panic| Err(Some(panic)));
-        let state = *read.as_ref().unwrap_or(&State::Failed);
-        self.covered.note(*index, |covered| covered.state = state);
         self.watch.end(*index, end_of(&read));
         match read {
             Err(Some(error)) => Err(error),
@@ -301,17 +242,22 @@ impl Reader {
     }
 
     /// Reads one stream to its end. `Err(None)`: nobody receives any more, or a record was cut.
-    fn read(&self, index: usize, source: &Source, to: &Sender<Result<StreamBlock>>) -> Result<State, Option<Error>> {
+    fn read(
+        &self,
+        index: usize,
+        source: &Source,
+        to: &Sender<Result<StreamBlock>>,
+    ) -> Result<SourceEnd, Option<Error>> {
         let Blocks { bytes: block, end_of: RecordEnd { framing, longest }, eager, counts_lines, .. } = self.cut;
         let longest = usize::try_from(longest).unwrap_or(usize::MAX);
         if self.stop.is_asked() {
-            return Ok(State::Stopped);
+            return Ok(SourceEnd::Stopped);
         }
         let retry = Retry::of(&self.hedging, index);
         let mut reading = Reading::go_on(source, retry, |gauge| self.watch.begin(index, gauge.clone()))?;
         let mut lines = (counts_lines && !source.is_at_hand()).then_some(0);
         let (mut is_first, mut handed) = (true, 0);
-        // So many bytes hold no record's end.
+        // The first bytes, which were searched and hold no record's end.
         let mut searched = 0;
         loop {
             // A record longer than the block makes it grow, though not for ever.
@@ -351,13 +297,13 @@ impl Reader {
                 to.send(Ok(block)).map_err(|_| None)?;
                 reading.go_on_waiting();
                 (is_first, lines) = (false, next_lines);
-                self.covered.note(index, |covered| covered.bytes = reading.offset);
+                self.watch.cover(index, reading.offset);
             }
             if let Some(late) = late {
                 return Err(Some(late));
             }
             if is_end || is_stopped {
-                return Ok(if is_end { State::Whole } else { State::Stopped });
+                return Ok(if is_end { SourceEnd::Whole } else { SourceEnd::Stopped });
             }
             if is_cut {
                 return Err(None);

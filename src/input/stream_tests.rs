@@ -10,6 +10,7 @@ use rustix::fs::{CWD, FileType, mknodat};
 use tempfile::TempDir;
 
 use super::*;
+use crate::input::Covered;
 use crate::input::sources::{self, Stdin};
 use crate::input::written::Input;
 use crate::input::{Latency, Patience};
@@ -82,9 +83,9 @@ fn three_hundred_fifos_at_once() {
     dribbling.join().unwrap();
     assert!(seen.iter().enumerate().all(|(i, seen)| *seen == text(i)));
     let whole = |(i, covered): (usize, &Covered)| {
-        *covered == Covered { source: i, bytes: text(i).len() as u64, state: State::Whole }
+        *covered == Covered { source: i, bytes: text(i).len() as u64, end: Some(SourceEnd::Whole) }
     };
-    assert!(readers.covered().iter().enumerate().all(whole));
+    assert!(readers.watch().covered().iter().enumerate().all(whole));
 }
 
 /// Who opens a FIFO and closes it has written all that there is; who hasn't opened it yet has not.
@@ -95,10 +96,10 @@ fn a_fifo_has_ended_once_its_writer_came_and_went() {
     let (queues, readers) = read_once(&resolved(path.clone(), None), LINES, true).unwrap();
     let (_, queue) = &queues[0];
     queue.recv_timeout(Duration::from_millis(100)).unwrap_err();
-    assert_eq!(readers.covered()[0].state, State::Reading);
+    assert_eq!(readers.watch().covered()[0].end, None);
     drop(writer(path));
     assert!(queue.recv_timeout(Duration::from_secs(5)).unwrap_err().is_disconnected());
-    assert_eq!(readers.covered()[0].state, State::Whole);
+    assert_eq!(readers.watch().covered()[0].end, Some(SourceEnd::Whole));
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn a_fifo_that_takes_too_long() {
     writer.write_all(b"a\nha").unwrap();
     assert_eq!(late(&queues), format!("{}: timed out after 1s, 4 B read", path.display()));
     // The record that was whole by then was handed over before.
-    assert_eq!(readers.covered(), [Covered { source: 0, bytes: 2, state: State::Failed }]);
+    assert_eq!(readers.watch().covered(), [Covered { source: 0, bytes: 2, end: Some(SourceEnd::TimedOut) }]);
 }
 
 /// While nobody takes the blocks the time of their source stands still.
@@ -150,7 +151,7 @@ fn a_stop_takes_the_whole_records_that_there_are() {
     writers[1].write_all(b"not a record").unwrap();
     // All of it was read when the pipes are empty.
     let empty = |file: &fs::File| rustix::io::ioctl_fionread(file).unwrap() == 0;
-    while !writers.iter().all(empty) || readers.covered()[3].state == State::Reading {
+    while !writers.iter().all(empty) || readers.watch().covered()[3].end.is_none() {
         thread::sleep(Duration::from_millis(1));
     }
     let begun = Instant::now();
@@ -163,14 +164,14 @@ fn a_stop_takes_the_whole_records_that_there_are() {
         .collect();
     assert_eq!(blocks, [&b"one\ntwo\n"[..], b"", b"", b"whole"]);
     assert!(begun.elapsed() < Duration::from_secs(1));
-    let covered = |source, bytes, state| Covered { source, bytes, state };
+    let covered = |source, bytes, end| Covered { source, bytes, end };
     let expected = [
-        covered(0, 8, State::Stopped),
-        covered(1, 0, State::Stopped),
-        covered(2, 0, State::Stopped),
-        covered(3, 5, State::Whole),
+        covered(0, 8, Some(SourceEnd::Stopped)),
+        covered(1, 0, Some(SourceEnd::Stopped)),
+        covered(2, 0, Some(SourceEnd::Stopped)),
+        covered(3, 5, Some(SourceEnd::Whole)),
     ];
-    assert_eq!(readers.covered(), expected);
+    assert_eq!(readers.watch().covered(), expected);
 }
 
 /// Of quoted records too: a newline in quotes ends none. What is packed is cut likewise.
@@ -189,7 +190,7 @@ fn a_stop_among_quotes_and_in_packed_data() {
     readers.stop().now();
     let blocks: Vec<_> = queues[0].1.iter().map(|block| block.unwrap().stretch().bytes.to_vec()).collect();
     assert_eq!(blocks, [b"a,\"b\nc\"\n"]);
-    assert_eq!(readers.covered(), [Covered { source: 0, bytes: 8, state: State::Stopped }]);
+    assert_eq!(readers.watch().covered(), [Covered { source: 0, bytes: 8, end: Some(SourceEnd::Stopped) }]);
 }
 
 /// One that is carried is the file as it was planned, byte for byte; and one that is packed is unpacked.

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::block::{self, FileBlock, Memory};
 use super::edges::Edges;
-use super::feed::{Cut, Feed, Numbering, Work};
+use super::feed::{Cutting, Feed, Numbering, Work};
 use super::hedging::Retry;
 use super::reading::Reading;
 use super::sources::{self, Stdin};
@@ -28,7 +28,7 @@ use crate::error::Result;
 const LINES: RecordEnd = RecordEnd { framing: Framing::Terminator(b'\n'), longest: 1 << 20 };
 const CSV: RecordEnd = RecordEnd { framing: Framing::Quoted { delimiter: b',' }, longest: 1 << 20 };
 
-const CUT: Cut = Cut {
+const CUTTING: Cutting = Cutting {
     numbering: Numbering::Input,
     end_of: LINES,
     edges: Edges::Found,
@@ -71,7 +71,7 @@ fn next(feed: &mut Feed) -> Result<Option<Work>> {
 }
 
 /// Everything that a job would read, in the order in which it is given out.
-fn all(sources: &[Source], cut: Cut) -> Result<Vec<Seen>> {
+fn all(sources: &[Source], cut: Cutting) -> Result<Vec<Seen>> {
     let mut feed = Feed::new(sources, cut, &Hedging::new(1, &[], sources), &|| Ok(()))?;
     let seed = feed.seed();
     let (mut seen, mut memory) = (Vec::new(), Memory::default());
@@ -80,7 +80,7 @@ fn all(sources: &[Source], cut: Cut) -> Result<Vec<Seen>> {
             Work::Split(split) => {
                 let mut pieces = &split.pieces[..];
                 while !pieces.is_empty() {
-                    let cut = block::Cut { end_of: cut.end_of, edges: cut.edges, joins: false };
+                    let cut = block::Bounds { end_of: cut.end_of, edges: cut.edges, joins: false };
                     let block = FileBlock::open(sources, &mut pieces, cut, &mut memory)?;
                     seen.extend(Seen::of(block.stretch()));
                 }
@@ -92,10 +92,10 @@ fn all(sources: &[Source], cut: Cut) -> Result<Vec<Seen>> {
 }
 
 /// What is read of files where all edges are found first, which is the same if they are found on the way.
-fn all_ways(sources: &[Source], cut: Cut) -> Vec<Seen> {
+fn all_ways(sources: &[Source], cut: Cutting) -> Vec<Seen> {
     let seen = all(sources, cut).unwrap();
     for numbering in [Numbering::Input, Numbering::FilesFirst] {
-        assert_eq!(all(sources, Cut { ahead: true, numbering, ..cut }).unwrap(), seen);
+        assert_eq!(all(sources, Cutting { ahead: true, numbering, ..cut }).unwrap(), seen);
     }
     seen
 }
@@ -176,7 +176,7 @@ fn members_and_frames_one_after_the_other() {
     ] {
         let sources = [dir.source(name, &packed)];
         for block in [1, 100, 5000, 1 << 20] {
-            let seen = all(&sources, Cut { block, ..CUT }).unwrap();
+            let seen = all(&sources, Cutting { block, ..CUTTING }).unwrap();
             assert!(joined(&seen) == text, "{name} {block}");
             assert!(seen.iter().all(|seen| seen.bytes.ends_with(b"\n")));
             let packed_len: u64 = seen.iter().map(|seen| seen.packed_len).sum();
@@ -193,11 +193,11 @@ fn a_gzip_header_with_all_there_is() {
     let mut header = b"\x1f\x8b\x08\x1f\0\0\0\0\0\xff\x03\0abcname\0comment\0".to_vec();
     header.extend((crc32fast::hash(&header) as u16).to_le_bytes());
     let packed = [&header[..], &plain[10..]].concat();
-    assert_eq!(joined(&all(&[dir.source("f", &packed)], CUT).unwrap()), b"a\nb\n");
+    assert_eq!(joined(&all(&[dir.source("f", &packed)], CUTTING).unwrap()), b"a\nb\n");
     for at in 10..header.len() {
         let mut packed = packed.clone();
         packed[at] ^= 1;
-        all(&[dir.source("f", &packed)], CUT).unwrap_err();
+        all(&[dir.source("f", &packed)], CUTTING).unwrap_err();
     }
 }
 
@@ -210,7 +210,7 @@ fn packed_data_that_ends_early() {
         ([zstd(&text), zstd(b"more\n")].concat(), "the zstd data ends early"),
     ] {
         for len in 4..packed.len() {
-            match all(&[dir.source("f", &packed[..len])], CUT) {
+            match all(&[dir.source("f", &packed[..len])], CUTTING) {
                 Err(error) => assert!(error.to_string().ends_with(message), "{error}"),
                 // Between the two.
                 Ok(seen) => assert!(joined(&seen) == text),
@@ -228,7 +228,7 @@ fn packed_data_with_a_wrong_bit() {
         for at in 4..packed.len() {
             let mut packed = packed.clone();
             packed[at] ^= 0x10;
-            match all(&[dir.source("f", &packed)], CUT) {
+            match all(&[dir.source("f", &packed)], CUTTING) {
                 Err(error) => {
                     let error = error.to_string();
                     assert!(
@@ -248,7 +248,7 @@ fn packed_data_with_a_wrong_bit() {
 #[test]
 fn packed_data_with_something_behind_it() {
     let dir = Dir::new();
-    let error = |packed: Vec<u8>| all(&[dir.source("f", packed)], CUT).unwrap_err().to_string();
+    let error = |packed: Vec<u8>| all(&[dir.source("f", packed)], CUTTING).unwrap_err().to_string();
     for garbage in [&b"garbage"[..], b"\0\0garbage"] {
         let error = error([&gzip(b"a\n")[..], garbage].concat());
         let at = gzip(b"a\n").len();
@@ -278,7 +278,7 @@ fn sources_of_every_kind_in_order() {
     let sources = resolved(&paths);
     for (block, end_of, ahead) in [(3, LINES, false), (1000, CSV, false), (1000, CSV, true), (1 << 20, LINES, true)] {
         for split in [1, 1 << 20] {
-            let cut = Cut { block, split, end_of, ahead, ..CUT };
+            let cut = Cutting { block, split, end_of, ahead, ..CUTTING };
             let writer = write(&fifo, gzip(b"3\nfifo"));
             let seen = all(&sources, cut).unwrap();
             writer.join().unwrap();
@@ -290,7 +290,7 @@ fn sources_of_every_kind_in_order() {
             assert_eq!(firsts, [place(0, 0), place(1, 3), place(2, 0), place(3, 0), place(4, 3), place(6, 0)]);
             // In no order it is the same.
             let writer = write(&fifo, b"3\nfifo".to_vec());
-            let mut seen = all(&sources, Cut { numbering: Numbering::FilesFirst, ..cut }).unwrap();
+            let mut seen = all(&sources, Cutting { numbering: Numbering::FilesFirst, ..cut }).unwrap();
             writer.join().unwrap();
             seen.sort_by_key(|seen| (seen.place.source, seen.place.offset));
             assert!(joined(&seen) == expected, "{block} {split}");
@@ -303,7 +303,7 @@ fn more_packed_files_than_readers() {
     let dir = Dir::new();
     let paths: Vec<_> = (0..200).map(|i| dir.file(&format!("{i:03}"), gzip(format!("{i}\n").as_bytes()))).collect();
     let expected: String = (0..200).map(|i| format!("{i}\n")).collect();
-    let seen = all(&resolved(&paths), Cut { block: 10, ..CUT }).unwrap();
+    let seen = all(&resolved(&paths), Cutting { block: 10, ..CUTTING }).unwrap();
     assert_eq!(String::from_utf8(joined(&seen)).unwrap(), expected);
 }
 
@@ -320,7 +320,7 @@ fn of_several_packed_files_that_are_corrupt_the_first_is_named() {
     ];
     let sources = resolved(&paths);
     for numbering in [Numbering::Input, Numbering::FilesFirst] {
-        let error = all(&sources, Cut { numbering, block: 1000, ..CUT }).unwrap_err().to_string();
+        let error = all(&sources, Cutting { numbering, block: 1000, ..CUTTING }).unwrap_err().to_string();
         assert!(error.contains("long: "), "{error}");
     }
 }
@@ -331,11 +331,13 @@ fn no_stream_waits_for_another() {
     let dir = Dir::new();
     let fifos = [dir.fifo("a"), dir.fifo("b")];
     let sources = resolved(&fifos);
-    let mut feed =
-        Feed::new(&sources, Cut { numbering: Numbering::FilesFirst, ..CUT }, &Hedging::new(1, &[], &sources), &|| {
-            Ok(())
-        })
-        .unwrap();
+    let mut feed = Feed::new(
+        &sources,
+        Cutting { numbering: Numbering::FilesFirst, ..CUTTING },
+        &Hedging::new(1, &[], &sources),
+        &|| Ok(()),
+    )
+    .unwrap();
     let mut next = || match next(&mut feed).unwrap() {
         Some(Work::Block(block, _)) => Seen::of(block.stretch()).unwrap(),
         other => panic!("{other:?}"),
@@ -363,7 +365,7 @@ fn the_head_of_a_source_is_its_first_record_and_is_not_lost() {
                 for _ in 0..2 {
                     assert!(head(&source, end_of) == first);
                 }
-                let seen = all(&[file, source], Cut { end_of, ..CUT }).unwrap();
+                let seen = all(&[file, source], Cutting { end_of, ..CUTTING }).unwrap();
                 writer.join().unwrap();
                 assert!(joined(&seen) == [plain, plain].concat());
                 fs::remove_file(fifo).unwrap();
@@ -409,7 +411,7 @@ fn quoted_files_are_cut_at_records_whatever_the_size() {
         let starts = starts(text, CSV.framing);
         let sources = [dir.source("a", "x\n"), dir.source("b", text), dir.source("c", text)];
         for split in 1..=text.len() as u64 + 3 {
-            let seen = all_ways(&sources, Cut { split, end_of: CSV, ..CUT });
+            let seen = all_ways(&sources, Cutting { split, end_of: CSV, ..CUTTING });
             let plain = &text[mark_len(text)..];
             assert_eq!(String::from_utf8(joined(&seen)), String::from_utf8([b"x\n", plain, plain].concat()));
             for Seen { place, is_first, .. } in seen {
@@ -432,7 +434,7 @@ fn a_large_quoted_file() {
     let starts = starts(text.as_bytes(), CSV.framing);
     let sources = [dir.source("f", &text)];
     for split in [90_000, 1 << 20, 3_000_000] {
-        let seen = all_ways(&sources, Cut { split, end_of: CSV, ..CUT });
+        let seen = all_ways(&sources, Cutting { split, end_of: CSV, ..CUTTING });
         assert!(joined(&seen) == text.as_bytes());
         assert!(seen.len() as u64 > text.len() as u64 / split / 2);
         assert!(seen.iter().all(|seen| starts.binary_search(&seen.place.offset).is_ok()));
@@ -446,7 +448,7 @@ fn quoted_streams_are_cut_at_records() {
         let starts = starts(text, CSV.framing);
         let sources = [dir.source("f", gzip(text))];
         for block in 1..=text.len() + 1 {
-            let seen = all(&sources, Cut { block, end_of: CSV, ..CUT }).unwrap();
+            let seen = all(&sources, Cutting { block, end_of: CSV, ..CUTTING }).unwrap();
             assert_eq!(joined(&seen), &text[mark_len(text)..]);
             assert!(seen.iter().all(|seen| starts.contains(&seen.place.offset)));
         }
@@ -462,7 +464,7 @@ fn lines_before_a_place() {
     let paths = [dir.file("a", &text), dir.file("b", gzip(&text)), fifo.clone()];
     let sources = resolved(&paths);
     let writer = write(&fifo, zstd(&text));
-    let seen = all(&sources, Cut { split: 10_000, block: 10_000, ..CUT }).unwrap();
+    let seen = all(&sources, Cutting { split: 10_000, block: 10_000, ..CUTTING }).unwrap();
     writer.join().unwrap();
     assert!(seen.len() > 10);
     for Seen { place, lines_before, .. } in seen {
@@ -478,7 +480,7 @@ fn a_record_that_is_too_long_is_cut() {
     let dir = Dir::new();
     for end_of in [LINES, CSV].map(|end_of| RecordEnd { longest: 5000, ..end_of }) {
         let text = [b"a\n".to_vec(), vec![b'x'; 1 << 20], b"\nb\n".to_vec()].concat();
-        let seen = all(&[dir.source("f", zstd(&text))], Cut { end_of, block: 100, ..CUT }).unwrap();
+        let seen = all(&[dir.source("f", zstd(&text))], Cutting { end_of, block: 100, ..CUTTING }).unwrap();
         let last = seen.last().unwrap();
         assert!(last.place.offset == 2 && (5000..20_000).contains(&last.bytes.len()), "{}", last.bytes.len());
     }
@@ -490,11 +492,11 @@ fn a_packed_file_that_is_cut_shorter_while_it_is_read() {
     let packed = gzip(&text(10_000));
     let source = dir.source("f", &packed);
     fs::write(source.path(), &packed[..1000]).unwrap();
-    let error = all(std::slice::from_ref(&source), CUT).unwrap_err().to_string();
+    let error = all(std::slice::from_ref(&source), CUTTING).unwrap_err().to_string();
     assert!(error.ends_with("the file was cut shorter while the job ran"), "{error}");
     // What was appended is not the job's.
     fs::write(source.path(), [&packed[..], b"garbage"].concat()).unwrap();
-    assert!(joined(&all(&[source], CUT).unwrap()) == text(10_000));
+    assert!(joined(&all(&[source], CUTTING).unwrap()) == text(10_000));
 }
 
 /// Whether what it holds now can be unpacked or not.

@@ -1,14 +1,26 @@
-//! When readers began with their sources and ended, and what they had by then.
+//! How streams are read: what was handed over of each, when its reader began and ended, and what it had by then.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::Source;
 use super::gauge::{Gauge, Shown};
 use crate::panics::lock;
 use crate::report::event::{SourceEnd, SourceRead, Step};
 
-/// How one source was read, or has been read so far.
+/// What was handed over of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// Index into the plan's sources.
+    pub source: usize,
+    /// Whole records that begin in so many of its first bytes, unpacked, were handed over.
+    pub bytes: u64,
+    /// How its reading ended, if it did.
+    pub end: Option<SourceEnd>,
+}
+
+/// How one stream was read, or has been read so far.
 #[derive(Clone, Debug)]
 pub struct Watched {
     /// Index into the plan's sources.
@@ -21,56 +33,71 @@ pub struct Watched {
     pub steps: Vec<(Instant, u32, Step)>,
 }
 
-/// Of all sources that a reader has begun with.
+/// Of all streams, by their indices.
 #[derive(Debug, Default)]
 pub struct Watch(Mutex<BTreeMap<usize, Reading>>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Reading {
-    gauge: Gauge,
+    /// Bytes that were handed over.
+    covered: u64,
+    /// Once a reader has begun.
+    gauge: Option<Gauge>,
     ended: Option<(Instant, SourceEnd)>,
 }
 
 impl Watch {
+    pub fn of(sources: &[Source]) -> Watch {
+        let streams = sources.iter().enumerate().filter(|(_, source)| source.is_stream());
+        Watch(Mutex::new(streams.map(|(index, _)| (index, Reading::default())).collect()))
+    }
+
     pub fn begin(&self, source: usize, gauge: Gauge) {
-        self.change(|all| drop(all.insert(source, Reading { gauge, ended: None })));
+        self.change(source, |reading| reading.gauge = Some(gauge));
+    }
+
+    /// Of the source's first bytes so many were handed over.
+    pub fn cover(&self, source: usize, bytes: u64) {
+        self.change(source, |reading| reading.covered = bytes);
     }
 
     pub fn end(&self, source: usize, end: SourceEnd) {
-        self.of(source, |reading| reading.ended = Some((Instant::now(), end)));
+        self.change(source, |reading| reading.ended = Some((Instant::now(), end)));
     }
 
     /// The sources that are waited for and have brought nothing for so long, in the order of the input.
     pub fn silent(&self, time: Duration) -> Vec<usize> {
         let is_silent = |reading: &Reading| {
-            reading.ended.is_none() && reading.gauge.silence().is_some_and(|silence| silence >= time)
+            let silence = reading.gauge.as_ref().and_then(Gauge::silence);
+            reading.ended.is_none() && silence.is_some_and(|silence| silence >= time)
         };
-        self.change(|all| all.iter().filter(|(_, reading)| is_silent(reading)).map(|(&source, _)| source).collect())
+        lock(&self.0).iter().filter(|(_, reading)| is_silent(reading)).map(|(&source, _)| source).collect()
     }
 
-    /// In the order of the input. What is being read counts as stopped.
+    /// In the order of the input.
+    pub fn covered(&self) -> Vec<Covered> {
+        let of = |(&source, reading): (&usize, &Reading)| {
+            let end = reading.ended.map(|(_, end)| end);
+            Covered { source, bytes: reading.covered, end }
+        };
+        lock(&self.0).iter().map(of).collect()
+    }
+
+    /// Those that a reader has begun with, in the order of the input. What is being read counts as stopped.
     pub fn watched(&self) -> Vec<Watched> {
         let now = Instant::now();
         let of = |(&source, reading): (&usize, &Reading)| {
+            let gauge = reading.gauge.as_ref()?;
             let (ended, end) = reading.ended.unwrap_or((now, SourceEnd::Stopped));
-            let Shown { begun, bytes, first_byte, spent } = reading.gauge.shown(ended);
+            let Shown { begun, bytes, first_byte, spent } = gauge.shown(ended);
             let first_byte_s = first_byte.map(|time| time.as_secs_f64());
-            Watched {
-                source,
-                begun,
-                ended,
-                read: SourceRead { bytes, first_byte_s, reading_s: spent.as_secs_f64(), end },
-                steps: reading.gauge.steps(),
-            }
+            let read = SourceRead { bytes, first_byte_s, reading_s: spent.as_secs_f64(), end };
+            Some(Watched { source, begun, ended, read, steps: gauge.steps() })
         };
-        self.change(|all| all.iter().map(of).collect())
+        lock(&self.0).iter().filter_map(of).collect()
     }
 
-    fn of(&self, source: usize, change: impl FnOnce(&mut Reading)) {
-        self.change(|all| all.get_mut(&source).map(change));
-    }
-
-    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<usize, Reading>) -> T) -> T {
-        change(&mut lock(&self.0))
+    fn change(&self, source: usize, change: impl FnOnce(&mut Reading)) {
+        lock(&self.0).get_mut(&source).map(change);
     }
 }

@@ -265,8 +265,8 @@ impl Merge {
             let reader = run.reader()?;
             let wanted = &run.pages(0..1)[from..to];
             for (i, payload) in reader.read_neighbours(wanted, page)?.enumerate() {
-                // Only outer pages can have rows of other ranges: the first, the last, and one of which it isn't known
-                // in full what the next begins with.
+                // Only the outer pages can have rows of other ranges. A page is the last if the next one's first key,
+                // which is known up to `SAMPLED` bytes, may be outside.
                 let ends_inside = i + 1 < wanted.len() && first_keys[from + i + 1].len() < SAMPLED;
                 let (low, high) = (low.filter(|_| i == 0), high.filter(|_| !ends_inside));
                 kept += rows

@@ -22,7 +22,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, select, unbounded};
 
 use super::attempt::{Attempt, Done, Task, Work};
-use super::deadline::{Moment, Pace};
+use super::deadline::Moment;
+use super::pace::Pace;
 use super::phase::{Inflow, Phase};
 use super::pool::Pool;
 use super::worker::{End, Message, Ticket, Worker};

@@ -5,6 +5,7 @@ pub mod control;
 pub mod coordinator;
 pub mod deadline;
 mod log;
+mod pace;
 pub mod phase;
 pub mod pool;
 mod schedulers;

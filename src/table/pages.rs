@@ -41,7 +41,7 @@ impl DerefMut for Words {
     }
 }
 
-/// So many words, all 0.
+/// `words` of them, all 0.
 pub fn zeroed(words: usize) -> Words {
     let mut memory = vec![0; words + LINE - 1];
     let to_line = memory.as_ptr().addr().wrapping_neg() % (LINE * size_of::<u64>()) / size_of::<u64>();
