@@ -15,7 +15,7 @@ use std::{fs, hint, thread};
 use mapfold::aggregate::{Aggregate, Count};
 use mapfold::data::{BATCH, Bytes};
 use mapfold::engine::{self, Control};
-use mapfold::input::block::{Cut, FileBlock, Memory};
+use mapfold::input::block::{Bounds, FileBlock, Memory};
 use mapfold::input::edges::Edges;
 use mapfold::input::sources::Stdin;
 use mapfold::input::splits::{self, Split};
@@ -48,7 +48,7 @@ impl Text {
 
     fn blocks(&self, splits: &[Split], mut each: impl FnMut(&[u8])) {
         let end_of = RecordEnd { framing: Framing::Terminator(TERMINATOR), longest: 1 << 20 };
-        let cut = Cut { end_of, edges: Edges::Found, joins: true };
+        let cut = Bounds { end_of, edges: Edges::Found, joins: true };
         let (sources, mut memory) = (std::slice::from_ref(&self.source), Memory::default());
         for mut pieces in splits.iter().map(|split| &split.pieces[..]) {
             while !pieces.is_empty() {

@@ -221,8 +221,10 @@ impl Running {
                 _ => break,
             }
         }
+        // What it left of its group is ended, too. Until the command is reaped the group's number is nobody else's.
+        let _ = kill_process_group(self.pid, Signal::TERM);
         let status = self.reap()?;
-        self.end_what_it_left();
+        self.wait_for_what_it_left();
         match status.success() {
             true => Ok(Got::End),
             false => Err(Failure::Command(with_last_line(&ended_with(status), &self.said))),
@@ -247,15 +249,11 @@ impl Running {
         self.child.wait()
     }
 
-    /// Ends what is left of the group once its command was reaped. The group's number is not given to another while one of its
-    /// processes lives.
-    fn end_what_it_left(&self) {
-        let is_gone = || test_kill_process_group(self.pid).is_err();
-        if !is_gone() {
-            let _ = kill_process_group(self.pid, Signal::TERM);
-            if !until(GRACE, is_gone) {
-                let _ = kill_process_group(self.pid, Signal::KILL);
-            }
+    /// Waits for the rest of the group of a command that was reaped, and ends what doesn't end. The group's number is not given
+    /// to another while one of its processes lives.
+    fn wait_for_what_it_left(&self) {
+        if !until(GRACE, || test_kill_process_group(self.pid).is_err()) {
+            let _ = kill_process_group(self.pid, Signal::KILL);
         }
     }
 
