@@ -22,7 +22,7 @@ use crate::input::{Hedging, Source, Watched};
 use crate::map::Mapper;
 use crate::map::emit::{Emitter, MapTable};
 use crate::map::growth::Growth;
-use crate::panics::lock;
+use crate::panics::{self, lock};
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName, What};
 use crate::run::{self, Attempt, Cut, Deal, Done, Inflow, Phase};
@@ -268,8 +268,9 @@ impl<'a> Mapping<'a> {
             *sampled_at = in_runs;
             runs.clone()
         };
-        // What is wrong with a run the reduce phase finds out.
-        if let Ok((took, bytes)) = reduce::sample(job, grouping, &runs, &format!("sample-{in_runs}")) {
+        // What is wrong with a run, or with reducing it, the reduce phase finds out.
+        let sample = || reduce::sample(job, grouping, &runs, &format!("sample-{in_runs}"));
+        if let Ok((took, bytes)) = panics::caught(|| "a sample".into(), sample) {
             job.control.progress.sample.note(took, bytes);
         }
     }

@@ -16,6 +16,7 @@ use mapfold::output::Compression;
 use mapfold::plan::{self, Invocation, Order, Plan, Rows, Scheduler, Target};
 use mapfold::report::{Counters, Report};
 use mapfold::spec::{Document, OnError};
+use serde_json::json;
 use tempfile::TempDir;
 
 /// How long a run may take.
@@ -24,6 +25,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Job {
     pub name: &'static str,
     pub spec: &'static str,
+    /// Behind `| `: what a command prints, which may be run again.
     pub inputs: &'static [&'static str],
     pub passes_in_order: bool,
     is_unordered: bool,
@@ -31,11 +33,17 @@ pub struct Job {
     ending: &'static str,
 }
 
+impl Job {
+    pub fn has_deadline(&self) -> bool {
+        self.spec.contains("deadline")
+    }
+}
+
 const PLAIN: &[&str] = &["long.txt", "short.txt", "shorter.txt"];
 const TABLE: &[&str] = &["table.csv"];
 const WORDS: &str = r#"{"map": [{"split": "line", "on": "letters", "as": "word"}], "group_by": ["word"]}"#;
 
-pub const JOBS: [Job; 7] = [
+pub const JOBS: [Job; 8] = [
     Job { name: "ordered", spec: WORDS, inputs: PLAIN, passes_in_order: false, is_unordered: false, ending: "" },
     Job { name: "unordered", spec: WORDS, inputs: PLAIN, passes_in_order: false, is_unordered: true, ending: "" },
     Job {
@@ -70,6 +78,15 @@ pub const JOBS: [Job; 7] = [
         passes_in_order: false,
         is_unordered: false,
         ending: ".zst",
+    },
+    Job {
+        name: "a command",
+        spec: r#"{"map": [{"split": "line", "on": "letters", "as": "word"}], "group_by": ["word"],
+            "deadline": {"timeout": "1h", "on_timeout": "partial"}}"#,
+        inputs: &["short.txt", "| long.txt"],
+        passes_in_order: false,
+        is_unordered: false,
+        ending: "",
     },
     Job { name: FAR, spec: WORDS, inputs: PLAIN, passes_in_order: false, is_unordered: false, ending: "" },
 ];
@@ -168,8 +185,12 @@ impl Case {
         inputs(&path("in"));
         ["spill", "to"].iter().for_each(|name| fs::create_dir(path(name)).unwrap());
         let mut document = Document::parse(job.name, job.spec.as_bytes()).unwrap();
-        let paths: Vec<_> = job.inputs.iter().map(|name| path("in").join(name)).collect();
-        document.set(&format!("input={}", serde_json::to_string(&paths).unwrap())).unwrap();
+        let input = |name: &&str| match name.strip_prefix("| ") {
+            Some(name) => json!({"command": ["cat", path("in").join(name)], "retry": true}),
+            None => json!(path("in").join(name)),
+        };
+        let inputs: Vec<_> = job.inputs.iter().map(input).collect();
+        document.set(&format!("input={}", serde_json::to_string(&inputs).unwrap())).unwrap();
         let mut spec = document.finish().unwrap();
         if let OnError::SkipUpTo { save_to: Some(to), .. } = &mut spec.read.on_error {
             *to = path("to").join(&to);
