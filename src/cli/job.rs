@@ -141,11 +141,39 @@ impl Changes {
 fn command(text: &str) -> Result<Input> {
     let flag = format!("--from-command {text:?}");
     let words = shlex::split(text).ok_or_else(|| Error::usage(format!("{flag}: a quote is not closed")))?;
+    if let Some(operator) = shell_operator(text) {
+        let hint = "a command is run without a shell; a shell is one, too: sh -c '…'";
+        return Err(Error::usage_hint(format!("{flag}: {operator} is no argument, unless it is quoted"), hint));
+    }
     match words.first() {
         None => Err(Error::usage("--from-command: is empty")),
         Some(program) if program.is_empty() => Err(Error::usage(format!("{flag}: its first word is empty"))),
         Some(_) => Ok(Input::Command(Command { words, name: None, timeout: None, retry: false })),
     }
+}
+
+/// The first word that is an operator of the shell, and isn't quoted.
+fn shell_operator(text: &str) -> Option<&'static str> {
+    const OPERATORS: [&str; 11] = ["|", "||", "|&", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1"];
+    let (mut quote, mut is_escaped, mut word) = (None, false, String::new());
+    for c in text.chars().chain([' ']) {
+        match (quote, c) {
+            _ if is_escaped => is_escaped = false,
+            (None | Some('"'), '\\') => is_escaped = true,
+            (Some(open), _) => quote = Some(open).filter(|_| c != open),
+            (None, '\'' | '"') => quote = Some(c),
+            (None, ' ' | '\t' | '\n') => {
+                if let Some(found) = OPERATORS.into_iter().find(|operator| *operator == word) {
+                    return Some(found);
+                }
+                word.clear();
+                continue;
+            }
+            (None, _) => {}
+        }
+        word.push(c);
+    }
+    None
 }
 
 /// The params of a JOB. None where reading the spec would use it up, or where it is no file.

@@ -42,6 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(5);
 /// Bytes of what a command said that are kept.
 const TAIL: usize = 4 << 10;
+/// Bytes of its last line that an error tells.
+const TOLD: usize = 300;
 
 /// Groups that are running, so that whoever ends this process can end them before.
 static GROUPS: Groups = Groups::new();
@@ -304,6 +306,7 @@ fn ended_with(status: ExitStatus) -> String {
 fn with_last_line(how: &str, said: &[u8]) -> String {
     let last = said.split(|&byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii).rfind(|line| !line.is_empty());
     match last {
+        Some(line) if line.len() > TOLD => format!("{how}: {}…", shown(OsStr::from_bytes(&line[..TOLD]))),
         Some(line) => format!("{how}: {}", shown(OsStr::from_bytes(line))),
         None => how.to_owned(),
     }

@@ -146,7 +146,7 @@ fn a_command_that_says_much() {
     assert_eq!(bytes, b"a\n");
     fails(sh(&format!("{much}; echo >&2; echo a; echo last >&2; exit 1"), None), "web1: exit status 1: last");
     let (_, ended, _) = read(&[sh(&format!("{much}; exit 1"), None)]);
-    assert_eq!(ended.unwrap_err().to_string(), format!("web1: exit status 1: {}", "x".repeat(TAIL)));
+    assert_eq!(ended.unwrap_err().to_string(), format!("web1: exit status 1: {}…", "x".repeat(TOLD)));
 }
 
 /// How a source ended whose time was over, and how much of it was read.

@@ -43,7 +43,9 @@ pub struct Invocation {
 impl Invocation {
     fn check(&self, deadline: &spec::Deadline) -> Result<()> {
         Error::unless_interrupted(&self.signal)?;
-        match (self.begun, deadline.timeout) {
+        // Where sources may be left out nothing is waited for that long.
+        let timeout = deadline.timeout.filter(|_| deadline.on_timeout != Some(OnTimeout::Partial));
+        match (self.begun, timeout) {
             (Some(begun), Some(after)) if begun.elapsed() >= after.duration() => Err(Error::Deadline { after }),
             _ => Ok(()),
         }

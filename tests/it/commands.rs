@@ -83,6 +83,15 @@ fn commands_that_are_found_wrong_before_anything_is_read() {
     run("./bin").refused("./bin: is a directory", "");
     run("").refused("--from-command: is empty", "");
     run("sh -c 'x").refused("--from-command \"sh -c 'x\": a quote is not closed", "");
+    for (command, operator) in
+        [("echo a | wc", "|"), ("cat f >f2 > f3", ">"), ("true && cat \"f\"", "&&"), ("grep '>' f 2>&1", "2>&1")]
+    {
+        let message = format!("--from-command {command:?}: {operator} is no argument, unless it is quoted");
+        run(command).refused(&message, hint);
+    }
+    dir.command(["run", "j.json", "--from-command", r#"printf '%s\n' '|' "<" \; a|b"#])
+        .run()
+        .printed(";\t1\n<\t1\na|b\t1\n|\t1\n");
     dir.run("run j.json --set input.0.command=[]")
         .refused("--set: input.0.command: must not be empty", r#"a list of its words: ["cat", "a.log"]"#);
     dir.run(r#"run j.json --set input={"path":"f","timout":"1s"}"#)
