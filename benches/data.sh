@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the inputs of the benchmarks: benches/data.sh [--small] [NAME]...   (default: every input, 8 GB)
+# Make the inputs of the benchmarks: benches/data.sh [--small] [NAME]...   (default: every input, 10 GB)
 #
 # They go to benches/data, or to $MAPFOLD_BENCH_DATA. What is there already is left alone. Each is made under
 # another name and renamed when complete, so an interrupted run leaves nothing that looks finished. With --small they
@@ -11,7 +11,8 @@ data=${MAPFOLD_BENCH_DATA:-$here/data}
 mkdir -p "$data"
 data=$(cd "$data" && pwd)
 
-all=(linux.txt lines.txt distinct.txt measurements.txt groups.csv groups-quoted.csv groups.csv.gz groups.csv.zst)
+all=(linux.txt lines.txt distinct.txt measurements.txt groups.csv groups-quoted.csv groups.csv.gz groups.csv.zst
+    groups.jsonl)
 profile=release thousands=1000
 if [[ ${1:-} == --small ]]; then
     profile=dev thousands=1
@@ -55,9 +56,10 @@ distinct() { generate gen_lines 20 1 --distinct; }
 measurements() { generate gen_measurements 100 1; }
 
 # A2: the table of db-benchmark's group-by task. 20 M rows of 9 columns, of which a query needs some; and the same
-# table with quotes around every field, and packed.
+# table with quotes around every field, packed, and as JSON lines.
 groups() { generate gen_groups 20 1; }
 groups_quoted() { generate gen_groups 20 1 --quoted; }
+groups_jsonl() { generate gen_groups 20 1 --json; }
 groups_gz() { pack gzip -6; }
 groups_zst() { pack zstd -3; }
 
@@ -93,6 +95,7 @@ for name in "$@"; do
         measurements.txt) make "$name" measurements ;;
         groups.csv) make "$name" groups ;;
         groups-quoted.csv) make "$name" groups_quoted ;;
+        groups.jsonl) make "$name" groups_jsonl ;;
         groups.csv.gz) make "$name" groups_gz ;;
         groups.csv.zst) make "$name" groups_zst ;;
         *) printf 'error: no input named %s; there are %s\n' "$name" "${all[*]}" >&2 && exit 2 ;;

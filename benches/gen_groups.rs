@@ -1,4 +1,4 @@
-//! A table for the benchmarks: `gen_groups ROWS SEED [--quoted]` writes CSV with a header and ROWS rows to stdout.
+//! A table for the benchmarks: `gen_groups ROWS SEED [--quoted|--json]` writes CSV with a header and ROWS rows to stdout.
 //!
 //! It has the shape of the group-by task of H2O's db-benchmark, whose K is 100 here:
 //!
@@ -12,7 +12,8 @@
 //! | v2 | a whole number, 1 to 15 |
 //! | v3 | a number from 0 to below 100 with 6 decimals |
 //!
-//! All are drawn evenly. With `--quoted` the same table has quotes around every field, those of the header too.
+//! All are drawn evenly. With `--quoted` the same table has quotes around every field, those of the header too; with
+//! `--json` it is JSON lines.
 //! Equal arguments give equal bytes anywhere.
 
 use std::io::{self, Write};
@@ -26,26 +27,39 @@ use common::Random;
 const HEADER: [&str; 9] = ["id1", "id2", "id3", "id4", "id5", "id6", "v1", "v2", "v3"];
 const K: usize = 100;
 /// More than the longest row.
-const ROW: usize = 160;
+const ROW: usize = 320;
+
+/// How fields are written.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Plain,
+    Quoted,
+    Json,
+}
 
 /// Puts fields in rows.
 struct Rows {
     chunk: Vec<u8>,
-    is_quoted: bool,
+    form: Form,
 }
 
 impl Rows {
-    fn quote(&mut self) {
-        if self.is_quoted {
-            self.chunk.push(b'"');
+    fn field(&mut self, name: &str, is_text: bool, write: impl FnOnce(&mut Vec<u8>)) {
+        let (is_first, is_last) = (name == HEADER[0], name == HEADER[8]);
+        if self.form == Form::Json {
+            self.chunk.push(if is_first { b'{' } else { b',' });
+            self.chunk.extend_from_slice(format!("\"{name}\":").as_bytes());
+        } else if !is_first {
+            self.chunk.push(b',');
         }
-    }
-
-    fn field(&mut self, last: bool, write: impl FnOnce(&mut Vec<u8>)) {
-        self.quote();
+        let is_quoted = self.form == Form::Quoted || (self.form == Form::Json && is_text);
+        let quote: &[u8] = if is_quoted { b"\"" } else { b"" };
+        self.chunk.extend_from_slice(quote);
         write(&mut self.chunk);
-        self.quote();
-        self.chunk.push(if last { b'\n' } else { b',' });
+        self.chunk.extend_from_slice(quote);
+        if is_last {
+            self.chunk.extend_from_slice(if self.form == Form::Json { b"}\n" } else { b"\n" });
+        }
     }
 }
 
@@ -66,26 +80,26 @@ fn id(number: usize, width: usize, out: &mut Vec<u8>) {
     digits(number, width, out);
 }
 
-fn generate(rows: usize, seed: u64, is_quoted: bool) -> io::Result<()> {
+fn generate(rows: usize, seed: u64, form: Form) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let mut random = Random(seed);
-    let mut table = Rows { chunk: Vec::with_capacity(1 << 20), is_quoted };
-    for name in HEADER {
-        table.field(name == "v3", |out| out.extend_from_slice(name.as_bytes()));
+    let mut table = Rows { chunk: Vec::with_capacity(1 << 20), form };
+    if form != Form::Json {
+        HEADER.iter().for_each(|name| table.field(name, true, |out| out.extend_from_slice(name.as_bytes())));
     }
     let many = (rows / K).max(1);
     for _ in 0..rows {
         let mut from_1 = |to: usize| 1 + random.below(to);
         let (id1, id2, id3, id4, id5) = (from_1(K), from_1(K), from_1(many), from_1(K), from_1(K));
         let (id6, v1, v2, v3) = (from_1(many), from_1(5), from_1(15), from_1(100_000_000) - 1);
-        for text in [id1, id2] {
-            table.field(false, |out| id(text, 3, out));
+        for (name, text) in [("id1", id1), ("id2", id2)] {
+            table.field(name, true, |out| id(text, 3, out));
         }
-        table.field(false, |out| id(id3, 10, out));
-        for number in [id4, id5, id6, v1, v2] {
-            table.field(false, |out| digits(number, 1, out));
+        table.field("id3", true, |out| id(id3, 10, out));
+        for (name, number) in [("id4", id4), ("id5", id5), ("id6", id6), ("v1", v1), ("v2", v2)] {
+            table.field(name, false, |out| digits(number, 1, out));
         }
-        table.field(true, |out| {
+        table.field("v3", false, |out| {
             digits(v3 / 1_000_000, 1, out);
             out.push(b'.');
             digits(v3 % 1_000_000, 6, out);
@@ -103,11 +117,17 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (numbers, flags) = args.split_at(args.len().min(2));
     let parsed: Vec<u64> = numbers.iter().filter_map(|arg| arg.parse().ok()).collect();
-    let ([rows, seed], true) = (&parsed[..], flags.iter().all(|flag| flag == "--quoted")) else {
-        eprintln!("usage: gen_groups ROWS SEED [--quoted]");
+    let form = match flags {
+        [] => Some(Form::Plain),
+        [flag] if flag == "--quoted" => Some(Form::Quoted),
+        [flag] if flag == "--json" => Some(Form::Json),
+        _ => None,
+    };
+    let ([rows, seed], Some(form)) = (&parsed[..], form) else {
+        eprintln!("usage: gen_groups ROWS SEED [--quoted|--json]");
         return ExitCode::from(2);
     };
-    match generate(*rows as usize, *seed, !flags.is_empty()) {
+    match generate(*rows as usize, *seed, form) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -9,6 +9,7 @@ from measure import DATA, MAPFOLD, ROOT, THREADS
 LINUX, LINES, DISTINCT = "linux.txt", "lines.txt", "distinct.txt"
 MEASUREMENTS = "measurements.txt"
 GROUPS, QUOTED, GZIPPED, ZSTD = "groups.csv", "groups-quoted.csv", "groups.csv.gz", "groups.csv.zst"
+JSON = "groups.jsonl"
 
 OUT = "<out>"  # stands for the file that a tool writes by itself; without it, its stdout is the result
 
@@ -97,16 +98,22 @@ def duckdb(select: str, name: str, *, memory: str = "", slow: bool = False) -> T
     )
 
 
+def duckdb_json(select: str, name: str, columns: dict[str, str]) -> Tool:
+    """DuckDB over JSON lines whose types it needn't guess."""
+    source = f"read_json('{path(name)}', format = 'newline_delimited', columns = {columns})"
+    return Tool("DuckDB", duckdb_query(select.format(table=source)), package="duckdb")
+
+
 def duckdb_csv(select: str, name: str, columns: dict[str, str], options: str) -> Tool:
     """DuckDB over a table whose types it needn't guess."""
     source = f"read_csv('{path(name)}', columns = {columns}, auto_detect = false, {options})"
     return Tool("DuckDB", duckdb_query(select.format(table=source)), package="duckdb")
 
 
-def polars(name: str, scan: str, group: str, aggregates: str) -> Tool:
+def polars(name: str, scan: str, group: str, aggregates: str, reader: str = "scan_csv") -> Tool:
     """polars, lazily. Its streaming engine is as fast here as the one in memory, or faster, and takes half the memory."""
     code = (
-        f"import polars as pl, sys; pl.scan_csv(sys.argv[1], {scan}).group_by('{group}').agg({aggregates})"
+        f"import polars as pl, sys; pl.{reader}(sys.argv[1], {scan}).group_by('{group}').agg({aggregates})"
         ".collect(engine='streaming')"
         r".write_csv(sys.argv[2], separator='\t', include_header=False, quote_style='never')"
     )
@@ -194,18 +201,21 @@ def groups(title: str, name: str, *, beside: list[Tool] = (), also: tuple[str, .
     aggregates = "pl.col('v1').sum().alias('sum'), pl.col('v3').mean().alias('mean'), pl.len().alias('count')"
     select = "select id3, sum(v1), avg(v3), count(*) from {table} group by id3"
     quote = "delim = ',', header = true, quote = '\"', escape = '\"'"
-    return Work(
-        title,
-        [name, *also],
-        [
-            mapfold("benches/specs/groups.json", name, "--unordered"),
-            *beside,
+    in_duckdb, in_clickhouse = typed(s="VARCHAR", i="INTEGER", f="DOUBLE"), typed(s="String", i="Int32", f="Float64")
+    if name == JSON:
+        peers = [
+            polars(name, f"schema={{{schema}}}", "id3", aggregates, "scan_ndjson"),
+            duckdb_json(select, name, in_duckdb),
+            clickhouse_csv(select, name, "JSONEachRow", in_clickhouse),
+        ]
+    else:
+        peers = [
             polars(name, f"schema={{{schema}}}", "id3", aggregates),
-            duckdb_csv(select, name, typed(s="VARCHAR", i="INTEGER", f="DOUBLE"), quote),
-            clickhouse_csv(select, name, "CSVWithNames", typed(s="String", i="Int32", f="Float64")),
-        ],
-        numbers=(2,),
-    )
+            duckdb_csv(select, name, in_duckdb, quote),
+            clickhouse_csv(select, name, "CSVWithNames", in_clickhouse),
+        ]
+    tool = mapfold("benches/specs/groups.json", name, "--unordered")
+    return Work(title, [name, *also], [tool, *beside, *peers], numbers=(2,))
 
 
 def works() -> dict[str, Work]:
@@ -315,6 +325,7 @@ def works() -> dict[str, Work]:
         "A1": measurements(),
         "A2": groups(grouped, GROUPS),
         "A2-quoted": groups("A2 with quotes around every field", QUOTED, beside=[plain], also=(GROUPS,)),
+        "J1": groups("A2 of the table as JSON lines", JSON),
         "A2-gz": groups(
             "A2 of the table packed by gzip -6", GZIPPED, beside=[plain, unpacking("gzip -dc", GZIPPED)], also=(GROUPS,)
         ),

@@ -76,6 +76,16 @@ impl Decimal {
         }
     }
 
+    /// The greatest multiple of `step`, which is above 0, that isn't above the number. `None` where the two need more than 38
+    /// digits between them.
+    pub fn checked_floor(self, step: Decimal) -> Option<Decimal> {
+        let scale = self.scale.max(step.scale);
+        let at_scale = |number: Decimal| number.mantissa.checked_mul(power((scale - number.scale).into()));
+        let (number, step) = (at_scale(self)?, at_scale(step)?);
+        let floor = number.div_euclid(step).checked_mul(step)?;
+        Self::from_size(floor < 0, floor.unsigned_abs(), scale.into())
+    }
+
     /// The quotient: exact where it has at most 38 digits. Else it is rounded, half to even, to 18 digits after the
     /// point: more if zeros follow the point, so that 18 are significant, and fewer if the whole part leaves less room.
     /// `None` by zero and where the whole part has more than 38 digits.

@@ -65,6 +65,8 @@ struct Row {
 /// Why no rank is certain.
 type Unknown = &'static str;
 
+const NOT_KNOWN: Unknown = "how often a group is in so many bytes isn't known";
+
 impl<'p> Certainty<'p> {
     /// Where the plan has ranks, and may answer from a part of its input.
     pub fn of(plan: &'p Plan) -> Option<Self> {
@@ -183,6 +185,8 @@ impl<'p> Takes<'p> {
                 let fields = layouts.iter().map(|layout| layout.fields).min().unwrap_or(1);
                 (layouts.first().map_or(0, |layout| layout.wanted.len()), fields as u64)
             }
+            // A value may be within another that is wanted, too.
+            Read::Json { .. } | Read::Matching { .. } => return Err(NOT_KNOWN),
         };
         let mut takes = Takes::Record { read, between };
         for step in &plan.steps {
@@ -191,7 +195,7 @@ impl<'p> Takes<'p> {
                 (Makes::Pieces { field, of, on }, Takes::Record { read, .. }) if of < read => {
                     Takes::Piece { field, on }
                 }
-                _ => return Err("how often a group is in so many bytes isn't known"),
+                _ => return Err(NOT_KNOWN),
             };
         }
         Ok(takes)

@@ -12,11 +12,11 @@ use crate::input::block::{self, FileBlock};
 use crate::input::edges::{Edges, PieceRead, Records};
 use crate::input::feed::Work;
 use crate::input::{RecordEnd, Stretch};
-use crate::map::read::Delimited;
+use crate::map::read::{Delimited, Json, Matching};
 use crate::map::{Field, Mapper, Reject, Rejects, Why, Window};
 use crate::plan;
 use crate::record::delimited::{self, Layout};
-use crate::record::{self, Taken};
+use crate::record::{self, Taken, json, pattern};
 use crate::run::Attempt;
 
 /// Records handed to the mapper at once: so that progress moves and Ctrl-C is heard.
@@ -51,6 +51,12 @@ pub fn mapper(job: &Job<'_>, wanted: &[Field]) -> Mapper {
         plan::Read::Text => Mapper::of_lines(steps, wanted, rejects),
         plan::Read::Delimited { dialect, .. } => {
             Mapper::new(Box::new(Delimited(delimited::Reader::new(dialect))), steps, rejects)
+        }
+        plan::Read::Json { paths, verbatim } => {
+            Mapper::new(Box::new(Json(json::Reader::new(paths, *verbatim))), steps, rejects)
+        }
+        plan::Read::Matching { pattern, verbatim } => {
+            Mapper::new(Box::new(Matching(pattern::Reader::new(pattern, *verbatim))), steps, rejects)
         }
     }
 }
@@ -114,7 +120,7 @@ pub fn each_block(
         Work::Split(split) => {
             let mut pieces = &split.pieces[..];
             let mut memory = job.small_files.take(block::Memory::default);
-            let joins = matches!(job.plan.read, plan::Read::Text);
+            let joins = !matches!(job.plan.read, plan::Read::Delimited { .. });
             let cut = block::Bounds { end_of: job.record_end(), edges, joins };
             while let Some(&piece) = pieces.first().filter(|_| !attempt.is_cut()) {
                 let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;

@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::data::parse::ParseError;
 use crate::data::{Decimal, Span};
 use crate::record::delimited::Malformed;
+use crate::record::json;
 
 /// A record that is not in the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,11 +24,18 @@ pub struct Reject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// What takes it panics: a bug in mapfold.
-    Panic { message: String },
+    Panic {
+        message: String,
+    },
     /// It is no record of its format.
     Malformed(Malformed),
+    Json(json::Malformed),
+    /// A line that a pattern is to match, and doesn't.
+    NoMatch,
     /// A field worked out of others that is beyond what decimals hold.
-    Derived { field: String },
+    Derived {
+        field: String,
+    },
     /// A field that is not of its type.
     Field {
         /// The field's name.
@@ -42,6 +50,8 @@ impl fmt::Display for Why {
         match self {
             Why::Panic { message } => write!(f, "internal error: {message}"),
             Why::Malformed(malformed) => malformed.fmt(f),
+            Why::Json(malformed) => malformed.fmt(f),
+            Why::NoMatch => f.write_str("doesn't match the pattern"),
             Why::Derived { field } => write!(f, "column {field:?} needs more than 38 digits"),
             Why::Field { field, value, why } => {
                 write!(f, "column {field:?} is {:?}, {why}", String::from_utf8_lossy(value))
@@ -76,7 +86,7 @@ impl Why {
                 };
                 format!("{SKIP}{null}{text}")
             }
-            Why::Malformed(_) | Why::Derived { .. } | Why::Field { .. } => SKIP.into(),
+            Why::Malformed(_) | Why::Json(_) | Why::NoMatch | Why::Derived { .. } | Why::Field { .. } => SKIP.into(),
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct Scope<'a> {
     fields: Vec<Known>,
     /// Numbers of those that have a name; of several the first.
     by_name: AHashMap<String, Field>,
+    /// Where a record may have fields of any name: those that something named.
+    asked: Option<Vec<String>>,
     /// The field that holds a record's bytes as they were read, if there is one.
     record: Option<Field>,
     wants_record: Cell<bool>,
@@ -82,6 +84,8 @@ struct Known {
 pub struct Source<'a> {
     /// Its fields, of bytes.
     pub fields: Vec<&'a str>,
+    /// Whether it has any other that is asked for.
+    pub is_open: bool,
     pub may_be_null: bool,
     pub record: Record,
 }
@@ -124,6 +128,7 @@ impl<'a> Scope<'a> {
             types,
             fields,
             by_name,
+            asked: source.is_open.then(Vec::new),
             record,
             wants_record: Cell::new(false),
             steps: Vec::new(),
@@ -189,12 +194,33 @@ impl<'a> Scope<'a> {
     }
 
     /// The field of this name as its bytes, whatever it was declared to be.
-    pub fn raw(&self, path: &str, name: &str) -> Result<Field> {
-        let Some(&field) = self.by_name.get(name) else {
-            return Err(self.stranger(path, name));
+    pub fn raw(&mut self, path: &str, name: &str) -> Result<Field> {
+        let field = match (self.by_name.get(name), &mut self.asked) {
+            (Some(&field), _) => field,
+            (None, Some(asked)) => {
+                asked.push(name.to_owned());
+                self.add(path, name, Kind::Bytes, true)?
+            }
+            (None, None) => return Err(self.stranger(path, name)),
         };
         self.fields[field].is_used.set(true);
         Ok(field)
+    }
+
+    /// Where a record may have fields of any name: those that something named so far.
+    pub fn asked(&self) -> Option<&[String]> {
+        self.asked.as_deref()
+    }
+
+    /// The same for a step that takes text: not a number that an earlier step made.
+    pub fn text(&mut self, path: &str, name: &str) -> Result<Field> {
+        let field = self.raw(path, name)?;
+        match self.kind(field) {
+            Kind::Bytes => Ok(field),
+            Kind::Decimal | Kind::Float => {
+                Err(self.blame.error(path, &format!("{name:?} is a number that a step made, and text is wanted"), None))
+            }
+        }
     }
 
     /// The field of this name, of the type that it was declared to have.
@@ -239,7 +265,7 @@ impl<'a> Scope<'a> {
 
     /// What [`number`](Self::number) and [`number_or_text`](Self::number_or_text) would yet have to convert: the field as its
     /// bytes, and what it becomes.
-    pub fn unconverted(&self, path: &str, name: &str) -> Result<Option<(Field, Type)>> {
+    pub fn unconverted(&mut self, path: &str, name: &str) -> Result<Option<(Field, Type)>> {
         let field = self.raw(path, name)?;
         let to = self.types.get(name).copied().unwrap_or(Type::Decimal);
         let is_text = self.kind(field) == Kind::Bytes;

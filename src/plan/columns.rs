@@ -69,6 +69,14 @@ impl Columns {
         let (names, path) = match &spec.select {
             Some(names) if names.is_empty() => return Err(blame.error("select", "must not be empty", None)),
             Some(names) => (names, "select"),
+            None if scope.asked().is_some() => {
+                let hint = r#"name those to write: "select": ["a", "b.c"]"#;
+                return Err(blame.error(
+                    "select",
+                    "is wanted: records of JSON have fields of any name",
+                    Some(hint.into()),
+                ));
+            }
             None => {
                 all = scope.names().into_iter().map(str::to_owned).collect();
                 (&all, "map")

@@ -72,7 +72,7 @@ impl Plan {
     pub fn may_have_bad_records(&self) -> bool {
         match &self.read {
             Read::Text => self.steps.iter().any(|step| step.may_reject()),
-            Read::Delimited { .. } => true,
+            Read::Delimited { .. } | Read::Json { .. } | Read::Matching { .. } => true,
         }
     }
 }

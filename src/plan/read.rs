@@ -5,11 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
+use regex::bytes::Regex;
 
 use crate::error::{Error, Result, shown, suggestion};
 use crate::input::{Codec, Head, Heads, Hedging, Patience, RecordEnd, Source, Sources};
+use crate::predicate;
 use crate::record::delimited::{self, Dialect, Layout, Quoting};
+use crate::record::pattern::Pattern;
 use crate::record::{self, Framing, TERMINATOR};
+use crate::schema::Blame;
 use crate::spec::{self, ReadFormat};
 
 /// How sources are read.
@@ -24,12 +28,25 @@ pub enum Read {
         /// By source.
         layouts: Vec<Arc<Layout>>,
     },
+    /// JSON lines.
+    Json {
+        /// The names along the path to each field.
+        paths: Vec<Vec<String>>,
+        /// Whether a last field has the record as it stands.
+        verbatim: bool,
+    },
+    /// Lines that match a pattern.
+    Matching {
+        pattern: Pattern,
+        /// Whether a last field has the line.
+        verbatim: bool,
+    },
 }
 
 impl Read {
     pub fn framing(&self) -> Framing {
         match self {
-            Read::Text => Framing::Terminator(TERMINATOR),
+            Read::Text | Read::Json { .. } | Read::Matching { .. } => Framing::Terminator(TERMINATOR),
             Read::Delimited { dialect, .. } => dialect.framing(),
         }
     }
@@ -39,6 +56,9 @@ impl Read {
 pub(super) fn format(read: &spec::Read, sources: &[Source]) -> Result<ReadFormat> {
     if let Some(format) = read.format {
         return Ok(format);
+    }
+    if read.pattern.is_some() || read.preset.is_some() {
+        return Ok(ReadFormat::Regex);
     }
     let mut found: Option<(ReadFormat, &Source)> = None;
     // The words of a command are no file's name.
@@ -68,10 +88,7 @@ fn by_ending(path: &Path) -> Result<ReadFormat> {
     match ending {
         "csv" => Ok(ReadFormat::Csv),
         "tsv" => Ok(ReadFormat::Tsv),
-        "jsonl" | "ndjson" | "json" => Err(Error::usage_hint(
-            format!("{}: reading JSON lines is not supported yet", shown(path)),
-            r#""read": {"format": "text"} reads its lines as they are"#,
-        )),
+        "jsonl" | "ndjson" | "json" => Ok(ReadFormat::Jsonl),
         _ => Ok(ReadFormat::Text),
     }
 }
@@ -179,6 +196,27 @@ impl Fields {
         }
         Ok(Read::Delimited { dialect: self.dialect.clone(), header: self.header, layouts })
     }
+}
+
+/// The pattern that lines are to match, or that the preset stands for.
+pub(super) fn pattern(read: &spec::Read, blame: &Blame<'_>) -> Result<Regex> {
+    let (text, at) = match (read.preset, &read.pattern) {
+        (Some(preset), _) => (preset.pattern(), "read.preset"),
+        (None, text) => (text.clone().unwrap_or_default(), "read.pattern"),
+    };
+    let pattern = predicate::resolve::pattern(&text, at, blame)?;
+    if pattern.capture_names().flatten().next().is_none() {
+        let hint = "a group is named so: (?P<name>…); each is a field";
+        return Err(blame.error(at, "has no named groups", Some(hint.into())));
+    }
+    Ok(pattern)
+}
+
+/// Reading lines by a pattern of which these groups are `used`.
+pub(super) fn matching(pattern: &Regex, used: &[&str], verbatim: bool, blame: &Blame<'_>) -> Result<Read> {
+    let pattern = Pattern::new(pattern.as_str(), used);
+    let pattern = pattern.ok_or_else(|| blame.error("read.pattern", "is too large a pattern", None))?;
+    Ok(Read::Matching { pattern, verbatim })
 }
 
 /// That a source doesn't begin as what is surely no table.

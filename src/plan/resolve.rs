@@ -19,6 +19,7 @@ use crate::map::Scope;
 use crate::map::scope::{Record, Source};
 use crate::map::steps;
 use crate::predicate;
+use crate::record::json;
 use crate::schema::Blame;
 use crate::spec::{self, OnTimeout, ReadFormat, Spec};
 
@@ -93,10 +94,32 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         let rows = rows(spec, call, &mut scope)?;
         Ok::<_, Error>((scope, rows))
     };
+    // Twice: of many fields only those are read that the first time turned out to be used. Without `names` a record may have
+    // any field.
+    let of_used = |names: Option<Vec<&str>>, read: &dyn Fn(&[&str], bool) -> Result<Read>| {
+        let is_open = names.is_none();
+        let names = names.unwrap_or_default();
+        let all = Source { fields: names.clone(), is_open, may_be_null: true, record: Record::Behind };
+        let (scope, _) = work_out(all)?;
+        let asked = scope.asked().map(<[String]>::to_vec);
+        let used = match &asked {
+            Some(asked) => asked.iter().map(String::as_str).collect(),
+            None => {
+                scope.check_types()?;
+                let is_used = |(field, name)| scope.is_used(field).then_some(name);
+                names.into_iter().enumerate().filter_map(is_used).collect::<Vec<_>>()
+            }
+        };
+        let verbatim = scope.wants_record();
+        let record = if verbatim { Record::Behind } else { Record::Nowhere };
+        let read = read(&used, verbatim)?;
+        let (scope, rows) = work_out(Source { fields: used, is_open: false, may_be_null: true, record })?;
+        Ok::<_, Error>((read, scope, rows))
+    };
     let (read, scope, (rows, columns)) = match read_format {
         ReadFormat::Text => {
-            let (scope, rows) =
-                work_out(Source { fields: vec!["line"], may_be_null: false, record: Record::Field(0) })?;
+            let line = Source { fields: vec!["line"], is_open: false, may_be_null: false, record: Record::Field(0) };
+            let (scope, rows) = work_out(line)?;
             scope.check_types()?;
             (Read::Text, scope, rows)
         }
@@ -111,17 +134,15 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
                 return Err(Error::Source { name: name.clone(), why: why.clone() });
             }
             let names = fields.names(&sources)?;
-            // Twice: of many columns only those are read that the first time turned out to be used.
-            let all = Source { fields: names.clone(), may_be_null: true, record: Record::Behind };
-            let (scope, _) = work_out(all)?;
-            scope.check_types()?;
-            let is_used = |(field, name)| scope.is_used(field).then_some(name);
-            let used: Vec<_> = names.into_iter().enumerate().filter_map(is_used).collect();
-            let verbatim = scope.wants_record();
-            let record = if verbatim { Record::Behind } else { Record::Nowhere };
-            let read = fields.layouts(&sources, &used, verbatim)?;
-            let (scope, rows) = work_out(Source { fields: used, may_be_null: true, record })?;
-            (read, scope, rows)
+            of_used(Some(names), &|used, verbatim| fields.layouts(&sources, used, verbatim))?
+        }
+        ReadFormat::Jsonl => of_used(None, &|used, verbatim| {
+            Ok(Read::Json { paths: used.iter().map(|name| json::path(name)).collect(), verbatim })
+        })?,
+        ReadFormat::Regex => {
+            let pattern = read::pattern(&spec.read, &blame)?;
+            let names = pattern.capture_names().flatten().collect();
+            of_used(Some(names), &|used, verbatim| read::matching(&pattern, used, verbatim, &blame))?
         }
     };
     let (steps, numbers) = scope.into_steps();
@@ -135,7 +156,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     }
     let format = spec.output.format.unwrap_or(match read_format {
         ReadFormat::Text => Format::Text,
-        ReadFormat::Csv | ReadFormat::Tsv => Format::Tsv,
+        ReadFormat::Csv | ReadFormat::Tsv | ReadFormat::Jsonl | ReadFormat::Regex => Format::Tsv,
     });
     Ok(Plan {
         job: serde_json::to_value(spec).unwrap_or(Value::Null),

@@ -9,6 +9,8 @@
 pub mod bits;
 pub mod delimited;
 pub mod framing;
+pub mod json;
+pub mod pattern;
 mod quotes;
 mod text;
 

@@ -40,6 +40,10 @@ pub fn dotted(path: &[String]) -> String {
 pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(), Wrong> {
     let expected = |what: &str| Err(Wrong::new(path, format!("must be {what}, is {}", kind(value)), None));
     match shape {
+        Shape::Splitter if value.is_object() => {
+            static PATTERN: Shape = Shape::Object(&[Key::required("pattern", Shape::Pattern)]);
+            check(value, &PATTERN, path)
+        }
         Shape::Text | Shape::Name | Shape::Splitter | Shape::Delimiter | Shape::Pattern | Shape::Choice(_) => {
             let Some(text) = value.as_str() else { return expected("a string") };
             string(text, shape, path)

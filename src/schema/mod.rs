@@ -29,7 +29,7 @@ pub enum Shape {
     Text,
     /// A string that isn't empty.
     Name,
-    /// The `on` of a split: the name of a tokeniser, or a literal that isn't empty.
+    /// The `on` of a split: the name of a tokeniser, a literal that isn't empty, or an object with a pattern.
     Splitter,
     /// One ASCII character that can stand between fields, as a string; `\t` with its backslash is a tab too.
     Delimiter,

@@ -31,6 +31,12 @@ pub struct Read {
     /// Cells that stand for null, besides what the format has for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub null: Vec<String>,
+    /// Whose named groups are the fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// In place of a pattern.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
     /// Of fields by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, Type>,
@@ -49,6 +55,42 @@ choices! {
         Csv = "csv",
         /// Fields between tabs, with `\t \n \r \\` escaped and null as `\N`.
         Tsv = "tsv",
+        /// A record is a line that holds a JSON object.
+        Jsonl = "jsonl",
+        /// A record is a line, its fields what the named groups of a pattern match.
+        Regex = "regex",
+    }
+}
+
+choices! {
+    /// Patterns that have a name.
+    pub enum Preset {
+        /// As web servers write their access logs.
+        CommonLog = "common-log",
+        /// The same with referer and user agent.
+        CombinedLog = "combined-log",
+        /// RFC 3164, as it is found in files.
+        Syslog = "syslog",
+    }
+}
+
+impl Preset {
+    pub fn pattern(self) -> String {
+        const COMMON: &str = concat!(
+            r#"^(?P<host>\S+) (?P<ident>\S+) (?P<user>\S+) \[(?P<time>[^\]]*)\] "#,
+            r#""(?P<request>(?P<method>[A-Z]+) (?P<path>[^ "]*)(?: (?P<protocol>[^ "]*))?|(?:[^"\\]|\\.)*)" "#,
+            r#"(?P<status>[0-9]{3}) (?:(?P<bytes>[0-9]+)|-)"#
+        );
+        const COMBINED: &str = r#" "(?P<referer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)""#;
+        const SYSLOG: &str = concat!(
+            r"^(?:<(?P<priority>[0-9]{1,3})>)?(?P<time>[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}) ",
+            r"(?P<host>\S+) (?P<program>[^:\[ ]+)(?:\[(?P<pid>[0-9]+)\])?: (?P<message>.*)$"
+        );
+        match self {
+            Preset::CommonLog => COMMON.to_owned(),
+            Preset::CombinedLog => format!("{COMMON}{COMBINED}"),
+            Preset::Syslog => SYSLOG.to_owned(),
+        }
     }
 }
 
@@ -79,17 +121,21 @@ impl Read {
             ("header", self.header.is_some(), "csv and tsv"),
             ("delimiter", self.delimiter.is_some(), "csv"),
             ("null", !self.null.is_empty(), "csv and tsv"),
+            ("pattern", self.pattern.is_some(), "regex"),
+            ("preset", self.preset.is_some(), "regex"),
         ];
         for (key, given, formats) in given {
             let means_something = match format {
-                ReadFormat::Text => false,
-                ReadFormat::Csv => true,
-                ReadFormat::Tsv => key != "delimiter",
+                ReadFormat::Text | ReadFormat::Jsonl => false,
+                ReadFormat::Csv => formats != "regex",
+                ReadFormat::Tsv => formats == "csv and tsv",
+                ReadFormat::Regex => formats == "regex",
             };
             if given && !means_something {
                 let what = format!("is for {formats}, and the inputs are read as {}", format.name());
-                let hint = "read.format says how to read them: --set read.format=csv";
-                return Err(Wrong::new(&["read".into(), key.into()], what, Some(hint.into())));
+                let first = formats.split(' ').next().unwrap_or(formats);
+                let hint = format!("read.format says how to read them: --set read.format={first}");
+                return Err(Wrong::new(&["read".into(), key.into()], what, Some(hint)));
             }
         }
         Ok(())
@@ -104,6 +150,18 @@ impl Read {
         }
         if self.fields.as_ref().is_some_and(Vec::is_empty) {
             return Err(Wrong::new(&["read".into(), "fields".into()], "must not be empty", None));
+        }
+        if let (Some(_), Some(_)) = (&self.pattern, self.preset) {
+            let hint = "a preset stands for a pattern";
+            return Err(Wrong::new(
+                &["read".into(), "preset".into()],
+                "and read.pattern are one too many",
+                Some(hint.into()),
+            ));
+        }
+        if let (Some(ReadFormat::Regex), None, None) = (self.format, &self.pattern, self.preset) {
+            let hint = format!("or a preset: {}", Preset::NAMES.join(", "));
+            return Err(Wrong::new(&["read".into(), "pattern".into()], "is wanted by the format regex", Some(hint)));
         }
         self.format.map_or(Ok(()), |format| self.fits(format))
     }

@@ -2,7 +2,7 @@
 //!
 //! The checker, `--set` and the suggestions read it, so a key is named in one place besides its type in [`super::Spec`].
 
-use super::read::ReadFormat;
+use super::read::{Preset, ReadFormat};
 use super::{OnTimeout, Scheduler};
 use crate::aggregate;
 use crate::input;
@@ -34,14 +34,14 @@ const TOP: &[Key] = &[
 ];
 
 const READ: &[Key] = &[
-    Key::optional("format", Shape::Choice(Choice { built: ReadFormat::NAMES, later: &["jsonl", "regex"] })),
+    Key::optional("format", Shape::Choice(Choice::of(ReadFormat::NAMES))),
     Key::later("record_separator"),
     Key::optional("fields", Shape::List(&Shape::Name)),
     Key::optional("header", Shape::Flag),
     Key::optional("delimiter", Shape::Delimiter),
     Key::optional("null", Shape::List(&Shape::Text)),
-    Key::later("pattern"),
-    Key::later("preset"),
+    Key::optional("pattern", Shape::Pattern),
+    Key::optional("preset", Shape::Choice(Choice::of(Preset::NAMES))),
     Key::optional("types", Shape::Map(&TYPE)),
     Key::optional("on_error", Shape::WordOr(Choice::of(&["fail", "skip"]), SKIP)),
     Key::optional("max_record", Shape::Size),

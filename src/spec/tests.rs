@@ -73,10 +73,11 @@ fn every_choice_of_the_schema_is_one_of_the_types() {
         assert_eq!(spec.run.scheduler.unwrap().name(), *scheduler);
     }
     for format in ReadFormat::NAMES {
-        assert_eq!(
-            spec(&json!({"read": {"format": format}}).to_string()).unwrap().read.format.unwrap().name(),
-            *format
-        );
+        let mut read = json!({"format": format});
+        if *format == "regex" {
+            read["pattern"] = "(?P<a>.)".into();
+        }
+        assert_eq!(spec(&json!({"read": read}).to_string()).unwrap().read.format.unwrap().name(), *format);
     }
 }
 
@@ -169,12 +170,12 @@ fn steps_have_one_key_of_their_own() {
     let hint = r#"an example: {"split": "line", "on": "words", "as": "word"}"#;
     refused(
         r#"{"map": [{}]}"#,
-        "spec.json: map.0: missing a key that says what it does: split, ngrams, extract, derive, filter",
+        "spec.json: map.0: missing a key that says what it does: split, ngrams, lower, upper, trim, extract, derive, bin, filter",
         hint,
     );
     refused(
         r#"{"map": [{"on": "words"}]}"#,
-        "spec.json: map.0: missing a key that says what it does: split, ngrams, extract, derive, filter",
+        "spec.json: map.0: missing a key that says what it does: split, ngrams, lower, upper, trim, extract, derive, bin, filter",
         hint,
     );
     refused(r#"{"map": [{"split": "line"}]}"#, "spec.json: map.0: missing key \"on\"", "");
@@ -224,7 +225,7 @@ fn impossible_values() {
         ),
         (
             r#"{"read": {"format": "txt"}}"#,
-            "read.format: must be one of text, csv, tsv, is \"txt\"",
+            "read.format: must be one of text, csv, tsv, jsonl, regex, is \"txt\"",
             "did you mean \"text\"?",
         ),
         (r#"{"group_by": [""]}"#, "group_by.0: must not be empty", ""),
@@ -239,20 +240,20 @@ fn what_is_promised_is_told_from_what_is_misspelt() {
     for (text, message, hint) in [
         (r#"{"limit_per_group": 1}"#, "limit_per_group: not supported yet", ""),
         (
-            r#"{"read": {"format": "regex"}}"#,
-            "read.format: \"regex\" is not supported yet",
-            "supported: text, csv, tsv",
+            r#"{"read": {"types": {"t": "timestamp"}}}"#,
+            "read.types.t: \"timestamp\" is not supported yet",
+            "supported: string, int, float, decimal",
         ),
-        (r#"{"read": {"preset": "syslog"}}"#, "read.preset: not supported yet", ""),
-        (r#"{"map": [{"bin": "a", "step": 1, "as": "b"}]}"#, "map.0.bin: not supported yet", ""),
+        (r#"{"read": {"record_separator": "\u0000"}}"#, "read.record_separator: not supported yet", ""),
+        (r#"{"map": [{"time": "a", "unit": "hour", "as": "b"}]}"#, "map.0.time: not supported yet", ""),
         (
             r#"{"aggregate": [{"op": "quantile", "q": 0.5, "field": "x"}]}"#,
             "aggregate.0.op: \"quantile\" is not supported yet",
-            "supported: count, sum, min, max, mean",
+            "supported: count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop",
         ),
         (
             r#"{"aggregate": [{"op": "medain"}]}"#,
-            "aggregate.0.op: must be one of count, sum, min, max, mean, is \"medain\"",
+            "aggregate.0.op: must be one of count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, is \"medain\"",
             "did you mean \"median\"?",
         ),
         (r#"{"input": [{"path": "a", "read": {"format": "csv"}}]}"#, "input.0.read: not supported yet", ""),
@@ -345,7 +346,8 @@ fn set_refusals() {
     unset("output.partitions=2", "--set: output.partitions: not supported yet", "");
     unset("deadline.timeout=soon", "--set: deadline.timeout: \"soon\" is not a span of time", crate::units::span::HINT);
     unset("deadline.on_timeout=wait", "--set: deadline.on_timeout: must be one of fail, partial, is \"wait\"", "");
-    unset("read.format=jsonl", "--set: read.format: \"jsonl\" is not supported yet", "supported: text, csv, tsv");
+    let all = "--set: read.preset: must be one of common-log, combined-log, syslog, is \"nginx\"";
+    unset("read.preset=nginx", all, "");
     unset(
         "a\\.b=x",
         "--set: unknown key \"a.b\"",

@@ -139,12 +139,23 @@ impl Ran {
     /// Found wrong before reading: exit code 2, nothing on standard output, and exactly this on standard error.
     #[track_caller]
     pub fn refused(&self, error: &str, hint: &str) {
+        self.ended_with(2, error, hint);
+    }
+
+    /// Failed while it ran: exit code 1, and the same.
+    #[track_caller]
+    pub fn failed(&self, error: &str, hint: &str) {
+        self.ended_with(1, error, hint);
+    }
+
+    #[track_caller]
+    fn ended_with(&self, code: i32, error: &str, hint: &str) {
         let mut expected = format!("error: {error}\n");
         if !hint.is_empty() {
             expected.push_str(&format!("hint: {hint}\n"));
         }
         assert_eq!(self.stderr(), expected);
-        assert_eq!(self.code(), Some(2));
+        assert_eq!(self.code(), Some(code));
         assert_eq!(self.stdout(), "");
     }
 

@@ -8,6 +8,7 @@ mod commands;
 mod completions;
 mod corpus;
 mod deadlines;
+mod formats;
 mod golden;
 mod hard_files;
 mod hard_inputs;

@@ -29,17 +29,6 @@ fn agg(text: impl AsRef<[u8]>, words: &[&str]) -> Ran {
     ran
 }
 
-impl Ran {
-    /// Found wrong while reading: exit code 1 and exactly this on standard error.
-    #[track_caller]
-    fn failed(&self, error: &str, hint: &str) {
-        let hint = if hint.is_empty() { String::new() } else { format!("hint: {hint}\n") };
-        assert_eq!(self.stderr(), format!("error: {error}\n{hint}"));
-        assert_eq!(self.code(), Some(1));
-        assert_eq!(self.stdout(), "");
-    }
-}
-
 #[test]
 fn records_that_are_none() {
     for (text, message) in [

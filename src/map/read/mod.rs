@@ -1,10 +1,14 @@
 //! Readers: the records of a window to batches.
 
 mod delimited;
+mod json;
 mod lines;
+mod pattern;
 
 pub use delimited::Delimited;
+pub use json::Json;
 pub use lines::Lines;
+pub use pattern::Matching;
 
 use std::fmt::Debug;
 

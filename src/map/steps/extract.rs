@@ -22,7 +22,7 @@ pub const KEYS: &[Key] = &[
 ];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
-    let input = scope.raw(&written.at("extract"), written.text("extract"))?;
+    let input = scope.text(&written.at("extract"), written.text("extract"))?;
     let pattern = pattern(written.text("pattern"), &written.at("pattern"), &scope.blame)?;
     let group = group(written.get("group"), &pattern, &written.at("group"), &scope.blame)?;
     let all = written.get("all") == Some(&Value::Bool(true));

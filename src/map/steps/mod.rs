@@ -1,15 +1,20 @@
 //! The steps of `map`, one file a kind: its keys, how it is worked out, and what runs it.
 
+mod bin;
 mod candidates;
 pub mod convert;
 mod derive;
 pub mod extract;
 pub mod filter;
 mod gather;
+mod lower;
 pub mod ngrams;
 pub mod only;
 mod pieces;
+mod rewrite;
 pub mod split;
+mod trim;
+mod upper;
 
 pub use extract::{Extract, ExtractAll};
 pub use filter::Filter;
@@ -30,12 +35,12 @@ pub static SHAPE: Shape = Shape::Variants(&Variants {
     all: &[
         Variant { name: "split", keys: split::KEYS },
         Variant { name: "ngrams", keys: ngrams::KEYS },
-        Variant::later("lower"),
-        Variant::later("upper"),
-        Variant::later("trim"),
+        Variant { name: "lower", keys: lower::KEYS },
+        Variant { name: "upper", keys: upper::KEYS },
+        Variant { name: "trim", keys: trim::KEYS },
         Variant { name: "extract", keys: extract::KEYS },
         Variant { name: "derive", keys: derive::KEYS },
-        Variant::later("bin"),
+        Variant { name: "bin", keys: bin::KEYS },
         Variant::later("time"),
         Variant::later("explode"),
         Variant { name: "filter", keys: filter::KEYS },
@@ -49,8 +54,12 @@ type Resolve = fn(Written<'_>, &mut Scope<'_>) -> Result<()>;
 const KINDS: &[(&str, Resolve)] = &[
     ("split", split::resolve),
     ("ngrams", ngrams::resolve),
+    ("lower", lower::resolve),
+    ("upper", upper::resolve),
+    ("trim", trim::resolve),
     ("extract", extract::resolve),
     ("derive", derive::resolve),
+    ("bin", bin::resolve),
     ("filter", filter::resolve),
 ];
 

@@ -23,7 +23,7 @@ pub const KEYS: &[Key] = &[
 const MOST_WORDS: u64 = 1000;
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
-    let input = scope.raw(&written.at("ngrams"), written.text("ngrams"))?;
+    let input = scope.text(&written.at("ngrams"), written.text("ngrams"))?;
     let n = written.get("n").and_then(Value::as_u64).expect("the schema asks for it") as usize;
     scope.push(Ngrams { input, of: Splitter::named(written.text("of")), n });
     scope.add(&written.at("as"), written.text("as"), Kind::Bytes, false)?;

@@ -1,21 +1,31 @@
 //! `split`: a record for each piece of a field.
 
+use regex::bytes::Regex;
+use serde_json::Value;
+
 use super::AS;
 use super::pieces::{Finder, Pieces};
-use crate::data::{BATCH, Batch, Bytes, Column, Kind, Sink};
+use crate::data::{BATCH, Batch, Bytes, Column, Kind, Sink, Span};
 use crate::error::Result;
 use crate::map::program::{Front, Makes};
 use crate::map::scope::Written;
 use crate::map::tokenise::{Cutter, Splitter, Tokens};
 use crate::map::{Field, Next, Reader, Scope, Stage, Step, Window};
+use crate::predicate::resolve::pattern;
 use crate::record::{self, Taken};
 use crate::schema::{Key, Shape};
 
 pub const KEYS: &[Key] = &[Key::required("split", Shape::Name), Key::required("on", Shape::Splitter), AS];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
-    let input = scope.raw(&written.at("split"), written.text("split"))?;
-    scope.push(Split { input, on: Splitter::named(written.text("on")), adds: scope.next_field() });
+    let input = scope.text(&written.at("split"), written.text("split"))?;
+    match written.get("on").and_then(|on| on.get("pattern")).and_then(Value::as_str) {
+        Some(between) => {
+            let path = format!("{}.pattern", written.at("on"));
+            scope.push(SplitBetween { input, between: pattern(between, &path, &scope.blame)? });
+        }
+        None => scope.push(Split { input, on: Splitter::named(written.text("on")), adds: scope.next_field() }),
+    }
     scope.add(&written.at("as"), written.text("as"), Kind::Bytes, false)?;
     Ok(())
 }
@@ -46,6 +56,55 @@ impl Step for Split {
     fn front(&self, line_is_read: bool) -> Option<Front> {
         let fuses = self.input == 0 && self.on.may_see_lines_joined() && !line_is_read;
         fuses.then(|| Front { reader: Box::new(Fused(Cutter::new(&self.on))), does_the_step: true })
+    }
+}
+
+/// One record for each piece between matches of a pattern. Empty pieces are kept.
+#[derive(Debug)]
+struct SplitBetween {
+    input: Field,
+    between: Regex,
+}
+
+impl Step for SplitBetween {
+    fn reads(&self) -> Vec<Field> {
+        vec![self.input]
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::Any
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        // Cloned: each worker's pattern has a cache of its own.
+        Box::new(Pieces::new(self.input, Between { pattern: self.between.clone(), found: Vec::new() }))
+    }
+}
+
+#[derive(Debug)]
+struct Between {
+    pattern: Regex,
+    found: Vec<Span>,
+}
+
+impl Finder for Between {
+    fn copies(&self) -> bool {
+        false
+    }
+
+    fn find(&mut self, field: &[u8], each: &mut dyn FnMut(Tokens<'_>)) {
+        let Between { pattern, found } = self;
+        found.clear();
+        let begin = field.as_ptr().addr();
+        for piece in pattern.split(field) {
+            let from = piece.as_ptr().addr() - begin;
+            found.push(Span::of(from..from + piece.len()));
+            if found.len() == BATCH {
+                each(Tokens { data: field, begins: 0, spans: found });
+                found.clear();
+            }
+        }
+        each(Tokens { data: field, begins: 0, spans: found });
     }
 }
 

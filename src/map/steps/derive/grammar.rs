@@ -20,6 +20,8 @@ pub enum Expression<N> {
     Number(Decimal),
     Name(N),
     Minus(Box<Expression<N>>),
+    /// The greatest multiple of the number that isn't above.
+    Floor(Box<Expression<N>>, Decimal),
     Two(Operator, Box<Expression<N>>, Box<Expression<N>>),
 }
 
@@ -38,6 +40,7 @@ impl<N> Expression<N> {
             Expression::Number(number) => Expression::Number(number),
             Expression::Name(name) => Expression::Name(to(name)?),
             Expression::Minus(of) => Expression::Minus(Box::new(of.map_names(to)?)),
+            Expression::Floor(of, step) => Expression::Floor(Box::new(of.map_names(to)?), step),
             Expression::Two(operator, a, b) => {
                 Expression::Two(operator, Box::new(a.map_names(to)?), Box::new(b.map_names(to)?))
             }
@@ -49,7 +52,7 @@ impl<N> Expression<N> {
         match self {
             Expression::Number(_) => {}
             Expression::Name(name) => each(name),
-            Expression::Minus(of) => of.names(each),
+            Expression::Minus(of) | Expression::Floor(of, _) => of.names(each),
             Expression::Two(_, a, b) => {
                 a.names(each);
                 b.names(each);
@@ -217,6 +220,7 @@ mod tests {
             Expression::Number(number) => number.to_string(),
             Expression::Name(name) => name.clone(),
             Expression::Minus(of) => format!("(-{})", shown(of)),
+            Expression::Floor(of, step) => format!("floor({},{step})", shown(of)),
             Expression::Two(operator, a, b) => {
                 let sign = match operator {
                     Operator::Plus => '+',

@@ -14,7 +14,9 @@ use crate::error::Result;
 use crate::map::scope::Written;
 use crate::map::{Field, Makes, Next, Scope, Stage, Step, Why};
 use crate::schema::{Key, Shape};
-use grammar::{Expression, Operator};
+use grammar::Operator;
+
+pub(super) use grammar::Expression;
 
 pub const KEYS: &[Key] = &[Key::required("derive", Shape::Name), AS];
 
@@ -24,9 +26,19 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
         let hint = "an example: (price - cost) * qty; names with other characters stand in quotes: \"unit price\"";
         scope.blame.error(&path, &wrong, Some(hint.into()))
     })?;
+    push(expression, &path, written, scope)
+}
+
+/// Pushes a step that works out `expression`, which stands at `path`, and adds its field.
+pub(super) fn push(
+    expression: Expression<String>,
+    path: &str,
+    written: Written<'_>,
+    scope: &mut Scope<'_>,
+) -> Result<()> {
     let mut kind = Kind::Decimal;
     let expression = expression.map_names(&mut |name| {
-        let field = scope.number(&path, &name)?;
+        let field = scope.number(path, &name)?;
         if scope.kind(field) == Kind::Float {
             kind = Kind::Float;
         }
@@ -132,6 +144,10 @@ fn exact(expression: &Expression<Field>, batch: &Batch<'_>, i: usize) -> Result<
             });
         }
         Expression::Minus(of) => return Ok(exact(of, batch, i)?.map(Decimal::negated)),
+        Expression::Floor(of, step) => {
+            let Some(number) = exact(of, batch, i)? else { return Ok(None) };
+            return number.checked_floor(*step).map(Some).ok_or(TooLong);
+        }
         Expression::Two(operator, a, b) => (operator, exact(a, batch, i)?, exact(b, batch, i)?),
     };
     let (Some(a), Some(b)) = (a, b) else { return Ok(None) };
@@ -157,6 +173,10 @@ fn real(expression: &Expression<Field>, batch: &Batch<'_>, i: usize) -> Option<f
             };
         }
         Expression::Minus(of) => return Some(-real(of, batch, i)?),
+        Expression::Floor(of, step) => {
+            let step = step.to_f64();
+            return Some((real(of, batch, i)? / step).floor() * step);
+        }
         Expression::Two(operator, a, b) => (operator, real(a, batch, i)?, real(b, batch, i)?),
     };
     match operator {

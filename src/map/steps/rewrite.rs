@@ -1,0 +1,75 @@
+//! Steps that write a field's text anew: what `lower` and `upper` have in common.
+
+use crate::data::{Batch, Bytes, Column, Kind, Sink, Span};
+use crate::error::Result;
+use crate::map::scope::Written;
+use crate::map::{Field, Makes, Next, Scope, Stage, Step};
+
+/// Appends what becomes of a text.
+pub type Write = fn(&[u8], &mut Vec<u8>);
+
+/// Works out a step whose own key names the field.
+pub fn resolve(key: &str, write: Write, written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
+    let input = scope.text(&written.at(key), written.text(key))?;
+    let may_be_null = scope.may_be_null(input);
+    scope.push(Rewrite { input, write });
+    scope.add(&written.at("as"), written.text("as"), Kind::Bytes, may_be_null)?;
+    Ok(())
+}
+
+/// Appends `text` with each of its code points changed. Bytes that are not UTF-8 stay.
+pub fn each_char<C: Iterator<Item = char>>(text: &[u8], change: impl Fn(char) -> C, out: &mut Vec<u8>) {
+    let mut buffer = [0; 4];
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars().flat_map(&change) {
+            out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+        }
+        out.extend_from_slice(chunk.invalid());
+    }
+}
+
+#[derive(Debug)]
+struct Rewrite {
+    input: Field,
+    write: Write,
+}
+
+impl Step for Rewrite {
+    fn reads(&self) -> Vec<Field> {
+        vec![self.input]
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::One
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        Box::new(Rewriting { input: self.input, write: self.write, data: Vec::new(), spans: Vec::new() })
+    }
+}
+
+#[derive(Debug)]
+struct Rewriting {
+    input: Field,
+    write: Write,
+    data: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Stage for Rewriting {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Rewriting { input, write, data, spans } = self;
+        let column = batch.bytes(*input);
+        data.clear();
+        spans.clear();
+        spans.extend((0..batch.rows).map(|i| {
+            column.value(i).map_or(Span::NULL, |text| {
+                let from = data.len();
+                write(text, data);
+                Span::of(from..data.len())
+            })
+        }));
+        let added = Column::Bytes(Bytes { data, spans });
+        next.take(&Batch { rows: batch.rows, columns: &[batch.columns, &[added]].concat() })
+    }
+}

@@ -1,0 +1,229 @@
+use proptest::prelude::*;
+use serde_json::{Map, Value};
+
+use super::*;
+
+/// Takes batches apart.
+#[derive(Default)]
+struct Rows(Vec<Vec<Option<String>>>);
+
+impl Sink for Rows {
+    fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
+        assert!(batch.rows <= BATCH);
+        for row in 0..batch.rows {
+            let cell = |column: usize| batch.bytes(column).value(row).map(|v| String::from_utf8(v.to_vec()).unwrap());
+            self.0.push((0..batch.columns.len()).map(cell).collect());
+        }
+        Ok(())
+    }
+}
+
+/// The rows, and the bad lines with what is wrong.
+fn read(names: &[&str], verbatim: bool, text: &[u8]) -> (Vec<Vec<Option<String>>>, Vec<(String, String)>, u64) {
+    let paths: Vec<_> = names.iter().map(|name| path(name)).collect();
+    let (mut rows, mut bad) = (Rows::default(), Vec::new());
+    let mut reject = |span: Span, malformed: Malformed| {
+        let line = String::from_utf8_lossy(&text[span.start as usize..span.end as usize]).into_owned();
+        bad.push((line, malformed.to_string()));
+    };
+    let taken = Reader::new(&paths, verbatim).read(text, &mut reject, &mut rows).unwrap();
+    assert_eq!(taken.bytes, text.len());
+    assert_eq!(taken.records, (rows.0.len() + bad.len()) as u64);
+    (rows.0, bad, taken.records)
+}
+
+fn row(cells: &[Option<&str>]) -> Vec<Option<String>> {
+    cells.iter().map(|cell| cell.map(str::to_owned)).collect()
+}
+
+fn wrong(line: &str) -> String {
+    let (rows, bad, _) = read(&["a", "b.c"], false, line.as_bytes());
+    assert!(rows.is_empty(), "{rows:?}");
+    bad[0].1.clone()
+}
+
+#[test]
+fn names_along_a_path() {
+    assert_eq!(path("a"), ["a"]);
+    assert_eq!(path("a.b.c"), ["a", "b", "c"]);
+    assert_eq!(path("a\\.b.c"), ["a.b", "c"]);
+    assert_eq!(path("a\\b.c\\"), ["a\\b", "c\\"]);
+    assert_eq!(path("a\\\\.b"), ["a\\.b"]);
+    assert_eq!(path(""), [""]);
+    assert_eq!(path(".a."), ["", "a", ""]);
+}
+
+#[test]
+fn values_are_what_they_say() {
+    let text =
+        br#"{"a": "x", "n": 1.50e+3, "t": true, "f": false, "z": null, "l": [1, {"a": 2}], "o": {"a": {"b": ""}}}"#;
+    let names = ["a", "n", "t", "f", "z", "l", "o", "o.a", "o.a.b", "o.b", "a.b", "missing"];
+    let (rows, bad, _) = read(&names, true, text);
+    assert_eq!((rows.len(), bad.len()), (1, 0));
+    let list = r#"[1, {"a": 2}]"#;
+    let [object, inner] = [r#"{"a": {"b": ""}}"#, r#"{"b": ""}"#];
+    let mut expected = row(&[Some("x"), Some("1.50e+3"), Some("true"), Some("false"), None, Some(list), Some(object)]);
+    expected.extend(row(&[Some(inner), Some(""), None, None, None]));
+    expected.push(Some(String::from_utf8(text.to_vec()).unwrap()));
+    assert_eq!(rows[0], expected);
+}
+
+#[test]
+fn the_last_of_a_name_counts() {
+    let text = br#"{"a":{"b":1,"c":2},"a":{"c":3}}
+{"a":{"b":1},"a":4}
+{"a":"x","a":null}
+{"a":{"b":1,"b":"\n"}}"#;
+    let (rows, ..) = read(&["a", "a.b", "a.c"], false, text);
+    let expected = [
+        row(&[Some(r#"{"c":3}"#), None, Some("3")]),
+        row(&[Some("4"), None, None]),
+        row(&[None, None, None]),
+        row(&[Some(r#"{"b":1,"b":"\n"}"#), Some("\n"), None]),
+    ];
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn escapes_in_values_and_names() {
+    let text = "{\"a\":\"x\"}\r\n{\"\\u0061\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\"}\n{\"a\":\"é\"}\n";
+    let (rows, bad, _) = read(&["a"], true, text.as_bytes());
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    let cells = ["x", "\"\\/\u{8}\u{c}\n\r\té😀", "é"];
+    let expected: Vec<_> =
+        cells.iter().zip(lines).map(|(cell, line)| vec![Some((*cell).to_owned()), Some(line)]).collect();
+    assert_eq!((rows, bad.len()), (expected, 0));
+}
+
+#[test]
+fn empty_lines_are_no_records() {
+    let (rows, bad, records) = read(&["a"], false, b"\n \t\r\n{\"a\":1}\n\n{}");
+    assert_eq!((rows, bad.len(), records), (vec![row(&[Some("1")]), row(&[None])], 0, 2));
+}
+
+#[test]
+fn what_is_wrong_is_said_and_where() {
+    assert_eq!(wrong("[1]"), "an array, where an object is wanted");
+    assert_eq!(wrong("\"a\""), "a string, where an object is wanted");
+    assert_eq!(wrong("-1"), "a number, where an object is wanted");
+    assert_eq!(wrong("true"), "a boolean, where an object is wanted");
+    assert_eq!(wrong("null"), "null, where an object is wanted");
+    assert!(wrong("{\"a\": nul}").starts_with("no JSON: "));
+    assert!(wrong("{\"a\":1} {\"a\":2}").starts_with("no JSON: trailing characters at byte 8"));
+    assert!(wrong("{\"a\":1").starts_with("no JSON: EOF"));
+    assert!(wrong("{\"a\":01}").starts_with("no JSON: invalid number"));
+    assert!(wrong("{\"a\":NaN}").starts_with("no JSON: "));
+    assert!(wrong("{\"a\":\"\\ud800\"}").starts_with("no JSON: "));
+    assert!(wrong("{'a':1}").starts_with("no JSON: "));
+    assert!(wrong("what").starts_with("no JSON: "));
+    let (_, bad, _) = read(&["a"], false, b"{\"a\":\"\xff\"}");
+    assert!(bad[0].1.starts_with("no JSON: invalid unicode"), "{bad:?}");
+}
+
+/// No stack overflows, whether it is wanted or not.
+#[test]
+fn nesting_is_bounded() {
+    let deep = |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth), "]".repeat(depth));
+    for names in [["a"], ["b"]] {
+        assert_eq!(read(&names, false, deep(150).as_bytes()).0.len(), 1);
+        let (_, bad, _) = read(&names, false, deep(1_000_000).as_bytes());
+        assert!(bad[0].1.starts_with("no JSON: recursion limit exceeded"), "{}", bad[0].1);
+    }
+    let objects = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
+    assert_eq!(read(&["a.a.a"], false, objects.as_bytes()).1.len(), 1);
+}
+
+/// A bad line is told behind the records before it, and a batch is full at most.
+#[test]
+fn order_and_batches() {
+    let text: String =
+        (0..3 * BATCH).map(|i| if i % 300 == 299 { "{\n".into() } else { format!("{{\"a\":{i}}}\n") }).collect();
+    let (rows, bad, records) = read(&["a"], false, text.as_bytes());
+    assert_eq!((rows.len(), bad.len(), records), (3 * BATCH - 2, 2, 3 * BATCH as u64));
+    let expected: Vec<_> = (0..3 * BATCH).filter(|i| i % 300 != 299).map(|i| vec![Some(i.to_string())]).collect();
+    assert_eq!(rows, expected);
+}
+
+/// A value, as JSON and as what is read of it.
+#[derive(Clone, Debug)]
+enum Tree {
+    Plain(String, Option<String>),
+    Object(Vec<(String, Tree)>),
+}
+
+impl Tree {
+    fn json(&self) -> String {
+        match self {
+            Tree::Plain(json, _) => json.clone(),
+            Tree::Object(all) => {
+                let all: Vec<_> = all.iter().map(|(name, tree)| format!("{name:?} :{} ", tree.json())).collect();
+                format!("{{{}}}", all.join(","))
+            }
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        match self {
+            Tree::Plain(_, text) => text.clone(),
+            Tree::Object(_) => Some(self.json()),
+        }
+    }
+
+    fn at(&self, path: &[String]) -> Option<String> {
+        let Some((first, rest)) = path.split_first() else { return self.text() };
+        match self {
+            Tree::Plain(..) => None,
+            Tree::Object(all) => all.iter().rfind(|(name, _)| name == first).and_then(|(_, tree)| tree.at(rest)),
+        }
+    }
+}
+
+fn trees() -> impl Strategy<Value = Tree> {
+    let same = |text: &str| Tree::Plain(text.into(), Some(text.into()));
+    let plain = prop_oneof![
+        Just(Tree::Plain("null".into(), None)),
+        prop::sample::select(vec!["true", "0", "-0.0", "12e4", "99999999999999999999.5", "[]", "[[1], \"a\"]"])
+            .prop_map(move |text| same(text)),
+        any::<String>().prop_map(|text| Tree::Plain(serde_json::to_string(&text).unwrap(), Some(text))),
+    ];
+    let names = prop::sample::select(vec!["a", "b", "c"]).prop_map(str::to_owned);
+    plain.prop_recursive(3, 16, 4, move |inner| {
+        prop::collection::vec((names.clone(), inner), 0..4).prop_map(Tree::Object)
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_read_is_what_was_written(
+        lines in prop::collection::vec(prop::collection::vec((prop::sample::select(vec!["a", "b", "c"]).prop_map(str::to_owned), trees()), 0..4), 0..20),
+        names in prop::sample::subsequence(vec!["a", "a.a", "a.b", "b", "b.c.a", "c.b"], 0..6),
+    ) {
+        let lines: Vec<_> = lines.into_iter().map(Tree::Object).collect();
+        let text: String = lines.iter().map(|line| line.json() + "\n").collect();
+        let (rows, bad, _) = read(&names, false, text.as_bytes());
+        prop_assert!(bad.is_empty(), "{:?}", bad);
+        let expected: Vec<Vec<_>> = lines.iter().map(|line| names.iter().map(|name| line.at(&path(name))).collect()).collect();
+        prop_assert_eq!(rows, expected);
+    }
+
+    /// serde_json is a parser of its own.
+    #[test]
+    fn good_is_what_another_parser_takes(line in "[{}\\[\\]\"ab:, 0-9.eE\\-\\\\ntrufalse]{0,12}", wraps in any::<bool>()) {
+        let line = if wraps { format!("{{\"a\":{line}}}") } else { line };
+        prop_assume!(!line.trim().is_empty());
+        let (rows, bad, _) = read(&["a"], false, line.as_bytes());
+        let other = serde_json::from_str::<Map<String, Value>>(&line);
+        // What a double can't hold is no number there.
+        prop_assume!(!other.as_ref().is_err_and(|error| error.to_string().contains("out of range")));
+        prop_assert_eq!((rows.len(), bad.len()), if other.is_ok() { (1, 0) } else { (0, 1) }, "{:?} {:?}", other, bad);
+    }
+
+    /// Nothing panics, and no line is the worse for another.
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+        let mut text = bytes.clone();
+        text.extend(b"\n{\"a\":\"good\"}");
+        let (rows, ..) = read(&["a"], true, &text.iter().map(|byte| byte & 0x7f).collect::<Vec<_>>());
+        prop_assert_eq!(rows.last().unwrap()[0].as_deref(), Some("good"));
+    }
+}

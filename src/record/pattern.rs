@@ -1,0 +1,215 @@
+//! Lines that match a pattern: windows of records to batches of what its named groups match.
+//!
+//! A record is a line, its fields are the named groups. A group that took no part is null. A line that doesn't match is
+//! handed to the caller as a bad one, and an empty line, too, unless the pattern matches it. Groups that nobody wants cost
+//! nothing: they are taken out of the pattern before it is compiled.
+
+use regex_automata::meta::{self, Regex};
+use regex_automata::util::captures::Captures;
+use regex_automata::util::syntax;
+use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
+
+use super::{Taken, lines};
+use crate::data::{Batch, Bytes, Column, Columns, Sink, Span};
+use crate::error::Result;
+
+/// A pattern that was compiled for the groups that are wanted.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    wanted: Vec<String>,
+    regex: Regex,
+    /// The number of each wanted group.
+    groups: Vec<usize>,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.text, &self.wanted) == (&other.text, &other.wanted)
+    }
+}
+
+impl Pattern {
+    /// Of a text that is known to be a pattern, for groups that it has. `None` if it is too large.
+    pub fn new(text: &str, groups: &[&str]) -> Option<Pattern> {
+        let hir = syntax::parse_with(text, &syntax::Config::new().utf8(false)).ok()?;
+        let config = meta::Config::new().utf8_empty(false);
+        let regex = meta::Builder::new().configure(config).build_from_hir(&with_groups(hir, groups, &mut 0)).ok()?;
+        let info = regex.group_info();
+        let number = |name: &&str| info.to_index(regex_automata::PatternID::ZERO, name);
+        let wanted = groups.iter().map(|&name| name.to_owned()).collect();
+        let groups = groups.iter().map(number).collect::<Option<_>>()?;
+        Some(Pattern { text: text.to_owned(), wanted, regex, groups })
+    }
+}
+
+/// The same pattern with no other groups than these, of which there were `before` before it.
+fn with_groups(hir: Hir, groups: &[&str], before: &mut u32) -> Hir {
+    let all = |subs: Vec<Hir>, before: &mut u32| subs.into_iter().map(|sub| with_groups(sub, groups, before)).collect();
+    match hir.into_kind() {
+        HirKind::Empty => Hir::empty(),
+        HirKind::Literal(literal) => Hir::literal(literal.0),
+        HirKind::Class(class) => Hir::class(class),
+        HirKind::Look(look) => Hir::look(look),
+        HirKind::Repetition(Repetition { min, max, greedy, sub }) => {
+            Hir::repetition(Repetition { min, max, greedy, sub: Box::new(with_groups(*sub, groups, before)) })
+        }
+        HirKind::Capture(Capture { name, sub, .. }) if name.as_deref().is_some_and(|name| groups.contains(&name)) => {
+            *before += 1;
+            let index = *before;
+            Hir::capture(Capture { index, name, sub: Box::new(with_groups(*sub, groups, before)) })
+        }
+        HirKind::Capture(Capture { sub, .. }) => with_groups(*sub, groups, before),
+        HirKind::Concat(subs) => Hir::concat(all(subs, before)),
+        HirKind::Alternation(subs) => Hir::alternation(all(subs, before)),
+    }
+}
+
+/// Reads windows of lines. Holds scratch memory: one a worker.
+#[derive(Debug)]
+pub struct Reader {
+    pattern: Pattern,
+    captures: Captures,
+    /// What the groups match, by column.
+    found: Vec<Vec<Span>>,
+    records: Vec<Span>,
+    verbatim: bool,
+}
+
+impl Reader {
+    /// A last column has the records as they stand if they are wanted `verbatim`.
+    pub fn new(pattern: &Pattern, verbatim: bool) -> Self {
+        // Cloned: each worker's has a cache of its own.
+        let pattern = pattern.clone();
+        let captures = pattern.regex.create_captures();
+        let found = pattern.groups.iter().map(|_| Vec::new()).collect();
+        Reader { pattern, captures, found, records: Vec::new(), verbatim }
+    }
+
+    /// Hands the records of `window`, which are whole, to `out`, and the spans of lines that don't match to `bad`, in order.
+    /// Returns what it took, bad ones included. The batches' columns are `Column::Bytes`.
+    pub fn read(&mut self, window: &[u8], bad: &mut dyn FnMut(Span), out: &mut dyn Sink) -> Result<Taken> {
+        let (mut records, mut result) = (0, Ok(()));
+        lines(window, |lines| {
+            records += lines.spans.len() as u64;
+            for &line in lines.spans {
+                if result.is_err() {
+                    return;
+                }
+                if self.line(window, line) {
+                    self.records.push(line);
+                } else {
+                    // First what came before it.
+                    result = self.hand_on(window, out);
+                    bad(line);
+                }
+            }
+            if result.is_ok() {
+                result = self.hand_on(window, out);
+            }
+        });
+        result.map(|()| Taken { records, bytes: window.len() })
+    }
+
+    fn line(&mut self, window: &[u8], line: Span) -> bool {
+        let Reader { pattern: Pattern { regex, groups, .. }, captures, found, .. } = self;
+        let text = &window[line.start as usize..line.end as usize];
+        if groups.is_empty() {
+            return regex.is_match(text);
+        }
+        regex.captures(text, captures);
+        if !captures.is_match() {
+            return false;
+        }
+        for (group, found) in groups.iter().zip(found) {
+            let span = captures.get_group(*group);
+            found.push(span.map_or(Span::NULL, |span| Span::of(span.range()).shifted(line.start)));
+        }
+        true
+    }
+
+    fn hand_on(&mut self, window: &[u8], out: &mut dyn Sink) -> Result<()> {
+        let Reader { found, records, verbatim, .. } = self;
+        if !records.is_empty() {
+            let column = |spans| Column::Bytes(Bytes { data: window, spans });
+            let mut columns: Columns<'_> = found.iter().map(|spans| column(spans)).collect();
+            if *verbatim {
+                columns.push(column(records));
+            }
+            out.take(&Batch { rows: records.len(), columns: &columns })?;
+        }
+        found.iter_mut().for_each(Vec::clear);
+        records.clear();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use regex::bytes::Regex as Naive;
+
+    use super::*;
+
+    struct Rows(Vec<Vec<Option<Vec<u8>>>>);
+
+    impl Sink for Rows {
+        fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
+            for row in 0..batch.rows {
+                let cell = |column| batch.bytes(column).value(row).map(<[u8]>::to_vec);
+                self.0.push((0..batch.columns.len()).map(cell).collect());
+            }
+            Ok(())
+        }
+    }
+
+    /// The rows, and the lines that don't match.
+    fn read(pattern: &str, groups: &[&str], text: &[u8]) -> (Vec<Vec<Option<Vec<u8>>>>, Vec<Vec<u8>>) {
+        let (mut rows, mut bad) = (Rows(Vec::new()), Vec::new());
+        let mut reader = Reader::new(&Pattern::new(pattern, groups).unwrap(), true);
+        let mut reject = |span: Span| bad.push(text[span.start as usize..span.end as usize].to_vec());
+        let taken = reader.read(text, &mut reject, &mut rows).unwrap();
+        assert_eq!((taken.records, taken.bytes), ((rows.0.len() + bad.len()) as u64, text.len()));
+        (rows.0, bad)
+    }
+
+    #[test]
+    fn groups_are_fields() {
+        let (rows, bad) = read("^(?P<k>[a-z]+)(?:=(?P<v>[0-9]*))?$", &["v", "k"], b"a=1\r\nb\n\nc=\n=2\nd=4");
+        let cell = |text: &str| Some(text.as_bytes().to_vec());
+        let expected = [
+            vec![cell("1"), cell("a"), cell("a=1")],
+            vec![None, cell("b"), cell("b")],
+            vec![cell(""), cell("c"), cell("c=")],
+            vec![cell("4"), cell("d"), cell("d=4")],
+        ];
+        assert_eq!(rows, expected);
+        assert_eq!(bad, [b"".to_vec(), b"=2".to_vec()]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_same_as_with_all_groups(
+            pattern in prop::sample::select(vec![
+                "(?P<a>x*)(?P<b>y|(?P<c>z))+", "^(?:(?P<a>.)(?P<b>.)?)*(?P<c>x)", "(?P<a>(?P<b>x|y){1,2})|(?P<c>z$)",
+                "(?P<a>x*?)(?P<b>y*)(?P<c>)", "(?i)(?P<a>[^x]+) (?P<b>\\S*)(?P<c>\\b)?",
+            ]),
+            groups in prop::sample::subsequence(vec!["a", "b", "c"], 0..=3).prop_shuffle(),
+            text in prop::collection::vec(prop::sample::select(b"xyzZ \r\n\xff".to_vec()), 0..60),
+        ) {
+            let naive = Naive::new(pattern).unwrap();
+            let (mut rows, mut bad) = (Vec::new(), Vec::new());
+            lines(&text, |lines| for i in 0..lines.spans.len() {
+                let line = lines.get(i);
+                match naive.captures(line) {
+                    None => bad.push(line.to_vec()),
+                    Some(found) => {
+                        let group = |name: &&str| found.name(name).map(|group| group.as_bytes().to_vec());
+                        rows.push(groups.iter().map(group).chain([Some(line.to_vec())]).collect::<Vec<_>>());
+                    }
+                }
+            });
+            prop_assert_eq!(read(pattern, &groups, &text), (rows, bad));
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! JSON lines, and lines that match a pattern.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+
+use crate::harness::Dir;
+
+fn job(dir: &Dir, spec: &Value) {
+    fs::write(dir.join("job.json"), spec.to_string()).unwrap();
+}
+
+/// Objects in which each field may be missing, null, text or a number, and nested; with other fields between.
+fn objects() -> String {
+    let mut state = 7u64;
+    let mut random = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let mut text = String::new();
+    for _ in 0..1500 {
+        let mut fields = Vec::new();
+        let keys = ["\"north\"", "\"so\\u0075th\"", "\"\"", "null", "\"a\\tb\\n\"", "\"é😀\""];
+        if random(10) > 0 {
+            fields.push(format!("\"key\": {}", keys[random(6) as usize]));
+        }
+        if random(10) > 0 {
+            let n = [format!("{}.{:02}", random(100), random(100)), "null".into(), "1e2".into(), "-0.5".into()];
+            fields.push(format!("\"in\" :{{\"n\":{}, \"more\":[{{\"n\":5}}]}}", n[random(4) as usize]));
+        }
+        if random(3) == 0 {
+            fields.insert(0, "\"n\": 1000, \"x\":{\"key\":\"no\"}".into());
+        }
+        text.push_str(&format!("{{{}}}{}", fields.join(","), ["\n", "\r\n", "\n\n"][random(3) as usize]));
+    }
+    text
+}
+
+/// As serde_json reads them: rows, values of `in.n` and their sum in hundredths by key.
+fn expected(text: &str) -> String {
+    let mut groups: BTreeMap<Option<String>, (u64, u64, i64)> = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let object: Map<String, Value> = serde_json::from_str(line).unwrap();
+        let key = object.get("key").and_then(Value::as_str).map(str::to_owned);
+        let group = groups.entry(key).or_default();
+        group.0 += 1;
+        if let Some(n) = object.get("in").and_then(|inner| inner.get("n")).and_then(Value::as_f64) {
+            group.1 += 1;
+            group.2 += (n * 100.0).round() as i64;
+        }
+    }
+    let escaped = |text: &str| text.replace('\t', "\\t").replace('\n', "\\n");
+    let row = |(key, (rows, values, sum)): (Option<String>, (u64, u64, i64))| {
+        let sum = match (values, sum % 100 == 0) {
+            (0, _) => "\\N".to_owned(),
+            (_, true) => (sum / 100).to_string(),
+            (_, false) => format!("{}{}.{:02}", if sum < 0 { "-" } else { "" }, sum.abs() / 100, sum.abs() % 100)
+                .trim_end_matches('0')
+                .to_owned(),
+        };
+        format!("{}\t{rows}\t{values}\t{sum}\n", key.as_deref().map_or("\\N".into(), escaped))
+    };
+    groups.into_iter().map(row).collect()
+}
+
+#[test]
+fn json_lines_whatever_the_settings() {
+    let text = objects();
+    let expected = expected(&text);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    let dir = Dir::new().file("a.jsonl", &text).file("b.json.gz", packed.finish().unwrap());
+    let of = |input: &str, args: &str| {
+        let all = format!("agg -g key count,count(in.n),sum(in.n) {input} {args}");
+        let ran = dir.run(&all);
+        assert_eq!((ran.code(), ran.stderr()), (Some(0), String::new()), "{all}");
+        assert!(ran.stdout() == expected, "{all}\n{}\n{expected}", ran.stdout());
+    };
+    for threads in [1, 3] {
+        for split in ["97", "7777", "1M"] {
+            for combiner in ["on", "off"] {
+                of("a.jsonl", &format!("--threads {threads} --split-size {split} --combiner {combiner}"));
+            }
+        }
+    }
+    of("b.json.gz", "--memory 1M");
+    let args = ["agg", "-g", "key", "count,count(in.n),sum(in.n)", "--read", "jsonl", "-"];
+    dir.command(args).stdin(text.as_bytes()).run().printed(&expected);
+}
+
+#[test]
+fn fields_of_records_that_pass_through() {
+    let dir = Dir::new().file(
+        "a.ndjson",
+        "{\"a\":{\"b\":\"x\",\"c\":[1, 2]},\"a.b\":\"dotted\",\"n\":1.50}\n{\"n\":null,\"a\":7}\n{\"a\":{\"b\":\"\"}}\n",
+    );
+    let select = json!(["a.b", "a\\.b", "a", "n", "none"]);
+    job(&dir, &json!({"select": select, "output": {"format": "csv"}}));
+    dir.run("run job.json a.ndjson").printed(
+        "a.b,a\\.b,a,n,none\nx,dotted,\"{\"\"b\"\":\"\"x\"\",\"\"c\"\":[1, 2]}\",1.50,\n,,7,,\n\"\",,\"{\"\"b\"\":\"\"\"\"}\",,\n",
+    );
+    // Numbers are such where they are declared, or used as one.
+    job(&dir, &json!({"read": {"types": {"n": "decimal"}}, "where": {"field": "n", "gt": 1}, "select": ["n"]}));
+    dir.run("run job.json a.ndjson --format jsonl").printed("{\"n\":1.5}\n");
+    // What is written is read back the same.
+    job(&dir, &json!({"select": ["a\\.b", "n"], "output": {"format": "jsonl"}}));
+    let once = dir.run("run job.json a.ndjson").stdout();
+    assert_eq!(
+        once,
+        "{\"a\\\\.b\":\"dotted\",\"n\":\"1.50\"}\n{\"a\\\\.b\":null,\"n\":null}\n{\"a\\\\.b\":null,\"n\":null}\n"
+    );
+    job(&dir, &json!({"where": {"field": "a", "valid": true}}));
+    dir.run("run job.json a.ndjson").refused(
+        "job.json: select: is wanted: records of JSON have fields of any name",
+        r#"name those to write: "select": ["a", "b.c"]"#,
+    );
+}
+
+#[test]
+fn bad_lines_of_json() {
+    let dir = Dir::new()
+        .file("a.jsonl", "{\"n\":1}\n[2]\n{\"n\":3}\n{\"n\":3\n{\"n\":\"x\"}\n{\"n\":4} \n")
+        .file("pretty.json", "{\n  \"n\": 1\n}\n")
+        .file("b.csv", "n\n1\n");
+    let skip = "--set read.on_error=skip passes over bad records";
+    dir.run("agg sum(n) a.jsonl").failed("a.jsonl:2: an array, where an object is wanted", skip);
+    let message = "a.jsonl:4: no JSON: EOF while parsing an object at byte 6 of the line";
+    dir.run("agg count a.jsonl --set where={\"field\":\"n\",\"gte\":3} --set read.on_error=fail")
+        .failed("a.jsonl:2: an array, where an object is wanted", skip);
+    let ran = dir.run("agg sum(n),count a.jsonl --set read.on_error=skip --report r.json");
+    assert_eq!((ran.code(), ran.stdout()), (Some(0), "8\t3\n".into()), "{}", ran.stderr());
+    let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
+    let bad: Vec<_> = report["bad_records"].as_array().unwrap().iter().map(|bad| bad["record"].clone()).collect();
+    assert_eq!(bad, ["a.jsonl:2", "a.jsonl:4", "a.jsonl:5"]);
+    let told = |bad: &Value| format!("{}: {}", bad["record"].as_str().unwrap(), bad["why"].as_str().unwrap());
+    assert_eq!(told(&report["bad_records"][1]), message);
+    dir.run("agg sum(n) pretty.json")
+        .failed("pretty.json:1: no JSON: EOF while parsing an object at byte 1 of the line", skip);
+    dir.run("agg sum(n) a.jsonl b.csv")
+        .refused("a.jsonl is jsonl by its name, and b.csv is csv", "read.format says how to read them all: \"csv\"");
+    dir.run("agg count a.jsonl --set read.header=true").refused(
+        "agg: read.header: is for csv and tsv, and the inputs are read as jsonl",
+        "read.format says how to read them: --set read.format=csv",
+    );
+}
+
+const LOG: &str = concat!(
+    "192.0.2.7 - alice [10/Oct/2000:13:55:36 -0700] \"GET /a?q=1 HTTP/1.0\" 200 2326\n",
+    "192.0.2.8 - - [10/Oct/2000:13:55:37 -0700] \"POST /b HTTP/1.1\" 500 -\n",
+    "192.0.2.7 - - [10/Oct/2000:13:55:38 -0700] \"\\x16\\x03\\\"\" 400 0\n",
+    "192.0.2.9 - - [10/Oct/2000:13:55:39 -0700] \"GET /a\" 304 0\n",
+);
+
+#[test]
+fn logs_by_a_preset() {
+    let combined: String = LOG.lines().map(|line| format!("{line} \"-\" \"curl \\\"8\\\"\"\r\n")).collect();
+    let syslog = "Oct 11 22:14:15 host su[230]: failed for root: on /dev/pts/8\n<34>Oct  1 00:00:00 h kernel: up\n";
+    let dir = Dir::new().file("a.log", LOG).file("c.log", combined).file("s.log", syslog);
+    let fields = json!(["host", "user", "time", "method", "path", "protocol", "status", "bytes"]);
+    job(
+        &dir,
+        &json!({"read": {"preset": "common-log"}, "select": fields, "output": {"format": "csv", "header": false}}),
+    );
+    let rows = concat!(
+        "192.0.2.7,alice,10/Oct/2000:13:55:36 -0700,GET,/a?q=1,HTTP/1.0,200,2326\n",
+        "192.0.2.8,-,10/Oct/2000:13:55:37 -0700,POST,/b,HTTP/1.1,500,\n",
+        "192.0.2.7,-,10/Oct/2000:13:55:38 -0700,,,,400,0\n",
+        "192.0.2.9,-,10/Oct/2000:13:55:39 -0700,GET,/a,,304,0\n",
+    );
+    dir.run("run job.json a.log").printed(rows);
+    dir.run("run job.json c.log --set read.preset=combined-log --split-size 50 --threads 3").printed(rows);
+    job(&dir, &json!({"read": {"preset": "combined-log"}, "select": ["request", "agent"]}));
+    dir.run("run job.json c.log --set limit=3").printed(
+        "GET /a?q=1 HTTP/1.0\tcurl \\\\\"8\\\\\"\nPOST /b HTTP/1.1\tcurl \\\\\"8\\\\\"\n\\\\x16\\\\x03\\\\\"\tcurl \\\\\"8\\\\\"\n",
+    );
+    job(
+        &dir,
+        &json!({"read": {"preset": "syslog"}, "select": ["priority", "time", "host", "program", "pid", "message"]}),
+    );
+    dir.run("run job.json s.log").printed(
+        "\\N\tOct 11 22:14:15\thost\tsu\t230\tfailed for root: on /dev/pts/8\n34\tOct  1 00:00:00\th\tkernel\t\\N\tup\n",
+    );
+    job(
+        &dir,
+        &json!({"read": {"preset": "common-log"}, "group_by": ["path"], "aggregate": [
+        {"op": "count", "as": "requests"}, {"op": "sum", "field": "bytes", "as": "bytes"}]}),
+    );
+    dir.run("run job.json a.log").printed("\\N\t1\t0\n/a\t1\t0\n/a?q=1\t1\t2326\n/b\t1\t\\N\n");
+}
+
+#[test]
+fn lines_by_a_pattern() {
+    let dir = Dir::new().file("a.log", "k=a v=1\nk=b v=2.5\nno\nk=a v=x\n");
+    let read = json!({"pattern": "^k=(?P<k>\\w+) v=(?P<v>\\S+)$"});
+    let sums = json!({"read": read, "group_by": ["k"], "aggregate": [{"op": "sum", "field": "v"}]});
+    job(&dir, &sums);
+    let skip = "--set read.on_error=skip passes over bad records";
+    dir.run("run job.json a.log").failed("a.log:3: doesn't match the pattern", skip);
+    dir.run("run job.json a.log --set read.on_error=skip").printed("a\t1\nb\t2.5\n");
+    // Only what is used has to be of its type.
+    job(&dir, &json!({"read": read, "group_by": ["k"], "aggregate": [{"op": "count"}]}));
+    dir.run("run job.json a.log --set read.on_error=skip").printed("a\t2\nb\t1\n");
+    let refused = |read: Value, message: &str, hint: &str| {
+        job(&dir, &json!({"read": read, "select": ["k"]}));
+        dir.run("run job.json a.log").refused(&format!("job.json: read.{message}"), hint);
+    };
+    refused(
+        json!({"pattern": "k=(\\w+)"}),
+        "pattern: has no named groups",
+        "a group is named so: (?P<name>…); each is a field",
+    );
+    refused(
+        json!({"format": "regex"}),
+        "pattern: is wanted by the format regex",
+        "or a preset: common-log, combined-log, syslog",
+    );
+    refused(
+        json!({"pattern": "(?P<k>a)", "preset": "syslog"}),
+        "preset: and read.pattern are one too many",
+        "a preset stands for a pattern",
+    );
+    refused(
+        json!({"pattern": "(?P<k>a)", "format": "csv"}),
+        "pattern: is for regex, and the inputs are read as csv",
+        "read.format says how to read them: --set read.format=regex",
+    );
+    job(&dir, &json!({"read": {"pattern": "(?P<key>a)"}, "select": ["k"]}));
+    dir.run("run job.json a.log").refused("job.json: select.0: no field \"k\"", "fields: key");
+    // A pattern that other engines take for ever for.
+    let long = "a".repeat(200_000) + "\n";
+    fs::write(dir.join("long.log"), long).unwrap();
+    job(&dir, &json!({"read": {"pattern": "^(?P<k>(a+)+)+$"}, "aggregate": [{"op": "count", "field": "k"}]}));
+    dir.run("run job.json long.log").printed("1\n");
+}
+
+#[test]
+fn steps_on_texts_and_numbers() {
+    let dir = Dir::new().file("a.csv", "name,n,tags\n Ärger ,7.5,\"a, b;c\"\nSS,-0.1,\n,1e1,x\nß,30,\" ,\"\n");
+    let steps = json!([{"trim": "name", "as": "t"}, {"upper": "t", "as": "u"}, {"lower": "u", "as": "l"},
+        {"bin": "n", "step": 2.5, "as": "b"}]);
+    job(&dir, &json!({"map": steps, "select": ["t", "u", "l", "b"], "output": {"format": "csv"}}));
+    dir.run("run job.json a.csv").printed("t,u,l,b\nÄrger,ÄRGER,ärger,7.5\nSS,SS,ss,-2.5\n,,,10\nß,SS,ss,30\n");
+    job(
+        &dir,
+        &json!({"map": [{"bin": "n", "step": "0.3", "as": "b"}], "read": {"types": {"n": "float"}}, "select": ["b"]}),
+    );
+    dir.run("run job.json a.csv").printed("7.5\n-0.3\n9.9\n30.0\n");
+    let split = json!([{"split": "tags", "on": {"pattern": "\\s*[,;]\\s*"}, "as": "tag"}]);
+    job(&dir, &json!({"map": split, "group_by": ["tag"], "aggregate": [{"op": "count"}]}));
+    dir.run("run job.json a.csv --split-size 5").printed("\t2\na\t1\nb\t1\nc\t1\nx\t1\n");
+    let refused = |step: Value, message: &str, hint: &str| {
+        job(&dir, &json!({"map": [step], "select": ["n"]}));
+        dir.run("run job.json a.csv").refused(&format!("job.json: map.0.{message}"), hint);
+    };
+    for step in [
+        json!({"split": "m", "on": ",", "as": "x"}),
+        json!({"ngrams": "m", "of": "words", "n": 2, "as": "x"}),
+        json!({"extract": "m", "pattern": ".", "as": "x"}),
+        json!({"lower": "m", "as": "x"}),
+        json!({"trim": "m", "as": "x"}),
+    ] {
+        let key = step.as_object().unwrap().keys().find(|key| step[*key] == "m").unwrap().clone();
+        job(&dir, &json!({"map": [{"derive": "n * 2", "as": "m"}, step], "select": ["x"]}));
+        let message = format!("job.json: map.1.{key}: \"m\" is a number that a step made, and text is wanted");
+        dir.run("run job.json a.csv").refused(&message, "");
+    }
+    let hint = "the width of a bin, such as 100 or \"0.1\"";
+    refused(json!({"bin": "n", "step": 0, "as": "b"}), "step: must be a number above 0, is \"0\"", hint);
+    refused(json!({"bin": "n", "step": "x", "as": "b"}), "step: must be a number above 0, is \"x\"", hint);
+    refused(
+        json!({"split": "tags", "on": {"patern": ","}, "as": "b"}),
+        "on: unknown key \"patern\"",
+        "did you mean \"pattern\"?",
+    );
+}
