@@ -21,13 +21,16 @@ pub type State = [u64; 4];
 const BIAS: u32 = 1075 - 114;
 /// Where the window's lowest word lies in the tail's number.
 const WINDOW_AT: usize = (1074 - 114) / 64;
-const UNIT: i32 = -1074;
+/// The unit of the tail's number, and of the window, as powers of 2.
+pub const UNIT: i32 = -1074;
+pub const WINDOW_UNIT: i32 = -114;
 
 const NAN: u8 = 1;
 const INFINITY: u8 = 2;
 const NEG_INFINITY: u8 = 4;
 
-type Total = Wide<34>;
+/// A sum in units of [`UNIT`].
+pub type Total = Wide<34>;
 
 /// Bytes of the longest tail, and of the one that it may have been before.
 pub const LONGEST_TAIL: usize = 2 + size_of::<Total>();
@@ -164,6 +167,18 @@ pub fn mean(state: &State, tail: &[u8]) -> f64 {
     rounded(state, tail, state[3])
 }
 
+/// Whether all values were finite numbers.
+pub fn are_finite(tail: &[u8]) -> bool {
+    tail.first().is_none_or(|&flags| flags == 0)
+}
+
+/// The exact sum of finite numbers.
+pub fn total(state: &State, tail: &[u8]) -> Total {
+    let mut sum = if tail.is_empty() { vec![0] } else { tail.to_vec() };
+    add_at(&mut sum, WINDOW_AT, &state[..3]);
+    Total::get(&sum[1..])
+}
+
 fn rounded(state: &State, tail: &[u8], divisor: u64) -> f64 {
     match tail.first().copied().unwrap_or(0) {
         0 => {}
@@ -176,10 +191,8 @@ fn rounded(state: &State, tail: &[u8], divisor: u64) -> f64 {
         words[2..].copy_from_slice(&state[..3]);
         return quotient(Wide(words), divisor, UNIT + 64 * WINDOW_AT as i32 - 128);
     }
-    let mut sum = tail.to_vec();
-    add_at(&mut sum, WINDOW_AT, &state[..3]);
     let mut words = [0; 36];
-    words[2..].copy_from_slice(&Total::get(&sum[1..]).0);
+    words[2..].copy_from_slice(&total(state, tail).0);
     quotient(Wide(words), divisor, UNIT - 128)
 }
 

@@ -16,8 +16,13 @@ pub mod laws;
 mod max;
 mod mean;
 mod min;
+pub mod moments;
+mod stddev;
+mod stddev_pop;
 mod sum;
 pub mod summary;
+mod variance;
+mod variance_pop;
 
 pub use count::Count;
 
@@ -61,7 +66,17 @@ pub enum Observes {
 }
 
 /// The ops that there are.
-pub static OPS: &[&Op] = &[&count::OP, &sum::OP, &min::OP, &max::OP, &mean::OP];
+pub static OPS: &[&Op] = &[
+    &count::OP,
+    &sum::OP,
+    &min::OP,
+    &max::OP,
+    &mean::OP,
+    &variance::OP,
+    &variance_pop::OP,
+    &stddev::OP,
+    &stddev_pop::OP,
+];
 
 /// What an aggregate in a spec looks like.
 pub static SHAPE: Shape = Shape::Tagged(&WRITTEN);
@@ -75,10 +90,10 @@ pub static WRITTEN: Tagged = Tagged {
         Variant { name: min::OP.name, keys: min::OP.keys },
         Variant { name: max::OP.name, keys: max::OP.keys },
         Variant { name: mean::OP.name, keys: mean::OP.keys },
-        Variant::later("variance"),
-        Variant::later("variance_pop"),
-        Variant::later("stddev"),
-        Variant::later("stddev_pop"),
+        Variant { name: variance::OP.name, keys: variance::OP.keys },
+        Variant { name: variance_pop::OP.name, keys: variance_pop::OP.keys },
+        Variant { name: stddev::OP.name, keys: stddev::OP.keys },
+        Variant { name: stddev_pop::OP.name, keys: stddev_pop::OP.keys },
         Variant::later("distinct"),
         Variant::later("approx_distinct"),
         Variant::later("median"),
@@ -112,8 +127,8 @@ pub fn op(name: &str) -> &'static Op {
 #[error("the sum has more than 38 digits")]
 pub struct Overflow;
 
-/// Most bytes that one record or state adds to a tail beyond its own bytes: those of an exact sum of doubles.
-pub const TAIL_OF_NUMBERS: usize = exact::LONGEST_TAIL;
+/// Most bytes that one record or state adds to a tail beyond its own bytes: those of two exact sums of doubles.
+pub const TAIL_OF_NUMBERS: usize = 2 * exact::LONGEST_TAIL + 2;
 
 pub trait Aggregate: Debug + Send + Sync {
     /// What its value of this number is. An aggregate of its own has one value, number 0; a [`summary`] numbers its values by

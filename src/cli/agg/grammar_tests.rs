@@ -59,7 +59,7 @@ fn what_is_no_aggregate_says_where() {
     refused("COUNT", "agg: at \"COUNT\": no aggregate \"COUNT\"", "did you mean count?");
     refused("avg(x)", "agg: at \"avg(x)\": no aggregate \"avg\"", "did you mean mean?");
     refused("Average(x)", "agg: at \"Average(x)\": no aggregate \"Average\"", "did you mean mean?");
-    refused("stdev(x)", "agg: at \"stdev(x)\": no aggregate \"stdev\"", "aggregates: count, sum, min, max, mean");
+    refused("stdev(x)", "agg: at \"stdev(x)\": no aggregate \"stdev\"", "did you mean stddev?");
     refused("sum(x", "agg: at the end: expected \")\"", "");
     refused("sum(x y)", "agg: at \"y)\": expected \")\"", "");
     refused("sum(a) sum(b)", "agg: at \"sum(b)\": expected \",\" or \"as\"", example);

@@ -94,7 +94,8 @@ fn what_is_wrong_names_its_flag() {
     );
     refused(&["count", "--type", "a=int", "--type", "a=int"], "--type a: is given twice", "");
     refused(&["count", "--per-group", "3"], "--per-group: not supported yet", "");
-    refused(&["count", "--read", "jsonl"], "--read: \"jsonl\" is not supported yet", "supported: text, csv, tsv");
+    let formats = "--read: must be one of text, csv, tsv, jsonl, regex, is \"json\"";
+    refused(&["count", "--read", "json"], formats, "did you mean \"jsonl\"?");
     refused(
         &["count", "--delimiter", "::"],
         "--delimiter: must be one ASCII character, is \"::\"",
@@ -126,9 +127,9 @@ fn what_a_call_takes() {
         ("quantile(a, 0.5)", "quantile"),
         ("argmax(a, b)", "argmax"),
         ("list(distinct a)", "list"),
-        ("stddev_pop(a)", "stddev_pop"),
+        ("approx_distinct(a)", "approx_distinct"),
     ] {
         let message = format!("agg: aggregate.0.op: {op:?} is not supported yet");
-        refused(&[agg], &message, "supported: count, sum, min, max, mean");
+        refused(&[agg], &message, "supported: count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop");
     }
 }

@@ -1,0 +1,12 @@
+//! `stddev`: the standard deviation of a group's values as a sample of more; null of fewer than two.
+//! See `moments` for its state.
+
+use super::moments::Spread;
+use super::{OF_A_FIELD, Observes, Op};
+
+pub const OP: Op = Op {
+    name: "stddev",
+    keys: OF_A_FIELD,
+    observes: Observes::Number,
+    make: |column| Spread { is_of_all: false, is_root: true }.of(column.expect("its keys ask for a field")),
+};

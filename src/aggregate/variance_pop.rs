@@ -1,0 +1,12 @@
+//! `variance_pop`: the variance of a group's values as all there are; null of none.
+//! See `moments` for its state.
+
+use super::moments::Spread;
+use super::{OF_A_FIELD, Observes, Op};
+
+pub const OP: Op = Op {
+    name: "variance_pop",
+    keys: OF_A_FIELD,
+    observes: Observes::Number,
+    make: |column| Spread { is_of_all: true, is_root: false }.of(column.expect("its keys ask for a field")),
+};
