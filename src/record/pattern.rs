@@ -151,7 +151,9 @@ mod tests {
 
     use super::*;
 
-    struct Rows(Vec<Vec<Option<Vec<u8>>>>);
+    type Row = Vec<Option<Vec<u8>>>;
+
+    struct Rows(Vec<Row>);
 
     impl Sink for Rows {
         fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
@@ -164,7 +166,7 @@ mod tests {
     }
 
     /// The rows, and the lines that don't match.
-    fn read(pattern: &str, groups: &[&str], text: &[u8]) -> (Vec<Vec<Option<Vec<u8>>>>, Vec<Vec<u8>>) {
+    fn read(pattern: &str, groups: &[&str], text: &[u8]) -> (Vec<Row>, Vec<Vec<u8>>) {
         let (mut rows, mut bad) = (Rows(Vec::new()), Vec::new());
         let mut reader = Reader::new(&Pattern::new(pattern, groups).unwrap(), true);
         let mut reject = |span: Span| bad.push(text[span.start as usize..span.end as usize].to_vec());

@@ -183,7 +183,7 @@ fn trees() -> impl Strategy<Value = Tree> {
     let plain = prop_oneof![
         Just(Tree::Plain("null".into(), None)),
         prop::sample::select(vec!["true", "0", "-0.0", "12e4", "99999999999999999999.5", "[]", "[[1], \"a\"]"])
-            .prop_map(move |text| same(text)),
+            .prop_map(same),
         any::<String>().prop_map(|text| Tree::Plain(serde_json::to_string(&text).unwrap(), Some(text))),
     ];
     let names = prop::sample::select(vec!["a", "b", "c"]).prop_map(str::to_owned);
@@ -226,4 +226,73 @@ proptest! {
         let (rows, ..) = read(&["a"], true, &text.iter().map(|byte| byte & 0x7f).collect::<Vec<_>>());
         prop_assert_eq!(rows.last().unwrap()[0].as_deref(), Some("good"));
     }
+}
+
+proptest! {
+    /// What a line is read as doesn't depend on those before it.
+    #[test]
+    fn lines_that_are_alike(
+        lines in prop::collection::vec((
+            prop::sample::select(vec!["a", "b", "c"]),
+            prop::sample::select(vec![
+                "1", "-0.5e+7", "01", "1.", "-", "\"\"", "\"long enough for words\"", "\"é\u{1f600} and on and on\"", "\"x\\n\"", "\"x\ty\"",
+                "\"\\u12\"", "true", "tru", "null", "{\"a\":1}", "{\"a\":{\"b\":2}, \"c\" : []}", "[1,[2]]", "[1,", "\"", "", "1 ",
+                "{\"a\":\"\u{7f}\"}", "\"\u{1}\"",
+            ]),
+            prop::sample::select(vec!["", " ", "\r", "\t "]),
+        ), 1..40),
+        names in prop::sample::subsequence(vec!["a", "b", "a.a", "b.a.b", "x"], 0..5),
+        spaced in any::<bool>(),
+        at_end in any::<bool>(),
+    ) {
+        let (colon, comma) = if spaced { (" : ", " , ") } else { (":", ",") };
+        let line = |(name, value, end): &(&str, &str, &str)| {
+            format!("{{\"x\"{colon}7{comma}\"{name}\"{colon}{value}{comma}\"y\"{colon}{value}}}{end}\n")
+        };
+        let mut text: String = lines.iter().map(line).collect();
+        if at_end {
+            text.pop();
+        }
+        let together = read(&names, true, text.as_bytes());
+        let mut alone = (Vec::new(), Vec::new(), 0);
+        for line in text.split_inclusive('\n') {
+            let (rows, bad, records) = read(&names, true, line.as_bytes());
+            alone.0.extend(rows);
+            alone.1.extend(bad);
+            alone.2 += records;
+        }
+        prop_assert_eq!(together, alone);
+    }
+}
+
+#[test]
+fn numbers_and_strings_end_where_they_should() {
+    for (text, end) in [
+        ("0,", Some(1)),
+        ("-0}", Some(2)),
+        ("10.25 ", Some(5)),
+        ("1e5", Some(3)),
+        ("1E-05,", Some(5)),
+        ("00", None),
+        ("-", None),
+        ("1.", None),
+        ("1.e3", None),
+        ("1e", None),
+        ("1e+", None),
+        (".5", None),
+        ("-x", None),
+    ] {
+        assert_eq!(super::template::number_end(text.as_bytes(), 0), end, "{text}");
+    }
+    for len in 0..20 {
+        for (stop, found) in [("\"", true), ("\\", false), ("\n", false), ("\u{1f}", false)] {
+            for letter in ["a", "é", "\u{7f}", " ", "!", "["] {
+                let text = letter.repeat(len);
+                let whole = format!("{text}{stop}more of it \"");
+                let expected = found.then_some((text.len(), text.is_ascii()));
+                assert_eq!(super::template::string_end(whole.as_bytes(), 0), expected, "{whole:?}");
+            }
+        }
+    }
+    assert_eq!(super::template::string_end(b"no end", 0), None);
 }

@@ -1,0 +1,208 @@
+//! Lines that look like the one before: the same names in the same order, and the same white space. Most JSON lines are
+//! written by one program, and so most lines do.
+//!
+//! ```text
+//! line       {"id":7,"name":"x","ok":true}
+//! template   {"id": ─  ,"name": ─── ,"ok": ──── }
+//!            the same bytes; between them values, whose ends are found
+//! ```
+//!
+//! What is between the values is compared, so no name is read and looked up. A value is held to its grammar. Where a line
+//! differs, or a value isn't plain (an escape in a string, an object or array of which something is wanted), the line is the
+//! parser's, and the template is made anew of it. A line that fits a template is read as the parser would read it.
+
+use std::ops::Range;
+
+use jiter::Jiter;
+
+use crate::data::Span;
+
+/// What a line looks like, between its values.
+#[derive(Debug)]
+pub struct Template {
+    parts: Vec<Part>,
+    end: Box<[u8]>,
+}
+
+/// A value, and what stands before it.
+#[derive(Debug)]
+struct Part {
+    before: Box<[u8]>,
+    wanted: Option<Slot>,
+}
+
+/// Where a wanted value goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot {
+    pub column: Option<usize>,
+    /// Whether something inside it is wanted.
+    pub has_inner: bool,
+}
+
+/// A template being made.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// Names so far, and where the last value ended in the line.
+    names: Vec<Box<[u8]>>,
+    end: usize,
+    parts: Vec<Part>,
+    /// A name is there twice, or there are too many of them.
+    is_spoilt: bool,
+}
+
+/// Most values of a line that is like others.
+const MOST: usize = 256;
+
+impl Draft {
+    pub fn clear(&mut self) {
+        *self = Draft::default();
+    }
+
+    /// The line has a value of this name there.
+    pub fn value(&mut self, line: &[u8], name: &[u8], value: Range<usize>, wanted: Option<Slot>) {
+        if self.is_spoilt {
+            return;
+        }
+        self.is_spoilt = self.parts.len() == MOST || self.names.iter().any(|known| **known == *name);
+        self.names.push(name.into());
+        self.parts.push(Part { before: line[self.end..value.start].into(), wanted });
+        self.end = value.end;
+    }
+
+    /// The template of the line, if it can be that of others.
+    pub fn finish(&mut self, line: &[u8]) -> Option<Template> {
+        let Draft { end, parts, is_spoilt, .. } = std::mem::take(self);
+        let ends_well = !is_spoilt && !parts.is_empty();
+        ends_well.then(|| Template { parts, end: line[end..].into() })
+    }
+}
+
+impl Template {
+    /// Reads the line that begins at `at` of `window`: the spans of the wanted values go to `record`, by column, which holds
+    /// nulls. Returns where its object ends; `None` if the line is the parser's, whatever `record` has by then.
+    pub fn read(&self, window: &[u8], mut at: usize, record: &mut [Span]) -> Option<usize> {
+        for Part { before, wanted } in &self.parts {
+            at = behind(window, at, before)?;
+            let from = at;
+            let first = *window.get(at)?;
+            let span = match first {
+                b'"' => {
+                    let (end, is_ascii) = string_end(window, at + 1)?;
+                    at = end + 1;
+                    if !is_ascii && wanted.is_some() {
+                        std::str::from_utf8(&window[from + 1..end]).ok()?;
+                    }
+                    Span::of(from + 1..end)
+                }
+                b'-' | b'0'..=b'9' => {
+                    at = number_end(window, at)?;
+                    Span::of(from..at)
+                }
+                b't' => {
+                    at = behind(window, at, b"true")?;
+                    Span::of(from..at)
+                }
+                b'f' => {
+                    at = behind(window, at, b"false")?;
+                    Span::of(from..at)
+                }
+                b'n' => {
+                    at = behind(window, at, b"null")?;
+                    Span::NULL
+                }
+                b'{' | b'[' if wanted.is_none_or(|slot| !slot.has_inner) => {
+                    let line = &window[from..];
+                    let line = &line[..memchr::memchr(b'\n', line).unwrap_or(line.len())];
+                    let mut json = Jiter::new(line);
+                    json.next_skip().ok()?;
+                    at = from + json.current_index();
+                    Span::of(from..at)
+                }
+                _ => return None,
+            };
+            if let Some(Slot { column: Some(column), .. }) = *wanted {
+                record[column] = span;
+            }
+        }
+        behind(window, at, &self.end)
+    }
+}
+
+/// Where `text` ends that stands at `at`.
+#[inline]
+fn behind(window: &[u8], at: usize, text: &[u8]) -> Option<usize> {
+    let end = at + text.len();
+    (window.get(at..end)? == text).then_some(end)
+}
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of each byte that is 0; above the lowest such byte others may be set, too.
+#[inline]
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(LOW) & !word & HIGH
+}
+
+/// Where the quote is that closes the string whose text begins at `at`, and whether the text is ASCII. `None` if there is an
+/// escape before, or what can't be in a string.
+#[inline]
+pub(super) fn string_end(window: &[u8], mut at: usize) -> Option<(usize, bool)> {
+    let mut above = 0;
+    while let Some(next) = window.get(at..at + 8) {
+        let word = u64::from_le_bytes(next.try_into().expect("eight bytes"));
+        let control = word.wrapping_sub(0x20 * LOW) & !word & HIGH;
+        let stops = zeros(word ^ (LOW * u64::from(b'"'))) | zeros(word ^ (LOW * u64::from(b'\\'))) | control;
+        if stops != 0 {
+            let stop = stops.trailing_zeros() / 8;
+            above |= word & HIGH & ((1 << (8 * stop)) - 1);
+            let end = at + stop as usize;
+            return (window[end] == b'"').then_some((end, above == 0));
+        }
+        above |= word & HIGH;
+        at += 8;
+    }
+    loop {
+        match window.get(at)? {
+            b'"' => return Some((at, above == 0)),
+            b'\\' | 0..0x20 => return None,
+            byte => above |= u64::from(byte & 0x80),
+        }
+        at += 1;
+    }
+}
+
+/// Where the number ends that begins at `at`. `None` if it is none.
+#[inline]
+pub(super) fn number_end(window: &[u8], mut at: usize) -> Option<usize> {
+    let digits = |mut at: usize| {
+        while window.get(at).is_some_and(u8::is_ascii_digit) {
+            at += 1;
+        }
+        at
+    };
+    if window[at] == b'-' {
+        at += 1;
+    }
+    let whole = digits(at);
+    if whole == at || (window[at] == b'0' && whole > at + 1) {
+        return None;
+    }
+    at = whole;
+    if window.get(at) == Some(&b'.') {
+        let fraction = digits(at + 1);
+        if fraction == at + 1 {
+            return None;
+        }
+        at = fraction;
+    }
+    if let Some(b'e' | b'E') = window.get(at) {
+        let sign = usize::from(matches!(window.get(at + 1), Some(b'+' | b'-')));
+        let exponent = digits(at + 1 + sign);
+        if exponent == at + 1 + sign {
+            return None;
+        }
+        at = exponent;
+    }
+    Some(at)
+}
