@@ -21,14 +21,45 @@ use crate::data::Span;
 #[derive(Debug)]
 pub struct Template {
     parts: Vec<Part>,
-    end: Box<[u8]>,
+    end: Literal,
 }
 
 /// A value, and what stands before it.
 #[derive(Debug)]
 struct Part {
-    before: Box<[u8]>,
+    before: Literal,
     wanted: Option<Slot>,
+}
+
+/// Bytes to be found. The first 16 are compared as two words, which takes less than a call of `memcmp`.
+#[derive(Debug)]
+struct Literal {
+    bytes: Box<[u8]>,
+    words: [u64; 2],
+    /// The bits of the words that count.
+    masks: [u64; 2],
+}
+
+impl Literal {
+    fn new(bytes: &[u8]) -> Self {
+        let (mut words, mut masks) = ([0; 2], [0; 2]);
+        for (i, &byte) in bytes.iter().take(16).enumerate() {
+            words[i / 8] |= u64::from(byte) << (8 * (i % 8));
+            masks[i / 8] |= 0xff << (8 * (i % 8));
+        }
+        Literal { bytes: bytes.into(), words, masks }
+    }
+
+    /// Where it ends that stands at `at`.
+    #[inline]
+    fn behind(&self, window: &[u8], at: usize) -> Option<usize> {
+        let Some(next) = window.get(at..at + 16).filter(|_| self.bytes.len() <= 16) else {
+            return behind(window, at, &self.bytes);
+        };
+        let word = |i: usize| u64::from_le_bytes(next[8 * i..8 * i + 8].try_into().expect("eight bytes"));
+        let differs = (word(0) ^ self.words[0]) & self.masks[0] | (word(1) ^ self.words[1]) & self.masks[1];
+        (differs == 0).then_some(at + self.bytes.len())
+    }
 }
 
 /// Where a wanted value goes.
@@ -65,7 +96,7 @@ impl Draft {
         }
         self.is_spoilt = self.parts.len() == MOST || self.names.iter().any(|known| **known == *name);
         self.names.push(name.into());
-        self.parts.push(Part { before: line[self.end..value.start].into(), wanted });
+        self.parts.push(Part { before: Literal::new(&line[self.end..value.start]), wanted });
         self.end = value.end;
     }
 
@@ -73,7 +104,7 @@ impl Draft {
     pub fn finish(&mut self, line: &[u8]) -> Option<Template> {
         let Draft { end, parts, is_spoilt, .. } = std::mem::take(self);
         let ends_well = !is_spoilt && !parts.is_empty();
-        ends_well.then(|| Template { parts, end: line[end..].into() })
+        ends_well.then(|| Template { parts, end: Literal::new(&line[end..]) })
     }
 }
 
@@ -82,7 +113,7 @@ impl Template {
     /// nulls. Returns where its object ends; `None` if the line is the parser's, whatever `record` has by then.
     pub fn read(&self, window: &[u8], mut at: usize, record: &mut [Span]) -> Option<usize> {
         for Part { before, wanted } in &self.parts {
-            at = behind(window, at, before)?;
+            at = before.behind(window, at)?;
             let from = at;
             let first = *window.get(at)?;
             let span = match first {
@@ -124,7 +155,7 @@ impl Template {
                 record[column] = span;
             }
         }
-        behind(window, at, &self.end)
+        self.end.behind(window, at)
     }
 }
 
