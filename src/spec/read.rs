@@ -76,15 +76,17 @@ choices! {
 
 impl Preset {
     pub fn pattern(self) -> String {
+        // At no byte can two things come next, and so a line is read in one pass.
         const COMMON: &str = concat!(
-            r#"^(?P<host>\S+) (?P<ident>\S+) (?P<user>\S+) \[(?P<time>[^\]]*)\] "#,
-            r#""(?P<request>(?P<method>[A-Z]+) (?P<path>[^ "]*)(?: (?P<protocol>[^ "]*))?|(?:[^"\\]|\\.)*)" "#,
+            r#"(?-u)^(?P<host>[^ ]+) (?P<ident>[^ ]+) (?P<user>[^ ]+) \[(?P<time>[^\]]*)\] "#,
+            r#""(?P<request>(?P<method>(?:[^ "\\]|\\.)*)(?: (?P<path>(?:[^ "\\]|\\.)*)"#,
+            r#"(?: (?P<protocol>(?:[^ "\\]|\\.)*)(?: (?:[^"\\]|\\.)*)?)?)?)" "#,
             r#"(?P<status>[0-9]{3}) (?:(?P<bytes>[0-9]+)|-)"#
         );
         const COMBINED: &str = r#" "(?P<referer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)""#;
         const SYSLOG: &str = concat!(
-            r"^(?:<(?P<priority>[0-9]{1,3})>)?(?P<time>[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}) ",
-            r"(?P<host>\S+) (?P<program>[^:\[ ]+)(?:\[(?P<pid>[0-9]+)\])?: (?P<message>.*)$"
+            r"(?-u)^(?:<(?P<priority>[0-9]{1,3})>)?(?P<time>[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}) ",
+            r"(?P<host>[^ ]+) (?P<program>[^:\[ ]+)(?:\[(?P<pid>[0-9]+)\])?: (?P<message>.*)$"
         );
         match self {
             Preset::CommonLog => COMMON.to_owned(),
