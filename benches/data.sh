@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the inputs of the benchmarks: benches/data.sh [--small] [NAME]...   (default: every input, 10 GB)
+# Make the inputs of the benchmarks: benches/data.sh [--small] [NAME]...   (default: every input, 11 GB)
 #
 # They go to benches/data, or to $MAPFOLD_BENCH_DATA. What is there already is left alone. Each is made under
 # another name and renamed when complete, so an interrupted run leaves nothing that looks finished. With --small they
@@ -12,7 +12,7 @@ mkdir -p "$data"
 data=$(cd "$data" && pwd)
 
 all=(linux.txt lines.txt distinct.txt measurements.txt groups.csv groups-quoted.csv groups.csv.gz groups.csv.zst
-    groups.jsonl)
+    groups.jsonl access.log)
 profile=release thousands=1000
 if [[ ${1:-} == --small ]]; then
     profile=dev thousands=1
@@ -63,6 +63,9 @@ groups_jsonl() { generate gen_groups 20 1 --json; }
 groups_gz() { pack gzip -6; }
 groups_zst() { pack zstd -3; }
 
+# R1: an access log in the combined format.
+log() { generate gen_log 5 1; }
+
 generate() { # EXAMPLE MILLIONS SEED [FLAG]...
     cargo run --profile "$profile" --quiet --manifest-path "$here/../Cargo.toml" --example "$1" -- \
         $(($2 * thousands * 1000)) "${@:3}"
@@ -96,6 +99,7 @@ for name in "$@"; do
         groups.csv) make "$name" groups ;;
         groups-quoted.csv) make "$name" groups_quoted ;;
         groups.jsonl) make "$name" groups_jsonl ;;
+        access.log) make "$name" log ;;
         groups.csv.gz) make "$name" groups_gz ;;
         groups.csv.zst) make "$name" groups_zst ;;
         *) printf 'error: no input named %s; there are %s\n' "$name" "${all[*]}" >&2 && exit 2 ;;

@@ -9,7 +9,7 @@ from measure import DATA, MAPFOLD, ROOT, THREADS
 LINUX, LINES, DISTINCT = "linux.txt", "lines.txt", "distinct.txt"
 MEASUREMENTS = "measurements.txt"
 GROUPS, QUOTED, GZIPPED, ZSTD = "groups.csv", "groups-quoted.csv", "groups.csv.gz", "groups.csv.zst"
-JSON = "groups.jsonl"
+JSON, LOG = "groups.jsonl", "access.log"
 
 OUT = "<out>"  # stands for the file that a tool writes by itself; without it, its stdout is the result
 
@@ -218,6 +218,31 @@ def groups(title: str, name: str, *, beside: list[Tool] = (), also: tuple[str, .
     return Work(title, [name, *also], [tool, *beside, *peers], numbers=(2,))
 
 
+def access_log() -> Work:
+    """DuckDB's and ClickHouse's own functions over lines; both give what the groups match as text."""
+    pattern = r'^[^ ]+ [^ ]+ [^ ]+ \[[^\]]*\] "[^ "]* ([^ "]*)[^"]*" ([0-9][0-9][0-9]) ([0-9]+|-)'
+    groups = "extractGroups(line, '" + pattern.replace("\\", "\\\\") + "') as g"
+    in_clickhouse = (
+        f"select g[1] as path, g[2] as status, avg(toUInt64OrNull(g[3])), count() from (select {groups} from {{lines}}) "
+        "group by path, status"
+    )
+    names = "['path', 'status', 'bytes']"
+    in_duckdb = (
+        f"select g.path, g.status, avg(try_cast(g.bytes as bigint)), count(*) from "
+        f"(select regexp_extract(line, '{pattern}', {names}) as g from {{lines}}) group by g.path, g.status"
+    )
+    return Work(
+        "mean bytes and requests by path and status of 5 M lines of a combined log, unordered",
+        [LOG],
+        [
+            mapfold("benches/specs/log.json", LOG, "--unordered"),
+            clickhouse(in_clickhouse, LOG),
+            duckdb(in_duckdb, LOG),
+        ],
+        numbers=(2,),
+    )
+
+
 def works() -> dict[str, Work]:
     whitespace, letters = "benches/specs/whitespace.json", "benches/specs/letters.json"
     by_key = 'sort=["word"]'
@@ -325,6 +350,7 @@ def works() -> dict[str, Work]:
         "A1": measurements(),
         "A2": groups(grouped, GROUPS),
         "A2-quoted": groups("A2 with quotes around every field", QUOTED, beside=[plain], also=(GROUPS,)),
+        "R1": access_log(),
         "J1": groups("A2 of the table as JSON lines", JSON),
         "A2-gz": groups(
             "A2 of the table packed by gzip -6", GZIPPED, beside=[plain, unpacking("gzip -dc", GZIPPED)], also=(GROUPS,)
