@@ -300,7 +300,7 @@ def main() -> int:
         action=argparse.BooleanOptionalAction,
         help="run the slow tools too, once (default: when no WORK is named)",
     )
-    parser.add_argument("--write", action="store_true", help="also write its section of benches/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="also write a section of benches/RESULTS.md")
     parser.add_argument(
         "--quick", action="store_true", help="only try it: little data, one round, the peers that are installed"
     )
@@ -328,7 +328,8 @@ def main() -> int:
         page.extend(lines)
         print(*lines, sep="\n", flush=True)
 
-    say("# Measured beside other tools", "")
+    title = "Measured beside other tools"
+    say(f"# {': '.join([title, ', '.join(arguments.works)]) if arguments.works else title}", "")
     say(f"Made by `benches/peers.sh` on {datetime.date.today()}, {rounds} rounds in turn.")
     say("Seconds are medians of the whole process, the result written to a new file; a ratio is the median of the ratios")
     say("within each round: above 1, mapfold was faster. The peak is the largest resident set of any run.")
@@ -360,7 +361,8 @@ def main() -> int:
         say("", "## Commands", "", "From the root of the repository; OUT is a file in a temporary directory.", "")
         say("```sh", *dict.fromkeys(commands), "```")
     if arguments.write:
-        write_section("benches/peers.sh", page)
+        # What was measured alone has a section of its own.
+        write_section(" ".join(["benches/peers.sh", *arguments.works]), page)
         progress(f"wrote {RESULTS.relative_to(ROOT)}")
     if not fine:
         progress("error: a result differs, or mapfold failed: see the table")

@@ -36,6 +36,11 @@ pub enum Why {
     Derived {
         field: String,
     },
+    /// A field that is no JSON array, where one is taken apart.
+    NoArray {
+        field: String,
+        value: Vec<u8>,
+    },
     /// A field that is not of its type.
     Field {
         /// The field's name.
@@ -53,6 +58,9 @@ impl fmt::Display for Why {
             Why::Json(malformed) => malformed.fmt(f),
             Why::NoMatch => f.write_str("doesn't match the pattern"),
             Why::Derived { field } => write!(f, "column {field:?} needs more than 38 digits"),
+            Why::NoArray { field, value } => {
+                write!(f, "column {field:?} is {:?}, no JSON array", String::from_utf8_lossy(value))
+            }
             Why::Field { field, value, why } => {
                 write!(f, "column {field:?} is {:?}, {why}", String::from_utf8_lossy(value))
             }
@@ -86,7 +94,12 @@ impl Why {
                 };
                 format!("{SKIP}{null}{text}")
             }
-            Why::Malformed(_) | Why::Json(_) | Why::NoMatch | Why::Derived { .. } | Why::Field { .. } => SKIP.into(),
+            Why::Malformed(_)
+            | Why::Json(_)
+            | Why::NoMatch
+            | Why::NoArray { .. }
+            | Why::Derived { .. }
+            | Why::Field { .. } => SKIP.into(),
         }
     }
 }
@@ -101,6 +114,10 @@ fn sign_in_number(value: &[u8]) -> Option<char> {
 
 /// Longest part of a value that a message shows.
 const SHOWN: usize = 100;
+
+fn start(value: &[u8]) -> Vec<u8> {
+    value[..value.len().min(SHOWN)].to_vec()
+}
 
 /// The bad records of a window.
 #[derive(Debug, Default)]
@@ -139,8 +156,13 @@ impl Rejects {
     /// A field of a record that is not of its type.
     #[cold]
     pub fn field(&mut self, record: Span, field: &str, value: &[u8], why: ParseError) {
-        let value = value[..value.len().min(SHOWN)].to_vec();
-        self.add(record, Why::Field { field: field.to_owned(), value, why });
+        self.add(record, Why::Field { field: field.to_owned(), value: start(value), why });
+    }
+
+    /// A field of a record that is no JSON array.
+    #[cold]
+    pub fn no_array(&mut self, record: Span, field: &str, value: &[u8]) {
+        self.add(record, Why::NoArray { field: field.to_owned(), value: start(value) });
     }
 
     /// Forgets bad records behind which nothing counts: nor do they.

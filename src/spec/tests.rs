@@ -170,12 +170,12 @@ fn steps_have_one_key_of_their_own() {
     let hint = r#"an example: {"split": "line", "on": "words", "as": "word"}"#;
     refused(
         r#"{"map": [{}]}"#,
-        "spec.json: map.0: missing a key that says what it does: split, ngrams, lower, upper, trim, extract, derive, bin, filter",
+        "spec.json: map.0: missing a key that says what it does: split, ngrams, lower, upper, trim, extract, derive, bin, explode, filter",
         hint,
     );
     refused(
         r#"{"map": [{"on": "words"}]}"#,
-        "spec.json: map.0: missing a key that says what it does: split, ngrams, lower, upper, trim, extract, derive, bin, filter",
+        "spec.json: map.0: missing a key that says what it does: split, ngrams, lower, upper, trim, extract, derive, bin, explode, filter",
         hint,
     );
     refused(r#"{"map": [{"split": "line"}]}"#, "spec.json: map.0: missing key \"on\"", "");

@@ -275,3 +275,25 @@ fn steps_on_texts_and_numbers() {
         "did you mean \"pattern\"?",
     );
 }
+
+#[test]
+fn elements_of_arrays() {
+    let lines: String = (0..300)
+        .map(|i| format!("{{\"id\":{i},\"tags\":[{}]}}\n", vec!["\"t\\u0061g\"", "null", "1.0"][..i % 4].join(",")))
+        .collect();
+    let dir = Dir::new().file("a.jsonl", lines).file("b.csv", "id,tags\n1,\"[1,2]\"\n2,\n3,x\n4,[3]\n");
+    job(
+        &dir,
+        &json!({"map": [{"explode": "tags", "as": "tag"}], "group_by": ["tag"], "aggregate": [{"op": "count"}, {"op": "sum", "field": "id"}]}),
+    );
+    let sums = |least: usize| (0..300).filter(|i| i % 4 >= least).sum::<usize>();
+    let expected = format!("\\N\t150\t{}\n1.0\t75\t{}\ntag\t225\t{}\n", sums(2), sums(3), sums(1));
+    for split in ["100", "1M"] {
+        dir.run(&format!("run job.json a.jsonl --split-size {split} --threads 2")).printed(&expected);
+    }
+    let skip = "--set read.on_error=skip passes over bad records";
+    dir.run("run job.json b.csv").failed("b.csv:4: column \"tags\" is \"x\", no JSON array", skip);
+    dir.run("run job.json b.csv --set read.on_error=skip").printed("1\t1\t1\n2\t1\t1\n3\t1\t4\n");
+    job(&dir, &json!({"map": [{"explode": "tags", "as": "tag"}], "select": ["id", "tag"], "limit": 2}));
+    dir.run("run job.json b.csv").printed("1\t1\n1\t2\n");
+}

@@ -4,6 +4,7 @@ mod bin;
 mod candidates;
 pub mod convert;
 mod derive;
+mod explode;
 pub mod extract;
 pub mod filter;
 mod gather;
@@ -42,7 +43,7 @@ pub static SHAPE: Shape = Shape::Variants(&Variants {
         Variant { name: "derive", keys: derive::KEYS },
         Variant { name: "bin", keys: bin::KEYS },
         Variant::later("time"),
-        Variant::later("explode"),
+        Variant { name: "explode", keys: explode::KEYS },
         Variant { name: "filter", keys: filter::KEYS },
     ],
 });
@@ -60,6 +61,7 @@ const KINDS: &[(&str, Resolve)] = &[
     ("extract", extract::resolve),
     ("derive", derive::resolve),
     ("bin", bin::resolve),
+    ("explode", explode::resolve),
     ("filter", filter::resolve),
 ];
 

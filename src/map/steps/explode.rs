@@ -1,0 +1,184 @@
+//! `explode`: a record for each element of a JSON array.
+//!
+//! A string is its text, a number its digits as they stand, `null` is null, and anything else its JSON. Null makes no record,
+//! and neither does an empty array. What is no array makes a bad record.
+
+use jiter::{Jiter, JiterError, Peek};
+
+use super::AS;
+use super::gather::Gather;
+use crate::data::{BATCH, Batch, Bytes, Column, Kind, Sink, Span};
+use crate::error::Result;
+use crate::map::scope::Written;
+use crate::map::{Field, Makes, Next, Scope, Stage, Step};
+use crate::schema::{Key, Shape};
+
+pub const KEYS: &[Key] = &[Key::required("explode", Shape::Name), AS];
+
+pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
+    let name = written.text("explode");
+    let input = scope.text(&written.at("explode"), name)?;
+    let record = scope.record();
+    scope.push(Explode { input, record, name: name.to_owned() });
+    scope.add(&written.at("as"), written.text("as"), Kind::Bytes, true)?;
+    Ok(())
+}
+
+#[derive(Clone, Debug)]
+struct Explode {
+    input: Field,
+    /// The record's own bytes.
+    record: Field,
+    name: String,
+}
+
+impl Step for Explode {
+    fn reads(&self) -> Vec<Field> {
+        vec![self.input, self.record]
+    }
+
+    fn may_reject(&self) -> bool {
+        true
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::Any
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        Box::new(Exploding {
+            step: self.clone(),
+            elements: Elements::default(),
+            bad: Vec::new(),
+            kept: Vec::new(),
+            gather: Gather::default(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Exploding {
+    step: Explode,
+    elements: Elements,
+    bad: Vec<u32>,
+    kept: Vec<u32>,
+    gather: Gather,
+}
+
+/// Of all arrays of a batch.
+#[derive(Debug, Default)]
+struct Elements {
+    /// Which record each is of.
+    of: Vec<u32>,
+    spans: Vec<Span>,
+    /// Their bytes.
+    data: Vec<u8>,
+}
+
+impl Stage for Exploding {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Exploding { step: Explode { input, record, name }, elements, bad, kept, gather } = self;
+        let column = batch.bytes(*input);
+        elements.clear();
+        bad.clear();
+        for row in 0..batch.rows {
+            let Some(text) = column.value(row) else { continue };
+            if elements.add(row as u32, text).is_err() {
+                bad.push(row as u32);
+            }
+        }
+        if !bad.is_empty() {
+            next.rejects.borrow().kept(batch.rows, bad.iter().copied(), kept);
+            // A bad record has no elements. It may be that nothing behind it counts.
+            let end = kept.last().map_or(0, |&last| last + 1);
+            elements.truncate(elements.of.partition_point(|&of| of < end));
+        }
+        let Elements { of, spans, data } = elements;
+        for (of, spans) in of.chunks(BATCH).zip(spans.chunks(BATCH)) {
+            let mut columns = gather.gather(batch.columns, of);
+            columns.push(Column::Bytes(Bytes { data, spans }));
+            next.take(&Batch { rows: of.len(), columns: &columns })?;
+        }
+        let records = batch.bytes(*record);
+        for &row in bad.iter() {
+            let (at, value) = (records.spans[row as usize], column.get(row as usize));
+            next.rejects.borrow_mut().no_array(at, name, value);
+        }
+        Ok(())
+    }
+}
+
+impl Elements {
+    fn clear(&mut self) {
+        self.truncate(0);
+        self.data.clear();
+    }
+
+    fn truncate(&mut self, elements: usize) {
+        self.of.truncate(elements);
+        self.spans.truncate(elements);
+    }
+
+    /// Adds those of an array; none of them if it is no array.
+    fn add(&mut self, row: u32, text: &[u8]) -> Result<(), JiterError> {
+        let before = self.of.len();
+        let added = self.add_each(row, text);
+        if added.is_err() {
+            self.truncate(before);
+        }
+        added
+    }
+
+    fn add_each(&mut self, row: u32, text: &[u8]) -> Result<(), JiterError> {
+        let mut json = Jiter::new(text);
+        let mut element = json.next_array()?;
+        while let Some(peek) = element {
+            let (from, begin) = (self.data.len(), json.current_index());
+            match peek {
+                Peek::String => self.data.extend_from_slice(json.known_str()?.as_bytes()),
+                peek => {
+                    json.known_skip(peek)?;
+                    self.data.extend_from_slice(json.slice_to_current(begin));
+                }
+            }
+            self.of.push(row);
+            self.spans.push(if peek == Peek::Null { Span::NULL } else { Span::of(from..self.data.len()) });
+            element = json.array_step()?;
+        }
+        json.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elements(text: &str) -> Option<Vec<Option<String>>> {
+        let mut all = Elements::default();
+        all.add(7, b"[\"before\"]").unwrap();
+        let added = all.add(8, text.as_bytes());
+        assert_eq!(all.of.iter().filter(|&&of| of == 7).count(), 1);
+        let text = |span: &Span| {
+            let bytes = &all.data[span.start as usize..span.end as usize];
+            String::from_utf8(bytes.to_vec()).unwrap()
+        };
+        let cell = |span: &Span| (!span.is_null()).then(|| text(span));
+        added.ok().map(|()| all.spans[1..].iter().map(cell).collect())
+    }
+
+    #[test]
+    fn elements_of_arrays() {
+        let some = |texts: &[&str]| Some(texts.iter().map(|text| Some((*text).to_owned())).collect::<Vec<_>>());
+        assert_eq!(elements("[]"), some(&[]));
+        assert_eq!(elements(" [ ] "), some(&[]));
+        assert_eq!(elements(r#"["a", "", "\u00e9\n"]"#), some(&["a", "", "é\n"]));
+        assert_eq!(
+            elements(r#"[1.50, true, {"a": [1]}, [2, "x"]]"#),
+            some(&["1.50", "true", r#"{"a": [1]}"#, r#"[2, "x"]"#])
+        );
+        assert_eq!(elements("[null, 1]"), Some(vec![None, Some("1".into())]));
+        for text in ["", "x", "1", "{}", "null", "[1,]", "[1", "[1] 2", "\"[1]\"", "[\"\\ud800\"]"] {
+            assert_eq!(elements(text), None, "{text}");
+        }
+    }
+}
