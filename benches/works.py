@@ -77,7 +77,7 @@ def clickhouse_csv(select: str, name: str, form: str, columns: dict[str, str], s
 def duckdb_query(select: str, set_first: str = "") -> list[str]:
     query = (
         f"set threads = {THREADS}; set preserve_insertion_order = false; {set_first}"
-        f"copy ({select}) to '{OUT}' (format csv, delimiter e'\\t', header false, quote '')"
+        f"copy ({select}) to '{OUT}' (format csv, delimiter e'\\t', header false, quote '', nullstr '\\N')"
     )
     return python("import duckdb, sys; duckdb.connect().execute(sys.argv[1])", query)
 
