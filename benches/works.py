@@ -243,6 +243,25 @@ def access_log() -> Work:
     )
 
 
+def built_in_access_log() -> Work:
+    script = (
+        "{ split($2, request, \" \"); split($3, sizes, \" \"); path = request[2]; requests[path]++; "
+        'if (sizes[2] != "-") { bytes[path] += sizes[2]; sized[path] = 1 } '
+        "if (sizes[1] >= 400) errors[path]++ } "
+        'END { for (path in requests) printf "%s\\t%d\\t%s\\t%.17g\\n", path, requests[path], '
+        'sized[path] ? sprintf("%.0f", bytes[path]) : "\\\\N", errors[path] / requests[path] }'
+    )
+    return Work(
+        "the built-in access-log of the same log, unordered",
+        [LOG],
+        [
+            mapfold("access-log", LOG, "--unordered"),
+            shell("mawk", f"mawk -F '\"' '{script}' {path(LOG)}"),
+        ],
+        numbers=(3,),
+    )
+
+
 def works() -> dict[str, Work]:
     whitespace, letters = "benches/specs/whitespace.json", "benches/specs/letters.json"
     by_key = 'sort=["word"]'
@@ -351,6 +370,7 @@ def works() -> dict[str, Work]:
         "A2": groups(grouped, GROUPS),
         "A2-quoted": groups("A2 with quotes around every field", QUOTED, beside=[plain], also=(GROUPS,)),
         "R1": access_log(),
+        "access-log": built_in_access_log(),
         "J1": groups("A2 of the table as JSON lines", JSON),
         "A2-gz": groups(
             "A2 of the table packed by gzip -6", GZIPPED, beside=[plain, unpacking("gzip -dc", GZIPPED)], also=(GROUPS,)

@@ -147,6 +147,56 @@ def group_by(text: bytes) -> list[tuple]:
     return rows
 
 
+def requests(text: bytes) -> list[tuple[bytes, bytes | None, int, int | None]]:
+    """Host, path, status and bytes of the lines of an access log, taken apart sign by sign."""
+    found = []
+    for line in lines(text):
+        host, _, _, rest = line.split(b" ", 3)
+        rest = rest[rest.index(b'] "') + 3 :]
+        end = 0
+        while rest[end : end + 1] != b'"':
+            end += 2 if rest[end : end + 1] == b"\\" else 1
+        parts = rest[:end].split(b" ")
+        status, size = rest[end + 2 :].split(b" ")[:2]
+        found.append((host, parts[1] if len(parts) > 1 else None, int(status), None if size == b"-" else int(size)))
+    return found
+
+
+def access_log(text: bytes) -> list[tuple]:
+    """Requests, bytes and share of errors by path, most requests first."""
+    groups = defaultdict(list)
+    for _, path, status, size in requests(text):
+        groups[path].append((status, size))
+    rows = []
+    for path, of in groups.items():
+        sizes = [size for _, size in of if size is not None]
+        errors = Fraction(sum(status >= 400 for status, _ in of), len(of))
+        rows.append((path, len(of), sum(sizes) if sizes else None, repr(float(errors)).encode()))
+    return sorted(rows, key=lambda row: (-row[1], row[0] is not None, row[0] or b""))
+
+
+def top_talkers(text: bytes) -> list[tuple]:
+    """Bytes and requests by host, most bytes first and null last."""
+    groups = defaultdict(list)
+    for host, _, _, size in requests(text):
+        groups[host].append(size)
+    rows = []
+    for host, of in groups.items():
+        sizes = [size for size in of if size is not None]
+        rows.append((host, sum(sizes) if sizes else None, len(of)))
+    return sorted(rows, key=lambda row: (row[1] is None, -(row[1] or 0), row[0]))
+
+
+def log_levels(text: bytes) -> list[tuple]:
+    """Lines by the first of their words that is a level; a word is a run of ASCII letters, digits and underscores."""
+    names = "trace debug info notice warn warning err error crit critical alert emerg fatal panic".split()
+    levels = Counter()
+    for line in lines(text):
+        found = (word for word in re.findall(rb"[A-Za-z0-9_]+", line) if word.decode().lower() in names)
+        levels[next(found, b"").upper()] += 1
+    return sorted(levels.items(), key=lambda row: (-row[1], row[0]))
+
+
 def tsv(row: tuple) -> bytes:
     """Where a job doesn't read text its rows are TSV: some bytes are escaped, null is \\N."""
     escapes = {b"\\": rb"\\", b"\t": rb"\t", b"\n": rb"\n", b"\r": rb"\r"}
@@ -156,11 +206,11 @@ def tsv(row: tuple) -> bytes:
 
 def main() -> int:
     differs = False
-    for job in (wordcount, uniq, charcount, ngrams, match_count, grep, measurements, group_by):
+    for job in (wordcount, uniq, charcount, ngrams, match_count, grep, measurements, group_by, access_log, top_talkers, log_levels):
         directory = HERE / job.__name__.replace("_", "-")
         rows = job((directory / "input.txt").read_bytes())
         cells = ([str(cell).encode() if isinstance(cell, int) else cell for cell in row] for row in rows)
-        line = tsv if job in (measurements, group_by) else b"\t".join
+        line = tsv if job in (measurements, group_by, access_log, top_talkers) else b"\t".join
         expected = b"".join(line(tuple(row)) + b"\n" for row in cells)
         path = directory / "expected.txt"
         if "--check" not in sys.argv[1:]:

@@ -94,12 +94,12 @@ impl Why {
                 };
                 format!("{SKIP}{null}{text}")
             }
-            Why::Malformed(_)
-            | Why::Json(_)
-            | Why::NoMatch
-            | Why::NoArray { .. }
-            | Why::Derived { .. }
-            | Why::Field { .. } => SKIP.into(),
+            Why::Json(_) => {
+                format!("{SKIP}; one document is made a line by jq -c ., and an array's elements by jq -c '.[]'")
+            }
+            Why::Malformed(_) | Why::NoMatch | Why::NoArray { .. } | Why::Derived { .. } | Why::Field { .. } => {
+                SKIP.into()
+            }
         }
     }
 }
