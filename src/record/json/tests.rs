@@ -3,9 +3,11 @@ use serde_json::{Map, Value};
 
 use super::*;
 
+type Row = Vec<Option<String>>;
+
 /// Takes batches apart.
 #[derive(Default)]
-struct Rows(Vec<Vec<Option<String>>>);
+struct Rows(Vec<Row>);
 
 impl Sink for Rows {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
@@ -19,7 +21,7 @@ impl Sink for Rows {
 }
 
 /// The rows, and the bad lines with what is wrong.
-fn read(names: &[&str], verbatim: bool, text: &[u8]) -> (Vec<Vec<Option<String>>>, Vec<(String, String)>, u64) {
+fn read(names: &[&str], verbatim: bool, text: &[u8]) -> (Vec<Row>, Vec<(String, String)>, u64) {
     let paths: Vec<_> = names.iter().map(|name| path(name)).collect();
     let (mut rows, mut bad) = (Rows::default(), Vec::new());
     let mut reject = |span: Span, malformed: Malformed| {
@@ -32,7 +34,7 @@ fn read(names: &[&str], verbatim: bool, text: &[u8]) -> (Vec<Vec<Option<String>>
     (rows.0, bad, taken.records)
 }
 
-fn row(cells: &[Option<&str>]) -> Vec<Option<String>> {
+fn row(cells: &[Option<&str>]) -> Row {
     cells.iter().map(|cell| cell.map(str::to_owned)).collect()
 }
 
