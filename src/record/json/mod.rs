@@ -12,7 +12,7 @@
 //!
 //! Fields are spans into the window. A string with an escape is rewritten, and with it the other fields of its column in that
 //! batch, which then lie together. The parser is `jiter`, which bounds how deep values may be nested; lines that are like the
-//! one before are read by a [`template`], which is several times as fast.
+//! one before are read by a template, which is several times as fast.
 
 mod template;
 
