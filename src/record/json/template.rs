@@ -203,7 +203,10 @@ pub(super) fn string_end(window: &[u8], mut at: usize) -> Option<(usize, bool)> 
     }
 }
 
-/// Where the number ends that begins at `at`. `None` if it is none.
+/// Bytes of the longest number that is plain. Of some thousands of digits the parser says that they are no number.
+const LONGEST_NUMBER: usize = 1000;
+
+/// Where the number ends that begins at `at`. `None` if it is none, or so long that it is the parser's.
 #[inline]
 pub(super) fn number_end(window: &[u8], mut at: usize) -> Option<usize> {
     let digits = |mut at: usize| {
@@ -212,6 +215,7 @@ pub(super) fn number_end(window: &[u8], mut at: usize) -> Option<usize> {
         }
         at
     };
+    let from = at;
     if window[at] == b'-' {
         at += 1;
     }
@@ -235,5 +239,5 @@ pub(super) fn number_end(window: &[u8], mut at: usize) -> Option<usize> {
         }
         at = exponent;
     }
-    Some(at)
+    (at - from <= LONGEST_NUMBER).then_some(at)
 }

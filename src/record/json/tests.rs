@@ -267,6 +267,23 @@ proptest! {
     }
 }
 
+/// The parser has an end to what it takes for a number, and so has a line that is like the one before.
+#[test]
+fn long_numbers_are_what_they_are_alone() {
+    let digits = |count: usize| "9".repeat(count);
+    let numbers = [999, 1000, 1001, 4299, 4300, 4301, 5000].into_iter().flat_map(|count| {
+        [digits(count), format!("-{}", digits(count)), format!("1.{}", digits(count)), format!("1e{}", digits(count))]
+    });
+    for number in numbers {
+        for names in [["a"], ["b"]] {
+            let line = format!("{{\"a\":{number}}}\n");
+            let (alone, bad, _) = read(&names, false, line.as_bytes());
+            let (together, bad_together, _) = read(&names, false, format!("{{\"a\":1}}\n{line}").as_bytes());
+            assert_eq!((&together[1..], bad_together), (&alone[..], bad), "{} bytes", number.len());
+        }
+    }
+}
+
 #[test]
 fn numbers_and_strings_end_where_they_should() {
     for (text, end) in [
