@@ -22,7 +22,7 @@ use std::process::ExitCode;
 #[path = "common/mod.rs"]
 mod common;
 
-use common::Random;
+use common::{Random, ended, write_lines};
 
 const HEADER: [&str; 9] = ["id1", "id2", "id3", "id4", "id5", "id6", "v1", "v2", "v3"];
 const K: usize = 100;
@@ -38,12 +38,12 @@ enum Form {
 }
 
 /// Puts fields in rows.
-struct Rows {
-    chunk: Vec<u8>,
+struct Rows<'a> {
+    chunk: &'a mut Vec<u8>,
     form: Form,
 }
 
-impl Rows {
+impl Rows<'_> {
     fn field(&mut self, name: &str, is_text: bool, write: impl FnOnce(&mut Vec<u8>)) {
         let (is_first, is_last) = (name == HEADER[0], name == HEADER[8]);
         if self.form == Form::Json {
@@ -55,7 +55,7 @@ impl Rows {
         let is_quoted = self.form == Form::Quoted || (self.form == Form::Json && is_text);
         let quote: &[u8] = if is_quoted { b"\"" } else { b"" };
         self.chunk.extend_from_slice(quote);
-        write(&mut self.chunk);
+        write(self.chunk);
         self.chunk.extend_from_slice(quote);
         if is_last {
             self.chunk.extend_from_slice(if self.form == Form::Json { b"}\n" } else { b"\n" });
@@ -81,14 +81,16 @@ fn id(number: usize, width: usize, out: &mut Vec<u8>) {
 }
 
 fn generate(rows: usize, seed: u64, form: Form) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let mut random = Random(seed);
-    let mut table = Rows { chunk: Vec::with_capacity(1 << 20), form };
     if form != Form::Json {
+        let mut header = Vec::new();
+        let mut table = Rows { chunk: &mut header, form };
         HEADER.iter().for_each(|name| table.field(name, true, |out| out.extend_from_slice(name.as_bytes())));
+        io::stdout().write_all(&header)?;
     }
+    let mut random = Random(seed);
     let many = (rows / K).max(1);
-    for _ in 0..rows {
+    write_lines(rows as u64, ROW, |chunk| {
+        let mut table = Rows { chunk, form };
         let mut from_1 = |to: usize| 1 + random.below(to);
         let (id1, id2, id3, id4, id5) = (from_1(K), from_1(K), from_1(many), from_1(K), from_1(K));
         let (id6, v1, v2, v3) = (from_1(many), from_1(5), from_1(15), from_1(100_000_000) - 1);
@@ -104,13 +106,7 @@ fn generate(rows: usize, seed: u64, form: Form) -> io::Result<()> {
             out.push(b'.');
             digits(v3 % 1_000_000, 6, out);
         });
-        if table.chunk.len() > table.chunk.capacity() - ROW {
-            out.write_all(&table.chunk)?;
-            table.chunk.clear();
-        }
-    }
-    out.write_all(&table.chunk)?;
-    out.flush()
+    })
 }
 
 fn main() -> ExitCode {
@@ -127,11 +123,5 @@ fn main() -> ExitCode {
         eprintln!("usage: gen_groups ROWS SEED [--quoted|--json]");
         return ExitCode::from(2);
     };
-    match generate(*rows as usize, *seed, form) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(generate(*rows as usize, *seed, form))
 }

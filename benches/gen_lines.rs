@@ -6,6 +6,11 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+#[path = "common/mod.rs"]
+mod common;
+
+use common::ended;
+
 const LINE: usize = 25;
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -58,11 +63,5 @@ fn main() -> ExitCode {
         eprintln!("usage: gen_lines ROWS SEED [--distinct]");
         return ExitCode::from(2);
     };
-    match generate(*rows, *seed, !flags.is_empty()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(generate(*rows, *seed, !flags.is_empty()))
 }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 #[path = "common/mod.rs"]
 mod common;
 
-use common::Random;
+use common::{Random, ended, write_lines};
 
 const METHODS: [&str; 6] = ["GET", "GET", "GET", "GET", "POST", "HEAD"];
 const STATUS: [u32; 8] = [200, 200, 200, 200, 304, 301, 404, 500];
@@ -39,18 +39,8 @@ fn line(random: &mut Random, out: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn generate(lines: u64, seed: u64) -> io::Result<()> {
-    let mut out = io::stdout().lock();
     let mut random = Random(seed);
-    let mut chunk = Vec::with_capacity(1 << 20);
-    for _ in 0..lines {
-        line(&mut random, &mut chunk)?;
-        if chunk.len() > chunk.capacity() - LINE {
-            out.write_all(&chunk)?;
-            chunk.clear();
-        }
-    }
-    out.write_all(&chunk)?;
-    out.flush()
+    write_lines(lines, LINE, |out| line(&mut random, out).expect("a Vec takes all"))
 }
 
 fn main() -> ExitCode {
@@ -59,11 +49,5 @@ fn main() -> ExitCode {
         eprintln!("usage: gen_log LINES SEED");
         return ExitCode::from(2);
     };
-    match generate(lines, seed) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(generate(lines, seed))
 }

@@ -6,13 +6,13 @@
 //! nothing is further from a mean than six standard deviations.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 #[path = "common/mod.rs"]
 mod common;
 
-use common::Random;
+use common::{Random, ended, write_lines};
 
 const STATIONS: &str = include_str!("stations.txt");
 /// What an even 16-bit number falls short of or exceeds on average, twelve times.
@@ -51,7 +51,6 @@ fn deviation(random: &mut Random) -> i64 {
 }
 
 fn generate(rows: u64, seed: u64) -> io::Result<()> {
-    let mut out = io::stdout().lock();
     let stations = stations();
     // Every text that a temperature can have, from -99.9 to 99.9.
     let texts: Vec<String> = (-999..=999_i64)
@@ -62,20 +61,13 @@ fn generate(rows: u64, seed: u64) -> io::Result<()> {
         })
         .collect();
     let mut random = Random(seed);
-    let mut chunk = Vec::with_capacity(1 << 20);
-    for _ in 0..rows {
+    write_lines(rows, LINE, |out| {
         let station = &stations[random.below(stations.len())];
         // Halves go up, as in the challenge's own generator.
         let tenths = (station.mean + deviation(&mut random) + 5).div_euclid(10).clamp(-999, 999);
-        chunk.extend_from_slice(station.name.as_bytes());
-        chunk.extend_from_slice(texts[(tenths + 999) as usize].as_bytes());
-        if chunk.len() > chunk.capacity() - LINE {
-            out.write_all(&chunk)?;
-            chunk.clear();
-        }
-    }
-    out.write_all(&chunk)?;
-    out.flush()
+        out.extend_from_slice(station.name.as_bytes());
+        out.extend_from_slice(texts[(tenths + 999) as usize].as_bytes());
+    })
 }
 
 fn main() -> ExitCode {
@@ -84,11 +76,5 @@ fn main() -> ExitCode {
         eprintln!("usage: gen_measurements ROWS SEED");
         return ExitCode::from(2);
     };
-    match generate(rows, seed) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(generate(rows, seed))
 }

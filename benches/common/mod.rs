@@ -3,8 +3,9 @@
 #![allow(dead_code)] // Each bench uses some of it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use mapfold::data::{BATCH, Bytes, Span};
 
@@ -39,6 +40,32 @@ pub fn linux_start(bytes: usize) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     File::open(linux()?).and_then(|file| file.take(bytes as u64).read_to_end(&mut text)).ok()?;
     Some(text)
+}
+
+/// So many lines to standard output: `line` appends one, which has at most `longest` bytes.
+pub fn write_lines(count: u64, longest: usize, mut line: impl FnMut(&mut Vec<u8>)) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let mut chunk = Vec::with_capacity(1 << 20);
+    for _ in 0..count {
+        line(&mut chunk);
+        if chunk.len() > chunk.capacity() - longest {
+            out.write_all(&chunk)?;
+            chunk.clear();
+        }
+    }
+    out.write_all(&chunk)?;
+    out.flush()
+}
+
+/// How a generator ends.
+pub fn ended(generated: io::Result<()>) -> ExitCode {
+    match generated {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// splitmix64 (Steele, Lea, Flood 2014): equal seeds give equal numbers anywhere.
