@@ -1,6 +1,7 @@
 //! `lower`: a field's text in lower case, code point by code point, as Unicode has it.
 
-use super::{AS, rewrite};
+use super::AS;
+use super::rewrite::{self, Rewrite};
 use crate::error::Result;
 use crate::map::Scope;
 use crate::map::scope::Written;
@@ -9,7 +10,7 @@ use crate::schema::{Key, Shape};
 pub const KEYS: &[Key] = &[Key::required("lower", Shape::Name), AS];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
-    rewrite::resolve("lower", lower, written, scope)
+    rewrite::resolve("lower", |input| Rewrite { input, write: lower }, written, scope)
 }
 
 fn lower(text: &[u8], out: &mut Vec<u8>) {

@@ -1,4 +1,4 @@
-//! Steps that write a field's text anew: what `lower` and `upper` have in common.
+//! Steps that make another text of a field's: what `lower`, `upper` and `trim` have in common.
 
 use crate::data::{Batch, Bytes, Column, Kind, Sink, Span};
 use crate::error::Result;
@@ -8,11 +8,16 @@ use crate::map::{Field, Makes, Next, Scope, Stage, Step};
 /// Appends what becomes of a text.
 pub type Write = fn(&[u8], &mut Vec<u8>);
 
-/// Works out a step whose own key names the field.
-pub fn resolve(key: &str, write: Write, written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
+/// Works out a step whose own key names the field. Null stays null.
+pub fn resolve<S: Step + 'static>(
+    key: &str,
+    step: impl FnOnce(Field) -> S,
+    written: Written<'_>,
+    scope: &mut Scope<'_>,
+) -> Result<()> {
     let input = scope.text(&written.at(key), written.text(key))?;
     let may_be_null = scope.may_be_null(input);
-    scope.push(Rewrite { input, write });
+    scope.push(step(input));
     scope.add(&written.at("as"), written.text("as"), Kind::Bytes, may_be_null)?;
     Ok(())
 }
@@ -28,10 +33,11 @@ pub fn each_char<C: Iterator<Item = char>>(text: &[u8], change: impl Fn(char) ->
     }
 }
 
+/// Writes the text anew.
 #[derive(Debug)]
-struct Rewrite {
-    input: Field,
-    write: Write,
+pub struct Rewrite {
+    pub input: Field,
+    pub write: Write,
 }
 
 impl Step for Rewrite {

@@ -1,7 +1,7 @@
 //! `trim`: a field's text without the white space at its ends: that of Unicode, or of ASCII in text that is not UTF-8.
 
-use super::AS;
-use crate::data::{Batch, Bytes, Column, Kind, Sink, Span};
+use super::{AS, rewrite};
+use crate::data::{Batch, Bytes, Column, Sink, Span};
 use crate::error::Result;
 use crate::map::scope::Written;
 use crate::map::{Field, Makes, Next, Scope, Stage, Step};
@@ -10,11 +10,7 @@ use crate::schema::{Key, Shape};
 pub const KEYS: &[Key] = &[Key::required("trim", Shape::Name), AS];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
-    let input = scope.text(&written.at("trim"), written.text("trim"))?;
-    let may_be_null = scope.may_be_null(input);
-    scope.push(Trim { input });
-    scope.add(&written.at("as"), written.text("as"), Kind::Bytes, may_be_null)?;
-    Ok(())
+    rewrite::resolve("trim", |input| Trim { input }, written, scope)
 }
 
 #[derive(Debug)]

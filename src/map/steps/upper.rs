@@ -1,6 +1,7 @@
 //! `upper`: a field's text in upper case, code point by code point, as Unicode has it: `ß` becomes `SS`.
 
-use super::{AS, rewrite};
+use super::AS;
+use super::rewrite::{self, Rewrite};
 use crate::error::Result;
 use crate::map::Scope;
 use crate::map::scope::Written;
@@ -9,7 +10,7 @@ use crate::schema::{Key, Shape};
 pub const KEYS: &[Key] = &[Key::required("upper", Shape::Name), AS];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
-    rewrite::resolve("upper", upper, written, scope)
+    rewrite::resolve("upper", |input| Rewrite { input, write: upper }, written, scope)
 }
 
 fn upper(text: &[u8], out: &mut Vec<u8>) {
