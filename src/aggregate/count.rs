@@ -43,7 +43,7 @@ impl Aggregate for Count {
     fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]) {
         let nulls = match self.column.map(|column| observed[column]) {
             None => None,
-            Some(Column::Bytes(column)) => {
+            Some(Column::Bytes(column) | Column::Json(column)) => {
                 for (&slot, span) in slots.iter().zip(column.spans) {
                     *states.word(slot) += u64::from(!span.is_null());
                 }

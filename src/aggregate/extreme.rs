@@ -17,6 +17,7 @@ pub fn of(statistic: Statistic, (column, kind): (usize, Kind)) -> Made {
     match kind {
         Kind::Bytes => Made::Own(Box::new(ExtremeText { statistic, column })),
         Kind::Decimal | Kind::Float => statistic.of((column, kind)),
+        Kind::Json => unreachable!("it is read as a number or as text"),
     }
 }
 

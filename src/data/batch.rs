@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::value::QUOTE;
 use super::{Decimal, Value};
 use crate::error::Result;
 
@@ -75,6 +76,7 @@ impl<'a> Batch<'a> {
     pub fn bytes(&self, field: usize) -> Bytes<'a> {
         match self.columns[field] {
             Column::Bytes(bytes) => bytes,
+            Column::Json(_) => panic!("field {field} has a type in each record"),
             Column::Decimal(_) | Column::Float(_) => panic!("field {field} is a number"),
         }
     }
@@ -97,6 +99,8 @@ pub type Columns<'a> = SmallVec<[Column<'a>; 8]>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Bytes,
+    /// Strings, numbers and what else there is in JSON, record by record.
+    Json,
     Decimal,
     Float,
 }
@@ -105,6 +109,9 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub enum Column<'a> {
     Bytes(Bytes<'a>),
+    /// A cell that begins with a quote is a string, whose text is what follows: see [`Value::of_json`]. Any other is JSON as it
+    /// is written.
+    Json(Bytes<'a>),
     Decimal(Decimals<'a>),
     Float(Floats<'a>),
 }
@@ -145,6 +152,7 @@ impl<'a> Column<'a> {
         let part = |nulls: Option<&'a [bool]>| nulls.map(|nulls| &nulls[rows.clone()]);
         match self {
             Column::Bytes(Bytes { data, spans }) => Column::Bytes(Bytes { data, spans: &spans[rows] }),
+            Column::Json(Bytes { data, spans }) => Column::Json(Bytes { data, spans: &spans[rows] }),
             Column::Decimal(Decimals { numbers, nulls }) => {
                 let nulls = part(nulls);
                 let numbers = match numbers {
@@ -165,6 +173,7 @@ impl<'a> Column<'a> {
     pub fn value(&self, i: usize) -> Value<'a> {
         match self {
             Column::Bytes(bytes) => bytes.value(i).map_or(Value::Null, Value::Bytes),
+            Column::Json(bytes) => bytes.value(i).map_or(Value::Null, Value::of_json),
             Column::Decimal(decimals) => decimals.value(i).map_or(Value::Null, Value::Decimal),
             Column::Float(floats) => floats.value(i).map_or(Value::Null, Value::Float),
         }
@@ -176,6 +185,11 @@ impl<'a> Bytes<'a> {
     #[inline]
     pub fn value(&self, i: usize) -> Option<&'a [u8]> {
         (!self.spans[i].is_null()).then(|| self.get(i))
+    }
+
+    /// Whether all cells, which are of JSON, are strings.
+    pub fn are_json_strings(&self) -> bool {
+        self.spans.iter().all(|span| self.data.get(span.start as usize) == Some(&QUOTE))
     }
 
     /// The field of record `i`, which is not null.

@@ -7,6 +7,7 @@ use super::{Bytes, Column, Decimal, Decimals, Floats, Kind, Numbers, Span};
 pub enum Growing {
     /// Spans into data that is named when the column is done.
     Bytes(Vec<Span>),
+    Json(Vec<Span>),
     Decimal(GrowingDecimals),
     Float(GrowingFloats),
 }
@@ -15,6 +16,7 @@ impl Growing {
     pub fn new(kind: Kind) -> Self {
         match kind {
             Kind::Bytes => Growing::Bytes(Vec::new()),
+            Kind::Json => Growing::Json(Vec::new()),
             Kind::Decimal => Growing::Decimal(GrowingDecimals::default()),
             Kind::Float => Growing::Float(GrowingFloats::default()),
         }
@@ -22,7 +24,7 @@ impl Growing {
 
     pub fn clear(&mut self) {
         match self {
-            Growing::Bytes(spans) => spans.clear(),
+            Growing::Bytes(spans) | Growing::Json(spans) => spans.clear(),
             Growing::Decimal(decimals) => decimals.clear(),
             Growing::Float(floats) => floats.clear(),
         }
@@ -30,7 +32,7 @@ impl Growing {
 
     pub fn push_null(&mut self) {
         match self {
-            Growing::Bytes(spans) => spans.push(Span::NULL),
+            Growing::Bytes(spans) | Growing::Json(spans) => spans.push(Span::NULL),
             Growing::Decimal(decimals) => decimals.push(None),
             Growing::Float(floats) => floats.push(None),
         }
@@ -40,6 +42,7 @@ impl Growing {
     pub fn column<'a>(&'a self, data: &'a [u8]) -> Column<'a> {
         match self {
             Growing::Bytes(spans) => Column::Bytes(Bytes { data, spans }),
+            Growing::Json(spans) => Column::Json(Bytes { data, spans }),
             Growing::Decimal(decimals) => Column::Decimal(decimals.column()),
             Growing::Float(floats) => Column::Float(floats.column()),
         }

@@ -4,22 +4,28 @@
 //! no field          the empty key: one group
 //! one string        its bytes, where it can't be null
 //! one, maybe null   null: nothing · empty or begins with 00: 00, then its bytes · any other: its bytes
-//! else              each: 00 for null, or 01 and
-//!                     a string: its bytes, with 00 written 00 FF, then 00 00
+//! one of JSON       null: nothing · a string: " and its bytes · a number: # and what `ordered` makes of it
+//!                     any other, and a number that no decimal holds: $ and the JSON as it is written
+//! else              each: 00 for null, or a byte that is 01, or of JSON " # or $, and
+//!                     a string, or other JSON: its bytes, with 00 written 00 FF, then 00 00
 //!                     a number: as `ordered` encodes it, by value
 //! ```
 //!
-//! The last form is prefix-free, so concatenated fields sort field by field. The two before it cost nothing: a batch of
-//! fields is a batch of keys as it stands, where none is null, empty or begins with a NUL.
+//! The last form is prefix-free, so concatenated fields sort field by field. The first three cost nothing: a batch of
+//! fields is a batch of keys as it stands, where none is null, empty or begins with a NUL, and of JSON where all are strings.
 
 use std::ops::Range;
 
 use super::buffer::Buffer;
+use super::value::QUOTE;
 use super::{Batch, Bytes, Column, Decimal, Kind, Span, Value, ordered};
 use crate::error::{Error, Result};
 
 const NULL: u8 = 0;
 const PRESENT: u8 = 1;
+const STRING: u8 = QUOTE;
+const NUMBER: u8 = b'#';
+const OTHER: u8 = b'$';
 
 /// What keys are made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +34,8 @@ pub enum KeyFields {
     One(usize),
     /// One string.
     Nullable(usize),
+    /// One of JSON.
+    Json(usize),
     /// Any others, also none: each with what it is.
     Composite(Vec<(usize, Kind)>),
 }
@@ -38,13 +46,14 @@ impl KeyFields {
         match fields.as_slice() {
             [(field, Kind::Bytes)] if may_be_null => KeyFields::Nullable(*field),
             [(field, Kind::Bytes)] => KeyFields::One(*field),
+            [(field, Kind::Json)] => KeyFields::Json(*field),
             _ => KeyFields::Composite(fields),
         }
     }
 
     pub fn fields(&self) -> impl Iterator<Item = usize> {
         let (one, more) = match self {
-            KeyFields::One(field) | KeyFields::Nullable(field) => (Some(*field), &[][..]),
+            KeyFields::One(field) | KeyFields::Nullable(field) | KeyFields::Json(field) => (Some(*field), &[][..]),
             KeyFields::Composite(fields) => (None, &fields[..]),
         };
         one.into_iter().chain(more.iter().map(|(field, _)| *field))
@@ -54,6 +63,7 @@ impl KeyFields {
     pub fn get(&self, number: usize) -> Option<(usize, Kind)> {
         match self {
             KeyFields::One(field) | KeyFields::Nullable(field) => (number == 0).then_some((*field, Kind::Bytes)),
+            KeyFields::Json(field) => (number == 0).then_some((*field, Kind::Json)),
             KeyFields::Composite(fields) => fields.get(number).copied(),
         }
     }
@@ -69,21 +79,56 @@ impl KeyFields {
 }
 
 /// Appends one field of a composite key.
-pub fn put_field(out: &mut Buffer, field: &Value<'_>) {
-    match field {
+pub fn put_field(out: &mut Buffer, field: Value<'_>, kind: Kind) {
+    let mut mark = |of_json| out.push(if kind == Kind::Json { of_json } else { PRESENT });
+    match field.resolved() {
         Value::Null => out.push(NULL),
         Value::Bytes(bytes) => {
-            out.push(PRESENT);
+            mark(STRING);
             put_escaped(out, bytes);
         }
         Value::Decimal(number) => {
-            out.push(PRESENT);
-            ordered::put_decimal(out, *number);
+            mark(NUMBER);
+            ordered::put_decimal(out, number);
         }
         Value::Float(number) => {
-            out.push(PRESENT);
-            ordered::put_float(out, *number);
+            mark(NUMBER);
+            ordered::put_float(out, number);
         }
+        Value::Json(json) => {
+            mark(OTHER);
+            put_escaped(out, json);
+        }
+    }
+}
+
+/// Appends a field of JSON that is a key of its own.
+fn put_json(out: &mut Buffer, field: Value<'_>) {
+    match field.resolved() {
+        Value::Bytes(bytes) => {
+            out.push(STRING);
+            out.extend(bytes);
+        }
+        Value::Decimal(number) => {
+            out.push(NUMBER);
+            ordered::put_decimal(out, number);
+        }
+        Value::Json(json) => {
+            out.push(OTHER);
+            out.extend(json);
+        }
+        Value::Null | Value::Float(_) => {}
+    }
+}
+
+/// What [`put_json`] put. `None` if it is something else.
+fn take_json(key: &[u8]) -> Option<Value<'_>> {
+    let Some((mark, rest)) = key.split_first() else { return Some(Value::Null) };
+    match *mark {
+        STRING => Some(Value::Bytes(rest)),
+        NUMBER => Some(Value::Decimal(ordered::get_decimal(rest)?.0)),
+        OTHER => Some(Value::Json(rest)),
+        _ => None,
     }
 }
 
@@ -93,6 +138,7 @@ enum Cell {
     Null,
     /// Of the decoded bytes.
     Bytes(Span),
+    Json(Span),
     Decimal(Decimal),
     Float(f64),
 }
@@ -107,8 +153,7 @@ pub struct Decoder {
 /// The fields of one key.
 #[derive(Clone, Copy, Debug)]
 pub enum Fields<'a> {
-    /// Of bytes, or null.
-    One(Option<&'a [u8]>),
+    One(Value<'a>),
     Many(&'a Decoder),
 }
 
@@ -129,10 +174,11 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn value(&self, field: usize) -> Value<'a> {
         match self {
-            Fields::One(bytes) => bytes.map_or(Value::Null, Value::Bytes),
+            Fields::One(value) => *value,
             Fields::Many(decoder) => match decoder.cells[field] {
                 Cell::Null => Value::Null,
                 Cell::Bytes(span) => Value::Bytes(&decoder.data[span.start as usize..span.end as usize]),
+                Cell::Json(span) => Value::Json(&decoder.data[span.start as usize..span.end as usize]),
                 Cell::Decimal(number) => Value::Decimal(number),
                 Cell::Float(number) => Value::Float(number),
             },
@@ -148,12 +194,13 @@ impl Decoder {
     #[inline]
     pub fn decode<'a>(&'a mut self, key: &'a [u8], fields: &KeyFields) -> Fields<'a> {
         match fields {
-            KeyFields::One(_) => Fields::One(Some(key)),
+            KeyFields::One(_) => Fields::One(Value::Bytes(key)),
             KeyFields::Nullable(_) => Fields::One(match key.split_first() {
-                None => None,
-                Some((0, bytes)) => Some(bytes),
-                Some(_) => Some(key),
+                None => Value::Null,
+                Some((0, bytes)) => Value::Bytes(bytes),
+                Some(_) => Value::Bytes(key),
             }),
+            KeyFields::Json(_) => Fields::One(take_json(key).expect("a key of JSON")),
             KeyFields::Composite(fields) => {
                 self.data.clear();
                 self.cells.clear();
@@ -173,18 +220,20 @@ impl Decoder {
             self.cells.push(Cell::Null);
             return Some(rest);
         }
-        let cell = match kind {
-            Kind::Bytes => {
+        let cell = match (kind, *present) {
+            (Kind::Bytes, _) | (Kind::Json, STRING | OTHER) => {
                 let start = self.data.len();
                 rest = take_escaped(rest, &mut self.data)?;
-                Cell::Bytes(Span::of(start..self.data.len()))
+                let span = Span::of(start..self.data.len());
+                if *present == OTHER { Cell::Json(span) } else { Cell::Bytes(span) }
             }
-            Kind::Decimal => {
+            (Kind::Decimal, _) | (Kind::Json, NUMBER) => {
                 let (number, behind) = ordered::get_decimal(rest)?;
                 rest = behind;
                 Cell::Decimal(number)
             }
-            Kind::Float => {
+            (Kind::Json, _) => return None,
+            (Kind::Float, _) => {
                 let (number, behind) = ordered::get_float(rest)?;
                 rest = behind;
                 Cell::Float(number)
@@ -244,8 +293,11 @@ impl Encoder {
                         self.data.extend(bytes);
                     }
                 }
+                KeyFields::Json(field) => put_json(&mut self.data, batch.columns[*field].value(i)),
                 KeyFields::Composite(fields) => {
-                    fields.iter().for_each(|(field, _)| put_field(&mut self.data, &batch.columns[*field].value(i)));
+                    fields
+                        .iter()
+                        .for_each(|(field, kind)| put_field(&mut self.data, batch.columns[*field].value(i), *kind));
                 }
             }
             self.spans.push(Span::of(start..self.data.len()));
@@ -259,7 +311,9 @@ impl Encoder {
     /// Bytes of fields that are copied to make the keys of records.
     pub fn copies(batch: &Batch<'_>, key: &KeyFields, records: Range<usize>) -> u64 {
         let len = |field: usize| match batch.columns[field] {
-            Column::Bytes(column) => column.spans[records.clone()].iter().map(|span| span.len() as u64).sum(),
+            Column::Bytes(column) | Column::Json(column) => {
+                column.spans[records.clone()].iter().map(|span| span.len() as u64).sum()
+            }
             Column::Decimal(_) | Column::Float(_) => 0,
         };
         key.fields().map(len).sum::<u64>()

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{Decimal, float};
 
 /// Values are ordered as the output is: null first, texts by their bytes, numbers by value whatever their type and form, NaN
-/// after all others. -0 is 0, and NaN is NaN.
+/// after all others, and then what else JSON has, by its bytes. -0 is 0, and NaN is NaN.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     Null,
@@ -13,6 +13,32 @@ pub enum Value<'a> {
     /// Counts too.
     Decimal(Decimal),
     Float(f64),
+    /// Of JSON, and no string, as it is written: a number is of any length, an array or an object has the white space that it
+    /// came with.
+    Json(&'a [u8]),
+}
+
+/// What a cell of [`Column::Json`](super::Column::Json) that is a string begins with. Its text follows, without a closing quote.
+pub const QUOTE: u8 = b'"';
+
+impl<'a> Value<'a> {
+    /// The value of a cell of [`Column::Json`](super::Column::Json).
+    #[inline]
+    pub fn of_json(cell: &'a [u8]) -> Self {
+        match cell.split_first() {
+            Some((&QUOTE, text)) => Value::Bytes(text),
+            _ => Value::Json(cell),
+        }
+    }
+
+    /// A number of JSON as a decimal, where one holds it; any other value as it is.
+    #[inline]
+    pub fn resolved(self) -> Self {
+        match self {
+            Value::Json(json @ [b'-' | b'0'..=b'9', ..]) => Decimal::parse(json).map_or(self, Value::Decimal),
+            value => value,
+        }
+    }
 }
 
 impl Value<'_> {
@@ -26,6 +52,7 @@ impl Value<'_> {
             Value::Null => 0,
             Value::Bytes(_) => 1,
             Value::Decimal(_) | Value::Float(_) => 2,
+            Value::Json(_) => 3,
         }
     }
 }
@@ -33,8 +60,8 @@ impl Value<'_> {
 impl Ord for Value<'_> {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        match (*self, *other) {
-            (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
+        match (self.resolved(), other.resolved()) {
+            (Value::Bytes(a), Value::Bytes(b)) | (Value::Json(a), Value::Json(b)) => a.cmp(b),
             (Value::Decimal(a), Value::Decimal(b)) => a.cmp(&b),
             (Value::Float(a), Value::Float(b)) => float::compare(a, b),
             (Value::Decimal(a), Value::Float(b)) => a.compare_f64(b),
@@ -84,6 +111,10 @@ mod tests {
             decimal(2, 0),
             Value::Float(f64::INFINITY),
             Value::Float(f64::NAN),
+            Value::Json(b"1e999"),
+            Value::Json(b"2e999"),
+            Value::Json(b"[1]"),
+            Value::Json(b"false"),
         ];
         for (i, a) in values.iter().enumerate() {
             for (j, b) in values.iter().enumerate() {
@@ -99,5 +130,7 @@ mod tests {
         assert_eq!(Value::Float(-0.0), Value::Float(0.0));
         assert_eq!(Value::Float(-0.0), decimal(0, 0));
         assert_eq!(Value::Float(f64::NAN), Value::Float(-f64::NAN));
+        assert_eq!(Value::Json(b"1.50e1"), decimal(15, 0));
+        assert_eq!(Value::Json(b"1.5e1"), Value::Json(b"15"));
     }
 }

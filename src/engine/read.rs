@@ -52,8 +52,8 @@ pub fn mapper(job: &Job<'_>, wanted: &[Field]) -> Mapper {
         plan::Read::Delimited { dialect, .. } => {
             Mapper::new(Box::new(Delimited(delimited::Reader::new(dialect))), steps, rejects)
         }
-        plan::Read::Json { paths, verbatim } => {
-            Mapper::new(Box::new(Json(json::Reader::new(paths, *verbatim))), steps, rejects)
+        plan::Read::Json { fields, verbatim } => {
+            Mapper::new(Box::new(Json(json::Reader::new(fields, *verbatim))), steps, rejects)
         }
         plan::Read::Matching { pattern, verbatim } => {
             Mapper::new(Box::new(Matching(pattern::Reader::new(pattern, *verbatim))), steps, rejects)

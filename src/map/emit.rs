@@ -126,9 +126,9 @@ impl Emitter<'_> {
     /// Takes so many records as the table may have room for.
     fn take_some(&mut self, batch: &Batch<'_>, values: &[Column<'_>], records: Range<usize>) -> Result<()> {
         let Emitter { fields: Fields { key, .. }, encoder, out } = self;
-        let as_it_stands = |field| {
-            let column = batch.bytes(field);
-            Bytes { data: column.data, spans: &column.spans[records.clone()] }
+        let as_it_stands = |field: usize| match batch.columns[field].slice(records.clone()) {
+            Column::Bytes(cells) | Column::Json(cells) => cells,
+            Column::Decimal(_) | Column::Float(_) => unreachable!("a key of its own is no number"),
         };
         let mut keys = match key {
             KeyFields::One(field) => {
@@ -139,6 +139,14 @@ impl Emitter<'_> {
             KeyFields::Nullable(field) => {
                 let keys = as_it_stands(*field);
                 out.table.keys.hash_and_look(keys, out.hash_mask).then_some(keys)
+            }
+            KeyFields::Json(field) => {
+                let keys = as_it_stands(*field);
+                let are_strings = keys.are_json_strings();
+                are_strings.then(|| {
+                    out.table.keys.hash(keys, out.hash_mask);
+                    keys
+                })
             }
             KeyFields::Composite(_) => None,
         };

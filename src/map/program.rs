@@ -87,7 +87,7 @@ impl Sink for Next<'_> {
 fn texts<'a>(batch: &Batch<'a>) -> impl Iterator<Item = &'a [u8]> + Clone {
     batch.columns.iter().flat_map(|column| {
         let bytes = match column {
-            Column::Bytes(bytes) => Some(*bytes),
+            Column::Bytes(bytes) | Column::Json(bytes) => Some(*bytes),
             Column::Decimal(_) | Column::Float(_) => None,
         };
         bytes.into_iter().flat_map(|bytes| (0..bytes.spans.len()).filter_map(move |i| bytes.value(i)))

@@ -7,9 +7,9 @@
 //!         └─ the reader's ─┘      └ converted  └ added by a step
 //! ```
 //!
-//! A field is bytes as read until something wants a number: then a step that converts it comes in front of the one that wants
-//! it, and what it makes is a field of its own, without a name. So a field is converted once, and only for records that
-//! get that far.
+//! A field is bytes as read, or JSON where a reader tells texts from numbers, until something wants a number: then a step that
+//! converts it comes in front of the one that wants it, and what it makes is a field of its own, without a name. So a field
+//! is converted once, and only for records that get that far.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use super::steps::Filter;
 use super::steps::convert::{Conversion, Convert};
 use super::steps::only::Only;
+use super::steps::unquote::Unquote;
 use super::{Field, Step};
 use crate::data::Kind;
 use crate::error::{Error, Result, suggestion};
@@ -77,14 +78,35 @@ struct Known {
     from: Option<(Field, Type)>,
     /// Whether anything names it.
     is_used: Cell<bool>,
+    /// Whether anything wants its texts told from its numbers.
+    is_typed: Cell<bool>,
+}
+
+impl Known {
+    fn new(name: Option<String>, kind: Kind, may_be_null: bool) -> Self {
+        let is_used = Cell::new(name.is_none());
+        Known { name, kind, may_be_null, from: None, is_used, is_typed: Cell::new(false) }
+    }
+}
+
+/// A field of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    pub name: &'a str,
+    pub kind: Kind,
+}
+
+impl<'a> Named<'a> {
+    pub fn text(name: &'a str) -> Self {
+        Named { name, kind: Kind::Bytes }
+    }
 }
 
 /// What the reader makes of a record.
 #[derive(Clone, Debug)]
 pub struct Source<'a> {
-    /// Its fields, of bytes.
-    pub fields: Vec<&'a str>,
-    /// Whether it has any other that is asked for.
+    pub fields: Vec<Named<'a>>,
+    /// Whether it has any other that is asked for, of JSON.
     pub is_open: bool,
     pub may_be_null: bool,
     pub record: Record,
@@ -103,24 +125,18 @@ pub enum Record {
 
 impl<'a> Scope<'a> {
     pub fn new(source: &Source<'_>, types: &'a BTreeMap<String, Type>, blame: Blame<'a>) -> Self {
-        let known = |name| Known {
-            name,
-            kind: Kind::Bytes,
-            may_be_null: source.may_be_null,
-            from: None,
-            is_used: Cell::new(false),
-        };
-        let mut fields: Vec<_> = source.fields.iter().map(|&name| known(Some(name.to_owned()))).collect();
+        let known = |field: &Named<'_>| Known::new(Some(field.name.to_owned()), field.kind, source.may_be_null);
+        let mut fields: Vec<_> = source.fields.iter().map(known).collect();
         let record = match source.record {
             Record::Field(field) => Some(field),
             Record::Behind => {
-                fields.push(known(None));
+                fields.push(Known::new(None, Kind::Bytes, false));
                 Some(fields.len() - 1)
             }
             Record::Nowhere => None,
         };
         let mut by_name = AHashMap::new();
-        for (field, name) in source.fields.iter().enumerate() {
+        for (field, Named { name, .. }) in source.fields.iter().enumerate() {
             by_name.entry((*name).to_owned()).or_insert(field);
         }
         Scope {
@@ -169,6 +185,17 @@ impl<'a> Scope<'a> {
         self.fields[field].is_used.get()
     }
 
+    /// What was named, where a record may have fields of any name, and whether its texts are told from its numbers.
+    pub fn asked(&self) -> Option<Vec<(String, bool)>> {
+        let typed = |name: &String| (name.clone(), self.fields[self.by_name[name]].is_typed.get());
+        Some(self.asked.as_ref()?.iter().map(typed).collect())
+    }
+
+    /// Whether a record may have fields of any name.
+    pub fn is_open(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// That no field has this name.
     fn stranger(&self, path: &str, name: &str) -> Error {
         let names = self.names();
@@ -199,7 +226,7 @@ impl<'a> Scope<'a> {
             (Some(&field), _) => field,
             (None, Some(asked)) => {
                 asked.push(name.to_owned());
-                self.add(path, name, Kind::Bytes, true)?
+                self.add(path, name, Kind::Json, true)?
             }
             (None, None) => return Err(self.stranger(path, name)),
         };
@@ -207,16 +234,11 @@ impl<'a> Scope<'a> {
         Ok(field)
     }
 
-    /// Where a record may have fields of any name: those that something named so far.
-    pub fn asked(&self) -> Option<&[String]> {
-        self.asked.as_deref()
-    }
-
     /// The same for a step that takes text: not a number that an earlier step made.
     pub fn text(&mut self, path: &str, name: &str) -> Result<Field> {
         let field = self.raw(path, name)?;
         match self.kind(field) {
-            Kind::Bytes => Ok(field),
+            Kind::Bytes | Kind::Json => Ok(self.convert(field, name, Type::String)),
             Kind::Decimal | Kind::Float => {
                 Err(self.blame.error(path, &format!("{name:?} is a number that a step made, and text is wanted"), None))
             }
@@ -227,9 +249,17 @@ impl<'a> Scope<'a> {
     pub fn field(&mut self, path: &str, name: &str) -> Result<Field> {
         let field = self.raw(path, name)?;
         Ok(match self.types.get(name) {
-            Some(to) if self.kind(field) == Kind::Bytes => self.convert(field, name, *to),
-            _ => field,
+            Some(to) if self.is_as_read(field) => self.convert(field, name, *to),
+            _ => {
+                self.fields[field].is_typed.set(true);
+                field
+            }
         })
+    }
+
+    /// Whether it is yet to be made what it was declared to be.
+    fn is_as_read(&self, field: Field) -> bool {
+        matches!(self.kind(field), Kind::Bytes | Kind::Json)
     }
 
     /// The field of this name as a number: a decimal where nobody declared what it is.
@@ -244,21 +274,22 @@ impl<'a> Scope<'a> {
     }
 
     fn as_number(&mut self, path: &str, name: &str) -> Result<Field> {
-        let field = self.field(path, name)?;
-        match self.kind(field) {
-            Kind::Decimal | Kind::Float => Ok(field),
-            Kind::Bytes if self.types.contains_key(name) => {
+        let field = self.raw(path, name)?;
+        match self.types.get(name) {
+            _ if !self.is_as_read(field) => Ok(field),
+            Some(Type::String) => {
                 let hint = r#"read.types may say "int", "float" or "decimal""#;
                 Err(self.blame.error(path, &format!("{name:?} is text, and a number is wanted"), Some(hint.into())))
             }
-            Kind::Bytes => Ok(self.convert(field, name, Type::Decimal)),
+            Some(to) => Ok(self.convert(field, name, *to)),
+            None => Ok(self.convert(field, name, Type::Decimal)),
         }
     }
 
     /// As [`number`](Self::number), but text where it was declared to be that.
     pub fn number_or_text(&mut self, path: &str, name: &str) -> Result<Field> {
         match self.types.get(name) {
-            Some(Type::String) => self.raw(path, name),
+            Some(Type::String) => self.text(path, name),
             _ => self.as_number(path, name),
         }
     }
@@ -268,8 +299,8 @@ impl<'a> Scope<'a> {
     pub fn unconverted(&mut self, path: &str, name: &str) -> Result<Option<(Field, Type)>> {
         let field = self.raw(path, name)?;
         let to = self.types.get(name).copied().unwrap_or(Type::Decimal);
-        let is_text = self.kind(field) == Kind::Bytes;
-        Ok((is_text && to != Type::String && !self.is_converted(field, to)).then_some((field, to)))
+        let is_as_read = self.is_as_read(field);
+        Ok((is_as_read && to != Type::String && !self.is_converted(field, to)).then_some((field, to)))
     }
 
     fn is_converted(&self, field: Field, to: Type) -> bool {
@@ -285,17 +316,20 @@ impl<'a> Scope<'a> {
 
     /// The field `from`, of bytes, as `to`. `name` is what messages call it.
     pub fn convert(&mut self, from: Field, name: &str, to: Type) -> Field {
-        if to == Type::String {
+        if to == Type::String && self.kind(from) == Kind::Bytes {
             return from;
         }
         if let Some(field) = self.fields.iter().position(|field| field.from == Some((from, to))) {
             return field;
         }
-        self.converts.push(Conversion { input: from, to, name: name.to_owned() });
-        self.record();
-        let may_be_null = self.may_be_null(from);
-        let from = Some((from, to));
-        self.add_known(Known { name: None, kind: to.kind(), may_be_null, from, is_used: Cell::new(true) })
+        if to == Type::String {
+            self.push(Unquote { input: from });
+        } else {
+            self.converts.push(Conversion { input: from, to, name: name.to_owned() });
+            self.record();
+        }
+        let known = Known::new(None, to.kind(), self.may_be_null(from));
+        self.add_known(Known { from: Some((from, to)), ..known })
     }
 
     fn add_known(&mut self, field: Known) -> Field {
@@ -309,14 +343,13 @@ impl<'a> Scope<'a> {
             let hint = Some("choose another name".into());
             return Err(self.blame.error(path, &format!("there is a field {name:?} already"), hint));
         }
-        let is_used = Cell::new(false);
         self.by_name.insert(name.to_owned(), self.fields.len());
-        Ok(self.add_known(Known { name: Some(name.to_owned()), kind, may_be_null, from: None, is_used }))
+        Ok(self.add_known(Known::new(Some(name.to_owned()), kind, may_be_null)))
     }
 
     /// Adds a field that the step just pushed makes, for nobody to name.
     pub fn add_unnamed(&mut self, kind: Kind, may_be_null: bool) -> Field {
-        self.add_known(Known { name: None, kind, may_be_null, from: None, is_used: Cell::new(true) })
+        self.add_known(Known::new(None, kind, may_be_null))
     }
 
     /// The field that is added next.
@@ -380,9 +413,13 @@ impl Names for Scope<'_> {
             (Wanted::Presence, _) => None,
             (_, Some(declared)) => Some(*declared),
             (Wanted::Number, None) => Some(Type::Decimal),
-            (Wanted::Declared, None) => None,
+            (Wanted::Declared, None) => Some(Type::String),
         };
-        let to = to.filter(|to| *to != Type::String && self.kind(raw) == Kind::Bytes);
+        let to = to.filter(|to| match self.kind(raw) {
+            Kind::Bytes => *to != Type::String,
+            Kind::Json => true,
+            Kind::Decimal | Kind::Float => false,
+        });
         let field = match to {
             None => raw,
             // Where it isn't looked at it is null, and so not converted.

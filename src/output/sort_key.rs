@@ -22,6 +22,9 @@ pub struct SortKey {
     pub descending: bool,
 }
 
+const TEXT: u8 = 1;
+const JSON: u8 = 0xf0;
+
 /// Appends one column of a sort key: bytes that sort as the values do, null first, and are prefix-free unless the
 /// column is the `last` one.
 ///
@@ -30,6 +33,7 @@ pub struct SortKey {
 /// text      01 · bytes, with 00 written 00 FF · 00 00
 /// decimal   as ordered.rs draws it, which begins with 6F to 90
 /// float     01 · as ordered.rs draws it
+/// JSON      strings and numbers as above; else F0 · as text
 /// ```
 ///
 /// What ends a text, or a decimal from 0 on, is left out of the last column. Of a negative one the end is what puts -1 after
@@ -38,15 +42,17 @@ pub struct SortKey {
 pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last: bool) {
     let start = out.len();
     let needs_end = descending || !last;
-    match *value {
-        Value::Null => out.push(0),
-        Value::Bytes(bytes) => {
-            out.push(1);
-            match needs_end {
-                true => put_escaped(out, bytes),
-                false => out.extend(bytes),
-            }
+    let mut text = |mark, bytes| {
+        out.push(mark);
+        match needs_end {
+            true => put_escaped(out, bytes),
+            false => out.extend(bytes),
         }
+    };
+    match value.resolved() {
+        Value::Null => out.push(0),
+        Value::Bytes(bytes) => text(TEXT, bytes),
+        Value::Json(json) => text(JSON, json),
         Value::Decimal(number) => {
             put_decimal(out, number);
             if !needs_end && number.mantissa >= 0 {
@@ -84,7 +90,7 @@ pub fn take_sort_key<'t>(
     text.clear();
     let (value, taken) = match (*plain.first()?, kind) {
         (0, _) => (Value::Null, 1),
-        (_, Kind::Bytes) => {
+        (mark @ TEXT, Kind::Bytes | Kind::Json) | (mark @ JSON, Kind::Json) => {
             let rest = match needs_end {
                 true => take_escaped(&plain[1..], text)?.len(),
                 false => {
@@ -92,13 +98,14 @@ pub fn take_sort_key<'t>(
                     0
                 }
             };
-            (Value::Bytes(text), plain.len() - rest)
+            (if mark == JSON { Value::Json(text) } else { Value::Bytes(text) }, plain.len() - rest)
         }
-        (_, Kind::Decimal) => {
+        (_, Kind::Decimal | Kind::Json) => {
             plain.extend((!needs_end).then_some(0));
             let (number, rest) = get_decimal(&plain)?;
             (Value::Decimal(number), plain.len() - rest.len())
         }
+        (_, Kind::Bytes) => return None,
         (_, Kind::Float) => (Value::Float(get_float(&plain[1..])?.0), 9),
     };
     *key = &key[taken.min(key.len())..];

@@ -69,7 +69,7 @@ impl Columns {
         let (names, path) = match &spec.select {
             Some(names) if names.is_empty() => return Err(blame.error("select", "must not be empty", None)),
             Some(names) => (names, "select"),
-            None if scope.asked().is_some() => {
+            None if scope.is_open() => {
                 let hint = r#"name those to write: "select": ["a", "b.c"]"#;
                 return Err(blame.error(
                     "select",

@@ -12,7 +12,7 @@ use crate::input::{Codec, Head, Heads, Hedging, Patience, RecordEnd, Source, Sou
 use crate::predicate;
 use crate::record::delimited::{self, Dialect, Layout, Quoting};
 use crate::record::pattern::Pattern;
-use crate::record::{self, Framing, TERMINATOR};
+use crate::record::{self, Framing, TERMINATOR, json};
 use crate::schema::Blame;
 use crate::spec::{self, ReadFormat};
 
@@ -30,8 +30,7 @@ pub enum Read {
     },
     /// JSON lines.
     Json {
-        /// The names along the path to each field.
-        paths: Vec<Vec<String>>,
+        fields: Vec<json::Field>,
         /// Whether a last field has the record as it stands.
         verbatim: bool,
     },

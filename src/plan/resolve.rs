@@ -11,12 +11,13 @@ use serde_json::Value;
 use super::aggregates::Aggregates;
 use super::columns::{self, Columns};
 use super::{Format, Groups, Output, Plan, Read, Rows, Settings, machine, read, target};
+use crate::data::Kind;
 use crate::error::{Error, LONGEST_RECORD, Result, shown};
 use crate::input;
 use crate::input::sources::{self, Stdin};
 use crate::input::{Hedging, Latency, Patience, Sources};
 use crate::map::Scope;
-use crate::map::scope::{Record, Source};
+use crate::map::scope::{Named, Record, Source};
 use crate::map::steps;
 use crate::predicate;
 use crate::record::json;
@@ -96,18 +97,21 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     };
     // Twice: of many fields only those are read that the first time turned out to be used. Without `names` a record may have
     // any field.
-    let of_used = |names: Option<Vec<&str>>, read: &dyn Fn(&[&str], bool) -> Result<Read>| {
+    let of_used = |names: Option<Vec<&str>>, read: &dyn Fn(&[Named<'_>], bool) -> Result<Read>| {
         let is_open = names.is_none();
         let names = names.unwrap_or_default();
-        let all = Source { fields: names.clone(), is_open, may_be_null: true, record: Record::Behind };
-        let (scope, _) = work_out(all)?;
-        let asked = scope.asked().map(<[String]>::to_vec);
-        let used = match &asked {
-            Some(asked) => asked.iter().map(String::as_str).collect(),
+        let fields = names.iter().map(|name| Named::text(name)).collect();
+        let (scope, _) = work_out(Source { fields, is_open, may_be_null: true, record: Record::Behind })?;
+        let asked = scope.asked();
+        let used: Vec<_> = match &asked {
+            Some(asked) => {
+                let kind = |keeps_type: &bool| if *keeps_type { Kind::Json } else { Kind::Bytes };
+                asked.iter().map(|(name, keeps_type)| Named { name, kind: kind(keeps_type) }).collect()
+            }
             None => {
                 scope.check_types()?;
-                let is_used = |(field, name)| scope.is_used(field).then_some(name);
-                names.into_iter().enumerate().filter_map(is_used).collect::<Vec<_>>()
+                let is_used = |(field, name)| scope.is_used(field).then(|| Named::text(name));
+                names.into_iter().enumerate().filter_map(is_used).collect()
             }
         };
         let verbatim = scope.wants_record();
@@ -118,7 +122,12 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     };
     let (read, scope, (rows, columns)) = match read_format {
         ReadFormat::Text => {
-            let line = Source { fields: vec!["line"], is_open: false, may_be_null: false, record: Record::Field(0) };
+            let line = Source {
+                fields: vec![Named::text("line")],
+                is_open: false,
+                may_be_null: false,
+                record: Record::Field(0),
+            };
             let (scope, rows) = work_out(line)?;
             scope.check_types()?;
             (Read::Text, scope, rows)
@@ -134,15 +143,17 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
                 return Err(Error::Source { name: name.clone(), why: why.clone() });
             }
             let names = fields.names(&sources)?;
-            of_used(Some(names), &|used, verbatim| fields.layouts(&sources, used, verbatim))?
+            of_used(Some(names), &|used, verbatim| fields.layouts(&sources, &named(used), verbatim))?
         }
         ReadFormat::Jsonl => of_used(None, &|used, verbatim| {
-            Ok(Read::Json { paths: used.iter().map(|name| json::path(name)).collect(), verbatim })
+            let field =
+                |used: &Named<'_>| json::Field { path: json::path(used.name), keeps_type: used.kind == Kind::Json };
+            Ok(Read::Json { fields: used.iter().map(field).collect(), verbatim })
         })?,
         ReadFormat::Regex => {
             let pattern = read::pattern(&spec.read, &blame)?;
             let names = pattern.capture_names().flatten().collect();
-            of_used(Some(names), &|used, verbatim| read::matching(&pattern, used, verbatim, &blame))?
+            of_used(Some(names), &|used, verbatim| read::matching(&pattern, &named(used), verbatim, &blame))?
         }
     };
     let (steps, numbers) = scope.into_steps();
@@ -183,6 +194,10 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         sources,
         latencies,
     })
+}
+
+fn named<'a>(fields: &[Named<'a>]) -> Vec<&'a str> {
+    fields.iter().map(|field| field.name).collect()
 }
 
 fn max_record(read: &spec::Read, blame: &Blame<'_>) -> Result<u64> {

@@ -67,15 +67,15 @@ impl Comparison {
 
 impl Test {
     fn holds(&self, value: &Value<'_>) -> bool {
-        match (self, value) {
+        match (self, value.resolved()) {
             (Test::Valid(valid), value) => value.is_null() != *valid,
-            (Test::Text(comparison, to), Value::Bytes(bytes)) => comparison.holds((*bytes).cmp(to)),
-            (Test::TextIn(set), Value::Bytes(bytes)) => set.contains(*bytes),
+            (Test::Text(comparison, to), Value::Bytes(bytes)) => comparison.holds((*bytes).cmp(&**to)),
+            (Test::TextIn(set), Value::Bytes(bytes)) => set.contains(bytes),
             (Test::Matches(pattern), Value::Bytes(bytes)) => pattern.is_match(bytes),
             (Test::Decimal(comparison, to), Value::Decimal(number)) => comparison.holds(number.cmp(to)),
-            (Test::Float(comparison, to), Value::Float(number)) => comparison.holds(float::compare(*number, *to)),
-            (Test::DecimalIn(list), Value::Decimal(number)) => list.contains(number),
-            (Test::FloatIn(list), Value::Float(number)) => list.iter().any(|to| float::compare(*number, *to).is_eq()),
+            (Test::Float(comparison, to), Value::Float(number)) => comparison.holds(float::compare(number, *to)),
+            (Test::DecimalIn(list), Value::Decimal(number)) => list.contains(&number),
+            (Test::FloatIn(list), Value::Float(number)) => list.iter().any(|to| float::compare(number, *to).is_eq()),
             _ => false,
         }
     }

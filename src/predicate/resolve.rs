@@ -162,14 +162,20 @@ impl Cell<'_> {
                     }
                 }
                 Ok(match self.kind {
-                    Kind::Bytes => Test::TextIn(texts.into_iter().collect()),
+                    Kind::Json if !texts.is_empty() && !decimals.is_empty() => {
+                        let what = format!("{:?} is compared with texts and with numbers", self.name);
+                        let hint = r#"each kind has its own test: {"or": […]}"#;
+                        return Err(self.blame.error(&format!("{}.in", self.path), &what, Some(hint.into())));
+                    }
+                    Kind::Json if !decimals.is_empty() => Test::DecimalIn(decimals),
+                    Kind::Bytes | Kind::Json => Test::TextIn(texts.into_iter().collect()),
                     Kind::Decimal => Test::DecimalIn(decimals),
                     Kind::Float => Test::FloatIn(floats),
                 })
             }
             written::Test::Matches(text) => {
                 let path = format!("{}.matches", self.path);
-                if self.kind != Kind::Bytes {
+                if !matches!(self.kind, Kind::Bytes | Kind::Json) {
                     let what = format!("{:?} is a number, and only text matches a pattern", self.name);
                     return Err(self.blame.error(&path, &what, None));
                 }
@@ -184,7 +190,7 @@ impl Cell<'_> {
     fn literal(&self, literal: &Literal, key: &str) -> Result<Constant> {
         let name = self.name;
         let (what, hint) = match (literal, self.kind) {
-            (Literal::Text(text), Kind::Bytes) => return Ok(Constant::Text(text.as_bytes().into())),
+            (Literal::Text(text), Kind::Bytes | Kind::Json) => return Ok(Constant::Text(text.as_bytes().into())),
             (Literal::Number(number), Kind::Bytes) => {
                 let what = format!("{name:?} is text, and {number} a number");
                 (what, Some(format!("in quotes it is compared as text: {:?}", number.to_string())))
@@ -206,6 +212,6 @@ impl Cell<'_> {
 fn constant(text: &str, kind: Kind) -> Result<Constant, ParseError> {
     match kind {
         Kind::Float => parse_float(text.as_bytes()).map(Constant::Float),
-        Kind::Decimal | Kind::Bytes => Decimal::parse(text.as_bytes()).map(Constant::Decimal),
+        Kind::Decimal | Kind::Json | Kind::Bytes => Decimal::parse(text.as_bytes()).map(Constant::Decimal),
     }
 }

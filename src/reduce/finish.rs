@@ -139,6 +139,7 @@ fn shown(key: &Fields<'_>) -> String {
     let fields = (0..key.len()).map(|i| match key.value(i) {
         Value::Null => "null".to_owned(),
         Value::Bytes(bytes) => format!("{:?}", String::from_utf8_lossy(bytes)),
+        Value::Json(json) => String::from_utf8_lossy(json).into_owned(),
         Value::Decimal(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
     });

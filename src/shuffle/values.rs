@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! string     varint length + 1 · bytes                 null: 00
+//! JSON       the same, of the cell of the column
 //! decimal    1 + scale · mantissa, 8 bytes             null: 00
 //!            64 + scale · mantissa, 16 bytes, where it doesn't fit 8 without zeros at its end
 //! float      01 · 8 bytes                              null: 00
@@ -28,7 +29,7 @@ pub const NUMBER: usize = 9;
 /// Whether every value of the column is [`NUMBER`] bytes long.
 pub fn is_fixed(column: &Column<'_>) -> bool {
     match column {
-        Column::Bytes(_) => false,
+        Column::Bytes(_) | Column::Json(_) => false,
         Column::Decimal(column) => column.nulls.is_none() && matches!(column.numbers, Numbers::Narrow { .. }),
         Column::Float(column) => column.nulls.is_none(),
     }
@@ -37,8 +38,8 @@ pub fn is_fixed(column: &Column<'_>) -> bool {
 /// Encoded length of the value of record `i`.
 pub fn value_len(column: &Column<'_>, i: usize) -> usize {
     match column {
-        Column::Bytes(column) if column.spans[i].is_null() => 1,
-        Column::Bytes(column) => varint_len(column.spans[i].len() + 1) + column.spans[i].len(),
+        Column::Bytes(column) | Column::Json(column) if column.spans[i].is_null() => 1,
+        Column::Bytes(column) | Column::Json(column) => varint_len(column.spans[i].len() + 1) + column.spans[i].len(),
         Column::Decimal(column) => match column.value(i) {
             None => 1,
             Some(number) if narrow(number).is_some() => NUMBER,
@@ -59,7 +60,7 @@ fn narrow(number: Decimal) -> Option<(i64, u8)> {
 /// Appends the value of record `i`.
 pub fn put_value(out: &mut Buffer, column: &Column<'_>, i: usize) {
     match column {
-        Column::Bytes(column) => match column.value(i) {
+        Column::Bytes(column) | Column::Json(column) => match column.value(i) {
             None => out.push(NULL),
             Some(bytes) => {
                 put_varint(out, bytes.len() + 1);
@@ -131,7 +132,7 @@ fn fixed<const N: usize>(row: &[u8], at: &mut usize) -> Option<[u8; N]> {
 #[inline]
 fn push(column: &mut Growing, row: &[u8], at: &mut usize) -> Option<()> {
     match column {
-        Growing::Bytes(spans) => {
+        Growing::Bytes(spans) | Growing::Json(spans) => {
             let Some(len) = get_varint(row, at)?.checked_sub(1) else {
                 spans.push(Span::NULL);
                 return Some(());

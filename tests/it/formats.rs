@@ -101,21 +101,92 @@ fn fields_of_records_that_pass_through() {
     dir.run("run job.json a.ndjson").printed(
         "a.b,a\\.b,a,n,none\nx,dotted,\"{\"\"b\"\":\"\"x\"\",\"\"c\"\":[1, 2]}\",1.50,\n,,7,,\n\"\",,\"{\"\"b\"\":\"\"\"\"}\",,\n",
     );
-    // Numbers are such where they are declared, or used as one.
     job(&dir, &json!({"read": {"types": {"n": "decimal"}}, "where": {"field": "n", "gt": 1}, "select": ["n"]}));
     dir.run("run job.json a.ndjson --format jsonl").printed("{\"n\":1.5}\n");
-    // What is written is read back the same.
     job(&dir, &json!({"select": ["a\\.b", "n"], "output": {"format": "jsonl"}}));
-    let once = dir.run("run job.json a.ndjson").stdout();
-    assert_eq!(
-        once,
-        "{\"a\\\\.b\":\"dotted\",\"n\":\"1.50\"}\n{\"a\\\\.b\":null,\"n\":null}\n{\"a\\\\.b\":null,\"n\":null}\n"
-    );
+    dir.run("run job.json a.ndjson")
+        .printed("{\"a\\\\.b\":\"dotted\",\"n\":1.50}\n{\"a\\\\.b\":null,\"n\":null}\n{\"a\\\\.b\":null,\"n\":null}\n");
     job(&dir, &json!({"where": {"field": "a", "valid": true}}));
     dir.run("run job.json a.ndjson").refused(
         "job.json: select: is wanted: records of JSON have fields of any name",
         r#"name those to write: "select": ["a", "b.c"]"#,
     );
+}
+
+/// A text is no number, a number is what it is worth, and what is written is what was read.
+#[test]
+fn values_of_json_keep_their_types() {
+    let long = "9".repeat(45);
+    let values =
+        ["1", "\"1\"", "1.0", "10e-1", "-0", "0", "true", "\"true\"", "[1, 2]", "{\"a\":\"b\"}", &long, "\"\"", "null"];
+    let line = |(i, value): (usize, &&str)| format!("{{\"id\":{i},\"v\":{value},\"w\":[{value}]}}\n");
+    let text: String = (0..50).flat_map(|_| values.iter().enumerate().map(line)).collect();
+    let dir = Dir::new().file("a.jsonl", &text);
+    let keys = [
+        ("null", 50),
+        ("\"\"", 50),
+        ("\"1\"", 50),
+        ("\"true\"", 50),
+        ("0", 100),
+        ("1", 150),
+        (&long, 50),
+        ("[1, 2]", 50),
+        ("true", 50),
+        ("{\"a\":\"b\"}", 50),
+    ];
+    let groups: String = keys.map(|(key, n)| format!("{{\"v\":{key},\"count\":{n}}}\n")).concat();
+    let exploded = json!({"map": [{"explode": "w", "as": "e"}], "group_by": ["e"], "aggregate": [{"op": "count"}], "output": {"columns": ["e", "count"]}});
+    for settings in ["", "--split-size 90 --threads 3", "--combiner off --partitions 3", "--memory 1M --threads 2"] {
+        dir.run(&format!("agg -g v count a.jsonl --format jsonl {settings}")).printed(&groups);
+        job(&dir, &exploded);
+        let of_elements = groups.replace("\"v\"", "\"e\"");
+        dir.run(&format!("run job.json a.jsonl --format jsonl {settings}")).printed(&of_elements);
+        let both = dir.run(&format!("agg -g v,id count a.jsonl --format jsonl {settings}")).stdout();
+        assert_eq!(both.lines().count(), values.len(), "{both}");
+        assert!(both.contains("{\"v\":1,\"id\":0,\"count\":50}\n{\"v\":1,\"id\":2,\"count\":50}\n{\"v\":1,\"id\":3,"));
+        job(&dir, &json!({"select": ["id", "v", "w"]}));
+        dir.run(&format!("run job.json a.jsonl --format jsonl {settings}")).printed(&text);
+        // Ties are in the order of the input: of equal numbers, too.
+        job(&dir, &json!({"select": ["v"], "sort": ["v"]}));
+        let sorted = dir.run(&format!("run job.json a.jsonl --format jsonl {settings}")).stdout();
+        let firsts: Vec<_> = sorted.lines().step_by(50).collect();
+        let order = [
+            "null",
+            "\"\"",
+            "\"1\"",
+            "\"true\"",
+            "-0",
+            "0",
+            "1",
+            "1.0",
+            "10e-1",
+            &long,
+            "[1, 2]",
+            "true",
+            "{\"a\":\"b\"}",
+        ];
+        assert_eq!(firsts.len(), order.len());
+        assert_eq!(firsts[0], "{\"v\":null}");
+        assert_eq!(firsts[3], "{\"v\":\"true\"}");
+        assert_eq!(firsts[9], format!("{{\"v\":{long}}}"));
+        assert_eq!(sorted.lines().last(), Some("{\"v\":{\"a\":\"b\"}}"));
+    }
+    let having = |test: &str| dir.run(&format!("agg -g v count a.jsonl --format jsonl --having {test}")).stdout();
+    assert_eq!(having("v=1"), "{\"v\":1,\"count\":150}\n");
+    assert_eq!(having("v=\"1\""), "{\"v\":\"1\",\"count\":50}\n");
+    // Text where text is asked for.
+    dir.run("agg -g v count a.jsonl --type v=string --having v=\"1\"").printed("1\t100\n");
+    dir.run("agg count a.jsonl --where v~^[1t]").printed("300\n");
+}
+
+/// An end of line within JSON that a cell has is white space.
+#[test]
+fn json_in_cells_is_written_on_one_line() {
+    let dir = Dir::new()
+        .file("a.csv", "id,list\n1,\"[{\"\"a\"\":\n1}, \"\"x\ny\"\"]\"\n2,\"[{\"\"a\"\":\n1}, \"\"x\\ny\"\"]\"\n");
+    job(&dir, &json!({"read": {"on_error": "skip"}, "map": [{"explode": "list", "as": "e"}], "select": ["id", "e"]}));
+    dir.run("run job.json a.csv --format jsonl")
+        .printed("{\"id\":\"2\",\"e\":{\"a\": 1}}\n{\"id\":\"2\",\"e\":\"x\\ny\"}\n");
 }
 
 #[test]
@@ -288,7 +359,7 @@ fn elements_of_arrays() {
         &json!({"map": [{"explode": "tags", "as": "tag"}], "group_by": ["tag"], "aggregate": [{"op": "count"}, {"op": "sum", "field": "id"}]}),
     );
     let sums = |least: usize| (0..300).filter(|i| i % 4 >= least).sum::<usize>();
-    let expected = format!("\\N\t150\t{}\n1.0\t75\t{}\ntag\t225\t{}\n", sums(2), sums(3), sums(1));
+    let expected = format!("\\N\t150\t{}\ntag\t225\t{}\n1\t75\t{}\n", sums(2), sums(1), sums(3));
     for split in ["100", "1M"] {
         dir.run(&format!("run job.json a.jsonl --split-size {split} --threads 2")).printed(&expected);
     }

@@ -96,7 +96,7 @@ pub fn make(column: usize, kind: Kind, statistics: Statistics) -> Box<dyn Aggreg
     match kind {
         Kind::Decimal => compiled!(Decimals, 2, 1),
         Kind::Float => compiled!(Floats, 5, 1),
-        Kind::Bytes => unreachable!("a summary is of numbers"),
+        Kind::Bytes | Kind::Json => unreachable!("a summary is of numbers"),
     }
 }
 

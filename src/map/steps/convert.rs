@@ -1,8 +1,9 @@
 //! Conversion: a field's bytes read as numbers, in front of the first step that wants them.
 
 use super::gather::Gather;
+use super::unquote::text;
 use crate::data::parse::{DecimalParser, FloatParser, ParseError};
-use crate::data::{Batch, Column, Columns, Sink};
+use crate::data::{Batch, Column, Columns, Sink, Span, Value};
 use crate::error::Result;
 use crate::map::{Field, Makes, Next, Stage, Step, Type};
 
@@ -36,13 +37,16 @@ impl Step for Convert {
     }
 
     fn stage(&self) -> Box<dyn Stage> {
-        let parser = |field: &Conversion| match field.to {
-            Type::Float => Parser::Float(FloatParser::default()),
-            Type::Int => Parser::Decimal { parser: DecimalParser::default(), whole_only: true },
-            Type::Decimal | Type::String => Parser::Decimal { parser: DecimalParser::default(), whole_only: false },
+        let parsed = |field: &Conversion| {
+            let parser = match field.to {
+                Type::Float => Parser::Float(FloatParser::default()),
+                Type::Int => Parser::Decimal { parser: DecimalParser::default(), whole_only: true },
+                Type::Decimal | Type::String => Parser::Decimal { parser: DecimalParser::default(), whole_only: false },
+            };
+            Parsed { field: field.clone(), parser, texts: Vec::new() }
         };
         Box::new(Converting {
-            fields: self.fields.iter().map(|field| (field.clone(), parser(field))).collect(),
+            fields: self.fields.iter().map(parsed).collect(),
             record: self.record,
             bad: Vec::new(),
             kept: Vec::new(),
@@ -53,12 +57,20 @@ impl Step for Convert {
 
 #[derive(Debug)]
 struct Converting {
-    fields: Vec<(Conversion, Parser)>,
+    fields: Vec<Parsed>,
     record: Field,
     /// Values of the batch that are bad: of which record, of which field, and why.
     bad: Vec<(u32, usize, ParseError)>,
     kept: Vec<u32>,
     gather: Gather,
+}
+
+#[derive(Debug)]
+struct Parsed {
+    field: Conversion,
+    parser: Parser,
+    /// Where the texts of a batch lie in its JSON.
+    texts: Vec<Span>,
 }
 
 #[derive(Debug)]
@@ -72,8 +84,8 @@ impl Stage for Converting {
         let Converting { fields, record, bad, kept, gather } = self;
         bad.clear();
         let mut columns = Columns::from_slice(batch.columns);
-        for (number, (field, parser)) in fields.iter_mut().enumerate() {
-            let column = batch.bytes(field.input);
+        for (number, Parsed { field, parser, texts }) in fields.iter_mut().enumerate() {
+            let column = text(&batch.columns[field.input], texts);
             columns.push(match parser {
                 Parser::Decimal { parser, whole_only } => {
                     Column::Decimal(parser.parse(column, *whole_only, |i, error| bad.push((i as u32, number, error))))
@@ -94,8 +106,10 @@ impl Stage for Converting {
         drop(columns);
         let records = batch.bytes(*record);
         for &(i, number, why) in bad.iter() {
-            let (Conversion { input, name, .. }, _) = &fields[number];
-            let value = batch.bytes(*input).get(i as usize);
+            let Conversion { input, name, .. } = &fields[number].field;
+            let (Value::Bytes(value) | Value::Json(value)) = batch.columns[*input].value(i as usize) else {
+                unreachable!("null is no bad value");
+            };
             next.rejects.borrow_mut().field(records.spans[i as usize], name, value, why);
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! `explode`: a record for each element of a JSON array.
 //!
-//! A string is its text, a number its digits as they stand, `null` is null, and anything else its JSON. Null makes no record,
-//! and neither does an empty array. What is no array makes a bad record.
+//! Elements keep their types, numbers their digits as they stand, and `null` is null. Null makes no record, and neither does an
+//! empty array. What is no array makes a bad record.
 
 use jiter::{Jiter, JiterError, Peek};
 
 use super::AS;
 use super::gather::Gather;
+use crate::data::value::QUOTE;
 use crate::data::{BATCH, Batch, Bytes, Column, Kind, Sink, Span};
 use crate::error::Result;
 use crate::map::scope::Written;
@@ -20,7 +21,7 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let input = scope.text(&written.at("explode"), name)?;
     let record = scope.record();
     scope.push(Explode { input, record, name: name.to_owned() });
-    scope.add(&written.at("as"), written.text("as"), Kind::Bytes, true)?;
+    scope.add(&written.at("as"), written.text("as"), Kind::Json, true)?;
     Ok(())
 }
 
@@ -71,7 +72,7 @@ struct Elements {
     /// Which record each is of.
     of: Vec<u32>,
     spans: Vec<Span>,
-    /// Their bytes.
+    /// Their bytes: cells of JSON.
     data: Vec<u8>,
 }
 
@@ -96,7 +97,7 @@ impl Stage for Exploding {
         let Elements { of, spans, data } = elements;
         for (of, spans) in of.chunks(BATCH).zip(spans.chunks(BATCH)) {
             let mut columns = gather.gather(batch.columns, of);
-            columns.push(Column::Bytes(Bytes { data, spans }));
+            columns.push(Column::Json(Bytes { data, spans }));
             next.take(&Batch { rows: of.len(), columns: &columns })?;
         }
         let records = batch.bytes(*record);
@@ -135,7 +136,10 @@ impl Elements {
         while let Some(peek) = element {
             let (from, begin) = (self.data.len(), json.current_index());
             match peek {
-                Peek::String => self.data.extend_from_slice(json.known_str()?.as_bytes()),
+                Peek::String => {
+                    self.data.push(QUOTE);
+                    self.data.extend_from_slice(json.known_str()?.as_bytes());
+                }
                 peek => {
                     json.known_skip(peek)?;
                     self.data.extend_from_slice(json.slice_to_current(begin));
@@ -171,7 +175,7 @@ mod tests {
         let some = |texts: &[&str]| Some(texts.iter().map(|text| Some((*text).to_owned())).collect::<Vec<_>>());
         assert_eq!(elements("[]"), some(&[]));
         assert_eq!(elements(" [ ] "), some(&[]));
-        assert_eq!(elements(r#"["a", "", "\u00e9\n"]"#), some(&["a", "", "é\n"]));
+        assert_eq!(elements(r#"["a", "", "\u00e9\n"]"#), some(&["\"a", "\"", "\"é\n"]));
         assert_eq!(
             elements(r#"[1.50, true, {"a": [1]}, [2, "x"]]"#),
             some(&["1.50", "true", r#"{"a": [1]}"#, r#"[2, "x"]"#])

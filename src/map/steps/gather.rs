@@ -35,6 +35,9 @@ impl Gather {
                 Column::Bytes(Bytes { data, spans: from }) => {
                     Column::Bytes(Bytes { data, spans: pick(from, numbers, spans) })
                 }
+                Column::Json(Bytes { data, spans: from }) => {
+                    Column::Json(Bytes { data, spans: pick(from, numbers, spans) })
+                }
                 Column::Decimal(from) => {
                     let picked = match from.numbers {
                         Numbers::Narrow { mantissas: from, scale } => {

@@ -15,6 +15,7 @@ mod pieces;
 mod rewrite;
 pub mod split;
 mod trim;
+pub mod unquote;
 mod upper;
 
 pub use extract::{Extract, ExtractAll};

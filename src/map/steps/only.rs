@@ -62,13 +62,8 @@ impl Stage for Choosing {
                 let numbers = Numbers::Narrow { mantissas: &ones[..batch.rows], scale: 0 };
                 Column::Decimal(Decimals { numbers, nulls: Some(nulls) })
             }
-            Some(Column::Bytes(column)) => {
-                spans.clear();
-                spans.extend(
-                    column.spans.iter().zip(nulls.iter()).map(|(span, null)| if *null { Span::NULL } else { *span }),
-                );
-                Column::Bytes(Bytes { data: column.data, spans })
-            }
+            Some(Column::Bytes(column)) => Column::Bytes(chosen(column, nulls, spans)),
+            Some(Column::Json(column)) => Column::Json(chosen(column, nulls, spans)),
             Some(Column::Decimal(column)) => {
                 with(column.nulls);
                 Column::Decimal(Decimals { numbers: column.numbers, nulls: Some(nulls) })
@@ -80,4 +75,11 @@ impl Stage for Choosing {
         };
         next.take(&Batch { rows: batch.rows, columns: &[batch.columns, &[added]].concat() })
     }
+}
+
+/// The cells that aren't to be null.
+fn chosen<'a>(column: Bytes<'a>, nulls: &[bool], spans: &'a mut Vec<Span>) -> Bytes<'a> {
+    spans.clear();
+    spans.extend(column.spans.iter().zip(nulls).map(|(span, null)| if *null { Span::NULL } else { *span }));
+    Bytes { data: column.data, spans }
 }

@@ -20,7 +20,7 @@ impl Rows for Csv {
         separate(out, column, b',');
         match value {
             Value::Null => {}
-            Value::Bytes(bytes) => match needs_quotes(bytes, column) {
+            Value::Bytes(bytes) | Value::Json(bytes) => match needs_quotes(bytes, column) {
                 false => out.extend(bytes),
                 true => put_quoted(out, bytes),
             },

@@ -1,6 +1,6 @@
 //! JSON lines: one object a line, its keys the names of the columns in their order.
 //!
-//! Decimals are numbers with all their digits, which a reader that makes floats of them rounds. JSON has no NaN and no infinities:
+//! Values of JSON are written as they came. Decimals are numbers with all their digits, which a reader that makes floats of them rounds. JSON has no NaN and no infinities:
 //! they are `null`, as in JavaScript, jq's NaN, polars and ClickHouse. Bytes that are not UTF-8 become U+FFFD, one for each
 //! part of a sequence that can't go on (the Unicode Standard's "substitution of maximal subparts").
 
@@ -35,6 +35,7 @@ impl Rows for Jsonl {
             Value::Bytes(bytes) => put_string(out, bytes),
             Value::Decimal(number) => number.write(out),
             Value::Float(number) if number.is_finite() => float::write(number, out),
+            Value::Json(json) => put_json(out, json),
             Value::Null | Value::Float(_) => out.extend(b"null"),
         }
     }
@@ -56,6 +57,14 @@ fn put_string(out: &mut Buffer, bytes: &[u8]) {
     out.push(b'"');
     out.extend(bytes);
     out.push(b'"');
+}
+
+/// JSON as it came, on one line: an end of line in it is white space.
+fn put_json(out: &mut Buffer, json: &[u8]) {
+    if json.iter().all(|&byte| (b' '..=b'~').contains(&byte)) {
+        return out.extend(json);
+    }
+    out.extend(String::from_utf8_lossy(json).replace(['\n', '\r'], " ").as_bytes());
 }
 
 fn put_escaped(out: &mut Buffer, bytes: &[u8]) {

@@ -13,7 +13,7 @@ impl Rows for Text {
         separate(out, column, b'\t');
         match value {
             Value::Null => {}
-            Value::Bytes(bytes) => out.extend(bytes),
+            Value::Bytes(bytes) | Value::Json(bytes) => out.extend(bytes),
             Value::Decimal(number) => number.write(out),
             Value::Float(number) => float::write(number, out),
         }

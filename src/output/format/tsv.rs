@@ -17,7 +17,7 @@ impl Rows for Tsv {
         separate(out, column, b'\t');
         match value {
             Value::Null => out.extend(b"\\N"),
-            Value::Bytes(bytes) => match holds(bytes, special) {
+            Value::Bytes(bytes) | Value::Json(bytes) => match holds(bytes, special) {
                 false => out.extend(bytes),
                 true => put_escaped(out, bytes),
             },

@@ -6,7 +6,8 @@
 //!
 //! - **Null** is the value `null`, and a name that isn't there. `""` is the empty string.
 //! - **A string** is its text, with escapes undone; **a number** its digits as they stand, so that nothing of it is lost;
-//!   `true` and `false` are those words; an array or an object is its JSON as it stands.
+//!   `true` and `false` are those words; an array or an object is its JSON as it stands. A field that keeps its type is a
+//!   cell of [`Column::Json`], in which a quote marks a string.
 //! - **Of a name that is there twice** the last value counts.
 //! - **An empty line**, or one of white space, is no record.
 //!
@@ -64,10 +65,33 @@ struct Node {
 
 #[derive(Clone, Debug, Default)]
 struct Wanted {
-    /// The column of the value itself.
-    column: Option<usize>,
+    /// Where the value itself goes.
+    target: Option<Target>,
     /// What is wanted of the object that it is.
     inner: Node,
+}
+
+/// A field that is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// The names along the path to it.
+    pub path: Vec<String>,
+    /// Whether a string is to be told from a number.
+    pub keeps_type: bool,
+}
+
+/// The column of a wanted field.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    column: usize,
+    keeps_type: bool,
+}
+
+impl Target {
+    /// Where a string begins that has its opening quote at `quote`: a quote in front marks it where the type is kept.
+    fn begin(self, quote: usize) -> usize {
+        quote + usize::from(!self.keeps_type)
+    }
 }
 
 /// The value of a field in one record.
@@ -83,6 +107,7 @@ enum Cell {
 /// The values of a field in a batch.
 #[derive(Debug, Default)]
 struct Texts {
+    keeps_type: bool,
     /// In the window.
     spans: Vec<Span>,
     /// Those that aren't: of which record, and where among the strings without escapes.
@@ -121,15 +146,15 @@ pub fn path(name: &str) -> Vec<String> {
 }
 
 impl Node {
-    fn of(names: &[Vec<String>]) -> Node {
+    fn of(fields: &[Field]) -> Node {
         let mut root = Node::default();
-        for (column, path) in names.iter().enumerate() {
-            root.want(path, column);
+        for (column, Field { path, keeps_type }) in fields.iter().enumerate() {
+            root.want(path, Target { column, keeps_type: *keeps_type });
         }
         root
     }
 
-    fn want(&mut self, path: &[String], column: usize) {
+    fn want(&mut self, path: &[String], target: Target) {
         let Some((first, rest)) = path.split_first() else { return };
         let at = self.find(first.as_bytes()).unwrap_or_else(|| {
             self.names.push((first.as_bytes().into(), Wanted::default()));
@@ -137,8 +162,8 @@ impl Node {
         });
         let wanted = &mut self.names[at].1;
         match rest {
-            [] => wanted.column = Some(column),
-            rest => wanted.inner.want(rest, column),
+            [] => wanted.target = Some(target),
+            rest => wanted.inner.want(rest, target),
         }
     }
 
@@ -150,7 +175,7 @@ impl Node {
 impl Wanted {
     /// The object that it is has no value any more.
     fn clear(&self, record: &mut [Cell]) {
-        if let Some(column) = self.column {
+        if let Some(Target { column, .. }) = self.target {
             record[column] = Cell::Null;
         }
         self.inner.names.iter().for_each(|(_, wanted)| wanted.clear(record));
@@ -162,25 +187,24 @@ const VARIED: u32 = 4;
 const NOW_AND_THEN: u32 = 64;
 
 impl Reader {
-    /// `names` are the paths of the wanted fields, one a column; a last column has the records as they stand if they are
-    /// wanted `verbatim`.
-    pub fn new(names: &[Vec<String>], verbatim: bool) -> Self {
+    /// The wanted fields are a column each; a last column has the records as they stand if they are wanted `verbatim`.
+    pub fn new(fields: &[Field], verbatim: bool) -> Self {
         Reader {
-            wanted: Node::of(names),
+            wanted: Node::of(fields),
             template: None,
             draft: Draft::default(),
             misses: 0,
             tape: Vec::new(),
-            record: vec![Cell::Null; names.len()],
-            spans: vec![Span::NULL; names.len()],
-            texts: names.iter().map(|_| Texts::default()).collect(),
+            record: vec![Cell::Null; fields.len()],
+            spans: vec![Span::NULL; fields.len()],
+            texts: fields.iter().map(|field| Texts { keeps_type: field.keeps_type, ..Texts::default() }).collect(),
             unescaped: Vec::new(),
             verbatim: verbatim.then(Vec::new),
         }
     }
 
     /// Hands the records of `window`, which are whole, to `out`, and the bad ones to `bad`, in order. Returns what it took, bad
-    /// ones included. The batches' columns are `Column::Bytes`.
+    /// ones included.
     pub fn read(&mut self, window: &[u8], bad: &mut Reject<'_>, out: &mut dyn Sink) -> Result<Taken> {
         let (mut records, mut rows, mut at) = (0, 0, 0);
         while at < window.len() {
@@ -283,8 +307,7 @@ impl Reader {
     fn hand_on(&mut self, window: &[u8], rows: usize, out: &mut dyn Sink) -> Result<()> {
         let Reader { texts, unescaped, verbatim, .. } = self;
         if rows > 0 {
-            let mut columns: Columns<'_> =
-                texts.iter_mut().map(|texts| Column::Bytes(texts.column(window, unescaped))).collect();
+            let mut columns: Columns<'_> = texts.iter_mut().map(|texts| texts.column(window, unescaped)).collect();
             if let Some(spans) = verbatim {
                 columns.push(Column::Bytes(Bytes { data: window, spans }));
             }
@@ -310,8 +333,13 @@ fn behind_end(window: &[u8], end: usize) -> usize {
 }
 
 impl Texts {
-    fn column<'a>(&'a mut self, window: &'a [u8], strings: &'a [u8]) -> Bytes<'a> {
-        let Texts { spans, unescaped, copied, copies } = self;
+    fn column<'a>(&'a mut self, window: &'a [u8], strings: &'a [u8]) -> Column<'a> {
+        let column = if self.keeps_type { Column::Json } else { Column::Bytes };
+        column(self.bytes(window, strings))
+    }
+
+    fn bytes<'a>(&'a mut self, window: &'a [u8], strings: &'a [u8]) -> Bytes<'a> {
+        let Texts { spans, unescaped, copied, copies, .. } = self;
         if unescaped.is_empty() {
             return Bytes { data: window, spans };
         }
@@ -390,7 +418,7 @@ impl Object<'_, '_> {
                 None => self.json.next_skip()?,
             }
             if let (Some(draft), Some(name)) = (draft.as_deref_mut(), name) {
-                let slot = |wanted: &Wanted| Slot { column: wanted.column, has_inner: !wanted.inner.names.is_empty() };
+                let slot = |wanted: &Wanted| Slot { target: wanted.target, has_inner: !wanted.inner.names.is_empty() };
                 draft.value(self.line, &name, from..self.json.current_index(), found.map(slot));
             }
             next = self.json.next_key()?;
@@ -403,30 +431,28 @@ impl Object<'_, '_> {
         let peek = self.json.peek()?;
         let from = self.json.current_index();
         wanted.clear(self.record);
-        let mut text = 0;
+        let unescaped = self.unescaped.len();
         match peek {
             Peek::Object if !wanted.inner.names.is_empty() => self.read(&wanted.inner, None)?,
-            Peek::String if wanted.column.is_some() => {
-                let begin = self.unescaped.len();
+            Peek::String if let Some(target) = wanted.target => {
+                self.unescaped.extend(target.keeps_type.then_some(b'"'));
                 self.unescaped.extend_from_slice(self.json.known_str()?.as_bytes());
-                text = self.unescaped.len() - begin;
             }
             peek => self.json.known_skip(peek)?,
         }
-        let Some(column) = wanted.column else { return Ok(()) };
+        let Some(target) = wanted.target else { return Ok(()) };
         let here = self.start + from..self.start + self.json.current_index();
-        self.record[column] = match peek {
+        self.record[target.column] = match peek {
             Peek::Null => Cell::Null,
             Peek::String => {
-                let inside = here.start + 1..here.end - 1;
-                let begin = self.unescaped.len() - text;
+                let text = target.begin(here.start)..here.end - 1;
                 // An escape is longer than what it stands for.
-                match inside.len() == text {
+                match text.len() == self.unescaped.len() - unescaped {
                     true => {
-                        self.unescaped.truncate(begin);
-                        Cell::Here(inside)
+                        self.unescaped.truncate(unescaped);
+                        Cell::Here(text)
                     }
-                    false => Cell::Unescaped(begin..begin + text),
+                    false => Cell::Unescaped(unescaped..self.unescaped.len()),
                 }
             }
             _ => Cell::Here(here),

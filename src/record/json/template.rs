@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use jiter::Jiter;
 
+use super::Target;
 use crate::data::Span;
 
 /// What a line looks like, between its values.
@@ -65,7 +66,7 @@ impl Literal {
 /// Where a wanted value goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
-    pub column: Option<usize>,
+    pub target: Option<Target>,
     /// Whether something inside it is wanted.
     pub has_inner: bool,
 }
@@ -123,7 +124,11 @@ impl Template {
                     if !is_ascii && wanted.is_some() {
                         std::str::from_utf8(&window[from + 1..end]).ok()?;
                     }
-                    Span::of(from + 1..end)
+                    let begin = match wanted {
+                        Some(Slot { target: Some(target), .. }) => target.begin(from),
+                        _ => from,
+                    };
+                    Span::of(begin..end)
                 }
                 b'-' | b'0'..=b'9' => {
                     at = number_end(window, at)?;
@@ -151,8 +156,8 @@ impl Template {
                 }
                 _ => return None,
             };
-            if let Some(Slot { column: Some(column), .. }) = *wanted {
-                record[column] = span;
+            if let Some(Slot { target: Some(target), .. }) = *wanted {
+                record[target.column] = span;
             }
         }
         self.end.behind(window, at)

@@ -13,22 +13,37 @@ impl Sink for Rows {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
         assert!(batch.rows <= BATCH);
         for row in 0..batch.rows {
-            let cell = |column: usize| batch.bytes(column).value(row).map(|v| String::from_utf8(v.to_vec()).unwrap());
+            let cell = |column: usize| {
+                let (Column::Bytes(cells) | Column::Json(cells)) = batch.columns[column] else { panic!("a number") };
+                cells.value(row).map(|cell| String::from_utf8(cell.to_vec()).unwrap())
+            };
             self.0.push((0..batch.columns.len()).map(cell).collect());
         }
         Ok(())
     }
 }
 
-/// The rows, and the bad lines with what is wrong.
+/// The rows, and the bad lines with what is wrong. They are the same whether types are kept, but for the mark of a string.
 fn read(names: &[&str], verbatim: bool, text: &[u8]) -> (Vec<Row>, Vec<(String, String)>, u64) {
-    let paths: Vec<_> = names.iter().map(|name| path(name)).collect();
+    let plain = read_as(names, false, verbatim, text);
+    let (mut rows, bad, records) = read_as(names, true, verbatim, text);
+    for cell in rows.iter_mut().flat_map(|row| &mut row[..names.len()]).flatten() {
+        if let Some(text) = cell.strip_prefix('"') {
+            *cell = text.to_owned();
+        }
+    }
+    assert_eq!((rows, &bad, records), (plain.0.clone(), &plain.1, plain.2));
+    plain
+}
+
+fn read_as(names: &[&str], keeps_type: bool, verbatim: bool, text: &[u8]) -> (Vec<Row>, Vec<(String, String)>, u64) {
+    let fields: Vec<_> = names.iter().map(|name| Field { path: path(name), keeps_type }).collect();
     let (mut rows, mut bad) = (Rows::default(), Vec::new());
     let mut reject = |span: Span, malformed: Malformed| {
         let line = String::from_utf8_lossy(&text[span.start as usize..span.end as usize]).into_owned();
         bad.push((line, malformed.to_string()));
     };
-    let taken = Reader::new(&paths, verbatim).read(text, &mut reject, &mut rows).unwrap();
+    let taken = Reader::new(&fields, verbatim).read(text, &mut reject, &mut rows).unwrap();
     assert_eq!(taken.bytes, text.len());
     assert_eq!(taken.records, (rows.0.len() + bad.len()) as u64);
     (rows.0, bad, taken.records)
@@ -68,6 +83,20 @@ fn values_are_what_they_say() {
     expected.extend(row(&[Some(inner), Some(""), None, None, None]));
     expected.push(Some(String::from_utf8(text.to_vec()).unwrap()));
     assert_eq!(rows[0], expected);
+}
+
+#[test]
+fn a_string_is_told_from_what_it_says() {
+    let text = br#"{"a":"1","b":1,"c":"","d":"\u0031\n"}
+{"a":"true","b":true,"c":"[1]","d":[1]}
+{"a":"null","b":null,"c":"\"","d":"{}"}"#;
+    let (rows, ..) = read_as(&["a", "b", "c", "d"], true, false, text);
+    let expected = [
+        row(&[Some("\"1"), Some("1"), Some("\""), Some("\"1\n")]),
+        row(&[Some("\"true"), Some("true"), Some("\"[1]"), Some("[1]")]),
+        row(&[Some("\"null"), None, Some("\"\""), Some("\"{}")]),
+    ];
+    assert_eq!(rows, expected);
 }
 
 #[test]

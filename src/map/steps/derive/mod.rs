@@ -140,7 +140,7 @@ fn exact(expression: &Expression<Field>, batch: &Batch<'_>, i: usize) -> Result<
         Expression::Name(field) => {
             return Ok(match batch.columns[*field].value(i) {
                 Value::Decimal(number) => Some(number),
-                Value::Null | Value::Bytes(_) | Value::Float(_) => None,
+                Value::Null | Value::Bytes(_) | Value::Json(_) | Value::Float(_) => None,
             });
         }
         Expression::Minus(of) => return Ok(exact(of, batch, i)?.map(Decimal::negated)),
@@ -169,7 +169,7 @@ fn real(expression: &Expression<Field>, batch: &Batch<'_>, i: usize) -> Option<f
             return match batch.columns[*field].value(i) {
                 Value::Decimal(number) => Some(number.to_f64()),
                 Value::Float(number) => Some(number),
-                Value::Null | Value::Bytes(_) => None,
+                Value::Null | Value::Bytes(_) | Value::Json(_) => None,
             };
         }
         Expression::Minus(of) => return Some(-real(of, batch, i)?),
