@@ -20,7 +20,7 @@ use crate::map::{Reject, Rejects, Why};
 use crate::output::Compression;
 use crate::output::compress::Stream;
 use crate::panics;
-use crate::plan::OnError;
+use crate::plan::{OnError, Read};
 use crate::report::{BadRecord, Counters};
 
 /// Bad records of a job that its report tells of.
@@ -105,7 +105,7 @@ impl Bad {
         save_as: &dyn Fn() -> PathBuf,
     ) -> Result<()> {
         if job.plan.on_error == OnError::Fail {
-            let hint = why.hint(&job.plan.numbers);
+            let hint = why.hint(&job.plan.numbers, matches!(job.plan.read, Read::Delimited { .. }));
             let BadRecord { record: place, why } = Sample::of(stretch, record.start, why).told(&job.plan.sources);
             return Err(Error::BadRecord { place, why, hint });
         }
@@ -114,12 +114,12 @@ impl Bad {
             self.samples.push(Sample::of(stretch, record.start, why));
         }
         if let OnError::SkipUpTo { save_to: Some(_), .. } = &job.plan.on_error {
-            self.save(&stretch.bytes[record], save_as)?;
+            self.save(&stretch.bytes[record], job.record_end().framing.terminator(), save_as)?;
         }
         Ok(())
     }
 
-    fn save(&mut self, record: &[u8], save_as: &dyn Fn() -> PathBuf) -> Result<()> {
+    fn save(&mut self, record: &[u8], terminator: u8, save_as: &dyn Fn() -> PathBuf) -> Result<()> {
         let (path, file) = match &mut self.saved {
             Some(saved) => saved,
             None => {
@@ -129,7 +129,7 @@ impl Bad {
             }
         };
         let written = failpoint::hit(Point::SpillWrite).and_then(|()| file.write_all(record));
-        let written = written.and_then(|()| file.write_all(b"\n"));
+        let written = written.and_then(|()| file.write_all(&[terminator]));
         written.map_err(|source| Error::Spill { path: path.to_path_buf(), source })
     }
 

@@ -180,7 +180,7 @@ impl<'p> Ranked<'p> {
 impl<'p> Takes<'p> {
     fn of(plan: &'p Plan) -> Result<Self, Unknown> {
         let (read, between) = match &plan.read {
-            Read::Text => (1, 1),
+            Read::Text { .. } => (1, 1),
             Read::Delimited { layouts, .. } => {
                 let fields = layouts.iter().map(|layout| layout.fields).min().unwrap_or(1);
                 (layouts.first().map_or(0, |layout| layout.wanted.len()), fields as u64)

@@ -15,7 +15,8 @@ use crate::data::scratch::{self, Scratch};
 use crate::error::{Error, Result};
 use crate::input::block::Memory;
 use crate::input::edges::PieceRead;
-use crate::input::{RecordEnd, splits};
+use crate::input::{Newlines, RecordEnd, Stretch, splits};
+use crate::map::Home;
 use crate::output::{Layout, Order, Writer};
 use crate::panics::{lock, unlocked};
 use crate::plan::{Plan, Rows};
@@ -111,6 +112,7 @@ pub struct Job<'p> {
     pub pool: Pool,
     /// What small files are read into.
     pub small_files: Kept<Memory>,
+    newlines: Newlines,
     spill: Scratch,
     /// Runs that may yet be kept open.
     open_runs: AtomicI64,
@@ -149,6 +151,7 @@ impl<'p> Job<'p> {
             sizes: Sizes::choose(plan),
             pool: Pool::new(plan.settings.threads, plan.settings.scheduler)?,
             small_files: Kept::default(),
+            newlines: Newlines::default(),
             spill,
             open_runs: AtomicI64::new(most_open_runs(plan)),
             log: Log::default(),
@@ -158,6 +161,11 @@ impl<'p> Job<'p> {
             bad: Mutex::default(),
             pieces: Mutex::default(),
         })
+    }
+
+    /// Where the window lies that begins at `begin` of a stretch.
+    pub fn home<'a>(&'a self, stretch: Stretch<'a>, begin: usize) -> Home<'a> {
+        Home { sources: &self.plan.sources, stretch, begin, newlines: &self.newlines }
     }
 
     /// Whether one more run may be kept open.

@@ -99,7 +99,8 @@ impl Search<'_> {
         self.attempt.check()?;
         let Range { start, end } = records;
         let bytes = &stretch.bytes[records];
-        let message = match (self.trial)(Window { bytes, is_whole: true, layout }) {
+        let message = match (self.trial)(Window { bytes, home: self.job.home(stretch, start), is_whole: true, layout })
+        {
             Ok(()) => return Ok(()),
             Err(Error::Panic { message, .. }) => message,
             Err(error) => return Err(error),

@@ -12,11 +12,11 @@ use crate::input::block::{self, FileBlock};
 use crate::input::edges::{Edges, PieceRead, Records};
 use crate::input::feed::Work;
 use crate::input::{RecordEnd, Stretch};
-use crate::map::read::{Delimited, Json, Matching};
+use crate::map::read::{Delimited, Json, Matching, Separated};
 use crate::map::{Field, Mapper, Reject, Rejects, Why, Window};
 use crate::plan;
 use crate::record::delimited::{self, Layout};
-use crate::record::{self, Taken, json, pattern};
+use crate::record::{TERMINATOR, Taken, json, pattern};
 use crate::run::Attempt;
 
 /// Records handed to the mapper at once: so that progress moves and Ctrl-C is heard.
@@ -48,7 +48,8 @@ pub fn mapper(job: &Job<'_>, wanted: &[Field]) -> Mapper {
     let steps = &job.plan.steps;
     let rejects = Rejects::new(job.plan.on_error == plan::OnError::Fail);
     match &job.plan.read {
-        plan::Read::Text => Mapper::of_lines(steps, wanted, rejects),
+        plan::Read::Text { separator: TERMINATOR } => Mapper::of_lines(steps, wanted, rejects),
+        plan::Read::Text { separator } => Mapper::new(Box::new(Separated { by: *separator }), steps, rejects),
         plan::Read::Delimited { dialect, .. } => {
             Mapper::new(Box::new(Delimited(delimited::Reader::new(dialect))), steps, rejects)
         }
@@ -190,7 +191,7 @@ fn windows(
             Some((_, message)) if rest.is_empty() => {
                 let rest = &stretch.bytes[at..];
                 let bytes = framing.first_end(rest).unwrap_or(rest.len());
-                let record = at..at + record::unended(&rest[..bytes]).len();
+                let record = at..at + framing.unended(&rest[..bytes]).len();
                 let why = Why::Panic { message: (*message).to_owned() };
                 read.bad.add(job, Reject { record, why }, stretch, &save_as)?;
                 Taken { records: 1, bytes }
@@ -200,7 +201,9 @@ fn windows(
                 let likely = framing.likely_window(rest, WINDOW.min(owned)).filter(|_| !is_too_short);
                 let window = likely.unwrap_or_else(|| measured(job, rest, owned));
                 check(job, stretch, at..at + window)?;
-                let taken = mapper.map(Window { bytes: &rest[..window], is_whole: likely.is_none(), layout }, out)?;
+                let window =
+                    Window { bytes: &rest[..window], home: job.home(stretch, at), is_whole: likely.is_none(), layout };
+                let taken = mapper.map(window, out)?;
                 if !out.wants_more() {
                     // As many records as are wanted came before the first bad one that ends a job.
                     mapper.rejects().forget_the_end();

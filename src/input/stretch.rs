@@ -60,6 +60,11 @@ impl<'b> Stretch<'b> {
         Place { offset: part.place.offset + (at - part.start) as u64, ..part.place }
     }
 
+    /// Where the bytes of the source begin that the one at `at` is of.
+    pub fn part_start(&self, at: usize) -> usize {
+        self.parts[self.parts.partition_point(|part| part.start <= at) - 1].start
+    }
+
     /// Which byte that of a source is, if it is one of these.
     pub fn find(&self, place: Place) -> Option<usize> {
         self.parts.iter().enumerate().filter(|(_, part)| part.place.source == place.source).find_map(|(i, part)| {

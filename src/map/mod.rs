@@ -22,7 +22,7 @@ pub mod tokenise;
 
 pub use combining::Combiner;
 pub use program::{Field, Makes, Mapper, Next, Stage, Step};
-pub use read::{Reader, Window};
+pub use read::{Home, Reader, Window};
 pub use reject::{Reject, Rejects, Why};
 pub use scope::{Scope, Type};
 pub use tokenise::Splitter;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt::Debug;
 
-use super::read::{Lines, Reader, Window};
+use super::read::{Home, Lines, Reader, Window};
 use super::reject::Rejects;
 use super::tokenise::Splitter;
 use crate::data::{Batch, Column, Sink};
@@ -21,6 +21,11 @@ pub trait Step: Debug + Send + Sync {
 
     /// Whether it may find a record bad.
     fn may_reject(&self) -> bool {
+        false
+    }
+
+    /// Whether it tells on which lines records are.
+    fn tells_lines(&self) -> bool {
         false
     }
 
@@ -66,6 +71,8 @@ pub struct Next<'a> {
     stages: &'a mut [Box<dyn Stage>],
     sink: &'a mut dyn Sink,
     pub rejects: &'a RefCell<Rejects>,
+    /// Where the window lies that is read.
+    pub home: Home<'a>,
 }
 
 impl Sink for Next<'_> {
@@ -75,7 +82,7 @@ impl Sink for Next<'_> {
         }
         failpoint::records(texts(batch));
         let Some((stage, stages)) = self.stages.split_first_mut() else { return self.sink.take(batch) };
-        stage.run(batch, &mut Next { stages, sink: self.sink, rejects: self.rejects })
+        stage.run(batch, &mut Next { stages, sink: self.sink, rejects: self.rejects, home: self.home })
     }
 
     fn wants_more(&self) -> bool {
@@ -123,7 +130,7 @@ impl Mapper {
     /// Maps the records of `window`. Returns what was taken, bad ones included.
     pub fn map(&mut self, window: Window<'_>, out: &mut dyn Sink) -> Result<Taken> {
         let Mapper { reader, stages, rejects } = self;
-        reader.read(window, &mut Next { stages, sink: out, rejects })
+        reader.read(window, &mut Next { stages, sink: out, rejects, home: window.home })
     }
 
     /// The bad records of the windows since this was last asked.

@@ -69,8 +69,9 @@ impl fmt::Display for Why {
 }
 
 impl Why {
-    /// What to do about it. `numbers` are names of fields that can't be text.
-    pub fn hint(&self, numbers: &BTreeSet<String>) -> String {
+    /// What to do about it. `numbers` are names of fields that can't be text; `may_name_nulls` says whether a spec can say
+    /// what else is null.
+    pub fn hint(&self, numbers: &BTreeSet<String>, may_name_nulls: bool) -> String {
         const SKIP: &str = "--set read.on_error=skip passes over bad records";
         match self {
             Why::Panic { .. } => format!("this is a bug in mapfold, please report it; {SKIP}"),
@@ -81,7 +82,7 @@ impl Why {
                 // In quotes nothing is null, and what is empty has them.
                 // What was cut, or isn't UTF-8, can't be given so.
                 let null = match std::str::from_utf8(value) {
-                    Ok(value) if !value.is_empty() && value.len() < SHOWN => {
+                    Ok(value) if may_name_nulls && !value.is_empty() && value.len() < SHOWN => {
                         format!(", 'read.null={}' makes this one null", serde_json::json!([value]))
                     }
                     _ => String::new(),

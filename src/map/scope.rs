@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::steps::Filter;
 use super::steps::convert::{Conversion, Convert};
+use super::steps::locate::{Locate, Locating};
 use super::steps::only::Only;
 use super::steps::unquote::Unquote;
 use super::{Field, Step};
@@ -76,6 +77,8 @@ struct Known {
     may_be_null: bool,
     /// The field that it was converted from, and to what.
     from: Option<(Field, Type)>,
+    /// Whether it says where a record is from.
+    is_located: bool,
     /// Whether anything names it.
     is_used: Cell<bool>,
     /// Whether anything wants its texts told from its numbers.
@@ -85,7 +88,7 @@ struct Known {
 impl Known {
     fn new(name: Option<String>, kind: Kind, may_be_null: bool) -> Self {
         let is_used = Cell::new(name.is_none());
-        Known { name, kind, may_be_null, from: None, is_used, is_typed: Cell::new(false) }
+        Known { name, kind, may_be_null, from: None, is_located: false, is_used, is_typed: Cell::new(false) }
     }
 }
 
@@ -153,9 +156,10 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// What can be named now, in order.
+    /// What can be named now, in order, but for what says where a record is from.
     pub fn names(&self) -> Vec<&str> {
-        self.fields.iter().filter_map(|field| field.name.as_deref()).collect()
+        let fields = self.fields.iter().filter(|field| !field.is_located);
+        fields.filter_map(|field| field.name.as_deref()).collect()
     }
 
     pub fn kind(&self, field: Field) -> Kind {
@@ -198,7 +202,10 @@ impl<'a> Scope<'a> {
 
     /// That no field has this name.
     fn stranger(&self, path: &str, name: &str) -> Error {
-        let names = self.names();
+        let mut names = self.names();
+        if name.starts_with('@') {
+            names.extend(Locating::NAMED.map(|(name, _)| name));
+        }
         if let [only] = names.as_slice()
             && let Some(sign) = [";", "\t", "|"].into_iter().find(|sign| only.contains(sign))
         {
@@ -222,13 +229,19 @@ impl<'a> Scope<'a> {
 
     /// The field of this name as its bytes, whatever it was declared to be.
     pub fn raw(&mut self, path: &str, name: &str) -> Result<Field> {
-        let field = match (self.by_name.get(name), &mut self.asked) {
-            (Some(&field), _) => field,
-            (None, Some(asked)) => {
+        let field = match (self.by_name.get(name), Locating::named(name), &mut self.asked) {
+            (Some(&field), ..) => field,
+            (None, Some(what), _) => {
+                self.locate(what);
+                let field = self.add(path, name, what.kind(), false)?;
+                self.fields[field].is_located = true;
+                field
+            }
+            (None, None, Some(asked)) => {
                 asked.push(name.to_owned());
                 self.add(path, name, Kind::Json, true)?
             }
-            (None, None) => return Err(self.stranger(path, name)),
+            (None, None, None) => return Err(self.stranger(path, name)),
         };
         self.fields[field].is_used.set(true);
         Ok(field)
@@ -255,6 +268,12 @@ impl<'a> Scope<'a> {
                 field
             }
         })
+    }
+
+    /// Pushes what tells where a record is from.
+    fn locate(&mut self, what: Locating) {
+        let record = self.record();
+        self.push(Locate { what, record });
     }
 
     /// Whether it is yet to be made what it was declared to be.

@@ -68,10 +68,10 @@ impl Plan {
         self.on_timeout == OnTimeout::Partial
     }
 
-    /// Whether a record can be bad: then messages say on which line it is.
-    pub fn may_have_bad_records(&self) -> bool {
+    /// Whether it may be asked on which line a record is: by a step, or for a message if the record is bad.
+    pub fn tells_lines(&self) -> bool {
         match &self.read {
-            Read::Text => self.steps.iter().any(|step| step.may_reject()),
+            Read::Text { .. } => self.steps.iter().any(|step| step.may_reject() || step.tells_lines()),
             Read::Delimited { .. } | Read::Json { .. } | Read::Matching { .. } => true,
         }
     }

@@ -19,8 +19,8 @@ use crate::spec::{self, ReadFormat};
 /// How sources are read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Read {
-    /// Lines: field 0.
-    Text,
+    /// Lines, or what a separator ends: field 0.
+    Text { separator: u8 },
     Delimited {
         dialect: Dialect,
         /// Whether each source begins with a record that names its fields.
@@ -45,7 +45,8 @@ pub enum Read {
 impl Read {
     pub fn framing(&self) -> Framing {
         match self {
-            Read::Text | Read::Json { .. } | Read::Matching { .. } => Framing::Terminator(TERMINATOR),
+            Read::Text { separator } => Framing::Terminator(*separator),
+            Read::Json { .. } | Read::Matching { .. } => Framing::Terminator(TERMINATOR),
             Read::Delimited { dialect, .. } => dialect.framing(),
         }
     }

@@ -20,7 +20,7 @@ use crate::map::Scope;
 use crate::map::scope::{Named, Record, Source};
 use crate::map::steps;
 use crate::predicate;
-use crate::record::json;
+use crate::record::{TERMINATOR, json};
 use crate::schema::Blame;
 use crate::spec::{self, OnTimeout, ReadFormat, Spec};
 
@@ -130,7 +130,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             };
             let (scope, rows) = work_out(line)?;
             scope.check_types()?;
-            (Read::Text, scope, rows)
+            (Read::Text { separator: spec.read.record_separator.unwrap_or(TERMINATOR) }, scope, rows)
         }
         ReadFormat::Csv | ReadFormat::Tsv => {
             let hedging = Hedging::new(settings.attempts, &latencies, &sources);

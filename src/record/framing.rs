@@ -23,6 +23,7 @@ use std::ops::ControlFlow;
 
 use super::bits::{BLOCK, Level, Vector, Work, block, filler};
 use super::quotes::{Machine, QUOTE};
+use super::{TERMINATOR, unended};
 
 pub use super::quotes::State;
 
@@ -101,6 +102,22 @@ impl Framing {
             if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         found.or_else(|| is_too_long(text.len(), 0))
+    }
+
+    /// What ends a record.
+    pub fn terminator(self) -> u8 {
+        match self {
+            Framing::Terminator(byte) => byte,
+            Framing::Quoted { .. } => TERMINATOR,
+        }
+    }
+
+    /// A record without its end, if it has one.
+    pub fn unended(self, record: &[u8]) -> &[u8] {
+        match self.terminator() {
+            TERMINATOR => unended(record),
+            byte => record.strip_suffix(&[byte]).unwrap_or(record),
+        }
     }
 
     /// How many records `window`, which begins with one, holds. An empty line is one too.

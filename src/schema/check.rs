@@ -44,7 +44,13 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
             static PATTERN: Shape = Shape::Object(&[Key::required("pattern", Shape::Pattern)]);
             check(value, &PATTERN, path)
         }
-        Shape::Text | Shape::Name | Shape::Splitter | Shape::Delimiter | Shape::Pattern | Shape::Choice(_) => {
+        Shape::Text
+        | Shape::Name
+        | Shape::Splitter
+        | Shape::Delimiter
+        | Shape::Separator
+        | Shape::Pattern
+        | Shape::Choice(_) => {
             let Some(text) = value.as_str() else { return expected("a string") };
             string(text, shape, path)
         }
@@ -163,6 +169,10 @@ fn string(text: &str, shape: &Shape, path: &[String]) -> Result<(), Wrong> {
             };
             Err(Wrong::new(path, what, Some(hint.into())))
         }
+        Shape::Separator if separator(text).is_none() => {
+            let hint = r#"such as "\0" or "\n""#;
+            Err(Wrong::new(path, format!("must be one ASCII character, is {text:?}"), Some(hint.into())))
+        }
         Shape::Splitter if text.is_empty() => {
             let hint =
                 format!("a tokeniser ({}) or the text between pieces, such as \",\"", SPLITTERS.built.join(", "));
@@ -205,6 +215,17 @@ pub fn delimiter(text: &str) -> Option<u8> {
     match text.as_bytes() {
         b"\\t" => Some(b'\t'),
         [b'\n' | b'\r' | b'"'] => None,
+        [byte] if byte.is_ascii() => Some(*byte),
+        _ => None,
+    }
+}
+
+/// The byte that a [`Shape::Separator`] stands for.
+pub fn separator(text: &str) -> Option<u8> {
+    match text.as_bytes() {
+        b"\\0" => Some(b'\0'),
+        b"\\n" => Some(b'\n'),
+        b"\\t" => Some(b'\t'),
         [byte] if byte.is_ascii() => Some(*byte),
         _ => None,
     }

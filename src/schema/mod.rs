@@ -33,6 +33,8 @@ pub enum Shape {
     Splitter,
     /// One ASCII character that can stand between fields, as a string; `\t` with its backslash is a tab too.
     Delimiter,
+    /// What ends a record of text: see [`check::separator`].
+    Separator,
     /// Bytes, as a number or as a string such as `512M`; at least 1.
     Size,
     /// A span of time, as a string such as `500ms`.

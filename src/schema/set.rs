@@ -169,7 +169,7 @@ fn unknown_path(key: &str, keys: &[Key], here: &[String]) -> Wrong {
 /// Text of a command line as the value that `shape` wants.
 pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wrong> {
     let literal = match shape {
-        Shape::Text | Shape::Name | Shape::Splitter | Shape::Delimiter => true,
+        Shape::Text | Shape::Name | Shape::Splitter | Shape::Delimiter | Shape::Separator => true,
         Shape::Pattern | Shape::Choice(_) | Shape::Size | Shape::Span => true,
         Shape::OneOrMore(_) => !text.trim_start().starts_with(['[', '{']),
         Shape::WordOr(..) | Shape::NameOr(_) => !text.trim_start().starts_with('{'),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::map::Type;
-use crate::schema::check::delimiter;
+use crate::schema::check::{delimiter, separator};
 use crate::schema::{Wrong, choices, size};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,13 @@ pub struct Read {
     /// `None`: as the endings of the inputs' names say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<ReadFormat>,
+    /// What ends a record of text: a newline, unless this says otherwise.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "read_separator",
+        serialize_with = "write_byte"
+    )]
+    pub record_separator: Option<u8>,
     /// Names of the columns, in place of a header row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<String>>,
@@ -25,7 +32,7 @@ pub struct Read {
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "read_delimiter",
-        serialize_with = "write_delimiter"
+        serialize_with = "write_byte"
     )]
     pub delimiter: Option<u8>,
     /// Cells that stand for null, besides what the format has for it.
@@ -119,6 +126,7 @@ impl Read {
     /// Whether every key that is given means something with `format`. A plan asks when it has chosen one.
     pub fn fits(&self, format: ReadFormat) -> Result<(), Wrong> {
         let given = [
+            ("record_separator", self.record_separator.is_some(), "text"),
             ("fields", self.fields.is_some(), "csv and tsv"),
             ("header", self.header.is_some(), "csv and tsv"),
             ("delimiter", self.delimiter.is_some(), "csv"),
@@ -128,8 +136,9 @@ impl Read {
         ];
         for (key, given, formats) in given {
             let means_something = match format {
-                ReadFormat::Text | ReadFormat::Jsonl => false,
-                ReadFormat::Csv => formats != "regex",
+                ReadFormat::Jsonl => false,
+                ReadFormat::Text => formats == "text",
+                ReadFormat::Csv => formats.starts_with("csv"),
                 ReadFormat::Tsv => formats == "csv and tsv",
                 ReadFormat::Regex => formats == "regex",
             };
@@ -174,8 +183,13 @@ fn read_delimiter<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u8>, D::
     text.map(|text| delimiter(&text).ok_or_else(|| de::Error::custom("no delimiter"))).transpose()
 }
 
-fn write_delimiter<S: Serializer>(delimiter: &Option<u8>, out: S) -> Result<S::Ok, S::Error> {
-    delimiter.map(char::from).serialize(out)
+fn read_separator<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u8>, D::Error> {
+    let text = Option::<String>::deserialize(input)?;
+    text.map(|text| separator(&text).ok_or_else(|| de::Error::custom("no separator"))).transpose()
+}
+
+fn write_byte<S: Serializer>(byte: &Option<u8>, out: S) -> Result<S::Ok, S::Error> {
+    byte.map(char::from).serialize(out)
 }
 
 /// The object that [`OnError::SkipUpTo`] is.

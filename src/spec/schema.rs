@@ -35,7 +35,7 @@ const TOP: &[Key] = &[
 
 const READ: &[Key] = &[
     Key::optional("format", Shape::Choice(Choice::of(ReadFormat::NAMES))),
-    Key::later("record_separator"),
+    Key::optional("record_separator", Shape::Separator),
     Key::optional("fields", Shape::List(&Shape::Name)),
     Key::optional("header", Shape::Flag),
     Key::optional("delimiter", Shape::Delimiter),

@@ -244,7 +244,6 @@ fn what_is_promised_is_told_from_what_is_misspelt() {
             "read.types.t: \"timestamp\" is not supported yet",
             "supported: string, int, float, decimal",
         ),
-        (r#"{"read": {"record_separator": "\u0000"}}"#, "read.record_separator: not supported yet", ""),
         (r#"{"map": [{"time": "a", "unit": "hour", "as": "b"}]}"#, "map.0.time: not supported yet", ""),
         (
             r#"{"aggregate": [{"op": "quantile", "q": 0.5, "field": "x"}]}"#,

@@ -19,6 +19,7 @@ mod input_errors;
 mod inputs;
 mod layers;
 mod leftovers;
+mod located;
 mod oracle;
 mod oracle_tables;
 mod outputs;

@@ -304,7 +304,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         latencies: Vec::new(),
         max_record: 1 << 20,
         on_error: plan::OnError::Fail,
-        read: plan::Read::Text,
+        read: plan::Read::Text { separator: b'\n' },
         steps: steps(job),
         numbers: std::collections::BTreeSet::new(),
         rows,

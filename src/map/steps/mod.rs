@@ -8,6 +8,7 @@ mod explode;
 pub mod extract;
 pub mod filter;
 mod gather;
+pub mod locate;
 mod lower;
 pub mod ngrams;
 pub mod only;

@@ -1,0 +1,95 @@
+//! How many newlines a file has before a place in it, where a job asks for the lines of its records.
+//!
+//! ```text
+//! file     │ chunk 0 │ chunk 1 │ chunk 2 │ …
+//! counted  │      71 │      64 │       ? │ …   each once, by whoever first asks for what lies behind it
+//! ```
+//!
+//! Splits are read in any order, and the lines before one are those of all splits before it: so files are read a second
+//! time, at most. What streams have before a block is counted while they are read.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex};
+
+use ahash::AHashMap;
+
+use super::planned::{self, cut_shorter};
+use super::stretch::{Place, Stretch};
+use super::{Source, failed};
+use crate::error::Result;
+use crate::failpoint::{self, Point};
+use crate::panics::lock;
+
+/// Bytes of a file that are counted at once.
+const CHUNK: u64 = 8 << 20;
+
+/// Bytes that are read at once.
+const READ: usize = 256 << 10;
+
+/// What was counted so far of each source.
+#[derive(Debug, Default)]
+pub struct Newlines {
+    files: Mutex<AHashMap<usize, Arc<[Chunk]>>>,
+}
+
+/// How many newlines a chunk has, once that is known.
+type Chunk = Mutex<Option<u64>>;
+
+impl Newlines {
+    /// How many newlines the source has before byte `at` of the stretch, a part of it.
+    pub fn before(&self, sources: &[Source], stretch: Stretch<'_>, at: usize) -> Result<u64> {
+        let (place, start) = (stretch.place(at), stretch.part_start(at));
+        let here = memchr::memchr_iter(b'\n', &stretch.bytes[start..at]).count() as u64;
+        let first = Place { offset: place.offset - (at - start) as u64, ..place };
+        let before = match stretch.lines_before {
+            Some(lines) => lines,
+            None => self.in_file(&sources[first.source], first)?,
+        };
+        Ok(before + here)
+    }
+
+    fn in_file(&self, source: &Source, Place { source: number, offset }: Place) -> Result<u64> {
+        if offset == 0 {
+            return Ok(0);
+        }
+        let whole = offset / CHUNK;
+        let chunks = lock(&self.files)
+            .entry(number)
+            .or_insert_with(|| (0..source.bytes() / CHUNK).map(|_| Chunk::default()).collect())
+            .clone();
+        let file = planned::open(source, 0)?;
+        let mut lines = 0;
+        for (i, chunk) in (0..whole).zip(chunks.iter()) {
+            let counted = &mut *lock(chunk);
+            let counted = match counted {
+                Some(counted) => *counted,
+                None => *counted.insert(count(source, &file, i * CHUNK..(i + 1) * CHUNK)?),
+            };
+            lines += counted;
+        }
+        lines += count(source, &file, whole * CHUNK..offset)?;
+        planned::check(source, &file, 0)?;
+        Ok(lines)
+    }
+}
+
+/// Newlines within these bytes of a file.
+fn count(source: &Source, file: &File, Range { mut start, end }: Range<u64>) -> Result<u64> {
+    let (mut lines, mut buffer) = (0, vec![0; READ.min((end - start) as usize)]);
+    while start < end {
+        failpoint::hit(Point::InputRead).map_err(|e| failed(source)(start, e))?;
+        let want = buffer.len().min((end - start) as usize);
+        match file.read_at(&mut buffer[..want], start) {
+            Ok(0) => return Err(failed(source)(start, cut_shorter())),
+            Ok(got) => {
+                lines += memchr::memchr_iter(b'\n', &buffer[..got]).count() as u64;
+                start += got as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(source)(start, error)),
+        }
+    }
+    Ok(lines)
+}

@@ -1,0 +1,175 @@
+//! Where a record is from: the fields `@file`, `@line` and `@offset`, which are there for whoever names them, and for
+//! aggregates the position by which they tell the first record.
+
+use crate::data::batch::Kind;
+use crate::data::{Batch, Bytes, Column, Columns, Decimal, Decimals, Numbers, Sink, Span};
+use crate::error::Result;
+use crate::input::Place;
+use crate::map::{Field, Makes, Next, Stage, Step};
+
+/// Something of a record's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locating {
+    /// The name of its source, as the user gave it.
+    File,
+    /// The number of its first line in its source, from 1 on.
+    Line,
+    /// The byte of its source, unpacked, at which it begins, from 0 on.
+    Offset,
+    /// A whole number that is greater for what comes later in the input. Of several records that were made of one, each has
+    /// its own.
+    Position,
+}
+
+impl Locating {
+    /// Those that have a name.
+    pub const NAMED: [(&'static str, Locating); 3] =
+        [("@file", Locating::File), ("@line", Locating::Line), ("@offset", Locating::Offset)];
+
+    pub fn named(name: &str) -> Option<Self> {
+        Locating::NAMED.iter().find(|(own, _)| *own == name).map(|(_, what)| *what)
+    }
+
+    pub fn kind(self) -> Kind {
+        match self {
+            Locating::File => Kind::Bytes,
+            Locating::Line | Locating::Offset | Locating::Position => Kind::Decimal,
+        }
+    }
+}
+
+/// Adds it as a field.
+#[derive(Debug)]
+pub struct Locate {
+    pub what: Locating,
+    /// The record's own bytes, which lie where it does.
+    pub record: Field,
+}
+
+impl Step for Locate {
+    fn reads(&self) -> Vec<Field> {
+        vec![self.record]
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::One
+    }
+
+    fn tells_lines(&self) -> bool {
+        self.what == Locating::Line
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        let record = self.record;
+        match self.what {
+            Locating::File => Box::new(Files { record, names: Vec::new(), spans: Vec::new() }),
+            Locating::Line => Box::new(Lines { record, before: None, numbers: Vec::new() }),
+            Locating::Offset => Box::new(Offsets { record, numbers: Vec::new() }),
+            Locating::Position => Box::new(Positions { record, last: None, positions: Vec::new() }),
+        }
+    }
+}
+
+fn whole(mantissas: &[i64]) -> Column<'_> {
+    Column::Decimal(Decimals { numbers: Numbers::Narrow { mantissas, scale: 0 }, nulls: None })
+}
+
+fn hand_on(batch: &Batch<'_>, column: Column<'_>, next: &mut Next<'_>) -> Result<()> {
+    let mut columns = Columns::from_slice(batch.columns);
+    columns.push(column);
+    next.take(&Batch { rows: batch.rows, columns: &columns })
+}
+
+#[derive(Debug)]
+struct Files {
+    record: Field,
+    names: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Stage for Files {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Files { record, names, spans } = self;
+        names.clear();
+        spans.clear();
+        let mut last = None;
+        for record in batch.bytes(*record).spans {
+            let source = next.home.place(*record).source;
+            let known = last.filter(|(of, _)| *of == source);
+            let (_, span) = known.unwrap_or_else(|| {
+                let start = names.len();
+                names.extend(next.home.sources[source].path().as_os_str().as_encoded_bytes());
+                (source, Span::of(start..names.len()))
+            });
+            last = Some((source, span));
+            spans.push(span);
+        }
+        hand_on(batch, Column::Bytes(Bytes { data: names, spans }), next)
+    }
+}
+
+#[derive(Debug)]
+struct Lines {
+    record: Field,
+    /// How many newlines there are before a place in the input.
+    before: Option<(Place, u64)>,
+    numbers: Vec<i64>,
+}
+
+impl Stage for Lines {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Lines { record, before, numbers } = self;
+        numbers.clear();
+        for record in batch.bytes(*record).spans {
+            let (place, lines) = next.home.lines_before(*record, *before)?;
+            *before = Some((place, lines));
+            numbers.push((lines + 1).cast_signed());
+        }
+        hand_on(batch, whole(numbers), next)
+    }
+}
+
+#[derive(Debug)]
+struct Offsets {
+    record: Field,
+    numbers: Vec<i64>,
+}
+
+impl Stage for Offsets {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Offsets { record, numbers } = self;
+        numbers.clear();
+        let spans = batch.bytes(*record).spans.iter();
+        numbers.extend(spans.map(|record| next.home.place(*record).offset.cast_signed()));
+        hand_on(batch, whole(numbers), next)
+    }
+}
+
+#[derive(Debug)]
+struct Positions {
+    record: Field,
+    /// The record before, and how many were made of it so far.
+    last: Option<(Place, i128)>,
+    positions: Vec<Decimal>,
+}
+
+/// Of a position, what it has for the records that were made of one, and for the byte at which that begins. The rest is for
+/// the source: 31 bits, so that it is a decimal of no more than 38 digits.
+const MADE_BITS: u32 = 46;
+const OFFSET_BITS: u32 = 48;
+
+impl Stage for Positions {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Positions { record, last, positions } = self;
+        positions.clear();
+        for record in batch.bytes(*record).spans {
+            let place = next.home.place(*record);
+            let made = last.filter(|(of, _)| *of == place).map_or(0, |(_, made)| made + 1);
+            *last = Some((place, made));
+            let begin = (place.source as i128) << OFFSET_BITS | i128::from(place.offset);
+            positions.push(Decimal { mantissa: begin << MADE_BITS | made, scale: 0 });
+        }
+        let numbers = Numbers::Wide(positions);
+        hand_on(batch, Column::Decimal(Decimals { numbers, nulls: None }), next)
+    }
+}
