@@ -4,7 +4,7 @@
 //! A state is made by observing records one by one into a slot. Whatever way the records are split among slots and
 //! the slots merged, the finished value must be the same, and a state must survive its row.
 
-use super::{Aggregate, Overflow, TAIL_OF_NUMBERS};
+use super::{Aggregate, Overflow};
 use crate::data::buffer::Buffer;
 use crate::data::columns::Growing;
 use crate::data::{Column, Decimal, Kind, Span, Value};
@@ -156,9 +156,9 @@ impl<'a> Slots<'a> {
         self.no_more_than(before, bytes);
     }
 
-    /// A state takes no more of the arena than what it is given and a tail of numbers, which those who bound it count on.
+    /// A state takes no more of the arena than its aggregate says, which those who bound it count on.
     fn no_more_than(&self, before: usize, bytes: usize) {
-        assert!(self.arena.len() - before <= bytes + TAIL_OF_NUMBERS);
+        assert!(self.arena.len() - before <= self.aggregate.tail_growth().most(before, bytes, 1));
     }
 
     /// Its value of this number, as `Debug` shows it.

@@ -8,6 +8,8 @@
 //! What the aggregates of a job observe is a set of columns, each field once however many of them look at it. An aggregate
 //! knows its columns by their index in that set.
 
+mod approx_distinct;
+mod approx_quantile;
 mod count;
 pub mod exact;
 mod extreme;
@@ -24,6 +26,7 @@ pub mod summary;
 mod variance;
 mod variance_pop;
 
+pub use approx_quantile::Quantiles;
 pub use count::Count;
 
 use std::fmt::Debug;
@@ -44,7 +47,14 @@ pub struct Op {
 }
 
 /// What an op makes of the observed column of an index, which is of a kind; or of no column.
-pub type Make = fn(Option<(usize, Kind)>) -> Made;
+pub type Make = fn(Option<(usize, Kind)>, &Options) -> Made;
+
+/// What the keys of an op's own say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Which quantile, from 0 to 1.
+    pub q: Option<f64>,
+}
 
 #[derive(Debug)]
 pub enum Made {
@@ -52,6 +62,8 @@ pub enum Made {
     Own(Box<dyn Aggregate>),
     /// A value of the column's summary, which all ops that want one share.
     Statistic { column: usize, kind: Kind, statistic: Statistic },
+    /// A quantile of the column's sketch, which all quantiles of the column share.
+    Quantile { column: usize, q: f64 },
 }
 
 /// What an op wants of its field.
@@ -63,6 +75,8 @@ pub enum Observes {
     Number,
     /// A number, or text where the field was declared to be that.
     Order,
+    /// A value of the type that the field was declared to have: text where nobody declared it.
+    Declared,
 }
 
 /// The ops that there are.
@@ -76,6 +90,8 @@ pub static OPS: &[&Op] = &[
     &variance_pop::OP,
     &stddev::OP,
     &stddev_pop::OP,
+    &approx_distinct::OP,
+    &approx_quantile::OP,
 ];
 
 /// What an aggregate in a spec looks like.
@@ -94,11 +110,11 @@ pub static WRITTEN: Tagged = Tagged {
         Variant { name: variance_pop::OP.name, keys: variance_pop::OP.keys },
         Variant { name: stddev::OP.name, keys: stddev::OP.keys },
         Variant { name: stddev_pop::OP.name, keys: stddev_pop::OP.keys },
+        Variant { name: approx_distinct::OP.name, keys: approx_distinct::OP.keys },
+        Variant { name: approx_quantile::OP.name, keys: approx_quantile::OP.keys },
         Variant::later("distinct"),
-        Variant::later("approx_distinct"),
         Variant::later("median"),
         Variant::later("quantile"),
-        Variant::later("approx_quantile"),
         Variant::later("first"),
         Variant::later("last"),
         Variant::later("list"),
@@ -127,8 +143,27 @@ pub fn op(name: &str) -> &'static Op {
 #[error("the sum has more than 38 digits")]
 pub struct Overflow;
 
-/// Most bytes that one record or state adds to a tail beyond its own bytes: those of two exact sums of doubles.
-pub const TAIL_OF_NUMBERS: usize = 2 * exact::LONGEST_TAIL + 2;
+/// How much of an arena the tails of an aggregate may take when it is given records or states, besides as many bytes as
+/// those have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TailGrowth {
+    /// Bytes for each record or state.
+    pub each: usize,
+    /// How often the bytes that the arena has, and those that come, may be taken again: where tails become longer by being
+    /// copied to twice the length.
+    pub copies: usize,
+}
+
+impl TailGrowth {
+    /// Of aggregates of numbers whose tails are exact sums of doubles, two at most.
+    pub const OF_NUMBERS: TailGrowth = TailGrowth { each: 2 * exact::LONGEST_TAIL + 2, copies: 0 };
+
+    /// Most bytes that an arena of `held` bytes has more when so many records or states of `bytes` bytes in all have come.
+    pub fn most(self, held: usize, bytes: usize, count: usize) -> usize {
+        let copied = held.saturating_add(bytes).saturating_mul(self.copies);
+        bytes.saturating_add(copied).saturating_add(count.saturating_mul(self.each))
+    }
+}
 
 pub trait Aggregate: Debug + Send + Sync {
     /// What its value of this number is. An aggregate of its own has one value, number 0; a [`summary`] numbers its values by
@@ -141,6 +176,11 @@ pub trait Aggregate: Debug + Send + Sync {
     /// Where a state says that it has a tail of bytes besides its words, if one ever has.
     fn tail(&self) -> Option<TailPlace> {
         None
+    }
+
+    /// How much of an arena its tails may take.
+    fn tail_growth(&self) -> TailGrowth {
+        TailGrowth::OF_NUMBERS
     }
 
     /// The words of the state that has observed nothing. It has no tail.

@@ -101,6 +101,15 @@ impl Buffer {
         self.used += more.len();
     }
 
+    /// Appends `len` bytes that are 0.
+    pub fn extend_zeroed(&mut self, len: usize) {
+        if self.bytes.len() - self.used < len {
+            self.grow(len);
+        }
+        self.bytes[self.used..][..len].fill(0);
+        self.used += len;
+    }
+
     #[cold]
     fn grow(&mut self, more: usize) {
         let len = self.reserve(more);
@@ -184,6 +193,21 @@ mod tests {
                 buffer.extend(piece);
             }
             prop_assert_eq!(buffer.as_slice(), pieces.concat());
+        }
+
+        #[test]
+        fn zeros_are_zeros_whatever_was_there(before in 0usize..300, pieces in prop::collection::vec(0usize..300, 0..8)) {
+            let mut buffer = Buffer::default();
+            buffer.extend(&vec![7; before]);
+            buffer.clear();
+            let mut expected = Vec::new();
+            for (i, &len) in pieces.iter().enumerate() {
+                buffer.push(i as u8);
+                buffer.extend_zeroed(len);
+                expected.push(i as u8);
+                expected.resize(expected.len() + len, 0);
+            }
+            prop_assert_eq!(buffer.as_slice(), expected);
         }
 
         #[test]

@@ -305,6 +305,11 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Whether the field of this name has a type that somebody declared.
+    pub fn is_declared(&self, name: &str) -> bool {
+        self.types.contains_key(name)
+    }
+
     /// As [`number`](Self::number), but text where it was declared to be that.
     pub fn number_or_text(&mut self, path: &str, name: &str) -> Result<Field> {
         match self.types.get(name) {

@@ -2,7 +2,7 @@
 
 use super::Field;
 use crate::aggregate::summary::{self, Statistics};
-use crate::aggregate::{self, Aggregate, Made, Observes};
+use crate::aggregate::{self, Aggregate, Made, Observes, Options, Quantiles};
 use crate::data::Kind;
 use crate::error::Result;
 use crate::map::Scope;
@@ -33,7 +33,7 @@ impl<'s> Aggregates<'s> {
         Ok(aggregates)
     }
 
-    /// Brings the parts of each column's summary together.
+    /// Brings the parts of each column's summary together, and its quantiles.
     fn place(&mut self, made: Vec<(Made, String)>) {
         let mut summaries = vec![Statistics::default(); self.observed.len()];
         for (made, _) in &made {
@@ -41,7 +41,14 @@ impl<'s> Aggregates<'s> {
                 summaries[*column].add(*statistic);
             }
         }
+        let mut quantiles = vec![Vec::new(); self.observed.len()];
+        for (made, _) in &made {
+            if let Made::Quantile { column, q } = made {
+                quantiles[*column].push(*q);
+            }
+        }
         let mut placed = vec![None; self.observed.len()];
+        let mut sketched: Vec<Option<(usize, usize)>> = vec![None; self.observed.len()];
         for (made, name) in made {
             let next = self.all.len();
             let (aggregate, number) = match made {
@@ -55,6 +62,15 @@ impl<'s> Aggregates<'s> {
                         next
                     });
                     (aggregate, statistic.number())
+                }
+                Made::Quantile { column, .. } => {
+                    let (aggregate, number) = sketched[column].get_or_insert_with(|| {
+                        let quantiles = std::mem::take(&mut quantiles[column]);
+                        self.all.push(Box::new(Quantiles { column, quantiles }));
+                        (next, 0)
+                    });
+                    *number += 1;
+                    (*aggregate, *number - 1)
                 }
             };
             self.results.push(ResultColumn { aggregate, number, name });
@@ -77,6 +93,10 @@ impl<'s> Aggregates<'s> {
                 let field = scope.raw(&at, name)?;
                 self.where_holds(Some(field), predicate, scope)
             }
+            (Some(name), Observes::Declared) if !scope.is_declared(name) => {
+                let field = scope.raw(&at, name)?;
+                self.where_holds(Some(field), predicate, scope)
+            }
             (Some(name), observes) => match scope.unconverted(&at, name)?.filter(|_| predicate.is_some()) {
                 // Converted behind the predicate: where it doesn't hold, the record doesn't reach the op.
                 Some((field, to)) => {
@@ -86,6 +106,7 @@ impl<'s> Aggregates<'s> {
                 None => {
                     let field = match observes {
                         Observes::Order => scope.number_or_text(&at, name)?,
+                        Observes::Declared => scope.field(&at, name)?,
                         Observes::Presence | Observes::Number => scope.number(&at, name)?,
                     };
                     self.where_holds(Some(field), predicate, scope)
@@ -93,7 +114,7 @@ impl<'s> Aggregates<'s> {
             },
         };
         let column = field.map(|field| (self.observe(field, scope.kind(field)), scope.kind(field)));
-        Ok((op.make)(column))
+        Ok((op.make)(column, &Options { q: written.q }))
     }
 
     /// The field, null where the predicate doesn't hold; where there is no field, the number 1. As it is without a

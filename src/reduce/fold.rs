@@ -1,6 +1,6 @@
 //! The fold strategy: the rows of some partitions, hash-merged into a table.
 
-use crate::aggregate::TAIL_OF_NUMBERS;
+use crate::aggregate::TailGrowth;
 use crate::data::{BATCH, Bytes, Span};
 use crate::shuffle::Aggregation;
 use crate::shuffle::row::{Row, Values, get_row};
@@ -19,6 +19,8 @@ pub struct Fold {
     values: Values,
     state_rows: Rows,
     states: States,
+    /// Of each aggregate that has tails.
+    tail_growth: Vec<TailGrowth>,
 }
 
 /// The rows of one kind in a batch.
@@ -68,6 +70,7 @@ impl Fold {
             values: Values::new(&shape.observed),
             state_rows: Rows::default(),
             states: States { tails, ..States::default() },
+            tail_growth: aggregation.tail_growth().collect(),
         }
     }
 
@@ -93,9 +96,10 @@ impl Fold {
     /// Whether the table can take the keys and tails of a page of so many bytes and rows. A value that several aggregates hold
     /// is in the page once, and a number that is in a few bytes of it may become a tail that is longer.
     pub fn has_room(&self, page: usize, rows: u32) -> bool {
-        let tails = self.states.tails.len();
-        let most = page.saturating_mul(tails.max(1)).saturating_add(rows as usize * tails * TAIL_OF_NUMBERS);
-        self.table.arena().len().saturating_add(most) <= Arena::MAX
+        let held = self.table.arena().len();
+        let keys = held.saturating_add(page);
+        let tails = self.tail_growth.iter().map(|growth| growth.most(held, page, rows as usize));
+        tails.fold(keys, usize::saturating_add) <= Arena::MAX
     }
 
     /// Makes the group of the empty key, if no row did.

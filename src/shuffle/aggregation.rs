@@ -1,7 +1,7 @@
 //! A job's aggregates with the shape of their rows, which every map and reduce task shares.
 
 use super::Shape;
-use crate::aggregate::Aggregate;
+use crate::aggregate::{Aggregate, TailGrowth};
 use crate::data::Kind;
 
 #[derive(Debug)]
@@ -15,5 +15,10 @@ impl<'p> Aggregation<'p> {
     pub fn new(aggregates: Vec<&'p dyn Aggregate>, observed: &[Kind]) -> Self {
         let shape = Shape::new(aggregates.iter().copied(), observed);
         Aggregation { aggregates, shape }
+    }
+
+    /// Of each aggregate that has tails.
+    pub fn tail_growth(&self) -> impl Iterator<Item = TailGrowth> {
+        self.aggregates.iter().filter(|aggregate| aggregate.tail().is_some()).map(|aggregate| aggregate.tail_growth())
     }
 }

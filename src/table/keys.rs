@@ -61,6 +61,16 @@ fn load(data: &[u8], span: Span, len: usize) -> [u64; 2] {
     }
 }
 
+/// Hash of cell `i` of a column, which is not null.
+#[inline]
+pub fn hash_cell(column: Bytes<'_>, i: usize) -> u64 {
+    let span = column.spans[i];
+    match span.len() {
+        len @ ..=INLINE => hash::hash_inline(load(column.data, span, len), len),
+        _ => hash_of_few(column.get(i)),
+    }
+}
+
 impl KeyBatch {
     /// Loads and hashes `keys`, at most [`BATCH`] of them. `mask` is ANDed to every hash.
     pub fn hash(&mut self, keys: Bytes<'_>, mask: u64) {

@@ -93,9 +93,30 @@ impl Arena {
         tail
     }
 
+    #[inline]
     pub fn get(&self, tail: Tail) -> &[u8] {
         let (start, len) = tail.place();
         &self.bytes.as_slice()[start..start + len]
+    }
+
+    /// The same, to change where it lies.
+    #[inline]
+    pub fn get_mut(&mut self, tail: Tail) -> &mut [u8] {
+        let (start, len) = tail.place();
+        &mut self.bytes.as_mut_slice()[start..start + len]
+    }
+
+    /// Puts `len` bytes that are 0 in place of a tail. Gives where they lie, what the tail was, and the new bytes.
+    ///
+    /// # Panics
+    /// As [`push`](Self::push).
+    pub fn renew(&mut self, tail: Tail, len: usize) -> (Tail, &[u8], &mut [u8]) {
+        let begin = self.bytes.len();
+        assert!(begin + len <= Self::MAX, "an arena is full");
+        self.bytes.extend_zeroed(len);
+        let (old, new) = self.bytes.as_mut_slice().split_at_mut(begin);
+        let (start, old_len) = tail.place();
+        (Tail((begin as u64) << 32 | len as u64), &old[start..start + old_len], new)
     }
 }
 
@@ -143,6 +164,21 @@ impl States<'_> {
         self.slots[at] = self.arena.replace(Tail(self.slots[at]), bytes).0;
     }
 
+    /// The tail whose place is in word `word`, to change where it lies.
+    #[inline]
+    pub fn tail_mut(&mut self, slot: u32, word: usize) -> &mut [u8] {
+        self.arena.get_mut(Tail(self.slots[self.at(slot, word)]))
+    }
+
+    /// Gives the state a tail of `len` bytes that are 0 in place of the one it has. Returns the old tail and the new one.
+    pub fn renew_tail(&mut self, slot: u32, word: usize, len: usize) -> (&[u8], &mut [u8]) {
+        let at = self.at(slot, word);
+        let (tail, old, new) = self.arena.renew(Tail(self.slots[at]), len);
+        self.slots[at] = tail.0;
+        (old, new)
+    }
+
+    #[inline]
     fn at(&self, slot: u32, word: usize) -> usize {
         slot as usize * self.stride + self.first + word
     }

@@ -114,6 +114,16 @@ fn what_a_call_takes() {
     refused(&["p99"], "agg: p99 needs a field", "an example: p99(amount)");
     refused(&["sum(a, b)"], "agg: sum takes one field", "one aggregate a field: sum(a), sum(b)");
     refused(&["p99(a, 1)"], "agg: p99 takes one field", "one aggregate a field: p99(a), p99(b)");
+    refused(
+        &["approx_distinct(a, b)"],
+        "agg: approx_distinct takes one field",
+        "one aggregate a field: approx_distinct(a), approx_distinct(b)",
+    );
+    refused(
+        &["approx_quantile(a)"],
+        "agg: approx_quantile takes a field and \"q\"",
+        "an example: approx_quantile(ms, 0.99)",
+    );
     refused(&["quantile(a)"], "agg: quantile takes a field and \"q\"", "an example: quantile(ms, 0.99)");
     refused(
         &["sum(distinct a)"],
@@ -127,9 +137,12 @@ fn what_a_call_takes() {
         ("quantile(a, 0.5)", "quantile"),
         ("argmax(a, b)", "argmax"),
         ("list(distinct a)", "list"),
-        ("approx_distinct(a)", "approx_distinct"),
     ] {
         let message = format!("agg: aggregate.0.op: {op:?} is not supported yet");
-        refused(&[agg], &message, "supported: count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop");
+        refused(
+            &[agg],
+            &message,
+            "supported: count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, approx_distinct, approx_quantile",
+        );
     }
 }

@@ -1,0 +1,180 @@
+//! `approx_distinct`: about how many different values a group has, by HyperLogLog; 0 where it has none. Text differs by its
+//! bytes, numbers by value: 1.0 and 1.00 are one, -0 is 0, and NaN is NaN. Nulls are no values.
+//!
+//! The standard error is 1.04 / √16384, which is 0.81 %: two of three answers are off by no more, and nearly all by no more
+//! than three times as much. Of some hundred values nearly every answer is exact. A group takes 8 bytes for each value, from
+//! 512 values on up to twice that, and never more than 16 KiB.
+//!
+//! ```text
+//! word 0    where the tail lies, or 0
+//! tail      sparse    4-byte numbers, little-endian, as many as a power of two from 2 to 1024 says: 0 where one is
+//!                     unused, then one for each register that isn't 0, `register · 64 + what is in it`, in order
+//!           dense     16384 bytes, a register each: once more than 1024 of them are not 0
+//! ```
+//!
+//! Both are functions of the set of values alone, whatever order they came in and however states were merged, and so is the
+//! answer, which is worked out from what the registers hold: see `estimate`.
+
+mod estimate;
+mod registers;
+#[cfg(test)]
+mod tests;
+
+use super::{Aggregate, Made, OF_A_FIELD, Observes, Op, Overflow, TailGrowth};
+use crate::data::{Column, Decimal, Kind, Numbers, Value, float};
+use crate::table::hash::hash_inline;
+use crate::table::keys::hash_cell;
+use crate::table::{StateColumn, States, TailPlace};
+use registers::{Dense, Entry, MOST_SPARSE, REGISTERS, Sparse};
+
+pub const OP: Op = Op {
+    name: "approx_distinct",
+    keys: OF_A_FIELD,
+    observes: Observes::Declared,
+    make: |column, _| {
+        let (column, _) = column.expect("its keys ask for a field");
+        Made::Own(Box::new(ApproxDistinct { column }))
+    },
+};
+
+#[derive(Debug)]
+struct ApproxDistinct {
+    column: usize,
+}
+
+const PLACE: TailPlace = TailPlace::in_word(0);
+
+/// Hash of a number: equal ones have the same.
+#[inline]
+fn hash_decimal(number: Decimal) -> u64 {
+    let Decimal { mantissa, scale } = number.normalised();
+    // The scale stands where a key has its length.
+    hash_inline([mantissa as u64, (mantissa >> 64) as u64], scale.into())
+}
+
+#[inline]
+fn hash_float(number: f64) -> u64 {
+    hash_inline([float::canonical(number).to_bits(), 0], size_of::<f64>())
+}
+
+/// Adds what `hash` gives for record `i` to the state of group `slots[i]`.
+#[inline(always)]
+fn add_hashes(states: &mut States<'_>, slots: &[u32], hash: impl Fn(usize) -> Option<u64>) {
+    let mut at = 0;
+    // Of one group all that come after each other, as all do where there is no other.
+    for run in slots.chunk_by(|a, b| a == b) {
+        let end = at + run.len();
+        while at < end {
+            match <&mut Dense>::try_from(states.tail_mut(run[0], PLACE.word)) {
+                Ok(registers) => {
+                    for hash in (at..end).filter_map(&hash) {
+                        Entry::of(hash).put(registers);
+                    }
+                    at = end;
+                }
+                Err(_) => {
+                    if let Some(hash) = hash(at) {
+                        add(states, run[0], Entry::of(hash));
+                    }
+                    at += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Adds an entry to a state of either form.
+fn add(states: &mut States<'_>, slot: u32, entry: Entry) {
+    let tail = states.tail_mut(slot, PLACE.word);
+    if let Ok(registers) = <&mut Dense>::try_from(&mut *tail) {
+        entry.put(registers);
+        return;
+    }
+    let mut sparse = Sparse(tail.as_chunks_mut().0);
+    if sparse.add(entry) {
+        return;
+    }
+    let room = sparse.0.len();
+    if room == MOST_SPARSE {
+        entry.put(to_dense(states, slot));
+        return;
+    }
+    let (old, new) = states.renew_tail(slot, PLACE.word, size_of::<u32>() * (2 * room).max(2));
+    let free = new.len() - old.len();
+    new[free..].copy_from_slice(old);
+    let is_in = Sparse(new.as_chunks_mut().0).add(entry);
+    debug_assert!(is_in);
+}
+
+/// Makes a sparse state dense.
+fn to_dense<'a>(states: &'a mut States<'_>, slot: u32) -> &'a mut Dense {
+    let (old, new) = states.renew_tail(slot, PLACE.word, REGISTERS);
+    let registers: &mut Dense = new.try_into().expect("as long");
+    registers::entries(old).for_each(|entry| entry.put(registers));
+    registers
+}
+
+impl Aggregate for ApproxDistinct {
+    fn kind(&self, _: usize) -> Kind {
+        Kind::Decimal
+    }
+
+    fn words(&self) -> usize {
+        1
+    }
+
+    fn tail(&self) -> Option<TailPlace> {
+        Some(PLACE)
+    }
+
+    fn tail_growth(&self) -> TailGrowth {
+        // All that a state may have been before it is dense, and that.
+        TailGrowth { each: 2 * size_of::<u32>() * MOST_SPARSE + REGISTERS, copies: 0 }
+    }
+
+    fn identity(&self, words: &mut [u64]) {
+        words[0] = 0;
+    }
+
+    fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]) {
+        match observed[self.column] {
+            Column::Bytes(column) => {
+                add_hashes(states, slots, |i| (!column.spans[i].is_null()).then(|| hash_cell(column, i)));
+            }
+            Column::Decimal(column) => match column.numbers {
+                Numbers::Narrow { mantissas, scale: 0 } => add_hashes(states, slots, |i| {
+                    let hash = || hash_decimal(Decimal { mantissa: mantissas[i].into(), scale: 0 });
+                    (!column.is_null(i)).then(hash)
+                }),
+                _ => add_hashes(states, slots, |i| column.value(i).map(hash_decimal)),
+            },
+            Column::Float(column) => add_hashes(states, slots, |i| column.value(i).map(hash_float)),
+        }
+    }
+
+    fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>) {
+        for (i, &slot) in slots.iter().enumerate() {
+            let other = others.tail(i);
+            match <&Dense>::try_from(other) {
+                Ok(other) => match <&mut Dense>::try_from(states.tail_mut(slot, PLACE.word)) {
+                    Ok(registers) => {
+                        registers.iter_mut().zip(other).for_each(|(own, other)| *own = (*own).max(*other));
+                    }
+                    Err(_) => {
+                        let (old, new) = states.renew_tail(slot, PLACE.word, REGISTERS);
+                        let registers: &mut Dense = new.try_into().expect("as long");
+                        *registers = *other;
+                        registers::entries(old).for_each(|entry| entry.put(registers));
+                    }
+                },
+                Err(_) if states.tail(slot, PLACE.word).is_empty() => states.set_tail(slot, PLACE.word, other),
+                Err(_) => registers::entries(other).for_each(|entry| add(states, slot, entry)),
+            }
+        }
+    }
+
+    fn finish<'a>(&self, _: usize, _: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow> {
+        let estimate = estimate::estimate(&registers::histogram(tail));
+        Ok(Value::Decimal(Decimal::from(estimate.round() as u64)))
+    }
+}

@@ -1,0 +1,181 @@
+//! `approx_quantile`: about the value below which a share `q` of a group's values lies, from a sketch of numbers like DDSketch
+//! (Masson, Rim, Lee 2019, arXiv 1908.10693): of the n values in order it is that at place `floor(q · (n - 1))`, counted from
+//! 0, or a number that is off from it by no more than 0.4 % of its size. So q = 0 is the least value and q = 1 the greatest,
+//! and these two are exact. It is a double; decimals count as the nearest double. NaN is greater than all numbers. Null where
+//! there is no value.
+//!
+//! ```text
+//! word 0       where the tail lies, or 0
+//! word 1       buckets that hold anything
+//! word 2, 3    the least and the greatest value, as numbers that have their order
+//! tail         a table of buckets with their counts, see `buckets`
+//! ```
+//!
+//! How many values a bucket holds is a function of the values alone, whatever order they came in and however states were
+//! merged, and so is the answer. A group takes 11 to 22 bytes for each bucket that is not empty: there are 128 from each power
+//! of two to the next. No buckets are ever joined to make room.
+
+mod buckets;
+#[cfg(test)]
+mod tests;
+
+use super::{AS, Aggregate, Made, Observes, Op, Overflow, TailGrowth, WHERE};
+use crate::data::{Column, Decimal, Kind, Numbers, Value};
+use crate::schema::{Key, Shape};
+use crate::table::{StateColumn, States, TailPlace};
+use buckets::{Bucket, Buckets, Entry, Ordered};
+
+pub const OP: Op = Op {
+    name: "approx_quantile",
+    keys: &[super::OP, Key::required("field", Shape::Name), Key::required("q", Shape::Share), AS, WHERE],
+    observes: Observes::Number,
+    make: |column, options| {
+        let (column, _) = column.expect("its keys ask for a field");
+        Made::Quantile { column, q: options.q.expect("its keys ask for it") }
+    },
+};
+
+/// Quantiles of an observed column, numbered as they stand here.
+#[derive(Debug)]
+pub struct Quantiles {
+    pub column: usize,
+    pub quantiles: Vec<f64>,
+}
+
+const PLACE: TailPlace = TailPlace::in_word(0);
+const USED: usize = 1;
+const LEAST: usize = 2;
+const GREATEST: usize = 3;
+const WORDS: usize = 4;
+
+/// Adds what `number` gives for record `i` to the state of group `slots[i]`.
+#[inline(always)]
+fn add_numbers(states: &mut States<'_>, slots: &[u32], number: impl Fn(usize) -> Option<f64>) {
+    let mut at = 0;
+    // Of one group all that come after each other, as all do where there is no other.
+    for run in slots.chunk_by(|a, b| a == b) {
+        let end = at + run.len();
+        let (mut least, mut greatest) = (u64::MAX, 0);
+        while at < end {
+            let mut buckets = Buckets::of(states.tail_mut(run[0], PLACE.word));
+            let mut stranger = None;
+            while at < end && stranger.is_none() {
+                if let Some(number) = number(at).map(Ordered::of) {
+                    (least, greatest) = (least.min(number.0), greatest.max(number.0));
+                    stranger = (!buckets.raise(number.bucket())).then(|| number.bucket());
+                }
+                at += 1;
+            }
+            if let Some(bucket) = stranger {
+                add(states, run[0], Entry::new(bucket, 1));
+            }
+        }
+        reach(states, run[0], least, greatest);
+    }
+}
+
+/// Takes in the least and the greatest of some values.
+#[inline]
+fn reach(states: &mut States<'_>, slot: u32, least: u64, greatest: u64) {
+    let state = states.array::<WORDS>(slot);
+    state[LEAST] = state[LEAST].min(least);
+    state[GREATEST] = state[GREATEST].max(greatest);
+}
+
+/// Adds values of a bucket.
+fn add(states: &mut States<'_>, slot: u32, entry: Entry) {
+    let used = states.array::<WORDS>(slot)[USED] as usize;
+    let mut buckets = Buckets::of(states.tail_mut(slot, PLACE.word));
+    if buckets.has_room(used) {
+        let is_new = buckets.add(entry);
+        states.array::<WORDS>(slot)[USED] += u64::from(is_new);
+        return;
+    }
+    if buckets.add_to_known(entry) {
+        return;
+    }
+    let len = buckets.next_len();
+    let (old, new) = states.renew_tail(slot, PLACE.word, len);
+    let mut buckets = Buckets::of(new);
+    for entry in buckets::entries(old).chain([entry]) {
+        buckets.add(entry);
+    }
+    states.array::<WORDS>(slot)[USED] += 1;
+}
+
+impl Aggregate for Quantiles {
+    fn kind(&self, _: usize) -> Kind {
+        Kind::Float
+    }
+
+    fn words(&self) -> usize {
+        WORDS
+    }
+
+    fn tail(&self) -> Option<TailPlace> {
+        Some(PLACE)
+    }
+
+    fn tail_growth(&self) -> TailGrowth {
+        // A table that is full is copied to twice its length, and may be again and again by one state. All of these together
+        // are less than four times what held the buckets before, in their own tables. The first one has 16 bytes.
+        TailGrowth { each: 64, copies: 4 }
+    }
+
+    fn identity(&self, words: &mut [u64]) {
+        words.copy_from_slice(&[0, 0, u64::MAX, 0]);
+    }
+
+    fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]) {
+        match observed[self.column] {
+            Column::Bytes(_) => unreachable!("a column of numbers"),
+            Column::Float(column) => add_numbers(states, slots, |i| column.value(i)),
+            Column::Decimal(column) => match column.numbers {
+                Numbers::Narrow { mantissas, scale } => add_numbers(states, slots, |i| {
+                    let number = || Decimal { mantissa: mantissas[i].into(), scale }.to_f64();
+                    (!column.is_null(i)).then(number)
+                }),
+                Numbers::Wide(_) => add_numbers(states, slots, |i| column.value(i).map(Decimal::to_f64)),
+            },
+        }
+    }
+
+    fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>) {
+        for (i, &slot) in slots.iter().enumerate() {
+            let (other, tail): ([u64; WORDS], _) = (others.words(i), others.tail(i));
+            if states.tail(slot, PLACE.word).is_empty() {
+                states.set_tail(slot, PLACE.word, tail);
+                states.array::<WORDS>(slot)[USED] = other[USED];
+            } else {
+                buckets::entries(tail).for_each(|entry| add(states, slot, entry));
+            }
+            reach(states, slot, other[LEAST], other[GREATEST]);
+        }
+    }
+
+    fn finish<'a>(&self, number: usize, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow> {
+        let found = quantile(self.quantiles[number], words[LEAST], words[GREATEST], tail);
+        Ok(found.map_or(Value::Null, Value::Float))
+    }
+}
+
+fn quantile(q: f64, least: u64, greatest: u64, tail: &[u8]) -> Option<f64> {
+    let count: u64 = buckets::entries(tail).map(Entry::count).sum();
+    let last = count.checked_sub(1)?;
+    let place = (q * last as f64) as u64;
+    if place == 0 {
+        return Some(Ordered(least).value());
+    }
+    if place >= last {
+        return Some(Ordered(greatest).value());
+    }
+    let mut entries: Vec<_> = buckets::entries(tail).collect();
+    entries.sort_unstable_by_key(|entry| entry.bucket());
+    let mut below = 0;
+    let holds_it = |entry: &&Entry| {
+        below += entry.count();
+        below > place
+    };
+    let bucket: Bucket = entries.iter().find(holds_it).expect("there are more").bucket();
+    Some(Ordered(bucket.middle().0.clamp(least, greatest)).value())
+}
