@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mapfold::engine::{self, Control, Failed};
-use mapfold::plan::{self, Combiner, Invocation};
+use mapfold::plan::{self, Combiner, Invocation, Scheduler};
 use mapfold::report::Report;
 use mapfold::spec::Document;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::oracle::{How, how};
 use crate::tables::Value;
 use crate::tables::draw::{COLUMNS, Tape, file, job};
-use crate::tables::job::{Job, Overflow, Rows};
+use crate::tables::job::{Aggregate, Job, Overflow, Rows};
 use crate::tables::reader::{self, Format};
 use crate::tables::writer;
 
@@ -185,5 +185,69 @@ proptest! {
                 (bad, result, ran) => prop_assert!(false, "{:?} {}: bad {:?}, {:?}, {:?}", how, about, bad, result.as_ref().map(|_| ()), ran.map_err(|failed| failed.error)),
             }
         }
+    }
+}
+
+/// Enough values in a group for a sketch that is no longer sparse, and groups with few, in tables that are flushed in between.
+#[test]
+fn sketches_of_many_values_are_the_same_whatever_the_settings() {
+    let aggregate = |op, field, q| Aggregate { op, field: Some(field), only: None, q };
+    let job = Job {
+        types: BTreeMap::from([("i", "int"), ("f", "float")]),
+        rows: Rows::Groups {
+            by: vec!["a"],
+            aggregates: vec![
+                aggregate("approx_distinct", "i", None),
+                aggregate("approx_distinct", "b", None),
+                aggregate("approx_quantile", "d", Some(0.5)),
+                aggregate("approx_quantile", "f", Some(0.99)),
+                aggregate("approx_quantile", "d", Some(0.01)),
+            ],
+            having: None,
+        },
+        ..Job::default()
+    };
+    let shape = Shape {
+        format: Format::Csv { delimiter: b',' },
+        has_header: true,
+        skips_bad: false,
+        output: "csv",
+        output_header: true,
+    };
+    let row = |i: u64| {
+        let mixed = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        // A half of all, an eighth, and what is left for four hundred.
+        let group = [0, 0, 0, 0, 1, 2 + mixed % 400, 2 + mixed % 20, 2][i as usize % 8];
+        let size = 2f64.powi((mixed % 40) as i32 - 20) * if i % 3 == 0 { -1.0 } else { 1.0 };
+        format!("{group},text {},{mixed},{i}.{},{}\n", i / 2, mixed % 100, size * (mixed % 1000) as f64)
+    };
+    let files: Vec<Vec<u8>> = [0..5000, 4500..7500]
+        .map(|rows| ["a,b,i,d,f\n".to_owned()].into_iter().chain(rows.map(row)).collect::<String>().into_bytes())
+        .into();
+    let dir = tempfile::tempdir().unwrap();
+    for (i, file) in files.iter().enumerate() {
+        std::fs::write(dir.path().join(i.to_string()), file).unwrap();
+    }
+    let expected = String::from_utf8(by_hand(&job, &shape, &files).result.unwrap()).unwrap();
+    let how = How {
+        threads: 2,
+        split_size: 1 << 16,
+        partitions: 8,
+        combiner: Combiner::Auto,
+        scheduler: Scheduler::Stealing,
+        table_slots: None,
+        hash_mask: !0,
+        memory: 16 << 20,
+    };
+    for how in [
+        how.clone(),
+        How { combiner: Combiner::On, ..how.clone() },
+        How { combiner: Combiner::Off, ..how.clone() },
+        How { combiner: Combiner::On, table_slots: Some(64), partitions: 1, threads: 1, ..how.clone() },
+        How { combiner: Combiner::On, hash_mask: 0, split_size: 1 << 20, memory: 64 << 10, ..how.clone() },
+        How { combiner: Combiner::Off, partitions: 64, split_size: 5000, memory: 1 << 30, ..how.clone() },
+    ] {
+        let (got, _) = run(&job, &shape, &how, dir.path(), files.len()).unwrap();
+        assert_eq!(String::from_utf8_lossy(&got), expected, "{how:?}");
     }
 }

@@ -106,14 +106,18 @@ impl Job {
 
 fn aggregate(tape: &mut Tape<'_>, job: &Job, fields: &[&'static str]) -> Aggregate {
     let only = tape.is_one_in(4).then(|| predicate(tape, job, fields));
-    let (op, field) = (tape.pick(&["count", "sum", "mean", "min", "max"]), tape.pick(fields));
+    let ops = &["count", "sum", "mean", "min", "max", "approx_distinct", "approx_quantile"];
+    let (op, field) = (tape.pick(ops), tape.pick(fields));
     let is_text = job.types.get(field) == Some(&"string");
-    match op {
-        "count" if tape.is_one_in(2) => Aggregate { op, field: None, only },
-        "min" | "max" if is_text => Aggregate { op, field: Some(field), only },
-        _ if !job.is_number(field) => Aggregate { op: "count", field: Some(field), only },
-        _ => Aggregate { op, field: Some(field), only },
-    }
+    let (op, field) = match op {
+        "count" if tape.is_one_in(2) => (op, None),
+        "min" | "max" if is_text => (op, Some(field)),
+        "approx_distinct" => (op, Some(field)),
+        _ if !job.is_number(field) => ("count", Some(field)),
+        _ => (op, Some(field)),
+    };
+    let q = (op == "approx_quantile").then(|| tape.pick(&[0.5, 0.0, 1.0, 0.25, 0.9]));
+    Aggregate { op, field, only, q }
 }
 
 fn predicate(tape: &mut Tape<'_>, job: &Job, fields: &[&'static str]) -> Predicate {

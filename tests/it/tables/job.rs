@@ -10,6 +10,7 @@ use super::Value;
 use super::number::{self, fit, product, quotient};
 use super::predicate::Predicate;
 use super::reader::Cell;
+use super::sketches;
 
 #[derive(Clone, Debug, Default)]
 pub struct Job {
@@ -53,6 +54,8 @@ pub struct Aggregate {
     pub op: &'static str,
     pub field: Option<&'static str>,
     pub only: Option<Predicate>,
+    /// Of a quantile.
+    pub q: Option<f64>,
 }
 
 /// A record that is none: a field isn't of its type, or what is derived has too many digits.
@@ -110,6 +113,9 @@ impl Aggregate {
         let mut object = json!({"op": aggregate.op, "as": format!("c{i}")});
         if let Some(field) = aggregate.field {
             object["field"] = field.into();
+        }
+        if let Some(q) = aggregate.q {
+            object["q"] = q.into();
         }
         if let Some(only) = &aggregate.only {
             object["where"] = only.json();
@@ -303,6 +309,7 @@ impl Aggregate {
             _ if !is_seen => Ok(Value::Null),
             (_, None) => Ok(Value::Decimal(number::one())),
             ("count", Some(field)) => Ok(record.raw(field)),
+            ("approx_distinct", Some(field)) => record.field(field),
             (_, Some(field)) => record.number(field),
         }
     }
@@ -312,8 +319,14 @@ impl Aggregate {
         if self.op == "count" {
             return Ok(Value::Decimal(number::one() * seen.len()));
         }
+        if self.op == "approx_distinct" {
+            return Ok(Value::Decimal(number::one() * sketches::distinct(&seen)));
+        }
         if seen.is_empty() {
             return Ok(Value::Null);
+        }
+        if let Some(q) = self.q {
+            return Ok(Value::float(sketches::quantile(&seen, q)));
         }
         let decimals =
             seen.iter().filter_map(|value| if let Value::Decimal(number) = value { Some(number) } else { None });

@@ -7,6 +7,7 @@ pub mod number;
 pub mod predicate;
 pub mod reader;
 pub mod replay;
+pub mod sketches;
 pub mod writer;
 
 use std::cmp::Ordering;
