@@ -16,7 +16,7 @@ use crate::table::{StateColumn, States, TailPlace};
 pub fn of(statistic: Statistic, (column, kind): (usize, Kind)) -> Made {
     match kind {
         Kind::Bytes => Made::Own(Box::new(ExtremeText { statistic, column })),
-        Kind::Decimal | Kind::Float => statistic.of((column, kind)),
+        Kind::Decimal | Kind::Float | Kind::Timestamp(_) => statistic.of((column, kind)),
         Kind::Json => unreachable!("it is read as a number or as text"),
     }
 }

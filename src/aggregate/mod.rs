@@ -73,7 +73,7 @@ pub enum Observes {
     Presence,
     /// A number.
     Number,
-    /// A number, or text where the field was declared to be that.
+    /// A number, or text or a timestamp where the field was declared to be that.
     Order,
     /// A value of the type that the field was declared to have: text where nobody declared it.
     Declared,

@@ -17,7 +17,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::value::QUOTE;
-use super::{Decimal, Value};
+use super::{Decimal, Value, Zone};
 use crate::error::Result;
 
 /// Records in a full batch. Their keys, hashes and slots stay in the first-level cache together.
@@ -103,6 +103,20 @@ pub enum Kind {
     Json,
     Decimal,
     Float,
+    /// Its cells are decimals: seconds since 1970-01-01T00:00:00Z. They are written as the clocks of a zone show them.
+    Timestamp(Zone),
+}
+
+impl Kind {
+    /// What a cell is called.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Kind::Bytes => "text",
+            Kind::Json => "JSON",
+            Kind::Decimal | Kind::Float => "a number",
+            Kind::Timestamp(_) => "a timestamp",
+        }
+    }
 }
 
 /// One field of a batch of records.

@@ -19,6 +19,7 @@ impl Growing {
             Kind::Json => Growing::Json(Vec::new()),
             Kind::Decimal => Growing::Decimal(GrowingDecimals::default()),
             Kind::Float => Growing::Float(GrowingFloats::default()),
+            Kind::Timestamp(_) => Growing::new(Kind::Decimal),
         }
     }
 

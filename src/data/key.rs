@@ -227,7 +227,7 @@ impl Decoder {
                 let span = Span::of(start..self.data.len());
                 if *present == OTHER { Cell::Json(span) } else { Cell::Bytes(span) }
             }
-            (Kind::Decimal, _) | (Kind::Json, NUMBER) => {
+            (Kind::Decimal | Kind::Timestamp(_), _) | (Kind::Json, NUMBER) => {
                 let (number, behind) = ordered::get_decimal(rest)?;
                 rest = behind;
                 Cell::Decimal(number)

@@ -17,7 +17,9 @@ pub mod scratch;
 pub mod temporary;
 pub mod value;
 pub mod wide;
+pub mod zone;
 
 pub use batch::{BATCH, Batch, Bytes, Column, Columns, Decimals, Floats, Kind, Numbers, Sink, Span};
 pub use decimal::Decimal;
 pub use value::Value;
+pub use zone::Zone;

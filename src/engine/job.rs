@@ -190,11 +190,7 @@ impl<'p> Job<'p> {
 
     pub fn layout(&self) -> Layout {
         let Plan { columns, output, .. } = self.plan;
-        Layout {
-            format: output.format,
-            columns: columns.iter().map(|column| column.index).collect(),
-            names: columns.iter().map(|column| column.name.clone()).collect(),
-        }
+        Layout::new(output.format, columns.iter().map(|column| (column.name.as_str(), column.index, column.kind)))
     }
 
     /// What the output begins with: a row of column names, if it is asked for.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
-use crate::data::parse::ParseError;
+use crate::data::parse::{NoTimestamp, ParseError, parse_timestamp, timestamp};
 use crate::data::{Decimal, Span};
 use crate::record::delimited::Malformed;
 use crate::record::json;
@@ -75,8 +75,9 @@ impl Why {
         const SKIP: &str = "--set read.on_error=skip passes over bad records";
         match self {
             Why::Panic { .. } => format!("this is a bug in mapfold, please report it; {SKIP}"),
-            Why::Field { field, value, why: ParseError::NotANumber } => {
-                if let Some(sign) = sign_in_number(value) {
+            Why::Field { field, value, why: why @ (ParseError::NotANumber | NO_TIMESTAMP) } => {
+                let is_number = *why == ParseError::NotANumber;
+                if let Some(sign) = sign_in_number(value).filter(|_| is_number) {
                     return format!("{SKIP}; a number has no \"{sign}\" in it, and the source has to write it without");
                 }
                 // In quotes nothing is null, and what is empty has them.
@@ -89,11 +90,16 @@ impl Why {
                 };
                 // The words are given as they are pasted into a shell.
                 let quote = if field.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) { "" } else { "'" };
-                let text = match numbers.contains(field) || field.contains('\'') {
+                let to = |to, what| format!(", {quote}read.types.{field}={to}{quote} {what}");
+                let other = match numbers.contains(field) || field.contains('\'') {
+                    _ if !is_number => format!("; {}", timestamp::FORMS),
                     true => String::new(),
-                    false => format!(", {quote}read.types.{field}=string{quote} the column text"),
+                    false if parse_timestamp(value).is_ok() => {
+                        to("timestamp", "the column timestamps") + &to("string", "text")
+                    }
+                    false => to("string", "the column text"),
                 };
-                format!("{SKIP}{null}{text}")
+                format!("{SKIP}{null}{other}")
             }
             Why::Json(_) => {
                 format!("{SKIP}; one document is made a line by jq -c ., and an array's elements by jq -c '.[]'")
@@ -104,6 +110,8 @@ impl Why {
         }
     }
 }
+
+const NO_TIMESTAMP: ParseError = ParseError::NoTimestamp(NoTimestamp::Unknown);
 
 /// What people write numbers with, where the rest is one.
 fn sign_in_number(value: &[u8]) -> Option<char> {

@@ -23,7 +23,7 @@ use super::steps::locate::{Locate, Locating};
 use super::steps::only::Only;
 use super::steps::unquote::Unquote;
 use super::{Field, Step};
-use crate::data::Kind;
+use crate::data::{Kind, Zone};
 use crate::error::{Error, Result, suggestion};
 use crate::predicate::resolve::{Names, Wanted};
 use crate::predicate::{self, Predicate, written};
@@ -36,6 +36,7 @@ choices! {
         Int = "int",
         Float = "float",
         Decimal = "decimal",
+        Timestamp = "timestamp",
     }
 }
 
@@ -45,6 +46,7 @@ impl Type {
             Type::String => Kind::Bytes,
             Type::Int | Type::Decimal => Kind::Decimal,
             Type::Float => Kind::Float,
+            Type::Timestamp => Kind::Timestamp(Zone::UTC),
         }
     }
 }
@@ -65,6 +67,8 @@ pub struct Scope<'a> {
     steps: Vec<Box<dyn Step>>,
     /// Names of fields that something can only take as numbers.
     numbers: BTreeSet<String>,
+    /// Names of fields that a step took as timestamps, though nobody declared them.
+    timestamps: BTreeSet<String>,
     /// What the next step converts: all that is wanted before another step is pushed.
     converts: Vec<Conversion>,
 }
@@ -152,6 +156,7 @@ impl<'a> Scope<'a> {
             wants_record: Cell::new(false),
             steps: Vec::new(),
             numbers: BTreeSet::new(),
+            timestamps: BTreeSet::new(),
             converts: Vec::new(),
         }
     }
@@ -252,8 +257,9 @@ impl<'a> Scope<'a> {
         let field = self.raw(path, name)?;
         match self.kind(field) {
             Kind::Bytes | Kind::Json => Ok(self.convert(field, name, Type::String)),
-            Kind::Decimal | Kind::Float => {
-                Err(self.blame.error(path, &format!("{name:?} is a number that a step made, and text is wanted"), None))
+            kind @ (Kind::Decimal | Kind::Float | Kind::Timestamp(_)) => {
+                let what = format!("{name:?} is {} that a step made, and text is wanted", kind.noun());
+                Err(self.blame.error(path, &what, None))
             }
         }
     }
@@ -261,13 +267,19 @@ impl<'a> Scope<'a> {
     /// The field of this name, of the type that it was declared to have.
     pub fn field(&mut self, path: &str, name: &str) -> Result<Field> {
         let field = self.raw(path, name)?;
-        Ok(match self.types.get(name) {
-            Some(to) if self.is_as_read(field) => self.convert(field, name, *to),
+        Ok(match self.declared(name) {
+            Some(to) if self.is_as_read(field) => self.convert(field, name, to),
             _ => {
                 self.fields[field].is_typed.set(true);
                 field
             }
         })
+    }
+
+    /// What the field of this name was declared to be. One that a step took as a timestamp is one for all behind it.
+    fn declared(&self, name: &str) -> Option<Type> {
+        let taken = || self.timestamps.contains(name).then_some(Type::Timestamp);
+        self.types.get(name).copied().or_else(taken)
     }
 
     /// Pushes what tells where a record is from.
@@ -284,7 +296,16 @@ impl<'a> Scope<'a> {
     /// The field of this name as a number: a decimal where nobody declared what it is.
     pub fn number(&mut self, path: &str, name: &str) -> Result<Field> {
         self.wants_number(name);
-        self.as_number(path, name)
+        let field = self.as_number(path, name)?;
+        if let Kind::Timestamp(_) = self.kind(field) {
+            let hint = "timestamps are counted, and have a least and a greatest; the step time makes hours, days or months of them";
+            return Err(self.blame.error(
+                path,
+                &format!("{name:?} is a timestamp, and a number is wanted"),
+                Some(hint.into()),
+            ));
+        }
+        Ok(field)
     }
 
     /// Notes that something can't take the field of this name as text.
@@ -294,25 +315,45 @@ impl<'a> Scope<'a> {
 
     fn as_number(&mut self, path: &str, name: &str) -> Result<Field> {
         let field = self.raw(path, name)?;
-        match self.types.get(name) {
+        match self.declared(name) {
             _ if !self.is_as_read(field) => Ok(field),
             Some(Type::String) => {
                 let hint = r#"read.types may say "int", "float" or "decimal""#;
                 Err(self.blame.error(path, &format!("{name:?} is text, and a number is wanted"), Some(hint.into())))
             }
-            Some(to) => Ok(self.convert(field, name, *to)),
+            Some(to) => Ok(self.convert(field, name, to)),
             None => Ok(self.convert(field, name, Type::Decimal)),
         }
     }
 
     /// Whether the field of this name has a type that somebody declared.
     pub fn is_declared(&self, name: &str) -> bool {
-        self.types.contains_key(name)
+        self.declared(name).is_some()
     }
 
-    /// As [`number`](Self::number), but text where it was declared to be that.
+    /// The field of this name as a timestamp, which it is where nobody declared what it is.
+    pub fn timestamp(&mut self, path: &str, name: &str) -> Result<Field> {
+        let field = match self.types.get(name) {
+            Some(_) => self.field(path, name)?,
+            None => self.raw(path, name)?,
+        };
+        match self.kind(field) {
+            Kind::Timestamp(_) => Ok(field),
+            Kind::Bytes | Kind::Json if !self.types.contains_key(name) => {
+                self.timestamps.insert(name.to_owned());
+                Ok(self.convert(field, name, Type::Timestamp))
+            }
+            kind @ (Kind::Bytes | Kind::Json | Kind::Decimal | Kind::Float) => {
+                let what = format!("{name:?} is {}, and a timestamp is wanted", kind.noun());
+                let hint = self.types.contains_key(name).then(|| r#"read.types may say "timestamp""#.into());
+                Err(self.blame.error(path, &what, hint))
+            }
+        }
+    }
+
+    /// As [`number`](Self::number), but text or a timestamp where it is declared or made to be that.
     pub fn number_or_text(&mut self, path: &str, name: &str) -> Result<Field> {
-        match self.types.get(name) {
+        match self.declared(name) {
             Some(Type::String) => self.text(path, name),
             _ => self.as_number(path, name),
         }
@@ -322,7 +363,7 @@ impl<'a> Scope<'a> {
     /// bytes, and what it becomes.
     pub fn unconverted(&mut self, path: &str, name: &str) -> Result<Option<(Field, Type)>> {
         let field = self.raw(path, name)?;
-        let to = self.types.get(name).copied().unwrap_or(Type::Decimal);
+        let to = self.declared(name).unwrap_or(Type::Decimal);
         let is_as_read = self.is_as_read(field);
         Ok((is_as_read && to != Type::String && !self.is_converted(field, to)).then_some((field, to)))
     }
@@ -433,16 +474,16 @@ impl Names for Scope<'_> {
         if wanted == Wanted::Number {
             self.wants_number(name);
         }
-        let to = match (wanted, self.types.get(name)) {
+        let to = match (wanted, self.declared(name)) {
             (Wanted::Presence, _) => None,
-            (_, Some(declared)) => Some(*declared),
+            (_, Some(declared)) => Some(declared),
             (Wanted::Number, None) => Some(Type::Decimal),
             (Wanted::Declared, None) => Some(Type::String),
         };
         let to = to.filter(|to| match self.kind(raw) {
             Kind::Bytes => *to != Type::String,
             Kind::Json => true,
-            Kind::Decimal | Kind::Float => false,
+            Kind::Decimal | Kind::Float | Kind::Timestamp(_) => false,
         });
         let field = match to {
             None => raw,

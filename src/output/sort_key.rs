@@ -100,7 +100,7 @@ pub fn take_sort_key<'t>(
             };
             (if mark == JSON { Value::Json(text) } else { Value::Bytes(text) }, plain.len() - rest)
         }
-        (_, Kind::Decimal | Kind::Json) => {
+        (_, Kind::Decimal | Kind::Timestamp(_) | Kind::Json) => {
             plain.extend((!needs_end).then_some(0));
             let (number, rest) = get_decimal(&plain)?;
             (Value::Decimal(number), plain.len() - rest.len())

@@ -5,7 +5,7 @@ use crate::aggregate::summary::{self, Statistics};
 use crate::aggregate::{self, Aggregate, Made, Observes, Options, Quantiles};
 use crate::data::Kind;
 use crate::error::Result;
-use crate::map::Scope;
+use crate::map::{Scope, Type};
 use crate::predicate::{self, written::Predicate};
 use crate::reduce::ResultColumn;
 use crate::spec;
@@ -94,10 +94,13 @@ impl<'s> Aggregates<'s> {
                 self.where_holds(Some(field), predicate, scope)
             }
             (Some(name), Observes::Declared) if !scope.is_declared(name) => {
-                let field = scope.raw(&at, name)?;
+                let field = scope.field(&at, name)?;
                 self.where_holds(Some(field), predicate, scope)
             }
-            (Some(name), observes) => match scope.unconverted(&at, name)?.filter(|_| predicate.is_some()) {
+            (Some(name), observes) => match scope
+                .unconverted(&at, name)?
+                .filter(|(_, to)| predicate.is_some() && (observes != Observes::Number || *to != Type::Timestamp))
+            {
                 // Converted behind the predicate: where it doesn't hold, the record doesn't reach the op.
                 Some((field, to)) => {
                     let field = self.where_holds(Some(field), predicate, scope);

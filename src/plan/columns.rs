@@ -20,6 +20,12 @@ pub(super) struct Column {
     pub index: usize,
 }
 
+impl From<&Column> for OutputColumn {
+    fn from(column: &Column) -> Self {
+        OutputColumn { index: column.index, name: column.name.clone(), kind: column.kind }
+    }
+}
+
 /// The columns of a job, in order.
 #[derive(Debug)]
 pub(super) struct Columns {
@@ -120,7 +126,7 @@ impl Names for (&Columns, Blame<'_>) {
 pub(super) fn output(spec: &Spec, columns: &Columns, blame: &Blame<'_>) -> Result<Vec<OutputColumn>> {
     let Some(chosen) = &spec.output.columns else {
         let all = columns.all.iter();
-        return Ok(all.map(|column| OutputColumn { index: column.index, name: column.name.clone() }).collect());
+        return Ok(all.map(|column| OutputColumn::from(column)).collect());
     };
     if chosen.is_empty() {
         return Err(blame.error("output.columns", "must not be empty", None));
@@ -128,11 +134,11 @@ pub(super) fn output(spec: &Spec, columns: &Columns, blame: &Blame<'_>) -> Resul
     let mut output: Vec<OutputColumn> = Vec::new();
     for (i, name) in chosen.iter().enumerate() {
         let path = format!("output.columns.{i}");
-        let index = columns.find(&path, name, blame)?.index;
-        if output.iter().any(|column| column.index == index) {
+        let found = columns.find(&path, name, blame)?;
+        if output.iter().any(|column| column.index == found.index) {
             return Err(blame.error(&path, &format!("column {name:?} is named twice"), None));
         }
-        output.push(OutputColumn { index, name: name.clone() });
+        output.push(found.into());
     }
     Ok(output)
 }

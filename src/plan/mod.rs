@@ -105,6 +105,7 @@ pub struct OutputColumn {
     /// Which cell of a group, or field of a record.
     pub index: usize,
     pub name: String,
+    pub kind: Kind,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -305,7 +305,7 @@ fn columns_are_chosen_and_ordered() {
     let text =
         r#"{"group_by": ["line"], "aggregate": [{"op": "count"}], "output": {"columns": ["count"], "format": "csv"}}"#;
     let plan = planned(text);
-    assert_eq!(plan.columns, [OutputColumn { index: 1, name: "count".into() }]);
+    assert_eq!(plan.columns, [OutputColumn { index: 1, name: "count".into(), kind: Kind::Decimal }]);
     assert!(plan.output.header);
     assert_eq!(groups(plan).order, by(&[(0, false)]));
 }

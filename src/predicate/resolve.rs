@@ -5,7 +5,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::written::{self, Literal};
 use super::{Comparison, Predicate, Test};
-use crate::data::parse::{ParseError, parse_float};
+use crate::data::parse::{ParseError, parse_float, parse_timestamp, timestamp};
 use crate::data::{Decimal, Kind};
 use crate::error::Result;
 use crate::schema::Blame;
@@ -169,14 +169,14 @@ impl Cell<'_> {
                     }
                     Kind::Json if !decimals.is_empty() => Test::DecimalIn(decimals),
                     Kind::Bytes | Kind::Json => Test::TextIn(texts.into_iter().collect()),
-                    Kind::Decimal => Test::DecimalIn(decimals),
+                    Kind::Decimal | Kind::Timestamp(_) => Test::DecimalIn(decimals),
                     Kind::Float => Test::FloatIn(floats),
                 })
             }
             written::Test::Matches(text) => {
                 let path = format!("{}.matches", self.path);
                 if !matches!(self.kind, Kind::Bytes | Kind::Json) {
-                    let what = format!("{:?} is a number, and only text matches a pattern", self.name);
+                    let what = format!("{:?} is {}, and only text matches a pattern", self.name, self.kind.noun());
                     return Err(self.blame.error(&path, &what, None));
                 }
                 pattern(text, &path, self.blame).map(Test::Matches)
@@ -197,11 +197,15 @@ impl Cell<'_> {
             }
             (Literal::Number(number), kind) => match constant(&number.to_string(), kind) {
                 Ok(number) => return Ok(number),
+                Err(ParseError::NoTimestamp(why)) => (format!("{name:?} is a timestamp, and {number} is {why}"), None),
                 Err(_) if kind == Kind::Float => (format!("{number} is beyond the greatest float"), None),
                 Err(_) => (format!("{number} has more than 38 digits"), None),
             },
             (Literal::Text(text), kind) => match constant(text, kind) {
                 Ok(number) => return Ok(number),
+                Err(ParseError::NoTimestamp(why)) => {
+                    (format!("{name:?} is a timestamp, and {text:?} is {why}"), Some(timestamp::FORMS.into()))
+                }
                 Err(_) => (format!("{name:?} is a number, and {text:?} is none"), None),
             },
         };
@@ -212,6 +216,7 @@ impl Cell<'_> {
 fn constant(text: &str, kind: Kind) -> Result<Constant, ParseError> {
     match kind {
         Kind::Float => parse_float(text.as_bytes()).map(Constant::Float),
+        Kind::Timestamp(_) => parse_timestamp(text.as_bytes()).map(Constant::Decimal),
         Kind::Decimal | Kind::Json | Kind::Bytes => Decimal::parse(text.as_bytes()).map(Constant::Decimal),
     }
 }

@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use crate::aggregate::{Aggregate, Overflow};
-use crate::data::Value;
 use crate::data::buffer::Buffer;
 use crate::data::key::{Decoder, Fields, KeyFields};
+use crate::data::{Kind, Value};
 use crate::error::{Error, Result};
 use crate::output::format::with_rows;
 use crate::output::order::Sorter;
@@ -126,7 +126,7 @@ impl<'p> Finisher<'p> {
             match cells.overflow.get() {
                 None => Ok(()),
                 Some(column) => {
-                    let group = (!self.key.is_empty()).then(|| shown(&cells.key));
+                    let group = (!self.key.is_empty()).then(|| shown(&cells.key, self.key));
                     Err(Error::Overflow { column: self.values[column].name.to_owned(), group })
                 }
             }
@@ -135,12 +135,15 @@ impl<'p> Finisher<'p> {
 }
 
 /// A group's key, for a message.
-fn shown(key: &Fields<'_>) -> String {
+fn shown(key: &Fields<'_>, of: &KeyFields) -> String {
     let fields = (0..key.len()).map(|i| match key.value(i) {
         Value::Null => "null".to_owned(),
         Value::Bytes(bytes) => format!("{:?}", String::from_utf8_lossy(bytes)),
         Value::Json(json) => String::from_utf8_lossy(json).into_owned(),
-        Value::Decimal(number) => number.to_string(),
+        Value::Decimal(number) => match of.get(i) {
+            Some((_, Kind::Timestamp(zone))) => zone.clock().text(number),
+            _ => number.to_string(),
+        },
         Value::Float(number) => number.to_string(),
     });
     fields.collect::<Vec<_>>().join(", ")

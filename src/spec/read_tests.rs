@@ -68,13 +68,8 @@ fn what_reading_refuses() {
     read(r#""fields": "a""#, "read.fields: must be a list, is \"a\"", "a list has brackets: [\"a\"]");
     read(
         r#""types": {"x": "flaot"}"#,
-        "read.types.x: must be one of string, int, float, decimal, is \"flaot\"",
+        "read.types.x: must be one of string, int, float, decimal, timestamp, is \"flaot\"",
         "did you mean \"float\"?",
-    );
-    read(
-        r#""types": {"x": "timestamp"}"#,
-        "read.types.x: \"timestamp\" is not supported yet",
-        "supported: string, int, float, decimal",
     );
     read(r#""on_error": "skp""#, "read.on_error: must be one of fail, skip, is \"skp\"", "did you mean \"skip\"?");
     read(r#""on_error": 1"#, "read.on_error: must be fail or skip, or an object, is 1", "");

@@ -48,7 +48,7 @@ const READ: &[Key] = &[
 ];
 
 /// What a field may be declared to be.
-pub static TYPE: Shape = Shape::Choice(Choice { built: Type::NAMES, later: &["timestamp"] });
+pub static TYPE: Shape = Shape::Choice(Choice::of(Type::NAMES));
 
 const SKIP: &[Key] = &[Key::required("skip_up_to", Shape::Share), Key::optional("save_to", Shape::Name)];
 

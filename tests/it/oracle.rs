@@ -313,7 +313,10 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         left_out: Vec::new(),
         timeout: None,
         on_timeout: OnTimeout::Fail,
-        columns: columns.into_iter().map(|index| OutputColumn { index, name: format!("c{index}") }).collect(),
+        columns: columns
+            .into_iter()
+            .map(|index| OutputColumn { index, name: format!("c{index}"), kind: Kind::Bytes })
+            .collect(),
         output: Output {
             target: Target::File(out.clone(), Compression::None),
             format: Format::Text,

@@ -141,6 +141,13 @@ impl Aggregate for ApproxDistinct {
             Column::Bytes(column) => {
                 add_hashes(states, slots, |i| (!column.spans[i].is_null()).then(|| hash_cell(column, i)));
             }
+            // A text is none of the numbers: it has its quote.
+            Column::Json(column) => add_hashes(states, slots, |i| {
+                Some(match Value::of_json(column.value(i)?).resolved() {
+                    Value::Decimal(number) => hash_decimal(number),
+                    _ => hash_cell(column, i),
+                })
+            }),
             Column::Decimal(column) => match column.numbers {
                 Numbers::Narrow { mantissas, scale: 0 } => add_hashes(states, slots, |i| {
                     let hash = || hash_decimal(Decimal { mantissa: mantissas[i].into(), scale: 0 });

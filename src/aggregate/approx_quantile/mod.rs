@@ -128,7 +128,7 @@ impl Aggregate for Quantiles {
 
     fn observe(&self, states: &mut States<'_>, slots: &[u32], observed: &[Column<'_>]) {
         match observed[self.column] {
-            Column::Bytes(_) => unreachable!("a column of numbers"),
+            Column::Bytes(_) | Column::Json(_) => unreachable!("a column of numbers"),
             Column::Float(column) => add_numbers(states, slots, |i| column.value(i)),
             Column::Decimal(column) => match column.numbers {
                 Numbers::Narrow { mantissas, scale } => add_numbers(states, slots, |i| {

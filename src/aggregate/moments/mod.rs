@@ -26,7 +26,7 @@ impl Spread {
         Made::Own(match kind {
             Kind::Decimal => Box::new(decimal::Moments { column, spread: self }) as Box<dyn Aggregate>,
             Kind::Float => Box::new(float::Moments { column, spread: self }),
-            Kind::Bytes | Kind::Json => unreachable!("moments are of numbers"),
+            Kind::Bytes | Kind::Json | Kind::Timestamp(_) => unreachable!("moments are of numbers"),
         })
     }
 

@@ -23,6 +23,8 @@ use crate::table::{StateColumn, States, TailPlace};
 #[derive(Debug)]
 pub struct Decimals<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: bool> {
     pub column: usize,
+    /// Of the column: a least timestamp is one.
+    pub kind: Kind,
 }
 
 /// A number of values, in the word that it shares with the scale.
@@ -247,7 +249,8 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
 {
     fn kind(&self, number: usize) -> Kind {
         match Statistic::numbered(number) {
-            Statistic::Sum | Statistic::Least | Statistic::Greatest => Kind::Decimal,
+            Statistic::Sum => Kind::Decimal,
+            Statistic::Least | Statistic::Greatest => self.kind,
             Statistic::Mean => Kind::Float,
         }
     }

@@ -16,6 +16,7 @@ use crate::table::{StateColumn, States, TailPlace};
 #[derive(Debug)]
 pub struct Floats<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: bool> {
     pub column: usize,
+    pub kind: Kind,
 }
 
 /// Words of an exact sum.
@@ -58,7 +59,7 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
     for Floats<WORDS, SUM, LEAST, GREATEST>
 {
     fn kind(&self, _: usize) -> Kind {
-        Kind::Float
+        self.kind
     }
 
     fn words(&self) -> usize {

@@ -80,13 +80,13 @@ pub fn make(column: usize, kind: Kind, statistics: Statistics) -> Box<dyn Aggreg
     macro_rules! compiled {
         ($state:ident, $with:literal, $without:literal) => {
             match (statistics.sum, statistics.least, statistics.greatest) {
-                (true, false, false) => Box::new($state::<$with, true, false, false> { column }),
-                (true, true, false) => Box::new($state::<{ $with + 1 }, true, true, false> { column }),
-                (true, false, true) => Box::new($state::<{ $with + 1 }, true, false, true> { column }),
-                (true, true, true) => Box::new($state::<{ $with + 2 }, true, true, true> { column }),
-                (false, true, true) => Box::new($state::<{ $without + 2 }, false, true, true> { column }),
-                (false, true, false) => Box::new($state::<{ $without + 1 }, false, true, false> { column }),
-                (false, false, true) => Box::new($state::<{ $without + 1 }, false, false, true> { column }),
+                (true, false, false) => Box::new($state::<$with, true, false, false> { column, kind }),
+                (true, true, false) => Box::new($state::<{ $with + 1 }, true, true, false> { column, kind }),
+                (true, false, true) => Box::new($state::<{ $with + 1 }, true, false, true> { column, kind }),
+                (true, true, true) => Box::new($state::<{ $with + 2 }, true, true, true> { column, kind }),
+                (false, true, true) => Box::new($state::<{ $without + 2 }, false, true, true> { column, kind }),
+                (false, true, false) => Box::new($state::<{ $without + 1 }, false, true, false> { column, kind }),
+                (false, false, true) => Box::new($state::<{ $without + 1 }, false, false, true> { column, kind }),
                 (false, false, false) => unreachable!("a summary of nothing"),
             }
         };
@@ -94,7 +94,7 @@ pub fn make(column: usize, kind: Kind, statistics: Statistics) -> Box<dyn Aggreg
     use decimal::Decimals;
     use float::Floats;
     match kind {
-        Kind::Decimal => compiled!(Decimals, 2, 1),
+        Kind::Decimal | Kind::Timestamp(_) => compiled!(Decimals, 2, 1),
         Kind::Float => compiled!(Floats, 5, 1),
         Kind::Bytes | Kind::Json => unreachable!("a summary is of numbers"),
     }

@@ -96,7 +96,7 @@ pub struct Args {
     #[arg(long, help_heading = READING, display_order = 12)]
     no_header: bool,
 
-    /// string, int, float or decimal; repeatable
+    /// string, int, float, decimal or timestamp; repeatable
     ///
     /// Where a number is needed and no type is given, a field is a decimal: exact, of up to 38 digits.
     #[arg(long = "type", value_name = "COL=TYPE", help_heading = READING, display_order = 13)]

@@ -89,7 +89,7 @@ fn what_is_wrong_names_its_flag() {
     refused(&["count", "--type", "x"], "--type x: no \"=\"", "--type COL=TYPE, such as --type amount=float");
     refused(
         &["count", "--type", "a=b=flot"],
-        "--type a=b: must be one of string, int, float, decimal, is \"flot\"",
+        "--type a=b: must be one of string, int, float, decimal, timestamp, is \"flot\"",
         "did you mean \"float\"?",
     );
     refused(&["count", "--type", "a=int", "--type", "a=int"], "--type a: is given twice", "");

@@ -5,9 +5,11 @@
 
 mod column;
 mod short;
+pub mod timestamp;
 mod uniform;
 
 pub use column::{DecimalParser, FloatParser};
+pub use timestamp::{NoTimestamp, TimestampParser, parse_timestamp};
 
 use super::decimal::{DIGITS, Decimal, LIMIT, power};
 
@@ -22,6 +24,8 @@ pub enum ParseError {
     /// A decimal of more than 38 digits, or a float beyond the greatest.
     #[error("out of range")]
     OutOfRange,
+    #[error(transparent)]
+    NoTimestamp(#[from] NoTimestamp),
 }
 
 /// Without the spaces and tabs around it.

@@ -1,13 +1,13 @@
-//! Conversion: a field's bytes read as numbers, in front of the first step that wants them.
+//! Conversion: a field's bytes read as numbers or timestamps, in front of the first step that wants them.
 
 use super::gather::Gather;
 use super::unquote::text;
-use crate::data::parse::{DecimalParser, FloatParser, ParseError};
+use crate::data::parse::{DecimalParser, FloatParser, ParseError, TimestampParser};
 use crate::data::{Batch, Column, Columns, Sink, Span, Value};
 use crate::error::Result;
 use crate::map::{Field, Makes, Next, Stage, Step, Type};
 
-/// Adds fields as numbers. A record in which one of them is none is bad.
+/// Adds fields as numbers or timestamps. A record in which one of them is none is bad.
 #[derive(Debug)]
 pub struct Convert {
     pub fields: Vec<Conversion>,
@@ -40,6 +40,7 @@ impl Step for Convert {
         let parsed = |field: &Conversion| {
             let parser = match field.to {
                 Type::Float => Parser::Float(FloatParser::default()),
+                Type::Timestamp => Parser::Timestamp(TimestampParser::default()),
                 Type::Int => Parser::Decimal { parser: DecimalParser::default(), whole_only: true },
                 Type::Decimal | Type::String => Parser::Decimal { parser: DecimalParser::default(), whole_only: false },
             };
@@ -77,6 +78,7 @@ struct Parsed {
 enum Parser {
     Decimal { parser: DecimalParser, whole_only: bool },
     Float(FloatParser),
+    Timestamp(TimestampParser),
 }
 
 impl Stage for Converting {
@@ -92,6 +94,9 @@ impl Stage for Converting {
                 }
                 Parser::Float(parser) => {
                     Column::Float(parser.parse(column, |i, error| bad.push((i as u32, number, error))))
+                }
+                Parser::Timestamp(parser) => {
+                    Column::Decimal(parser.parse(column, |i, error| bad.push((i as u32, number, error))))
                 }
             });
         }

@@ -11,8 +11,9 @@ pub use self::jsonl::Jsonl;
 pub use self::text::Text;
 pub use self::tsv::Tsv;
 
-use crate::data::Value;
 use crate::data::buffer::Buffer;
+use crate::data::zone::Clock;
+use crate::data::{Kind, Value};
 use crate::schema::choices;
 
 choices! {
@@ -36,9 +37,25 @@ pub struct Layout {
     pub columns: Vec<usize>,
     /// Their names.
     pub names: Vec<String>,
+    /// By what clocks they are written if they are timestamps. None if none is.
+    pub clocks: Vec<Option<Clock>>,
 }
 
 impl Layout {
+    /// Of columns by what they are called, where they are, and what they are.
+    pub fn new<'a>(format: Format, columns: impl Iterator<Item = (&'a str, usize, Kind)>) -> Self {
+        let mut layout = Layout { format, columns: Vec::new(), names: Vec::new(), clocks: Vec::new() };
+        for (name, index, kind) in columns {
+            layout.columns.push(index);
+            layout.names.push(name.to_owned());
+            layout.clocks.push(if let Kind::Timestamp(zone) = kind { Some(zone.clock()) } else { None });
+        }
+        if layout.clocks.iter().all(Option::is_none) {
+            layout.clocks.clear();
+        }
+        layout
+    }
+
     /// The row of column names.
     pub fn header(&self) -> Buffer {
         let mut out = Buffer::default();
@@ -49,8 +66,28 @@ impl Layout {
     /// Appends the row whose cells `cell` gives by index.
     #[inline]
     pub fn line<'a>(&self, rows: &mut impl Rows, cell: impl Fn(usize) -> Value<'a>, out: &mut Buffer) {
+        if !self.clocks.is_empty() {
+            return self.line_with_timestamps(rows, cell, out);
+        }
         for (i, &column) in self.columns.iter().enumerate() {
             rows.cell(out, i, cell(column));
+        }
+        rows.end(out);
+    }
+
+    /// Out of line, so that rows without timestamps are as fast as if there were none.
+    #[inline(never)]
+    fn line_with_timestamps<'a>(&self, rows: &mut impl Rows, cell: impl Fn(usize) -> Value<'a>, out: &mut Buffer) {
+        let mut text = Buffer::default();
+        for (i, (&column, clock)) in self.columns.iter().zip(&self.clocks).enumerate() {
+            match (clock, cell(column)) {
+                (Some(clock), Value::Decimal(timestamp)) => {
+                    text.clear();
+                    clock.write(timestamp, &mut text);
+                    rows.cell(out, i, Value::Bytes(text.as_slice()));
+                }
+                (_, value) => rows.cell(out, i, value),
+            }
         }
         rows.end(out);
     }
