@@ -170,7 +170,7 @@ fn steps_have_one_key_of_their_own() {
     let hint = r#"an example: {"split": "line", "on": "words", "as": "word"}"#;
     refused(
         r#"{"map": [{}]}"#,
-        "spec.json: map.0: missing a key that says what it does: split, ngrams, lower, upper, trim, extract, derive, bin, explode, filter",
+        "spec.json: map.0: missing a key that says what it does: split, ngrams, lower, upper, trim, extract, derive, bin, time, explode, filter",
         hint,
     );
     refused(
@@ -239,12 +239,6 @@ fn impossible_values() {
 fn what_is_promised_is_told_from_what_is_misspelt() {
     for (text, message, hint) in [
         (r#"{"limit_per_group": 1}"#, "limit_per_group: not supported yet", ""),
-        (
-            r#"{"read": {"types": {"t": "timestamp"}}}"#,
-            "read.types.t: \"timestamp\" is not supported yet",
-            "supported: string, int, float, decimal",
-        ),
-        (r#"{"map": [{"time": "a", "unit": "hour", "as": "b"}]}"#, "map.0.time: not supported yet", ""),
         (
             r#"{"aggregate": [{"op": "quantile", "q": 0.5, "field": "x"}]}"#,
             "aggregate.0.op: \"quantile\" is not supported yet",

@@ -112,7 +112,11 @@ fn by_hand(job: &Job, shape: &Shape, files: &[Vec<u8>]) -> Expected {
 }
 
 fn run(job: &Job, shape: &Shape, how: &How, dir: &Path, files: usize) -> Result<(Vec<u8>, Report), Failed> {
-    let spec = shape.spec(job, dir, files);
+    run_spec(&shape.spec(job, dir, files), how, dir, files)
+}
+
+/// What a spec writes to the file `out` in `dir`, where its inputs are too.
+pub fn run_spec(spec: &serde_json::Value, how: &How, dir: &Path, files: usize) -> Result<(Vec<u8>, Report), Failed> {
     let spec = Document::parse("drawn", spec.to_string().as_bytes()).unwrap().finish().unwrap();
     let call = Invocation { origin: "drawn".into(), force: true, ..Invocation::default() };
     let mut plan = plan::resolve(&spec, &call).unwrap();

@@ -15,6 +15,7 @@ pub mod only;
 mod pieces;
 mod rewrite;
 pub mod split;
+mod time;
 mod trim;
 pub mod unquote;
 mod upper;
@@ -44,7 +45,7 @@ pub static SHAPE: Shape = Shape::Variants(&Variants {
         Variant { name: "extract", keys: extract::KEYS },
         Variant { name: "derive", keys: derive::KEYS },
         Variant { name: "bin", keys: bin::KEYS },
-        Variant::later("time"),
+        Variant { name: "time", keys: time::KEYS },
         Variant { name: "explode", keys: explode::KEYS },
         Variant { name: "filter", keys: filter::KEYS },
     ],
@@ -63,6 +64,7 @@ const KINDS: &[(&str, Resolve)] = &[
     ("extract", extract::resolve),
     ("derive", derive::resolve),
     ("bin", bin::resolve),
+    ("time", time::resolve),
     ("explode", explode::resolve),
     ("filter", filter::resolve),
 ];

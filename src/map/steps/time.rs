@@ -1,0 +1,260 @@
+//! `time`: the lower edge of the unit that a timestamp is in, as the clocks of a zone show it.
+//!
+//! Seconds, minutes and hours are of one run of the clocks: where these are put back, the hour that comes twice is two hours.
+//! Longer units begin at the first second at which clocks show their edge or, where they are put forward over it, something later.
+
+use jiff::ToSpan;
+use jiff::civil::{Date, DateTime};
+
+use super::AS;
+use crate::data::decimal::power;
+use crate::data::zone::{Clock, Period, calendar, local};
+use crate::data::{Batch, Column, Decimals, Kind, Numbers, Sink, Zone};
+use crate::error::{Result, suggestion};
+use crate::map::scope::Written;
+use crate::map::{Field, Makes, Next, Scope, Stage, Step};
+use crate::schema::{Choice, Key, Shape, choices};
+
+pub const KEYS: &[Key] = &[
+    Key::required("time", Shape::Name),
+    Key::required("unit", Shape::Choice(Choice::of(Unit::NAMES))),
+    Key::optional("every", Shape::Whole { least: 1, most: 30 }),
+    Key::optional("zone", Shape::Name),
+    AS,
+];
+
+choices! {
+    pub enum Unit {
+        Second = "second",
+        Minute = "minute",
+        Hour = "hour",
+        Day = "day",
+        /// From Monday on.
+        Week = "week",
+        Month = "month",
+        Quarter = "quarter",
+        Year = "year",
+    }
+}
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
+    let unit = written.text("unit");
+    let unit = Unit::ALL.into_iter().find(|known| known.name() == unit).expect("the schema knows no other");
+    let every = match written.get("every") {
+        None => 1,
+        Some(every) => every.as_i64().expect("the schema has been through it"),
+    };
+    let length = unit.length(every).ok_or_else(|| {
+        let what = format!("no number of {every} {}s make a longer unit", unit.name());
+        let hint = "every is for seconds and minutes, of which 60 are a minute or an hour, and for hours, of which 24 are a day";
+        scope.blame.error(&written.at("every"), &what, Some(hint.into()))
+    })?;
+    let zone = match written.get("zone") {
+        None => Zone::UTC,
+        Some(_) => zone(written, scope)?,
+    };
+    let name = written.text("time");
+    let input = scope.timestamp(&written.at("time"), name)?;
+    let may_be_null = scope.may_be_null(input);
+    scope.push(Time { input, length, zone });
+    scope.add(&written.at("as"), written.text("as"), Kind::Timestamp(zone), may_be_null)?;
+    Ok(())
+}
+
+fn zone(written: Written<'_>, scope: &Scope<'_>) -> Result<Zone> {
+    let name = written.text("zone");
+    Zone::named(name).ok_or_else(|| {
+        let names: Vec<_> = Zone::names().collect();
+        let city = |zone: &&str| {
+            zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(&name.replace(' ', "_")))
+        };
+        let hint = match names.iter().copied().find(city) {
+            Some(zone) => format!("did you mean {zone:?}?"),
+            None => match suggestion(name, "zones", &names) {
+                near if near.starts_with("did") => near,
+                _ => "zones have the names of the IANA database, such as Europe/Berlin".into(),
+            },
+        };
+        scope.blame.error(&written.at("zone"), &format!("no time zone {name:?}"), Some(hint))
+    })
+}
+
+/// How long a unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    /// Of a part of a day, in seconds.
+    Seconds(i64),
+    Days(i64),
+    Months(i8),
+}
+
+impl Unit {
+    const ALL: [Unit; 8] =
+        [Unit::Second, Unit::Minute, Unit::Hour, Unit::Day, Unit::Week, Unit::Month, Unit::Quarter, Unit::Year];
+
+    /// Of so many units, where a next longer one is a whole number of that.
+    fn length(self, every: i64) -> Option<Length> {
+        let part = |of: i64, second: i64| (of % every == 0).then_some(Length::Seconds(every * second));
+        match self {
+            Unit::Second => part(60, 1),
+            Unit::Minute => part(60, MINUTE),
+            Unit::Hour => part(24, HOUR),
+            _ if every != 1 => None,
+            Unit::Day => Some(Length::Days(1)),
+            Unit::Week => Some(Length::Days(7)),
+            Unit::Month => Some(Length::Months(1)),
+            Unit::Quarter => Some(Length::Months(3)),
+            Unit::Year => Some(Length::Months(12)),
+        }
+    }
+}
+
+impl Length {
+    /// The edges around what a clock shows.
+    fn around(self, shown: i64) -> (i64, i64) {
+        // The first day was a Thursday.
+        const MONDAY: i64 = -3;
+        match self {
+            Length::Seconds(length) => {
+                let low = shown.div_euclid(length) * length;
+                (low, low + length)
+            }
+            Length::Days(days) => {
+                let first = if days == 7 { MONDAY } else { 0 };
+                let low = (shown.div_euclid(DAY) - first).div_euclid(days) * days + first;
+                (low * DAY, (low + days) * DAY)
+            }
+            Length::Months(months) => {
+                let date = calendar(shown).date();
+                let month = (date.month() - 1) / months * months + 1;
+                let low = Date::new(date.year(), month, 1).expect("months begin with a first");
+                let midnight = |date: Date| local(DateTime::from(date));
+                (midnight(low), low.checked_add(i64::from(months).months()).map_or(i64::MAX, midnight))
+            }
+        }
+    }
+
+    /// Whether clocks that are changed begin a new one.
+    fn is_of_one_run(self) -> bool {
+        matches!(self, Length::Seconds(..=HOUR))
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Time {
+    input: Field,
+    length: Length,
+    zone: Zone,
+}
+
+impl Step for Time {
+    fn reads(&self) -> Vec<Field> {
+        vec![self.input]
+    }
+
+    fn makes(&self) -> Makes<'_> {
+        Makes::One
+    }
+
+    fn stage(&self) -> Box<dyn Stage> {
+        Box::new(Timing { input: self.input, edges: Edges::new(self.length, self.zone.clock()), cut: Vec::new() })
+    }
+}
+
+#[derive(Debug)]
+struct Timing {
+    input: Field,
+    edges: Edges,
+    cut: Vec<i64>,
+}
+
+impl Stage for Timing {
+    fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
+        let Timing { input, edges, cut } = self;
+        let Column::Decimal(column) = batch.columns[*input] else { unreachable!("a column of timestamps") };
+        edges.cut(column, cut);
+        let numbers = Numbers::Narrow { mantissas: cut, scale: 0 };
+        let added = Column::Decimal(Decimals { numbers, nulls: column.nulls });
+        next.take(&Batch { rows: batch.rows, columns: &[batch.columns, &[added]].concat() })
+    }
+}
+
+/// A stretch of a unit in which clocks run on.
+#[derive(Clone, Copy, Debug)]
+struct Edge {
+    from: i64,
+    until: i64,
+    /// Where the unit begins, in seconds.
+    low: i64,
+}
+
+impl Edge {
+    #[inline]
+    fn holds(&self, at: i64) -> bool {
+        self.from <= at && at < self.until
+    }
+
+    /// Of times in units of which a second has so many.
+    fn scaled(self, second: i64) -> Self {
+        Edge { from: self.from.saturating_mul(second), until: self.until.saturating_mul(second), low: self.low }
+    }
+}
+
+/// Where units begin. The last one is remembered: times that follow each other are mostly in the same.
+#[derive(Debug)]
+struct Edges {
+    length: Length,
+    clock: Clock,
+    period: Period,
+    edge: Edge,
+}
+
+impl Edges {
+    fn new(length: Length, clock: Clock) -> Self {
+        Edges { length, clock, period: Period::NONE, edge: Edge { from: 0, until: 0, low: 0 } }
+    }
+
+    /// Where the units of a column's times begin, in place of what `cut` holds.
+    fn cut(&mut self, column: Decimals<'_>, cut: &mut Vec<i64>) {
+        cut.clear();
+        match column.numbers {
+            Numbers::Narrow { mantissas, scale } => {
+                let second = power(scale.into()) as i64;
+                let mut edge = self.edge.scaled(second);
+                for (i, &mantissa) in mantissas.iter().enumerate() {
+                    if !edge.holds(mantissa) && !column.is_null(i) {
+                        edge = self.around(mantissa.div_euclid(second)).scaled(second);
+                    }
+                    cut.push(edge.low);
+                }
+            }
+            Numbers::Wide(numbers) => cut.extend(numbers.iter().enumerate().map(|(i, number)| {
+                let second = number.mantissa.div_euclid(power(number.scale.into())) as i64;
+                if column.is_null(i) { 0 } else { self.around(second).low }
+            })),
+        }
+    }
+
+    /// The stretch around a second.
+    fn around(&mut self, second: i64) -> Edge {
+        if self.edge.holds(second) {
+            return self.edge;
+        }
+        if !self.period.holds(second) {
+            self.period = self.clock.period(second);
+        }
+        let Period { from, until, ahead } = self.period;
+        let (low, high) = self.length.around(second + ahead);
+        let from = from.max(low - ahead);
+        let low = if self.length.is_of_one_run() { from } else { self.clock.first(low) };
+        self.edge = Edge { from, until: until.min(high.saturating_sub(ahead)), low };
+        self.edge
+    }
+}
+
+#[cfg(test)]
+mod tests;
