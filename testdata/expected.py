@@ -9,6 +9,7 @@ import re
 import sys
 import unicodedata
 from collections import Counter, defaultdict
+from datetime import datetime, timedelta
 from decimal import Context, Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -197,6 +198,41 @@ def log_levels(text: bytes) -> list[tuple]:
     return sorted(levels.items(), key=lambda row: (-row[1], row[0]))
 
 
+def time_series(text: bytes) -> list[tuple]:
+    """Lines by the hour, of UTC, of the first timestamp in each: of a web server's log, or year, month and day first."""
+    log = rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?: ([+-]\d\d)(\d\d))?"
+    iso = rb"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?:Z| ?([+-]\d\d):?(\d\d))?)?"
+    months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+    hours = Counter()
+    for line in lines(text):
+        found = min(filter(None, (re.search(log, line), re.search(iso, line))), key=lambda match: match.start(), default=None)
+        if found is None:
+            hours[b""] += 1
+            continue
+        one, two, three, *rest = found.groups(b"0")
+        is_log = two.isalpha()
+        day = (int(three), months.index(two.decode()) + 1, int(one)) if is_log else (int(one), int(two), int(three))
+        hour, minute, second, ahead, more = map(int, rest)
+        behind = rest[3].startswith(b"-")
+        at = datetime(*day, hour, minute, min(second, 59))  # a leap second is the second before it
+        at -= timedelta(hours=ahead, minutes=-more if behind else more)
+        hours[at.strftime("%Y-%m-%dT%H:00:00Z").encode()] += 1
+    return sorted(hours.items())
+
+
+def status_latency(text: bytes) -> list[tuple]:
+    """Requests, and mean and greatest of the last words, by status; a dash is null."""
+    groups = defaultdict(list)
+    for line in lines(text):
+        *_, latency = line.split(b" ")
+        [(_, _, status, _)] = requests(line)
+        groups[b"%d" % status].append(None if latency == b"-" else latency)
+    rows = []
+    for key, count, values in by_key((status, value) for status in groups for value in groups[status]):
+        rows.append((key, count, mean(values), least_and_greatest(values)[1]))
+    return rows
+
+
 def tsv(row: tuple) -> bytes:
     """Where a job doesn't read text its rows are TSV: some bytes are escaped, null is \\N."""
     escapes = {b"\\": rb"\\", b"\t": rb"\t", b"\n": rb"\n", b"\r": rb"\r"}
@@ -206,11 +242,11 @@ def tsv(row: tuple) -> bytes:
 
 def main() -> int:
     differs = False
-    for job in (wordcount, uniq, charcount, ngrams, match_count, grep, measurements, group_by, access_log, top_talkers, log_levels):
+    for job in (wordcount, uniq, charcount, ngrams, match_count, grep, measurements, group_by, access_log, top_talkers, log_levels, time_series, status_latency):
         directory = HERE / job.__name__.replace("_", "-")
         rows = job((directory / "input.txt").read_bytes())
         cells = ([str(cell).encode() if isinstance(cell, int) else cell for cell in row] for row in rows)
-        line = tsv if job in (measurements, group_by, access_log, top_talkers) else b"\t".join
+        line = tsv if job in (measurements, group_by, access_log, top_talkers, status_latency) else b"\t".join
         expected = b"".join(line(tuple(row)) + b"\n" for row in cells)
         path = directory / "expected.txt"
         if "--check" not in sys.argv[1:]:
