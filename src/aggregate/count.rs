@@ -10,7 +10,7 @@ pub const OP: Op = Op {
     name: "count",
     keys: &[super::OP, Key::optional("field", Shape::Name), AS, WHERE],
     observes: Observes::Presence,
-    make: |column, _| Made::Own(Box::new(Count { column: column.map(|(column, _)| column) })),
+    make: |observed, _| Made::Own(Box::new(Count { column: observed.field.map(|(column, _)| column) })),
 };
 
 /// Of records, or of the values of an observed column.

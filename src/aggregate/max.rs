@@ -9,5 +9,5 @@ pub const OP: Op = Op {
     name: "max",
     keys: OF_A_FIELD,
     observes: Observes::Order,
-    make: |column, _| extreme::of(Statistic::Greatest, column.expect("its keys ask for a field")),
+    make: |observed, _| extreme::of(Statistic::Greatest, observed.column()),
 };

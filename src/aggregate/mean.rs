@@ -8,5 +8,5 @@ pub const OP: Op = Op {
     name: "mean",
     keys: OF_A_FIELD,
     observes: Observes::Number,
-    make: |column, _| Statistic::Mean.of(column.expect("its keys ask for a field")),
+    make: |observed, _| Statistic::Mean.of(observed.column()),
 };

@@ -10,9 +10,14 @@
 
 mod approx_distinct;
 mod approx_quantile;
+mod argmax;
+mod argmin;
+mod chosen;
 mod count;
 pub mod exact;
 mod extreme;
+mod first;
+mod last;
 #[cfg(test)]
 pub mod laws;
 mod max;
@@ -46,8 +51,26 @@ pub struct Op {
     pub make: Make,
 }
 
-/// What an op makes of the observed column of an index, which is of a kind; or of no column.
-pub type Make = fn(Option<(usize, Kind)>, &Options) -> Made;
+/// What an op makes of what it observes.
+pub type Make = fn(&Observed, &Options) -> Made;
+
+/// Indices of observed columns.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Observed {
+    /// The op's field, and what it is.
+    pub field: Option<(usize, Kind)>,
+    /// What `by` names.
+    pub by: Option<usize>,
+    /// Where the record is in the input.
+    pub position: Option<usize>,
+}
+
+impl Observed {
+    /// Of an op whose keys ask for a field.
+    pub fn column(&self) -> (usize, Kind) {
+        self.field.expect("its keys ask for a field")
+    }
+}
 
 /// What the keys of an op's own say.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,6 +100,8 @@ pub enum Observes {
     Order,
     /// A value of the type that the field was declared to have: text where nobody declared it.
     Declared,
+    /// The same, and the place of its record in the input; and if it has a `by`, what that names as [`Observes::Order`].
+    Placed,
 }
 
 /// The ops that there are.
@@ -92,6 +117,10 @@ pub static OPS: &[&Op] = &[
     &stddev_pop::OP,
     &approx_distinct::OP,
     &approx_quantile::OP,
+    &first::OP,
+    &last::OP,
+    &argmin::OP,
+    &argmax::OP,
 ];
 
 /// What an aggregate in a spec looks like.
@@ -112,14 +141,14 @@ pub static WRITTEN: Tagged = Tagged {
         Variant { name: stddev_pop::OP.name, keys: stddev_pop::OP.keys },
         Variant { name: approx_distinct::OP.name, keys: approx_distinct::OP.keys },
         Variant { name: approx_quantile::OP.name, keys: approx_quantile::OP.keys },
+        Variant { name: first::OP.name, keys: first::OP.keys },
+        Variant { name: last::OP.name, keys: last::OP.keys },
+        Variant { name: argmin::OP.name, keys: argmin::OP.keys },
+        Variant { name: argmax::OP.name, keys: argmax::OP.keys },
         Variant::later("distinct"),
         Variant::later("median"),
         Variant::later("quantile"),
-        Variant::later("first"),
-        Variant::later("last"),
         Variant::later("list"),
-        Variant::later("argmin"),
-        Variant::later("argmax"),
     ],
 };
 
@@ -129,6 +158,9 @@ const WHERE: Key = Key::optional("where", Shape::Variants(&PREDICATES));
 
 /// The keys of an op over one field.
 const OF_A_FIELD: &[Key] = &[OP, Key::required("field", Shape::Name), AS, WHERE];
+
+/// The keys of an op over one field that looks at another.
+const BY_A_FIELD: &[Key] = &[OP, Key::required("field", Shape::Name), Key::required("by", Shape::Name), AS, WHERE];
 
 /// The op of this name.
 ///

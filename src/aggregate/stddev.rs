@@ -8,5 +8,5 @@ pub const OP: Op = Op {
     name: "stddev",
     keys: OF_A_FIELD,
     observes: Observes::Number,
-    make: |column, _| Spread { is_of_all: false, is_root: true }.of(column.expect("its keys ask for a field")),
+    make: |observed, _| Spread { is_of_all: false, is_root: true }.of(observed.column()),
 };

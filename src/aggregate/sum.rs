@@ -8,5 +8,5 @@ pub const OP: Op = Op {
     name: "sum",
     keys: OF_A_FIELD,
     observes: Observes::Number,
-    make: |column, _| Statistic::Sum.of(column.expect("its keys ask for a field")),
+    make: |observed, _| Statistic::Sum.of(observed.column()),
 };

@@ -8,5 +8,5 @@ pub const OP: Op = Op {
     name: "variance",
     keys: OF_A_FIELD,
     observes: Observes::Number,
-    make: |column, _| Spread { is_of_all: false, is_root: false }.of(column.expect("its keys ask for a field")),
+    make: |observed, _| Spread { is_of_all: false, is_root: false }.of(observed.column()),
 };

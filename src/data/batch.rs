@@ -182,6 +182,15 @@ impl<'a> Column<'a> {
         }
     }
 
+    #[inline]
+    pub fn is_null(&self, i: usize) -> bool {
+        match self {
+            Column::Bytes(bytes) | Column::Json(bytes) => bytes.spans[i].is_null(),
+            Column::Decimal(decimals) => decimals.is_null(i),
+            Column::Float(floats) => floats.is_null(i),
+        }
+    }
+
     /// The cell of record `i`.
     #[inline]
     pub fn value(&self, i: usize) -> Value<'a> {

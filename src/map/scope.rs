@@ -64,6 +64,8 @@ pub struct Scope<'a> {
     /// The field that holds a record's bytes as they were read, if there is one.
     record: Option<Field>,
     wants_record: Cell<bool>,
+    /// The field that says how far in front a record is, if there is one.
+    position: Option<Field>,
     steps: Vec<Box<dyn Step>>,
     /// Names of fields that something can only take as numbers.
     numbers: BTreeSet<String>,
@@ -154,6 +156,7 @@ impl<'a> Scope<'a> {
             asked: source.is_open.then(Vec::new),
             record,
             wants_record: Cell::new(false),
+            position: None,
             steps: Vec::new(),
             numbers: BTreeSet::new(),
             timestamps: BTreeSet::new(),
@@ -280,6 +283,16 @@ impl<'a> Scope<'a> {
     fn declared(&self, name: &str) -> Option<Type> {
         let taken = || self.timestamps.contains(name).then_some(Type::Timestamp);
         self.types.get(name).copied().or_else(taken)
+    }
+
+    /// A field that says how far in front in the input a record is. To be asked for behind the steps of the job.
+    pub fn position(&mut self) -> Field {
+        let field = self.position.unwrap_or_else(|| {
+            self.locate(Locating::Position);
+            self.add_unnamed(Locating::Position.kind(), false)
+        });
+        self.position = Some(field);
+        field
     }
 
     /// Pushes what tells where a record is from.

@@ -2,7 +2,7 @@
 
 use super::Field;
 use crate::aggregate::summary::{self, Statistics};
-use crate::aggregate::{self, Aggregate, Made, Observes, Options, Quantiles};
+use crate::aggregate::{self, Aggregate, Made, Observed, Observes, Options, Quantiles};
 use crate::data::Kind;
 use crate::error::Result;
 use crate::map::{Scope, Type};
@@ -83,22 +83,41 @@ impl<'s> Aggregates<'s> {
             None => None,
             Some(filter) => Some((filter, scope.predicate(filter, &format!("{path}.where"))?)),
         };
-        let at = format!("{path}.field");
-        if let (Some(name), Observes::Number) = (&written.field, op.observes) {
+        let field = self.field((&format!("{path}.field"), &written.field), op.observes, predicate.clone(), scope)?;
+        let mut observed = Observed { field: field.map(|field| self.observe(field, scope)), ..Observed::default() };
+        if op.observes == Observes::Placed {
+            if written.by.is_some() {
+                let by = self.field((&format!("{path}.by"), &written.by), Observes::Order, predicate, scope)?;
+                observed.by = by.map(|by| self.observe(by, scope).0);
+            }
+            observed.position = Some(self.observe(scope.position(), scope).0);
+        }
+        Ok((op.make)(&observed, &Options { q: written.q }))
+    }
+
+    /// The field of this name, as it is to be observed, in the records of which the predicate holds.
+    fn field(
+        &mut self,
+        (at, name): (&str, &Option<String>),
+        observes: Observes,
+        predicate: Option<(&'s Predicate, predicate::Predicate)>,
+        scope: &mut Scope<'_>,
+    ) -> Result<Option<Field>> {
+        if let (Some(name), Observes::Number) = (name, observes) {
             scope.wants_number(name);
         }
-        let field = match (&written.field, op.observes) {
+        Ok(match (name, observes) {
             (None, _) => self.where_holds(None, predicate, scope),
             (Some(name), Observes::Presence) => {
-                let field = scope.raw(&at, name)?;
+                let field = scope.raw(at, name)?;
                 self.where_holds(Some(field), predicate, scope)
             }
-            (Some(name), Observes::Declared) if !scope.is_declared(name) => {
-                let field = scope.field(&at, name)?;
+            (Some(name), Observes::Declared | Observes::Placed) if !scope.is_declared(name) => {
+                let field = scope.field(at, name)?;
                 self.where_holds(Some(field), predicate, scope)
             }
             (Some(name), observes) => match scope
-                .unconverted(&at, name)?
+                .unconverted(at, name)?
                 .filter(|(_, to)| predicate.is_some() && (observes != Observes::Number || *to != Type::Timestamp))
             {
                 // Converted behind the predicate: where it doesn't hold, the record doesn't reach the op.
@@ -108,16 +127,14 @@ impl<'s> Aggregates<'s> {
                 }
                 None => {
                     let field = match observes {
-                        Observes::Order => scope.number_or_text(&at, name)?,
-                        Observes::Declared => scope.field(&at, name)?,
-                        Observes::Presence | Observes::Number => scope.number(&at, name)?,
+                        Observes::Order => scope.number_or_text(at, name)?,
+                        Observes::Declared | Observes::Placed => scope.field(at, name)?,
+                        Observes::Presence | Observes::Number => scope.number(at, name)?,
                     };
                     self.where_holds(Some(field), predicate, scope)
                 }
             },
-        };
-        let column = field.map(|field| (self.observe(field, scope.kind(field)), scope.kind(field)));
-        Ok((op.make)(column, &Options { q: written.q }))
+        })
     }
 
     /// The field, null where the predicate doesn't hold; where there is no field, the number 1. As it is without a
@@ -138,11 +155,13 @@ impl<'s> Aggregates<'s> {
         Some(added)
     }
 
-    /// The index of a field among those that are observed.
-    fn observe(&mut self, field: Field, kind: Kind) -> usize {
-        self.observed.iter().position(|(known, _)| *known == field).unwrap_or_else(|| {
+    /// The index of a field among those that are observed, and what it is.
+    fn observe(&mut self, field: Field, scope: &Scope<'_>) -> (usize, Kind) {
+        let kind = scope.kind(field);
+        let index = self.observed.iter().position(|(known, _)| *known == field).unwrap_or_else(|| {
             self.observed.push((field, kind));
             self.observed.len() - 1
-        })
+        });
+        (index, kind)
     }
 }

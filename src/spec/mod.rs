@@ -163,6 +163,9 @@ pub struct Aggregate {
     /// The records that it sees: all of them, or those for which this holds.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub filter: Option<Predicate>,
+    /// The field by which a record is chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// Which quantile, from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<f64>,

@@ -50,7 +50,10 @@ fn everything_that_counting_needs() {
     .unwrap();
     assert_eq!(spec.input, [PathBuf::from("a*.txt"), "b".into()].map(Input::Name));
     assert_eq!(json!(spec.map), json!([{"split": "line", "on": ",", "as": "cell"}]));
-    assert_eq!(spec.aggregate[1], Aggregate { op: "count".into(), field: None, name: None, filter: None, q: None });
+    assert_eq!(
+        spec.aggregate[1],
+        Aggregate { op: "count".into(), field: None, name: None, filter: None, by: None, q: None }
+    );
     assert_eq!(spec.limit, Some(20));
     assert_eq!(spec.output.format, Some(Format::Csv));
     assert_eq!(spec.output.part_size, Some(1 << 20));
@@ -242,11 +245,11 @@ fn what_is_promised_is_told_from_what_is_misspelt() {
         (
             r#"{"aggregate": [{"op": "quantile", "q": 0.5, "field": "x"}]}"#,
             "aggregate.0.op: \"quantile\" is not supported yet",
-            "supported: count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, approx_distinct, approx_quantile",
+            "supported: count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, approx_distinct, approx_quantile, first, last, argmin, argmax",
         ),
         (
             r#"{"aggregate": [{"op": "medain"}]}"#,
-            "aggregate.0.op: must be one of count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, approx_distinct, approx_quantile, is \"medain\"",
+            "aggregate.0.op: must be one of count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, approx_distinct, approx_quantile, first, last, argmin, argmax, is \"medain\"",
             "did you mean \"median\"?",
         ),
         (r#"{"input": [{"path": "a", "read": {"format": "csv"}}]}"#, "input.0.read: not supported yet", ""),

@@ -194,8 +194,8 @@ proptest! {
 
 /// Enough values in a group for a sketch that is no longer sparse, and groups with few, in tables that are flushed in between.
 #[test]
-fn sketches_of_many_values_are_the_same_whatever_the_settings() {
-    let aggregate = |op, field, q| Aggregate { op, field: Some(field), only: None, q };
+fn tails_of_many_values_are_the_same_whatever_the_settings() {
+    let aggregate = |op, field, q| Aggregate { op, field: Some(field), only: None, q, by: None };
     let job = Job {
         types: BTreeMap::from([("i", "int"), ("f", "float")]),
         rows: Rows::Groups {
@@ -206,6 +206,10 @@ fn sketches_of_many_values_are_the_same_whatever_the_settings() {
                 aggregate("approx_quantile", "d", Some(0.5)),
                 aggregate("approx_quantile", "f", Some(0.99)),
                 aggregate("approx_quantile", "d", Some(0.01)),
+                aggregate("first", "b", None),
+                aggregate("last", "f", None),
+                Aggregate { by: Some("f"), ..aggregate("argmax", "b", None) },
+                Aggregate { by: Some("f"), ..aggregate("argmin", "d", None) },
             ],
             having: None,
         },

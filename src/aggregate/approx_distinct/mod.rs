@@ -31,8 +31,8 @@ pub const OP: Op = Op {
     name: "approx_distinct",
     keys: OF_A_FIELD,
     observes: Observes::Declared,
-    make: |column, _| {
-        let (column, _) = column.expect("its keys ask for a field");
+    make: |observed, _| {
+        let (column, _) = observed.column();
         Made::Own(Box::new(ApproxDistinct { column }))
     },
 };

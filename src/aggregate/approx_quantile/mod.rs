@@ -29,8 +29,8 @@ pub const OP: Op = Op {
     name: "approx_quantile",
     keys: &[super::OP, Key::required("field", Shape::Name), Key::required("q", Shape::Share), AS, WHERE],
     observes: Observes::Number,
-    make: |column, options| {
-        let (column, _) = column.expect("its keys ask for a field");
+    make: |observed, options| {
+        let (column, _) = observed.column();
         Made::Quantile { column, q: options.q.expect("its keys ask for it") }
     },
 };

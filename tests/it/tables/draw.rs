@@ -82,8 +82,13 @@ pub fn job(tape: &mut Tape<'_>) -> Job {
         && tape.is_one_in(4)
     {
         let column = tape.below(aggregates.len());
-        let is_text = aggregates[column].field.is_some_and(|field| job.types.get(field) == Some(&"string"))
-            && matches!(aggregates[column].op, "min" | "max");
+        let is_text = aggregates[column].field.is_some_and(|field| match aggregates[column].op {
+            "min" | "max" => job.types.get(field) == Some(&"string"),
+            "first" | "last" | "argmin" | "argmax" => {
+                COLUMNS.contains(&field) && matches!(job.types.get(field), None | Some(&"string"))
+            }
+            _ => false,
+        });
         *having = Some(Predicate::Field(format!("c{column}"), test(tape, !is_text, false)));
     }
     let columns = job.columns();
@@ -106,18 +111,32 @@ impl Job {
 
 fn aggregate(tape: &mut Tape<'_>, job: &Job, fields: &[&'static str]) -> Aggregate {
     let only = tape.is_one_in(4).then(|| predicate(tape, job, fields));
-    let ops = &["count", "sum", "mean", "min", "max", "approx_distinct", "approx_quantile"];
+    let ops = &[
+        "count",
+        "sum",
+        "mean",
+        "min",
+        "max",
+        "approx_distinct",
+        "approx_quantile",
+        "first",
+        "last",
+        "argmin",
+        "argmax",
+    ];
     let (op, field) = (tape.pick(ops), tape.pick(fields));
     let is_text = job.types.get(field) == Some(&"string");
     let (op, field) = match op {
         "count" if tape.is_one_in(2) => (op, None),
         "min" | "max" if is_text => (op, Some(field)),
-        "approx_distinct" => (op, Some(field)),
+        "approx_distinct" | "first" | "last" | "argmin" | "argmax" => (op, Some(field)),
         _ if !job.is_number(field) => ("count", Some(field)),
         _ => (op, Some(field)),
     };
     let q = (op == "approx_quantile").then(|| tape.pick(&[0.5, 0.0, 1.0, 0.25, 0.9]));
-    Aggregate { op, field, only, q }
+    let by = matches!(op, "argmin" | "argmax").then(|| tape.pick(fields));
+    let by = by.map(|by| if job.is_number(by) || job.types.get(by) == Some(&"string") { by } else { "b" });
+    Aggregate { op, field, only, q, by }
 }
 
 fn predicate(tape: &mut Tape<'_>, job: &Job, fields: &[&'static str]) -> Predicate {

@@ -56,7 +56,12 @@ pub struct Aggregate {
     pub only: Option<Predicate>,
     /// Of a quantile.
     pub q: Option<f64>,
+    /// Of an argmin or argmax.
+    pub by: Option<&'static str>,
 }
+
+/// What an aggregate sees of a record: its field, and what it chooses by.
+pub type Seen = (Value, Value);
 
 /// A record that is none: a field isn't of its type, or what is derived has too many digits.
 #[derive(Debug)]
@@ -116,6 +121,9 @@ impl Aggregate {
         }
         if let Some(q) = aggregate.q {
             object["q"] = q.into();
+        }
+        if let Some(by) = aggregate.by {
+            object["by"] = by.into();
         }
         if let Some(only) = &aggregate.only {
             object["where"] = only.json();
@@ -206,7 +214,7 @@ impl Job {
     }
 
     /// What becomes of a record behind the steps: the key of its group and what each aggregate sees, or its row.
-    pub fn observed(&self, record: &Record<'_>) -> Result<(Vec<Value>, Vec<Value>), Bad> {
+    pub fn observed(&self, record: &Record<'_>) -> Result<(Vec<Value>, Vec<Seen>), Bad> {
         let fields = |names: &[&str]| names.iter().map(|name| record.field(name)).collect::<Result<Vec<_>, _>>();
         match &self.rows {
             Rows::Records { select } => Ok((fields(select)?, Vec::new())),
@@ -218,14 +226,14 @@ impl Job {
     }
 
     /// The rows of the result, given what `observed` gave for each record.
-    pub fn rows(&self, records: Vec<(Vec<Value>, Vec<Value>)>) -> Result<Vec<Vec<Value>>, Overflow> {
+    pub fn rows(&self, records: Vec<(Vec<Value>, Vec<Seen>)>) -> Result<Vec<Vec<Value>>, Overflow> {
         let Rows::Groups { by, aggregates, having } = &self.rows else {
             let mut rows: Vec<_> = records.into_iter().map(|(row, _)| row).collect();
             rows.sort_by(|a, b| self.order(a, b));
             rows.truncate(self.limit.unwrap_or(usize::MAX));
             return Ok(rows);
         };
-        let mut groups: BTreeMap<Vec<Value>, Vec<Vec<Value>>> = BTreeMap::new();
+        let mut groups: BTreeMap<Vec<Value>, Vec<Vec<Seen>>> = BTreeMap::new();
         if by.is_empty() {
             groups.insert(Vec::new(), Vec::new());
         }
@@ -303,10 +311,16 @@ fn derived_float(sign: char, left: &Value, right: &Value) -> Value {
 }
 
 impl Aggregate {
-    fn sees(&self, record: &Record<'_>) -> Result<Value, Bad> {
+    fn sees(&self, record: &Record<'_>) -> Result<Seen, Bad> {
         let is_seen = self.only.as_ref().map_or(Ok(true), |only| only.of(record))?;
+        let by = self.by.filter(|_| is_seen).map_or(Ok(Value::Null), |by| record.number(by))?;
+        Ok((self.value(record, is_seen)?, by))
+    }
+
+    fn value(&self, record: &Record<'_>, is_seen: bool) -> Result<Value, Bad> {
         match (self.op, self.field) {
             _ if !is_seen => Ok(Value::Null),
+            ("first" | "last" | "argmin" | "argmax", Some(field)) => record.field(field),
             (_, None) => Ok(Value::Decimal(number::one())),
             ("count", Some(field)) => Ok(record.raw(field)),
             ("approx_distinct", Some(field)) => record.field(field),
@@ -314,8 +328,23 @@ impl Aggregate {
         }
     }
 
-    fn finish(&self, mut seen: Vec<Value>, is_float: bool) -> Result<Value, Overflow> {
-        seen.retain(|value| !value.is_null());
+    fn finish(&self, seen: Vec<Seen>, is_float: bool) -> Result<Value, Overflow> {
+        let seen = seen.into_iter().filter(|(value, by)| !value.is_null() && (self.by.is_none() || !by.is_null()));
+        let seen: Vec<_> = seen.collect();
+        let mut best: Option<&Seen> = None;
+        for one in &seen {
+            let is_better = best.is_none_or(|best| match self.op {
+                "last" => true,
+                "argmin" => one.1 < best.1,
+                "argmax" => one.1 > best.1,
+                _ => false,
+            });
+            best = if is_better { Some(one) } else { best };
+        }
+        if let "first" | "last" | "argmin" | "argmax" = self.op {
+            return Ok(best.map_or(Value::Null, |(value, _)| value.clone()));
+        }
+        let seen: Vec<_> = seen.into_iter().map(|(value, _)| value).collect();
         if self.op == "count" {
             return Ok(Value::Decimal(number::one() * seen.len()));
         }
