@@ -190,6 +190,11 @@ impl TailGrowth {
     /// Of aggregates of numbers whose tails are exact sums of doubles, two at most.
     pub const OF_NUMBERS: TailGrowth = TailGrowth { each: 2 * exact::LONGEST_TAIL + 2, copies: 0 };
 
+    /// Whether a tail may be so long that few of them fill an arena.
+    pub fn is_of_long_tails(self) -> bool {
+        self.each > Self::OF_NUMBERS.each || self.copies > 0
+    }
+
     /// Most bytes that an arena of `held` bytes has more when so many records or states of `bytes` bytes in all have come.
     pub fn most(self, held: usize, bytes: usize, count: usize) -> usize {
         let copied = held.saturating_add(bytes).saturating_mul(self.copies);

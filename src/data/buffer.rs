@@ -25,6 +25,11 @@ impl Buffer {
         self.used == 0
     }
 
+    /// Bytes that it has, used or not.
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub fn clear(&mut self) {
         self.used = 0;
         self.shrink(LARGE);

@@ -312,7 +312,7 @@ fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
     };
     Memory {
         mapper: mapper(job, &read),
-        table: MapTable::new(growth, job.sizes.groups, shape, settings.combiner),
+        table: MapTable::new(growth, job.sizes.groups, &grouping.aggregation, job.sizes.table, settings.combiner),
         buffers: PartitionBuffers::limited(job.sizes.longest_row),
     }
 }

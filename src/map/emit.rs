@@ -8,12 +8,13 @@ use std::ops::Range;
 use super::Field;
 use super::combining::{Combiner, Combining};
 use super::growth::{Full, Growth};
+use crate::aggregate::TailGrowth;
 use crate::data::key::{Encoder, KeyFields};
 use crate::data::{BATCH, Batch, Bytes, Column, Columns, Sink};
 use crate::error::Result;
 use crate::report::Counters;
 use crate::shuffle::row::put_inline_value;
-use crate::shuffle::{Aggregation, RunWriter, Shape};
+use crate::shuffle::{Aggregation, RunWriter};
 use crate::table::keys::{LONG, code};
 use crate::table::{HomeBits, KeyBatch, Table};
 
@@ -41,18 +42,26 @@ struct GroupTable {
     growth: Growth,
     /// Records in the table.
     records: u64,
+    /// Bytes that long keys and tails may take before the table is flushed, however few slots it has.
+    arena: usize,
 }
 
 /// Bytes that long keys and tails may take in a map table before it is flushed.
 const ARENA: usize = 1 << 20;
+/// The same where tails are long, as those of sketches are, and there is memory: so many groups are kept together that their
+/// states are combined, and not flushed with a few records in each.
+const LONG_ARENA: usize = 64 << 20;
 /// The same for a table that has grown, by slot.
 const ARENA_A_SLOT: usize = 16;
 
 impl MapTable {
-    /// `input` is how many groups a task may meet at most.
-    pub fn new(growth: Growth, input: usize, shape: &Shape, combiner: Combiner) -> Self {
+    /// `input` is how many groups a task may meet at most. The table may take so many bytes of memory, and half as many may be
+    /// taken besides by what lies in its arena.
+    pub fn new(growth: Growth, input: usize, aggregation: &Aggregation<'_>, memory: usize, combiner: Combiner) -> Self {
+        let has_long_tails = aggregation.tail_growth().any(TailGrowth::is_of_long_tails);
         let groups = GroupTable {
-            table: Table::new(growth.first(input), HomeBits::Top, &shape.identity),
+            arena: if has_long_tails { (memory / 2).clamp(ARENA, LONG_ARENA) } else { ARENA },
+            table: Table::new(growth.first(input), HomeBits::Top, &aggregation.shape.identity),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
             combining: combiner.into(),
@@ -187,7 +196,7 @@ impl Output<'_> {
             self.full()?;
         }
         let table = &self.table.table;
-        if table.arena().len() > ARENA.max(table.slots() * ARENA_A_SLOT) || table.is_degenerate() {
+        if table.arena().len() > self.table.arena.max(table.slots() * ARENA_A_SLOT) || table.is_degenerate() {
             self.flush_for_room()?;
         }
         self.counters.combine_input_records += n as u64;
@@ -268,7 +277,7 @@ mod tests {
         let longest = Longest { column: 0 };
         let aggregation = Aggregation::new(vec![&longest as &dyn Aggregate], &[Kind::Bytes]);
         let fields = Fields { key: KeyFields::One(0), observed: vec![1] };
-        let mut memory = MapTable::new(Growth::fixed(1 << 10), 1 << 10, &aggregation.shape, Combiner::On);
+        let mut memory = MapTable::new(Growth::fixed(1 << 10), 1 << 10, &aggregation, 1 << 30, Combiner::On);
         let spill = tempfile::tempdir().unwrap();
         let run = RunWriter::create(spill.path().join("run"), 1, 1 << 14, PartitionBuffers::default()).unwrap();
         let data: Vec<u8> = (0..LONG).map(|i| i as u8).collect();

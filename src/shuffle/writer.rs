@@ -96,7 +96,7 @@ impl RunSize {
     }
 }
 
-/// Buffers that a row made longer than this are not kept.
+/// Buffers that a row made longer than this are not kept, nor those that hold twice a page and more.
 const LONG: usize = 1 << 20;
 /// Pages below this wait for others before they are written.
 const SMALL: usize = 16 << 10;
@@ -104,11 +104,12 @@ const PENDING: usize = 256 << 10;
 
 impl Partition {
     /// Begins an empty page: its header goes in front when it is written.
-    fn clear(&mut self) {
+    fn clear(&mut self, page_size: usize) {
         self.rows = 0;
         self.buffer.clear();
-        // There are many of these, and a long row may come to each.
-        self.buffer.shrink(LONG);
+        // There are many of these, and a long row may come to each. Short rows leave a buffer that is not much longer than
+        // a page, or one that is small in any case.
+        self.buffer.shrink((2 * page_size + 4 * SLACK).clamp(4 << 10, LONG));
     }
 }
 
@@ -116,7 +117,7 @@ impl RunWriter {
     pub fn create(path: PathBuf, partitions: usize, page_size: usize, mut buffers: PartitionBuffers) -> Result<Self> {
         let (file, path) = scratch::create_temporary(&path).map_err(|source| Error::Spill { path, source })?;
         buffers.buffers.resize_with(partitions, Partition::default);
-        buffers.buffers.iter_mut().for_each(Partition::clear);
+        buffers.buffers.iter_mut().for_each(|partition| partition.clear(page_size));
         buffers.pending.clear();
         let id = RunId::next();
         buffers.pending.extend_from_slice(&format::header(id, partitions as u32));
@@ -171,7 +172,7 @@ impl RunWriter {
         } else {
             write(&self.file, pending, payload)
         };
-        slot.clear();
+        slot.clear(self.page_size);
         result.map_err(|source| Error::Spill { path: self.path.to_path_buf(), source })
     }
 
@@ -213,4 +214,27 @@ fn write(mut file: &File, pending: &mut Vec<u8>, payload: &[u8]) -> io::Result<(
 #[inline]
 pub fn partition(hash: u64, partitions: usize) -> usize {
     (((hash >> 32) * partitions as u64) >> 32) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept for the next rows is in proportion to the pages, which are small where memory is short.
+    #[test]
+    fn long_rows_leave_no_long_buffers() {
+        const PARTITIONS: usize = 64;
+        const PAGE: usize = 4 << 10;
+        let spill = tempfile::tempdir().unwrap();
+        let path = spill.path().join("run");
+        let mut run = RunWriter::create(path, PARTITIONS, PAGE, PartitionBuffers::default()).unwrap();
+        for partition in 0..2 * PARTITIONS {
+            for len in [100, 16 << 10, 100] {
+                run.add(partition % PARTITIONS, |out| out.extend(&vec![0; len])).unwrap();
+            }
+        }
+        let (_, buffers) = run.finish().unwrap();
+        let held: usize = buffers.buffers.iter().map(|partition| partition.buffer.capacity()).sum();
+        assert!(held <= PARTITIONS * 3 * PAGE, "{held}");
+    }
 }

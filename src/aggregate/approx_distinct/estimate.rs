@@ -5,20 +5,20 @@
 //! for many. It takes additions, multiplications, divisions and square roots of doubles alone, all correctly rounded, so that
 //! every machine comes to the same.
 
-use super::registers::{Histogram, LOOKED_THROUGH, REGISTERS};
+use super::registers::Histogram;
 
 /// 1 / (2 ln 2).
 const ALPHA: f64 = 0.721_347_520_444_481_7;
 
-pub fn estimate(histogram: &Histogram) -> f64 {
-    let registers = REGISTERS as f64;
-    let share = |value: usize| f64::from(histogram[value]) / registers;
+pub fn estimate(&Histogram { registers, counts }: &Histogram<'_>) -> f64 {
+    let share = |count: u32| f64::from(count) / f64::from(registers);
+    let (first, last) = (share(counts[0]), share(counts[counts.len() - 1]));
     // What Ertl calls z, over the number of registers.
-    let mut sum = tau(1.0 - share(LOOKED_THROUGH + 1));
-    for value in (1..=LOOKED_THROUGH).rev() {
-        sum = 0.5 * (sum + share(value));
+    let mut sum = tau(1.0 - last);
+    for &count in counts[1..counts.len() - 1].iter().rev() {
+        sum = 0.5 * (sum + share(count));
     }
-    ALPHA * registers / (sum + sigma(share(0)))
+    ALPHA * f64::from(registers) / (sum + sigma(first))
 }
 
 /// `x + Σ x^(2^k) · 2^(k-1)` over k from 1.

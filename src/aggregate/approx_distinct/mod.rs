@@ -2,14 +2,14 @@
 //! bytes, numbers by value: 1.0 and 1.00 are one, -0 is 0, and NaN is NaN. Nulls are no values.
 //!
 //! The standard error is 1.04 / √16384, which is 0.81 %: two of three answers are off by no more, and nearly all by no more
-//! than three times as much. Of some hundred values nearly every answer is exact. A group takes 8 bytes for each value, from
-//! 512 values on up to twice that, and never more than 16 KiB.
+//! than three times as much. Up to 1024 values are told by 2^26 registers, and nearly every answer is exact. A group takes 4 to
+//! 8 bytes for each of them, and never more than 16 KiB.
 //!
 //! ```text
 //! word 0    where the tail lies, or 0
 //! tail      sparse    4-byte numbers, little-endian, as many as a power of two from 2 to 1024 says: 0 where one is
-//!                     unused, then one for each register that isn't 0, `register · 64 + what is in it`, in order
-//!           dense     16384 bytes, a register each: once more than 1024 of them are not 0
+//!                     unused, then one for each of the 2^26 registers that isn't 0, `register · 64 + what is in it`, in order
+//!           dense     2^14 bytes, a register each: once more than 1024 of the 2^26 are not 0
 //! ```
 //!
 //! Both are functions of the set of values alone, whatever order they came in and however states were merged, and so is the
@@ -67,9 +67,7 @@ fn add_hashes(states: &mut States<'_>, slots: &[u32], hash: impl Fn(usize) -> Op
         while at < end {
             match <&mut Dense>::try_from(states.tail_mut(run[0], PLACE.word)) {
                 Ok(registers) => {
-                    for hash in (at..end).filter_map(&hash) {
-                        Entry::of(hash).put(registers);
-                    }
+                    (at..end).filter_map(&hash).for_each(|hash| registers::add(registers, hash));
                     at = end;
                 }
                 Err(_) => {
@@ -181,7 +179,7 @@ impl Aggregate for ApproxDistinct {
     }
 
     fn finish<'a>(&self, _: usize, _: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow> {
-        let estimate = estimate::estimate(&registers::histogram(tail));
+        let estimate = registers::with_histogram(tail, estimate::estimate);
         Ok(Value::Decimal(Decimal::from(estimate.round() as u64)))
     }
 }

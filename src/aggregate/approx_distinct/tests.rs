@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::registers::{Histogram, LOOKED_THROUGH};
+use super::registers::{Histogram, add as add_hash};
 use super::*;
 use crate::aggregate::laws::{self, Cell};
 use crate::data::{Bytes, Span};
@@ -14,18 +14,27 @@ const SIGMA: f64 = 1.04 / 128.0;
 
 const DISTINCT: ApproxDistinct = ApproxDistinct { column: 0 };
 
-/// The sketch of some hashes, by a map.
-fn naive(hashes: impl Iterator<Item = u64>) -> f64 {
-    let mut registers = BTreeMap::new();
-    for hash in hashes {
-        let value = (1..=45).find(|place| hash >> (50 - place) & 1 == 1).unwrap_or(46);
-        let register = registers.entry(hash >> 50).or_insert(0);
-        *register = value.max(*register);
-    }
-    let mut histogram: Histogram = [0; _];
-    registers.values().for_each(|value| histogram[*value] += 1);
-    histogram[0] = (REGISTERS - registers.len()) as u32;
-    estimate::estimate(&histogram)
+/// The estimate of some hashes, by a map.
+fn naive(hashes: impl Iterator<Item = u64> + Clone) -> f64 {
+    let precision = |bits: u32| {
+        let mut registers = BTreeMap::new();
+        for hash in hashes.clone() {
+            let value = (1..=59 - bits).find(|place| hash << bits >> (64 - place) & 1 == 1).unwrap_or(60 - bits);
+            let register = registers.entry(hash >> (64 - bits)).or_insert(0);
+            *register = value.max(*register);
+        }
+        (registers.len(), of_registers(bits, registers.into_values()))
+    };
+    let (used, sparse) = precision(26);
+    if used > 1024 { precision(14).1 } else { sparse }
+}
+
+/// The estimate of what these registers hold; the others are 0.
+fn of_registers(bits: u32, values: impl Iterator<Item = u32>) -> f64 {
+    let mut counts = vec![0; 61 - bits as usize];
+    values.filter(|value| *value > 0).for_each(|value| counts[value as usize] += 1);
+    counts[0] = (1 << bits) - counts.iter().sum::<u32>();
+    estimate::estimate(&Histogram { registers: 1 << bits, counts: &counts })
 }
 
 fn shown(estimate: f64) -> String {
@@ -90,30 +99,32 @@ proptest! {
         }
     }
 
+    /// In whatever registers a hash is, and whatever of it is looked through.
     #[test]
-    fn a_sparse_state_holds_the_greatest_value_of_each_register(hashes in prop::collection::vec((0u64..12, 0u32..50), 0..40)) {
-        let hashes: Vec<_> = hashes.iter().map(|(register, zeros)| register << 50 | (1 << 49) >> zeros).collect();
-        let mut room = [[0; 4]; 16];
-        let mut expected = BTreeMap::new();
+    fn dense_registers_follow_from_sparse_ones(
+        hashes in prop::collection::vec((0u64..6, 0u64..4, 0u32..60), 0..40),
+    ) {
+        let hash = |&(high, low, zeros): &(u64, u64, u32)| (high << 50 | low << 38 | (1 << 50) >> zeros) & !31;
+        let hashes: Vec<_> = hashes.iter().map(hash).collect();
+        let mut room = [[0; 4]; 64];
+        let mut dense = [[0; REGISTERS]; 2];
         for &hash in &hashes {
             prop_assert!(Sparse(&mut room).add(Entry::of(hash)));
-            let value = Entry::of(hash);
-            let there = expected.entry(hash >> 50).or_insert(value);
-            *there = if format!("{value:?}").len() > format!("{there:?}").len() { value } else { *there };
+            add_hash(&mut dense[0], hash);
         }
         let tail = room.concat();
-        let found: Vec<_> = registers::entries(&tail).collect();
-        prop_assert_eq!(found.len(), expected.len());
-        let mut dense = [[0; REGISTERS]; 2];
-        found.iter().for_each(|entry| entry.put(&mut dense[0]));
-        hashes.iter().for_each(|&hash| Entry::of(hash).put(&mut dense[1]));
+        registers::entries(&tail).for_each(|entry| entry.put(&mut dense[1]));
         prop_assert!(dense[0] == dense[1]);
+        let used: BTreeSet<_> = hashes.iter().map(|hash| hash >> 38).collect();
+        prop_assert_eq!(registers::entries(&tail).count(), used.len());
+        let estimate = registers::with_histogram(&tail, estimate::estimate);
+        prop_assert_eq!(estimate, naive(hashes.iter().copied()));
     }
 }
 
 #[test]
 fn the_laws_hold_around_where_a_state_turns_dense() {
-    for count in [1020, 1100, 3000] {
+    for count in [1020, 1030, 3000] {
         let records: Vec<_> = (0..count).map(|i| vec![text(i)]).collect();
         let deal: Vec<_> = (0..count).map(|i| i * i % 7 % 3).collect();
         let found = laws::hold(&DISTINCT, 0, &[Kind::Bytes], &records, &deal);
@@ -126,7 +137,7 @@ fn the_laws_hold_around_where_a_state_turns_dense() {
 #[test]
 fn a_state_is_a_function_of_the_set() {
     let mut forms = BTreeSet::new();
-    for count in [1, 2, 3, 100, 1023, 1050, 1100, 5000] {
+    for count in [1, 2, 3, 100, 1023, 1024, 1025, 5000] {
         let texts: Vec<_> = (0..count).map(|i| i.to_string()).collect();
         let mut other = texts.clone();
         other.sort_by_key(|text| hash(text.as_bytes()).reverse_bits());
@@ -135,7 +146,7 @@ fn a_state_is_a_function_of_the_set() {
         shuffled.add(&other);
         shuffled.add(&texts[..count / 2]);
         assert!(state.tail() == shuffled.tail(), "{count}");
-        let registers: BTreeSet<_> = texts.iter().map(|text| hash(text.as_bytes()) >> 50).collect();
+        let registers: BTreeSet<_> = texts.iter().map(|text| hash(text.as_bytes()) >> 38).collect();
         let len = if registers.len() > 1024 { 1 << 14 } else { 4 * registers.len().next_power_of_two().max(2) };
         assert_eq!(state.tail().len(), len, "{count}");
         forms.insert(len);
@@ -159,6 +170,19 @@ fn numbers_count_by_value() {
     assert_eq!(answer(Kind::Bytes, &[Cell::Null, Cell::Null]), shown(0.0));
 }
 
+/// Not only near, while a state is sparse.
+#[test]
+fn few_values_are_counted() {
+    for hash in families() {
+        let mut room = vec![[0; 4]; MOST_SPARSE];
+        for i in 0..1000 {
+            assert!(Sparse(&mut room).add(Entry::of(hash(i))));
+            let estimate = registers::with_histogram(room.as_flattened(), estimate::estimate);
+            assert_eq!(estimate.round(), (i + 1) as f64);
+        }
+    }
+}
+
 /// These are the same on every machine, today and later.
 #[test]
 fn frozen() {
@@ -167,7 +191,7 @@ fn frozen() {
         state.add(&(0..count).map(|i| format!("user{i}")).collect::<Vec<_>>());
         state.answer()
     });
-    assert_eq!(answers, [1.0, 10.0, 998.0, 100_118.0]);
+    assert_eq!(answers, [1.0, 10.0, 1000.0, 100_118.0]);
 }
 
 /// Hashes of values as they are in files: numbers in a row, in text and as numbers, and short and long names.
@@ -181,7 +205,7 @@ fn families() -> [fn(u64) -> u64; 4] {
 }
 
 fn error(registers: &Dense, count: u64) -> f64 {
-    estimate::estimate(&registers::histogram(registers)) / count as f64 - 1.0
+    registers::with_histogram(registers, estimate::estimate) / count as f64 - 1.0
 }
 
 #[test]
@@ -190,7 +214,7 @@ fn no_answer_is_off_by_more_than_four_standard_errors() {
         let mut registers = [0; REGISTERS];
         let mut next = 1;
         for i in 0..1_000_000 {
-            Entry::of(hash(i)).put(&mut registers);
+            add_hash(&mut registers, hash(i));
             if i + 1 == next {
                 let error = error(&registers, next);
                 // Of so few values hardly any share a register.
@@ -213,7 +237,7 @@ fn the_standard_error_is_what_is_promised() {
                 .map(|set| {
                     let mut registers = [0; REGISTERS];
                     let begin = (set << 32) + 7 * count;
-                    (begin..begin + count).for_each(|i| Entry::of(hash(i)).put(&mut registers));
+                    (begin..begin + count).for_each(|i| add_hash(&mut registers, hash(i)));
                     error(&registers, count)
                 })
                 .collect();
@@ -234,15 +258,14 @@ fn many_values_are_told_as_well() {
     for count in [1e4, 1e6, 1e8, 1e10, 1e12] {
         let mut errors = Vec::new();
         for _ in 0..32 {
-            let mut histogram: Histogram = [0; _];
-            for _ in 0..REGISTERS {
+            let drawn = (0..REGISTERS).map(|_| {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let drawn = (hash_inline([seed, 0], 8) >> 11) as f64 / 2f64.powi(53);
                 // It is no more than k with a chance of e^(-n/m · 2^-k).
                 let value = (count / REGISTERS as f64 / -drawn.ln()).log2().ceil().max(0.0);
-                histogram[(value as usize).min(LOOKED_THROUGH + 1)] += 1;
-            }
-            errors.push(estimate::estimate(&histogram) / count - 1.0);
+                (value as u32).min(46)
+            });
+            errors.push(of_registers(14, drawn) / count - 1.0);
         }
         let spread = (errors.iter().map(|error| error * error).sum::<f64>() / 32.0).sqrt();
         assert!((0.5 * SIGMA..1.5 * SIGMA).contains(&spread), "{count}: {spread}");
