@@ -7,23 +7,36 @@ use num_bigint::BigInt;
 
 use super::{Value, number};
 
-/// About how many values differ: HyperLogLog's registers from all hashes, and Ertl's estimate as he writes it.
+/// About how many values differ: HyperLogLog's registers from all hashes, 2^26 of them or, where more than 1024 of these hold
+/// something, 2^14; and Ertl's estimate as he writes it.
 pub fn distinct(values: &[Value]) -> u64 {
-    const M: f64 = 16384.0;
-    let mut registers: BTreeMap<u64, usize> = BTreeMap::new();
-    for hash in values.iter().map(hash_of) {
-        // Five bits at the end are always 0.
-        let place = (1..=45).find(|place| hash >> (50 - place) & 1 == 1).unwrap_or(46);
-        let register = registers.entry(hash >> 50).or_default();
-        *register = place.max(*register);
+    let hashes: Vec<_> = values.iter().map(hash_of).collect();
+    let sparse = registers(&hashes, 26);
+    match sparse.len() {
+        ..=1024 => estimate(&sparse, 26),
+        _ => estimate(&registers(&hashes, 14), 14),
     }
-    let count = |value: usize| registers.values().filter(|held| **held == value).count() as f64;
-    assert_eq!(count(46), 0.0, "no test has a hash of 45 zeros");
+}
+
+fn registers(hashes: &[u64], bits: u32) -> BTreeMap<u64, u32> {
+    let mut registers: BTreeMap<u64, u32> = BTreeMap::new();
+    for hash in hashes {
+        // Five bits at the end are always 0.
+        let place = (1..=59 - bits).find(|place| hash << bits >> (64 - place) & 1 == 1);
+        let register = registers.entry(hash >> (64 - bits)).or_default();
+        *register = place.expect("no test has a hash of so many zeros").max(*register);
+    }
+    registers
+}
+
+fn estimate(registers: &BTreeMap<u64, u32>, bits: u32) -> u64 {
+    let m = 2f64.powi(bits as i32);
+    let count = |value: u32| registers.values().filter(|held| **held == value).count() as f64;
     let mut z = 0.0;
-    for value in (1..=45).rev() {
+    for value in (1..=59 - bits).rev() {
         z = 0.5 * (z + count(value));
     }
-    let (mut x, mut y) = (1.0 - registers.len() as f64 / M, 1.0);
+    let (mut x, mut y) = (1.0 - registers.len() as f64 / m, 1.0);
     if x == 1.0 {
         return 0;
     }
@@ -33,7 +46,7 @@ pub fn distinct(values: &[Value]) -> u64 {
         sigma += x * y;
         y += y;
     }
-    (M * M / (2.0 * 2f64.ln()) / (z + M * sigma)).round() as u64
+    (m * m / (2.0 * 2f64.ln()) / (z + m * sigma)).round() as u64
 }
 
 fn hash_of(value: &Value) -> u64 {
