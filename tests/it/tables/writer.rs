@@ -76,10 +76,36 @@ fn number(value: &Value) -> String {
         Value::Float(value) => match value.abs() {
             f64::INFINITY => value.to_string(),
             0.0 | 1e-5..1e16 if value.fract() == 0.0 => format!("{value}.0"),
-            0.0 | 1e-5..1e16 => value.to_string(),
-            1e16.. => format!("{value:e}").replace('e', "e+"),
-            _ => format!("{value:e}"),
+            0.0 | 1e-5..1e16 => {
+                let text = value.to_string();
+                nearest(*value, format!("{value:.*}", decimals(&text)), text)
+            }
+            size => {
+                let text = format!("{value:e}");
+                let text = nearest(*value, format!("{value:.*e}", decimals(&text)), text);
+                if size < 1.0 { text } else { text.replace('e', "e+") }
+            }
         },
         value => panic!("{value:?} is no number"),
     }
+}
+
+/// Digits behind the point.
+fn decimals(text: &str) -> usize {
+    let mantissa = text.split('e').next().unwrap();
+    mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len())
+}
+
+/// Of two texts as short that are read back as the same, the one that is rounded half to even: what Rust writes as the shortest
+/// may be rounded up.
+fn nearest(value: f64, rounded: String, shortest: String) -> String {
+    if rounded.parse() == Ok(value) { rounded } else { shortest }
+}
+
+#[test]
+fn of_two_texts_as_near_the_even_one_is_written() {
+    let value = 160.5 * 2f64.powi(-20);
+    assert_eq!(number(&Value::Float(value)), "0.00015306472778320312");
+    assert_eq!(number(&Value::Float(1e23)), "1e+23");
+    assert_eq!(number(&Value::Float(0.1 + 0.2)), "0.30000000000000004");
 }
