@@ -97,9 +97,11 @@ impl Fold {
     /// is in the page once, and a number that is in a few bytes of it may become a tail that is longer.
     pub fn has_room(&self, page: usize, rows: u32) -> bool {
         let held = self.table.arena().len();
-        let keys = held.saturating_add(page);
-        let tails = self.tail_growth.iter().map(|growth| growth.most(held, page, rows as usize));
-        tails.fold(keys, usize::saturating_add) <= Arena::MAX
+        // What is there may be copied, each tail by the one aggregate that it is of.
+        let copies = self.tail_growth.iter().map(|growth| growth.copies).max().unwrap_or(0);
+        let there = held.saturating_mul(1 + copies).saturating_add(page);
+        let new = self.tail_growth.iter().map(|growth| growth.most(0, page, rows as usize));
+        new.fold(there, usize::saturating_add) <= Arena::MAX
     }
 
     /// Makes the group of the empty key, if no row did.

@@ -226,7 +226,7 @@ fn tails_of_many_values_are_the_same_whatever_the_settings() {
         let mixed = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
         // A half of all, an eighth, and what is left for four hundred.
         let group = [0, 0, 0, 0, 1, 2 + mixed % 400, 2 + mixed % 20, 2][i as usize % 8];
-        let size = 2f64.powi((mixed % 40) as i32 - 20) * if i % 3 == 0 { -1.0 } else { 1.0 };
+        let size = 2f64.powi((mixed % 40) as i32 - 20) * if i.is_multiple_of(3) { -1.0 } else { 1.0 };
         format!("{group},text {},{mixed},{i}.{},{}\n", i / 2, mixed % 100, size * (mixed % 1000) as f64)
     };
     let files: Vec<Vec<u8>> = [0..5000, 4500..7500]

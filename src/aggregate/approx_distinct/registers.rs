@@ -65,7 +65,7 @@ const _: () = assert!(looked_through(SPARSE) < VALUE);
 impl Entry {
     #[inline]
     pub fn of(hash: u64) -> Self {
-        Entry((hash >> (u64::BITS - SPARSE)) as u32 * (1 << VALUE_BITS) | place(hash, SPARSE))
+        Entry((((hash >> (u64::BITS - SPARSE)) as u32) << VALUE_BITS) | place(hash, SPARSE))
     }
 
     fn value(self) -> u32 {

@@ -115,7 +115,7 @@ impl<'a> Buckets<'a> {
     fn place(&self, bucket: Bucket) -> Option<usize> {
         // By golden section: neighbours come to lie far apart, and evenly.
         let spread = u64::from(bucket.0.wrapping_mul(0x9e37_79b1));
-        let mut at = (spread * self.0.len() as u64 >> 32) as usize;
+        let mut at = ((spread * self.0.len() as u64) >> 32) as usize;
         loop {
             let entry = Entry(u64::from_le_bytes(*self.0.get(at)?));
             if entry.bucket() == bucket || entry.0 == 0 {

@@ -117,8 +117,9 @@ impl Aggregate for Quantiles {
     }
 
     fn tail_growth(&self) -> TailGrowth {
-        // A table that is full is copied to twice its length, and may be again and again by one state. All of these together
-        // are less than four times what held the buckets before, in their own tables. The first one has 16 bytes.
+        // A table that is full is copied to one of twice its length, and may be again and again. The last has less than twice
+        // the bytes of the two tables that came together, and all before it together have no more. Single values are 16 bytes
+        // each at first, and less than 64 with all copies.
         TailGrowth { each: 64, copies: 4 }
     }
 

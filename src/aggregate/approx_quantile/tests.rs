@@ -152,7 +152,8 @@ impl Draw {
 
 #[test]
 fn every_answer_is_as_near_as_promised() {
-    let families: [(&str, fn(&mut Draw) -> f64); 8] = [
+    type Family = (&'static str, fn(&mut Draw) -> f64);
+    let families: [Family; 8] = [
         ("uniform", |draw| 1000.0 * draw.next()),
         ("normal", Draw::normal),
         ("exponential", |draw| -30.0 * draw.next().ln()),
