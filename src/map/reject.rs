@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::data::parse::{NoTimestamp, ParseError, parse_timestamp, timestamp};
-use crate::data::{Decimal, Span};
+use crate::data::{Decimal, Span, Zone};
 use crate::record::delimited::Malformed;
 use crate::record::json;
 
@@ -94,7 +94,7 @@ impl Why {
                 let other = match numbers.contains(field) || field.contains('\'') {
                     _ if !is_number => format!("; {}", timestamp::FORMS),
                     true => String::new(),
-                    false if parse_timestamp(value).is_ok() => {
+                    false if parse_timestamp(value, &Zone::UTC.clock()).is_ok() => {
                         to("timestamp", "the column timestamps") + &to("string", "text")
                     }
                     false => to("string", "the column text"),

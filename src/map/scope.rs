@@ -41,12 +41,13 @@ choices! {
 }
 
 impl Type {
-    pub fn kind(self) -> Kind {
+    /// `zone` is that of timestamps.
+    fn kind(self, zone: Zone) -> Kind {
         match self {
             Type::String => Kind::Bytes,
             Type::Int | Type::Decimal => Kind::Decimal,
             Type::Float => Kind::Float,
-            Type::Timestamp => Kind::Timestamp(Zone::UTC),
+            Type::Timestamp => Kind::Timestamp(zone),
         }
     }
 }
@@ -55,6 +56,8 @@ impl Type {
 pub struct Scope<'a> {
     pub blame: Blame<'a>,
     types: &'a BTreeMap<String, Type>,
+    /// Of timestamps that are read.
+    zone: Zone,
     /// By number.
     fields: Vec<Known>,
     /// Numbers of those that have a name; of several the first.
@@ -133,7 +136,7 @@ pub enum Record {
 }
 
 impl<'a> Scope<'a> {
-    pub fn new(source: &Source<'_>, types: &'a BTreeMap<String, Type>, blame: Blame<'a>) -> Self {
+    pub fn new(source: &Source<'_>, types: &'a BTreeMap<String, Type>, zone: Zone, blame: Blame<'a>) -> Self {
         let known = |field: &Named<'_>| Known::new(Some(field.name.to_owned()), field.kind, source.may_be_null);
         let mut fields: Vec<_> = source.fields.iter().map(known).collect();
         let record = match source.record {
@@ -151,6 +154,7 @@ impl<'a> Scope<'a> {
         Scope {
             blame,
             types,
+            zone,
             fields,
             by_name,
             asked: source.is_open.then(Vec::new),
@@ -406,7 +410,7 @@ impl<'a> Scope<'a> {
             self.converts.push(Conversion { input: from, to, name: name.to_owned() });
             self.record();
         }
-        let known = Known::new(None, to.kind(), self.may_be_null(from));
+        let known = Known::new(None, to.kind(self.zone), self.may_be_null(from));
         self.add_known(Known { from: Some((from, to)), ..known })
     }
 
@@ -443,7 +447,7 @@ impl<'a> Scope<'a> {
     fn push_converts(&mut self) {
         if !self.converts.is_empty() {
             let fields = std::mem::take(&mut self.converts);
-            self.steps.push(Box::new(Convert { fields, record: self.record() }));
+            self.steps.push(Box::new(Convert { fields, record: self.record(), zone: self.zone }));
         }
     }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::aggregates::Aggregates;
 use super::columns::{self, Columns};
 use super::{Format, Groups, Output, Plan, Read, Rows, Settings, machine, read, target};
-use crate::data::Kind;
+use crate::data::{Kind, Zone};
 use crate::error::{Error, LONGEST_RECORD, Result, shown};
 use crate::input;
 use crate::input::sources::{self, Stdin};
@@ -80,6 +80,7 @@ const PART_SIZE: u64 = 128 << 20;
 pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let blame = Blame { origin: &call.origin };
     let max_record = max_record(&spec.read, &blame)?;
+    let zone = spec.read.zone.as_ref().map_or(Ok(Zone::UTC), |name| blame.zone("read.zone", name))?;
     let leaves_out = spec.deadline.on_timeout == Some(OnTimeout::Partial);
     let until = call.until(&spec.deadline).filter(|_| leaves_out);
     let settings = settings(&spec.run)?;
@@ -91,7 +92,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let read_format = read::format(&spec.read, &sources)?;
     spec.read.fits(read_format).map_err(|wrong| wrong.into_error(blame.origin))?;
     let work_out = |source: Source<'_>| {
-        let mut scope = Scope::new(&source, &spec.read.types, blame);
+        let mut scope = Scope::new(&source, &spec.read.types, zone, blame);
         let rows = rows(spec, call, &mut scope)?;
         Ok::<_, Error>((scope, rows))
     };

@@ -216,7 +216,7 @@ impl Cell<'_> {
 fn constant(text: &str, kind: Kind) -> Result<Constant, ParseError> {
     match kind {
         Kind::Float => parse_float(text.as_bytes()).map(Constant::Float),
-        Kind::Timestamp(_) => parse_timestamp(text.as_bytes()).map(Constant::Decimal),
+        Kind::Timestamp(zone) => parse_timestamp(text.as_bytes(), &zone.clock()).map(Constant::Decimal),
         Kind::Decimal | Kind::Json | Kind::Bytes => Decimal::parse(text.as_bytes()).map(Constant::Decimal),
     }
 }

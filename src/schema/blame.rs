@@ -1,5 +1,6 @@
 //! Who is to blame for a name that means nothing: a spec, and a place in it.
 
+use crate::data::Zone;
 use crate::error::{Error, Result, suggestion};
 
 /// Says which spec, and where in it, something is wrong.
@@ -22,6 +23,11 @@ impl Blame<'_> {
     /// The index of `name` in `names`.
     pub fn find(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Result<usize> {
         names.iter().position(|known| *known == name).ok_or_else(|| self.stranger(path, what, name, names))
+    }
+
+    pub fn zone(&self, path: &str, name: &str) -> Result<Zone> {
+        let stranger = || self.error(path, &format!("no time zone {name:?}"), Some(Zone::hint(name)));
+        Zone::named(name).ok_or_else(stranger)
     }
 
     /// `name` is none of `names`.

@@ -47,6 +47,9 @@ pub struct Read {
     /// Of fields by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, Type>,
+    /// Of timestamps that don't say how far their clocks are ahead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
     #[serde(skip_serializing_if = "OnError::is_default")]
     pub on_error: OnError,
     /// Bytes of the longest record that isn't a bad one.

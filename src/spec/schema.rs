@@ -43,6 +43,7 @@ const READ: &[Key] = &[
     Key::optional("pattern", Shape::Pattern),
     Key::optional("preset", Shape::Choice(Choice::of(Preset::NAMES))),
     Key::optional("types", Shape::Map(&TYPE)),
+    Key::optional("zone", Shape::Name),
     Key::optional("on_error", Shape::WordOr(Choice::of(&["fail", "skip"]), SKIP)),
     Key::optional("max_record", Shape::Size),
 ];

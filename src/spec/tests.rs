@@ -178,7 +178,7 @@ fn steps_have_one_key_of_their_own() {
     );
     refused(
         r#"{"map": [{"on": "words"}]}"#,
-        "spec.json: map.0: missing a key that says what it does: split, ngrams, lower, upper, trim, extract, derive, bin, explode, filter",
+        "spec.json: map.0: missing a key that says what it does: split, ngrams, lower, upper, trim, extract, derive, bin, time, explode, filter",
         hint,
     );
     refused(r#"{"map": [{"split": "line"}]}"#, "spec.json: map.0: missing key \"on\"", "");

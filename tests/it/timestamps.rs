@@ -75,6 +75,28 @@ fn the_units_of_a_zone() {
     );
 }
 
+/// What doesn't say how far its clocks are ahead is of the zone of `read`, and written in it.
+#[test]
+fn the_zone_that_is_read() {
+    let text = "t\n2026-03-29 00:30:00\n2026-03-29 03:30:00\n2026-03-28T22:30:00Z\n1774739000\n";
+    let dir = dir().file("in.csv", text);
+    let run = |words: &[&str]| {
+        dir.command([&["run", "./hours.json", "in.csv", "--set", "read.zone=Europe/Berlin"], words].concat()).run()
+    };
+    let days = r#"map=[{"time":"t","unit":"day","as":"hour"}]"#;
+    run(&["--set", days]).printed(
+        "2026-03-28T00:00:00+01:00\t1\t2026-03-28T23:30:00+01:00\n\
+         2026-03-29T00:00:00+01:00\t3\t2026-03-29T03:30:00+02:00\n",
+    );
+    // As is what they are compared with.
+    run(&["--set", days, "--set", r#"where={"field":"t","lt":"2026-03-29"}"#])
+        .printed("2026-03-28T00:00:00+01:00\t1\t2026-03-28T23:30:00+01:00\n");
+    run(&["--set", "map.0.unit=day", "--set", "map.0.zone=UTC", "-n", "1"])
+        .printed("2026-03-28T00:00:00Z\t3\t2026-03-29T00:03:20+01:00\n");
+    run(&["--set", "read.zone=berlin"])
+        .refused("./hours.json: read.zone: no time zone \"berlin\"", "did you mean \"Europe/Berlin\"?");
+}
+
 #[test]
 fn fields_of_json() {
     let lines = r#"{"t": 1774746000}

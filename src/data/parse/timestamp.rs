@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 2026-11-25T10:00:00.5+01:00    RFC 3339; also a space for the T, a comma, hours and minutes alone, an offset of +0100 or +01
-//! 2026-11-25                     midnight; without an offset it is UTC
+//! 2026-11-25                     midnight; without an offset it is of a zone that is chosen
 //! 25/Nov/2026:10:00:00 +0100     as web servers write their logs
 //! 20261125  20261125100000       eight digits are a date, fourteen a date and a time
 //! 1795600800  1795600800.5       any other number: below 10^11 in size seconds, below 10^14 milliseconds,
@@ -17,7 +17,8 @@ use jiff::civil::Date;
 use super::{ParseError, trimmed};
 use crate::data::columns::GrowingDecimals;
 use crate::data::decimal::{Decimal, power};
-use crate::data::{Bytes, Decimals, zone};
+use crate::data::zone::{self, Clock};
+use crate::data::{Bytes, Decimals};
 
 /// The forms, for messages.
 pub const FORMS: &str = "timestamps are written 2026-11-25T10:00:00Z, 2026-11-25 10:00, 2026-11-25, 25/Nov/2026:10:00:00 +0100, or in seconds since 1970";
@@ -56,11 +57,11 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// Reads a timestamp of any of the forms.
-pub fn parse_timestamp(text: &[u8]) -> Result<Decimal, ParseError> {
+/// Reads a timestamp of any of the forms. One without an offset is what `clock` shows.
+pub fn parse_timestamp(text: &[u8], clock: &Clock) -> Result<Decimal, ParseError> {
     let text = trimmed(text);
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let cursor = Cursor(text);
+    let cursor = Cursor { rest: text, clock };
     Ok(match (digits, text.get(digits)) {
         (4, Some(b'-')) => cursor.rfc_3339(),
         // A year of six digits has a sign.
@@ -96,7 +97,10 @@ fn in_range(seconds: Decimal) -> Result<Decimal, NoTimestamp> {
 }
 
 /// The rest of a text. What isn't there is `None`.
-struct Cursor<'a>(&'a [u8]);
+struct Cursor<'a> {
+    rest: &'a [u8],
+    clock: &'a Clock,
+}
 
 impl Cursor<'_> {
     fn rfc_3339(mut self) -> Result<Decimal, NoTimestamp> {
@@ -115,31 +119,31 @@ impl Cursor<'_> {
     fn compact(mut self) -> Result<Decimal, NoTimestamp> {
         let parts = (self.number(4), self.number(2), self.number(2));
         let (Some(year), Some(month), Some(day)) = parts else { return Err(NoTimestamp::Unknown) };
-        let time = if self.0.is_empty() { Time::default() } else { self.time(b"").ok_or(NoTimestamp::Unknown)? };
+        let time = if self.rest.is_empty() { Time::default() } else { self.time(b"").ok_or(NoTimestamp::Unknown)? };
         self.finish((year, month, day), time, false)
     }
 
     fn takes(&mut self, any: &[u8]) -> bool {
-        let found = self.0.first().is_some_and(|byte| any.contains(byte));
-        self.0 = &self.0[usize::from(found)..];
+        let found = self.rest.first().is_some_and(|byte| any.contains(byte));
+        self.rest = &self.rest[usize::from(found)..];
         found
     }
 
     /// A number of so many digits.
     fn number(&mut self, digits: usize) -> Option<i64> {
-        let (number, rest) = self.0.split_at_checked(digits)?;
+        let (number, rest) = self.rest.split_at_checked(digits)?;
         let value = number
             .iter()
             .try_fold(0, |value, byte| byte.is_ascii_digit().then(|| 10 * value + i64::from(byte - b'0')))?;
-        self.0 = rest;
+        self.rest = rest;
         Some(value)
     }
 
     /// Year, month and day.
     fn date(&mut self) -> Option<(i64, i64, i64)> {
-        let year = match self.0.first()? {
+        let year = match self.rest.first()? {
             sign @ (b'+' | b'-') => {
-                self.0 = &self.0[1..];
+                self.rest = &self.rest[1..];
                 self.number(6)? * if *sign == b'-' { -1 } else { 1 }
             }
             _ => self.number(4)?,
@@ -153,50 +157,50 @@ impl Cursor<'_> {
     fn log_date(&mut self) -> Option<(i64, i64, i64)> {
         let day = self.number(2)?;
         self.takes(b"/").then_some(())?;
-        let (name, rest) = self.0.split_at_checked(3)?;
+        let (name, rest) = self.rest.split_at_checked(3)?;
         let month = MONTHS.iter().position(|month| month.as_bytes()[..3].eq_ignore_ascii_case(name))?;
-        self.0 = rest;
+        self.rest = rest;
         let year = self.takes(b"/").then(|| self.number(4))??;
         self.takes(b":").then_some((year, month as i64 + 1, day))
     }
 
     /// Hours and minutes with one of `colon` between them, where it isn't empty, and seconds if they are there.
     fn time(&mut self, colon: &[u8]) -> Option<Time> {
-        let is_next = |cursor: &mut Self| if colon.is_empty() { !cursor.0.is_empty() } else { cursor.takes(colon) };
+        let is_next = |cursor: &mut Self| if colon.is_empty() { !cursor.rest.is_empty() } else { cursor.takes(colon) };
         let hour = self.number(2)?;
         let minute = is_next(self).then(|| self.number(2))??;
         let mut time = Time { hour, minute, ..Time::default() };
         if is_next(self) {
             time.second = self.number(2)?;
             if self.takes(b".,") {
-                let digits = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
                 time.digits = digits;
                 // More are an error, but not that they are no number.
                 time.fraction = self.number(digits.min(DIGITS as usize)).filter(|_| digits > 0)?;
-                self.0 = &self.0[digits.saturating_sub(DIGITS as usize)..];
+                self.rest = &self.rest[digits.saturating_sub(DIGITS as usize)..];
             }
         }
         Some(time)
     }
 
-    /// How far clocks are ahead of UTC, where nothing else follows. A blank may stand before it.
-    fn ahead(mut self) -> Option<Result<i64, NoTimestamp>> {
-        if self.0.is_empty() {
-            return Some(Ok(0));
+    /// How far clocks are ahead of UTC, where nothing else follows, if that is said. A blank may stand before it.
+    fn ahead(mut self) -> Option<Result<Option<i64>, NoTimestamp>> {
+        if self.rest.is_empty() {
+            return Some(Ok(None));
         }
         self.takes(b" ");
-        if matches!(self.0, b"Z" | b"z" | b"UTC") {
-            return Some(Ok(0));
+        if matches!(self.rest, b"Z" | b"z" | b"UTC") {
+            return Some(Ok(Some(0)));
         }
-        let is_behind = self.0.first() == Some(&b'-');
+        let is_behind = self.rest.first() == Some(&b'-');
         self.takes(b"+-").then_some(())?;
         let hour = self.number(2)?;
-        let part = |cursor: &mut Self| if cursor.0.is_empty() { Some(0) } else { cursor.colon_and_two() };
+        let part = |cursor: &mut Self| if cursor.rest.is_empty() { Some(0) } else { cursor.colon_and_two() };
         let (minute, second) = (part(&mut self)?, part(&mut self)?);
-        self.0.is_empty().then(|| {
+        self.rest.is_empty().then(|| {
             let whole = "offset";
             let size = Time { hour, minute, second, ..Time::default() }.seconds(whole, 59)?;
-            Ok(if is_behind { -size } else { size })
+            Ok(Some(if is_behind { -size } else { size }))
         })
     }
 
@@ -211,13 +215,15 @@ impl Cursor<'_> {
         time: Time,
         may_have_offset: bool,
     ) -> Result<Decimal, NoTimestamp> {
+        let clock = self.clock;
         let ahead = match may_have_offset {
             true => self.ahead().ok_or(NoTimestamp::Unknown)?,
-            false if self.0.is_empty() => Ok(0),
+            false if self.rest.is_empty() => Ok(None),
             false => return Err(NoTimestamp::Unknown),
         };
         let midnight = zone::local(date(year, month, day)?.at(0, 0, 0, 0));
-        let second = midnight + time.seconds("time", 60)? - ahead?;
+        let local = midnight + time.seconds("time", 60)?;
+        let second = ahead?.map_or_else(|| clock.meant(local), |ahead| local - ahead);
         if time.digits > DIGITS as usize {
             return Err(NoTimestamp::TooFine);
         }
@@ -267,19 +273,25 @@ impl Time {
 }
 
 /// Makes timestamps of a column of text, a batch at a time. Its memory is used again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TimestampParser {
+    clock: Clock,
     seconds: GrowingDecimals,
 }
 
 impl TimestampParser {
+    /// Of text in which `clock` is meant where there is no offset.
+    pub fn new(clock: Clock) -> Self {
+        TimestampParser { clock, seconds: GrowingDecimals::default() }
+    }
+
     /// The timestamps of `column`, null where it is. `bad` is called with the row of each value that is none, rows
     /// ascending. The column has a 0 there.
     pub fn parse(&mut self, column: Bytes<'_>, mut bad: impl FnMut(usize, ParseError)) -> Decimals<'_> {
         self.seconds.clear();
         for row in 0..column.spans.len() {
             let second = column.value(row).map(|text| {
-                parse_timestamp(text).unwrap_or_else(|error| {
+                parse_timestamp(text, &self.clock).unwrap_or_else(|error| {
                     bad(row, error);
                     Decimal::ZERO
                 })

@@ -3,7 +3,7 @@
 use super::gather::Gather;
 use super::unquote::text;
 use crate::data::parse::{DecimalParser, FloatParser, ParseError, TimestampParser};
-use crate::data::{Batch, Column, Columns, Sink, Span, Value};
+use crate::data::{Batch, Column, Columns, Sink, Span, Value, Zone};
 use crate::error::Result;
 use crate::map::{Field, Makes, Next, Stage, Step, Type};
 
@@ -13,6 +13,8 @@ pub struct Convert {
     pub fields: Vec<Conversion>,
     /// The record's own bytes: where it lies.
     pub record: Field,
+    /// Whose clocks are meant by timestamps that don't say.
+    pub zone: Zone,
 }
 
 #[derive(Clone, Debug)]
@@ -40,7 +42,7 @@ impl Step for Convert {
         let parsed = |field: &Conversion| {
             let parser = match field.to {
                 Type::Float => Parser::Float(FloatParser::default()),
-                Type::Timestamp => Parser::Timestamp(TimestampParser::default()),
+                Type::Timestamp => Parser::Timestamp(TimestampParser::new(self.zone.clock())),
                 Type::Int => Parser::Decimal { parser: DecimalParser::default(), whole_only: true },
                 Type::Decimal | Type::String => Parser::Decimal { parser: DecimalParser::default(), whole_only: false },
             };

@@ -10,7 +10,7 @@ use super::AS;
 use crate::data::decimal::power;
 use crate::data::zone::{Clock, Period, calendar, local};
 use crate::data::{Batch, Column, Decimals, Kind, Numbers, Sink, Zone};
-use crate::error::{Result, suggestion};
+use crate::error::Result;
 use crate::map::scope::Written;
 use crate::map::{Field, Makes, Next, Scope, Stage, Step};
 use crate::schema::{Choice, Key, Shape, choices};
@@ -53,34 +53,16 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
         let hint = "every is for seconds and minutes, of which 60 are a minute or an hour, and for hours, of which 24 are a day";
         scope.blame.error(&written.at("every"), &what, Some(hint.into()))
     })?;
-    let zone = match written.get("zone") {
-        None => Zone::UTC,
-        Some(_) => zone(written, scope)?,
-    };
     let name = written.text("time");
     let input = scope.timestamp(&written.at("time"), name)?;
+    let zone = match (written.get("zone"), scope.kind(input)) {
+        (None, Kind::Timestamp(zone)) => zone,
+        _ => scope.blame.zone(&written.at("zone"), written.text("zone"))?,
+    };
     let may_be_null = scope.may_be_null(input);
     scope.push(Time { input, length, zone });
     scope.add(&written.at("as"), written.text("as"), Kind::Timestamp(zone), may_be_null)?;
     Ok(())
-}
-
-fn zone(written: Written<'_>, scope: &Scope<'_>) -> Result<Zone> {
-    let name = written.text("zone");
-    Zone::named(name).ok_or_else(|| {
-        let names: Vec<_> = Zone::names().collect();
-        let city = |zone: &&str| {
-            zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(&name.replace(' ', "_")))
-        };
-        let hint = match names.iter().copied().find(city) {
-            Some(zone) => format!("did you mean {zone:?}?"),
-            None => match suggestion(name, "zones", &names) {
-                near if near.starts_with("did") => near,
-                _ => "zones have the names of the IANA database, such as Europe/Berlin".into(),
-            },
-        };
-        scope.blame.error(&written.at("zone"), &format!("no time zone {name:?}"), Some(hint))
-    })
 }
 
 /// How long a unit is.

@@ -6,11 +6,19 @@ use jiff::tz::{Offset, TimeZone};
 use proptest::prelude::*;
 
 use super::*;
-use crate::data::Span;
+use crate::data::{Span, Zone};
+
+thread_local! {
+    static UTC: Clock = Zone::UTC.clock();
+}
+
+fn parse(text: &[u8]) -> Result<Decimal, ParseError> {
+    UTC.with(|utc| parse_timestamp(text, utc))
+}
 
 /// What is read, with its digits; or why nothing is.
 fn read(text: &str) -> Result<String, String> {
-    parse_timestamp(text.as_bytes()).map(|seconds| seconds.to_string()).map_err(|error| error.to_string())
+    parse(text.as_bytes()).map(|seconds| seconds.to_string()).map_err(|error| error.to_string())
 }
 
 fn seconds(at: Timestamp) -> Decimal {
@@ -37,26 +45,26 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
     fn what_jiff_writes_is_read(at in timestamp(), offset in offset(), separator in "[Tt ]", short in any::<bool>()) {
-        prop_assert_eq!(parse_timestamp(at.to_string().as_bytes()), Ok(seconds(at)));
+        prop_assert_eq!(parse(at.to_string().as_bytes()), Ok(seconds(at)));
         let there = at.to_zoned_datetime(TimeZone::fixed(offset));
         let format = if short { "%z" } else { "%:z" };
         let text = format!("{}{}", there.datetime(), strtime::format(format, &there).unwrap()).replace('T', &separator);
-        prop_assert_eq!(parse_timestamp(text.as_bytes()), Ok(seconds(at)), "{}", text);
+        prop_assert_eq!(parse(text.as_bytes()), Ok(seconds(at)), "{}", text);
         let local = there.datetime().to_string();
         let utc = TimeZone::UTC.to_timestamp(there.datetime());
-        prop_assert_eq!(parse_timestamp(local.as_bytes()).ok(), utc.ok().map(seconds), "{}", local);
+        prop_assert_eq!(parse(local.as_bytes()).ok(), utc.ok().map(seconds), "{}", local);
         let year = there.year();
         if (0..=9999).contains(&year) {
             let second = Decimal::from(at.as_second());
             for format in ["%d/%b/%Y:%H:%M:%S %z", "%Y-%m-%d %H:%M:%S %z"] {
                 let text = strtime::format(format, &there).unwrap();
                 let whole = Timestamp::from_second(at.as_nanosecond().div_euclid(1_000_000_000) as i64).unwrap();
-                prop_assert_eq!(parse_timestamp(text.as_bytes()), Ok(seconds(whole)), "{} {}", text, second);
+                prop_assert_eq!(parse(text.as_bytes()), Ok(seconds(whole)), "{} {}", text, second);
             }
             let date = there.date();
             let midnight = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok().map(seconds);
             for text in [date.to_string(), date.strftime("%Y%m%d").to_string()] {
-                prop_assert_eq!(parse_timestamp(text.as_bytes()).ok(), midnight, "{}", text);
+                prop_assert_eq!(parse(text.as_bytes()).ok(), midnight, "{}", text);
             }
         }
     }
@@ -72,12 +80,12 @@ proptest! {
         };
         // It knows offsets of more than a day.
         let is_far = ["+24", "+25", "-24", "-25"].iter().any(|far| text[11..].contains(far));
-        prop_assert_eq!(parse_timestamp(text.as_bytes()).ok(), expected.filter(|_| !is_far).map(seconds), "{}", text);
+        prop_assert_eq!(parse(text.as_bytes()).ok(), expected.filter(|_| !is_far).map(seconds), "{}", text);
     }
 
     #[test]
     fn any_text_is_read_or_not(text in "[-+0-9TZ:./, a]{0,30}") {
-        if let Ok(at) = parse_timestamp(text.as_bytes()) {
+        if let Ok(at) = parse(text.as_bytes()) {
             prop_assert!(at.scale <= 9);
         }
     }
@@ -94,7 +102,7 @@ proptest! {
         let text = number.to_string();
         // Eight and fourteen digits are dates.
         prop_assume!(is_unit && !(matches!(text.len(), 8 | 14) && text.bytes().all(|byte| byte.is_ascii_digit())));
-        prop_assert_eq!(parse_timestamp(text.as_bytes()), Ok(seconds(at)), "{}", text);
+        prop_assert_eq!(parse(text.as_bytes()), Ok(seconds(at)), "{}", text);
     }
 
     #[test]
@@ -104,10 +112,10 @@ proptest! {
             data.extend_from_slice(cell.as_bytes());
             Span::of(data.len() - cell.len()..data.len())
         })).collect();
-        let (mut parser, mut errors) = (TimestampParser::default(), Vec::new());
+        let (mut parser, mut errors) = (TimestampParser::new(UTC.with(Clock::clone)), Vec::new());
         let found = parser.parse(Bytes { data: &data, spans: &spans }, |row, error| errors.push((row, error)));
         for (row, cell) in cells.iter().enumerate() {
-            let expected = cell.as_ref().map(|cell| parse_timestamp(cell.as_bytes()));
+            let expected = cell.as_ref().map(|cell| parse(cell.as_bytes()));
             let error = expected.as_ref().and_then(|read| read.err());
             prop_assert_eq!(errors.iter().find(|(at, _)| *at == row).map(|(_, error)| *error), error);
             prop_assert_eq!(found.value(row), expected.map(|read| read.unwrap_or(Decimal::ZERO)));
@@ -215,5 +223,20 @@ fn what_is_wrong_is_said() {
     ] {
         assert_eq!(read(text), Err("not a timestamp".into()), "{text}");
     }
-    assert_eq!(parse_timestamp(b"2026-11-25T10:00:\xff0Z"), Err(NoTimestamp::Unknown.into()));
+    assert_eq!(parse(b"2026-11-25T10:00:\xff0Z"), Err(NoTimestamp::Unknown.into()));
+}
+
+/// What clocks show twice is the first time; what they pass over is as far behind when they are put forward.
+#[test]
+fn without_an_offset_it_is_of_a_zone() {
+    let berlin = Zone::named("Europe/Berlin").unwrap().clock();
+    let read = |text: &str| berlin.text(parse_timestamp(text.as_bytes(), &berlin).unwrap());
+    assert_eq!(read("2026-11-25"), "2026-11-25T00:00:00+01:00");
+    assert_eq!(read("20260725100000"), "2026-07-25T10:00:00+02:00");
+    assert_eq!(read("25/Jul/2026:10:00:00"), "2026-07-25T10:00:00+02:00");
+    assert_eq!(read("2026-10-25 02:30:00,5"), "2026-10-25T02:30:00.5+02:00");
+    assert_eq!(read("2026-03-29T02:30:00"), "2026-03-29T03:30:00+02:00");
+    assert_eq!(read("2026-07-25T10:00:00Z"), "2026-07-25T12:00:00+02:00");
+    assert_eq!(read("2026-07-25 10:00:00 +0000"), "2026-07-25T12:00:00+02:00");
+    assert_eq!(read("0"), "1970-01-01T01:00:00+01:00");
 }
