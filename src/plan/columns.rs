@@ -126,7 +126,7 @@ impl Names for (&Columns, Blame<'_>) {
 pub(super) fn output(spec: &Spec, columns: &Columns, blame: &Blame<'_>) -> Result<Vec<OutputColumn>> {
     let Some(chosen) = &spec.output.columns else {
         let all = columns.all.iter();
-        return Ok(all.map(|column| OutputColumn::from(column)).collect());
+        return Ok(all.map(OutputColumn::from).collect());
     };
     if chosen.is_empty() {
         return Err(blame.error("output.columns", "must not be empty", None));

@@ -92,7 +92,7 @@ fn the_zone_that_is_read() {
     run(&["--set", days, "--set", r#"where={"field":"t","lt":"2026-03-29"}"#])
         .printed("2026-03-28T00:00:00+01:00\t1\t2026-03-28T23:30:00+01:00\n");
     run(&["--set", "map.0.unit=day", "--set", "map.0.zone=UTC", "-n", "1"])
-        .printed("2026-03-28T00:00:00Z\t3\t2026-03-29T00:03:20+01:00\n");
+        .printed("2026-03-28T00:00:00Z\t3\t2026-03-29T00:30:00+01:00\n");
     run(&["--set", "read.zone=berlin"])
         .refused("./hours.json: read.zone: no time zone \"berlin\"", "did you mean \"Europe/Berlin\"?");
 }
