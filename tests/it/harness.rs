@@ -1,20 +1,39 @@
-//! A directory to run in, and a command to run there.
+//! A directory to run in, and a command to run there. What hangs there is ended, and the test that waits for it fails.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{self, Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Once};
+use std::thread;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, getpid, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::flag;
 use tempfile::TempDir;
 
 /// A working directory of one test, removed with it.
 pub struct Dir {
     root: TempDir,
+    _watch: Watch,
 }
 
 impl Dir {
+    /// Longer than any test takes, however busy the machine is.
+    const PATIENCE: Duration = Duration::from_secs(1200);
+
     pub fn new() -> Self {
-        Dir { root: tempfile::tempdir().unwrap() }
+        Dir::that_waits(Dir::PATIENCE)
+    }
+
+    /// One in which what still runs after that time is ended.
+    pub fn that_waits(patience: Duration) -> Self {
+        hear_signals();
+        let root = tempfile::tempdir().unwrap();
+        let watch = Watch::over(root.path().canonicalize().unwrap(), patience);
+        Dir { root, _watch: watch }
     }
 
     pub fn path(&self) -> &Path {
@@ -70,6 +89,58 @@ impl Dir {
         names.sort();
         names
     }
+}
+
+/// Bounds whatever a test waits for, until it is dropped.
+struct Watch {
+    _done: Sender<()>,
+}
+
+impl Watch {
+    fn over(dir: PathBuf, patience: Duration) -> Self {
+        /// For the test to fail, once nothing runs any more.
+        const GRACE: Duration = Duration::from_secs(60);
+        let test = thread::current().name().unwrap_or("a test").to_owned();
+        let (done, is_done) = mpsc::channel::<()>();
+        let goes_on = move |time| is_done.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+        thread::spawn(move || {
+            if goes_on(patience) {
+                eprintln!("{test}: not done after {patience:?}, so what runs in {} is killed", dir.display());
+                kill_all_in(&dir);
+                if goes_on(GRACE) {
+                    eprintln!("{test}: waits for something else, so all tests end");
+                    process::abort();
+                }
+            }
+        });
+        Watch { _done: done }
+    }
+}
+
+fn kill_all_in(dir: &Path) {
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| Pid::from_raw(name.parse().ok()?));
+        let works_there = || fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
+        if let Some(pid) = pid.filter(|pid| *pid != getpid() && works_there()) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// Who starts the tests may ignore signals, as a shell does for what it runs with `nohup` or behind `&`, and children ignore
+/// what their parent does. What it has a handler for has its default in them.
+fn hear_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+        let ignored = u64::from_str_radix(ignored, 16).unwrap();
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
+            if ignored >> (signal - 1) & 1 == 1 {
+                flag::register(signal, Arc::default()).unwrap();
+            }
+        }
+    });
 }
 
 pub struct TestCommand {

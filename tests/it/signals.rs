@@ -1,8 +1,9 @@
 //! Interrupts: the job ends, says so, and leaves nothing behind.
 
 use std::fs;
-use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
@@ -28,7 +29,9 @@ fn wait_until_it_listens(child: &Child) {
         let text = fs::read_to_string(&status).ok()?;
         u64::from_str_radix(text.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim(), 16).ok()
     };
+    let begun = Instant::now();
     while caught().unwrap() >> (Signal::TERM.as_raw() - 1) & 1 == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it doesn't listen, or has ended");
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(20));
@@ -100,4 +103,22 @@ fn a_signal_that_was_ignored_stays_so() {
     std::thread::sleep(Duration::from_millis(100));
     send(&child, Signal::TERM);
     interrupted(child, 143);
+}
+
+/// As under `nohup`, and behind the `&` of a script. `timeout` is for tests that wait all the same.
+#[test]
+fn tests_whose_parent_ignores_signals() {
+    let tests = std::env::current_exe().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP INT TERM; exec timeout -s KILL 200 \"$0\" --exact \"$1\""]).arg(tests);
+    let output = shell.arg("signals::an_interrupted_job_leaves_nothing_behind").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains(" 1 passed"), "{}: {said}", output.status);
+}
+
+#[test]
+fn what_hangs_in_a_test_is_ended() {
+    let dir = Dir::that_waits(Duration::from_millis(300));
+    mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
+    assert_eq!(dir.run("run uniq fifo").output.status.signal(), Some(9));
 }
