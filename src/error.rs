@@ -5,14 +5,16 @@
 //! things every message needs: [`shown`] names that can't spoil a line, the [`reason`] that the system gives, and
 //! [`nearest`] names to suggest.
 
+mod names;
+
 use std::{
-    fmt::Write,
     io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 use crate::units::{Span, argument, data, size};
+pub use names::{meant, nearest, one_line, shown, suggestion};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -56,6 +58,10 @@ pub enum Error {
     /// A spill file or the spill directory could not be written or read.
     #[error("spill file {}: {}", shown(path), reason(source))]
     Spill { path: PathBuf, source: io::Error },
+
+    /// No directory could be made in the spill directory.
+    #[error("spill directory {}: nothing can be made in it: {}", shown(path), reason(source))]
+    SpillDirectory { path: PathBuf, source: io::Error },
 
     /// A run on disk is not what was written: never answered from.
     #[error("run {}: {what}{}", shown(path), at_byte(*at))]
@@ -176,7 +182,12 @@ impl Error {
             Error::Changed { .. } | Error::OtherBytes { is_command: false, .. } => {
                 Some("run the job again once nobody writes to it; only what is appended does no harm".into())
             }
-            Error::Spill { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(ROOMIER.into()),
+            Error::Spill { source, .. } | Error::SpillDirectory { source, .. }
+                if source.kind() == io::ErrorKind::StorageFull =>
+            {
+                Some(ROOMIER.into())
+            }
+            Error::SpillDirectory { .. } => Some("name a directory on a roomy disk with --spill-dir".into()),
             Error::Output { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("somebody else made it while the job ran; --force replaces it".into())
             }
@@ -308,60 +319,9 @@ pub fn reason(e: &io::Error) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// A path for a message: one line whatever its name holds. Control characters and bytes that are not UTF-8
-/// are escaped.
-pub fn shown(path: impl AsRef<Path>) -> String {
-    let mut out = String::new();
-    for chunk in path.as_ref().as_os_str().as_encoded_bytes().utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(out, "\\x{byte:02x}");
-        }
-    }
-    out
-}
-
-/// The candidate that `word` is most likely a misspelling of: at most a third of its letters wrong, swaps counted once;
-/// of a short one a letter, and never more than half of it.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| {
-            let letters = candidate.chars().count().max(lower.chars().count());
-            *distance <= (letters / 3).max(1) && distance * 2 <= letters
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-        .filter(|candidate| *candidate != word)
-}
-
-/// The hint for a misspelt name: the nearest right one, or all of them as `label: a, b, c`; of very many the first.
-pub fn suggestion(word: &str, label: &str, candidates: &[&str]) -> String {
-    const MOST: usize = 50;
-    let more = candidates.len().saturating_sub(MOST);
-    match nearest(word, candidates.iter().copied()) {
-        Some(right) => format!("did you mean {right:?}?"),
-        None if more > 0 => format!("{label}: {} and {more} more", candidates[..MOST].join(", ")),
-        None => format!("{label}: {}", candidates.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStrExt;
-
     use super::*;
-
-    #[test]
-    fn a_shown_path_is_one_line() {
-        assert_eq!(shown("a b/ü.txt"), "a b/ü.txt");
-        assert_eq!(shown("a\nb\x1b[2J"), "a\\nb\\u{1b}[2J");
-        assert_eq!(shown(std::ffi::OsStr::from_bytes(b"a\xff\xc3")), "a\\xff\\xc3");
-    }
 
     #[test]
     fn a_reason_is_what_the_system_says_and_no_more() {
@@ -369,20 +329,6 @@ mod tests {
         let error = tempfile::tempfile_in("/nonexistent").unwrap_err();
         assert_eq!(reason(&error), "no such file or directory");
         assert_eq!(reason(&io::Error::other("the file was cut")), "the file was cut");
-    }
-
-    #[test]
-    fn nearest_is_near() {
-        let keys = ["split", "on", "as", "group_by"];
-        assert_eq!(nearest("splitt", keys), Some("split"));
-        assert_eq!(nearest("slpit", keys), Some("split"));
-        assert_eq!(nearest("Group_By", keys), Some("group_by"));
-        assert_eq!(nearest("no", keys), Some("on"));
-        assert_eq!(nearest("frobnicate", keys), None);
-        assert_eq!(nearest("split", ["split"]), None);
-        assert_eq!(nearest("a", ["g", "x"]), None);
-        assert_eq!(nearest("a", ["g", "A"]), Some("A"));
-        assert_eq!(nearest("k", ["g", "k2"]), Some("k2"));
     }
 
     #[test]

@@ -240,7 +240,7 @@ fn unreadable(path: &Path, e: &io::Error) -> Error {
 }
 
 fn from_builtin(job: &OsStr) -> Result<Document> {
-    let name = shown(job);
+    let name = job.to_string_lossy();
     match builtin::find(&name) {
         Ok(builtin) => builtin.document(),
         Err(Error::Usage { message, .. }) if Path::new(job).is_file() => Err(Error::usage_hint(

@@ -47,7 +47,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::data::temporary::Temporaries;
-use crate::error::{Error, Result, reason, shown};
+use crate::error::{Error, Result, one_line, reason, shown};
 use crate::panics;
 pub use memory::Memory;
 
@@ -168,12 +168,14 @@ fn said(message: &str, hint: Option<&str>) -> String {
     text
 }
 
-/// A message quotes what it was given, which may be a whole file in the place of a name.
+/// A message quotes what it was given, which may be a whole file in the place of a name, or have signs in it that would do
+/// something to a terminal.
 fn readable(message: &str) -> Cow<'_, str> {
     const LONGEST: usize = 2000;
     const END: usize = 200;
+    let message = one_line(message);
     if message.len() <= LONGEST {
-        return message.into();
+        return message;
     }
     let (start, end) = (message.floor_char_boundary(LONGEST - END), message.ceil_char_boundary(message.len() - END));
     format!("{} … {}", &message[..start], &message[end..]).into()
@@ -244,6 +246,7 @@ mod tests {
     #[test]
     fn a_message_has_an_end() {
         assert_eq!(readable("short"), "short");
+        assert_eq!(readable("--x\u{202e}\x1b[1m"), "--x\\u{202e}\\u{1b}[1m");
         let long = readable(&format!("spec.json: no field {:?}", "é".repeat(1 << 20))).into_owned();
         assert!(long.len() < 2010 && long.starts_with("spec.json: no") && long.ends_with("é\""), "{long}");
     }

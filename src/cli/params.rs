@@ -14,7 +14,7 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::Value;
 
 use super::{help, job};
-use crate::error::Result;
+use crate::error::{Result, one_line};
 use crate::spec::{Document, Param};
 
 /// What the ids of these flags begin with.
@@ -106,6 +106,7 @@ fn flag(param: &Param) -> Arg {
         Some(default) => format!("{about}  [default: {default}]"),
         None => format!("{about}; has to be given"),
     };
+    let about = one_line(&about).into_owned();
     Arg::new(format!("{ID}{}", param.name))
         .long(param.name.clone())
         .value_name("VALUE")

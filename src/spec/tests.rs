@@ -219,7 +219,7 @@ fn impossible_values() {
         (
             r#"{"run": {"combiner": "of"}}"#,
             "run.combiner: must be one of auto, on, off, is \"of\"",
-            "did you mean \"on\"?",
+            "did you mean \"off\"?",
         ),
         (
             r#"{"run": {"scheduler": "stealng"}}"#,

@@ -53,6 +53,10 @@ fn a_spec_that_is_not_there() {
         .refused("./wordcont: no such file or directory", "did you mean the built-in job wordcount?");
     dir.run("run ./dir")
         .refused("./dir: is a directory", "the JOB comes first, then each INPUT: mapfold run wordcount ./dir");
+    dir.command(["run", "un\u{202e}iq"]).run().refused(
+        "no built-in job \"un\\u{202e}iq\"",
+        "did you mean \"uniq\"? mapfold jobs lists them; a spec file is named with a / or .json",
+    );
     dir.run("run wordcont").refused(
         "no built-in job \"wordcont\"",
         "did you mean \"wordcount\"? mapfold jobs lists them; a spec file is named with a / or .json",

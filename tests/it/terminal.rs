@@ -11,6 +11,7 @@ use rustix::fs::{CWD, FileType, mknodat};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+use serde_json::json;
 
 use crate::harness::Dir;
 
@@ -110,6 +111,55 @@ fn no_colours_elsewhere() {
     let mut forced = dir.command(["run", "uniq", "none"]);
     forced.command.env("CLICOLOR_FORCE", "1").env_remove("NO_COLOR");
     assert!(forced.run().stderr().starts_with("\x1b[1m\x1b[31merror:\x1b[0m none"));
+}
+
+/// Marks that turn the direction of text, and what a terminal takes for a command, are shown and not done.
+#[test]
+fn what_would_fool_a_terminal_is_escaped() {
+    let names = ["a\u{202e}txt.exe", "b\u{2066}c", "d\u{1b}[2J", "e\u{9b}1m", "f\u{2028}g"];
+    for name in names {
+        let dir = Dir::new().file(name, "a\n");
+        let run = |args: &[&str]| {
+            let terminal = Terminal::new();
+            let mut command = dir.command(args.iter().copied()).command;
+            command.env("NO_COLOR", "1").env("TERM", "xterm").stdin(Stdio::null()).stdout(Stdio::null());
+            command.stderr(terminal.end.try_clone().unwrap());
+            command.spawn().unwrap().wait().unwrap();
+            // It has the terminal, too.
+            drop(command);
+            terminal.written()
+        };
+        let other = format!("{name}x");
+        let flag = format!("--{name}");
+        let title = format!("name={name}");
+        let pattern = format!("where={}", json!({"field": "line", "matches": format!("({name}")}));
+        let said = format!("sh -c 'printf %s \"{name}\" >&2; exit 1'");
+        for args in [
+            &["run", "uniq", name, "-v"][..],
+            &["run", "uniq", name, "--set", &title],
+            &["run", "uniq", &other],
+            &["run", name],
+            &["run", &flag],
+            &["run", "uniq", &flag],
+            &["run", "uniq", name, "--set", &flag],
+            &["run", "uniq", name, "--set", &pattern],
+            &["run", "uniq", "--from-command", &said],
+            &["jobs", "show", name],
+            &["agg", "-g", name, "count", name],
+            &["agg", name, name],
+            &[name],
+        ] {
+            let shown = terminal_text(&run(args));
+            assert!(!shown.is_empty(), "{args:?}");
+            let bad = shown.chars().find(|c| names.concat().contains(*c) && !c.is_ascii_graphic() && *c != ' ');
+            assert_eq!(bad, None, "{args:?}: {shown:?}");
+        }
+    }
+}
+
+/// Without the line of progress, which is drawn and erased.
+fn terminal_text(shown: &str) -> String {
+    shown.replace(ERASE, "").replace(DRAWN, "")
 }
 
 #[test]
