@@ -69,8 +69,9 @@ pub struct Changes {
     /// Override a field of the spec; repeatable
     ///
     /// PATH is dotted, and numbers index lists: --set map.0.on=whitespace. VALUE is taken literally where a
-    /// string is wanted, else as JSON: --set 'output.columns=["word"]'. Assignments are made in order; a flag that stands for a
-    /// field, as --format does for output.format, comes after them.
+    /// string is wanted, else as JSON: --set 'output.columns=["word"]'. null takes the field away, whatever it holds:
+    /// --set output.path=null. Assignments are made in order; a flag that stands for a field, as --format does for
+    /// output.format, comes after them.
     #[arg(long, value_name = "PATH=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 5)]
     set: Vec<String>,
 

@@ -1,14 +1,17 @@
 //! `--set PATH=VALUE`: overriding one field of a spec.
 //!
 //! PATH is dotted, numbers index lists (the number after the last adds to the list), a backslash takes the next character as it
-//! is. What is missing on the way is made. The schema says what is wanted at PATH: where that is a string VALUE is taken as it
-//! stands, else it is JSON, and `null` takes the field away.
+//! is. What is missing on the way is made. `null` takes the field away, whatever it holds. Else the schema says what is wanted
+//! at PATH: where that is a string VALUE is taken as it stands, else it is JSON.
 
 use serde_json::{Map, Value};
 
 use super::check::{Wrong, by_tag, check, dotted, unknown_key, variant};
 use super::{Key, Shape, Tagged, Variant, Variants, json, params};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, meant};
+
+/// What takes a field away.
+const NULL: &str = "null";
 
 /// `root` is the shape of the whole spec.
 pub fn assignment(spec: &mut Value, root: &'static Shape, text: &str) -> Result<()> {
@@ -57,7 +60,7 @@ fn set_in(spec: &mut Value, root: &'static Shape, path: &[String], text: &str) -
     }
     let depth = way.len();
     let (place, shape) = step(&mut *node, shape, last, path, depth)?;
-    let value = interpret(text, shape, path)?;
+    let value = if text == NULL { Value::Null } else { interpret(text, shape, path)? };
     if !value.is_null() {
         // What stands for a param is checked when its value is there.
         if !params::within_value(&value) {
@@ -157,7 +160,7 @@ fn element<'a>(node: &'a mut Value, shape: &Shape, key: &str, here: &[String]) -
 
 fn unknown_path(key: &str, keys: &[Key], here: &[String]) -> Wrong {
     let wrong = unknown_key(key, keys, here);
-    match nearest(key, keys.iter().map(|known| known.name)) {
+    match meant(key, keys.iter().map(|known| known.name)) {
         Some(right) => {
             let path = dotted(&[here, &[right.to_owned()]].concat());
             Wrong { hint: Some(format!("did you mean {path}?")), ..wrong }

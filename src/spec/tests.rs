@@ -359,6 +359,33 @@ fn set_refusals() {
 #[test]
 fn flags_are_named_in_what_is_wrong_with_them() {
     let mut document = builtin::find("wordcount").unwrap().document().unwrap();
+/// Whatever a key holds: text, one of some words, a size, a span of time, an input.
+#[test]
+fn null_is_never_text() {
+    let mut spec = wordcount_with(&[
+        "output.path=out",
+        "output.path=null",
+        "output.format=null",
+        "read.format=null",
+        "run.memory=null",
+        "deadline.timeout=null",
+        "name=null",
+        "input=a",
+        "input=null",
+        "read.null.0=null",
+        "group_by.0=null",
+        "group_by.0=word",
+    ]);
+    assert_eq!(spec.name.take(), None);
+    let same = wordcount_with(&["read={}"]);
+    assert_eq!(spec, Spec { name: None, ..same });
+    // In a list it is text, and so is what a param is given.
+    assert_eq!(wordcount_with(&["read.format=csv", "read.null=[\"null\"]"]).read.null, ["null"]);
+    let mut document = builtin::find("grep").unwrap().document().unwrap();
+    document.param("pattern=null").unwrap();
+    assert!(json!(document.finish().unwrap()).to_string().contains(r#""matches":"null""#));
+}
+
     let error = document.set_flag("--threads", "run.threads", "0").unwrap_err();
     assert_eq!(error.to_string(), "--threads: must be at least 1, is 0");
     let error = document.set_flag("--memory", "run.memory", "much").unwrap_err();
