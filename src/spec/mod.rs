@@ -34,7 +34,7 @@ use crate::output::Format;
 use crate::predicate::written::Predicate;
 use crate::schema::check::check;
 use crate::schema::params::{self, Given};
-use crate::schema::{choices, json, set, size};
+use crate::schema::{Wrong, choices, json, set, size};
 use crate::units::Span;
 use schema::SPEC;
 
@@ -98,10 +98,22 @@ impl Document {
     pub fn finish(mut self) -> Result<Spec> {
         params::resolve(&mut self.value, &SPEC, &self.given, &self.origin)?;
         check(&self.value, &SPEC, &mut Vec::new()).map_err(|wrong| wrong.into_error(&self.origin))?;
+        check_groups(&self.value).map_err(|wrong| wrong.into_error(&self.origin))?;
         let spec = Spec::deserialize(self.value).map_err(|e| Error::usage(format!("{}: {e}", self.origin)))?;
-        spec.read.check().map_err(|wrong| wrong.into_error(&self.origin))?;
+        spec.read.check().and_then(|()| spec.output.check()).map_err(|wrong| wrong.into_error(&self.origin))?;
         Ok(spec)
     }
+}
+
+/// That nobody asks for one group of all records, and for nothing of it: it would have no columns.
+fn check_groups(spec: &Value) -> Result<(), Wrong> {
+    let is_empty = spec.get("group_by").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    // Who says of both that there are none has the records pass through.
+    if !is_empty || spec.get("aggregate").is_some() {
+        return Ok(());
+    }
+    let hint = r#"one group of all records: "aggregate": [{"op": "count"}]; for the records themselves leave it out"#;
+    Err(Wrong::new(&["group_by".into()], "must not be empty without an aggregate", Some(hint.into())))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -257,6 +269,17 @@ impl Deadline {
 impl Output {
     fn is_default(&self) -> bool {
         *self == Output::default()
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        match (self.format, self.header) {
+            (Some(Format::Jsonl), Some(true)) => {
+                let hint = "leave it out: the names of the columns are the keys of each object";
+                let path = ["output".into(), "header".into()];
+                Err(Wrong::new(&path, "is true, and jsonl has no header", Some(hint.into())))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -453,3 +453,23 @@ fn steps() {
         hint,
     );
 }
+
+#[test]
+fn a_group_without_anything() {
+    let hint = r#"one group of all records: "aggregate": [{"op": "count"}]; for the records themselves leave it out"#;
+    refused(r#"{"group_by": []}"#, "spec.json: group_by: must not be empty without an aggregate", hint);
+    for aggregate in [r#"[{"op": "count"}]"#, "[]"] {
+        assert!(spec(&format!(r#"{{"group_by": [], "aggregate": {aggregate}}}"#)).is_ok(), "{aggregate}");
+    }
+}
+
+#[test]
+fn a_header_that_no_row_can_be() {
+    let hint = "leave it out: the names of the columns are the keys of each object";
+    let output = |header: bool, format: &str| json!({"output": {"format": format, "header": header}}).to_string();
+    refused(output(true, "jsonl"), "spec.json: output.header: is true, and jsonl has no header", hint);
+    assert!(spec(&output(false, "jsonl")).is_ok());
+    for format in Format::NAMES.iter().filter(|format| **format != "jsonl") {
+        assert_eq!(spec(&output(true, format)).unwrap().output.header, Some(true));
+    }
+}
