@@ -119,3 +119,27 @@ fn params_are_checked() {
         r"for the sign itself put a backslash before it: \( \[ \{ \* \+ \? (in JSON two)",
     );
 }
+
+/// Beside a number digits in quotes are that number; beside text a number is refused, as it could be written in many ways.
+#[test]
+fn what_is_compared_is_of_one_type() {
+    let dir = Dir::new().file("in.csv", "k,n\na,10\nb,9\na,12345678901234567890123\n");
+    let run = |types: &str, predicate: &str| {
+        let spec = format!(
+            r#"{{"read": {{"types": {{{types}}}}}, "group_by": ["k"], "aggregate": [{{"op": "max", "field": "n", "as": "n"}}],
+                "having": {predicate}}}"#
+        );
+        dir.command(["run", "-", "in.csv"]).stdin(spec).run()
+    };
+    for value in ["10", "\"10\"", "\"1e1\""] {
+        run("", &format!(r#"{{"field": "n", "gte": {value}}}"#)).printed("a\t12345678901234567890123\n");
+    }
+    // A number of JSON has no more digits than a double holds.
+    run("", r#"{"field": "n", "equal": "12345678901234567890123"}"#).printed("a\t12345678901234567890123\n");
+    run("", r#"{"field": "n", "equal": "ten"}"#)
+        .refused("stdin: having.equal: \"n\" is a number, and \"ten\" is none", "");
+    let number = |text: &str| format!("in quotes it is compared as text: {text:?}");
+    run(r#""n": "string""#, r#"{"field": "n", "equal": 9}"#)
+        .refused("stdin: having.equal: \"n\" is text, and 9 a number", &number("9"));
+    run(r#""n": "string""#, r#"{"field": "n", "equal": "9"}"#).printed("b\t9\n");
+}
