@@ -44,9 +44,9 @@ pub struct Args {
 /// Where the result goes, and what is said about it.
 #[derive(clap::Args)]
 pub struct ResultArgs {
-    /// A file, or a directory ending in /  [default: stdout]
+    /// A file, a directory ending in /, or -  [default: -]
     ///
-    /// A directory is made if it doesn't exist, and gets part files, _SUCCESS and _REPORT.json. What exists is replaced
+    /// Standard output is -, also where the spec has an output.path; a file of that name is ./-. A directory is made if it doesn't exist, and gets part files, _SUCCESS and _REPORT.json. What exists is replaced
     /// only with --force. What isn't a regular file, as /dev/null or a FIFO, is written through. A file or a directory appears
     /// complete or not at all. x.gz and x.zst are compressed; the parts of a directory are not.
     #[arg(short, long, value_name = "PATH", help_heading = help::OUTPUT, display_order = 0)]
@@ -110,8 +110,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// Runs a job and writes its result, in any sequence of rows if `unordered`.
 pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Result<()> {
-    if let Some(path) = &args.output {
-        job.spec.output.path = Some(path.into());
+    let output = args.output.as_ref().map(PathBuf::from);
+    // Where the result of this run goes is nothing that the job says. As the report has it, it runs again.
+    if output.is_some() {
+        job.spec.output.path = None;
     }
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
     let control = Control::new(Aside(|write| line::aside(write)));
@@ -126,6 +128,7 @@ pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Resu
     let call = Invocation {
         origin: job.origin.clone(),
         unordered,
+        output,
         force: args.force,
         stdin,
         signal,

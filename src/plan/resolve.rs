@@ -2,6 +2,7 @@
 //! checked before reading.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -10,7 +11,8 @@ use serde_json::Value;
 
 use super::aggregates::Aggregates;
 use super::columns::{self, Columns};
-use super::{Format, Groups, Output, Plan, Read, Rows, Settings, machine, read, target};
+use super::target::{Asked, By};
+use super::{Format, Groups, Output, Plan, Read, Rows, Settings, Target, machine, read, target};
 use crate::data::{Kind, Zone};
 use crate::error::{Error, LONGEST_RECORD, Result, shown};
 use crate::input;
@@ -31,6 +33,8 @@ pub struct Invocation {
     pub origin: String,
     /// Rows in any sequence.
     pub unordered: bool,
+    /// Where the result goes, in place of where the spec says.
+    pub output: Option<PathBuf>,
     /// Replace an output that exists.
     pub force: bool,
     pub stdin: Stdin,
@@ -185,7 +189,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         timeout: spec.deadline.timeout,
         on_timeout: spec.deadline.on_timeout.unwrap_or_default(),
         output: Output {
-            target: target::resolve(spec.output.path.as_deref(), call.force, &sources)?,
+            target: target(spec, call, &sources)?,
             format,
             header: spec.output.header.unwrap_or(format == Format::Csv),
             force: call.force,
@@ -199,6 +203,14 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
 
 fn named<'a>(fields: &[Named<'a>]) -> Vec<&'a str> {
     fields.iter().map(|field| field.name).collect()
+}
+
+fn target(spec: &Spec, call: &Invocation, sources: &[input::Source]) -> Result<Target> {
+    let (path, by) = match &call.output {
+        Some(path) => (Some(path), By::Flag),
+        None => (spec.output.path.as_ref(), By::Spec),
+    };
+    path.map_or(Ok(Target::Stdout), |path| target::resolve(&Asked { path, by, force: call.force }, sources))
 }
 
 fn max_record(read: &spec::Read, blame: &Blame<'_>) -> Result<u64> {

@@ -13,9 +13,27 @@ use crate::error::{Error, Result, reason, shown};
 use crate::input::Source;
 use crate::output::{Compression, STAGING, is_of_a_result};
 
-/// Standard output for no path and for `-`.
-pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> Result<Target> {
-    let Some(path) = path.filter(|path| path.as_os_str() != "-") else { return Ok(Target::Stdout) };
+/// Where the result is to go.
+pub(super) struct Asked<'a> {
+    pub path: &'a Path,
+    pub by: By,
+    /// Replace what exists.
+    pub force: bool,
+}
+
+/// Who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Flag,
+    Spec,
+}
+
+/// Standard output for `-`.
+pub(super) fn resolve(asked: &Asked<'_>, sources: &[Source]) -> Result<Target> {
+    let path = asked.path;
+    if path.as_os_str() == "-" {
+        return Ok(Target::Stdout);
+    }
     let name = shown(path);
     if path.as_os_str().is_empty() {
         return Err(Error::usage("the output's path is empty"));
@@ -31,9 +49,9 @@ pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> R
     let wants_directory = path.as_os_str().as_bytes().ends_with(b"/");
     let bare: PathBuf = path.components().collect();
     match fs::metadata(&bare) {
-        Ok(metadata) if metadata.is_dir() => existing_directory(path, force, sources),
+        Ok(metadata) if metadata.is_dir() => existing_directory(asked, sources),
         Ok(_) if wants_directory => Err(Error::usage(format!("{name}: is a file, and a directory is asked for"))),
-        Ok(metadata) if metadata.is_file() => existing_file(path, &metadata, force, sources),
+        Ok(metadata) if metadata.is_file() => existing_file(asked, &metadata, sources),
         Ok(_) => {
             access(path, Access::WRITE_OK).map_err(|e| unwritable(path, &e.into()))?;
             Ok(Target::Device(path.to_owned(), compression))
@@ -53,15 +71,16 @@ pub(super) fn resolve(path: Option<&Path>, force: bool, sources: &[Source]) -> R
     }
 }
 
-fn existing_file(path: &Path, metadata: &Metadata, force: bool, sources: &[Source]) -> Result<Target> {
+fn existing_file(asked: &Asked<'_>, metadata: &Metadata, sources: &[Source]) -> Result<Target> {
+    let path = asked.path;
     if sources.iter().any(|source| source.is_same_file(metadata)) {
         return Err(Error::usage_hint(
             format!("{}: is an INPUT as well as the output", shown(path)),
             "write to another file, then rename it",
         ));
     }
-    if !force {
-        return Err(exists(path));
+    if !asked.force {
+        return Err(exists(asked));
     }
     // The name that was given says how. Then through a link to the file it names, as `>` would write it.
     let compression = Compression::of(path);
@@ -73,7 +92,8 @@ fn existing_file(path: &Path, metadata: &Metadata, force: bool, sources: &[Sourc
 
 /// An empty one is filled. One with an older result in it is replaced if that is asked for, and if nothing but a result
 /// is in it: a mistyped `-o` must not mix into, or cost, what somebody else keeps there.
-fn existing_directory(path: &Path, force: bool, sources: &[Source]) -> Result<Target> {
+fn existing_directory(asked: &Asked<'_>, sources: &[Source]) -> Result<Target> {
+    let path = asked.path;
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(|e| unwritable(path, &e))? {
         let entry = entry.map_err(|e| unwritable(path, &e))?;
@@ -97,8 +117,8 @@ fn existing_directory(path: &Path, force: bool, sources: &[Source]) -> Result<Ta
             "write to another directory",
         ));
     }
-    if !files.is_empty() && !force {
-        return Err(exists(path));
+    if !files.is_empty() && !asked.force {
+        return Err(exists(asked));
     }
     access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|e| unwritable(path, &e.into()))?;
     Ok(Target::Directory(path.to_owned()))
@@ -123,8 +143,14 @@ pub fn writable_parent(path: &Path) -> Result<()> {
     })
 }
 
-fn exists(path: &Path) -> Error {
-    Error::usage_hint(format!("{}: exists", shown(path)), "--force replaces it")
+fn exists(asked: &Asked<'_>) -> Error {
+    let hint = match asked.by {
+        By::Flag => "--force replaces it",
+        By::Spec => {
+            "it is the output.path of the spec: --force replaces it, -o names another file, -o - prints the result"
+        }
+    };
+    Error::usage_hint(format!("{}: exists", shown(asked.path)), hint)
 }
 
 fn unwritable(path: &Path, e: &io::Error) -> Error {

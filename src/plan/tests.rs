@@ -355,10 +355,13 @@ fn targets() {
     assert_eq!(target("link.gz", true, link), Ok(Target::File("old".into(), Compression::Gzip)));
 }
 
+const REPLACED: &str =
+    "it is the output.path of the spec: --force replaces it, -o names another file, -o - prints the result";
+
 #[test]
 fn what_exists_is_replaced_only_by_force() {
     let old = |dir: &Path| fs::write(dir.join("old"), "").unwrap();
-    assert_eq!(target("old", false, old).unwrap_err(), "old: exists | --force replaces it");
+    assert_eq!(target("old", false, old).unwrap_err(), format!("old: exists | {REPLACED}"));
     assert_eq!(target("old", true, old), Ok(Target::File("old".into(), Compression::None)));
     assert_eq!(target("old/", true, old).unwrap_err(), "old/: is a file, and a directory is asked for");
     let link = |dir: &Path| {
@@ -380,7 +383,7 @@ fn a_directory_is_replaced_only_if_it_is_a_result() {
         }
     };
     for file in ["part-00000", "part-00000.csv", "_SUCCESS", "_REPORT.json"] {
-        assert_eq!(target("out", false, holding(file)).unwrap_err(), "out: exists | --force replaces it");
+        assert_eq!(target("out", false, holding(file)).unwrap_err(), format!("out: exists | {REPLACED}"));
         assert_eq!(target("out/", true, holding(file)), Ok(Target::Directory("out/".into())));
     }
     // Another job's, or a dead one's: it is worked beside.

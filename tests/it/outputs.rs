@@ -221,3 +221,19 @@ fn an_output_that_takes_nothing() {
     interrupted(unopened.stderr(Stdio::piped()).spawn().unwrap());
     assert_eq!(dir.names(), NAMES);
 }
+
+/// `-` is standard output, whatever the spec says, and `null` takes away what it says.
+#[test]
+fn standard_output_by_name() {
+    let dir = dir();
+    for args in
+        ["-o -", "--set output.path=out -o -", "--set output.path=-", "--set output.path=out --set output.path=null"]
+    {
+        dir.run(&format!("run uniq a.txt {args}")).printed("a\t1\nb\t2\n");
+    }
+    assert_eq!(dir.names(), NAMES);
+    let help = dir.run("run --help").stdout().replace("\n          ", " ");
+    for said in ["or -  [default: -]", "Standard output is -", "a file of that name is ./-", "--set output.path=null"] {
+        assert!(help.contains(said), "{said}: {help}");
+    }
+}

@@ -64,6 +64,31 @@ fn a_job_as_run_runs_again() {
     dir.run("run again.json").printed("the\t2\ncat\t1\n");
 }
 
+/// Where `-o` had the result written is nothing that the job says. What the spec says is refused, and told what to do.
+#[test]
+fn a_job_that_wrote_a_file_runs_again() {
+    let dir = dir();
+    let job = |name: &str| {
+        let report: Value = serde_json::from_slice(&fs::read(dir.join(name)).unwrap()).unwrap();
+        report["job"].to_string()
+    };
+    let again = |name: &str, args: &str| {
+        dir.command(["run", "-"].into_iter().chain(args.split_whitespace())).stdin(job(name)).run()
+    };
+    for output in ["out", "parts/"] {
+        dir.run(&format!("run wordcount a.txt --report r.json --set output.path=none --force -o {output}")).printed("");
+        again("r.json", "").printed(COUNTED);
+    }
+    again("parts/_REPORT.json", "").printed(COUNTED);
+    dir.run("run wordcount a.txt --report r.json --set output.path=own").printed("");
+    let hint = "it is the output.path of the spec: --force replaces it, -o names another file, -o - prints the result";
+    again("r.json", "").refused("own: exists", hint);
+    again("r.json", "-o -").printed(COUNTED);
+    again("r.json", "-o other").printed("");
+    again("r.json", "--force").printed("");
+    assert_eq!(dir.names(), ["a.txt", "other", "out", "own", "parts", "r.json"]);
+}
+
 #[test]
 fn a_failed_run_is_reported_too() {
     let dir = dir();
