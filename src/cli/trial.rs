@@ -129,7 +129,7 @@ impl Trials {
         let made = scratch::spill(spill_dir, &warner.0);
         // A run that outlives this process writes there still.
         let shared = made.and_then(|directory| directory.share_with_children().map(|()| directory));
-        let directory = shared.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
+        let directory = shared.map_err(|source| Error::SpillDirectory { path: spill_dir.clone(), source })?;
         let trials =
             Trials { spec, json, call, file, plan, directory, _warner: warner, number: Cell::new(0), signal, armed };
         let written = scratch::create_file(&trials.spec_file()).and_then(|mut file| file.write_all(&trials.json));

@@ -141,7 +141,7 @@ impl<'p> Job<'p> {
     pub fn new(plan: &'p Plan, control: &'p Control) -> Result<Job<'p>> {
         let spill_dir = &plan.settings.spill_dir;
         let spill = scratch::spill(spill_dir, &control.temporaries);
-        let spill = spill.map_err(|source| Error::Spill { path: spill_dir.clone(), source })?;
+        let spill = spill.map_err(|source| Error::SpillDirectory { path: spill_dir.clone(), source })?;
         if let Some(timeout) = plan.timeout.filter(|_| !plan.may_be_partial()) {
             control.limit(timeout);
         }

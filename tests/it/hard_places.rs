@@ -329,3 +329,16 @@ fn jobs_that_replace_each_other() {
     }
     assert_eq!(dir.names(), ["long", "parts", "short"]);
 }
+
+/// Nothing can be made in `/proc`, whoever asks.
+#[test]
+fn a_spill_directory_that_takes_nothing() {
+    let dir = Dir::new().file("a", "a\n");
+    for job in ["run uniq a", "bench uniq a", "verify uniq a"] {
+        let ran = dir.run(&format!("{job} --spill-dir /proc"));
+        let stderr = ran.stderr();
+        assert!(stderr.starts_with("error: spill directory /proc"), "{stderr}");
+        assert!(stderr.ends_with("\nhint: name a directory on a roomy disk with --spill-dir\n"), "{stderr}");
+        assert!([Some(1), Some(2)].contains(&ran.code()) && ran.stdout().is_empty());
+    }
+}
