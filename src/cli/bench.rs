@@ -64,6 +64,7 @@ pub struct Args {
         value_name = "N",
         help_heading = COMPARISON,
         display_order = 1,
+        allow_negative_numbers = true,
         default_value = "5",
         hide_default_value = true
     )]
@@ -159,15 +160,16 @@ fn measure(bench: &mut Bench, trials: &Trials, vary: &Vary, progress: When) -> R
     Ok(())
 }
 
+const MOST_RUNS: usize = 1000;
+
 /// Fewer than two have no spread, and so no interval.
 fn rounds(text: &str) -> Result<usize> {
-    const MOST: usize = 1000;
     match text.parse::<usize>() {
         Ok(n @ ..2) => Err(Error::usage_hint(
             format!("--runs: must be at least 2, is {n}"),
             "one run can't tell a difference from noise; for its counters alone: mapfold run JOB --report r.json",
         )),
-        Ok(n) if n > MOST => Err(Error::usage(format!("--runs: must be at most {MOST}, is {n}"))),
+        Ok(n) if n > MOST_RUNS => Err(Error::usage(format!("--runs: must be at most {MOST_RUNS}, is {n}"))),
         Ok(n) => Ok(n),
         Err(_) => Err(Error::usage(format!("--runs: must be a whole number, is {text:?}"))),
     }

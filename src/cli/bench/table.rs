@@ -4,6 +4,7 @@ use std::env;
 use std::fmt::Write;
 
 use super::super::line::is_utf8;
+use super::MOST_RUNS;
 use super::results::{Bench, Comparison, Summary};
 use super::statistics::{Ratio, Spread};
 use crate::units::{binary, count, data, percent, rate, three, time_unit};
@@ -43,6 +44,7 @@ pub fn render(bench: &Bench, title: &str, look: Look) -> String {
     for sentence in comparisons(bench) {
         let _ = writeln!(out, "{}", wrapped(&sentence));
     }
+    out.extend(more_runs(bench).map(|sentence| format!("{}\n", wrapped(&sentence))));
     out.push('\n');
     out.push_str(&shuffle(bench, look));
     let notes = notes(bench);
@@ -129,6 +131,14 @@ fn comparisons(bench: &Bench) -> Vec<String> {
         })
     };
     bench.comparisons.iter().flat_map(sentences).collect()
+}
+
+/// What to do about a difference that the runs could not show.
+fn more_runs(bench: &Bench) -> Option<String> {
+    let shows = |comparison: &Comparison| comparison.wall.differs() && comparison.cpu.differs();
+    let more = (bench.rounds * 4).min(MOST_RUNS);
+    (!bench.comparisons.iter().all(shows) && more > bench.rounds)
+        .then(|| format!("More runs can tell smaller differences: --runs {more}."))
 }
 
 fn shown_by(bench: &Bench, ratio: &Ratio) -> String {

@@ -73,6 +73,7 @@ off       4.08 s (4.00 to 4.16)  3.60 s (3.50 to 3.70)  0.25 GB/s  180 MiB
 off takes 2.00 × the wall time of on (95 % interval 1.95 to 2.06).
 off and on: no difference in CPU time that 5 runs could show: 0.989 × (95 %
   interval 0.944 to 1.036).
+More runs can tell smaller differences: --runs 20.
 
 combiner    shuffle                                     saved            on disk
 on          ###                             141 MB    1.17 GB   89.2 %    142 MB
@@ -114,6 +115,10 @@ fn no_difference_is_called_that() {
     let text = text.replace("\n  ", " ");
     assert!(text.contains("auto and on: no difference in wall time that 5 runs could show: "), "{text}");
     assert!(!text.contains("takes"), "{text}");
+    assert!(text.contains("\nMore runs can tell smaller differences: --runs 20.\n"), "{text}");
+    let mut many = bench(&["on", "auto"]);
+    many.rounds = 1000;
+    assert!(!render(&many, "wordcount", Look::Ascii).contains("More runs"));
 }
 
 #[test]
