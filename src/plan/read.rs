@@ -233,12 +233,17 @@ fn check_is_text(start: &[u8], source: &Source) -> Result<()> {
         [0x1f, 0x8b, 8, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => ("is packed twice", outer),
         _ => return Ok(()),
     };
-    let hint = match source {
-        Source::Stdin { .. } => format!("… | {tool} | mapfold … -"),
-        Source::Command { .. } => format!("in the command, by a shell: sh -c '… | {tool}'"),
-        Source::File { .. } | Source::Stream { .. } | Source::Silent { .. } => format!("{tool} {name} | mapfold … -"),
-    };
+    let hint = on_its_way(source, tool, || format!("{tool} {name} | mapfold … -"));
     Err(Error::usage_hint(format!("{name}: {what}"), hint))
+}
+
+/// How to have a tool work on what is read of the source. `of_file` says it of a file.
+fn on_its_way(source: &Source, tool: &str, of_file: impl FnOnce() -> String) -> String {
+    match source {
+        Source::Stdin { .. } => format!("… | {tool} | mapfold … -"),
+        Source::Command { .. } => format!("in the command, by a shell: sh -c \"… | {tool}\""),
+        Source::File { .. } | Source::Stream { .. } | Source::Silent { .. } => of_file(),
+    }
 }
 
 /// That the first line of a source is one, and names columns if it should.
@@ -255,7 +260,9 @@ fn check_first_line(line: &[u8], dialect: &Dialect, header: bool, source: &Sourc
     };
     // In a record that ends with a newline one may stand, in a name it is no name's.
     if (header || !line.ends_with(b"\n")) && line.iter().enumerate().any(is_return) {
-        let hint = format!("where only returns end lines, as on old Macs: tr '\\r' '\\n' < {name} > FILE");
+        let tool = r"tr '\r' '\n'";
+        let how = on_its_way(source, tool, || format!("{tool} < {name} > FILE"));
+        let hint = format!("where only returns end lines, as on old Macs: {how}");
         return Err(Error::usage_hint(format!("{name}: its first line has a return (CR) without a newline"), hint));
     }
     Ok(())

@@ -87,6 +87,11 @@ fn headers_that_are_none() {
         .refused("agg: aggregate.0.field: no field \"amount\"", "did you mean \"amuont\"?");
     agg("1,2\n", &["sum(p)", "--set", r#"read.fields=["p","p"]"#])
         .refused("read.fields: has the column \"p\" twice", "each column that is asked for has a name of its own");
+    let piped = Dir::new().command(["agg", "sum(a)", "--read", "csv"]).stdin("a,b\r1,2\r").run();
+    piped.refused(
+        "stdin: its first line has a return (CR) without a newline",
+        r"where only returns end lines, as on old Macs: … | tr '\r' '\n' | mapfold … -",
+    );
     // Without a header the first line is a record, in which a return may stand.
     agg("1\r2,3\n4,5\n", &["sum($2)", "--no-header"]).printed("");
     agg("1,2\r3,4\r", &["sum($2)", "--no-header"]).refused(
