@@ -17,6 +17,9 @@ enum For {
     Fish,
 }
 
+/// Those that there are scripts for.
+pub const SHELLS: &str = "bash, zsh, fish";
+
 const EXAMPLES: &str = "\
 Examples:
   source <(mapfold completions bash)                            in ~/.bashrc
@@ -119,6 +122,12 @@ fn fish() -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_shell_is_named() {
+        let names = For::value_variants().iter().map(|shell| shell.to_possible_value().unwrap().get_name().to_owned());
+        assert_eq!(names.collect::<Vec<_>>().join(", "), SHELLS);
+    }
 
     #[test]
     fn every_placeholder_is_filled() {

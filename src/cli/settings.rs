@@ -181,7 +181,8 @@ impl Setting {
         };
         let arg = self.short.into_iter().fold(arg, Arg::short).hide_short_help(SELDOM.contains(&self.flag));
         match self.takes {
-            Takes::Value => arg,
+            // What is wrong with it is for the schema to say.
+            Takes::Value => arg.allow_negative_numbers(true),
             Takes::One(choices) => arg.value_parser(choices.to_vec()).hide_possible_values(true),
             // The first may be a descending one.
             Takes::Names => arg.allow_hyphen_values(true),

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::{Cli, fail, say, to_stderr, to_stdout_styled};
-use crate::error::nearest;
+use super::{Cli, completions, fail, say, to_stderr, to_stdout_styled};
+use crate::error::{meant, nearest};
 use crate::spec::builtin;
 
 /// Prints help and versions where they were asked for, else an error.
@@ -50,7 +50,7 @@ fn explain(error: &clap::Error) -> (String, String) {
                 (None, None) if flag.starts_with('-') => {
                     let is_number = flag[1..].starts_with(|c: char| c.is_ascii_digit());
                     let help = match command(error) {
-                        Some("run" | "agg") if is_number => "-n takes a whole number from 0".to_owned(),
+                        Some("run" | "agg") if is_number => "the first N rows are -n N".to_owned(),
                         command => format!("mapfold {} --help lists the flags", command.unwrap_or("run")),
                     };
                     format!("{help}; a file of that name is ./{flag}")
@@ -67,8 +67,15 @@ fn explain(error: &clap::Error) -> (String, String) {
                     format!("did you mean mapfold jobs show {name}?")
                 }
                 _ if builtin::find(&name).is_ok() => format!("did you mean mapfold run {name}?"),
+                Some(right) if right != "jobs" => format!("did you mean mapfold {right}?"),
+                _ if usage(error).starts_with("mapfold jobs") => {
+                    "mapfold jobs lists the built-in jobs, and mapfold jobs show NAME prints one".to_owned()
+                }
                 Some(right) => format!("did you mean mapfold {right}?"),
-                None => see_help(),
+                None => match meant(&name, builtin::ALL.iter().map(|job| job.name)) {
+                    Some(job) => format!("did you mean mapfold run {job}?"),
+                    None => see_help(),
+                },
             };
             (format!("unknown command {name:?}"), hint)
         }
@@ -81,18 +88,18 @@ fn explain(error: &clap::Error) -> (String, String) {
         ErrorKind::MissingRequiredArgument => {
             let hint = match usage(error).as_str() {
                 "" => see_help(),
-                usage => format!("usage: {usage}"),
+                usage => format!("usage: {}", usage.replace("<SHELL>", &choices(completions::SHELLS))),
             };
             (format!("missing {flag}"), hint)
         }
         ErrorKind::InvalidValue if value.is_empty() => {
-            (format!("{flag_name}: a value is missing"), format!("usage: {flag}"))
+            (format!("{flag_name}: a value is missing"), usage_of(&flag, &context(ContextKind::ValidValue)))
         }
         ErrorKind::InvalidValue => {
             let valid = context(ContextKind::ValidValue);
-            let hint = match nearest(&value, valid.split(", ")) {
+            let hint = match meant(&value, valid.split(", ")) {
                 Some(right) => format!("did you mean {right:?}?"),
-                None => format!("usage: {flag}"),
+                None => usage_of(&flag, &valid),
             };
             (format!("{flag_name}: must be one of {valid}, is {value:?}"), hint)
         }
@@ -112,6 +119,20 @@ fn explain(error: &clap::Error) -> (String, String) {
             (first.strip_prefix("error: ").unwrap_or(first).to_owned(), see_help())
         }
     }
+}
+
+/// How a flag is given, or the argument of `completions`, which alone has choices. `valid` lists them; nothing: it takes any.
+fn usage_of(flag: &str, valid: &str) -> String {
+    match (flag.split_once(' '), valid) {
+        (_, "") => format!("usage: {flag}"),
+        (Some((name, _)), valid) => format!("usage: {name} {}", choices(valid)),
+        (None, valid) => format!("usage: mapfold completions {}", choices(valid)),
+    }
+}
+
+/// Of `a, b`: `a|b`.
+fn choices(listed: &str) -> String {
+    listed.replace(", ", "|")
 }
 
 fn usage(error: &clap::Error) -> String {
@@ -157,7 +178,7 @@ fn nearest_command(name: &str) -> Option<String> {
             (below.to_owned(), format!("{above} {below}"))
         }));
     }
-    let right = nearest(name, commands.iter().map(|(last, _)| last.as_str()))?.to_owned();
+    let right = meant(name, commands.iter().map(|(last, _)| last.as_str()))?.to_owned();
     commands.into_iter().find(|(last, _)| *last == right).map(|(_, whole)| whole)
 }
 
@@ -208,13 +229,15 @@ mod tests {
             "mapfold agg --help lists the flags; a file of that name is ./--frob",
         );
         for command in ["agg", "run"] {
-            refused(
-                &[command, "uniq", "-n", "-1"],
-                "unknown flag \"-1\"",
-                "-n takes a whole number from 0; a file of that name is ./-1",
-            );
+            let hint = "the first N rows are -n N; a file of that name is ./-5";
+            refused(&[command, "uniq", "-5"], "unknown flag \"-5\"", hint);
         }
-        refused(&["jobs", "list"], "unknown command \"list\"", "mapfold --help, mapfold run --help");
+        let lists = "mapfold jobs lists the built-in jobs, and mapfold jobs show NAME prints one";
+        refused(&["jobs", "list"], "unknown command \"list\"", lists);
+        refused(&["jobs", "frobnicate"], "unknown command \"frobnicate\"", lists);
+        refused(&["list"], "unknown command \"list\"", "did you mean mapfold jobs?");
+        refused(&["wc"], "unknown command \"wc\"", "did you mean mapfold run wordcount?");
+        refused(&["frobnicate"], "unknown command \"frobnicate\"", "mapfold --help, mapfold run --help");
         refused(
             &["run", "wordcount", "-x"],
             "unknown flag \"-x\"",
@@ -225,7 +248,27 @@ mod tests {
 
     #[test]
     fn missing_and_wrong_values() {
-        refused(&["completions"], "missing <SHELL>", "usage: mapfold completions <SHELL>");
+        refused(&["completions"], "missing <SHELL>", "usage: mapfold completions bash|zsh|fish");
+        refused(
+            &["completions", "tcsh"],
+            "<SHELL>: must be one of bash, zsh, fish, is \"tcsh\"",
+            "usage: mapfold completions bash|zsh|fish",
+        );
+        refused(
+            &["run", "wordcount", "--format"],
+            "--format: a value is missing",
+            "usage: --format text|tsv|csv|jsonl",
+        );
+        refused(
+            &["run", "wordcount", "--format", "xml"],
+            "--format: must be one of text, tsv, csv, jsonl, is \"xml\"",
+            "usage: --format text|tsv|csv|jsonl",
+        );
+        refused(
+            &["run", "wordcount", "--combiner", "yes"],
+            "--combiner: must be one of auto, on, off, is \"yes\"",
+            "did you mean \"on\"?",
+        );
         refused(&["run"], "no JOB", "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs");
         refused(&["run", "wordcount", "--threads"], "--threads: a value is missing", "usage: --threads <N>");
         refused(

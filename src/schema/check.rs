@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::json::kind;
 use super::{Key, SPLITTERS, Shape, Tagged, Variant, Variants, size};
-use crate::error::{Error, nearest, suggestion};
+use crate::error::{Error, meant, suggestion};
 use crate::units::{Span, span};
 
 /// What is wrong, and where.
@@ -61,6 +61,9 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
                 }
                 Value::Number(n) => match n.as_u64() {
                     Some(n) => n,
+                    None if is_beyond(value) => {
+                        return Err(Wrong::new(path, format!("{n} is more than 2^64 bytes"), None));
+                    }
                     None => return expected("a size in bytes"),
                 },
                 _ => return expected("a size such as \"512M\""),
@@ -76,6 +79,9 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
             Some(n) if n < *least => Err(Wrong::new(path, format!("must be at least {least}, is {n}"), None)),
             Some(n) if n > *most => Err(Wrong::new(path, format!("must be at most {most}, is {n}"), None)),
             Some(_) => Ok(()),
+            None if is_beyond(value) => {
+                Err(Wrong::new(path, format!("must be at most {most}, is {}", kind(value)), None))
+            }
             None => expected("a whole number"),
         },
         Shape::Share if value.as_f64().is_some_and(|share| (0.0..=1.0).contains(&share)) => Ok(()),
@@ -90,7 +96,12 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
         Shape::OneOrMore(item) if value.is_string() || value.is_object() => check(value, item, path),
         Shape::List(item) | Shape::OneOrMore(item) => {
             let Some(list) = value.as_array() else {
-                let hint = value.is_string().then(|| format!("a list has brackets: [{}]", kind(value)));
+                let only = match value {
+                    Value::String(_) => Some(kind(value)),
+                    Value::Object(_) => Some("{…}".into()),
+                    _ => None,
+                };
+                let hint = only.map(|only| format!("a list has brackets: [{only}]"));
                 return Err(Wrong::new(path, format!("must be a list, is {}", kind(value)), hint));
             };
             for (i, value) in list.iter().enumerate() {
@@ -206,7 +217,7 @@ fn not_a_choice(text: &str, built: &[&str], later: &[&str], path: &[String]) -> 
         return Wrong::new(path, format!("{text:?} is not supported yet"), Some(format!("supported: {listed}")));
     }
     let names = built.iter().chain(later).copied();
-    let hint = nearest(text, names).map(|right| format!("did you mean {right:?}?"));
+    let hint = meant(text, names).map(|right| format!("did you mean {right:?}?"));
     Wrong::new(path, format!("must be one of {listed}, is {text:?}"), hint)
 }
 
@@ -249,9 +260,29 @@ fn missing_key(key: &Key, path: &[String]) -> Wrong {
 }
 
 pub fn unknown_key(name: &str, keys: &[Key], path: &[String]) -> Wrong {
+    Wrong::new(path, format!("unknown key {name:?}"), Some(key_meant(name, keys)))
+}
+
+/// The key that is meant, or all that work, each once.
+fn key_meant<'k>(name: &str, keys: impl IntoIterator<Item = &'k Key>) -> String {
     let is_here = |key: &&Key| !matches!(key.shape, Shape::Elsewhere(..));
-    let names: Vec<_> = keys.iter().filter(is_here).map(|key| key.name).collect();
-    Wrong::new(path, format!("unknown key {name:?}"), Some(suggestion(name, "known keys", &names)))
+    let (mut later, mut names) = (Vec::new(), Vec::new());
+    for key in keys.into_iter().filter(is_here) {
+        let list = if matches!(key.shape, Shape::Later) { &mut later } else { &mut names };
+        if !list.contains(&key.name) {
+            list.push(key.name);
+        }
+    }
+    match meant(name, names.iter().chain(&later).copied()) {
+        Some(right) => format!("did you mean {right:?}?"),
+        None => suggestion(name, "known keys", &names),
+    }
+}
+
+/// A whole number that 64 bits don't hold.
+fn is_beyond(number: &Value) -> bool {
+    const END: f64 = 18_446_744_073_709_551_616.0;
+    number.as_f64().is_some_and(|n| n >= END)
 }
 
 /// Which of the variants an object is.
@@ -285,10 +316,10 @@ pub fn by_tag(
         let known = |name: &str| tagged.all.iter().flat_map(|variant| variant.keys).any(|key| key.name == name);
         return Err(match object.keys().find(|name| !known(name)) {
             Some(stranger) => {
-                let mut names: Vec<_> =
-                    tagged.all.iter().flat_map(|variant| variant.keys).map(|key| key.name).collect();
-                names.dedup();
-                let hint = suggestion(stranger, "known keys", &names);
+                let hint = match tagged.all.iter().any(|variant| variant.name == *stranger) {
+                    true => format!("did you mean {:?}: {stranger:?}?", tagged.tag),
+                    false => key_meant(stranger, tagged.all.iter().flat_map(|variant| variant.keys)),
+                };
                 Wrong::new(path, format!("unknown key {stranger:?}"), Some(hint))
             }
             None => Wrong::new(path, format!("missing key {:?}", tagged.tag), None),
@@ -310,18 +341,19 @@ fn no_variant(object: &Map<String, Value>, variants: &Variants, path: &[String])
     let known = |name: &String| variants.all.iter().any(|variant| variant.keys.iter().any(|key| key.name == name));
     // Of the keys that no variant has, the one that looks most like the name of one.
     let strangers: Vec<_> = object.keys().filter(|name| !known(name)).collect();
-    let misspelt = strangers.iter().find(|name| nearest(name, names.iter().copied()).is_some()).or(strangers.first());
+    let misspelt = strangers.iter().find(|name| meant(name, names.iter().copied()).is_some()).or(strangers.first());
+    let built: Vec<_> = variants.all.iter().filter(|variant| variant.is_built()).map(|variant| variant.name).collect();
+    let built = built.join(", ");
     match misspelt {
         Some(name) => {
-            let hint = match nearest(name, names.iter().copied()) {
+            let hint = match meant(name, names.iter().copied()) {
                 Some(right) => format!("did you mean {right:?}?"),
-                None => format!("{} is one of: {}; an example: {}", variants.what, names.join(", "), variants.example),
+                None => format!("{} is one of: {built}; an example: {}", variants.what, variants.example),
             };
             Wrong::new(path, format!("unknown key {name:?}"), Some(hint))
         }
         None => {
-            let built = variants.all.iter().filter(|variant| variant.is_built()).map(|variant| variant.name);
-            let what = format!("missing a key that says what it does: {}", built.collect::<Vec<_>>().join(", "));
+            let what = format!("missing a key that says what it does: {built}");
             Wrong::new(path, what, Some(format!("an example: {}", variants.example)))
         }
     }

@@ -25,7 +25,7 @@ pub fn parse(origin: &str, text: &[u8]) -> Result<Value> {
             "a spec is a JSON object: mapfold jobs show wordcount",
         ));
     }
-    let value = serde_json::from_slice::<Strict>(text).map_err(|e| explain(origin, &e))?.0;
+    let value = serde_json::from_slice::<Strict>(text).map_err(|e| explain(origin, text, &e))?.0;
     if !value.is_object() {
         return Err(Error::usage_hint(
             format!("{origin}: a spec must be a JSON object, this is {}", kind(&value)),
@@ -53,11 +53,15 @@ pub fn kind(value: &Value) -> String {
     }
 }
 
-fn explain(origin: &str, e: &serde_json::Error) -> Error {
+fn explain(origin: &str, json: &[u8], e: &serde_json::Error) -> Error {
     let (line, column) = (e.line(), e.column());
     let text = e.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
     match e.classify() {
+        Category::Syntax if begins_comment(json, line, column) => Error::usage_hint(
+            format!("{origin}:{line}:{column}: JSON has no comments"),
+            r#"what a job is for is said by its "description""#,
+        ),
         Category::Eof => Error::usage_hint(
             format!("{origin}:{line}:{column}: the JSON ends too early ({what})"),
             "a bracket, brace or quote is not closed, or the file is cut off",
@@ -72,10 +76,17 @@ fn advice(what: &str) -> &'static str {
         "trailing comma" => "take the comma out",
         "invalid escape" => r#"in JSON a backslash is written twice: "\\d+" for the pattern \d+"#,
         "expected `,` or `}`" | "expected `,` or `]`" => "is a comma missing before this?",
-        "key must be a string" => "keys are in double quotes, and JSON has no comments",
+        "key must be a string" => "keys are in double quotes",
         "trailing characters" => "a spec is one JSON object and nothing after it",
         _ => "an example of a spec: mapfold jobs show wordcount",
     }
+}
+
+/// Whether what other formats call a comment begins there.
+fn begins_comment(json: &[u8], line: usize, column: usize) -> bool {
+    let line = json.split(|byte| *byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
+    let rest = line.get(column.saturating_sub(1)..).unwrap_or_default();
+    [&b"//"[..], b"/*", b"#"].iter().any(|sign| rest.starts_with(sign))
 }
 
 fn position(text: &[u8], at: usize) -> (usize, usize) {

@@ -186,8 +186,11 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
         return Ok(Value::String(text.to_owned()));
     }
     json::value(text).map_err(|_| {
+        if text.trim_start().starts_with(['[', '{']) {
+            return Wrong::new(path, format!("is not JSON: {text}"), Some(in_quotes(text, shape, path)));
+        }
         let (wanted, example) = match shape {
-            Shape::List(Shape::Name) => ("a list", Some(format!("--set {}='[{text:?}]'", dotted(path)))),
+            Shape::List(Shape::Name | Shape::Text) => ("a list", Some(as_list(text, path))),
             Shape::Words => ("a list", Some(format!("--set {}='[\"cat\", \"a.log\"]'", dotted(path)))),
             Shape::List(_) | Shape::OneOrMore(_) => ("a list in JSON", None),
             Shape::Object(_) | Shape::Map(_) | Shape::Variants(_) | Shape::Tagged(_) => ("an object in JSON", None),
@@ -200,4 +203,26 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
         };
         Wrong::new(path, format!("must be {wanted}, is {text:?}"), example)
     })
+}
+
+/// How to write a list or an object whose quotes were forgotten, or taken by the shell.
+fn in_quotes(text: &str, shape: &Shape, path: &[String]) -> String {
+    let list = match shape {
+        Shape::List(Shape::Name | Shape::Text) | Shape::OneOrMore(_) | Shape::Words => text.trim().strip_prefix('['),
+        _ => None,
+    };
+    let example = match (list, shape) {
+        (Some(list), _) if !list.contains('{') => as_list(list.trim_end_matches(']'), path),
+        (_, Shape::Variants(variants) | Shape::NameOr(variants)) => {
+            format!("--set {}='{}'", dotted(path), variants.example)
+        }
+        _ => r#"'{"a": ["b", 1]}'"#.into(),
+    };
+    format!("text is in double quotes, and all of it in single ones, for the shell: {example}")
+}
+
+/// The list whose items stand in `text` with commas between them.
+fn as_list(text: &str, path: &[String]) -> String {
+    let items = text.split(',').map(|item| Value::from(item.trim().trim_matches(['"', '\''])).to_string());
+    format!("--set {}='[{}]'", dotted(path), items.collect::<Vec<_>>().join(", "))
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-pub const HINT: &str = "a size is bytes, or a number with a unit: 512M, 1GiB, 64KB";
+pub const HINT: &str = "a size is a whole number of bytes, or one with a unit: 512M, 1GiB, 64KB";
 
 pub fn parse(text: &str) -> Result<u64, String> {
     let not_a_size = || format!("{text:?} is not a size");

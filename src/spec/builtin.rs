@@ -2,7 +2,7 @@
 //! by the same parser.
 
 use super::Document;
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, meant};
 
 pub struct Builtin {
     pub name: &'static str,
@@ -21,7 +21,7 @@ impl Builtin {
 
 pub fn find(name: &str) -> Result<&'static Builtin> {
     ALL.iter().find(|job| job.name == name).ok_or_else(|| {
-        let hint = match nearest(name, ALL.iter().map(|job| job.name)) {
+        let hint = match meant(name, ALL.iter().map(|job| job.name)) {
             Some(right) => {
                 format!("did you mean {right:?}? mapfold jobs lists them; a spec file is named with a / or .json")
             }

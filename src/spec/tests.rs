@@ -103,11 +103,19 @@ fn not_json() {
     refused("hello", "spec.json:1:1: not JSON: expected value", EXAMPLE);
     refused("{\n  \"limit\": 5,\n}", "spec.json:3:1: not JSON: trailing comma", "take the comma out");
     refused("{} {}", "spec.json:1:4: not JSON: trailing characters", "a spec is one JSON object and nothing after it");
-    refused(
-        "{\"limit\": 5, // five\n}",
-        "spec.json:1:14: not JSON: key must be a string",
-        "keys are in double quotes, and JSON has no comments",
-    );
+    refused("{limit: 5}", "spec.json:1:2: not JSON: key must be a string", "keys are in double quotes");
+    for (text, at) in [
+        ("{\"limit\": 5, // five\n}", "1:14"),
+        ("{\"limit\": 5 // five\n}", "1:13"),
+        ("{\n// five\n\"limit\": 5}", "2:1"),
+        ("{\"limit\": /* five */ 5}", "1:11"),
+        ("{\"limit\": 5} # five", "1:14"),
+        ("// a job\n{}", "1:1"),
+        ("{\"map\": [ // none\n]}", "1:11"),
+    ] {
+        let hint = "what a job is for is said by its \"description\"";
+        refused(text, &format!("spec.json:{at}: JSON has no comments"), hint);
+    }
     refused(
         "{\"limit\": 5\n\"map\": []}",
         "spec.json:2:1: not JSON: expected `,` or `}`",
@@ -156,13 +164,13 @@ fn unknown_keys_name_the_nearest() {
     refused(
         r#"{"output": {"frobnicate": 1}}"#,
         "spec.json: output: unknown key \"frobnicate\"",
-        "known keys: path, format, header, columns, part_size, partitions",
+        "known keys: path, format, header, columns, part_size",
     );
     refused(
         r#"{"a.b": 1}"#,
         "spec.json: unknown key \"a.b\"",
         "known keys: name, description, params, input, read, map, where, group_by, aggregate, having, select, sort, limit, \
-         limit_per_group, output, deadline, run",
+         output, deadline, run",
     );
 }
 
@@ -192,7 +200,6 @@ fn wrong_types() {
     for (text, message) in [
         (r#"{"name": 5}"#, "name: must be a string, is 5"),
         (r#"{"name": null}"#, "name: must be a string, is null"),
-        (r#"{"map": {}}"#, "map: must be a list, is an object"),
         (r#"{"group_by": [5]}"#, "group_by.0: must be a string, is 5"),
         (r#"{"limit": "5"}"#, "limit: must be a whole number, is \"5\""),
         (r#"{"limit": -1}"#, "limit: must be a whole number, is -1"),
@@ -203,6 +210,9 @@ fn wrong_types() {
     ] {
         refused(text, &format!("spec.json: {message}"), "");
     }
+    let hint = "a list has brackets: [{…}]";
+    refused(r#"{"map": {"split": "line"}}"#, "spec.json: map: must be a list, is an object", hint);
+    refused(r#"{"aggregate": {"op": "count"}}"#, "spec.json: aggregate: must be a list, is an object", hint);
     let hint = "a list has brackets: [\"word\"]";
     refused(r#"{"group_by": "word"}"#, "spec.json: group_by: must be a list, is \"word\"", hint);
 }
@@ -212,6 +222,13 @@ fn impossible_values() {
     for (text, message, hint) in [
         (r#"{"run": {"threads": 0}}"#, "run.threads: must be at least 1, is 0", ""),
         (r#"{"run": {"threads": 5000}}"#, "run.threads: must be at most 4096, is 5000", ""),
+        (r#"{"run": {"threads": 1e30}}"#, "run.threads: must be at most 4096, is 1e+30", ""),
+        (r#"{"run": {"memory": 1e30}}"#, "run.memory: 1e+30 is more than 2^64 bytes", ""),
+        (
+            r#"{"limit": 18446744073709551616}"#,
+            "limit: must be at most 18446744073709551615, is 1.8446744073709552e+19",
+            "",
+        ),
         (r#"{"run": {"partitions": 0}}"#, "run.partitions: must be at least 1, is 0", ""),
         (r#"{"run": {"split_size": "0K"}}"#, "run.split_size: must be at least 1 byte", ""),
         (r#"{"run": {"memory": -5}}"#, "run.memory: must be a size in bytes, is -5", ""),
@@ -252,10 +269,36 @@ fn what_is_promised_is_told_from_what_is_misspelt() {
             "aggregate.0.op: must be one of count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, approx_distinct, approx_quantile, first, last, argmin, argmax, is \"medain\"",
             "did you mean \"median\"?",
         ),
+        (r#"{"aggregate": [{"count": "x"}]}"#, "aggregate.0: unknown key \"count\"", "did you mean \"op\": \"count\"?"),
+        (r#"{"aggregate": [{"frob": "x"}]}"#, "aggregate.0: unknown key \"frob\"", "known keys: op, field, as, where"),
+        (r#"{"limit_per_grup": 1}"#, "unknown key \"limit_per_grup\"", "did you mean \"limit_per_group\"?"),
+        (
+            r#"{"map": [{"frobnicate": "a"}]}"#,
+            "map.0: unknown key \"frobnicate\"",
+            "a step is one of: split, ngrams, lower, upper, trim, extract, derive, bin, explode, filter; \
+             an example: {\"split\": \"line\", \"on\": \"words\", \"as\": \"word\"}",
+        ),
         (r#"{"input": [{"path": "a", "read": {"format": "csv"}}]}"#, "input.0.read: not supported yet", ""),
     ] {
         refused(text, &format!("spec.json: {message}"), hint);
     }
+}
+
+/// What other tools call what has another name here.
+#[test]
+fn names_from_elsewhere() {
+    let ops = "must be one of count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, is";
+    for (op, right) in [("cnt", "count"), ("avg", "mean")] {
+        let text = format!(r#"{{"aggregate": [{{"op": "{op}", "field": "x"}}]}}"#);
+        let hint = format!("did you mean {right:?}?");
+        refused(text, &format!("spec.json: aggregate.0.op: {ops} {op:?}"), &hint);
+    }
+    for (test, right) in [("eq", "equal"), ("==", "equal"), ("regex", "matches"), ("ge", "gte")] {
+        let text = format!(r#"{{"where": {{"field": "x", "{test}": "a"}}}}"#);
+        refused(text, &format!("spec.json: where: unknown key {test:?}"), &format!("did you mean {right:?}?"));
+    }
+    refused(r#"{"order_by": ["x"]}"#, "spec.json: unknown key \"order_by\"", "did you mean \"sort\"?");
+    assert!(builtin::find("wc").err().unwrap().hint().unwrap().starts_with("did you mean \"wordcount\"?"));
 }
 
 #[test]
@@ -316,49 +359,6 @@ fn set_makes_what_is_missing_and_null_takes_away() {
     assert!(spec.aggregate.is_empty());
 }
 
-#[test]
-fn set_in_order_the_last_wins() {
-    assert_eq!(wordcount_with(&["limit=5", "limit=6"]).limit, Some(6));
-    assert_eq!(wordcount_with(&["input=[\"a\", \"b\"]", "input=c"]).input, [Input::Name("c".into())]);
-}
-
-#[test]
-fn set_refusals() {
-    unset("limit", "--set limit: no \"=\"", "--set PATH=VALUE, such as --set limit=5");
-    unset("limit=abc", "--set: limit: must be a whole number, is \"abc\"", "");
-    unset("limit=-5", "--set: limit: must be a whole number, is -5", "");
-    unset("limt=5", "--set: unknown key \"limt\"", "did you mean limit?");
-    unset("map.0.onn=x", "--set: map.0: unknown key \"onn\"", "did you mean map.0.on?");
-    unset("map.on=x", "--set: map: is a list, \"on\" is not a number in it", "its first is map.0");
-    unset("map.5.on=x", "--set: map: has no 5, it is a list of 1", "numbers count from 0");
-    unset("limit.0=x", "--set: limit: has no \"0\" in it, it is a single value", "");
-    unset("sort=-count", "--set: sort: must be a list, is \"-count\"", "--set sort='[\"-count\"]'");
-    unset("output.header=yes", "--set: output.header: must be true or false, is \"yes\"", "");
-    unset("run.memory=5X", "--set: run.memory: \"5X\" is not a size", size::HINT);
-    unset("run.combiner=maybe", "--set: run.combiner: must be one of auto, on, off, is \"maybe\"", "");
-    unset("where=x", "--set: where: must be an object in JSON, is \"x\"", "");
-    unset("where={}", &format!("--set: where: {MISSING_TEST}"), PREDICATE);
-    unset("limit_per_group=x", "--set: limit_per_group: not supported yet", "");
-    unset("output.partitions=2", "--set: output.partitions: not supported yet", "");
-    unset("deadline.timeout=soon", "--set: deadline.timeout: \"soon\" is not a span of time", crate::units::span::HINT);
-    unset("deadline.on_timeout=wait", "--set: deadline.on_timeout: must be one of fail, partial, is \"wait\"", "");
-    let all = "--set: read.preset: must be one of common-log, combined-log, syslog, is \"nginx\"";
-    unset("read.preset=nginx", all, "");
-    unset(
-        "a\\.b=x",
-        "--set: unknown key \"a.b\"",
-        &Document::parse("s", b"{\"a.b\":1}").unwrap().finish().unwrap_err().hint().unwrap(),
-    );
-    unset(
-        "=x",
-        "--set: unknown key \"\"",
-        &Document::parse("s", b"{\"\":1}").unwrap().finish().unwrap_err().hint().unwrap(),
-    );
-}
-
-#[test]
-fn flags_are_named_in_what_is_wrong_with_them() {
-    let mut document = builtin::find("wordcount").unwrap().document().unwrap();
 /// Whatever a key holds: text, one of some words, a size, a span of time, an input.
 #[test]
 fn null_is_never_text() {
@@ -386,6 +386,69 @@ fn null_is_never_text() {
     assert!(json!(document.finish().unwrap()).to_string().contains(r#""matches":"null""#));
 }
 
+#[test]
+fn set_in_order_the_last_wins() {
+    assert_eq!(wordcount_with(&["limit=5", "limit=6"]).limit, Some(6));
+    assert_eq!(wordcount_with(&["input=[\"a\", \"b\"]", "input=c"]).input, [Input::Name("c".into())]);
+}
+
+#[test]
+fn set_refusals() {
+    unset("limit", "--set limit: no \"=\"", "--set PATH=VALUE, such as --set limit=5");
+    unset("limit=abc", "--set: limit: must be a whole number, is \"abc\"", "");
+    unset("limit=-5", "--set: limit: must be a whole number, is -5", "");
+    unset("limt=5", "--set: unknown key \"limt\"", "did you mean limit?");
+    unset("map.0.onn=x", "--set: map.0: unknown key \"onn\"", "did you mean map.0.on?");
+    unset("map.on=x", "--set: map: is a list, \"on\" is not a number in it", "its first is map.0");
+    unset("map.5.on=x", "--set: map: has no 5, it is a list of 1", "numbers count from 0");
+    unset("limit.0=x", "--set: limit: has no \"0\" in it, it is a single value", "");
+    unset("sort=-count", "--set: sort: must be a list, is \"-count\"", "--set sort='[\"-count\"]'");
+    unset(
+        "sort=-count, word",
+        "--set: sort: must be a list, is \"-count, word\"",
+        "--set sort='[\"-count\", \"word\"]'",
+    );
+    let quotes = "text is in double quotes, and all of it in single ones, for the shell: ";
+    for text in ["[count,line]", "[\"count\",line]", "['count', 'line']", "[count, line"] {
+        let hint = format!("{quotes}--set output.columns='[\"count\", \"line\"]'");
+        unset(&format!("output.columns={text}"), &format!("--set: output.columns: is not JSON: {text}"), &hint);
+    }
+    let hint = format!("{quotes}--set input='[\"a\", \"b\"]'");
+    unset("input=[a,b]", "--set: input: is not JSON: [a,b]", &hint);
+    let hint = format!("{quotes}--set where='{{\"field\": \"line\", \"matches\": \"error|warning\"}}'");
+    unset("where={field: line}", "--set: where: is not JSON: {field: line}", &hint);
+    unset(
+        "output={format: csv}",
+        "--set: output: is not JSON: {format: csv}",
+        &format!("{quotes}'{{\"a\": [\"b\", 1]}}'"),
+    );
+    unset("limit=99999999999999999999", "--set: limit: must be at most 18446744073709551615, is 1e+20", "");
+    unset("output.header=yes", "--set: output.header: must be true or false, is \"yes\"", "");
+    unset("run.memory=5X", "--set: run.memory: \"5X\" is not a size", size::HINT);
+    unset("run.combiner=maybe", "--set: run.combiner: must be one of auto, on, off, is \"maybe\"", "");
+    unset("where=x", "--set: where: must be an object in JSON, is \"x\"", "");
+    unset("where={}", &format!("--set: where: {MISSING_TEST}"), PREDICATE);
+    unset("limit_per_group=x", "--set: limit_per_group: not supported yet", "");
+    unset("output.partitions=2", "--set: output.partitions: not supported yet", "");
+    unset("deadline.timeout=soon", "--set: deadline.timeout: \"soon\" is not a span of time", crate::units::span::HINT);
+    unset("deadline.on_timeout=wait", "--set: deadline.on_timeout: must be one of fail, partial, is \"wait\"", "");
+    let all = "--set: read.preset: must be one of common-log, combined-log, syslog, is \"nginx\"";
+    unset("read.preset=nginx", all, "");
+    unset(
+        "a\\.b=x",
+        "--set: unknown key \"a.b\"",
+        &Document::parse("s", b"{\"a.b\":1}").unwrap().finish().unwrap_err().hint().unwrap(),
+    );
+    unset(
+        "=x",
+        "--set: unknown key \"\"",
+        &Document::parse("s", b"{\"\":1}").unwrap().finish().unwrap_err().hint().unwrap(),
+    );
+}
+
+#[test]
+fn flags_are_named_in_what_is_wrong_with_them() {
+    let mut document = builtin::find("wordcount").unwrap().document().unwrap();
     let error = document.set_flag("--threads", "run.threads", "0").unwrap_err();
     assert_eq!(error.to_string(), "--threads: must be at least 1, is 0");
     let error = document.set_flag("--memory", "run.memory", "much").unwrap_err();

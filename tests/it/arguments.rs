@@ -157,12 +157,19 @@ fn flags_that_are_wrong() {
     let dir = Dir::new().file("f", "a\n");
     dir.run("run wordcount f --memroy 1G").refused("unknown flag \"--memroy\"", "did you mean --memory?");
     dir.run("run wordcount f --combiner maybe")
-        .refused("--combiner: must be one of auto, on, off, is \"maybe\"", "usage: --combiner <WHEN>");
+        .refused("--combiner: must be one of auto, on, off, is \"maybe\"", "usage: --combiner auto|on|off");
+    dir.run("run wordcount f --threads -1").refused("--threads: must be a whole number, is -1", "");
+    dir.run("run wordcount f -n -1").refused("--limit: must be a whole number, is -1", "");
+    let hint = "a size is a whole number of bytes, or one with a unit: 512M, 1GiB, 64KB";
+    dir.run("run wordcount f --memory -1").refused("--memory: \"-1\" is not a size", hint);
+    dir.run("bench wordcount f --runs -1").refused("--runs: must be a whole number, is \"-1\"", "");
+    dir.run("bench wordcount f --vary combiner=on,of")
+        .refused("--vary combiner: must be one of auto, on, off, is \"of\"", "did you mean \"off\"?");
     dir.run("run wordcount f --threads 0").refused("--threads: must be at least 1, is 0", "");
     dir.run("run wordcount f --threads two").refused("--threads: must be a whole number, is \"two\"", "");
     dir.run("run wordcount f --partitions 99999").refused("--partitions: must be at most 65536, is 99999", "");
-    let hint = "a size is bytes, or a number with a unit: 512M, 1GiB, 64KB";
     dir.run("run wordcount f --memory much").refused("--memory: \"much\" is not a size", hint);
+    dir.run("run wordcount f --memory 1.5G").refused("--memory: \"1.5G\" is not a size", hint);
     dir.run("run wordcount f --split-size 0").refused("--split-size: must be at least 1 byte", "");
     dir.run("run wordcount f --memory 1K").refused("memory of 1024 bytes is too little", "the least is 1M");
     dir.run("wordcount f").refused("unknown command \"wordcount\"", "did you mean mapfold run wordcount?");

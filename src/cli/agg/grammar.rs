@@ -11,7 +11,7 @@ use serde_json::{Number, Value};
 
 use super::cursor::Cursor;
 use crate::aggregate::{OPS, WRITTEN};
-use crate::error::{Result, nearest};
+use crate::error::{Result, meant};
 
 /// One aggregate.
 #[derive(Debug, PartialEq)]
@@ -124,11 +124,7 @@ fn op(at: &mut Cursor<'_>) -> Result<Op> {
             Some(Err(())) => return Err(at.wrong("a percentile is from p0 to p100", None)),
             None => {
                 let built: Vec<_> = OPS.iter().map(|op| op.name).collect();
-                let near = match word.to_lowercase().as_str() {
-                    "avg" | "average" => Some("mean"),
-                    _ => nearest(word, built.iter().copied()),
-                };
-                let hint = match near {
+                let hint = match meant(word, built.iter().copied()) {
                     Some(right) => format!("did you mean {right}?"),
                     None => format!("aggregates: {}", built.join(", ")),
                 };
