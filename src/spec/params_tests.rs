@@ -83,3 +83,12 @@ fn set_reaches_params_and_predicates() {
         Some(Predicate::Field { field: "word".into(), test: Test::Equal(Literal::Text("the".into())) })
     );
 }
+
+#[test]
+fn a_number_is_the_one_that_is_written() {
+    let text = r#"{"where": {"field": "x", "in": [13436424.411240121, 920.0864349327219, 0.0034693088456262166]}}"#;
+    let spec = Document::parse("spec.json", text.as_bytes()).unwrap().finish().unwrap();
+    assert!(
+        serde_json::to_string(&spec).unwrap().contains("[13436424.411240121,920.0864349327219,0.0034693088456262166]")
+    );
+}
