@@ -40,10 +40,10 @@ pub fn dotted(path: &[String]) -> String {
 pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(), Wrong> {
     let expected = |what: &str| Err(Wrong::new(path, format!("must be {what}, is {}", kind(value)), None));
     match shape {
-        Shape::Splitter if value.is_object() => {
-            static PATTERN: Shape = Shape::Object(&[Key::required("pattern", Shape::Pattern)]);
-            check(value, &PATTERN, path)
-        }
+        Shape::SplitterOr(keys) => match value {
+            Value::Object(object) => entries(object, keys, path),
+            _ => check(value, &Shape::Splitter, path),
+        },
         Shape::Text
         | Shape::Name
         | Shape::Splitter

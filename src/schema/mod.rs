@@ -29,8 +29,10 @@ pub enum Shape {
     Text,
     /// A string that isn't empty.
     Name,
-    /// The `on` of a split: the name of a tokeniser, a literal that isn't empty, or an object with a pattern.
+    /// What cuts text in pieces: the name of a tokeniser, or a literal that isn't empty.
     Splitter,
+    /// The same, or an object.
+    SplitterOr(&'static [Key]),
     /// One ASCII character that can stand between fields, as a string; `\t` with its backslash is a tab too.
     Delimiter,
     /// What ends a record of text: see [`check::separator`].
@@ -75,6 +77,16 @@ pub enum Shape {
     Later,
     /// A key that another variant has, and why this one hasn't: what is wrong, and a hint.
     Elsewhere(&'static str, &'static str),
+}
+
+impl Shape {
+    /// What keys an object of this shape may have, unless that depends on what is in it.
+    fn keys(&self) -> Option<&'static [Key]> {
+        match self {
+            Shape::Object(keys) | Shape::WordOr(_, keys) | Shape::SplitterOr(keys) => Some(keys),
+            _ => None,
+        }
+    }
 }
 
 pub struct Choice {

@@ -117,10 +117,10 @@ impl Values<'_> {
             *value = self.value(name, shape, path)?;
             return Ok(());
         }
+        if let (Value::Object(object), Some(keys)) = (&mut *value, shape.keys()) {
+            return self.put_in(object, path, |name| keys.iter().find(|key| key.name == name).map(|key| &key.shape));
+        }
         match (value, shape) {
-            (Value::Object(object), Shape::Object(keys) | Shape::WordOr(_, keys)) => {
-                self.put_in(object, path, |name| keys.iter().find(|key| key.name == name).map(|key| &key.shape))
-            }
             (Value::Object(object), Shape::Map(item)) => self.put_in(object, path, |_| Some(item)),
             (value @ Value::Object(_), Shape::OneOrMore(item)) => self.put(value, item, path),
             (Value::Array(list), Shape::Words) => {

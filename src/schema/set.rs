@@ -87,7 +87,7 @@ fn step<'a>(
 ) -> Result<(&'a mut Value, &'static Shape), Wrong> {
     let here = &path[..depth];
     let keys = match shape {
-        Shape::Object(keys) | Shape::WordOr(_, keys) => keys,
+        Shape::Object(keys) | Shape::WordOr(_, keys) | Shape::SplitterOr(keys) => keys,
         Shape::Variants(variants) | Shape::NameOr(variants) => {
             if let (Shape::NameOr(_), Value::String(name)) = (shape, &mut *node) {
                 *node = Value::Object(Map::from_iter([(variants.all[0].name.to_owned(), name.as_str().into())]));
@@ -175,6 +175,11 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
         Shape::Text | Shape::Name | Shape::Splitter | Shape::Delimiter | Shape::Separator => true,
         Shape::Pattern | Shape::Choice(_) | Shape::Size | Shape::Span => true,
         Shape::OneOrMore(_) => !text.trim_start().starts_with(['[', '{']),
+        // A lone brace may stand between pieces.
+        Shape::SplitterOr(_) => {
+            let inside = text.trim_start().strip_prefix('{');
+            !inside.is_some_and(|inside| inside.trim_start().starts_with('"'))
+        }
         Shape::WordOr(..) | Shape::NameOr(_) => !text.trim_start().starts_with('{'),
         // A number is compared with text that is one.
         Shape::Literal => true,
@@ -194,7 +199,7 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
             Shape::Words => ("a list", Some(format!("--set {}='[\"cat\", \"a.log\"]'", dotted(path)))),
             Shape::List(_) | Shape::OneOrMore(_) => ("a list in JSON", None),
             Shape::Object(_) | Shape::Map(_) | Shape::Variants(_) | Shape::Tagged(_) => ("an object in JSON", None),
-            Shape::WordOr(..) | Shape::NameOr(_) => ("an object in JSON", None),
+            Shape::WordOr(..) | Shape::NameOr(_) | Shape::SplitterOr(_) => ("an object in JSON", None),
             Shape::Flag => ("true or false", None),
             Shape::Share => ("a share between 0 and 1", None),
             Shape::Later => return Wrong::new(path, "not supported yet", None),

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::tests::{refused as refused_spec, wordcount_with};
 use super::*;
 use crate::predicate::written::{Literal, Test};
@@ -81,6 +83,33 @@ fn set_reaches_params_and_predicates() {
     assert_eq!(
         spec.filter,
         Some(Predicate::Field { field: "word".into(), test: Test::Equal(Literal::Text("the".into())) })
+    );
+}
+
+#[test]
+fn a_splits_pattern_may_be_a_param_and_set() {
+    let text = br#"{"params": {"p": {"default": ", *"}}, "map": [{"split": "line", "on": {"pattern": {"param": "p"}}, "as": "x"}]}"#;
+    let document = Document::parse("spec.json", text).unwrap();
+    let on = |spec: Spec| spec.map[0]["on"].clone();
+    assert_eq!(on(document.clone().finish().unwrap()), json!({"pattern": ", *"}));
+    for (assignment, expected) in [
+        ("map.0.on.pattern=;", json!({"pattern": ";"})),
+        ("map.0.on={ \"pattern\": \";\" }", json!({"pattern": ";"})),
+        ("map.0.on={", json!("{")),
+        ("map.0.on=words", json!("words")),
+    ] {
+        let mut document = document.clone();
+        document.set(assignment).unwrap();
+        assert_eq!(on(document.finish().unwrap()), expected, "{assignment}");
+    }
+}
+
+#[test]
+fn ngrams_are_not_of_what_lies_between() {
+    refused_spec(
+        r#"{"map": [{"ngrams": "line", "of": {"pattern": ","}, "n": 2, "as": "x"}]}"#,
+        "spec.json: map.0.of: must be a string, is an object",
+        "",
     );
 }
 

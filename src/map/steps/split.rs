@@ -15,7 +15,9 @@ use crate::predicate::resolve::pattern;
 use crate::record::{self, Taken};
 use crate::schema::{Key, Shape};
 
-pub const KEYS: &[Key] = &[Key::required("split", Shape::Name), Key::required("on", Shape::Splitter), AS];
+pub const KEYS: &[Key] = &[Key::required("split", Shape::Name), Key::required("on", Shape::SplitterOr(BETWEEN)), AS];
+
+const BETWEEN: &[Key] = &[Key::required("pattern", Shape::Pattern)];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let input = scope.text(&written.at("split"), written.text("split"))?;
