@@ -46,7 +46,8 @@
 //! - [`table`]: keys to group slots, with states beside the keys; the one hash
 //! - [`predicate`]: what filters ask of a record, and `having` of a row
 //! - [`report`]: events, and what they add up to: counters, tasks, workers; as JSON, summary, trace and history
-//! - [`schema`]: what keys a spec may have, told in shapes: strict parsing, checks, overrides, params, suggestions
+//! - [`schema`]: what keys a spec may have, told in shapes: strict parsing, checks, overrides, params, suggestions, JSON
+//!   Schema and the page of all keys
 //! - [`data`]: batches of columns, values, keys, bytes and files in the making, which every room shares
 //! - [`panics`]: panics, as errors
 //! - [`error`]: what can go wrong, in the words that a user sees

@@ -1,14 +1,19 @@
 //! `count`: how many records a group has, or how many of a field's values are not null. State: one word. Overflow would take
 //! 2^64 records.
 
-use super::{AS, Aggregate, Made, Observes, Op, Overflow, WHERE};
+use super::{AS, Aggregate, Made, Observes, Op, Overflow, WHERE, op_key};
 use crate::data::{Column, Decimal, Kind, Value};
 use crate::schema::{Key, Shape};
 use crate::table::{StateColumn, States};
 
 pub const OP: Op = Op {
     name: "count",
-    keys: &[super::OP, Key::optional("field", Shape::Name), AS, WHERE],
+    keys: &[
+        op_key("How many records there are; with a field, those in which it isn't null"),
+        Key::optional("field", Shape::Name).about("The field that mustn't be null"),
+        AS,
+        WHERE,
+    ],
     observes: Observes::Presence,
     make: |observed, _| Made::Own(Box::new(Count { column: observed.field.map(|(column, _)| column) })),
 };

@@ -3,11 +3,11 @@
 
 use super::extreme;
 use super::summary::Statistic;
-use super::{OF_A_FIELD, Observes, Op};
+use super::{Observes, Op, of_a_field};
 
 pub const OP: Op = Op {
     name: "max",
-    keys: OF_A_FIELD,
+    keys: &of_a_field("The greatest value"),
     observes: Observes::Order,
     make: |observed, _| extreme::of(Statistic::Greatest, observed.column()),
 };

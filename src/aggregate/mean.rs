@@ -2,11 +2,11 @@
 //! See `summary` for its state.
 
 use super::summary::Statistic;
-use super::{OF_A_FIELD, Observes, Op};
+use super::{Observes, Op, of_a_field};
 
 pub const OP: Op = Op {
     name: "mean",
-    keys: OF_A_FIELD,
+    keys: &of_a_field("The mean"),
     observes: Observes::Number,
     make: |observed, _| Statistic::Mean.of(observed.column()),
 };

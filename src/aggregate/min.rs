@@ -3,11 +3,11 @@
 
 use super::extreme;
 use super::summary::Statistic;
-use super::{OF_A_FIELD, Observes, Op};
+use super::{Observes, Op, of_a_field};
 
 pub const OP: Op = Op {
     name: "min",
-    keys: OF_A_FIELD,
+    keys: &of_a_field("The least value"),
     observes: Observes::Order,
     make: |observed, _| extreme::of(Statistic::Least, observed.column()),
 };

@@ -128,6 +128,7 @@ pub static SHAPE: Shape = Shape::Tagged(&WRITTEN);
 
 /// Its kinds, by op.
 pub static WRITTEN: Tagged = Tagged {
+    what: "an aggregate",
     tag: "op",
     all: &[
         Variant { name: count::OP.name, keys: count::OP.keys },
@@ -152,15 +153,26 @@ pub static WRITTEN: Tagged = Tagged {
     ],
 };
 
-const OP: Key = Key::required("op", Shape::Text);
-const AS: Key = Key::optional("as", Shape::Name);
-const WHERE: Key = Key::optional("where", Shape::Variants(&PREDICATES));
+const FIELD: Key = Key::required("field", Shape::Name).about("The field that it is over");
+const AS: Key =
+    Key::optional("as", Shape::Name).about("The name of its column, which else is op_field, or op without a field");
+const WHERE: Key =
+    Key::optional("where", Shape::Variants(&PREDICATES)).about("The records that it sees: those for which this holds");
+
+/// The key that names the op, which says what that is for.
+const fn op_key(about: &'static str) -> Key {
+    Key::required("op", Shape::Text).about(about)
+}
 
 /// The keys of an op over one field.
-const OF_A_FIELD: &[Key] = &[OP, Key::required("field", Shape::Name), AS, WHERE];
+const fn of_a_field(about: &'static str) -> [Key; 4] {
+    [op_key(about), FIELD, AS, WHERE]
+}
 
 /// The keys of an op over one field that looks at another.
-const BY_A_FIELD: &[Key] = &[OP, Key::required("field", Shape::Name), Key::required("by", Shape::Name), AS, WHERE];
+const fn by_a_field(about: &'static str) -> [Key; 5] {
+    [op_key(about), FIELD, Key::required("by", Shape::Name).about("The field that a record is chosen by"), AS, WHERE]
+}
 
 /// The op of this name.
 ///

@@ -2,11 +2,11 @@
 //! See `summary` for its state.
 
 use super::summary::Statistic;
-use super::{OF_A_FIELD, Observes, Op};
+use super::{Observes, Op, of_a_field};
 
 pub const OP: Op = Op {
     name: "sum",
-    keys: OF_A_FIELD,
+    keys: &of_a_field("The sum, exact also of floats"),
     observes: Observes::Number,
     make: |observed, _| Statistic::Sum.of(observed.column()),
 };

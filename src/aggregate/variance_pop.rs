@@ -2,11 +2,11 @@
 //! See `moments` for its state.
 
 use super::moments::Spread;
-use super::{OF_A_FIELD, Observes, Op};
+use super::{Observes, Op, of_a_field};
 
 pub const OP: Op = Op {
     name: "variance_pop",
-    keys: OF_A_FIELD,
+    keys: &of_a_field("The variance of all there is"),
     observes: Observes::Number,
     make: |observed, _| Spread { is_of_all: true, is_root: false }.of(observed.column()),
 };

@@ -26,6 +26,7 @@ mod names;
 mod params;
 mod progress;
 mod run;
+mod schema;
 mod settings;
 mod signals;
 mod steps;
@@ -79,6 +80,7 @@ enum Command {
     Bench(Box<bench::Args>),
     Verify(Box<verify::Args>),
     History(history::Args),
+    Schema(schema::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -114,6 +116,7 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(*args),
         Command::Verify(args) => verify::run(*args),
         Command::History(args) => history::run(args),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }

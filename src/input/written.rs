@@ -15,18 +15,23 @@ pub static SHAPE: Shape = Shape::NameOr(&Variants {
     all: &[Variant { name: "path", keys: PATH }, Variant { name: "command", keys: COMMAND }],
 });
 
+const TIMEOUT: Key =
+    Key::optional("timeout", Shape::Span).about("How long reading it may take; then it counts as failed");
+
 const PATH: &[Key] = &[
-    Key::required("path", Shape::Name),
-    Key::optional("timeout", Shape::Span),
+    Key::required("path", Shape::Name).about("A file, a directory, a glob, or - for standard input"),
+    TIMEOUT,
     Key::optional("retry", Shape::Elsewhere("is for commands", "files are read again anyway, and a pipe can't be")),
     Key::later("read"),
 ];
 
 const COMMAND: &[Key] = &[
-    Key::required("command", Shape::Words),
-    Key::optional("name", Shape::Name),
-    Key::optional("timeout", Shape::Span),
-    Key::optional("retry", Shape::Flag),
+    Key::required("command", Shape::Words).about("A program and its arguments, whose standard output is read"),
+    Key::optional("name", Shape::Name).about("What messages and reports call it"),
+    TIMEOUT,
+    Key::optional("retry", Shape::Flag)
+        .about("Whether it may be run again where it fails or is slow, and prints the same then")
+        .by_default("false"),
     Key::later("read"),
 ];
 

@@ -6,6 +6,8 @@
 
 mod aggregates;
 mod columns;
+#[cfg(test)]
+mod defaults_tests;
 pub mod machine;
 mod read;
 mod resolve;

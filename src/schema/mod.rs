@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A step, an aggregate or a format declares its own keys in its own file, as a [`Variant`] or a [`Choice`]; `spec` puts
-//! them in one table. Everything here works on any table: the parser of JSON, the checker, `--set` and params.
+//! them in one table. Everything here works on any table: the parser of JSON, the checker, `--set` and params; and what tells
+//! others of it: [`json_schema`] editors, [`mod@reference`] readers, [`paths`] shells.
 //!
 //! Keys and values that are promised but not built yet are in a table too, as [`Shape::Later`], as `later` of a choice, or
 //! as a variant without keys: a user who writes one has made no spelling mistake and is told so.
@@ -15,13 +16,18 @@
 mod blame;
 pub mod check;
 pub mod json;
+pub mod json_schema;
 pub mod params;
+pub mod paths;
 pub mod predicate;
+pub mod reference;
 pub mod set;
 pub mod size;
 
 pub use blame::Blame;
 pub use check::Wrong;
+
+use serde_json::Value;
 
 /// What a value must look like.
 pub enum Shape {
@@ -104,19 +110,42 @@ pub struct Key {
     pub name: &'static str,
     pub shape: Shape,
     pub required: bool,
+    /// One line, in plain text. That of a variant's own key says what the variant is for.
+    pub about: &'static str,
+    /// What it is in a spec that hasn't it, where that is one value: as `--set` takes it.
+    pub default: Option<&'static str>,
 }
 
 impl Key {
     pub const fn optional(name: &'static str, shape: Shape) -> Self {
-        Key { name, shape, required: false }
+        Key { name, shape, required: false, about: "", default: None }
     }
 
     pub const fn required(name: &'static str, shape: Shape) -> Self {
-        Key { name, shape, required: true }
+        Key { required: true, ..Key::optional(name, shape) }
+    }
+
+    pub const fn about(self, about: &'static str) -> Self {
+        Key { about, ..self }
+    }
+
+    pub const fn by_default(self, value: &'static str) -> Self {
+        Key { default: Some(value), ..self }
     }
 
     pub const fn later(name: &'static str) -> Self {
         Key::optional(name, Shape::Later)
+    }
+
+    /// [`Key::default`] as JSON.
+    pub fn default_value(&self) -> Option<Value> {
+        let read = |text| set::interpret(text, &self.shape, &[]).expect("a default is a value of its key");
+        self.default.map(read)
+    }
+
+    /// Whether a spec may have it.
+    pub const fn is_built(&self) -> bool {
+        !matches!(self.shape, Shape::Later | Shape::Elsewhere(..))
     }
 }
 
@@ -130,6 +159,8 @@ pub struct Variants {
 
 /// One of several objects, told apart by the value of one key.
 pub struct Tagged {
+    /// What one of them is, with its article.
+    pub what: &'static str,
     pub tag: &'static str,
     pub all: &'static [Variant],
 }
@@ -149,6 +180,16 @@ impl Variant {
     pub const fn is_built(&self) -> bool {
         !self.keys.is_empty()
     }
+
+    /// The key that tells it from others: its own, or `tag`.
+    pub fn own(&self, tag: Option<&str>) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == tag.unwrap_or(self.name))
+    }
+}
+
+/// What is one of several, without its article.
+fn without_article(what: &str) -> &str {
+    what.split_once(' ').map_or(what, |(_, noun)| noun)
 }
 
 /// The names that `on` has besides literals.

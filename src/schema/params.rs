@@ -11,7 +11,13 @@ use crate::error::{Error, Result, suggestion};
 /// What `params` of a spec looks like.
 pub const SHAPE: Shape = Shape::Map(&Shape::Object(PARAM));
 
-const PARAM: &[Key] = &[Key::optional("default", Shape::Any), Key::optional("description", Shape::Text)];
+/// The key of a spec that declares them. Below it none stands for a value.
+pub const KEY: &str = "params";
+
+const PARAM: &[Key] = &[
+    Key::optional("default", Shape::Any).about("Its value where none is given; without one it has to be given"),
+    Key::optional("description", Shape::Text).about("What it is for, in a few words"),
+];
 
 /// A param as declared.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,11 +63,11 @@ impl Given {
 
 /// The params that a spec declares, by name.
 pub fn declared(spec: &Value) -> Result<Vec<Param>, Wrong> {
-    let Some(params) = spec.get("params") else { return Ok(Vec::new()) };
-    check(params, &SHAPE, &mut vec!["params".into()])?;
+    let Some(params) = spec.get(KEY) else { return Ok(Vec::new()) };
+    check(params, &SHAPE, &mut vec![KEY.into()])?;
     let names = params.as_object().into_iter().flat_map(|params| params.keys());
     if let Some(name) = names.into_iter().find(|name| name.is_empty() || name.contains('=')) {
-        return Err(Wrong::new(&["params".into()], format!("{name:?} can't be given: --param NAME=VALUE"), None));
+        return Err(Wrong::new(&[KEY.into()], format!("{name:?} can't be given: --param NAME=VALUE"), None));
     }
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let param = |(name, param): (&String, &Value)| Param {
@@ -93,7 +99,7 @@ pub fn resolve(spec: &mut Value, root: &Shape, given: &Given, origin: &str) -> R
         ));
     }
     if let Some(object) = spec.as_object_mut() {
-        object.remove("params");
+        object.remove(KEY);
     }
     let values = Values { params: &params, given };
     // A value from the command line is to blame on it, one of the spec on the spec.

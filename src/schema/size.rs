@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Deserializer, de::Error};
 
+/// A regular expression for what [`parse`] takes, but for what has more than 64 bits, and for 0.
+pub const PATTERN: &str = r"^\s*0*[1-9][0-9]*\s*([kKmMgGtT]([iI]?[bB])?|[bB])?\s*$";
+
 pub const HINT: &str = "a size is a whole number of bytes, or one with a unit: 512M, 1GiB, 64KB";
 
 pub fn parse(text: &str) -> Result<u64, String> {
@@ -50,7 +53,13 @@ pub fn option<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Err
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use regex::Regex;
+
+    use super::{PATTERN, parse};
+
+    fn looks_right(text: &str) -> bool {
+        Regex::new(PATTERN).unwrap().is_match(text)
+    }
 
     #[test]
     fn sizes() {
@@ -65,15 +74,18 @@ mod tests {
             ("64KB", 64_000),
             ("3 TB", 3_000_000_000_000),
             ("16777215T", 16_777_215 << 40),
+            (" 08 kB\t", 8_000),
         ] {
             assert_eq!(parse(text), Ok(bytes), "{text}");
+            assert_eq!(looks_right(text), bytes > 0, "{text}");
         }
     }
 
     #[test]
     fn not_sizes() {
-        for text in ["", "M", "-1", "1.5G", "1X", "1GiBs", "0x10", "1 0", "١K"] {
+        for text in ["", "M", "-1", "1.5G", "1X", "1GiBs", "1ki", "1ib", "0x10", "1 0", "١K"] {
             assert_eq!(parse(text), Err(format!("{text:?} is not a size")));
+            assert!(!looks_right(text), "{text}");
         }
         for text in ["16777216T", "18446744073709551616", "99999999999999999999K"] {
             assert_eq!(parse(text), Err(format!("{text:?} is more than 2^64 bytes")));

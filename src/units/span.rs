@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(Duration);
 
+/// A regular expression for what is read as one, but for no time at all and too long a time.
+pub const PATTERN: &str = r"^\s*[0-9]+(\.[0-9]{1,9})?\s*([hH]|[mM][sS]?|[sS])\s*$";
+
 pub const HINT: &str = "a span of time is a number with a unit, ms, s, m or h: 500ms, 1.5s, 2m";
 
 /// Units, the largest first, and their nanoseconds.
@@ -80,8 +83,13 @@ impl<'de> Deserialize<'de> for Span {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use regex::Regex;
 
     use super::*;
+
+    fn looks_right(text: &str) -> bool {
+        Regex::new(PATTERN).unwrap().is_match(text)
+    }
 
     #[test]
     fn spans() {
@@ -99,6 +107,7 @@ mod tests {
         ] {
             let span: Span = text.parse().unwrap();
             assert_eq!((span.duration().as_nanos(), span.to_string().as_str()), (ns, shown), "{text}");
+            assert!(looks_right(text), "{text}");
         }
     }
 
@@ -106,6 +115,7 @@ mod tests {
     fn not_spans() {
         for text in ["", "5", "s", "-1s", "1.s", ".5s", "1.2.3s", "1d", "1e3s", "1s2", "0.0000000001s", "١s"] {
             assert_eq!(text.parse::<Span>(), Err(format!("{text:?} is not a span of time")));
+            assert!(!looks_right(text), "{text}");
         }
         for text in ["0s", "0.0000001ms"] {
             assert_eq!(text.parse::<Span>(), Err(format!("{text:?} is no time at all")));

@@ -32,6 +32,7 @@ mod reports;
 mod retries;
 mod round_trips;
 mod schedulers;
+mod schema;
 mod signals;
 mod silent;
 mod spec_errors;

@@ -20,7 +20,7 @@ mod registers;
 #[cfg(test)]
 mod tests;
 
-use super::{Aggregate, Made, OF_A_FIELD, Observes, Op, Overflow, TailGrowth};
+use super::{Aggregate, Made, Observes, Op, Overflow, TailGrowth, of_a_field};
 use crate::data::{Column, Decimal, Kind, Numbers, Value, float};
 use crate::table::hash::hash_inline;
 use crate::table::keys::hash_cell;
@@ -29,7 +29,7 @@ use registers::{Dense, Entry, MOST_SPARSE, REGISTERS, Sparse};
 
 pub const OP: Op = Op {
     name: "approx_distinct",
-    keys: OF_A_FIELD,
+    keys: &of_a_field("About how many different values there are"),
     observes: Observes::Declared,
     make: |observed, _| {
         let (column, _) = observed.column();

@@ -19,7 +19,7 @@ mod buckets;
 #[cfg(test)]
 mod tests;
 
-use super::{AS, Aggregate, Made, Observes, Op, Overflow, TailGrowth, WHERE};
+use super::{AS, Aggregate, FIELD, Made, Observes, Op, Overflow, TailGrowth, WHERE, op_key};
 use crate::data::{Column, Decimal, Kind, Numbers, Value};
 use crate::schema::{Key, Shape};
 use crate::table::{StateColumn, States, TailPlace};
@@ -27,7 +27,13 @@ use buckets::{Bucket, Buckets, Entry, Ordered};
 
 pub const OP: Op = Op {
     name: "approx_quantile",
-    keys: &[super::OP, Key::required("field", Shape::Name), Key::required("q", Shape::Share), AS, WHERE],
+    keys: &[
+        op_key("About the value that a share q of all values is not above"),
+        FIELD,
+        Key::required("q", Shape::Share).about("Which quantile: 0.5 is the median"),
+        AS,
+        WHERE,
+    ],
     observes: Observes::Number,
     make: |observed, options| {
         let (column, _) = observed.column();

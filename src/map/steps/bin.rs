@@ -11,7 +11,12 @@ use crate::map::Scope;
 use crate::map::scope::Written;
 use crate::schema::{Key, Shape};
 
-pub const KEYS: &[Key] = &[Key::required("bin", Shape::Name), Key::required("step", Shape::Literal), AS];
+pub const KEYS: &[Key] = &[
+    Key::required("bin", Shape::Name)
+        .about("The greatest multiple of a step that isn't above the number in this field"),
+    Key::required("step", Shape::Literal).about("The width of a bin: a number above 0"),
+    AS,
+];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let text = match written.get("step") {

@@ -14,11 +14,15 @@ use crate::predicate::resolve::pattern;
 use crate::schema::{Blame, Key, Shape};
 
 pub const KEYS: &[Key] = &[
-    Key::required("extract", Shape::Name),
-    Key::required("pattern", Shape::Pattern),
+    Key::required("extract", Shape::Name).about("What a pattern matches first in this field, or null"),
+    Key::required("pattern", Shape::Pattern).about("A regular expression, which may match anywhere"),
     AS,
-    Key::optional("group", Shape::Group),
-    Key::optional("all", Shape::Flag),
+    Key::optional("group", Shape::Group)
+        .about("The group of the pattern to take, by number or name; 0 is all of it")
+        .by_default("0"),
+    Key::optional("all", Shape::Flag)
+        .about("One record for each match that isn't empty, and not the first alone")
+        .by_default("false"),
 ];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {

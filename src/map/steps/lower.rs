@@ -7,7 +7,7 @@ use crate::map::Scope;
 use crate::map::scope::Written;
 use crate::schema::{Key, Shape};
 
-pub const KEYS: &[Key] = &[Key::required("lower", Shape::Name), AS];
+pub const KEYS: &[Key] = &[Key::required("lower", Shape::Name).about("The text of this field in lower case"), AS];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     rewrite::resolve("lower", |input| Rewrite { input, write: lower }, written, scope)

@@ -70,7 +70,7 @@ const KINDS: &[(&str, Resolve)] = &[
 ];
 
 /// The key that names the field a step adds.
-const AS: Key = Key::required("as", Shape::Name);
+const AS: Key = Key::required("as", Shape::Name).about("The name of the field that comes of it");
 
 /// Works out the steps of a spec's `map`, in order.
 pub fn resolve(map: &[Map<String, Value>], scope: &mut Scope<'_>) -> Result<()> {

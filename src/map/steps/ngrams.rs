@@ -13,9 +13,10 @@ use crate::map::{Field, Makes, Scope, Stage, Step};
 use crate::schema::{Key, Shape};
 
 pub const KEYS: &[Key] = &[
-    Key::required("ngrams", Shape::Name),
-    Key::required("of", Shape::Splitter),
-    Key::required("n", Shape::Whole { least: 1, most: MOST_WORDS }),
+    Key::required("ngrams", Shape::Name)
+        .about("One record for each run of n neighbouring pieces of this field, joined by a space"),
+    Key::required("of", Shape::Splitter).about("What the pieces are, as the on of a split says it"),
+    Key::required("n", Shape::Whole { least: 1, most: MOST_WORDS }).about("How many pieces a run has"),
     AS,
 ];
 

@@ -15,9 +15,14 @@ use crate::predicate::resolve::pattern;
 use crate::record::{self, Taken};
 use crate::schema::{Key, Shape};
 
-pub const KEYS: &[Key] = &[Key::required("split", Shape::Name), Key::required("on", Shape::SplitterOr(BETWEEN)), AS];
+pub const KEYS: &[Key] = &[
+    Key::required("split", Shape::Name).about("One record for each piece of this field"),
+    Key::required("on", Shape::SplitterOr(BETWEEN))
+        .about("What the pieces are: those of a tokeniser, or what lies between a text or a pattern"),
+    AS,
+];
 
-const BETWEEN: &[Key] = &[Key::required("pattern", Shape::Pattern)];
+const BETWEEN: &[Key] = &[Key::required("pattern", Shape::Pattern).about("Pieces are what lies between its matches")];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let input = scope.text(&written.at("split"), written.text("split"))?;

@@ -16,10 +16,12 @@ use crate::map::{Field, Makes, Next, Scope, Stage, Step};
 use crate::schema::{Choice, Key, Shape, choices};
 
 pub const KEYS: &[Key] = &[
-    Key::required("time", Shape::Name),
-    Key::required("unit", Shape::Choice(Choice::of(Unit::NAMES))),
-    Key::optional("every", Shape::Whole { least: 1, most: 30 }),
-    Key::optional("zone", Shape::Name),
+    Key::required("time", Shape::Name)
+        .about("The beginning of the hour, day, … that the timestamp in this field is in"),
+    Key::required("unit", Shape::Choice(Choice::of(Unit::NAMES))).about("What it is cut to"),
+    Key::optional("every", Shape::Whole { least: 1, most: 30 }).about("How many units make one").by_default("1"),
+    Key::optional("zone", Shape::Name)
+        .about("The zone whose clocks count, by its IANA name: by default that of the timestamp"),
     AS,
 ];
 

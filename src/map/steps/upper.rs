@@ -7,7 +7,7 @@ use crate::map::Scope;
 use crate::map::scope::Written;
 use crate::schema::{Key, Shape};
 
-pub const KEYS: &[Key] = &[Key::required("upper", Shape::Name), AS];
+pub const KEYS: &[Key] = &[Key::required("upper", Shape::Name).about("The text of this field in upper case"), AS];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     rewrite::resolve("upper", |input| Rewrite { input, write: upper }, written, scope)

@@ -18,7 +18,11 @@ use grammar::Operator;
 
 pub(super) use grammar::Expression;
 
-pub const KEYS: &[Key] = &[Key::required("derive", Shape::Name), AS];
+pub const KEYS: &[Key] = &[
+    Key::required("derive", Shape::Name)
+        .about("A number worked out of fields, by + - * / and parentheses: price * qty"),
+    AS,
+];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let (path, text) = (written.at("derive"), written.text("derive"));

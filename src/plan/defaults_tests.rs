@@ -1,0 +1,45 @@
+//! What the table of keys says of defaults is what a plan makes of a spec that hasn't those keys.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::{Invocation, resolve};
+use crate::schema::json_schema;
+use crate::spec::Document;
+use crate::spec::schema::SPEC;
+
+#[test]
+fn a_default_that_is_written_changes_no_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in.csv");
+    fs::write(&input, "a,b\n1,2\n").unwrap();
+    let planned = |spec: &Value| {
+        let mut spec = Document::parse("spec.json", spec.to_string().as_bytes()).unwrap().finish().unwrap();
+        spec.input = vec![input.clone().into()];
+        // As written it differs.
+        let plan = resolve(&spec, &Invocation::default()).unwrap();
+        let plan = super::Plan { job: Value::Null, ..plan };
+        format!("{plan:?}")
+    };
+    let spec = json!({"read": {}, "map": [{"extract": "a", "pattern": "1", "as": "c"}], "deadline": {}, "run": {}});
+    let expected = planned(&spec);
+    let schema = json_schema::of("", &SPEC);
+    let steps = schema["$defs"]["step"]["anyOf"].as_array().unwrap();
+    let extract = steps.iter().find(|step| step["title"] == "extract").unwrap();
+    let object = |key: &str| &schema["properties"][key]["anyOf"][0];
+
+    let mut defaults = 0;
+    for (place, keys) in
+        [("/read", object("read")), ("/map/0", extract), ("/deadline", object("deadline")), ("/run", object("run"))]
+    {
+        for (name, key) in keys["properties"].as_object().unwrap() {
+            let Some(default) = key.get("default") else { continue };
+            let mut with_default = spec.clone();
+            with_default.pointer_mut(place).unwrap()[name] = default.clone();
+            assert_eq!(planned(&with_default), expected, "{place}/{name}: {default}");
+            defaults += 1;
+        }
+    }
+    assert!(defaults >= 9, "only {defaults} defaults");
+}
