@@ -1,14 +1,16 @@
 //! `mapfold completions`: what makes a shell complete mapfold's commands, flags, their values, built-in jobs and files.
 //!
-//! Scripts are made from the commands themselves, so that they can't fall behind. What clap_complete doesn't know is
-//! that a JOB is a name as well as a file; that is added here.
+//! Scripts are made from the commands themselves and the table of a spec's keys, so that they can't fall behind. What
+//! clap_complete doesn't know is added here: that a JOB is a name as well as a file, and what stands behind `--set` and `--type`.
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command, CommandFactory, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::{Cli, to_stdout};
-use crate::spec::builtin;
+use crate::schema::paths::{self, Path};
+use crate::spec::schema::{SPEC, TYPE};
+use crate::spec::{ReadFormat, builtin};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum For {
@@ -51,7 +53,7 @@ fn script(shell: For) -> anyhow::Result<String> {
     Ok(match shell {
         For::Bash => script + &bash(),
         For::Zsh => zsh(&script)?,
-        For::Fish => script + &fish()?,
+        For::Fish => fish(&script)?,
     })
 }
 
@@ -60,8 +62,11 @@ fn hinted(command: Command) -> Command {
     let hint = |arg: Arg| match arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()) {
         Some("PATH" | "INPUT") => arg.value_hint(ValueHint::AnyPath),
         Some("DIR") => arg.value_hint(ValueHint::DirPath),
-        // A hint that nothing else has: zsh's action for it is replaced.
+        // Hints that nothing else has: what zsh and fish do for them is replaced.
         Some("JOB") => arg.value_hint(ValueHint::CommandString),
+        Some("PATH=VALUE") => arg.value_hint(ValueHint::Hostname),
+        Some("COL=TYPE") => arg.value_hint(ValueHint::Username),
+        Some("FORMAT") => arg.value_parser(PossibleValuesParser::new(ReadFormat::NAMES)),
         Some("NAME") if arg.is_positional() => arg.value_parser(PossibleValuesParser::new(names())),
         _ => arg,
     };
@@ -84,10 +89,29 @@ fn commands() -> Vec<String> {
     root.get_subcommands().filter(takes_job).map(|command| command.get_name().to_owned()).collect()
 }
 
+/// The fields of a spec that `--set` takes.
+fn fields() -> Vec<Path> {
+    // What begins with a $ is for editors.
+    paths::of(&SPEC).into_iter().filter(|field| !field.path.starts_with('$')).collect()
+}
+
+/// A script that shells have in common, with the fields, their values and the types. `value` is what offers values.
+fn filled(script: &str, value: impl Fn(&str) -> String) -> String {
+    let fields = fields();
+    let case = |field: &Path| format!("            {}) {} ;;", field.path, value(&field.words.join(" ")));
+    let values: Vec<_> = fields.iter().filter(|field| !field.words.is_empty()).map(case).collect();
+    let paths: Vec<_> = fields.iter().map(|field| field.path.as_str()).collect();
+    script
+        .replace("@FIELDS@", &paths.join(" "))
+        .replace("@VALUES@", &values.join("\n"))
+        .replace("@TYPES@", &paths::words(&TYPE).join(" "))
+}
+
 fn bash() -> String {
     let names: Vec<_> = names().collect();
     let commands: Vec<_> = commands().iter().map(|name| format!("*,{name},*\" --help \"*")).collect();
-    include_str!("completions/words.bash")
+    let offer = |words: &str| format!("mapfile -t COMPREPLY < <(compgen -W \"{words}\" -- \"$word\")");
+    filled(include_str!("completions/words.bash"), offer)
         .replace("*,@COMMANDS@,*\" --help \"*", &commands.join(" | "))
         .replace("@JOBS_OR@", &names.join(" | "))
         .replace("@JOBS@", &names.join(" "))
@@ -99,15 +123,33 @@ fn zsh(script: &str) -> anyhow::Result<String> {
         format!("        '{name}:{}'", description.replace('\\', "\\\\").replace('\'', "'\\''").replace(':', "\\:"))
     };
     let jobs: Vec<_> = jobs()?.into_iter().map(job).collect();
-    let function = include_str!("completions/jobs.zsh").replace("@JOBS@", &jobs.join("\n"));
+    let functions = filled(include_str!("completions/values.zsh"), |words| format!("compadd {words}"));
+    let functions = functions.replace("@JOBS@", &jobs.join("\n"));
     // Before what the script does when it is loaded.
     let (head, rest) = script.split_once('\n').unwrap_or((script, ""));
-    Ok(format!("{head}\n{function}{}", rest.replace(":_cmdstring'", ":_mapfold_jobs'")))
+    let rest = [("cmdstring", "jobs"), ("hosts", "set"), ("users", "types")]
+        .iter()
+        .fold(rest.to_owned(), |rest, (hint, own)| rest.replace(&format!(":_{hint}'"), &format!(":_mapfold_{own}'")));
+    Ok(format!("{head}\n{functions}{rest}"))
 }
 
-fn fish() -> anyhow::Result<String> {
+fn fish(script: &str) -> anyhow::Result<String> {
+    // Anything may stand behind a `=` that nothing stands behind here.
+    let assignments = |field: &Path| match field.words {
+        [] => vec![format!("'{}='", field.path)],
+        words => words.iter().map(|word| format!("{}={word}", field.path)).collect(),
+    };
+    let fields: Vec<_> = fields().iter().flat_map(assignments).collect();
+    let functions = include_str!("completions/values.fish")
+        .replace("@FIELDS@", &fields.join(" "))
+        .replace("@TYPES@", &paths::words(&TYPE).join(","));
+    let script = [("print_hostnames", "set"), ("complete_users", "types")]
+        .iter()
+        .fold(script.to_owned(), |script, (hint, own)| {
+            script.replace(&format!("(__fish_{hint})"), &format!("(__mapfold_{own})"))
+        });
     let commands = commands().join(" ");
-    let mut out = String::new();
+    let mut out = functions + &script;
     for (name, description) in jobs()? {
         let description = description.replace('\\', "\\\\").replace('\'', "\\'");
         let runs = format!("__fish_mapfold_using_subcommand {commands}; and test (count (commandline -opc)) -eq 2");
@@ -133,8 +175,10 @@ mod tests {
     fn every_placeholder_is_filled() {
         for shell in [For::Bash, For::Zsh, For::Fish] {
             let script = script(shell).unwrap();
-            assert!(!script.contains("@JOBS") && !script.contains("@COMMANDS") && !script.contains("_cmdstring"));
-            assert!(script.contains("wordcount") && script.contains("split-size"));
+            for left in ["@JOBS", "@COMMANDS", "@FIELDS", "@VALUES", "@TYPES", "_cmdstring", "hostname", "_users"] {
+                assert!(!script.contains(left), "{left}");
+            }
+            assert!(script.contains("wordcount") && script.contains("split-size") && script.contains("read.on_error"));
         }
     }
 

@@ -70,6 +70,20 @@ fn bash_completes_values() {
 }
 
 #[test]
+fn bash_completes_fields_of_a_spec() {
+    assert_eq!(bash("mapfold run --set read.f"), ["read.fields=", "read.format="]);
+    assert!(bash("mapfold agg count --set ''").contains(&"read.on_error.skip_up_to=".to_owned()));
+    for words in ["read.format = ''", "read.format ="] {
+        assert_eq!(bash(&format!("mapfold run --set {words}")), ["csv", "jsonl", "regex", "text", "tsv"], "{words}");
+    }
+    assert_eq!(bash("mapfold bench wordcount --set run.combiner = o"), ["off", "on"]);
+    assert_eq!(bash("mapfold run --set output.header = t"), ["true"]);
+    assert!(bash("mapfold run --set limit = ''").is_empty());
+    assert_eq!(bash("mapfold agg --type amount = d"), ["decimal"]);
+    assert_eq!(bash("mapfold agg --read t"), ["text", "tsv"]);
+}
+
+#[test]
 fn bash_completes_jobs_and_files() {
     assert_eq!(bash("mapfold run w"), ["wordcount"]);
     assert_eq!(bash("mapfold run my"), ["my job.json"]);
@@ -104,4 +118,8 @@ fn fish_completes_jobs_and_files() {
     assert_eq!(complete("mapfold run wordcount b").unwrap(), "book.txt\n");
     assert_eq!(complete("mapfold run --combiner o").unwrap(), "off\non\n");
     assert_eq!(complete("mapfold jobs show u").unwrap(), "uniq\n");
+    assert_eq!(complete("mapfold run --set read.f").unwrap().lines().next(), Some("read.fields="));
+    assert_eq!(complete("mapfold run --set run.combiner=o").unwrap(), "run.combiner=off\nrun.combiner=on\n");
+    assert_eq!(complete("mapfold agg --type amount=d").unwrap(), "amount=decimal\n");
+    assert_eq!(complete("mapfold agg --read t").unwrap(), "text\ntsv\n");
 }

@@ -1,11 +1,27 @@
 
+# Behind --set and --type stand PATH=VALUE and COL=TYPE, of which bash makes three words.
+_mapfold_assigned() {
+    local at=$COMP_CWORD word=$2
+    [[ "${COMP_WORDS[at]}" != = ]] || { word=''; ((++at)); }
+    case "${COMP_WORDS[at - 1]} ${COMP_WORDS[at - 3]}" in
+        "--set "*) mapfile -t COMPREPLY < <(compgen -W "@FIELDS@" -S = -- "$word"); compopt -o nospace ;;
+        "= --set") case "${COMP_WORDS[at - 2]}" in
+@VALUES@
+        esac ;;
+        "= --type") mapfile -t COMPREPLY < <(compgen -W "@TYPES@" -- "$word") ;;
+        *) return 1 ;;
+    esac
+}
+
 # Words that are no flags: a JOB is a built-in's name or a file, an INPUT is a file.
 _mapfold_words() {
     local word
+    COMPREPLY=()
     if ((COMP_CWORD < 2)); then
         _mapfold "$@"
         return
     fi
+    ! _mapfold_assigned "$@" || return 0
     # With nothing typed, flags are offered wherever it isn't the value of a flag that is wanted.
     _mapfold "$1" "" "$3"
     case "$2,${COMP_WORDS[1]}, ${COMPREPLY[*]} " in
