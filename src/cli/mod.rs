@@ -14,6 +14,7 @@ mod bench;
 mod closed;
 mod completions;
 mod digest;
+mod explain;
 mod help;
 mod history;
 mod job;
@@ -77,6 +78,7 @@ enum Command {
     Run(Box<run::Args>),
     Agg(Box<agg::Args>),
     Jobs(jobs::Args),
+    Explain(Box<explain::Args>),
     Bench(Box<bench::Args>),
     Verify(Box<verify::Args>),
     History(history::Args),
@@ -113,6 +115,7 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => run::run(*args),
         Command::Agg(args) => agg::run(*args),
         Command::Jobs(args) => jobs::run(args),
+        Command::Explain(args) => explain::run(*args),
         Command::Bench(args) => bench::run(*args),
         Command::Verify(args) => verify::run(*args),
         Command::History(args) => history::run(args),

@@ -143,7 +143,9 @@ fn usage(error: &clap::Error) -> String {
 /// The command that the words are about.
 fn command(error: &clap::Error) -> Option<&'static str> {
     let usage = usage(error);
-    ["run", "agg", "bench", "verify", "history"].into_iter().find(|name| usage.split(' ').nth(1) == Some(name))
+    ["run", "agg", "explain", "bench", "verify", "history"]
+        .into_iter()
+        .find(|name| usage.split(' ').nth(1) == Some(name))
 }
 
 /// How to give what has no flag, but is a field of the spec that people expect one for.

@@ -10,11 +10,12 @@ use std::time::Instant;
 use super::bad::BadOfTask;
 use super::certain::Certainty;
 use super::coverage::Covering;
+use super::sample::Sample;
 use crate::data::buffer::Buffer;
 use crate::data::scratch::{self, Scratch};
 use crate::error::{Error, Result};
 use crate::input::block::Memory;
-use crate::input::edges::PieceRead;
+use crate::input::edges::{Edges, PieceRead};
 use crate::input::{Newlines, RecordEnd, Stretch, splits};
 use crate::map::Home;
 use crate::output::{Layout, Order, Writer};
@@ -56,7 +57,7 @@ pub struct Sizes {
 const PAGE: usize = 16 << 10;
 
 impl Sizes {
-    fn choose(plan: &Plan) -> Sizes {
+    pub fn choose(plan: &Plan) -> Sizes {
         let settings = &plan.settings;
         let input: u64 = plan.sources.iter().map(|source| source.bytes()).sum();
         // Each worker's share of the budget goes in parts: half to partition buffers, an eighth to the table, what is
@@ -120,6 +121,8 @@ pub struct Job<'p> {
     pub covering: Covering,
     /// Time is over: attempts end with what they have read.
     pub is_cut: AtomicBool,
+    /// What is read of the files, where that isn't all of them.
+    pub sample: Option<Sample>,
     /// Where the result has ranks that may not be certain.
     pub certainty: Option<Certainty<'p>>,
     bad: Mutex<Vec<BadOfTask>>,
@@ -157,6 +160,7 @@ impl<'p> Job<'p> {
             log: Log::default(),
             covering: Covering::default(),
             is_cut: AtomicBool::new(false),
+            sample: None,
             certainty: Certainty::of(plan),
             bad: Mutex::default(),
             pieces: Mutex::default(),
@@ -171,6 +175,11 @@ impl<'p> Job<'p> {
     /// Whether one more run may be kept open.
     pub fn may_keep_open(&self) -> bool {
         self.open_runs.fetch_sub(1, Ordering::Relaxed) > 0
+    }
+
+    /// How it is known where records begin, of which none is read twice. Between the pieces of a sample nobody reads.
+    pub fn edges(&self) -> Edges {
+        if self.sample.is_some() { Edges::Assumed } else { Edges::Found }
     }
 
     /// How the records of the job's sources end.

@@ -20,7 +20,7 @@ use crate::input::feed::{self, Again, Feed, Numbering, Work};
 use crate::input::stream::StreamBlock;
 use crate::input::{Hedging, Source, Watched};
 use crate::map::Mapper;
-use crate::map::emit::{Emitter, MapTable};
+use crate::map::emit::{Course, Emitter, MapTable};
 use crate::map::growth::Growth;
 use crate::panics::{self, lock};
 use crate::report::Counters;
@@ -54,7 +54,11 @@ pub fn tasks<T, U: Send>(
         counts_lines: job.plan.tells_lines(),
     };
     let hedging = Hedging::new(job.plan.settings.attempts, &job.plan.latencies, sources);
-    let mut feed = Feed::new(sources, cutting, &hedging, &|| job.check())?;
+    let mut feed = match &job.sample {
+        None => Feed::new(sources, cutting, &hedging, &|| job.check())?,
+        Some(sample) => Feed::of(sources, sample.splits.clone(), cutting, &hedging, &|| job.check())?,
+    };
+    let wanted = || wanted() && job.sample.as_ref().is_none_or(|sample| sample.wants_more(&progress.map));
     progress.reads(feed.readers().watch().clone());
     let seed = feed.seed();
     let deal = match numbering {
@@ -193,10 +197,15 @@ pub struct MapRun {
     pub again: Option<Again>,
     /// The attempt that made it.
     pub attempt: u32,
+    /// How its rows grew.
+    pub course: Course,
 }
 
 /// Maps every source. One run a task, in the order of the input.
 pub fn map<'a>(job: &'a Job<'a>, grouping: &'a Grouping<'a>) -> Result<Runs<'a>> {
+    if job.sample.is_some() {
+        return Mapping::new(job, grouping, Edges::Assumed).run();
+    }
     // Beside what wasn't read an edge can't be held against the one before.
     let may_be_assumed = !job.plan.may_be_partial();
     if may_be_assumed && edges::may_be_assumed(&job.plan.sources, job.sizes.split, job.record_end().framing) {
@@ -289,6 +298,7 @@ impl<'a> Mapping<'a> {
         let hash_mask = job.plan.settings.hash_mask;
         let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut memory.table, run);
         let read = read(job, attempt, records, &mut memory.mapper, &mut out)?;
+        let course = out.take_course();
         let (run, mut counters) = out.finish()?;
         let (run, buffers) = run.finish()?;
         memory.buffers = buffers;
@@ -298,21 +308,31 @@ impl<'a> Mapping<'a> {
         let run = Arc::new(Run::open(run, !records.is_trial() && job.may_keep_open())?);
         // One that was cut would read on.
         let again = if job.plan.may_be_partial() { None } else { work.again(&job.plan.sources) };
-        let made = MapRun { run, again, attempt: attempt.id.attempt };
+        let made = MapRun { run, again, attempt: attempt.id.attempt, course };
         Ok(Mapped::done(made, read, size, counters))
+    }
+}
+
+/// How large tables grow.
+pub fn growth(job: &Job<'_>, grouping: &Grouping<'_>) -> Growth {
+    let words = slot_words(grouping.aggregation.shape.identity.len());
+    match job.plan.settings.table_slots {
+        None => Growth::new(size_of::<u64>() * words, job.sizes.table),
+        Some(slots) => Growth::fixed(slots),
     }
 }
 
 fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
     let read: Vec<_> = grouping.fields.key.fields().chain(grouping.fields.observed.iter().copied()).collect();
-    let (settings, shape) = (&job.plan.settings, &grouping.aggregation.shape);
-    let growth = match settings.table_slots {
-        None => Growth::new(size_of::<u64>() * slot_words(shape.identity.len()), job.sizes.table),
-        Some(slots) => Growth::fixed(slots),
-    };
     Memory {
         mapper: mapper(job, &read),
-        table: MapTable::new(growth, job.sizes.groups, &grouping.aggregation, job.sizes.table, settings.combiner),
+        table: MapTable::new(
+            growth(job, grouping),
+            job.sizes.groups,
+            &grouping.aggregation,
+            job.sizes.table,
+            job.plan.settings.combiner,
+        ),
         buffers: PartitionBuffers::limited(job.sizes.longest_row),
     }
 }

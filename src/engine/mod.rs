@@ -14,6 +14,7 @@ mod pass;
 mod read;
 mod reduce;
 mod runs;
+mod sample;
 
 use std::time::Instant;
 
@@ -31,7 +32,9 @@ use crate::report::tally::Tally;
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, SourceAttempt, Status, Task};
 pub use crate::run::Control;
 use crate::shuffle::Aggregation;
-use job::{Job, Record, Sizes};
+pub use job::Sizes;
+use job::{Job, Record};
+pub use sample::{Observed, Sample};
 
 /// A run that did not end well: why, and what had happened so far.
 #[derive(Debug)]
@@ -42,11 +45,26 @@ pub struct Failed {
 
 /// Runs the plan to its result, which is published last: a directory's with the report.
 pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
+    run_on(plan, control, None).map(|(report, _)| report)
+}
+
+/// Runs the plan on a part of its input.
+pub fn sample(plan: &Plan, control: &Control, sample: Sample) -> Result<(Report, Observed), Failed> {
+    run_on(plan, control, Some(sample))
+}
+
+fn run_on(plan: &Plan, control: &Control, sample: Option<Sample>) -> Result<(Report, Observed), Failed> {
     let started = Instant::now();
     let mut phases = PhaseSeconds::default();
+    let mut observed = Observed::default();
     let (result, sizes, record) = match caught(|| Job::new(plan, control)) {
-        Ok(job) => {
+        Ok(mut job) => {
+            if let Some(sample) = sample {
+                job.sizes.block = job.sizes.block.min(sample.block);
+                job.sample = Some(sample);
+            }
             let result = caught(|| pipeline(&job, &mut phases));
+            observed = job.sample.take().map(Sample::into_observed).unwrap_or_default();
             (result, Some(job.sizes), job.into_record())
         }
         Err(error) => (Err(error), None, Record::default()),
@@ -55,7 +73,7 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     report.wall_seconds = started.elapsed().as_secs_f64();
     let sealed = result.and_then(|committed| caught(|| committed.seal(&report)));
     match sealed {
-        Ok(()) => Ok(report),
+        Ok(()) => Ok((report, observed)),
         Err(error) => {
             (report.status, report.error) = (Status::Failed, Some(error.to_string()));
             Err(Failed { error, report: Box::new(report) })
@@ -75,6 +93,9 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
             let grouping = Grouping::new(groups);
             let runs = timed(job, Map, &mut phases.map, || map::map(job, &grouping))?;
             bad::judge(job, true)?;
+            if let Some(sample) = &job.sample {
+                sample.observe(job, &runs, map::growth(job, &grouping))?;
+            }
             timed(job, Reduce, &mut phases.reduce, || reduce::reduce(job, &grouping, &runs))?
         }
         Rows::Records { sort } => timed(job, Map, &mut phases.map, || pass::pass(job, sort.as_deref()))?,
@@ -172,6 +193,11 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
         certain_ranks: certain_ranks.filter(|_| status == Status::Partial),
         events,
     }
+}
+
+/// From now on the peak is that of what follows, where the system can do so.
+pub fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
 /// Peak resident memory of this process in bytes, mapped files included; 0 where the system doesn't say.

@@ -11,7 +11,6 @@ use super::read::{Portion, Read, Task, mapper, read};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::Place;
-use crate::input::edges::Edges;
 use crate::input::feed::{Numbering, Work};
 use crate::map::Mapper;
 use crate::map::pass::{Lines, Sorting};
@@ -51,7 +50,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             if sequencer.is_complete() {
                 return Err(Error::Cancelled);
             }
-            panicking::attempt(job, attempt, Task { work, edges: Edges::Found }, |records| {
+            panicking::attempt(job, attempt, Task { work, edges: job.edges() }, |records| {
                 let mut memory = memory();
                 let done = in_order(job, &layout, attempt, records, &mut memory)?;
                 memories.keep(memory);
@@ -66,7 +65,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
                 job.control.progress.output.foresee(part.bytes());
                 Ok((at, part))
             };
-            let mut parts = tasks(job, Numbering::FilesFirst, Edges::Found, || true, attempt, place)?;
+            let mut parts = tasks(job, Numbering::FilesFirst, job.edges(), || true, attempt, place)?;
             bad::judge(job, true)?;
             parts.sort_by_key(|(at, _)| *at);
             for (number, (_, part)) in parts.into_iter().enumerate() {
@@ -82,7 +81,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             }
             Ok(())
         };
-        tasks(job, Numbering::Streaming, Edges::Found, || !sequencer.is_complete(), attempt, place)?;
+        tasks(job, Numbering::Streaming, job.edges(), || !sequencer.is_complete(), attempt, place)?;
         // Tasks that weren't read for want of time left gaps.
         if job.plan.may_be_partial() {
             sequencer.close_gaps()?;
@@ -91,7 +90,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         return Ok(Parts::Sequenced(sequencer));
     };
     let attempt = |attempt: &Attempt<'_>, work: &Work| {
-        panicking::attempt(job, attempt, Task { work, edges: Edges::Found }, |records| {
+        panicking::attempt(job, attempt, Task { work, edges: job.edges() }, |records| {
             let mut memory = memory();
             let tie = if as_they_come { at(work) } else { attempt.number() as u64 };
             let done = sorted(job, &layout, (order, tie), attempt, records, &mut memory)?;
@@ -102,7 +101,7 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
     let runs = tasks(
         job,
         if as_they_come { Numbering::FilesFirst } else { Numbering::Input },
-        Edges::Found,
+        job.edges(),
         || true,
         attempt,
         |_, runs: Vec<_>| {

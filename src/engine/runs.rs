@@ -6,6 +6,7 @@ use super::job::Job;
 use super::map::{MapRun, Mapping};
 use crate::error::{Error, Result};
 use crate::input::feed::Again;
+use crate::map::emit::Course;
 use crate::panics::lock;
 use crate::report::event::{AttemptId, PhaseName, TaskId, What};
 use crate::run::{Attempt, Done, Meter};
@@ -27,12 +28,14 @@ struct Slot {
     attempt: u32,
     is_damaged: bool,
     is_first: bool,
+    /// How its rows grew.
+    course: Course,
 }
 
 impl<'a> Runs<'a> {
     pub fn new(mapping: Mapping<'a>, made: Vec<MapRun>) -> Self {
-        let slot = |MapRun { run, again, attempt }| {
-            Mutex::new(Slot { run, again, attempt, is_damaged: false, is_first: true })
+        let slot = |MapRun { run, again, attempt, course }| {
+            Mutex::new(Slot { run, again, attempt, is_damaged: false, is_first: true, course })
         };
         Runs { mapping: mapping.begun_anew(), slots: made.into_iter().map(slot).collect() }
     }
@@ -42,6 +45,11 @@ impl<'a> Runs<'a> {
         let mut bytes = vec![0; partitions];
         self.slots.iter().for_each(|slot| lock(slot).run.add_bytes(&mut bytes));
         bytes
+    }
+
+    /// Calls `each` with every run and how its rows grew.
+    pub fn each(&self, mut each: impl FnMut(&Run, &Course) -> Result<()>) -> Result<()> {
+        self.slots.iter().map(|slot| lock(slot)).try_for_each(|slot| each(&slot.run, &slot.course))
     }
 
     /// The rows that reduce attempts read if each reads its partitions once; `None` once a run was made again, as an equal

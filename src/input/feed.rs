@@ -133,11 +133,21 @@ impl Feed {
         hedging: &Arc<Hedging>,
         check: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<Feed> {
-        let Cutting { numbering, end_of, edges, ahead, split, block, threads, counts_lines } = cut;
+        Feed::of(sources, splits::cut(sources, cut.split), cut, hedging, check)
+    }
+
+    /// The same of these splits of the files.
+    pub fn of(
+        sources: &[Source],
+        splits: Vec<Split>,
+        cut: Cutting,
+        hedging: &Arc<Hedging>,
+        check: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<Feed> {
+        let Cutting { numbering, end_of, edges, ahead, split: _, block, threads, counts_lines } = cut;
         let eager = numbering == Numbering::Streaming;
         let blocks = Blocks { bytes: block, end_of, eager, counts_lines, readers: threads + 1 };
         let (queues, readers) = stream::read(sources, blocks, numbering != Numbering::FilesFirst, hedging)?;
-        let splits = splits::cut(sources, split);
         let (permits, taken) = bounded(2 * threads);
         // Before anything can fail: its queues are dropped before its readers.
         let splits = splits.into();

@@ -46,6 +46,18 @@ struct GroupTable {
     arena: usize,
 }
 
+/// What an attempt had made, now and then.
+pub type Course = Vec<Reached>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    pub records: u64,
+    /// Rows written.
+    pub written: u64,
+    /// Groups in the table, which become rows.
+    pub held: u64,
+}
+
 /// Bytes that long keys and tails may take in a map table before it is flushed.
 const ARENA: usize = 1 << 20;
 /// The same where tails are long, as those of sketches are, and there is memory: so many groups are kept together that their
@@ -87,6 +99,9 @@ struct Output<'a> {
     table: &'a mut GroupTable,
     run: RunWriter,
     counters: Counters,
+    course: Course,
+    /// Records after which that is noted next.
+    next: u64,
 }
 
 /// Bytes of fields that are copied for the keys of a batch, or to the table's arena before it is asked whether it is too
@@ -109,8 +124,22 @@ impl<'a> Emitter<'a> {
         Emitter {
             fields,
             encoder,
-            out: Output { aggregation, hash_mask, table: groups, run, counters: Counters::default() },
+            out: Output {
+                aggregation,
+                hash_mask,
+                table: groups,
+                run,
+                counters: Counters::default(),
+                course: Course::new(),
+                next: 1,
+            },
         }
+    }
+
+    /// How its output grew so far.
+    pub fn take_course(&mut self) -> Course {
+        self.out.note_course();
+        std::mem::take(&mut self.out.course)
     }
 
     /// Writes what the table still holds. The run is the caller's to finish.
@@ -187,7 +216,22 @@ impl Output<'_> {
             self.pass(keys, values)?;
         }
         self.table.combining.note(keys.spans.len());
+        if self.counters.map_output_records >= self.next {
+            self.note_course();
+        }
         Ok(())
+    }
+
+    #[cold]
+    fn note_course(&mut self) {
+        let c = &self.counters;
+        let passed = c.map_output_records - c.combine_input_records;
+        self.course.push(Reached {
+            records: c.map_output_records,
+            written: passed + c.combine_output_records,
+            held: self.table.table.len() as u64,
+        });
+        self.next = c.map_output_records + c.map_output_records / 4 + 1;
     }
 
     fn combine(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {

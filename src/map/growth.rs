@@ -87,6 +87,30 @@ impl Growth {
             false => Full::Flush,
         }
     }
+
+    /// Rows that a task writes which begins with this table and combines `records` records, if so many records from the first on
+    /// have so many keys.
+    pub fn rows(mut self, records: f64, keys: impl Fn(f64) -> f64) -> f64 {
+        let (mut rows, mut left, mut slots) = (0.0, records, self.first(usize::MAX));
+        loop {
+            // As a table is full at.
+            let room = slots as f64 * 5.0 / 8.0;
+            if keys(left) <= room {
+                return rows + keys(left);
+            }
+            let (mut low, mut full) = (0.0, left);
+            for _ in 0..50 {
+                let middle = (low + full) / 2.0;
+                if keys(middle) > room { full = middle } else { low = middle }
+            }
+            match self.full(slots, room as usize, full as u64) {
+                Full::Grow(more) => slots = more,
+                // From now on each fill is as this one.
+                Full::Flush => return rows + room * left / full,
+                Full::Shrink(fewer) => (rows, left, slots) = (rows + room, left - full, fewer),
+            }
+        }
+    }
 }
 
 /// How many keys there are, if `records` drawn evenly from them have met `groups` of them.

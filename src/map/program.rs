@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use super::read::{Home, Lines, Reader, Window};
 use super::reject::Rejects;
+use super::steps::convert::Conversion;
 use super::tokenise::Splitter;
 use crate::data::{Batch, Column, Sink};
 use crate::error::Result;
@@ -27,6 +28,16 @@ pub trait Step: Debug + Send + Sync {
     /// Whether it tells on which lines records are.
     fn tells_lines(&self) -> bool {
         false
+    }
+
+    /// Whether it drops records for what is in them.
+    fn filters(&self) -> bool {
+        false
+    }
+
+    /// The fields that it reads as numbers, for steps behind it.
+    fn conversions(&self) -> &[Conversion] {
+        &[]
     }
 
     /// What runs it, with scratch memory of its own: one a worker.

@@ -70,6 +70,10 @@ pub struct Scope<'a> {
     /// The field that says how far in front a record is, if there is one.
     position: Option<Field>,
     steps: Vec<Box<dyn Step>>,
+    /// Of each step, which part of the spec it was pushed for.
+    origins: Vec<String>,
+    /// That part now.
+    at: String,
     /// Names of fields that something can only take as numbers.
     numbers: BTreeSet<String>,
     /// Names of fields that a step took as timestamps, though nobody declared them.
@@ -162,6 +166,8 @@ impl<'a> Scope<'a> {
             wants_record: Cell::new(false),
             position: None,
             steps: Vec::new(),
+            origins: Vec::new(),
+            at: String::new(),
             numbers: BTreeSet::new(),
             timestamps: BTreeSet::new(),
             converts: Vec::new(),
@@ -439,15 +445,22 @@ impl<'a> Scope<'a> {
         self.fields.len()
     }
 
+    /// The steps that are pushed now are for the part of the spec at `path`.
+    pub fn at(&mut self, path: &str) {
+        path.clone_into(&mut self.at);
+    }
+
     pub fn push(&mut self, step: impl Step + 'static) {
         self.push_converts();
         self.steps.push(Box::new(step));
+        self.origins.push(self.at.clone());
     }
 
     fn push_converts(&mut self) {
         if !self.converts.is_empty() {
             let fields = std::mem::take(&mut self.converts);
             self.steps.push(Box::new(Convert { fields, record: self.record(), zone: self.zone }));
+            self.origins.push(self.at.clone());
         }
     }
 
@@ -458,6 +471,7 @@ impl<'a> Scope<'a> {
             let mut parts = and.iter().enumerate();
             return parts.try_for_each(|(i, part)| self.filter(part, &format!("{path}.and.{i}")));
         }
+        self.at(path);
         let predicate = self.predicate(written, path)?;
         self.push(Filter(predicate));
         Ok(())
@@ -478,10 +492,11 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    /// The steps, in order, and the names of fields that something can only take as numbers.
-    pub fn into_steps(mut self) -> (Vec<Box<dyn Step>>, BTreeSet<String>) {
+    /// The steps, in order; of each, which part of the spec it is for; and the names of fields that something can only take as
+    /// numbers.
+    pub fn into_steps(mut self) -> (Vec<Box<dyn Step>>, Vec<String>, BTreeSet<String>) {
         self.push_converts();
-        (self.steps, self.numbers)
+        (self.steps, self.origins, self.numbers)
     }
 }
 

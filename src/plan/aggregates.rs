@@ -25,7 +25,9 @@ impl<'s> Aggregates<'s> {
     pub fn resolve(written: &'s [spec::Aggregate], scope: &mut Scope<'_>) -> Result<Self> {
         let mut aggregates = Aggregates::default();
         let made = written.iter().enumerate().map(|(i, written)| {
-            let made = aggregates.make(written, &format!("aggregate.{i}"), scope)?;
+            let path = format!("aggregate.{i}");
+            scope.at(&path);
+            let made = aggregates.make(written, &path, scope)?;
             Ok((made, written.column().into_owned()))
         });
         let made = made.collect::<Result<Vec<_>>>()?;

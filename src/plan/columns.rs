@@ -49,6 +49,7 @@ impl Columns {
         }
         let mut columns = Columns::new(spec.group_by.len());
         let mut key = Vec::new();
+        scope.at("group_by");
         for (i, name) in spec.group_by.iter().enumerate() {
             let path = format!("group_by.{i}");
             let field = scope.field(&path, name)?;
@@ -88,6 +89,7 @@ impl Columns {
                 (&all, "map")
             }
         };
+        scope.at("select");
         for (i, name) in names.iter().enumerate() {
             let path = if spec.select.is_some() { format!("{path}.{i}") } else { path.to_owned() };
             let field = scope.field(&path, name)?;

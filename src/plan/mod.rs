@@ -48,7 +48,11 @@ pub struct Plan {
     /// What becomes of bad records.
     pub on_error: OnError,
     pub read: Read,
+    /// What its reader makes of a record.
+    pub fields: Fields,
     pub steps: Vec<Box<dyn Step>>,
+    /// Of each step, which part of the spec it is for, dotted.
+    pub origins: Vec<String>,
     /// Names of fields that something can only take as numbers.
     pub numbers: BTreeSet<String>,
     pub rows: Rows,
@@ -62,6 +66,15 @@ pub struct Plan {
     pub columns: Vec<OutputColumn>,
     pub output: Output,
     pub settings: Settings,
+}
+
+/// The fields of the sources' records.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fields {
+    /// By number.
+    pub read: Vec<String>,
+    /// Those that nothing wants; none where records may have any.
+    pub unread: Option<Vec<String>>,
 }
 
 impl Plan {

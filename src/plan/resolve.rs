@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
+use ahash::AHashSet;
 use serde_json::Value;
 
 use super::aggregates::Aggregates;
 use super::columns::{self, Columns};
 use super::target::{Asked, By};
-use super::{Format, Groups, Output, Plan, Read, Rows, Settings, Target, machine, read, target};
+use super::{Fields, Format, Groups, Output, Plan, Read, Rows, Settings, Target, machine, read, target};
 use crate::data::{Kind, Zone};
 use crate::error::{Error, LONGEST_RECORD, Result, shown};
 use crate::input;
@@ -104,6 +105,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     // any field.
     let of_used = |names: Option<Vec<&str>>, read: &dyn Fn(&[Named<'_>], bool) -> Result<Read>| {
         let is_open = names.is_none();
+        let all = names.clone();
         let names = names.unwrap_or_default();
         let fields = names.iter().map(|name| Named::text(name)).collect();
         let (scope, _) = work_out(Source { fields, is_open, may_be_null: true, record: Record::Behind })?;
@@ -122,10 +124,13 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         let verbatim = scope.wants_record();
         let record = if verbatim { Record::Behind } else { Record::Nowhere };
         let read = read(&used, verbatim)?;
+        let known: AHashSet<_> = used.iter().map(|used| used.name).collect();
+        let unread = all.map(|all| all.into_iter().filter(|name| !known.contains(name)).map(str::to_owned).collect());
+        let fields = Fields { read: named(&used).into_iter().map(str::to_owned).collect(), unread };
         let (scope, rows) = work_out(Source { fields: used, is_open: false, may_be_null: true, record })?;
-        Ok::<_, Error>((read, scope, rows))
+        Ok::<_, Error>((read, fields, scope, rows))
     };
-    let (read, scope, (rows, columns)) = match read_format {
+    let (read, fields, scope, (rows, columns)) = match read_format {
         ReadFormat::Text => {
             let line = Source {
                 fields: vec![Named::text("line")],
@@ -135,7 +140,8 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             };
             let (scope, rows) = work_out(line)?;
             scope.check_types()?;
-            (Read::Text { separator: spec.read.record_separator.unwrap_or(TERMINATOR) }, scope, rows)
+            let separator = spec.read.record_separator.unwrap_or(TERMINATOR);
+            (Read::Text { separator }, Fields { read: vec!["line".into()], unread: Some(Vec::new()) }, scope, rows)
         }
         ReadFormat::Csv | ReadFormat::Tsv => {
             let hedging = Hedging::new(settings.attempts, &latencies, &sources);
@@ -161,7 +167,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             of_used(Some(names), &|used, verbatim| read::matching(&pattern, &named(used), verbatim, &blame))?
         }
     };
-    let (steps, numbers) = scope.into_steps();
+    let (steps, origins, numbers) = scope.into_steps();
     if steps.len() > MOST_STEPS {
         let what = format!("takes {} steps, more than the {MOST_STEPS} that a record may go through", steps.len());
         return Err(blame.error(
@@ -179,7 +185,9 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         max_record,
         on_error: spec.read.on_error.clone(),
         read,
+        fields,
         steps,
+        origins,
         numbers,
         rows,
         columns: columns::output(spec, &columns, &blame)?,

@@ -38,6 +38,10 @@ impl Step for Convert {
         Makes::One
     }
 
+    fn conversions(&self) -> &[Conversion] {
+        &self.fields
+    }
+
     fn stage(&self) -> Box<dyn Stage> {
         let parsed = |field: &Conversion| {
             let parser = match field.to {

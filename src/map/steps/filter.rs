@@ -36,6 +36,10 @@ impl Step for Filter {
         Makes::One
     }
 
+    fn filters(&self) -> bool {
+        true
+    }
+
     fn stage(&self) -> Box<dyn Stage> {
         // Patterns are cloned: each worker's have a cache of their own.
         Box::new(Filtering { predicate: self.0.clone(), kept: Vec::new(), gather: Gather::default() })

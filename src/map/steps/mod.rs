@@ -77,6 +77,7 @@ pub fn resolve(map: &[Map<String, Value>], scope: &mut Scope<'_>) -> Result<()> 
     for (i, object) in map.iter().enumerate() {
         let path = format!("map.{i}");
         let (_, resolve) = KINDS.iter().find(|(key, _)| object.contains_key(*key)).expect("the schema knows no other");
+        scope.at(&path);
         resolve(Written { object, path: &path }, scope)?;
     }
     Ok(())

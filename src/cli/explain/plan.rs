@@ -1,0 +1,349 @@
+//! What a plan does, in words: as data, which is printed as it is with `--json`, and a line or a few for each part.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::written;
+use crate::engine::Sizes;
+use crate::error::shown;
+use crate::input::{Codec, Source};
+use crate::output::SortKey;
+use crate::plan::{Groups, OnError, Order, Plan, Read, Rows, Target};
+use crate::units::{binary, count, data, plural, size};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Told {
+    pub sources: Sources,
+    pub read: Reading,
+    pub steps: Vec<Step>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Grouping>,
+    /// Columns, `-` before descending ones; none: as they come.
+    pub order: Option<Vec<String>>,
+    pub limit: Option<u64>,
+    pub output: Output,
+    pub settings: Settings,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Sources {
+    pub number: usize,
+    /// Of files.
+    pub bytes: u64,
+    /// The first of them.
+    pub names: Vec<String>,
+    pub packed: usize,
+    /// What is not a file.
+    pub streams: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Reading {
+    pub format: &'static str,
+    pub header: bool,
+    pub fields: Vec<String>,
+    /// Of the sources' fields those that nothing looks at; none where a record may have any.
+    pub unread: Option<Vec<String>>,
+    /// Fields that nothing looks at but in records that a filter left.
+    pub lazy: Vec<String>,
+    pub on_error: &'static str,
+    /// Parts of files, each for a map task, and their bytes; packed files and streams are cut as they are read.
+    pub splits: u64,
+    pub split_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    pub what: String,
+    /// Whether only records get there that a filter left.
+    pub is_behind_filter: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Grouping {
+    pub key: Vec<String>,
+    /// Those that share one state together.
+    pub states: Vec<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub having: Option<String>,
+    pub combiner: &'static str,
+    pub table_bytes: usize,
+    pub partitions: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Output {
+    pub to: String,
+    pub format: &'static str,
+    pub header: bool,
+    pub columns: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Settings {
+    pub threads: usize,
+    pub memory_bytes: u64,
+    pub scheduler: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<String>,
+    pub on_timeout: &'static str,
+}
+
+impl Told {
+    pub fn of(plan: &Plan) -> Told {
+        let sizes = Sizes::choose(plan);
+        let Plan { job, rows, output, settings, .. } = plan;
+        let groups = match rows {
+            Rows::Groups(groups) => Some(groups),
+            Rows::Records { .. } => None,
+        };
+        let list = |key: &str| written::names(&job[key]);
+        let order = match rows {
+            Rows::Records { sort } => sort.as_ref().map(|_| list("sort")),
+            Rows::Groups(Groups { order: Order::Free, .. }) => None,
+            Rows::Groups(Groups { order: Order::By(keys), results, .. }) => {
+                let columns = list("group_by").into_iter().chain(results.iter().map(|column| column.name.clone()));
+                let columns: Vec<_> = columns.collect();
+                let name = |SortKey { index, descending }: &SortKey| {
+                    format!("{}{}", if *descending { "-" } else { "" }, columns[*index])
+                };
+                Some(keys.iter().map(name).collect())
+            }
+        };
+        Told {
+            sources: sources(&plan.sources),
+            read: reading(plan, &sizes),
+            steps: steps(plan),
+            groups: groups.map(|groups| Grouping {
+                key: list("group_by"),
+                states: states(groups, &job["aggregate"]),
+                having: groups.having.is_some().then(|| written::predicate(&job["having"])),
+                combiner: settings.combiner.name(),
+                table_bytes: sizes.table,
+                partitions: sizes.partitions,
+            }),
+            order,
+            limit: plan.limit,
+            output: Output {
+                to: match &output.target {
+                    Target::Stdout => "standard output".into(),
+                    Target::Directory(path) => format!("part files in {}", shown(path)),
+                    target => shown(target.path()),
+                },
+                format: output.format.name(),
+                header: output.header,
+                columns: plan.columns.iter().map(|column| column.name.clone()).collect(),
+            },
+            settings: Settings {
+                threads: settings.threads,
+                memory_bytes: settings.memory,
+                scheduler: settings.scheduler.name(),
+                timeout: plan.timeout.map(|timeout| timeout.to_string()),
+                on_timeout: plan.on_timeout.name(),
+            },
+        }
+    }
+
+    /// The same for a person: a label and what there is to say, part by part.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![("input", self.sources.line()), ("read", self.read.line())];
+        if !self.read.lazy.is_empty() {
+            let lazy = self.read.lazy.join(", ");
+            lines.push(("lazily", format!("{lazy}: looked at only in records that a filter left")));
+        }
+        lines.push(("splits", self.splits()));
+        let label = |i| if i == 0 { "map" } else { "" };
+        for (i, Step { what, is_behind_filter }) in self.steps.iter().enumerate() {
+            let only = if *is_behind_filter { ", of the records left" } else { "" };
+            lines.push((label(i), format!("{}. {what}{only}", i + 1)));
+        }
+        if let Some(groups) = &self.groups {
+            groups.lines(&mut lines);
+        }
+        lines.push(("order", self.order()));
+        let Output { to, format, header, columns } = &self.output;
+        let header = if *header { " with a header" } else { "" };
+        lines.push(("output", format!("{to}, {format}{header}: {}", columns.join(", "))));
+        let Settings { threads, memory_bytes, scheduler, timeout, on_timeout } = &self.settings;
+        let on = plural(*threads as u64, "thread");
+        let timeout =
+            timeout.as_ref().map_or_else(String::new, |timeout| format!("; {timeout} at most, then {on_timeout}"));
+        lines.push(("run", format!("{on}, {} of memory, scheduler {scheduler}{timeout}", size(*memory_bytes))));
+        lines
+    }
+
+    fn splits(&self) -> String {
+        let Reading { splits, split_bytes, .. } = self.read;
+        let mut text = match splits {
+            0 => "none".to_owned(),
+            n => format!("{} of at most {}", count(n), binary(split_bytes)),
+        };
+        let others = self.sources.packed + self.sources.streams.len();
+        if others > 0 {
+            text.push_str(&format!("; {} cut in blocks while read", plural(others as u64, "source")));
+        }
+        text
+    }
+
+    fn order(&self) -> String {
+        let first = self.limit.map_or_else(String::new, |limit| format!("; the first {}", plural(limit, "row")));
+        let order = match (&self.order, &self.groups) {
+            (Some(keys), _) if keys.is_empty() => "one row".into(),
+            (Some(keys), None) => format!("{}, then as in the input", keys.join(", ")),
+            (Some(keys), Some(_)) => keys.join(", "),
+            (None, None) => "as in the input, written as it comes".into(),
+            (None, Some(_)) => "any".to_owned(),
+        };
+        order + &first
+    }
+}
+
+impl Sources {
+    fn line(&self) -> String {
+        let mut text = match self.names.as_slice() {
+            [only] if self.number == 1 => only.clone(),
+            names => format!("{} ({}{})", plural(self.number as u64, "source"), names.join(", "), self.more()),
+        };
+        text.push_str(&format!(", {}", data(self.bytes)));
+        if self.packed > 0 {
+            text.push_str(&format!("; {} packed, unpacked front to back", count(self.packed as u64)));
+        }
+        if !self.streams.is_empty() {
+            text.push_str(&format!("; not files, of a length nobody knows: {}", self.streams.join(", ")));
+        }
+        text
+    }
+
+    fn more(&self) -> &'static str {
+        if self.number > self.names.len() { ", …" } else { "" }
+    }
+}
+
+impl Reading {
+    fn line(&self) -> String {
+        let header = if self.header { " with a header" } else { "" };
+        let mut text = format!("{}{header}", self.format);
+        match (&self.unread, self.fields.as_slice()) {
+            (_, []) => text.push_str(": no field, records are counted"),
+            (Some(unread), fields) if unread.is_empty() => text.push_str(&format!(": {}", fields.join(", "))),
+            (Some(unread), fields) => {
+                let all = fields.len() + unread.len();
+                text.push_str(&format!(": {} of {all} fields; passed over: {}", fields.join(", "), few(unread)));
+            }
+            (None, fields) => text.push_str(&format!(": {}; other fields are passed over", fields.join(", "))),
+        }
+        text + &format!("; a bad record: {}", self.on_error)
+    }
+}
+
+impl Grouping {
+    fn lines(&self, lines: &mut Vec<(&'static str, String)>) {
+        let key = if self.key.is_empty() { "none: one group".into() } else { self.key.join(", ") };
+        lines.push(("key", key));
+        let shared = |state: &Vec<String>| match state.as_slice() {
+            [one] => one.clone(),
+            several => format!("{} (one state)", several.join(", ")),
+        };
+        lines.push(("aggregate", self.states.iter().map(shared).collect::<Vec<_>>().join("; ")));
+        let combine = match self.combiner {
+            "off" => "off: each mapped record is a row".to_owned(),
+            set => {
+                let when = if set == "auto" { "auto: while it pays" } else { "on: all records" };
+                format!("{when}, in a table of at most {} a thread", binary(self.table_bytes as u64))
+            }
+        };
+        lines.push(("combine", combine));
+        lines.push(("shuffle", plural(self.partitions as u64, "partition")));
+        lines.extend(self.having.iter().map(|having| ("having", having.clone())));
+    }
+}
+
+/// The first few of many names.
+fn few(names: &[String]) -> String {
+    const FEW: usize = 8;
+    match names.len().checked_sub(FEW + 1) {
+        None => names.join(", "),
+        Some(_) => format!("{} and {} more", names[..FEW].join(", "), names.len() - FEW),
+    }
+}
+
+fn sources(all: &[Source]) -> Sources {
+    const NAMED: usize = 3;
+    let name = |source: &Source| shown(source.path());
+    Sources {
+        number: all.len(),
+        bytes: all.iter().map(Source::bytes).sum(),
+        names: all.iter().take(NAMED).map(name).collect(),
+        packed: all.iter().filter(|source| codec(source).is_some()).count(),
+        streams: all.iter().filter(|source| !source.is_file()).map(name).collect(),
+    }
+}
+
+fn codec(source: &Source) -> Option<Codec> {
+    match source {
+        Source::File { codec, .. } => *codec,
+        _ => None,
+    }
+}
+
+fn reading(plan: &Plan, sizes: &Sizes) -> Reading {
+    let (format, header) = match &plan.read {
+        Read::Text { .. } => ("text", false),
+        Read::Delimited { dialect, header, .. } => (if dialect.delimiter == b'\t' { "tsv" } else { "csv" }, *header),
+        Read::Json { .. } => ("jsonl", false),
+        Read::Matching { .. } => ("regex", false),
+    };
+    let first_filter = plan.steps.iter().position(|step| step.filters()).unwrap_or(usize::MAX);
+    let is_lazy = |field: &usize| {
+        let early = plan.steps.iter().take(first_filter.saturating_add(1));
+        first_filter < plan.steps.len() && !early.into_iter().any(|step| step.reads().contains(field))
+    };
+    let fields = &plan.fields.read;
+    let bytes: u64 = plan.sources.iter().filter(|source| !source.is_stream()).map(Source::bytes).sum();
+    Reading {
+        format,
+        header,
+        fields: fields.clone(),
+        unread: plan.fields.unread.clone(),
+        lazy: (0..fields.len()).filter(is_lazy).map(|field| fields[field].clone()).collect(),
+        on_error: match &plan.on_error {
+            OnError::Fail => "ends the job",
+            OnError::Skip => "is skipped",
+            OnError::SkipUpTo { .. } => "is skipped, up to a share",
+        },
+        splits: bytes.div_ceil(sizes.split),
+        split_bytes: sizes.split,
+    }
+}
+
+fn steps(plan: &Plan) -> Vec<Step> {
+    let mut told = Vec::new();
+    let mut is_behind_filter = false;
+    for (step, origin) in plan.steps.iter().zip(&plan.origins) {
+        let conversions: Vec<_> =
+            step.conversions().iter().map(|field| format!("{} as {}", field.name, field.to.name())).collect();
+        let value = written::at(&plan.job, origin);
+        let what = match (conversions.as_slice(), origin) {
+            ([], _) if step.filters() => Some(format!("filter {}", written::predicate(value))),
+            ([], origin) if origin.starts_with("aggregate.") => {
+                let column = written::column(value);
+                Some(format!("for {column}: where {}", written::predicate(&value["where"])))
+            }
+            // What a part of an `or` isn't asked for is null: nothing that anybody wrote.
+            ([], origin) if origin.starts_with("where") || origin.contains(".filter") => None,
+            ([], _) => Some(written::step(value)),
+            (conversions, _) => Some(format!("read {}", conversions.join(", "))),
+        };
+        told.extend(what.map(|what| Step { what, is_behind_filter }));
+        is_behind_filter |= step.filters();
+    }
+    told
+}
+
+fn states(groups: &Groups, aggregates: &Value) -> Vec<Vec<String>> {
+    let mut states = vec![Vec::new(); groups.aggregates.len()];
+    for (result, aggregate) in groups.results.iter().zip(aggregates.as_array().into_iter().flatten()) {
+        states[result.aggregate].push(written::aggregate(aggregate));
+    }
+    states
+}

@@ -1,0 +1,313 @@
+//! What a sample says of the whole job.
+//!
+//! ```text
+//! bytes, records, mapped records     as the bytes of all are to those that were read
+//! keys                               `keys`
+//! rows to shuffle                    a task's, times the tasks. Where the sample's tasks are shorter than real ones: what a table
+//!                                    that was full goes on to write; or else what it would, as it grows, of so many more keys
+//! bytes to shuffle, on disk          as the rows; output runs as the keys
+//! time                               map as the bytes, shared by the threads; reduce as the rows; output as the keys
+//! memory                             the sample's, and what tasks that are longer map and buffer beside
+//! ```
+
+use serde::Serialize;
+
+use super::keys::{Estimate, Keys};
+use super::sampling::{Sampled, Sampler};
+use crate::map::Combiner;
+use crate::map::emit::{Course, Reached};
+use crate::plan::{Plan, Rows};
+use crate::report::Report;
+
+/// What a run counts. Names are those of the report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Figures {
+    pub map_input_bytes: f64,
+    pub map_input_records: f64,
+    pub bad_records: f64,
+    pub map_output_records: f64,
+    /// Keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduce_input_groups: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map_output_bytes: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduce_input_records: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduce_shuffle_bytes: Option<f64>,
+    pub spilled_bytes: f64,
+    pub peak_rss_bytes: f64,
+    pub wall_seconds: f64,
+}
+
+/// Rows and bytes to shuffle with the combiner set so.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Shuffle {
+    pub rows: f64,
+    pub bytes: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Combining {
+    /// As the job has it.
+    pub set: &'static str,
+    pub on: Shuffle,
+    pub off: Shuffle,
+    pub auto: Shuffle,
+    /// Of the records that auto maps, the share that it combines.
+    pub auto_combines: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Prediction {
+    /// Everything was read.
+    pub is_exact: bool,
+    pub sample_bytes: u64,
+    pub sample_seconds: f64,
+    pub pieces: usize,
+    pub figures: Figures,
+    /// Between which they are; where everything was read, what they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<(f64, f64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub combiner: Option<Combining>,
+    /// The first bad record, and why it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_bad: Option<(String, String)>,
+    /// The share of the input after which a limit has its rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_share: Option<f64>,
+}
+
+impl Figures {
+    /// What a run counted.
+    pub fn of(report: &Report, is_grouped: bool) -> Figures {
+        let c = &report.counters;
+        let of_groups = |n: u64| is_grouped.then_some(n as f64);
+        Figures {
+            map_input_bytes: c.map_input_bytes as f64,
+            map_input_records: c.map_input_records as f64,
+            bad_records: c.bad_records as f64,
+            map_output_records: c.map_output_records as f64,
+            reduce_input_groups: of_groups(c.reduce_input_groups),
+            map_output_bytes: of_groups(c.map_output_bytes),
+            reduce_input_records: of_groups(c.reduce_input_records),
+            reduce_shuffle_bytes: of_groups(c.reduce_shuffle_bytes),
+            spilled_bytes: c.spilled_bytes as f64,
+            peak_rss_bytes: report.peak_rss_bytes as f64,
+            wall_seconds: report.wall_seconds,
+        }
+    }
+}
+
+/// The whole job beside the sample.
+struct Whole<'a> {
+    plan: &'a Plan,
+    sampler: &'a Sampler<'a>,
+    /// Bytes, unpacked.
+    bytes: f64,
+    tasks: f64,
+    /// Bytes of a task.
+    task: f64,
+}
+
+impl<'a> Whole<'a> {
+    fn new(plan: &'a Plan, sampler: &'a Sampler<'a>, sampled: &Sampled) -> Self {
+        let unpacked = sampler.packed as f64 * ratio(sampled.unpacked as f64, sampled.packed as f64);
+        let sizes = &sampler.sizes;
+        let packed_files = plan.sources.iter().filter(|source| source.is_file() && source.is_stream()).count();
+        let tasks = (sampler.plain as f64 / sizes.split as f64).ceil()
+            + (unpacked / sizes.block as f64).ceil().max(packed_files as f64);
+        let bytes = sampler.plain as f64 + unpacked;
+        Whole { plan, sampler, bytes, tasks: tasks.max(1.0), task: bytes / tasks.max(1.0) }
+    }
+
+    /// How many times the sample it is.
+    fn times(&self, sampled: &Sampled) -> f64 {
+        if sampled.is_all { 1.0 } else { ratio(self.bytes, sampled.report.counters.map_input_bytes as f64).max(1.0) }
+    }
+
+    /// Pieces of the sample's kind in the whole.
+    fn pieces(&self, sampled: &Sampled) -> f64 {
+        self.times(sampled) * sampled.observed.met.len() as f64
+    }
+
+    /// What the runs of all tasks hold.
+    fn shuffle(&self, sampled: &Sampled, keys: &Keys) -> Shuffle {
+        let c = &sampled.report.counters;
+        let (rows, bytes) = (c.reduce_input_records as f64, c.reduce_shuffle_bytes as f64);
+        let times = self.times(sampled);
+        if sampled.is_all || sampled.by_splits {
+            return Shuffle { rows: rows * times, bytes: bytes * times };
+        }
+        let mapped = c.map_output_records as f64 * times;
+        let of_task: f64 = sampled.observed.courses.iter().map(|course| self.rows(sampled, course, keys, mapped)).sum();
+        let all = of_task * ratio(self.tasks, sampled.observed.courses.len() as f64);
+        // No task combines what others have.
+        let all = all.min(mapped).max(keys.of(self.pieces(sampled)).found.min(mapped));
+        Shuffle { rows: all, bytes: all * ratio(bytes, rows) }
+    }
+
+    /// The rows of a real task that begins as that of the sample did.
+    fn rows(&self, sampled: &Sampled, course: &Course, keys: &Keys, mapped: f64) -> f64 {
+        let Some(&last) = course.last() else { return 0.0 };
+        let records = (mapped / self.tasks).max(1.0);
+        let (seen, end) = (last.records as f64, rows_of(&last));
+        if records <= seen {
+            return at(course, records);
+        }
+        if last.written > 0 {
+            // It was full: so it goes on.
+            let half = course.iter().find(|reached| reached.records * 2 >= last.records).unwrap_or(&last);
+            let slope = ratio(end - rows_of(half), seen - half.records as f64);
+            let slope = if slope > 0.0 { slope } else { end / seen };
+            return end + slope * (records - seen);
+        }
+        let growth = sampled.observed.growth;
+        let one = keys.of(1.0).found.max(1.0);
+        // As many keys more as other pieces bring, which may be less like this one than what comes next to it.
+        let keys_of = |r: f64| if r <= seen { at(course, r) } else { end * keys.of(r / seen).found / one };
+        growth.map_or(keys_of(records), |growth| growth.rows(records, keys_of))
+    }
+}
+
+fn rows_of(reached: &Reached) -> f64 {
+    (reached.written + reached.held) as f64
+}
+
+/// A task's rows after so many records.
+fn at(course: &Course, records: f64) -> f64 {
+    let mut before = Reached { records: 0, written: 0, held: 0 };
+    for reached in course {
+        if reached.records as f64 >= records {
+            let share = ratio(records - before.records as f64, (reached.records - before.records) as f64);
+            return rows_of(&before) + share * (rows_of(reached) - rows_of(&before));
+        }
+        before = *reached;
+    }
+    rows_of(&before)
+}
+
+fn ratio(a: f64, b: f64) -> f64 {
+    if b > 0.0 { a / b } else { 0.0 }
+}
+
+/// `others` are samples with the combiner set otherwise, as far as they were needed.
+pub fn predict(plan: &Plan, sampler: &Sampler<'_>, main: &Sampled, others: &[Sampled]) -> Prediction {
+    let whole = Whole::new(plan, sampler, main);
+    let times = whole.times(main);
+    let is_grouped = matches!(plan.rows, Rows::Groups(_));
+    let seen = Figures::of(&main.report, is_grouped);
+    let keys = Keys::new(&main.observed.met);
+    let estimate = match &plan.rows {
+        Rows::Groups(groups) if groups.key.is_empty() => Some(Estimate { low: 1.0, found: 1.0, high: 1.0 }),
+        Rows::Groups(_) if main.is_all => {
+            seen.reduce_input_groups.map(|found| Estimate { low: found, found, high: found })
+        }
+        Rows::Groups(_) => Some(bounded(keys.of(whole.pieces(main)), seen.map_output_records * times)),
+        Rows::Records { .. } => None,
+    };
+    let combiner = is_grouped.then(|| combining(plan, &whole, main, others, &keys));
+    let set = combiner.as_ref().map(|combining| match plan.settings.combiner {
+        Combiner::On => combining.on,
+        Combiner::Off => combining.off,
+        Combiner::Auto => combining.auto,
+    });
+    // A limit without an order ends the reading.
+    let mapped = seen.map_output_records * times;
+    let read_share = match (&plan.rows, plan.limit) {
+        (Rows::Records { sort: None }, Some(limit)) if (limit as f64) < mapped => Some(limit as f64 / mapped),
+        _ => None,
+    };
+    let part = read_share.unwrap_or(1.0);
+    let grown = ratio(estimate.map_or(0.0, |estimate| estimate.found), seen.reduce_input_groups.unwrap_or(0.0));
+    let shuffled = set.map_or(times, |set| ratio(set.bytes, seen.reduce_shuffle_bytes.unwrap_or(0.0)));
+    let c = &main.report.counters;
+    let runs = c.map_output_materialized_bytes as f64;
+    // What isn't rows is there for each task.
+    let around = runs - seen.reduce_shuffle_bytes.unwrap_or(runs);
+    let tasks = if main.is_all { 1.0 } else { ratio(whole.tasks, main.pieces() as f64) };
+    let spilled = match set {
+        _ if main.is_all => seen.spilled_bytes,
+        Some(set) => set.bytes + around * tasks + (seen.spilled_bytes - runs) * grown,
+        None => seen.spilled_bytes * times * part,
+    };
+    Prediction {
+        is_exact: main.is_all && read_share.is_none(),
+        sample_bytes: c.map_input_bytes,
+        sample_seconds: main.report.wall_seconds + others.iter().map(|other| other.report.wall_seconds).sum::<f64>(),
+        pieces: main.pieces(),
+        figures: Figures {
+            map_input_bytes: if main.is_all { seen.map_input_bytes } else { whole.bytes } * part,
+            map_input_records: seen.map_input_records * times * part,
+            bad_records: seen.bad_records * times * part,
+            map_output_records: mapped * part,
+            reduce_input_groups: estimate.map(|estimate| estimate.found),
+            map_output_bytes: seen.map_output_bytes.map(|bytes| bytes * times),
+            reduce_input_records: set.map(|set| set.rows),
+            reduce_shuffle_bytes: set.map(|set| set.bytes),
+            spilled_bytes: spilled,
+            peak_rss_bytes: memory(&whole, main, set),
+            wall_seconds: seconds(&whole, main, part, shuffled, grown),
+        },
+        keys: estimate.map(|estimate| (estimate.low, estimate.high)),
+        combiner,
+        first_bad: main.report.bad_records.first().map(|bad| (bad.record.clone(), bad.why.clone())),
+        read_share,
+    }
+}
+
+/// No more keys than records.
+fn bounded(estimate: Estimate, records: f64) -> Estimate {
+    let Estimate { low, found, high } = estimate;
+    Estimate { low: low.min(records), found: found.min(records), high: high.min(records) }
+}
+
+fn combining(plan: &Plan, whole: &Whole<'_>, main: &Sampled, others: &[Sampled], keys: &Keys) -> Combining {
+    let with = |combiner| std::iter::once(main).chain(others).find(|sampled| sampled.combiner == combiner);
+    let c = &main.report.counters;
+    let times = whole.times(main);
+    let off = Shuffle { rows: c.map_output_records as f64 * times, bytes: c.map_output_bytes as f64 * times };
+    let auto_sample = with(Combiner::Auto);
+    let auto = auto_sample.map_or(off, |sampled| whole.shuffle(sampled, keys));
+    Combining {
+        set: plan.settings.combiner.name(),
+        on: with(Combiner::On).map_or(auto, |sampled| whole.shuffle(sampled, keys)),
+        off,
+        auto,
+        auto_combines: auto_sample.map_or(0.0, |sampled| {
+            let c = &sampled.report.counters;
+            ratio(c.combine_input_records as f64, c.map_output_records as f64)
+        }),
+    }
+}
+
+fn seconds(whole: &Whole<'_>, main: &Sampled, part: f64, shuffled: f64, grown: f64) -> f64 {
+    let report = &main.report;
+    if main.is_all && part == 1.0 {
+        return report.wall_seconds;
+    }
+    let phases = report.phase_seconds;
+    let busy: f64 = main.tasks().map(|task| task.end_s - task.start_s).sum();
+    let threads = (report.settings.threads as f64).min(whole.tasks);
+    let begin = (report.wall_seconds - phases.map - phases.reduce - phases.output).max(0.0).min(0.01);
+    let output = if grown > 0.0 { phases.output * grown } else { phases.output };
+    begin + busy * whole.times(main) * part / threads + phases.reduce * shuffled + output
+}
+
+fn memory(whole: &Whole<'_>, main: &Sampled, set: Option<Shuffle>) -> f64 {
+    if main.is_all {
+        return main.peak as f64;
+    }
+    let sizes = &whole.sampler.sizes;
+    let threads = (main.report.settings.threads as f64).min(whole.tasks);
+    let c = &main.report.counters;
+    let pieces = (main.pieces() as f64).max(1.0);
+    // A file's bytes are mapped, and count while a task reads them.
+    let mapped = (whole.task - c.map_input_bytes as f64 / pieces).max(0.0);
+    let most = (sizes.partitions * sizes.page) as f64;
+    let buffered =
+        set.map_or(0.0, |set| (set.bytes / whole.tasks).min(most) - (c.reduce_shuffle_bytes as f64 / pieces).min(most));
+    (main.peak as f64 + threads * (mapped + buffered.max(0.0)))
+        .min(main.peak as f64 + whole.plan.settings.memory as f64 + threads * whole.task)
+}

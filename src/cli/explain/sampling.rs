@@ -1,0 +1,208 @@
+//! Which part of the input is read for a prediction, and what comes of running the job on it.
+//!
+//! Files are cut in pieces no longer than a split, of which equally many lie between any two that are read; so are the files that can
+//! only be unpacked from their beginning. Input that takes less than half a second is read whole. What a command prints, or a
+//! pipe, is not read: that would have an effect, or use it up.
+
+use std::path::PathBuf;
+
+use crate::engine::{self, Observed, Sample, Sizes};
+use crate::error::Result;
+use crate::input::splits::{self, Split};
+use crate::input::{Source, Sources};
+use crate::map::Combiner;
+use crate::output::Compression;
+use crate::plan::{self, Invocation, OnError, Plan, Read, Rows, Target};
+use crate::report::{Outcome, Report, Task};
+use crate::run::Control;
+use crate::spec::{Input, Spec};
+
+/// Bytes that are read without asking how long that takes; the fewest and the most that are, where it was asked.
+const PROBE: u64 = 2 << 20;
+const LEAST: u64 = 4 << 20;
+const MOST: u64 = 64 << 20;
+const SECONDS: f64 = 0.5;
+
+/// Pieces, at least: of fewer nobody can say how many keys others have.
+const PIECES: u64 = 16;
+const SMALLEST_PIECE: u64 = 64 << 10;
+
+/// What packed text is unpacked to, by the way, to know how much of it is enough.
+const PACKED: u64 = 4;
+
+/// Takes samples of a job.
+pub struct Sampler<'a> {
+    /// With the files that can be read for it, and nothing else.
+    spec: Spec,
+    call: &'a Invocation,
+    /// Of the whole job.
+    pub sizes: Sizes,
+    /// Bytes of files that are read by splits, and of packed ones, packed.
+    pub plain: u64,
+    pub packed: u64,
+    /// Names of what is not read.
+    pub passed_over: Vec<PathBuf>,
+}
+
+/// What came of a sample.
+pub struct Sampled {
+    pub combiner: Combiner,
+    pub report: Report,
+    pub observed: Observed,
+    /// Bytes of it that were in packed files: as they are, and unpacked.
+    pub packed: u64,
+    pub unpacked: u64,
+    /// Peak of the process's memory.
+    pub peak: u64,
+    pub is_all: bool,
+    /// Whether each piece is a whole split.
+    pub by_splits: bool,
+}
+
+impl Sampled {
+    /// Its map tasks.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.report.tasks.iter().filter(|task| task.outcome == Outcome::Won && task.id.starts_with("map-"))
+    }
+
+    pub fn pieces(&self) -> usize {
+        self.tasks().count()
+    }
+}
+
+fn can_be_read(source: &Source) -> bool {
+    matches!(source, Source::File { reach, .. } if !reach.may_hang)
+}
+
+impl<'a> Sampler<'a> {
+    pub fn new(spec: &Spec, call: &'a Invocation, plan: &Plan) -> Self {
+        let (read, passed_over): (Vec<_>, Vec<_>) = plan.sources.iter().partition(|source| can_be_read(source));
+        let bytes = |packed: bool| read.iter().filter(|s| s.is_stream() == packed).map(|s| s.bytes()).sum();
+        let mut spec = Spec {
+            input: read.iter().map(|source| Input::Name(source.path().to_owned())).collect(),
+            deadline: Default::default(),
+            ..spec.clone()
+        };
+        spec.output.path = None;
+        Sampler {
+            spec,
+            call,
+            sizes: Sizes::choose(plan),
+            plain: bytes(false),
+            packed: bytes(true),
+            passed_over: passed_over.into_iter().map(|source| source.path().to_owned()).collect(),
+        }
+    }
+
+    pub fn has_any(&self) -> bool {
+        !self.spec.input.is_empty()
+    }
+
+    /// A sample of `bytes`; where nobody said how many, of as many as half a second is enough for.
+    pub fn take(&self, bytes: Option<u64>, control: &Control) -> Result<(Sampled, u64)> {
+        let all = self.plain + self.packed * PACKED;
+        let enough = match bytes {
+            Some(bytes) => bytes,
+            None if all <= LEAST => LEAST,
+            None => {
+                let Sampled { report, .. } = self.run(PROBE, self.spec.run.combiner.unwrap_or_default(), control)?;
+                let a_second = report.counters.map_input_bytes as f64 / report.wall_seconds.max(1e-3);
+                ((a_second * SECONDS) as u64).clamp(LEAST, MOST)
+            }
+        };
+        Ok((self.run(enough, self.spec.run.combiner.unwrap_or_default(), control)?, enough))
+    }
+
+    /// Runs the job with this combiner on a sample of about `bytes`.
+    pub fn run(&self, bytes: u64, combiner: Combiner, control: &Control) -> Result<Sampled> {
+        let mut plan = self.plan(combiner)?;
+        let is_all = self.plain + self.packed * PACKED <= bytes;
+        let packed = (bytes / PACKED).max(1);
+        if !is_all {
+            leave_out(&mut plan, self.packed.div_ceil(packed).max(1));
+        }
+        let piece = (bytes / PIECES).max(SMALLEST_PIECE).min(self.sizes.split);
+        let (splits, most, block) = match is_all {
+            true => (splits::cut(&plan.sources, self.sizes.split), u64::MAX, usize::MAX),
+            false => {
+                let splits = spread(splits::cut(&plan.sources, piece), (bytes / piece).max(1) as usize);
+                let read = splits.iter().map(Split::bytes).sum::<u64>();
+                (splits, read + packed, piece as usize)
+            }
+        };
+        let plain: u64 = splits.iter().map(Split::bytes).sum();
+        let mut own = Control::default();
+        own.signal = control.signal.clone();
+        engine::forget_peak();
+        let (report, observed) =
+            engine::sample(&plan, &own, Sample::new(splits, most, block)).map_err(|failed| failed.error)?;
+        super::super::warn_of_left(&own.temporaries);
+        let done = own.progress.map.done.load(std::sync::atomic::Ordering::Relaxed);
+        let read = report.counters.map_input_bytes;
+        Ok(Sampled {
+            combiner,
+            observed,
+            packed: done.saturating_sub(plain),
+            unpacked: if self.packed > 0 { read.saturating_sub(plain) } else { 0 },
+            peak: report.peak_rss_bytes,
+            is_all,
+            by_splits: piece == self.sizes.split,
+            report,
+        })
+    }
+
+    /// The plan of a sample: it writes nothing that anybody sees, and counts bad records.
+    fn plan(&self, combiner: Combiner) -> Result<Plan> {
+        let mut plan = plan::resolve(&self.spec, self.call)?;
+        plan.output.target = Target::Device("/dev/null".into(), Compression::None);
+        plan.on_error = OnError::SkipUpTo { share: 1.0, save_to: None };
+        plan.settings.combiner = combiner;
+        plan.settings.split_size = Some(self.sizes.split);
+        plan.settings.partitions = Some(self.sizes.partitions);
+        plan.latencies = Vec::new();
+        // How soon it comes to that many is worked out.
+        if let Rows::Records { sort: None } = plan.rows {
+            plan.limit = None;
+        }
+        Ok(plan)
+    }
+}
+
+/// Leaves one in so many packed files in the plan.
+fn leave_out(plan: &mut Plan, of: u64) {
+    let is_packed = |sources: &Sources, i: usize| sources[i].is_stream();
+    let packed: Vec<_> = (0..plan.sources.len()).filter(|&i| is_packed(&plan.sources, i)).collect();
+    let kept: Vec<_> = packed.iter().skip(packed.len().min(of as usize) / 2).step_by(of as usize).copied().collect();
+    let is_left_out = |i: usize| packed.binary_search(&i).is_ok() && kept.binary_search(&i).is_err();
+    plan.sources.leave_out(is_left_out);
+    if let Read::Delimited { layouts, .. } = &mut plan.read {
+        let mut i = 0..;
+        layouts.retain(|_| !i.next().is_some_and(is_left_out));
+    }
+}
+
+/// So many of all, with as many between any two.
+fn spread(all: Vec<Split>, wanted: usize) -> Vec<Split> {
+    let n = all.len();
+    let wanted = wanted.min(n);
+    let mut next = (0..wanted).map(|i| (2 * i + 1) * n / (2 * wanted)).peekable();
+    all.into_iter().enumerate().filter_map(|(i, split)| next.next_if_eq(&i).map(|_| split)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_spread() {
+        let split = |i: u64| Split { pieces: vec![splits::Piece { source: 0, offset: i, len: 1 }] };
+        let spread = |n: u64, wanted| -> Vec<_> {
+            spread((0..n).map(split).collect(), wanted).iter().map(|split| split.pieces[0].offset).collect()
+        };
+        assert_eq!(spread(10, 2), [2, 7]);
+        assert_eq!(spread(3, 3), [0, 1, 2]);
+        assert_eq!(spread(3, 9), [0, 1, 2]);
+        assert!(spread(0, 4).is_empty());
+        assert_eq!(spread(100, 16).len(), 16);
+    }
+}
