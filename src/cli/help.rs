@@ -24,6 +24,7 @@ Examples:
   mapfold jobs show wordcount > my.json       a job to start from
   mapfold run my.json -n 20 book.txt
   mapfold agg -g region 'sum(amount), count' sales.csv
+  mapfold explain wordcount book.txt          the plan, and what it will take
   mapfold bench wordcount book.txt            what the combiner saves";
 
 pub const EXIT_CODES: &str = "\

@@ -18,7 +18,7 @@
 const CACHE: usize = 1 << 20;
 
 /// Bytes of the largest table: with more keys than that holds, each is met again too seldom.
-const MOST: usize = 128 << 20;
+pub const MOST: usize = 128 << 20;
 
 /// Slots of a new table. With 413 keys, 2^10 slots took 8 % more: keys that share a place cost branches mispredicted.
 const FIRST: usize = 1 << 12;

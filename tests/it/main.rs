@@ -8,6 +8,7 @@ mod commands;
 mod completions;
 mod corpus;
 mod deadlines;
+mod explain;
 mod formats;
 mod golden;
 mod hard_files;

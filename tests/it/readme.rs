@@ -253,7 +253,7 @@ fn every_field_of_a_report_is_in_the_guide() {
 fn every_exit_code_is_in_the_help() {
     let codes: Vec<_> = documented("Exit codes").into_iter().filter(|cell| cell.parse::<u8>().is_ok()).collect();
     assert_eq!(codes, ["0", "1", "2", "3", "130", "143"]);
-    for args in ["--help", "run --help", "agg --help", "verify --help", "bench --help", "man"] {
+    for args in ["--help", "run --help", "agg --help", "verify --help", "bench --help", "explain --help", "man"] {
         let help = Dir::new().run(args).stdout().to_lowercase();
         let (_, listed) = help.split_once("exit codes").unwrap_or_else(|| panic!("{args}: {help}"));
         let begins = |line: &str| -> Vec<String> {

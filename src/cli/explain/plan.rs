@@ -7,6 +7,7 @@ use super::written;
 use crate::engine::Sizes;
 use crate::error::shown;
 use crate::input::{Codec, Source};
+use crate::map::growth;
 use crate::output::SortKey;
 use crate::plan::{Groups, OnError, Order, Plan, Read, Rows, Target};
 use crate::units::{binary, count, data, plural, size};
@@ -119,7 +120,7 @@ impl Told {
                 states: states(groups, &job["aggregate"]),
                 having: groups.having.is_some().then(|| written::predicate(&job["having"])),
                 combiner: settings.combiner.name(),
-                table_bytes: sizes.table,
+                table_bytes: sizes.table.min(growth::MOST),
                 partitions: sizes.partitions,
             }),
             order,

@@ -233,7 +233,7 @@ pub fn predict(plan: &Plan, sampler: &Sampler<'_>, main: &Sampled, others: &[Sam
         None => seen.spilled_bytes * times * part,
     };
     Prediction {
-        is_exact: main.is_all && read_share.is_none(),
+        is_exact: main.is_all && read_share.is_none() && sampler.passed_over.is_empty(),
         sample_bytes: c.map_input_bytes,
         sample_seconds: main.report.wall_seconds + others.iter().map(|other| other.report.wall_seconds).sum::<f64>(),
         pieces: main.pieces(),

@@ -146,9 +146,9 @@ fn shuffle(combining: &Combining, mapped: f64, number: &dyn Fn(f64) -> String) -
         let is_set = if name == *set { "*" } else { " " };
         let left = percent(rows.round() as u64, (mapped.round() as u64).max(1));
         format!(
-            "{is_set} {name:<4}  {} in {} rows, {left} of those mapped{how}",
+            "{is_set} {name:<4}  {} in {}, {left} of those mapped{how}",
             data(bytes.round() as u64),
-            number(*rows)
+            if *rows == 1.0 { "1 row".to_owned() } else { format!("{} rows", number(*rows)) }
         )
     };
     let how = match *auto_combines {

@@ -25,7 +25,7 @@ const SECONDS: f64 = 0.5;
 
 /// Pieces, at least: of fewer nobody can say how many keys others have.
 const PIECES: u64 = 16;
-const SMALLEST_PIECE: u64 = 64 << 10;
+const SMALLEST_PIECE: u64 = 16 << 10;
 
 /// What packed text is unpacked to, by the way, to know how much of it is enough.
 const PACKED: u64 = 4;
@@ -101,16 +101,25 @@ impl<'a> Sampler<'a> {
     /// A sample of `bytes`; where nobody said how many, of as many as half a second is enough for.
     pub fn take(&self, bytes: Option<u64>, control: &Control) -> Result<(Sampled, u64)> {
         let all = self.plain + self.packed * PACKED;
+        let combiner = self.spec.run.combiner.unwrap_or_default();
         let enough = match bytes {
             Some(bytes) => bytes,
             None if all <= LEAST => LEAST,
             None => {
-                let Sampled { report, .. } = self.run(PROBE, self.spec.run.combiner.unwrap_or_default(), control)?;
+                let Sampled { report, .. } = self.run(PROBE, combiner, control)?;
                 let a_second = report.counters.map_input_bytes as f64 / report.wall_seconds.max(1e-3);
                 ((a_second * SECONDS) as u64).clamp(LEAST, MOST)
             }
         };
-        Ok((self.run(enough, self.spec.run.combiner.unwrap_or_default(), control)?, enough))
+        let mut sampled = self.run(enough, combiner, control)?;
+        // What a process does for the first time is most of so short a run.
+        if sampled.is_all && sampled.report.wall_seconds < SECONDS / 4.0 {
+            let again = self.run(enough, combiner, control)?;
+            if again.report.wall_seconds < sampled.report.wall_seconds {
+                sampled = again;
+            }
+        }
+        Ok((sampled, enough))
     }
 
     /// Runs the job with this combiner on a sample of about `bytes`.
@@ -202,7 +211,7 @@ mod tests {
         assert_eq!(spread(10, 2), [2, 7]);
         assert_eq!(spread(3, 3), [0, 1, 2]);
         assert_eq!(spread(3, 9), [0, 1, 2]);
-        assert!(spread(0, 4).is_empty());
+        assert_eq!(spread(0, 4), [0; 0]);
         assert_eq!(spread(100, 16).len(), 16);
     }
 }
