@@ -212,7 +212,7 @@ mod tests {
             n += 1;
             n / 50
         };
-        within(1.1, estimated(16, 160, 1000, keys));
+        within(1.1, estimated(16, 160, 5000, keys));
     }
 
     #[test]

@@ -106,20 +106,30 @@ struct Whole<'a> {
     sampler: &'a Sampler<'a>,
     /// Bytes, unpacked.
     bytes: f64,
-    tasks: f64,
-    /// Bytes of a task.
-    task: f64,
+    /// How many map tasks read so many bytes.
+    tasks: Vec<(f64, f64)>,
 }
 
 impl<'a> Whole<'a> {
     fn new(plan: &'a Plan, sampler: &'a Sampler<'a>, sampled: &Sampled) -> Self {
         let unpacked = sampler.packed as f64 * ratio(sampled.unpacked as f64, sampled.packed as f64);
-        let sizes = &sampler.sizes;
+        let (split, block) = (sampler.sizes.split as f64, sampler.sizes.block as f64);
+        let plain = sampler.plain as f64;
         let packed_files = plan.sources.iter().filter(|source| source.is_file() && source.is_stream()).count();
-        let tasks = (sampler.plain as f64 / sizes.split as f64).ceil()
-            + (unpacked / sizes.block as f64).ceil().max(packed_files as f64);
-        let bytes = sampler.plain as f64 + unpacked;
-        Whole { plan, sampler, bytes, tasks: tasks.max(1.0), task: bytes / tasks.max(1.0) }
+        let blocks = (unpacked / block).ceil().max(packed_files as f64);
+        let tasks = [((plain / split).floor(), split), (1.0, plain % split), (blocks, ratio(unpacked, blocks))];
+        let tasks = tasks.into_iter().filter(|(number, bytes)| number * bytes > 0.0).collect();
+        Whole { plan, sampler, bytes: plain + unpacked, tasks }
+    }
+
+    /// Map tasks.
+    fn number(&self) -> f64 {
+        self.tasks.iter().map(|(number, _)| number).sum::<f64>().max(1.0)
+    }
+
+    /// Bytes of the largest task.
+    fn largest(&self) -> f64 {
+        self.tasks.iter().map(|(_, bytes)| *bytes).fold(0.0, f64::max)
     }
 
     /// How many times the sample it is.
@@ -141,34 +151,37 @@ impl<'a> Whole<'a> {
             return Shuffle { rows: rows * times, bytes: bytes * times };
         }
         let mapped = c.map_output_records as f64 * times;
-        let of_task: f64 = sampled.observed.courses.iter().map(|course| self.rows(sampled, course, keys, mapped)).sum();
-        let all = of_task * ratio(self.tasks, sampled.observed.courses.len() as f64);
+        let courses = &sampled.observed.courses;
+        let rows_of = |&(number, bytes): &(f64, f64)| {
+            let records = mapped * ratio(bytes, self.bytes);
+            number * courses.iter().map(|course| rows(sampled, course, keys, records)).sum::<f64>()
+        };
+        let all = self.tasks.iter().map(rows_of).sum::<f64>() / (courses.len() as f64).max(1.0);
         // No task combines what others have.
         let all = all.min(mapped).max(keys.of(self.pieces(sampled)).found.min(mapped));
         Shuffle { rows: all, bytes: all * ratio(bytes, rows) }
     }
+}
 
-    /// The rows of a real task that begins as that of the sample did.
-    fn rows(&self, sampled: &Sampled, course: &Course, keys: &Keys, mapped: f64) -> f64 {
-        let Some(&last) = course.last() else { return 0.0 };
-        let records = (mapped / self.tasks).max(1.0);
-        let (seen, end) = (last.records as f64, rows_of(&last));
-        if records <= seen {
-            return at(course, records);
-        }
-        if last.written > 0 {
-            // It was full: so it goes on.
-            let half = course.iter().find(|reached| reached.records * 2 >= last.records).unwrap_or(&last);
-            let slope = ratio(end - rows_of(half), seen - half.records as f64);
-            let slope = if slope > 0.0 { slope } else { end / seen };
-            return end + slope * (records - seen);
-        }
-        let growth = sampled.observed.growth;
-        let one = keys.of(1.0).found.max(1.0);
-        // As many keys more as other pieces bring, which may be less like this one than what comes next to it.
-        let keys_of = |r: f64| if r <= seen { at(course, r) } else { end * keys.of(r / seen).found / one };
-        growth.map_or(keys_of(records), |growth| growth.rows(records, keys_of))
+/// The rows of a task that goes on for so many records as that of the sample began.
+fn rows(sampled: &Sampled, course: &Course, keys: &Keys, records: f64) -> f64 {
+    let Some(&last) = course.last() else { return 0.0 };
+    let (seen, end) = (last.records as f64, rows_of(&last));
+    if records <= seen {
+        return at(course, records);
     }
+    if last.written > 0 {
+        // It was full: so it goes on.
+        let half = course.iter().find(|reached| reached.records * 2 >= last.records).unwrap_or(&last);
+        let slope = ratio(end - rows_of(half), seen - half.records as f64);
+        let slope = if slope > 0.0 { slope } else { end / seen };
+        return end + slope * (records - seen);
+    }
+    let growth = sampled.observed.growth;
+    let one = keys.of(1.0).found.max(1.0);
+    // As many keys more as other pieces bring, which may be less like this one than what comes next to it.
+    let keys_of = |r: f64| if r <= seen { at(course, r) } else { end * keys.of(r / seen).found / one };
+    growth.map_or(keys_of(records), |growth| growth.rows(records, keys_of))
 }
 
 fn rows_of(reached: &Reached) -> f64 {
@@ -226,7 +239,7 @@ pub fn predict(plan: &Plan, sampler: &Sampler<'_>, main: &Sampled, others: &[Sam
     let runs = c.map_output_materialized_bytes as f64;
     // What isn't rows is there for each task.
     let around = runs - seen.reduce_shuffle_bytes.unwrap_or(runs);
-    let tasks = if main.is_all { 1.0 } else { ratio(whole.tasks, main.pieces() as f64) };
+    let tasks = if main.is_all { 1.0 } else { ratio(whole.number(), main.pieces() as f64) };
     let spilled = match set {
         _ if main.is_all => seen.spilled_bytes,
         Some(set) => set.bytes + around * tasks + (seen.spilled_bytes - runs) * grown,
@@ -289,7 +302,7 @@ fn seconds(whole: &Whole<'_>, main: &Sampled, part: f64, shuffled: f64, grown: f
     }
     let phases = report.phase_seconds;
     let busy: f64 = main.tasks().map(|task| task.end_s - task.start_s).sum();
-    let threads = (report.settings.threads as f64).min(whole.tasks);
+    let threads = (report.settings.threads as f64).min(whole.number());
     let begin = (report.wall_seconds - phases.map - phases.reduce - phases.output).max(0.0).min(0.01);
     let output = if grown > 0.0 { phases.output * grown } else { phases.output };
     begin + busy * whole.times(main) * part / threads + phases.reduce * shuffled + output
@@ -304,10 +317,10 @@ fn memory(whole: &Whole<'_>, main: &Sampled, set: Option<Shuffle>) -> f64 {
     let c = &main.report.counters;
     let pieces = (main.pieces() as f64).max(1.0);
     // A file's bytes are mapped, and count while a task reads them.
-    let mapped = (whole.task - c.map_input_bytes as f64 / pieces).max(0.0);
+    let mapped = (whole.largest() - c.map_input_bytes as f64 / pieces).max(0.0);
     let most = (sizes.partitions * sizes.page) as f64;
-    let buffered =
-        set.map_or(0.0, |set| (set.bytes / whole.tasks).min(most) - (c.reduce_shuffle_bytes as f64 / pieces).min(most));
+    let buffered = set
+        .map_or(0.0, |set| (set.bytes / whole.number()).min(most) - (c.reduce_shuffle_bytes as f64 / pieces).min(most));
     (main.peak as f64 + threads * (mapped + buffered.max(0.0)))
-        .min(main.peak as f64 + whole.plan.settings.memory as f64 + threads * whole.task)
+        .min(main.peak as f64 + whole.plan.settings.memory as f64 + threads * whole.largest())
 }
