@@ -154,7 +154,7 @@ impl<'a> Whole<'a> {
         let courses = &sampled.observed.courses;
         let rows_of = |&(number, bytes): &(f64, f64)| {
             let records = mapped * ratio(bytes, self.bytes);
-            number * courses.iter().map(|course| rows(sampled, course, keys, records)).sum::<f64>()
+            number * courses.iter().map(|course| rows_after(sampled, course, keys, records)).sum::<f64>()
         };
         let all = self.tasks.iter().map(rows_of).sum::<f64>() / (courses.len() as f64).max(1.0);
         // No task combines what others have.
@@ -164,7 +164,7 @@ impl<'a> Whole<'a> {
 }
 
 /// The rows of a task that goes on for so many records as that of the sample began.
-fn rows(sampled: &Sampled, course: &Course, keys: &Keys, records: f64) -> f64 {
+fn rows_after(sampled: &Sampled, course: &Course, keys: &Keys, records: f64) -> f64 {
     let Some(&last) = course.last() else { return 0.0 };
     let (seen, end) = (last.records as f64, rows_of(&last));
     if records <= seen {
@@ -313,7 +313,7 @@ fn memory(whole: &Whole<'_>, main: &Sampled, set: Option<Shuffle>) -> f64 {
         return main.peak as f64;
     }
     let sizes = &whole.sampler.sizes;
-    let threads = (main.report.settings.threads as f64).min(whole.tasks);
+    let threads = (main.report.settings.threads as f64).min(whole.number());
     let c = &main.report.counters;
     let pieces = (main.pieces() as f64).max(1.0);
     // A file's bytes are mapped, and count while a task reads them.
