@@ -303,7 +303,7 @@ fn seconds(whole: &Whole<'_>, main: &Sampled, part: f64, shuffled: f64, grown: f
     let phases = report.phase_seconds;
     let busy: f64 = main.tasks().map(|task| task.end_s - task.start_s).sum();
     let threads = (report.settings.threads as f64).min(whole.number());
-    let begin = (report.wall_seconds - phases.map - phases.reduce - phases.output).max(0.0).min(0.01);
+    let begin = (report.wall_seconds - phases.map - phases.reduce - phases.output).clamp(0.0, 0.01);
     let output = if grown > 0.0 { phases.output * grown } else { phases.output };
     begin + busy * whole.times(main) * part / threads + phases.reduce * shuffled + output
 }

@@ -17,9 +17,9 @@ use crate::report::{Outcome, Report, Task};
 use crate::run::Control;
 use crate::spec::{Input, Spec};
 
-/// Bytes that are read without asking how long that takes; the fewest and the most that are, where it was asked.
-const PROBE: u64 = 2 << 20;
+/// Bytes that are read, however long that takes; how many times as many, where it took little; and no more.
 const LEAST: u64 = 4 << 20;
+const MORE: u64 = 4;
 const MOST: u64 = 64 << 20;
 const SECONDS: f64 = 0.5;
 
@@ -98,20 +98,16 @@ impl<'a> Sampler<'a> {
         !self.spec.input.is_empty()
     }
 
-    /// A sample of `bytes`; where nobody said how many, of as many as half a second is enough for.
+    /// A sample of `bytes`; where nobody said how many, of as many as half a second is enough for, which a smaller one shows.
     pub fn take(&self, bytes: Option<u64>, control: &Control) -> Result<(Sampled, u64)> {
-        let all = self.plain + self.packed * PACKED;
         let combiner = self.spec.run.combiner.unwrap_or_default();
-        let enough = match bytes {
-            Some(bytes) => bytes,
-            None if all <= LEAST => LEAST,
-            None => {
-                let Sampled { report, .. } = self.run(PROBE, combiner, control)?;
-                let a_second = report.counters.map_input_bytes as f64 / report.wall_seconds.max(1e-3);
-                ((a_second * SECONDS) as u64).clamp(LEAST, MOST)
-            }
-        };
+        let mut enough = bytes.unwrap_or(LEAST);
         let mut sampled = self.run(enough, combiner, control)?;
+        let is_short = |sampled: &Sampled| !sampled.is_all && sampled.report.wall_seconds * MORE as f64 <= SECONDS;
+        while bytes.is_none() && enough < MOST && is_short(&sampled) {
+            enough = (enough * MORE).min(MOST);
+            sampled = self.run(enough, combiner, control)?;
+        }
         // What a process does for the first time is most of so short a run.
         if sampled.is_all && sampled.report.wall_seconds < SECONDS / 4.0 {
             let again = self.run(enough, combiner, control)?;
