@@ -233,6 +233,7 @@ fn packed_files() {
     assert_eq!(all["predicted"]["is_exact"], true);
     let part = explained(&dir, &format!("s.json m.gz {SAMPLE}"));
     within(&part, &[("map_input_bytes", 1.1), ("map_input_records", 1.1), ("reduce_input_groups", 1.0)]);
+    within(&part, &[("reduce_input_records", 1.2), ("reduce_shuffle_bytes", 1.3)]);
     assert!(part["predicted"]["sample_bytes"].as_f64().unwrap() < 0.7 * lines.len() as f64, "{part:#}");
     // Of many some are read, and of others nothing.
     let cut =
@@ -240,6 +241,7 @@ fn packed_files() {
     let dir = (0..16).fold(dir, |dir, i| dir.file(&format!("many/{i}.gz"), packed(&cut(i))));
     let part = explained(&dir, &format!("s.json many {SAMPLE}"));
     within(&part, &[("map_input_bytes", 1.1), ("map_input_records", 1.1), ("reduce_input_groups", 1.0)]);
+    within(&part, &[("reduce_input_records", 1.2), ("reduce_shuffle_bytes", 1.3)]);
     assert!(part["predicted"]["sample_bytes"].as_f64().unwrap() < 0.6 * lines.len() as f64, "{part:#}");
 }
 

@@ -126,13 +126,14 @@ impl<'a> Sampler<'a> {
         if !is_all {
             leave_out(&mut plan, self.packed.div_ceil(packed).max(1));
         }
-        let piece = (bytes / PIECES).max(SMALLEST_PIECE).min(self.sizes.split);
+        let block = (bytes / PIECES).max(SMALLEST_PIECE);
+        let piece = block.min(self.sizes.split);
         let (splits, most, block) = match is_all {
             true => (splits::cut(&plan.sources, self.sizes.split), u64::MAX, usize::MAX),
             false => {
                 let splits = spread(splits::cut(&plan.sources, piece), (bytes / piece).max(1) as usize);
                 let read = splits.iter().map(Split::bytes).sum::<u64>();
-                (splits, read + packed, piece as usize)
+                (splits, read + packed, block as usize)
             }
         };
         let plain: u64 = splits.iter().map(Split::bytes).sum();
@@ -151,7 +152,7 @@ impl<'a> Sampler<'a> {
             unpacked: if self.packed > 0 { read.saturating_sub(plain) } else { 0 },
             peak: report.peak_rss_bytes,
             is_all,
-            by_splits: piece == self.sizes.split,
+            by_splits: piece == self.sizes.split && self.packed == 0,
             report,
         })
     }
