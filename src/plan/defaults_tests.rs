@@ -23,7 +23,8 @@ fn a_default_that_is_written_changes_no_plan() {
         format!("{plan:?}")
     };
     let spec = json!({"read": {}, "map": [{"extract": "a", "pattern": "1", "as": "c"}], "deadline": {}, "run": {}});
-    let expected = planned(&spec);
+    // What is for another format.
+    let of_text = json!({"read": {"format": "text"}});
     let schema = json_schema::of("", &SPEC);
     let steps = schema["$defs"]["step"]["anyOf"].as_array().unwrap();
     let extract = steps.iter().find(|step| step["title"] == "extract").unwrap();
@@ -35,9 +36,10 @@ fn a_default_that_is_written_changes_no_plan() {
     {
         for (name, key) in keys["properties"].as_object().unwrap() {
             let Some(default) = key.get("default") else { continue };
-            let mut with_default = spec.clone();
+            let without = if name == "record_separator" { &of_text } else { &spec };
+            let mut with_default = without.clone();
             with_default.pointer_mut(place).unwrap()[name] = default.clone();
-            assert_eq!(planned(&with_default), expected, "{place}/{name}: {default}");
+            assert_eq!(planned(&with_default), planned(without), "{place}/{name}: {default}");
             defaults += 1;
         }
     }

@@ -260,7 +260,7 @@ fn names_that_are_not_there() {
         "spec.json: map.0.split: no field \"text\"",
         "fields: line; columns are read by --set read.format=csv, or tsv",
     );
-    refused(r#"{"group_by": ["@file"]}"#, "spec.json: group_by.0: \"@file\" is not supported yet", "");
+    refused(r#"{"group_by": ["@fil"]}"#, "spec.json: group_by.0: no field \"@fil\"", "did you mean \"@file\"?");
     let counted = r#""group_by": ["line"], "aggregate": [{"op": "count"}]"#;
     refused(
         &format!(r#"{{{counted}, "sort": ["-cuont"]}}"#),

@@ -32,9 +32,6 @@ impl Blame<'_> {
 
     /// `name` is none of `names`.
     pub fn stranger(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Error {
-        match name {
-            "@file" | "@line" | "@offset" => self.error(path, &format!("{name:?} is not supported yet"), None),
-            _ => self.error(path, &format!("no {what} {name:?}"), Some(suggestion(name, &format!("{what}s"), names))),
-        }
+        self.error(path, &format!("no {what} {name:?}"), Some(suggestion(name, &format!("{what}s"), names)))
     }
 }

@@ -270,12 +270,16 @@ fn what_is_promised_is_told_from_what_is_misspelt() {
             "did you mean \"median\"?",
         ),
         (r#"{"aggregate": [{"count": "x"}]}"#, "aggregate.0: unknown key \"count\"", "did you mean \"op\": \"count\"?"),
-        (r#"{"aggregate": [{"frob": "x"}]}"#, "aggregate.0: unknown key \"frob\"", "known keys: op, field, as, where"),
+        (
+            r#"{"aggregate": [{"frob": "x"}]}"#,
+            "aggregate.0: unknown key \"frob\"",
+            "known keys: op, field, as, where, q, by",
+        ),
         (r#"{"limit_per_grup": 1}"#, "unknown key \"limit_per_grup\"", "did you mean \"limit_per_group\"?"),
         (
             r#"{"map": [{"frobnicate": "a"}]}"#,
             "map.0: unknown key \"frobnicate\"",
-            "a step is one of: split, ngrams, lower, upper, trim, extract, derive, bin, explode, filter; \
+            "a step is one of: split, ngrams, lower, upper, trim, extract, derive, bin, time, explode, filter; \
              an example: {\"split\": \"line\", \"on\": \"words\", \"as\": \"word\"}",
         ),
         (r#"{"input": [{"path": "a", "read": {"format": "csv"}}]}"#, "input.0.read: not supported yet", ""),
@@ -287,7 +291,8 @@ fn what_is_promised_is_told_from_what_is_misspelt() {
 /// What other tools call what has another name here.
 #[test]
 fn names_from_elsewhere() {
-    let ops = "must be one of count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, is";
+    let ops = "must be one of count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, \
+               approx_distinct, approx_quantile, first, last, argmin, argmax, is";
     for (op, right) in [("cnt", "count"), ("avg", "mean")] {
         let text = format!(r#"{{"aggregate": [{{"op": "{op}", "field": "x"}}]}}"#);
         let hint = format!("did you mean {right:?}?");

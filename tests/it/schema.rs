@@ -160,7 +160,7 @@ fn what_the_parser_refuses_is_invalid() {
         json!({"read": {"delimiter": "ab"}}),
         json!({"read": {"delimiter": "\n"}}),
         json!({"read": {"delimiter": "é"}}),
-        json!({"read": {"types": {"a": "timestamp"}}}),
+        json!({"read": {"types": {"a": "date"}}}),
         json!({"read": {"on_error": "ignore"}}),
         json!({"read": {"on_error": {"save_to": "bad"}}}),
         json!({"read": {"on_error": {"skip_up_to": 1.5}}}),
