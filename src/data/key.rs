@@ -80,25 +80,30 @@ impl KeyFields {
 
 /// Appends one field of a composite key.
 pub fn put_field(out: &mut Buffer, field: Value<'_>, kind: Kind) {
-    let mut mark = |of_json| out.push(if kind == Kind::Json { of_json } else { PRESENT });
-    match field.resolved() {
+    match field {
         Value::Null => out.push(NULL),
         Value::Bytes(bytes) => {
-            mark(STRING);
+            out.push(if kind == Kind::Json { STRING } else { PRESENT });
             put_escaped(out, bytes);
         }
         Value::Decimal(number) => {
-            mark(NUMBER);
+            out.push(PRESENT);
             ordered::put_decimal(out, number);
         }
         Value::Float(number) => {
-            mark(NUMBER);
+            out.push(PRESENT);
             ordered::put_float(out, number);
         }
-        Value::Json(json) => {
-            mark(OTHER);
-            put_escaped(out, json);
-        }
+        Value::Json(json) => match field.resolved() {
+            Value::Decimal(number) => {
+                out.push(NUMBER);
+                ordered::put_decimal(out, number);
+            }
+            _ => {
+                out.push(OTHER);
+                put_escaped(out, json);
+            }
+        },
     }
 }
 
@@ -121,7 +126,8 @@ fn put_json(out: &mut Buffer, field: Value<'_>) {
     }
 }
 
-/// What [`put_json`] put. `None` if it is something else.
+/// What [`put_json`] put. `None` if it is something else. Out of line, so that other keys are decoded in a few instructions.
+#[inline(never)]
 fn take_json(key: &[u8]) -> Option<Value<'_>> {
     let Some((mark, rest)) = key.split_first() else { return Some(Value::Null) };
     match *mark {

@@ -46,6 +46,15 @@ impl Value<'_> {
         matches!(self, Value::Null)
     }
 
+    /// As [`cmp`](Ord::cmp), where one of them is of JSON.
+    fn compare_json(&self, other: &Self) -> Ordering {
+        match (self.resolved(), other.resolved()) {
+            (Value::Json(a), Value::Json(b)) => a.cmp(b),
+            (a @ Value::Json(_), b) | (a, b @ Value::Json(_)) => a.rank().cmp(&b.rank()),
+            (a, b) => a.cmp(&b),
+        }
+    }
+
     /// Columns hold one type, but for null: this is for an order that is total all the same.
     fn rank(&self) -> u8 {
         match self {
@@ -60,12 +69,13 @@ impl Value<'_> {
 impl Ord for Value<'_> {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        match (self.resolved(), other.resolved()) {
-            (Value::Bytes(a), Value::Bytes(b)) | (Value::Json(a), Value::Json(b)) => a.cmp(b),
+        match (*self, *other) {
+            (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
             (Value::Decimal(a), Value::Decimal(b)) => a.cmp(&b),
             (Value::Float(a), Value::Float(b)) => float::compare(a, b),
             (Value::Decimal(a), Value::Float(b)) => a.compare_f64(b),
             (Value::Float(a), Value::Decimal(b)) => b.compare_f64(a).reverse(),
+            (Value::Json(_), _) | (_, Value::Json(_)) => self.compare_json(other),
             (a, b) => a.rank().cmp(&b.rank()),
         }
     }

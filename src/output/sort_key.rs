@@ -3,7 +3,7 @@
 use crate::data::buffer::Buffer;
 use crate::data::key::{put_escaped, take_escaped};
 use crate::data::ordered::{get_decimal, get_float, put_decimal, put_float};
-use crate::data::{Kind, Value};
+use crate::data::{Decimal, Kind, Value};
 
 /// The sequence of output rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,23 +42,11 @@ const JSON: u8 = 0xf0;
 pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last: bool) {
     let start = out.len();
     let needs_end = descending || !last;
-    let mut text = |mark, bytes| {
-        out.push(mark);
-        match needs_end {
-            true => put_escaped(out, bytes),
-            false => out.extend(bytes),
-        }
-    };
-    match value.resolved() {
+    match *value {
         Value::Null => out.push(0),
-        Value::Bytes(bytes) => text(TEXT, bytes),
-        Value::Json(json) => text(JSON, json),
-        Value::Decimal(number) => {
-            put_decimal(out, number);
-            if !needs_end && number.mantissa >= 0 {
-                out.truncate(out.len() - 1);
-            }
-        }
+        Value::Bytes(bytes) => put_text(out, TEXT, bytes, needs_end),
+        Value::Decimal(number) => put_number(out, number, needs_end),
+        Value::Json(json) => put_json(out, json, needs_end),
         Value::Float(number) => {
             out.push(1);
             put_float(out, number);
@@ -66,6 +54,32 @@ pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last:
     }
     if descending {
         out.as_mut_slice()[start..].iter_mut().for_each(|byte| *byte = !*byte);
+    }
+}
+
+/// Out of line, so that what nearly all rows are made of stays in one piece.
+#[inline(never)]
+fn put_json(out: &mut Buffer, json: &[u8], needs_end: bool) {
+    match Value::Json(json).resolved() {
+        Value::Decimal(number) => put_number(out, number, needs_end),
+        _ => put_text(out, JSON, json, needs_end),
+    }
+}
+
+#[inline(always)]
+fn put_text(out: &mut Buffer, mark: u8, bytes: &[u8], needs_end: bool) {
+    out.push(mark);
+    match needs_end {
+        true => put_escaped(out, bytes),
+        false => out.extend(bytes),
+    }
+}
+
+#[inline]
+fn put_number(out: &mut Buffer, number: Decimal, needs_end: bool) {
+    put_decimal(out, number);
+    if !needs_end && number.mantissa >= 0 {
+        out.truncate(out.len() - 1);
     }
 }
 
@@ -115,7 +129,6 @@ pub fn take_sort_key<'t>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Decimal;
     use proptest::prelude::*;
 
     fn encode(value: Value<'_>, descending: bool, last: bool) -> Vec<u8> {
