@@ -28,7 +28,6 @@ from measure import DATA, MAPFOLD, RESULTS, ROOT, Run, execute, first_line, mach
 from works import DISTINCT, GROUPS, LINES, LINUX, MEASUREMENTS, OUT, Tool, Work, path, python, works
 
 TOLERANCE = 0.001  # of the rows, for a tool that can't read every line of the input
-CLOSE = 1e-9  # relative, for floats
 PACKAGES = ("chdb", "duckdb", "polars")
 FLOORS = (LINUX, LINES, DISTINCT, MEASUREMENTS, GROUPS)
 
@@ -64,14 +63,14 @@ def examine(out: Path, tool: Tool, work: Work, kept: Path) -> Result:
     return Result(rows, sha.hexdigest(), in_order)
 
 
-def difference(one: Path, other: Path, numbers: tuple[int, ...]) -> str:
+def difference(one: Path, other: Path, work: Work) -> str:
     """The first two lines that differ in more than the last digits of a float. Lines begin with a key that no other has."""
 
     def agree(a: str, b: str, column: int) -> bool:
         if a == b:
             return True
         try:
-            return column in numbers and math.isclose(float(a), float(b), rel_tol=CLOSE)
+            return column in work.numbers and math.isclose(float(a), float(b), rel_tol=work.close)
         except ValueError:
             return False
 
@@ -89,7 +88,7 @@ def steady(tool: Tool, first: Result, again: Result, work: Work) -> bool:
         return False
     if not first.sorted or first.sorted.read_bytes() == again.sorted.read_bytes():
         return True
-    return not tool.name.startswith("mapfold") and not difference(first.sorted, again.sorted, work.numbers)
+    return not tool.name.startswith("mapfold") and not difference(first.sorted, again.sorted, work)
 
 
 def measure(tool: Tool, work: Work, tmp: Path, kept: Path) -> tuple[Run, Result | None]:
@@ -181,7 +180,7 @@ def judge(tool: Tool, work: Work, results: dict[str, Result], ours: str) -> str:
     if work.ordered:
         return "same bytes" if mine.digest == reference.digest else "**bytes differ**"
     if mine.sorted and reference.sorted:
-        differ = difference(reference.sorted, mine.sorted, work.numbers)
+        differ = difference(reference.sorted, mine.sorted, work)
         return f"**answers differ**: {differ}" if differ else "same answers"
     return "same rows"
 

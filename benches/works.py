@@ -36,6 +36,7 @@ class Work:
     tools: list[Tool]  # mapfold first
     ordered: bool = False  # then every complete result has the same bytes
     numbers: tuple[int, ...] = ()  # the columns to be compared as floats; then rows are compared, whatever their sequence
+    close: float = 1e-9  # by how much of their size these may differ
 
 
 def path(name: str) -> str:
@@ -218,6 +219,43 @@ def groups(title: str, name: str, *, beside: list[Tool] = (), also: tuple[str, .
     return Work(title, [name, *also], [tool, *beside, *peers], numbers=(2,))
 
 
+def approx_distinct() -> Work:
+    """Each tool's own sketch: their errors are of about 1 %, and so the answers are within a few of each other."""
+    return Work(
+        "about how many of 40 M lines differ",
+        [LINES],
+        [
+            mapfold("benches/specs/approx-distinct.json", LINES),
+            duckdb("select approx_count_distinct(line) from {lines}", LINES),
+            clickhouse("select uniqHLL12(line) from {lines}", LINES),
+        ],
+        numbers=(0,),
+        close=0.06,
+    )
+
+
+def variance() -> Work:
+    select = "select id3, {variance}(v3) from {{table}} group by id3"
+    duck = {"id1": "VARCHAR", "id2": "VARCHAR", "id3": "VARCHAR", "id4": "INTEGER", "id5": "INTEGER", "id6": "INTEGER"}
+    duck |= {"v1": "INTEGER", "v2": "INTEGER", "v3": "DOUBLE"}
+    house = {"VARCHAR": "String", "INTEGER": "Int32", "DOUBLE": "Float64"}
+    in_clickhouse = {name: house[kind] for name, kind in duck.items()}
+    mean = mapfold("benches/specs/mean.json", GROUPS, "--unordered", label="mean")
+    mean.comparable, mean.note = False, "of the same column"
+    return Work(
+        "variance of a decimal per id3 of 20 M rows of CSV, and the mean, unordered",
+        [GROUPS],
+        [
+            mapfold("benches/specs/variance.json", GROUPS, "--unordered"),
+            mean,
+            duckdb_csv(select.format(variance="var_samp"), GROUPS, duck, "delim = ',', header = true"),
+            clickhouse_csv(select.format(variance="varSamp"), GROUPS, "CSVWithNames", in_clickhouse),
+        ],
+        numbers=(1,),
+        close=1e-6,
+    )
+
+
 def access_log() -> Work:
     """DuckDB's and ClickHouse's own functions over lines; both give what the groups match as text."""
     pattern = r'^[^ ]+ [^ ]+ [^ ]+ \[[^\]]*\] "[^ "]* ([^ "]*)[^"]*" ([0-9][0-9][0-9]) ([0-9]+|-)'
@@ -371,6 +409,8 @@ def works() -> dict[str, Work]:
         "A2-quoted": groups("A2 with quotes around every field", QUOTED, beside=[plain], also=(GROUPS,)),
         "R1": access_log(),
         "access-log": built_in_access_log(),
+        "approx-distinct": approx_distinct(),
+        "variance": variance(),
         "J1": groups("A2 of the table as JSON lines", JSON),
         "A2-gz": groups(
             "A2 of the table packed by gzip -6", GZIPPED, beside=[plain, unpacking("gzip -dc", GZIPPED)], also=(GROUPS,)
