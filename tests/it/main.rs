@@ -29,6 +29,7 @@ mod params;
 mod readme;
 mod records;
 mod replaced;
+mod replay_lines;
 mod reports;
 mod retries;
 mod round_trips;
