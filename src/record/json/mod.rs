@@ -16,6 +16,7 @@
 //! one before are read by a template, which is several times as fast.
 
 mod template;
+mod wanted;
 
 use std::ops::Range;
 
@@ -25,6 +26,8 @@ use super::{TERMINATOR, Taken, unended};
 use crate::data::{BATCH, Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
 use template::{Draft, Slot, Template};
+pub use wanted::{Field, path};
+use wanted::{Node, Target, Wanted};
 
 /// What is wrong with a line: no JSON, or no object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,43 +60,6 @@ pub struct Reader {
     verbatim: Option<Vec<Span>>,
 }
 
-/// What is wanted of an object.
-#[derive(Clone, Debug, Default)]
-struct Node {
-    names: Vec<(Box<[u8]>, Wanted)>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Wanted {
-    /// Where the value itself goes.
-    target: Option<Target>,
-    /// What is wanted of the object that it is.
-    inner: Node,
-}
-
-/// A field that is wanted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Field {
-    /// The names along the path to it.
-    pub path: Vec<String>,
-    /// Whether a string is to be told from a number.
-    pub keeps_type: bool,
-}
-
-/// The column of a wanted field.
-#[derive(Clone, Copy, Debug)]
-struct Target {
-    column: usize,
-    keeps_type: bool,
-}
-
-impl Target {
-    /// Where a string begins that has its opening quote at `quote`: a quote in front marks it where the type is kept.
-    fn begin(self, quote: usize) -> usize {
-        quote + usize::from(!self.keeps_type)
-    }
-}
-
 /// The value of a field in one record.
 #[derive(Clone, Debug)]
 enum Cell {
@@ -115,71 +81,6 @@ struct Texts {
     /// All of them, where one isn't in the window, and where they lie in that.
     copied: Vec<u8>,
     copies: Vec<Span>,
-}
-
-/// The names along the path that `name` is.
-pub fn path(name: &str) -> Vec<String> {
-    let (mut path, mut is_escaped) = (vec![String::new()], false);
-    for c in name.chars() {
-        let last = path.last_mut().expect("there is one");
-        match (is_escaped, c) {
-            (false, '\\') => is_escaped = true,
-            (false, '.') => path.push(String::new()),
-            // A backslash before anything but a dot is one.
-            (true, c) => {
-                if c != '.' {
-                    last.push('\\');
-                }
-                if c == '\\' {
-                    continue;
-                }
-                last.push(c);
-                is_escaped = false;
-            }
-            (false, c) => last.push(c),
-        }
-    }
-    if is_escaped {
-        path.last_mut().expect("there is one").push('\\');
-    }
-    path
-}
-
-impl Node {
-    fn of(fields: &[Field]) -> Node {
-        let mut root = Node::default();
-        for (column, Field { path, keeps_type }) in fields.iter().enumerate() {
-            root.want(path, Target { column, keeps_type: *keeps_type });
-        }
-        root
-    }
-
-    fn want(&mut self, path: &[String], target: Target) {
-        let Some((first, rest)) = path.split_first() else { return };
-        let at = self.find(first.as_bytes()).unwrap_or_else(|| {
-            self.names.push((first.as_bytes().into(), Wanted::default()));
-            self.names.len() - 1
-        });
-        let wanted = &mut self.names[at].1;
-        match rest {
-            [] => wanted.target = Some(target),
-            rest => wanted.inner.want(rest, target),
-        }
-    }
-
-    fn find(&self, name: &[u8]) -> Option<usize> {
-        self.names.iter().position(|(known, _)| **known == *name)
-    }
-}
-
-impl Wanted {
-    /// The object that it is has no value any more.
-    fn clear(&self, record: &mut [Cell]) {
-        if let Some(Target { column, .. }) = self.target {
-            record[column] = Cell::Null;
-        }
-        self.inner.names.iter().for_each(|(_, wanted)| wanted.clear(record));
-    }
 }
 
 /// Lines in a row that differ from their template, after which a new one is made only now and then.

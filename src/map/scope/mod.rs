@@ -11,46 +11,27 @@
 //! converts it comes in front of the one that wants it, and what it makes is a field of its own, without a name. So a field
 //! is converted once, and only for records that get that far.
 
+mod source;
+mod types;
+mod written;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ahash::AHashMap;
-use serde_json::{Map, Value};
 
 use super::steps::Filter;
 use super::steps::convert::{Conversion, Convert};
 use super::steps::locate::{Locate, Locating};
 use super::steps::only::Only;
-use super::steps::unquote::Unquote;
 use super::{Field, Step};
 use crate::data::{Kind, Zone};
-use crate::error::{Error, Result, suggestion};
-use crate::predicate::resolve::{Names, Wanted};
-use crate::predicate::{self, Predicate, written};
-use crate::schema::{Blame, choices};
-
-choices! {
-    /// What a field's bytes are read as.
-    pub enum Type {
-        String = "string",
-        Int = "int",
-        Float = "float",
-        Decimal = "decimal",
-        Timestamp = "timestamp",
-    }
-}
-
-impl Type {
-    /// `zone` is that of timestamps.
-    fn kind(self, zone: Zone) -> Kind {
-        match self {
-            Type::String => Kind::Bytes,
-            Type::Int | Type::Decimal => Kind::Decimal,
-            Type::Float => Kind::Float,
-            Type::Timestamp => Kind::Timestamp(zone),
-        }
-    }
-}
+use crate::error::{Error, Result};
+use crate::predicate::{self, Predicate, written as predicates};
+use crate::schema::Blame;
+pub use source::{Named, Record, Source};
+pub use types::Type;
+pub use written::Written;
 
 #[derive(Debug)]
 pub struct Scope<'a> {
@@ -103,40 +84,6 @@ impl Known {
         let is_used = Cell::new(name.is_none());
         Known { name, kind, may_be_null, from: None, is_located: false, is_used, is_typed: Cell::new(false) }
     }
-}
-
-/// A field of a source.
-#[derive(Clone, Copy, Debug)]
-pub struct Named<'a> {
-    pub name: &'a str,
-    pub kind: Kind,
-}
-
-impl<'a> Named<'a> {
-    pub fn text(name: &'a str) -> Self {
-        Named { name, kind: Kind::Bytes }
-    }
-}
-
-/// What the reader makes of a record.
-#[derive(Clone, Debug)]
-pub struct Source<'a> {
-    pub fields: Vec<Named<'a>>,
-    /// Whether it has any other that is asked for, of JSON.
-    pub is_open: bool,
-    pub may_be_null: bool,
-    pub record: Record,
-}
-
-/// Which field holds a record's own bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Record {
-    /// One that has a name.
-    Field(Field),
-    /// One behind those that have names.
-    Behind,
-    /// None: nobody needs them.
-    Nowhere,
 }
 
 impl<'a> Scope<'a> {
@@ -265,36 +212,6 @@ impl<'a> Scope<'a> {
         Ok(field)
     }
 
-    /// The same for a step that takes text: not a number that an earlier step made.
-    pub fn text(&mut self, path: &str, name: &str) -> Result<Field> {
-        let field = self.raw(path, name)?;
-        match self.kind(field) {
-            Kind::Bytes | Kind::Json => Ok(self.convert(field, name, Type::String)),
-            kind @ (Kind::Decimal | Kind::Float | Kind::Timestamp(_)) => {
-                let what = format!("{name:?} is {} that a step made, and text is wanted", kind.noun());
-                Err(self.blame.error(path, &what, None))
-            }
-        }
-    }
-
-    /// The field of this name, of the type that it was declared to have.
-    pub fn field(&mut self, path: &str, name: &str) -> Result<Field> {
-        let field = self.raw(path, name)?;
-        Ok(match self.declared(name) {
-            Some(to) if self.is_as_read(field) => self.convert(field, name, to),
-            _ => {
-                self.fields[field].is_typed.set(true);
-                field
-            }
-        })
-    }
-
-    /// What the field of this name was declared to be. One that a step took as a timestamp is one for all behind it.
-    fn declared(&self, name: &str) -> Option<Type> {
-        let taken = || self.timestamps.contains(name).then_some(Type::Timestamp);
-        self.types.get(name).copied().or_else(taken)
-    }
-
     /// A field that says how far in front in the input a record is. To be asked for behind the steps of the job.
     pub fn position(&mut self) -> Field {
         let field = self.position.unwrap_or_else(|| {
@@ -311,113 +228,11 @@ impl<'a> Scope<'a> {
         self.push(Locate { what, record });
     }
 
-    /// Whether it is yet to be made what it was declared to be.
-    fn is_as_read(&self, field: Field) -> bool {
-        matches!(self.kind(field), Kind::Bytes | Kind::Json)
-    }
-
-    /// The field of this name as a number: a decimal where nobody declared what it is.
-    pub fn number(&mut self, path: &str, name: &str) -> Result<Field> {
-        self.wants_number(name);
-        let field = self.as_number(path, name)?;
-        if let Kind::Timestamp(_) = self.kind(field) {
-            let hint = "timestamps are counted, and have a least and a greatest; the step time makes hours, days or months of them";
-            return Err(self.blame.error(
-                path,
-                &format!("{name:?} is a timestamp, and a number is wanted"),
-                Some(hint.into()),
-            ));
-        }
-        Ok(field)
-    }
-
-    /// Notes that something can't take the field of this name as text.
-    pub fn wants_number(&mut self, name: &str) {
-        self.numbers.insert(name.to_owned());
-    }
-
-    fn as_number(&mut self, path: &str, name: &str) -> Result<Field> {
-        let field = self.raw(path, name)?;
-        match self.declared(name) {
-            _ if !self.is_as_read(field) => Ok(field),
-            Some(Type::String) => {
-                let hint = r#"read.types may say "int", "float" or "decimal""#;
-                Err(self.blame.error(path, &format!("{name:?} is text, and a number is wanted"), Some(hint.into())))
-            }
-            Some(to) => Ok(self.convert(field, name, to)),
-            None => Ok(self.convert(field, name, Type::Decimal)),
-        }
-    }
-
-    /// Whether the field of this name has a type that somebody declared.
-    pub fn is_declared(&self, name: &str) -> bool {
-        self.declared(name).is_some()
-    }
-
-    /// The field of this name as a timestamp, which it is where nobody declared what it is.
-    pub fn timestamp(&mut self, path: &str, name: &str) -> Result<Field> {
-        let field = match self.types.get(name) {
-            Some(_) => self.field(path, name)?,
-            None => self.raw(path, name)?,
-        };
-        match self.kind(field) {
-            Kind::Timestamp(_) => Ok(field),
-            Kind::Bytes | Kind::Json if !self.types.contains_key(name) => {
-                self.timestamps.insert(name.to_owned());
-                Ok(self.convert(field, name, Type::Timestamp))
-            }
-            kind @ (Kind::Bytes | Kind::Json | Kind::Decimal | Kind::Float) => {
-                let what = format!("{name:?} is {}, and a timestamp is wanted", kind.noun());
-                let hint = self.types.contains_key(name).then(|| r#"read.types may say "timestamp""#.into());
-                Err(self.blame.error(path, &what, hint))
-            }
-        }
-    }
-
-    /// As [`number`](Self::number), but text or a timestamp where it is declared or made to be that.
-    pub fn number_or_text(&mut self, path: &str, name: &str) -> Result<Field> {
-        match self.declared(name) {
-            Some(Type::String) => self.text(path, name),
-            _ => self.as_number(path, name),
-        }
-    }
-
-    /// What [`number`](Self::number) and [`number_or_text`](Self::number_or_text) would yet have to convert: the field as its
-    /// bytes, and what it becomes.
-    pub fn unconverted(&mut self, path: &str, name: &str) -> Result<Option<(Field, Type)>> {
-        let field = self.raw(path, name)?;
-        let to = self.declared(name).unwrap_or(Type::Decimal);
-        let is_as_read = self.is_as_read(field);
-        Ok((is_as_read && to != Type::String && !self.is_converted(field, to)).then_some((field, to)))
-    }
-
-    fn is_converted(&self, field: Field, to: Type) -> bool {
-        self.fields.iter().any(|known| known.from == Some((field, to)))
-    }
-
     /// A field that is `input`, or 1, in the records of which the predicate holds, and else null.
     pub fn only(&mut self, input: Option<Field>, predicate: Predicate) -> Field {
         let kind = input.map_or(Kind::Decimal, |input| self.kind(input));
         self.push(Only { input, predicate });
         self.add_unnamed(kind, true)
-    }
-
-    /// The field `from`, of bytes, as `to`. `name` is what messages call it.
-    pub fn convert(&mut self, from: Field, name: &str, to: Type) -> Field {
-        if to == Type::String && self.kind(from) == Kind::Bytes {
-            return from;
-        }
-        if let Some(field) = self.fields.iter().position(|field| field.from == Some((from, to))) {
-            return field;
-        }
-        if to == Type::String {
-            self.push(Unquote { input: from });
-        } else {
-            self.converts.push(Conversion { input: from, to, name: name.to_owned() });
-            self.record();
-        }
-        let known = Known::new(None, to.kind(self.zone), self.may_be_null(from));
-        self.add_known(Known { from: Some((from, to)), ..known })
     }
 
     fn add_known(&mut self, field: Known) -> Field {
@@ -466,8 +281,8 @@ impl<'a> Scope<'a> {
 
     /// Pushes a filter by the predicate at `path`. Each part of an `and` is one of its own: what it needs converted is
     /// converted in the records that the parts before it leave.
-    pub fn filter(&mut self, written: &written::Predicate, path: &str) -> Result<()> {
-        if let written::Predicate::And { and } = written {
+    pub fn filter(&mut self, written: &predicates::Predicate, path: &str) -> Result<()> {
+        if let predicates::Predicate::And { and } = written {
             let mut parts = and.iter().enumerate();
             return parts.try_for_each(|(i, part)| self.filter(part, &format!("{path}.and.{i}")));
         }
@@ -478,18 +293,9 @@ impl<'a> Scope<'a> {
     }
 
     /// The predicate at `path`, what it needs converted.
-    pub fn predicate(&mut self, written: &written::Predicate, path: &str) -> Result<Predicate> {
+    pub fn predicate(&mut self, written: &predicates::Predicate, path: &str) -> Result<Predicate> {
         let blame = self.blame;
         predicate::resolve(written, path, self, &blame)
-    }
-
-    /// That every name which a type was declared for is known.
-    pub fn check_types(&self) -> Result<()> {
-        if let Some(stranger) = self.types.keys().find(|name| !self.by_name.contains_key(*name)) {
-            let hint = suggestion(stranger, "fields", &self.names());
-            return Err(self.blame.error("read.types", &format!("no field {stranger:?}"), Some(hint)));
-        }
-        Ok(())
     }
 
     /// The steps, in order; of each, which part of the spec it is for; and the names of fields that something can only take as
@@ -497,58 +303,5 @@ impl<'a> Scope<'a> {
     pub fn into_steps(mut self) -> (Vec<Box<dyn Step>>, Vec<String>, BTreeSet<String>) {
         self.push_converts();
         (self.steps, self.origins, self.numbers)
-    }
-}
-
-impl Names for Scope<'_> {
-    fn find(&mut self, path: &str, name: &str, wanted: Wanted, reached: &[Predicate]) -> Result<(usize, Kind)> {
-        let raw = self.raw(path, name)?;
-        if wanted == Wanted::Number {
-            self.wants_number(name);
-        }
-        let to = match (wanted, self.declared(name)) {
-            (Wanted::Presence, _) => None,
-            (_, Some(declared)) => Some(declared),
-            (Wanted::Number, None) => Some(Type::Decimal),
-            (Wanted::Declared, None) => Some(Type::String),
-        };
-        let to = to.filter(|to| match self.kind(raw) {
-            Kind::Bytes => *to != Type::String,
-            Kind::Json => true,
-            Kind::Decimal | Kind::Float | Kind::Timestamp(_) => false,
-        });
-        let field = match to {
-            None => raw,
-            // Where it isn't looked at it is null, and so not converted.
-            Some(to) if !reached.is_empty() && !self.is_converted(raw, to) => {
-                let only = self.only(Some(raw), Predicate::And(reached.to_vec()));
-                self.convert(only, name, to)
-            }
-            Some(to) => self.convert(raw, name, to),
-        };
-        Ok((field, self.kind(field)))
-    }
-}
-
-/// A step as a spec has it: an object that the schema has been through, and where it stands.
-#[derive(Clone, Copy, Debug)]
-pub struct Written<'a> {
-    pub object: &'a Map<String, Value>,
-    pub path: &'a str,
-}
-
-impl<'a> Written<'a> {
-    /// The path of one of its keys.
-    pub fn at(&self, key: &str) -> String {
-        format!("{}.{key}", self.path)
-    }
-
-    /// The string at a key that has to be there.
-    pub fn text(&self, key: &str) -> &'a str {
-        self.object.get(key).and_then(Value::as_str).expect("the schema asks for it")
-    }
-
-    pub fn get(&self, key: &str) -> Option<&'a Value> {
-        self.object.get(key)
     }
 }

@@ -1,0 +1,207 @@
+//! The types of fields: what they were declared to be, and what they are converted to for whoever wants something else.
+
+use super::{Known, Scope};
+use crate::data::{Kind, Zone};
+use crate::error::{Result, suggestion};
+use crate::map::Field;
+use crate::map::steps::convert::Conversion;
+use crate::map::steps::unquote::Unquote;
+use crate::predicate::Predicate;
+use crate::predicate::resolve::{Names, Wanted};
+use crate::schema::choices;
+
+choices! {
+    /// What a field's bytes are read as.
+    pub enum Type {
+        String = "string",
+        Int = "int",
+        Float = "float",
+        Decimal = "decimal",
+        Timestamp = "timestamp",
+    }
+}
+
+impl Type {
+    /// `zone` is that of timestamps.
+    fn kind(self, zone: Zone) -> Kind {
+        match self {
+            Type::String => Kind::Bytes,
+            Type::Int | Type::Decimal => Kind::Decimal,
+            Type::Float => Kind::Float,
+            Type::Timestamp => Kind::Timestamp(zone),
+        }
+    }
+}
+
+impl Scope<'_> {
+    /// The same for a step that takes text: not a number that an earlier step made.
+    pub fn text(&mut self, path: &str, name: &str) -> Result<Field> {
+        let field = self.raw(path, name)?;
+        match self.kind(field) {
+            Kind::Bytes | Kind::Json => Ok(self.convert(field, name, Type::String)),
+            kind @ (Kind::Decimal | Kind::Float | Kind::Timestamp(_)) => {
+                let what = format!("{name:?} is {} that a step made, and text is wanted", kind.noun());
+                Err(self.blame.error(path, &what, None))
+            }
+        }
+    }
+
+    /// The field of this name, of the type that it was declared to have.
+    pub fn field(&mut self, path: &str, name: &str) -> Result<Field> {
+        let field = self.raw(path, name)?;
+        Ok(match self.declared(name) {
+            Some(to) if self.is_as_read(field) => self.convert(field, name, to),
+            _ => {
+                self.fields[field].is_typed.set(true);
+                field
+            }
+        })
+    }
+
+    /// What the field of this name was declared to be. One that a step took as a timestamp is one for all behind it.
+    fn declared(&self, name: &str) -> Option<Type> {
+        let taken = || self.timestamps.contains(name).then_some(Type::Timestamp);
+        self.types.get(name).copied().or_else(taken)
+    }
+
+    /// Whether it is yet to be made what it was declared to be.
+    fn is_as_read(&self, field: Field) -> bool {
+        matches!(self.kind(field), Kind::Bytes | Kind::Json)
+    }
+
+    /// The field of this name as a number: a decimal where nobody declared what it is.
+    pub fn number(&mut self, path: &str, name: &str) -> Result<Field> {
+        self.wants_number(name);
+        let field = self.as_number(path, name)?;
+        if let Kind::Timestamp(_) = self.kind(field) {
+            let hint = "timestamps are counted, and have a least and a greatest; the step time makes hours, days or months of them";
+            return Err(self.blame.error(
+                path,
+                &format!("{name:?} is a timestamp, and a number is wanted"),
+                Some(hint.into()),
+            ));
+        }
+        Ok(field)
+    }
+
+    /// Notes that something can't take the field of this name as text.
+    pub fn wants_number(&mut self, name: &str) {
+        self.numbers.insert(name.to_owned());
+    }
+
+    fn as_number(&mut self, path: &str, name: &str) -> Result<Field> {
+        let field = self.raw(path, name)?;
+        match self.declared(name) {
+            _ if !self.is_as_read(field) => Ok(field),
+            Some(Type::String) => {
+                let hint = r#"read.types may say "int", "float" or "decimal""#;
+                Err(self.blame.error(path, &format!("{name:?} is text, and a number is wanted"), Some(hint.into())))
+            }
+            Some(to) => Ok(self.convert(field, name, to)),
+            None => Ok(self.convert(field, name, Type::Decimal)),
+        }
+    }
+
+    /// Whether the field of this name has a type that somebody declared.
+    pub fn is_declared(&self, name: &str) -> bool {
+        self.declared(name).is_some()
+    }
+
+    /// The field of this name as a timestamp, which it is where nobody declared what it is.
+    pub fn timestamp(&mut self, path: &str, name: &str) -> Result<Field> {
+        let field = match self.types.get(name) {
+            Some(_) => self.field(path, name)?,
+            None => self.raw(path, name)?,
+        };
+        match self.kind(field) {
+            Kind::Timestamp(_) => Ok(field),
+            Kind::Bytes | Kind::Json if !self.types.contains_key(name) => {
+                self.timestamps.insert(name.to_owned());
+                Ok(self.convert(field, name, Type::Timestamp))
+            }
+            kind @ (Kind::Bytes | Kind::Json | Kind::Decimal | Kind::Float) => {
+                let what = format!("{name:?} is {}, and a timestamp is wanted", kind.noun());
+                let hint = self.types.contains_key(name).then(|| r#"read.types may say "timestamp""#.into());
+                Err(self.blame.error(path, &what, hint))
+            }
+        }
+    }
+
+    /// As [`number`](Self::number), but text or a timestamp where it is declared or made to be that.
+    pub fn number_or_text(&mut self, path: &str, name: &str) -> Result<Field> {
+        match self.declared(name) {
+            Some(Type::String) => self.text(path, name),
+            _ => self.as_number(path, name),
+        }
+    }
+
+    /// What [`number`](Self::number) and [`number_or_text`](Self::number_or_text) would yet have to convert: the field as its
+    /// bytes, and what it becomes.
+    pub fn unconverted(&mut self, path: &str, name: &str) -> Result<Option<(Field, Type)>> {
+        let field = self.raw(path, name)?;
+        let to = self.declared(name).unwrap_or(Type::Decimal);
+        let is_as_read = self.is_as_read(field);
+        Ok((is_as_read && to != Type::String && !self.is_converted(field, to)).then_some((field, to)))
+    }
+
+    fn is_converted(&self, field: Field, to: Type) -> bool {
+        self.fields.iter().any(|known| known.from == Some((field, to)))
+    }
+
+    /// The field `from`, of bytes, as `to`. `name` is what messages call it.
+    pub fn convert(&mut self, from: Field, name: &str, to: Type) -> Field {
+        if to == Type::String && self.kind(from) == Kind::Bytes {
+            return from;
+        }
+        if let Some(field) = self.fields.iter().position(|field| field.from == Some((from, to))) {
+            return field;
+        }
+        if to == Type::String {
+            self.push(Unquote { input: from });
+        } else {
+            self.converts.push(Conversion { input: from, to, name: name.to_owned() });
+            self.record();
+        }
+        let known = Known::new(None, to.kind(self.zone), self.may_be_null(from));
+        self.add_known(Known { from: Some((from, to)), ..known })
+    }
+
+    /// That every name which a type was declared for is known.
+    pub fn check_types(&self) -> Result<()> {
+        if let Some(stranger) = self.types.keys().find(|name| !self.by_name.contains_key(*name)) {
+            let hint = suggestion(stranger, "fields", &self.names());
+            return Err(self.blame.error("read.types", &format!("no field {stranger:?}"), Some(hint)));
+        }
+        Ok(())
+    }
+}
+
+impl Names for Scope<'_> {
+    fn find(&mut self, path: &str, name: &str, wanted: Wanted, reached: &[Predicate]) -> Result<(usize, Kind)> {
+        let raw = self.raw(path, name)?;
+        if wanted == Wanted::Number {
+            self.wants_number(name);
+        }
+        let to = match (wanted, self.declared(name)) {
+            (Wanted::Presence, _) => None,
+            (_, Some(declared)) => Some(declared),
+            (Wanted::Number, None) => Some(Type::Decimal),
+            (Wanted::Declared, None) => Some(Type::String),
+        };
+        let to = to.filter(|to| match self.kind(raw) {
+            Kind::Bytes => *to != Type::String,
+            Kind::Json => true,
+            Kind::Decimal | Kind::Float | Kind::Timestamp(_) => false,
+        });
+        let field = match to {
+            None => raw,
+            // Where it isn't looked at it is null, and so not converted.
+            Some(to) if !reached.is_empty() && !self.is_converted(raw, to) => {
+                let only = self.only(Some(raw), Predicate::And(reached.to_vec()));
+                self.convert(only, name, to)
+            }
+            Some(to) => self.convert(raw, name, to),
+        };
+        Ok((field, self.kind(field)))
+    }
+}

@@ -1,0 +1,105 @@
+//! What is wanted of records: fields by their paths, as a tree of names.
+
+use super::Cell;
+
+/// A field that is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// The names along the path to it.
+    pub path: Vec<String>,
+    /// Whether a string is to be told from a number.
+    pub keeps_type: bool,
+}
+
+/// The column of a wanted field.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) column: usize,
+    pub(super) keeps_type: bool,
+}
+
+impl Target {
+    /// Where a string begins that has its opening quote at `quote`: a quote in front marks it where the type is kept.
+    pub(super) fn begin(self, quote: usize) -> usize {
+        quote + usize::from(!self.keeps_type)
+    }
+}
+
+/// What is wanted of an object.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Node {
+    pub(super) names: Vec<(Box<[u8]>, Wanted)>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wanted {
+    /// Where the value itself goes.
+    pub(super) target: Option<Target>,
+    /// What is wanted of the object that it is.
+    pub(super) inner: Node,
+}
+
+/// The names along the path that `name` is.
+pub fn path(name: &str) -> Vec<String> {
+    let (mut path, mut is_escaped) = (vec![String::new()], false);
+    for c in name.chars() {
+        let last = path.last_mut().expect("there is one");
+        match (is_escaped, c) {
+            (false, '\\') => is_escaped = true,
+            (false, '.') => path.push(String::new()),
+            // A backslash before anything but a dot is one.
+            (true, c) => {
+                if c != '.' {
+                    last.push('\\');
+                }
+                if c == '\\' {
+                    continue;
+                }
+                last.push(c);
+                is_escaped = false;
+            }
+            (false, c) => last.push(c),
+        }
+    }
+    if is_escaped {
+        path.last_mut().expect("there is one").push('\\');
+    }
+    path
+}
+
+impl Node {
+    pub(super) fn of(fields: &[Field]) -> Node {
+        let mut root = Node::default();
+        for (column, Field { path, keeps_type }) in fields.iter().enumerate() {
+            root.want(path, Target { column, keeps_type: *keeps_type });
+        }
+        root
+    }
+
+    pub(super) fn want(&mut self, path: &[String], target: Target) {
+        let Some((first, rest)) = path.split_first() else { return };
+        let at = self.find(first.as_bytes()).unwrap_or_else(|| {
+            self.names.push((first.as_bytes().into(), Wanted::default()));
+            self.names.len() - 1
+        });
+        let wanted = &mut self.names[at].1;
+        match rest {
+            [] => wanted.target = Some(target),
+            rest => wanted.inner.want(rest, target),
+        }
+    }
+
+    pub(super) fn find(&self, name: &[u8]) -> Option<usize> {
+        self.names.iter().position(|(known, _)| **known == *name)
+    }
+}
+
+impl Wanted {
+    /// The object that it is has no value any more.
+    pub(super) fn clear(&self, record: &mut [Cell]) {
+        if let Some(Target { column, .. }) = self.target {
+            record[column] = Cell::Null;
+        }
+        self.inner.names.iter().for_each(|(_, wanted)| wanted.clear(record));
+    }
+}
