@@ -22,7 +22,7 @@ const SETTINGS: [&str; 4] =
 
 /// Lines of many lengths, some empty, some with a return.
 fn lines(count: usize, seed: usize) -> String {
-    let line = |i: usize| format!("{}{}", "x".repeat(i * seed % 23), if i % 7 == 0 { "\r\n" } else { "\n" });
+    let line = |i: usize| format!("{}{}", "x".repeat(i * seed % 23), if i.is_multiple_of(7) { "\r\n" } else { "\n" });
     (0..count).map(line).collect::<String>() + "the last"
 }
 
