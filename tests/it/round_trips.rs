@@ -1,4 +1,4 @@
-//! What is written as CSV or TSV is read back the same.
+//! What is written as CSV, TSV or JSON lines is read back the same.
 
 use std::fs;
 
@@ -77,6 +77,19 @@ proptest! {
         pass("5.csv", "csv", "6.csv");
         let read = |name: &str| fs::read(dir.join(name)).unwrap();
         prop_assert_eq!(read("5.csv"), read("6.csv"));
+        // And by way of JSON lines, in which bytes that are not UTF-8 are U+FFFD, and so in what is made of them.
+        let select = serde_json::json!({ "select": names });
+        fs::write(dir.join("select.json"), select.to_string()).unwrap();
+        let select = |from: &str, format: &str, to: &str| {
+            dir.run(&format!("run ./select.json {from} --format {format} -o {to} --split-size {split_size}")).printed("");
+        };
+        select("5.csv", "jsonl", "7.jsonl.gz");
+        select("7.jsonl.gz", "jsonl", "8.jsonl");
+        select("8.jsonl", "jsonl", "9.jsonl");
+        select("9.jsonl", "csv", "10.csv");
+        prop_assert_eq!(read("8.jsonl"), read("9.jsonl"));
+        let expected = String::from_utf8_lossy(&read("5.csv")).into_owned();
+        prop_assert_eq!(String::from_utf8(read("10.csv")).unwrap(), expected);
         // Whoever wrote it, it holds the same: an independent reader says so, which knows no null but the empty text.
         let cells = |name: &str| {
             let text = read(name);
