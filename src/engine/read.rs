@@ -132,11 +132,15 @@ pub fn each_block(
                 block.verify()?;
                 if edges == Edges::Assumed {
                     let records = match (begin, &mapped) {
-                        (None, _) => Records::None,
-                        (Some(begin), Ok(end)) => Records::All(begin..begin + *end as u64),
-                        (Some(begin), Err(_)) => Records::Failed { begin },
+                        (None, _) => Some(Records::None),
+                        (Some(begin), Ok(end)) => Some(Records::All(begin..begin + *end as u64)),
+                        (Some(begin), Err(error)) if error.is_of_a_record() => Some(Records::Failed { begin }),
+                        // An attempt that lost, or failed for another reason, says nothing of the records: another one does.
+                        (Some(_), Err(_)) => None,
                     };
-                    job.note_read(attempt.number(), PieceRead { piece, records });
+                    if let Some(records) = records {
+                        job.note_read(attempt.number(), PieceRead { piece, records });
+                    }
                 }
                 mapped?;
             }

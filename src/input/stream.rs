@@ -255,7 +255,7 @@ impl Reader {
         }
         let retry = Retry::of(&self.hedging, index);
         let mut reading = Reading::go_on(source, retry, |gauge| self.watch.begin(index, gauge.clone()))?;
-        let mut lines = (counts_lines && !source.is_at_hand()).then_some(0);
+        let mut lines = counts_lines.then_some(0);
         let (mut is_first, mut handed) = (true, 0);
         // The first bytes, which were searched and hold no record's end.
         let mut searched = 0;

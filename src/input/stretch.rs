@@ -27,7 +27,7 @@ pub struct Stretch<'b> {
     pub owned: usize,
     /// Whether `bytes` begin with the first record of their source: where there is a header a file, this is it.
     pub is_first: bool,
-    /// How many newlines their source has before `bytes`, where that was asked for and can't be found out later.
+    /// How many newlines their source has before `bytes`, where that was asked for and they are unpacked or can't be read again.
     pub lines_before: Option<u64>,
     /// Bytes of the input that were read for them, packed as they are.
     pub packed_len: u64,

@@ -52,7 +52,7 @@ const READ: &[Key] = &[
         .about("What the inputs are: by default what the endings of their names say, else text"),
     Key::optional("record_separator", Shape::Separator)
         .about("Of text: the character that ends a record")
-        .by_default("\n"),
+        .by_default("\\n"),
     Key::optional("fields", Shape::List(&Shape::Name))
         .about("Of csv and tsv: names of the columns, where no row has them"),
     Key::optional("header", Shape::Flag)

@@ -174,6 +174,9 @@ fn values_of_json_keep_their_types() {
     let having = |test: &str| dir.run(&format!("agg -g v count a.jsonl --format jsonl --having {test}")).stdout();
     assert_eq!(having("v=1"), "{\"v\":1,\"count\":150}\n");
     assert_eq!(having("v=\"1\""), "{\"v\":\"1\",\"count\":50}\n");
+    // A text is none of the numbers, even where its bytes are those of one.
+    let near = Dir::new().file("a.jsonl", "{\"x\":\"a\"}\n{\"x\":248.66}\n{\"x\":true}\n{\"x\":170228.5492}\n{\"x\":\"1\"}\n{\"x\":1}\n{\"x\":1.0}\n");
+    near.run("agg approx_distinct(x) a.jsonl").printed("6\n");
     // Text where text is asked for.
     dir.run("agg -g v count a.jsonl --type v=string --having v=\"1\"").printed("1\t100\n");
     dir.run("agg count a.jsonl --where v~^[1t]").printed("300\n");

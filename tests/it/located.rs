@@ -68,6 +68,21 @@ fn lines_of_text_are_found_again() {
     }
 }
 
+/// Unpacked, a file has other places than packed.
+#[test]
+fn lines_of_what_is_packed_in_many_blocks() {
+    let text: String = (1..=300_000).map(|i| format!("{i} of many lines\n")).collect();
+    let dir = Dir::new().file("a.gz", gzip(&text));
+    job(
+        &dir,
+        &json!({"map": [{"extract": "line", "pattern": "^[0-9]+", "as": "n"}, {"derive": "@line - n", "as": "off"}], "group_by": ["off"], "aggregate": [{"op": "count"}, {"op": "max", "field": "@offset"}]}),
+    );
+    let last = text.len() - "300000 of many lines\n".len();
+    for memory in ["1M", "16M"] {
+        dir.run(&format!("run job.json a.gz --memory {memory}")).printed(&format!("0\t300000\t{last}\n"));
+    }
+}
+
 #[test]
 fn records_of_several_lines_are_where_they_begin() {
     let mut csv = "\u{feff}id,text\n".to_owned();
