@@ -137,8 +137,8 @@ impl Aggregate for Chosen {
     }
 
     fn tail_growth(&self) -> TailGrowth {
-        // Two numbers and a length.
-        TailGrowth { each: 64, copies: 0 }
+        // Two numbers and a length. A text may be there twice, where it is what it is chosen by.
+        TailGrowth { each: 64, copies: usize::from(self.by.is_some()) }
     }
 
     fn identity(&self, words: &mut [u64]) {

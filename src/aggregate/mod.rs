@@ -98,7 +98,7 @@ pub enum Observes {
     Number,
     /// A number, or text or a timestamp where the field was declared to be that.
     Order,
-    /// A value of the type that the field was declared to have: text where nobody declared it.
+    /// A value of the type that the field was declared to have: what was read where nobody declared it.
     Declared,
     /// The same, and the place of its record in the input; and if it has a `by`, what that names as [`Observes::Order`].
     Placed,

@@ -15,6 +15,7 @@ mod sampling;
 mod written;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ArgAction;
@@ -110,8 +111,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if closed::stdout() {
         return Err(stdout_is_closed().into());
     }
-    if let Some(path) = &args.output {
-        job.spec.output.path = Some(path.into());
+    let output = args.output.as_ref().map(PathBuf::from);
+    // As for `run`.
+    if output.is_some() {
+        job.spec.output.path = None;
     }
     let bytes = args.sample.as_deref().map(sample_bytes).transpose()?;
     let control = Control::new(Aside(|write| line::aside(write)));
@@ -119,6 +122,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let call = Invocation {
         origin: job.origin.clone(),
         unordered: args.job.changes.unordered,
+        output,
         force: args.force,
         stdin: Stdin { held_spec: job.from_stdin, ..Stdin::default() },
         signal: control.signal.clone(),

@@ -11,7 +11,7 @@
 //!                     a number: as `ordered` encodes it, by value
 //! ```
 //!
-//! The last form is prefix-free, so concatenated fields sort field by field. The first three cost nothing: a batch of
+//! The last form is prefix-free, so concatenated fields sort field by field. Those before it cost nothing: a batch of
 //! fields is a batch of keys as it stands, where none is null, empty or begins with a NUL, and of JSON where all are strings.
 
 use std::ops::Range;

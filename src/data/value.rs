@@ -55,7 +55,7 @@ impl Value<'_> {
         }
     }
 
-    /// Columns hold one type, but for null: this is for an order that is total all the same.
+    /// Columns hold one type, but for null and those of JSON.
     fn rank(&self) -> u8 {
         match self {
             Value::Null => 0,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::aggregates::Aggregates;
 use super::columns::{self, Columns};
 use super::target::{Asked, By};
-use super::{Fields, Format, Groups, Output, Plan, Read, Rows, Settings, Target, machine, read, target};
+use super::{Fields, Format, Groups, Output, OutputColumn, Plan, Read, Rows, Settings, Target, machine, read, target};
 use crate::data::{Kind, Zone};
 use crate::error::{Error, LONGEST_RECORD, Result, shown};
 use crate::input;
@@ -190,7 +190,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         origins,
         numbers,
         rows,
-        columns: columns::output(spec, &columns, &blame)?,
+        columns: written(columns::output(spec, &columns, &blame)?, read_format),
         limit: spec.limit,
         is_ranked: !spec.sort.is_empty(),
         left_out,
@@ -207,6 +207,19 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         sources,
         latencies,
     })
+}
+
+/// The columns as they are called where they are written: a name in JSON is no path, if no other column has it.
+fn written(mut columns: Vec<OutputColumn>, read: ReadFormat) -> Vec<OutputColumn> {
+    let paths: Vec<_> = columns.iter().map(|column| json::path(&column.name)).collect();
+    for (i, path) in paths.into_iter().enumerate().filter(|_| read == ReadFormat::Jsonl) {
+        if let [name] = path.as_slice()
+            && columns.iter().all(|column| column.name != *name)
+        {
+            columns[i].name.clone_from(name);
+        }
+    }
+    columns
 }
 
 fn named<'a>(fields: &[Named<'a>]) -> Vec<&'a str> {

@@ -105,7 +105,13 @@ fn fields_of_records_that_pass_through() {
     dir.run("run job.json a.ndjson --format jsonl").printed("{\"n\":1.5}\n");
     job(&dir, &json!({"select": ["a\\.b", "n"], "output": {"format": "jsonl"}}));
     dir.run("run job.json a.ndjson")
-        .printed("{\"a\\\\.b\":\"dotted\",\"n\":1.50}\n{\"a\\\\.b\":null,\"n\":null}\n{\"a\\\\.b\":null,\"n\":null}\n");
+        .printed("{\"a.b\":\"dotted\",\"n\":1.50}\n{\"a.b\":null,\"n\":null}\n{\"a.b\":null,\"n\":null}\n");
+    // Of what a step made nothing inside can be named: it is no part of the record as it was read.
+    job(&dir, &json!({"map": [{"explode": "a.c", "as": "e"}], "select": ["e", "e.x"]}));
+    dir.run("run job.json a.ndjson").refused(
+        "job.json: select.1: \"e.x\" is inside \"e\", which a step made, and can't be named yet",
+        "a path leads into what a record has as it was read",
+    );
     job(&dir, &json!({"where": {"field": "a", "valid": true}}));
     dir.run("run job.json a.ndjson").refused(
         "job.json: select: is wanted: records of JSON have fields of any name",
@@ -175,7 +181,10 @@ fn values_of_json_keep_their_types() {
     assert_eq!(having("v=1"), "{\"v\":1,\"count\":150}\n");
     assert_eq!(having("v=\"1\""), "{\"v\":\"1\",\"count\":50}\n");
     // A text is none of the numbers, even where its bytes are those of one.
-    let near = Dir::new().file("a.jsonl", "{\"x\":\"a\"}\n{\"x\":248.66}\n{\"x\":true}\n{\"x\":170228.5492}\n{\"x\":\"1\"}\n{\"x\":1}\n{\"x\":1.0}\n");
+    let near = Dir::new().file(
+        "a.jsonl",
+        "{\"x\":\"a\"}\n{\"x\":248.66}\n{\"x\":true}\n{\"x\":170228.5492}\n{\"x\":\"1\"}\n{\"x\":1}\n{\"x\":1.0}\n",
+    );
     near.run("agg approx_distinct(x) a.jsonl").printed("6\n");
     // Text where text is asked for.
     dir.run("agg -g v count a.jsonl --type v=string --having v=\"1\"").printed("1\t100\n");

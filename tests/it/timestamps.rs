@@ -125,7 +125,7 @@ fn what_is_no_timestamp() {
     for (text, why, hint) in [
         ("2026-02-30", "no date: February 2026 has 28 days", String::new()),
         ("2026-02-03T25:00", "no time: there is no hour 25", String::new()),
-        ("9999-12-31", "out of range: timestamps go from the year -9999 to 9999", String::new()),
+        ("9999-12-31", "out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z", String::new()),
         ("soon", "not a timestamp", format!(", 'read.null=[\"soon\"]' makes this one null; {FORMS}")),
     ] {
         let dir = dir().file("in.csv", format!("t\n2026-01-01\n{text}\n"));
@@ -169,7 +169,7 @@ fn what_is_refused() {
         FORMS,
     );
     agg("t < 1e30").refused(
-        "agg: where.lt: \"t\" is a timestamp, and 1e+30 is out of range: timestamps go from the year -9999 to 9999",
+        "agg: where.lt: \"t\" is a timestamp, and 1e+30 is out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z",
         "",
     );
     agg("t ~ 2026").refused("agg: where.matches: \"t\" is a timestamp, and only text matches a pattern", "");

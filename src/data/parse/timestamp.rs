@@ -36,7 +36,7 @@ pub enum NoTimestamp {
     /// A number that a part can't have, and what the whole is that it would be of.
     #[error("no {whole}: there is no {part} {number}")]
     Part { whole: &'static str, part: &'static str, number: i64 },
-    #[error("out of range: timestamps go from the year -9999 to 9999")]
+    #[error("out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z")]
     OutOfRange,
     #[error("too fine: a second has at most 9 digits behind its point")]
     TooFine,

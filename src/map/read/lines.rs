@@ -1,4 +1,4 @@
-//! The reader of lines: what text is read by when no step can do it better.
+//! Readers of text: of lines, where no step can read them better, and of what another byte than a newline ends.
 
 use crate::data::{BATCH, Batch, Bytes, Column, Sink, Span};
 use crate::error::{Error, Result};

@@ -194,6 +194,11 @@ impl<'a> Scope<'a> {
 
     /// The field of this name as its bytes, whatever it was declared to be.
     pub fn raw(&mut self, path: &str, name: &str) -> Result<Field> {
+        if let Some(made) = self.made_around(name) {
+            let hint = "a path leads into what a record has as it was read";
+            let what = format!("{name:?} is inside {made:?}, which a step made, and can't be named yet");
+            return Err(self.blame.error(path, &what, Some(hint.into())));
+        }
         let field = match (self.by_name.get(name), Locating::named(name), &mut self.asked) {
             (Some(&field), ..) => field,
             (None, Some(what), _) => {
@@ -210,6 +215,13 @@ impl<'a> Scope<'a> {
         };
         self.fields[field].is_used.set(true);
         Ok(field)
+    }
+
+    /// The field that a step made, where the name is a path into one.
+    fn made_around<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let asked = self.asked.as_ref().filter(|_| !self.by_name.contains_key(name))?;
+        let outer = name.match_indices('.').map(|(at, _)| &name[..at]);
+        outer.into_iter().find(|outer| self.by_name.contains_key(*outer) && asked.iter().all(|asked| asked != outer))
     }
 
     /// A field that says how far in front in the input a record is. To be asked for behind the steps of the job.

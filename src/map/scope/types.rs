@@ -148,7 +148,7 @@ impl Scope<'_> {
         self.fields.iter().any(|known| known.from == Some((field, to)))
     }
 
-    /// The field `from`, of bytes, as `to`. `name` is what messages call it.
+    /// The field `from`, which is as it was read, as `to`. `name` is what messages call it.
     pub fn convert(&mut self, from: Field, name: &str, to: Type) -> Field {
         if to == Type::String && self.kind(from) == Kind::Bytes {
             return from;

@@ -188,11 +188,11 @@ fn what_is_wrong_is_said() {
         ("2026-11-25T10:00:00+00:00:60", "no offset: there is no second 60"),
         ("2026-11-25T10:00:00.0000000001Z", "too fine: a second has at most 9 digits behind its point"),
         ("1795600800.0000000001", "too fine: a second has at most 9 digits behind its point"),
-        ("-010000-01-01", "out of range: timestamps go from the year -9999 to 9999"),
-        ("-009999-01-01", "out of range: timestamps go from the year -9999 to 9999"),
-        ("9999-12-31T00:00:00Z", "out of range: timestamps go from the year -9999 to 9999"),
-        ("1e30", "out of range: timestamps go from the year -9999 to 9999"),
-        ("1e99", "out of range: timestamps go from the year -9999 to 9999"),
+        ("-010000-01-01", "out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z"),
+        ("-009999-01-01", "out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z"),
+        ("9999-12-31T00:00:00Z", "out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z"),
+        ("1e30", "out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z"),
+        ("1e99", "out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z"),
     ] {
         assert_eq!(read(text), Err(expected.into()), "{text}");
     }
