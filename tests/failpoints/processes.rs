@@ -185,6 +185,33 @@ fn a_straggler_loses() {
     }
 }
 
+/// An attempt that lost says nothing of where records begin, however late it ends. The quote at the end of the file has
+/// edges behind it that are assumed wrongly.
+#[test]
+fn a_straggler_passes_no_wrong_edge() {
+    let dir = dir();
+    let mut text = String::from("k,x\r\n");
+    for i in 0..30 {
+        text += &format!("k{},{i}\r\n", i % 3);
+        text += ["\"a\nb\",bad\r\n", "1,2,3\n", "", "c,\"wor\"\"se\"\r\n"][i % 4];
+    }
+    fs::write(dir.path().join("edges.csv"), text + "\"d").unwrap();
+    let args = "agg -g k sum(x),count edges.csv --set read.on_error=skip -o out --force --report r.json --threads 2 \
+                --split-size 7";
+    for (faults, attempts) in [("", 0), ("input.map:10=stall", 1), ("input.map:30=stall", 1), ("input.map:40=stall", 1)]
+    {
+        let output = run(dir.path(), faults, args);
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{faults}");
+        assert_eq!(
+            fs::read_to_string(dir.path().join("out")).unwrap(),
+            "k0\t135\t10\nk1\t145\t10\nk2\t155\t10\n",
+            "{faults}"
+        );
+        let report: serde_json::Value = serde_json::from_slice(&fs::read(dir.path().join("r.json")).unwrap()).unwrap();
+        assert!(report["counters"]["speculative_attempts"].as_u64().unwrap() >= attempts, "{faults}: {report}");
+    }
+}
+
 #[test]
 fn what_cannot_be_removed_is_told() {
     let dir = dir();
