@@ -15,7 +15,6 @@ mod sampling;
 mod written;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::ArgAction;
@@ -28,7 +27,7 @@ use crate::error::{Error, Result, shown};
 use crate::input::sources::Stdin;
 use crate::map::Combiner;
 use crate::output::Aside;
-use crate::plan::{self as planned, Invocation, OnTimeout, Rows};
+use crate::plan::{self as planned, Invocation, Rows};
 use crate::report::{Status, summary};
 use crate::run::Control;
 use crate::schema::size;
@@ -111,11 +110,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if closed::stdout() {
         return Err(stdout_is_closed().into());
     }
-    let output = args.output.as_ref().map(PathBuf::from);
-    // As for `run`.
-    if output.is_some() {
-        job.spec.output.path = None;
-    }
+    let output = job.output(args.output.as_ref());
     let bytes = args.sample.as_deref().map(sample_bytes).transpose()?;
     let control = Control::new(Aside(|write| line::aside(write)));
     let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
@@ -201,12 +196,7 @@ fn actual(job: &Job, plan: &planned::Plan, planning: &Control, armed: &signals::
     // Its time counts from now.
     let mut control = Control::new(Aside(|write| line::aside(write)));
     control.signal = planning.signal.clone();
-    if let Some(after) = job.spec.deadline.timeout {
-        match job.spec.deadline.on_timeout.unwrap_or_default() {
-            OnTimeout::Fail => control.limit(after),
-            OnTimeout::Partial => control.limit_of_answer(after),
-        }
-    }
+    job.limit(&control);
     engine::forget_peak();
     let outcome = signals::watched(&control, armed, signals::RUNNING, || engine::run(plan, &control));
     warn_of_left(&control.temporaries);

@@ -10,7 +10,8 @@ use super::params::ParamFlags;
 use super::settings::{Setting, Settings};
 use super::{closed, help};
 use crate::error::{Error, Result, nearest, reason, shown};
-use crate::spec::{Command, Document, Input, Param, Spec, builtin};
+use crate::run::Control;
+use crate::spec::{Command, Document, Input, OnTimeout, Param, Spec, builtin};
 
 /// A spec is written by hand: what is longer than this is some other file.
 const LONGEST: u64 = 16 << 20;
@@ -93,6 +94,25 @@ pub struct Job {
     pub from_stdin: bool,
     /// The file that holds the spec, if one does.
     pub file: Option<PathBuf>,
+}
+
+impl Job {
+    /// Where the result goes if a flag says so. That is nothing that the job says: as the report has it, it runs again.
+    pub fn output(&mut self, flag: Option<&OsString>) -> Option<PathBuf> {
+        if flag.is_some() {
+            self.spec.output.path = None;
+        }
+        flag.map(PathBuf::from)
+    }
+
+    /// Has the job end in time, from now on.
+    pub fn limit(&self, control: &Control) {
+        let Some(after) = self.spec.deadline.timeout else { return };
+        match self.spec.deadline.on_timeout.unwrap_or_default() {
+            OnTimeout::Fail => control.limit(after),
+            OnTimeout::Partial => control.limit_of_answer(after),
+        }
+    }
 }
 
 impl JobArgs {

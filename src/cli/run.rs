@@ -16,7 +16,7 @@ use crate::engine;
 use crate::error::{Error, shown};
 use crate::input::sources::Stdin;
 use crate::output::Aside;
-use crate::plan::{self, Invocation, OnTimeout, Target};
+use crate::plan::{self, Invocation, Target};
 use crate::report::{Status, summary};
 use crate::run::Control;
 
@@ -110,20 +110,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// Runs a job and writes its result, in any sequence of rows if `unordered`.
 pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Result<()> {
-    let output = args.output.as_ref().map(PathBuf::from);
-    // Where the result of this run goes is nothing that the job says. As the report has it, it runs again.
-    if output.is_some() {
-        job.spec.output.path = None;
-    }
+    let output = job.output(args.output.as_ref());
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
     let control = Control::new(Aside(|write| line::aside(write)));
     let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
-    if let Some(after) = job.spec.deadline.timeout {
-        match job.spec.deadline.on_timeout.unwrap_or_default() {
-            OnTimeout::Fail => control.limit(after),
-            OnTimeout::Partial => control.limit_of_answer(after),
-        }
-    }
+    job.limit(&control);
     let signal = control.signal.clone();
     let call = Invocation {
         origin: job.origin.clone(),
