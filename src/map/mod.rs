@@ -21,7 +21,7 @@ pub mod steps;
 pub mod tokenise;
 
 pub use combining::Combiner;
-pub use program::{Field, Makes, Mapper, Next, Stage, Step};
+pub use program::{Field, Makes, Mapper, Next, Part, Stage, Step};
 pub use read::{Home, Reader, Window};
 pub use reject::{Reject, Rejects, Why};
 pub use scope::{Scope, Type};

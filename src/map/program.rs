@@ -30,14 +30,9 @@ pub trait Step: Debug + Send + Sync {
         false
     }
 
-    /// Whether it drops records for what is in them.
-    fn filters(&self) -> bool {
-        false
-    }
-
-    /// The fields that it reads as numbers, for steps behind it.
-    fn conversions(&self) -> &[Conversion] {
-        &[]
+    /// What it is of the job, for whoever explains that.
+    fn part(&self) -> Part<'_> {
+        Part::Written
     }
 
     /// What runs it, with scratch memory of its own: one a worker.
@@ -51,6 +46,20 @@ pub trait Step: Debug + Send + Sync {
     fn front(&self, _line_is_read: bool) -> Option<Front> {
         None
     }
+}
+
+/// What a step is of the job.
+pub enum Part<'a> {
+    /// What the spec has in its place.
+    Written,
+    /// It drops records for what is in them.
+    Filters,
+    /// It reads fields as numbers or timestamps, for steps behind it.
+    Converts(&'a [Conversion]),
+    /// It hides a field where a predicate doesn't hold.
+    Hides,
+    /// It hands on in another form what records have.
+    Prepares,
 }
 
 /// How many records a step makes of one.

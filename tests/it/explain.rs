@@ -323,6 +323,23 @@ sales
     assert_eq!(dir.names(), ["a.csv", "b.csv", "s.json"]);
 }
 
+/// Steps that nobody wrote are told as what they are, or not at all.
+#[test]
+fn steps_that_others_need() {
+    let spec = r#"{"map": [{"split": "text", "on": ",", "as": "word"}], "group_by": ["@file", "user.id"],
+        "aggregate": [{"op": "argmin", "field": "word", "by": "n", "where": {"field": "word", "matches": "^a"}},
+            {"op": "first", "field": "word"}, {"op": "approx_quantile", "field": "n", "q": 0.9}]}"#;
+    let dir = Dir::new().file("s.json", spec).file("a.jsonl", "{\"text\":\"a,b\",\"n\":1,\"user\":{\"id\":7}}\n");
+    let told = explained(&dir, "s.json a.jsonl");
+    let steps: Vec<_> =
+        told["plan"]["steps"].as_array().unwrap().iter().map(|step| step["what"].as_str().unwrap()).collect();
+    let expected =
+        ["split text on , as word", "for argmin(word, n): where word ~ ^a", "read n as decimal", "read n as decimal"];
+    assert_eq!(steps, expected);
+    let states: Vec<_> = told["plan"]["groups"]["states"].as_array().unwrap().iter().map(Value::to_string).collect();
+    assert_eq!(states, [r#"["argmin(word, n)"]"#, r#"["first(word)"]"#, r#"["approx_quantile(n, 0.9)"]"#]);
+}
+
 #[test]
 fn the_job_is_run_too() {
     let dir = Dir::new().file("a.txt", "b a b\n");

@@ -7,7 +7,7 @@ use super::written;
 use crate::engine::Sizes;
 use crate::error::shown;
 use crate::input::{Codec, Source};
-use crate::map::growth;
+use crate::map::{Part, growth};
 use crate::output::SortKey;
 use crate::plan::{Groups, OnError, Order, Plan, Read, Rows, Target};
 use crate::units::{binary, count, data, plural, size};
@@ -294,7 +294,7 @@ fn reading(plan: &Plan, sizes: &Sizes) -> Reading {
         Read::Json { .. } => ("jsonl", false),
         Read::Matching { .. } => ("regex", false),
     };
-    let first_filter = plan.steps.iter().position(|step| step.filters()).unwrap_or(usize::MAX);
+    let first_filter = plan.steps.iter().position(|step| matches!(step.part(), Part::Filters)).unwrap_or(usize::MAX);
     let is_lazy = |field: &usize| {
         let early = plan.steps.iter().take(first_filter.saturating_add(1));
         first_filter < plan.steps.len() && !early.into_iter().any(|step| step.reads().contains(field))
@@ -321,22 +321,27 @@ fn steps(plan: &Plan) -> Vec<Step> {
     let mut told = Vec::new();
     let mut is_behind_filter = false;
     for (step, origin) in plan.steps.iter().zip(&plan.origins) {
-        let conversions: Vec<_> =
-            step.conversions().iter().map(|field| format!("{} as {}", field.name, field.to.name())).collect();
         let value = written::at(&plan.job, origin);
-        let what = match (conversions.as_slice(), origin) {
-            ([], _) if step.filters() => Some(format!("filter {}", written::predicate(value))),
-            ([], origin) if origin.starts_with("aggregate.") => {
+        let what = match step.part() {
+            Part::Written => written::step(value),
+            Part::Filters => format!("filter {}", written::predicate(value)),
+            Part::Converts(fields) => {
+                let fields = fields.iter().map(|field| format!("{} as {}", field.name, field.to.name()));
+                format!("read {}", fields.collect::<Vec<_>>().join(", "))
+            }
+            Part::Hides if origin.starts_with("aggregate.") => {
                 let column = written::column(value);
-                Some(format!("for {column}: where {}", written::predicate(&value["where"])))
+                format!("for {column}: where {}", written::predicate(&value["where"]))
             }
             // What a part of an `or` isn't asked for is null: nothing that anybody wrote.
-            ([], origin) if origin.starts_with("where") || origin.contains(".filter") => None,
-            ([], _) => Some(written::step(value)),
-            (conversions, _) => Some(format!("read {}", conversions.join(", "))),
+            Part::Hides | Part::Prepares => continue,
         };
-        told.extend(what.map(|what| Step { what, is_behind_filter }));
-        is_behind_filter |= step.filters();
+        let step_told = Step { what, is_behind_filter };
+        // An aggregate may look at two fields, by one condition.
+        if !matches!(step.part(), Part::Hides) || told.last() != Some(&step_told) {
+            told.push(step_told);
+        }
+        is_behind_filter |= matches!(step.part(), Part::Filters);
     }
     told
 }

@@ -166,6 +166,9 @@ impl<'a> Whole<'a> {
 /// The rows of a task that goes on for so many records as that of the sample began.
 fn rows_after(sampled: &Sampled, course: &Course, keys: &Keys, records: f64) -> f64 {
     let Some(&last) = course.last() else { return 0.0 };
+    if last.records == 0 {
+        return 0.0;
+    }
     let (seen, end) = (last.records as f64, rows_of(&last));
     if records <= seen {
         return at(course, records);

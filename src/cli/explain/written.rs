@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::map::steps;
+
 /// The part of a spec at a dotted path.
 pub fn at<'v>(spec: &'v Value, path: &str) -> &'v Value {
     path.split('.').fold(spec, |value, key| match key.parse::<usize>() {
@@ -25,14 +27,12 @@ fn word(value: &Value) -> String {
 
 /// `split line on words as word`.
 pub fn step(step: &Value) -> String {
-    const KINDS: [&str; 10] =
-        ["split", "ngrams", "lower", "upper", "trim", "extract", "derive", "bin", "time", "explode"];
     let Value::Object(keys) = step else { return step.to_string() };
     let text = |(key, value): (&String, &Value)| match (key.as_str(), value) {
         ("derive", Value::String(expression)) => format!("derive {expression}"),
         _ => format!("{key} {}", word(value)),
     };
-    let is_kind = |(key, _): &(&String, &Value)| KINDS.contains(&key.as_str());
+    let is_kind = |(key, _): &(&String, &Value)| steps::is_kind(key);
     let is_name = |(key, _): &(&String, &Value)| *key == "as";
     let first = keys.iter().filter(is_kind);
     let middle = keys.iter().filter(|key| !is_kind(key) && !is_name(key));
@@ -50,10 +50,11 @@ pub fn aggregate(aggregate: &Value) -> String {
 
 fn call(aggregate: &Value) -> String {
     let op = word(&aggregate["op"]);
-    aggregate.get("field").map_or_else(|| op.clone(), |field| format!("{op}({})", word(field)))
+    let arguments: Vec<_> = ["field", "by", "q"].iter().filter_map(|key| aggregate.get(key)).map(word).collect();
+    if arguments.is_empty() { op } else { format!("{op}({})", arguments.join(", ")) }
 }
 
-/// What an aggregate is called.
+/// An aggregate by its own name or, without one, as it is called.
 pub fn column(aggregate: &Value) -> String {
     aggregate.get("as").map_or_else(|| call(aggregate), word)
 }
@@ -114,6 +115,8 @@ mod tests {
         assert_eq!(step(&json!({"split": "line", "on": ", ", "as": "w"})), r#"split line on ", " as w"#);
         assert_eq!(aggregate(&json!({"op": "sum", "field": "x", "as": "total"})), "sum(x) as total");
         assert_eq!(aggregate(&json!({"op": "count", "as": "count"})), "count");
+        assert_eq!(aggregate(&json!({"op": "argmin", "by": "y", "field": "x"})), "argmin(x, y)");
+        assert_eq!(aggregate(&json!({"op": "approx_quantile", "q": 0.9, "field": "x"})), "approx_quantile(x, 0.9)");
         assert_eq!(column(&json!({"op": "sum", "field": "x"})), "sum(x)");
         let spec = json!({"map": [{"filter": {"and": [{"field": "x", "lt": 5}]}}]});
         assert_eq!(predicate(at(&spec, "map.0.filter.and.0")), "x < 5");

@@ -5,7 +5,7 @@ use crate::data::batch::Kind;
 use crate::data::{Batch, Bytes, Column, Columns, Decimal, Decimals, Numbers, Sink, Span};
 use crate::error::Result;
 use crate::input::Place;
-use crate::map::{Field, Makes, Next, Stage, Step};
+use crate::map::{Field, Makes, Next, Part, Stage, Step};
 
 /// Something of a record's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,10 @@ impl Step for Locate {
 
     fn makes(&self) -> Makes<'_> {
         Makes::One
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::Prepares
     }
 
     fn tells_lines(&self) -> bool {

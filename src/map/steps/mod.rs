@@ -69,6 +69,11 @@ const KINDS: &[(&str, Resolve)] = &[
     ("filter", filter::resolve),
 ];
 
+/// Whether a key is one that steps are told apart by.
+pub fn is_kind(key: &str) -> bool {
+    KINDS.iter().any(|(kind, _)| *kind == key)
+}
+
 /// The key that names the field a step adds.
 const AS: Key = Key::required("as", Shape::Name).about("The name of the field that comes of it");
 

@@ -3,7 +3,7 @@
 
 use crate::data::{Batch, Bytes, Column, Decimals, Floats, Numbers, Sink, Span};
 use crate::error::Result;
-use crate::map::{Field, Makes, Next, Stage, Step};
+use crate::map::{Field, Makes, Next, Part, Stage, Step};
 use crate::predicate::Predicate;
 
 /// Adds field `input`, or where there is none the number 1, in the records of which the predicate holds.
@@ -22,6 +22,10 @@ impl Step for Only {
 
     fn makes(&self) -> Makes<'_> {
         Makes::One
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::Hides
     }
 
     fn stage(&self) -> Box<dyn Stage> {

@@ -4,7 +4,7 @@
 use crate::data::value::QUOTE;
 use crate::data::{Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
-use crate::map::{Field, Makes, Next, Stage, Step};
+use crate::map::{Field, Makes, Next, Part, Stage, Step};
 
 /// Adds field `input`, which is of JSON, as bytes.
 #[derive(Debug)]
@@ -19,6 +19,10 @@ impl Step for Unquote {
 
     fn makes(&self) -> Makes<'_> {
         Makes::One
+    }
+
+    fn part(&self) -> Part<'_> {
+        Part::Prepares
     }
 
     fn stage(&self) -> Box<dyn Stage> {
