@@ -51,7 +51,7 @@ pub fn tasks<T, U: Send>(
         split: job.sizes.split,
         block: job.sizes.block,
         threads: job.pool.threads(),
-        counts_lines: job.plan.tells_lines(),
+        counted: job.plan.counted_lines(),
     };
     let hedging = Hedging::new(job.plan.settings.attempts, &job.plan.latencies, sources);
     let mut feed = match &job.sample {

@@ -1,5 +1,6 @@
 //! Commands as hostile as they come, run as a job would run them. That nothing of them is left is asked of the system.
 
+use crate::input::Counted;
 use std::process;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ const LINES: Blocks = Blocks {
     bytes: 1 << 20,
     end_of: RecordEnd { framing: Framing::Terminator(b'\n'), longest: 1 << 20 },
     eager: false,
-    counts_lines: false,
+    counted: Counted::Nothing,
     readers: 2,
 };
 

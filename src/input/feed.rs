@@ -15,6 +15,7 @@ use std::task::Poll;
 
 use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError, bounded, never};
 
+use super::Counted;
 use super::ahead::Ahead;
 use super::edges::{self, Edges};
 use super::hedging::Hedging;
@@ -104,8 +105,8 @@ pub struct Cutting {
     pub block: usize,
     /// Of the pool.
     pub threads: usize,
-    /// Whether blocks of what can't be read twice say which line they begin with.
-    pub counts_lines: bool,
+    /// Which blocks say what line they begin with.
+    pub counted: Counted,
 }
 
 #[derive(Debug)]
@@ -144,9 +145,9 @@ impl Feed {
         hedging: &Arc<Hedging>,
         check: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<Feed> {
-        let Cutting { numbering, end_of, edges, ahead, split: _, block, threads, counts_lines } = cut;
+        let Cutting { numbering, end_of, edges, ahead, split: _, block, threads, counted } = cut;
         let eager = numbering == Numbering::Streaming;
-        let blocks = Blocks { bytes: block, end_of, eager, counts_lines, readers: threads + 1 };
+        let blocks = Blocks { bytes: block, end_of, eager, counted, readers: threads + 1 };
         let (queues, readers) = stream::read(sources, blocks, numbering != Numbering::FilesFirst, hedging)?;
         let (permits, taken) = bounded(2 * threads);
         // Before anything can fail: its queues are dropped before its readers.

@@ -67,6 +67,7 @@ pub use held::Sources;
 pub use newlines::Newlines;
 pub use reading::Begun;
 use reading::Reading;
+pub use stream::Counted;
 pub use stretch::{Place, Stretch};
 pub use watch::{Covered, Watch, Watched};
 

@@ -6,20 +6,19 @@
 //! ```
 //!
 //! Splits are read in any order, and the lines before one are those of all splits before it: so files are read a second
-//! time, at most. What streams have before a block is counted while they are read.
+//! time, and what a chunk has before a split once more. What streams have before a block is counted while they are read.
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
 use ahash::AHashMap;
 
+use super::edges;
 use super::planned::{self, cut_shorter};
 use super::stretch::{Place, Stretch};
 use super::{Source, failed};
 use crate::error::Result;
-use crate::failpoint::{self, Point};
 use crate::panics::lock;
 
 /// Bytes of a file that are counted at once.
@@ -79,17 +78,13 @@ impl Newlines {
 fn count(source: &Source, file: &File, Range { mut start, end }: Range<u64>) -> Result<u64> {
     let (mut lines, mut buffer) = (0, vec![0; READ.min((end - start) as usize)]);
     while start < end {
-        failpoint::hit(Point::InputRead).map_err(|e| failed(source)(start, e))?;
-        let want = buffer.len().min((end - start) as usize);
-        match file.read_at(&mut buffer[..want], start) {
-            Ok(0) => return Err(failed(source)(start, cut_shorter())),
-            Ok(got) => {
-                lines += memchr::memchr_iter(b'\n', &buffer[..got]).count() as u64;
-                start += got as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(source)(start, error)),
+        let wanted = buffer.len().min((end - start) as usize);
+        let read = edges::full(file, &mut buffer[..wanted], start).map_err(|e| failed(source)(start, e))?;
+        if read < wanted {
+            return Err(failed(source)(start, cut_shorter()));
         }
+        lines += memchr::memchr_iter(b'\n', &buffer[..wanted]).count() as u64;
+        start += wanted as u64;
     }
     Ok(lines)
 }

@@ -80,6 +80,15 @@ impl BlockExtent {
     }
 }
 
+/// Of which streams the newlines are counted while they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    Nothing,
+    /// Of what can't be read again to count them.
+    ReadOnce,
+    All,
+}
+
 /// How streams are cut in blocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Blocks {
@@ -88,8 +97,7 @@ pub struct Blocks {
     pub end_of: RecordEnd,
     /// Whole records are handed over, however few, where the stream has nothing more for the moment.
     pub eager: bool,
-    /// Whether newlines are counted of what can't be read again to count them.
-    pub counts_lines: bool,
+    pub counted: Counted,
     /// Readers that take files at the same time.
     pub readers: usize,
 }
@@ -248,14 +256,19 @@ impl Reader {
         source: &Source,
         to: &Sender<Result<StreamBlock>>,
     ) -> Result<SourceEnd, Option<Error>> {
-        let Blocks { bytes: block, end_of: RecordEnd { framing, longest }, eager, counts_lines, .. } = self.cut;
+        let Blocks { bytes: block, end_of: RecordEnd { framing, longest }, eager, counted, .. } = self.cut;
         let longest = usize::try_from(longest).unwrap_or(usize::MAX);
         if self.stop.is_asked() {
             return Ok(SourceEnd::Stopped);
         }
         let retry = Retry::of(&self.hedging, index);
         let mut reading = Reading::go_on(source, retry, |gauge| self.watch.begin(index, gauge.clone()))?;
-        let mut lines = counts_lines.then_some(0);
+        let counts = match counted {
+            Counted::Nothing => false,
+            Counted::ReadOnce => !source.is_at_hand(),
+            Counted::All => true,
+        };
+        let mut lines = counts.then_some(0);
         let (mut is_first, mut handed) = (true, 0);
         // The first bytes, which were searched and hold no record's end.
         let mut searched = 0;

@@ -19,7 +19,7 @@ const LINES: Blocks = Blocks {
     bytes: 64 << 10,
     end_of: RecordEnd { framing: Framing::Terminator(b'\n'), longest: 1 << 20 },
     eager: false,
-    counts_lines: true,
+    counted: Counted::ReadOnce,
     readers: 2,
 };
 

@@ -36,7 +36,7 @@ const CUTTING: Cutting = Cutting {
     split: 1 << 20,
     block: 1 << 20,
     threads: 2,
-    counts_lines: true,
+    counted: Counted::ReadOnce,
 };
 
 /// What a task would have read.
@@ -470,8 +470,12 @@ fn lines_before_a_place() {
     for Seen { place, lines_before, .. } in seen {
         let found = sources[place.source].lines_before(place.offset).unwrap();
         assert_eq!(found.or(lines_before), Some(expected(place)));
-        assert_eq!((found.is_none(), lines_before.is_some()), (place.source == 2, place.source > 0));
-        assert!(lines_before.is_none_or(|lines| lines == expected(place)));
+        assert_eq!((found.is_none(), lines_before.is_some()), (place.source == 2, place.source == 2));
+    }
+    let packed = [sources[1].clone()];
+    let cutting = Cutting { split: 10_000, block: 10_000, counted: Counted::All, ..CUTTING };
+    for Seen { place, lines_before, .. } in all(&packed, cutting).unwrap() {
+        assert_eq!(lines_before, Some(expected(place)));
     }
 }
 

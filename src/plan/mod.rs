@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use crate::aggregate::Aggregate;
 use crate::data::Kind;
 use crate::data::key::KeyFields;
-use crate::input::{Latency, Sources};
+use crate::input::{Counted, Latency, Sources};
 pub use crate::map::Combiner;
 use crate::map::{Field, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
@@ -83,11 +83,16 @@ impl Plan {
         self.on_timeout == OnTimeout::Partial
     }
 
-    /// Whether it may be asked on which line a record is: by a step, or for a message if the record is bad.
-    pub fn tells_lines(&self) -> bool {
-        match &self.read {
-            Read::Text { .. } => self.steps.iter().any(|step| step.may_reject() || step.tells_lines()),
+    /// Where it may be asked on which line a record is: everywhere by a step, or for a message if the record is bad.
+    pub fn counted_lines(&self) -> Counted {
+        let may_be_bad = match &self.read {
+            Read::Text { .. } => self.steps.iter().any(|step| step.may_reject()),
             Read::Delimited { .. } | Read::Json { .. } | Read::Matching { .. } => true,
+        };
+        match () {
+            () if self.steps.iter().any(|step| step.tells_lines()) => Counted::All,
+            () if may_be_bad => Counted::ReadOnce,
+            () => Counted::Nothing,
         }
     }
 }
