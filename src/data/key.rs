@@ -82,8 +82,9 @@ impl KeyFields {
 pub fn put_field(out: &mut Buffer, field: Value<'_>, kind: Kind) {
     match field {
         Value::Null => out.push(NULL),
-        Value::Bytes(bytes) => {
-            out.push(if kind == Kind::Json { STRING } else { PRESENT });
+        _ if kind == Kind::Json => put_json(out, field, put_escaped),
+        Value::Bytes(bytes) | Value::Json(bytes) => {
+            out.push(PRESENT);
             put_escaped(out, bytes);
         }
         Value::Decimal(number) => {
@@ -94,39 +95,25 @@ pub fn put_field(out: &mut Buffer, field: Value<'_>, kind: Kind) {
             out.push(PRESENT);
             ordered::put_float(out, number);
         }
-        Value::Json(json) => match field.resolved() {
-            Value::Decimal(number) => {
-                out.push(NUMBER);
-                ordered::put_decimal(out, number);
-            }
-            _ => {
-                out.push(OTHER);
-                put_escaped(out, json);
-            }
-        },
     }
 }
 
-/// Appends a field of JSON that is a key of its own.
-fn put_json(out: &mut Buffer, field: Value<'_>) {
-    match field.resolved() {
-        Value::Bytes(bytes) => {
-            out.push(STRING);
-            out.extend(bytes);
-        }
+/// Appends a field of JSON, its bytes by `put_bytes`. Of null that is nothing.
+fn put_json(out: &mut Buffer, field: Value<'_>, put_bytes: impl Fn(&mut Buffer, &[u8])) {
+    let (mark, bytes) = match field.resolved() {
+        Value::Bytes(bytes) => (STRING, bytes),
+        Value::Json(json) => (OTHER, json),
         Value::Decimal(number) => {
             out.push(NUMBER);
-            ordered::put_decimal(out, number);
+            return ordered::put_decimal(out, number);
         }
-        Value::Json(json) => {
-            out.push(OTHER);
-            out.extend(json);
-        }
-        Value::Null | Value::Float(_) => {}
-    }
+        Value::Null | Value::Float(_) => return,
+    };
+    out.push(mark);
+    put_bytes(out, bytes);
 }
 
-/// What [`put_json`] put. `None` if it is something else. Out of line, so that other keys are decoded in a few instructions.
+/// What [`put_json`] made of a key of its own. `None` if it is something else. Out of line, so that other keys are decoded in a few instructions.
 #[inline(never)]
 fn take_json(key: &[u8]) -> Option<Value<'_>> {
     let Some((mark, rest)) = key.split_first() else { return Some(Value::Null) };
@@ -299,7 +286,7 @@ impl Encoder {
                         self.data.extend(bytes);
                     }
                 }
-                KeyFields::Json(field) => put_json(&mut self.data, batch.columns[*field].value(i)),
+                KeyFields::Json(field) => put_json(&mut self.data, batch.columns[*field].value(i), Buffer::extend),
                 KeyFields::Composite(fields) => {
                     fields
                         .iter()
@@ -359,6 +346,45 @@ mod tests {
         KeyFields::Composite((0..fields).map(|field| (field, Kind::Bytes)).collect())
     }
 
+    /// A cell of JSON.
+    fn json() -> impl Strategy<Value = Option<String>> {
+        let cells = [
+            "\"",
+            "\"a",
+            "\"a\0",
+            "\"a\0b",
+            "\"1",
+            "1",
+            "1.0",
+            "-1.5",
+            "10e-1",
+            "0",
+            "-0",
+            "1e999",
+            "2e999",
+            "true",
+            "[1]",
+            "{\"a\": 1}",
+            "123456789012345678901234567890123456789012345",
+        ];
+        prop::option::of(prop::sample::select(cells.to_vec()).prop_map(str::to_owned))
+    }
+
+    /// The key of a record of cells of JSON, null where there is none.
+    fn encode_json(cells: &[(bool, String)], key: &KeyFields) -> Vec<u8> {
+        let data: String = cells.iter().map(|(_, cell)| cell.as_str()).collect();
+        let mut at = 0;
+        let spans: Vec<_> = cells
+            .iter()
+            .map(|(is_there, cell)| {
+                at += cell.len();
+                [if *is_there { Span::of(at - cell.len()..at) } else { Span::NULL }]
+            })
+            .collect();
+        let columns: Vec<_> = spans.iter().map(|spans| Column::Json(Bytes { data: data.as_bytes(), spans })).collect();
+        Encoder::default().encode(&Batch { rows: 1, columns: &columns }, key, 0..1).unwrap().get(0).to_vec()
+    }
+
     fn field() -> impl Strategy<Value = Field> {
         let byte = prop_oneof![Just(0u8), Just(1), Just(0xff), any::<u8>()];
         proptest::option::of(proptest::collection::vec(byte, 0..6))
@@ -377,6 +403,28 @@ mod tests {
             let key = KeyFields::Nullable(0);
             let (encoded_a, encoded_b) = (encode(std::slice::from_ref(&a), &key), encode(std::slice::from_ref(&b), &key));
             prop_assert_eq!(encoded_a.cmp(&encoded_b), a.cmp(&b));
+        }
+
+        /// Fields of JSON sort as their values do, and come back as these, alone and among others.
+        #[test]
+        fn of_json_sorts_and_decodes(a in prop::collection::vec(json(), 2), b in prop::collection::vec(json(), 2)) {
+            let value = |cell: &Option<String>| cell.clone().map_or(String::new(), |cell| cell);
+            let of = |cell: &'_ Option<String>| (cell.is_some(), value(cell));
+            let both = KeyFields::Composite(vec![(0, Kind::Json), (1, Kind::Json)]);
+            let values = |cells: &'_ [Option<String>]| cells.iter().map(of).collect::<Vec<_>>();
+            let (a, b) = (values(&a), values(&b));
+            fn read((is_there, cell): &(bool, String)) -> Value<'_> {
+                if *is_there { Value::of_json(cell.as_bytes()) } else { Value::Null }
+            }
+            let order = a.iter().map(read).cmp(b.iter().map(read));
+            prop_assert_eq!(encode_json(&a, &both).cmp(&encode_json(&b, &both)), order);
+            let one = KeyFields::Json(0);
+            prop_assert_eq!(encode_json(&a, &one).cmp(&encode_json(&b, &one)), read(&a[0]).cmp(&read(&b[0])));
+            let (key, mut decoder) = (encode_json(&a, &both), Decoder::default());
+            let decoded = decoder.decode(&key, &both);
+            prop_assert!(decoded.value(0) == read(&a[0]) && decoded.value(1) == read(&a[1]));
+            let (key, mut decoder) = (encode_json(&a, &one), Decoder::default());
+            prop_assert!(decoder.decode(&key, &one).value(0) == read(&a[0]));
         }
 
         #[test]

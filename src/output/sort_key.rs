@@ -142,11 +142,14 @@ mod tests {
     }
 
     /// Least first.
-    fn columns() -> [Vec<Value<'static>>; 3] {
+    fn columns() -> [Vec<Value<'static>>; 4] {
         let texts = [&b""[..], b"\0", b"\0\0", b"\0a", b"a", b"a\0", b"a\0b", b"ab", b"\xff"].map(Value::Bytes);
         let decimals = ["-70000", "-1.5", "-1", "-0.5", "0", "0.5", "1", "1.05", "2", "255", "256", "65536", "1e30"];
         let floats = [f64::NEG_INFINITY, -1e300, -0.5, 0.0, 1e-300, 2.0, f64::INFINITY, f64::NAN].map(Value::Float);
-        [texts.into(), decimals.map(number).into(), floats.into()]
+        let json = [&b"1e999"[..], b"2e999", b"[1]", b"true"].map(Value::Json);
+        let json =
+            [Value::Bytes(b""), Value::Bytes(b"1"), Value::Json(b"-1.50"), Value::Json(b"1")].into_iter().chain(json);
+        [texts.into(), decimals.map(number).into(), floats.into(), json.collect()]
             .map(|values: Vec<_>| [vec![Value::Null], values].concat())
     }
 
@@ -177,7 +180,7 @@ mod tests {
     /// A row's columns, least to greatest of each kind, come back one after the other.
     #[test]
     fn what_is_taken_off_is_what_was_put() {
-        let kinds = [Kind::Bytes, Kind::Decimal, Kind::Float];
+        let kinds = [Kind::Bytes, Kind::Decimal, Kind::Float, Kind::Json];
         for (values, kind) in columns().into_iter().zip(kinds) {
             for (value, next) in values.iter().flat_map(|value| values.iter().map(move |next| (*value, *next))) {
                 for descending in [[false, false], [false, true], [true, false], [true, true]] {
