@@ -201,11 +201,12 @@ def log_levels(text: bytes) -> list[tuple]:
 def time_series(text: bytes) -> list[tuple]:
     """Lines by the hour, of UTC, of the first timestamp in each: of a web server's log, or year, month and day first."""
     log = rb"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?: ([+-]\d\d)(\d\d))?"
-    iso = rb"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?:Z| ?([+-]\d\d):?(\d\d))?)?"
+    iso = rb"(?<!\w)(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?:Z| ?([+-]\d\d):?(\d\d))?)?(?!\w)"
     months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
     hours = Counter()
     for line in lines(text):
-        found = min(filter(None, (re.search(log, line), re.search(iso, line))), key=lambda match: match.start(), default=None)
+        dates = [match for match in re.finditer(iso, line) if 1 <= int(match[2]) <= 12 and 1 <= int(match[3]) <= 31]
+        found = min(filter(None, (re.search(log, line), *dates[:1])), key=lambda match: match.start(), default=None)
         if found is None:
             hours[b""] += 1
             continue
