@@ -15,7 +15,7 @@ use std::{fs, hint, thread};
 use mapfold::aggregate::{Aggregate, Count};
 use mapfold::data::{BATCH, Bytes};
 use mapfold::engine::{self, Control};
-use mapfold::input::block::{Bounds, FileBlock, Memory};
+use mapfold::input::block::{Bounds, FileBlock, FileBuffer};
 use mapfold::input::edges::Edges;
 use mapfold::input::sources::Stdin;
 use mapfold::input::splits::{self, Split};
@@ -25,7 +25,7 @@ use mapfold::map::tokenise::tokens::Letters;
 use mapfold::plan::{self, Invocation, Plan};
 use mapfold::record::{self, Framing, TERMINATOR};
 use mapfold::shuffle::row::get_row;
-use mapfold::shuffle::{PartitionBuffers, Run, RunWriter, Shape};
+use mapfold::shuffle::{PartitionBuffers, RowShape, Run, RunWriter};
 use mapfold::spec::Document;
 use mapfold::table::keys::LONG;
 use mapfold::table::{HomeBits, KeyBatch, Table};
@@ -49,7 +49,7 @@ impl Text {
     fn blocks(&self, splits: &[Split], mut each: impl FnMut(&[u8])) {
         let end_of = RecordEnd { framing: Framing::Terminator(TERMINATOR), longest: 1 << 20 };
         let cut = Bounds { end_of, edges: Edges::Found, joins: true };
-        let (sources, mut memory) = (std::slice::from_ref(&self.source), Memory::default());
+        let (sources, mut memory) = (std::slice::from_ref(&self.source), FileBuffer::default());
         for mut pieces in splits.iter().map(|split| &split.pieces[..]) {
             while !pieces.is_empty() {
                 each(FileBlock::open(sources, &mut pieces, cut, &mut memory).expect("a block").stretch().bytes);
@@ -135,7 +135,7 @@ impl Text {
 fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
     let mut runs = [0, 1].map(|n| (dir.join(format!("floor-{n}.run")), None));
     let written = text.time(&mut runs, |splits, (path, written)| {
-        let shape = Shape::new(std::iter::empty(), &[]);
+        let shape = RowShape::new(std::iter::empty(), &[]);
         let mut batch = Box::<KeyBatch>::default();
         let mut run =
             RunWriter::create(path.clone(), RUN_PARTITIONS, RUN_PAGE, PartitionBuffers::default()).expect("a run");

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mapfold::shuffle::row::get_row;
-use mapfold::shuffle::{PartitionBuffers, Run, RunSize, RunWriter, Shape};
+use mapfold::shuffle::{PartitionBuffers, RowShape, Run, RunSize, RunWriter};
 use mapfold::table::KeyBatch;
 use mapfold::table::keys::LONG;
 
@@ -17,7 +17,7 @@ const PAGE: usize = 64 << 10;
 
 /// Writes every key as a value row.
 fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers) -> (Run, RunSize, PartitionBuffers) {
-    let shape = Shape::new(std::iter::empty(), &[]);
+    let shape = RowShape::new(std::iter::empty(), &[]);
     let mut batch = Box::<KeyBatch>::default();
     let mut run = RunWriter::create(path.into(), partitions, PAGE, buffers).expect("a run begun");
     for keys in keys.batches() {

@@ -107,7 +107,7 @@ mod armed {
     const STALL: Duration = Duration::from_secs(1);
 
     #[derive(Default)]
-    struct State {
+    struct Armed {
         faults: Vec<Fault>,
         bugs: Vec<Bug>,
         /// Operations so far, by point.
@@ -136,16 +136,16 @@ mod armed {
         Stall,
     }
 
-    static STATE: LazyLock<Mutex<State>> =
-        LazyLock::new(|| Mutex::new(State::of(&env::var("MAPFOLD_FAIL").unwrap_or_default())));
+    static ARMED: LazyLock<Mutex<Armed>> =
+        LazyLock::new(|| Mutex::new(Armed::of(&env::var("MAPFOLD_FAIL").unwrap_or_default())));
 
-    fn state() -> MutexGuard<'static, State> {
-        STATE.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state() -> MutexGuard<'static, Armed> {
+        ARMED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From now on these fail, of operations counted from now on.
     pub fn arm(faults: &str) {
-        *state() = State::of(faults);
+        *state() = Armed::of(faults);
     }
 
     /// How many operations of the point there were.
@@ -153,10 +153,10 @@ mod armed {
         state().hits[point as usize]
     }
 
-    impl State {
-        fn of(faults: &str) -> State {
+    impl Armed {
+        fn of(faults: &str) -> Armed {
             let faults = faults.split(',').map(str::trim).filter(|fault| !fault.is_empty());
-            let mut state = State::default();
+            let mut state = Armed::default();
             for text in faults {
                 match (Bug::of(text), Fault::of(text)) {
                     (Some(bug), _) => state.bugs.push(bug),
@@ -209,7 +209,7 @@ mod armed {
 
     pub fn hit(point: Point, bytes: &mut [u8]) -> io::Result<()> {
         let how = {
-            let State { faults, hits, .. } = &mut *state();
+            let Armed { faults, hits, .. } = &mut *state();
             hits[point as usize] += 1;
             let hit = |fault: &&Fault| fault.point == point && fault.operations.contains(&hits[point as usize]);
             faults.iter().find(hit).map(|fault| fault.how)

@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
 #[global_allocator]
-static MEMORY: mapfold::cli::Memory = mapfold::cli::Memory;
+static MEMORY: mapfold::cli::Allocator = mapfold::cli::Allocator;
 
 fn main() -> ExitCode {
     mapfold::cli::main()

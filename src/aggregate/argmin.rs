@@ -1,11 +1,11 @@
 //! `argmin`: the value of the record that has the least of another field, `by`; of several such the first in the input. See `chosen` for its state.
 
-use super::chosen::Choice;
+use super::chosen::Rule;
 use super::{Observes, Op, by_a_field};
 
 pub const OP: Op = Op {
     name: "argmin",
     keys: &by_a_field("The value in the record that has the least of another field"),
     observes: Observes::Placed,
-    make: |observed, _| Choice { greatest: false, last: false }.of(observed),
+    make: |observed, _| Rule { greatest: false, last: false }.of(observed),
 };

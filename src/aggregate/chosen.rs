@@ -22,14 +22,14 @@ use crate::table::{StateColumn, States, TailPlace};
 
 /// Which of the records.
 #[derive(Clone, Copy, Debug)]
-pub struct Choice {
+pub struct Rule {
     /// The greatest of what it is chosen by, and not the least.
     pub greatest: bool,
     /// The last of several that are alike in it, and not the first.
     pub last: bool,
 }
 
-impl Choice {
+impl Rule {
     pub fn of(self, observed: &Observed) -> Made {
         let (value, kind) = observed.column();
         let position = observed.position.expect("its place is observed");
@@ -39,7 +39,7 @@ impl Choice {
 
 #[derive(Debug)]
 struct Chosen {
-    choice: Choice,
+    choice: Rule,
     value: usize,
     /// Of the value.
     kind: Kind,
@@ -224,7 +224,7 @@ mod tests {
             for (by, greatest, last) in
                 [(None, false, false), (None, false, true), (Some(1), false, false), (Some(1), true, false)]
             {
-                let chosen = Chosen { choice: Choice { greatest, last }, value: 0, kind: kinds[0], by, position: 2 };
+                let chosen = Chosen { choice: Rule { greatest, last }, value: 0, kind: kinds[0], by, position: 2 };
                 let found = laws::hold(&chosen, 0, &[kinds[0], kinds[1], Kind::Decimal], &cells, &deal);
                 let candidates = records.iter().zip(&places).filter(|((value, key), _)| {
                     value.is_some() && (by.is_none() || key.is_some())

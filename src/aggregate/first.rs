@@ -1,11 +1,11 @@
 //! `first`: the value of the first record in the input that has one; null where none has. See `chosen` for its state.
 
-use super::chosen::Choice;
+use super::chosen::Rule;
 use super::{Observes, Op, of_a_field};
 
 pub const OP: Op = Op {
     name: "first",
     keys: &of_a_field("The first value in the order of the input"),
     observes: Observes::Placed,
-    make: |observed, _| Choice { greatest: false, last: false }.of(observed),
+    make: |observed, _| Rule { greatest: false, last: false }.of(observed),
 };

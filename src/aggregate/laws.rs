@@ -8,9 +8,9 @@ use super::{Aggregate, Overflow};
 use crate::data::buffer::Buffer;
 use crate::data::columns::Growing;
 use crate::data::{Column, Decimal, Kind, Span, Value};
-use crate::shuffle::Shape;
+use crate::shuffle::RowShape;
 use crate::shuffle::row::{Values, get_row};
-use crate::table::{Arena, Group, Key, StateColumn, States, Tail, TailPlace};
+use crate::table::{Arena, Group, SlotKey, StateColumn, States, Tail, TailPlace};
 
 /// The longest of the observed strings; of equally long ones the greatest by bytes. All in its tail: the empty string,
 /// which is never longer than another, is the identity.
@@ -108,14 +108,14 @@ pub fn with_columns<T>(kinds: &[Kind], record: &[Cell], with: impl FnOnce(&[Colu
 struct Slots<'a> {
     aggregate: &'a dyn Aggregate,
     kinds: &'a [Kind],
-    shape: Shape,
+    shape: RowShape,
     words: Vec<u64>,
     arena: Arena,
 }
 
 impl<'a> Slots<'a> {
     fn new(aggregate: &'a dyn Aggregate, kinds: &'a [Kind], slots: usize) -> Self {
-        let shape = Shape::new([aggregate].into_iter(), kinds);
+        let shape = RowShape::new([aggregate].into_iter(), kinds);
         Slots { aggregate, kinds, words: shape.identity.repeat(slots), shape, arena: Arena::default() }
     }
 
@@ -137,7 +137,7 @@ impl<'a> Slots<'a> {
         let stride = self.shape.identity.len();
         let states = self.words[from as usize * stride..][..stride].to_vec();
         let mut out = Buffer::default();
-        let group = Group { hash: 0, key: Key::Inline([0; 2], 0), states: &states };
+        let group = Group { hash: 0, key: SlotKey::Inline([0; 2], 0), states: &states };
         self.shape.put_group(&mut out, &group, &self.arena);
         let data = out.as_slice();
         let (before, bytes) = (self.arena.len(), data.len());

@@ -23,7 +23,7 @@ use super::{closed, help, stdout_is_closed, to_stdout, written};
 use crate::error::{Error, Result, shown};
 use crate::plan::Rows;
 use crate::report::json;
-use results::{Bench, Run};
+use results::{Bench, TimedRun};
 use vary::Vary;
 
 const EXAMPLES: &str = "\
@@ -154,7 +154,7 @@ fn measure(bench: &mut Bench, trials: &Trials, vary: &Vary, progress: When) -> R
                 round => format!("{value}, round {round} of {}", bench.rounds),
             });
             let trial = trials.run(&[(vary.setting, value)])?;
-            bench.runs.push(Run::new(value, round, &trial));
+            bench.runs.push(TimedRun::new(value, round, &trial));
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ use anyhow::Context;
 use clap::ArgAction;
 use serde::Serialize;
 
-use super::job::{Job, JobArgs};
+use super::job::{AskedJob, JobArgs};
 use super::{closed, help, line, signals, stdout_is_closed, to_stderr, to_stdout, warn_of_left};
 use crate::engine;
 use crate::error::{Error, Result, shown};
@@ -192,7 +192,7 @@ fn foresee(plan: &planned::Plan, sampler: &Sampler<'_>, bytes: Option<u64>, cont
 }
 
 /// Runs the job as `run` does.
-fn actual(job: &Job, plan: &planned::Plan, planning: &Control, armed: &signals::Armed) -> anyhow::Result<Figures> {
+fn actual(job: &AskedJob, plan: &planned::Plan, planning: &Control, armed: &signals::Armed) -> anyhow::Result<Figures> {
     // Its time counts from now.
     let mut control = Control::new(Aside(|write| line::aside(write)));
     control.signal = planning.signal.clone();

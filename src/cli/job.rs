@@ -87,7 +87,7 @@ pub struct Changes {
 }
 
 /// A job as the command line has it.
-pub struct Job {
+pub struct AskedJob {
     pub spec: Spec,
     /// What messages call the spec.
     pub origin: String,
@@ -96,7 +96,7 @@ pub struct Job {
     pub file: Option<PathBuf>,
 }
 
-impl Job {
+impl AskedJob {
     /// Where the result goes if a flag says so. That is nothing that the job says: as the report has it, it runs again.
     pub fn output(&mut self, flag: Option<&OsString>) -> Option<PathBuf> {
         if flag.is_some() {
@@ -117,20 +117,20 @@ impl Job {
 
 impl JobArgs {
     /// The spec as it is to be run.
-    pub fn load(&self) -> Result<Job> {
+    pub fn load(&self) -> Result<AskedJob> {
         let mut document = document(&self.job)?;
         for assignment in &self.param {
             document.param(assignment)?;
         }
         self.params.apply(&mut document);
         let file = is_path(&self.job).then(|| PathBuf::from(&self.job));
-        Ok(Job { from_stdin: self.job == "-", file, ..self.changes.apply(document)? })
+        Ok(AskedJob { from_stdin: self.job == "-", file, ..self.changes.apply(document)? })
     }
 }
 
 impl Changes {
     /// The job that comes of a spec: `--set` in order, then the flags that have a field of the spec.
-    pub fn apply(&self, mut document: Document) -> Result<Job> {
+    pub fn apply(&self, mut document: Document) -> Result<AskedJob> {
         let origin = document.origin.clone();
         for assignment in &self.set {
             document.set(assignment)?;
@@ -145,7 +145,7 @@ impl Changes {
         if let Some(directory) = &self.spill_dir {
             spec.run.spill_dir = Some(directory.clone());
         }
-        Ok(Job { spec, origin, from_stdin: false, file: None })
+        Ok(AskedJob { spec, origin, from_stdin: false, file: None })
     }
 
     /// What on the command line already says that setting, if something does.

@@ -42,36 +42,36 @@ const WITH_BAR: &str = "{prefix:6} {percent:>3} % {bar:20} {wide_msg}";
 const WORDS: &str = "{wide_msg}";
 
 #[derive(Debug)]
-enum State {
+enum Display {
     None,
     Drawn(ProgressBar),
     /// What comes now is said by others.
     Ended,
 }
 
-static STATE: Mutex<State> = Mutex::new(State::None);
+static DISPLAY: Mutex<Display> = Mutex::new(Display::None);
 
-fn state() -> MutexGuard<'static, State> {
-    lock(&STATE)
+fn state() -> MutexGuard<'static, Display> {
+    lock(&DISPLAY)
 }
 
-impl State {
+impl Display {
     fn bar(&mut self) -> Option<&ProgressBar> {
-        if let State::None = self {
+        if let Display::None = self {
             // Whoever draws does so seldom enough.
             let target = ProgressDrawTarget::term_like(Box::new(Screen::default()));
-            *self = State::Drawn(ProgressBar::with_draw_target(Some(100), target));
+            *self = Display::Drawn(ProgressBar::with_draw_target(Some(100), target));
         }
         match self {
-            State::Drawn(bar) => Some(bar),
-            State::None | State::Ended => None,
+            Display::Drawn(bar) => Some(bar),
+            Display::None | Display::Ended => None,
         }
     }
 
     fn erase(&mut self) {
-        if let State::Drawn(bar) = self {
+        if let Display::Drawn(bar) = self {
             bar.finish_and_clear();
-            *self = State::None;
+            *self = Display::None;
         }
     }
 }
@@ -83,7 +83,7 @@ pub fn can_draw() -> bool {
 
 /// Lines may be drawn from now on.
 pub fn begin() {
-    *state() = State::None;
+    *state() = Display::None;
 }
 
 /// Draws `line` in place of what was drawn. False once the line has [`end`]ed.
@@ -122,14 +122,14 @@ pub fn aside<T>(write: impl FnOnce() -> T) -> T {
 pub fn end() {
     let mut state = state();
     state.erase();
-    *state = State::Ended;
+    *state = Display::Ended;
 }
 
 /// The same, unless somebody is just drawing or writing, who may be stuck.
 pub fn try_end() {
-    if let Ok(mut state) = STATE.try_lock() {
+    if let Ok(mut state) = DISPLAY.try_lock() {
         state.erase();
-        *state = State::Ended;
+        *state = Display::Ended;
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod agg;
+mod allocator;
 mod bench;
 mod closed;
 mod completions;
@@ -22,7 +23,6 @@ mod jobs;
 mod last_words;
 mod line;
 mod man;
-mod memory;
 mod names;
 mod params;
 mod progress;
@@ -51,7 +51,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result, one_line, reason, shown};
 use crate::panics;
-pub use memory::Memory;
+pub use allocator::Allocator;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
@@ -89,8 +89,8 @@ enum Command {
 
 pub fn main() -> ExitCode {
     panics::hush();
-    memory::share_addresses();
-    memory::end_for_want_of_stacks();
+    allocator::share_addresses();
+    allocator::end_for_want_of_stacks();
     let words: Vec<_> = env::args_os().collect();
     let (command, job) = params::with_flags(Cli::command(), &words);
     let cli = match parse(command, &words) {

@@ -20,7 +20,7 @@ use clap::ValueEnum;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::line::{self, Line};
-use super::time_left::{PHASES, Reading, Readings, TimeLeft};
+use super::time_left::{MeterReading, PHASES, Readings, TimeLeft};
 use crate::error::shown;
 use crate::input::Source;
 use crate::run::Progress;
@@ -120,7 +120,7 @@ impl<'p> View<'p> {
     /// What there is to say when the meters said so, `seconds` after the run began.
     fn line(&mut self, seconds: f64, readings: &Readings, silent: &[String]) -> Option<Line> {
         let what = PHASES[readings.current()?].into();
-        let Reading { done: read, total: all, .. } = readings.phases[0];
+        let MeterReading { done: read, total: all, .. } = readings.phases[0];
         let mut said = Vec::new();
         let left = self.time_left.look(seconds, readings);
         if let Some(left) = left {
@@ -156,8 +156,8 @@ mod tests {
     use super::*;
 
     fn readings(map: (u64, u64), reduce: Option<(u64, u64)>) -> Readings {
-        let reading = |(done, total)| Reading { begun: true, done, total };
-        let phases = [reading(map), reduce.map_or(Reading::default(), reading), Reading::default()];
+        let reading = |(done, total)| MeterReading { begun: true, done, total };
+        let phases = [reading(map), reduce.map_or(MeterReading::default(), reading), MeterReading::default()];
         Readings { phases, in_runs: map.0 }
     }
 

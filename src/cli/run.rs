@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::ArgAction;
 
 use super::accounts::Accounts;
-use super::job::{Job, JobArgs};
+use super::job::{AskedJob, JobArgs};
 use super::progress::{self, When};
 use super::{closed, help, history, line, signals, stdout_is_closed, to_stderr, warn_of_left};
 use crate::engine;
@@ -109,7 +109,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// Runs a job and writes its result, in any sequence of rows if `unordered`.
-pub fn execute(mut job: Job, unordered: bool, args: &ResultArgs) -> anyhow::Result<()> {
+pub fn execute(mut job: AskedJob, unordered: bool, args: &ResultArgs) -> anyhow::Result<()> {
     let output = job.output(args.output.as_ref());
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
     let control = Control::new(Aside(|write| line::aside(write)));

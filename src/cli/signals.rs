@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 
-use super::{exit_code, last_words, memory, message, warnings};
+use super::{allocator, exit_code, last_words, message, warnings};
 use crate::error::Error;
 use crate::input::command;
 use crate::run::Control;
@@ -62,7 +62,7 @@ pub fn watched<T>(control: &Control, armed: &Armed, grace: Grace, work: impl FnO
         let (done, is_done) = bounded::<()>(0);
         // Where no thread is to be had the job runs unwatched.
         let _ = thread::Builder::new().name("watch".into()).spawn_scoped(scope, move || {
-            let _watched = memory::Watching::begin();
+            let _watched = allocator::Watching::begin();
             watch_over(control, armed, grace, &is_done);
         });
         let result = work();
@@ -74,7 +74,7 @@ pub fn watched<T>(control: &Control, armed: &Armed, grace: Grace, work: impl FnO
 fn watch_over(control: &Control, armed: &Armed, grace: Grace, is_done: &Receiver<()>) {
     let goes_on = |wait| is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout);
     while goes_on(LOOK) {
-        if let Some(error) = memory::missing() {
+        if let Some(error) = allocator::missing() {
             end(control, error);
         }
         match control.check() {
@@ -100,7 +100,7 @@ fn watch_over(control: &Control, armed: &Armed, grace: Grace, is_done: &Receiver
 
 /// Ends the process as the job would have: with its commands, and what it made removed.
 fn end(control: &Control, error: Error) -> ! {
-    memory::cleans_up();
+    allocator::cleans_up();
     command::end_all();
     control.temporaries.remove_all();
     let error = error.into();

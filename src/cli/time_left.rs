@@ -29,16 +29,16 @@ pub const PHASES: [&str; 3] = ["map", "reduce", "output"];
 
 /// What a meter said.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Reading {
+pub struct MeterReading {
     pub begun: bool,
     pub done: u64,
     pub total: u64,
 }
 
-impl Reading {
+impl MeterReading {
     fn of(meter: &Meter) -> Self {
         let begun = meter.begun.load(Ordering::Acquire);
-        Reading { begun, done: meter.done.load(Ordering::Relaxed), total: meter.total.load(Ordering::Relaxed) }
+        MeterReading { begun, done: meter.done.load(Ordering::Relaxed), total: meter.total.load(Ordering::Relaxed) }
     }
 
     /// The part that is done, of a total that is known.
@@ -50,7 +50,7 @@ impl Reading {
 /// What all meters said at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Readings {
-    pub phases: [Reading; 3],
+    pub phases: [MeterReading; 3],
     /// Bytes of input that the runs there are were made of.
     pub in_runs: u64,
 }
@@ -59,7 +59,7 @@ impl Readings {
     pub fn of(progress: &Progress) -> Self {
         // In this order: no more in runs than is known to be shuffled.
         let in_runs = progress.in_runs.load(Ordering::Acquire);
-        Readings { phases: [&progress.map, &progress.reduce, &progress.output].map(Reading::of), in_runs }
+        Readings { phases: [&progress.map, &progress.reduce, &progress.output].map(MeterReading::of), in_runs }
     }
 
     /// Index of the phase that goes on, once one has begun.
@@ -157,7 +157,7 @@ mod tests {
             let part =
                 |from: f64, seconds: f64| if seconds > 0.0 { ((now - from) / seconds).clamp(0.0, 1.0) } else { 1.0 };
             let reading =
-                |begun, part: f64, total: f64| Reading { begun, done: (part * total) as u64, total: total as u64 };
+                |begun, part: f64, total: f64| MeterReading { begun, done: (part * total) as u64, total: total as u64 };
             let mapped = (self.done)(part(0.0, map));
             let shuffle = self.shuffled * INPUT as f64;
             let mut first = reading(true, mapped, INPUT as f64);
@@ -167,7 +167,8 @@ mod tests {
             let reducing = now >= map;
             let mut second = reading(reducing, part(map, reduce), shuffle);
             let writing = now >= map + reduce;
-            let third = if writing { reading(true, part(map + reduce, output), shuffle) } else { Reading::default() };
+            let third =
+                if writing { reading(true, part(map + reduce, output), shuffle) } else { MeterReading::default() };
             // In twenty tasks.
             let in_runs = ((mapped * 20.0).floor() / 20.0 * INPUT as f64) as u64;
             if !reducing {
@@ -266,12 +267,13 @@ mod tests {
     /// Records that pass through and are sorted: there is no reduce phase.
     #[test]
     fn what_is_sorted_by_the_map_is_yet_to_be_merged() {
-        let half = Reading { begun: true, done: INPUT / 2, total: INPUT };
-        let sorted = Reading { begun: false, done: 0, total: INPUT / 2 };
-        let readings = Readings { phases: [half, Reading::default(), sorted], in_runs: INPUT / 2 };
+        let half = MeterReading { begun: true, done: INPUT / 2, total: INPUT };
+        let sorted = MeterReading { begun: false, done: 0, total: INPUT / 2 };
+        let readings = Readings { phases: [half, MeterReading::default(), sorted], in_runs: INPUT / 2 };
         let left = TimeLeft::default().look(10.0, &readings).unwrap();
         assert!((left - (10.0 + 20.0 * REDUCE * OUTPUT)).abs() < 1e-6, "{left}");
-        let unsorted = Readings { phases: [half, Reading::default(), Reading::default()], in_runs: INPUT / 2 };
+        let unsorted =
+            Readings { phases: [half, MeterReading::default(), MeterReading::default()], in_runs: INPUT / 2 };
         assert_eq!(TimeLeft::default().look(10.0, &unsorted), Some(10.0));
     }
 

@@ -24,7 +24,7 @@ use tempfile::TempPath;
 use wait4::{ResUse, Wait4};
 
 use super::digest::Digest;
-use super::job::{Job, JobArgs};
+use super::job::{AskedJob, JobArgs};
 use super::settings::Setting;
 use super::signals::{self, Armed};
 use super::warn_of_left;
@@ -99,7 +99,7 @@ pub struct ReportOfTrial {
 impl Trials {
     /// `command` is what messages call the caller.
     pub fn new(args: &JobArgs, command: &str) -> Result<Self> {
-        let Job { mut spec, origin, from_stdin, file } = args.load()?;
+        let AskedJob { mut spec, origin, from_stdin, file } = args.load()?;
         if spec.input.is_empty() || spec.input.iter().any(Input::is_stdin) {
             return Err(once("standard input", command));
         }

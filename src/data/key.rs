@@ -145,16 +145,16 @@ pub struct Decoder {
 
 /// The fields of one key.
 #[derive(Clone, Copy, Debug)]
-pub enum Fields<'a> {
+pub enum DecodedKey<'a> {
     One(Value<'a>),
     Many(&'a Decoder),
 }
 
-impl Fields<'_> {
+impl DecodedKey<'_> {
     pub fn len(&self) -> usize {
         match self {
-            Fields::One(_) => 1,
-            Fields::Many(decoder) => decoder.cells.len(),
+            DecodedKey::One(_) => 1,
+            DecodedKey::Many(decoder) => decoder.cells.len(),
         }
     }
 
@@ -163,12 +163,12 @@ impl Fields<'_> {
     }
 }
 
-impl<'a> Fields<'a> {
+impl<'a> DecodedKey<'a> {
     #[inline]
     pub fn value(&self, field: usize) -> Value<'a> {
         match self {
-            Fields::One(value) => *value,
-            Fields::Many(decoder) => match decoder.cells[field] {
+            DecodedKey::One(value) => *value,
+            DecodedKey::Many(decoder) => match decoder.cells[field] {
                 Cell::Null => Value::Null,
                 Cell::Bytes(span) => Value::Bytes(&decoder.data[span.start as usize..span.end as usize]),
                 Cell::Json(span) => Value::Json(&decoder.data[span.start as usize..span.end as usize]),
@@ -185,15 +185,15 @@ impl Decoder {
     /// # Panics
     /// If the key is not one of these fields.
     #[inline]
-    pub fn decode<'a>(&'a mut self, key: &'a [u8], fields: &KeyFields) -> Fields<'a> {
+    pub fn decode<'a>(&'a mut self, key: &'a [u8], fields: &KeyFields) -> DecodedKey<'a> {
         match fields {
-            KeyFields::One(_) => Fields::One(Value::Bytes(key)),
-            KeyFields::Nullable(_) => Fields::One(match key.split_first() {
+            KeyFields::One(_) => DecodedKey::One(Value::Bytes(key)),
+            KeyFields::Nullable(_) => DecodedKey::One(match key.split_first() {
                 None => Value::Null,
                 Some((0, bytes)) => Value::Bytes(bytes),
                 Some(_) => Value::Bytes(key),
             }),
-            KeyFields::Json(_) => Fields::One(take_json(key).expect("a key of JSON")),
+            KeyFields::Json(_) => DecodedKey::One(take_json(key).expect("a key of JSON")),
             KeyFields::Composite(fields) => {
                 self.data.clear();
                 self.cells.clear();
@@ -201,7 +201,7 @@ impl Decoder {
                 for (_, kind) in fields {
                     rest = self.decode_field(rest, *kind).expect("a key has all its fields");
                 }
-                Fields::Many(self)
+                DecodedKey::Many(self)
             }
         }
     }

@@ -18,16 +18,16 @@ const TRIES: usize = 10;
 const AGAIN: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Debug, Default)]
-pub struct Temporaries(Arc<Mutex<State>>);
+pub struct Temporaries(Arc<Mutex<Paths>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Paths {
     made: Vec<PathBuf>,
     left: Vec<Left>,
 }
 
 impl Temporaries {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Paths> {
         lock(&self.0)
     }
 

@@ -24,22 +24,22 @@ use crate::plan::{OnError, Read};
 use crate::report::{BadRecord, Counters};
 
 /// Bad records of a job that its report tells of.
-pub const SAMPLES: usize = 10;
+pub const MOST_REPORTED: usize = 10;
 
 /// A bad record for the report. Its line is counted when the report is made, and only if it is one of those told: to count it
 /// a file is read from its beginning.
 #[derive(Debug)]
-pub struct Sample {
+pub struct ReportedRecord {
     place: Place,
     /// Newlines before it, where that is known.
     lines: Option<u64>,
     why: Why,
 }
 
-impl Sample {
+impl ReportedRecord {
     fn of(stretch: Stretch<'_>, at: usize, why: Why) -> Self {
         let here = || memchr::memchr_iter(b'\n', &stretch.bytes[..at]).count() as u64;
-        Sample { place: stretch.place(at), lines: stretch.lines_before.map(|lines| lines + here()), why }
+        ReportedRecord { place: stretch.place(at), lines: stretch.lines_before.map(|lines| lines + here()), why }
     }
 
     pub fn told(&self, sources: &[Source]) -> BadRecord {
@@ -62,7 +62,7 @@ impl Sample {
 #[derive(Debug, Default)]
 pub struct Bad {
     pub records: u64,
-    samples: Vec<Sample>,
+    reported: Vec<ReportedRecord>,
     saved: Option<(TempPath, BufWriter<File>)>,
 }
 
@@ -71,7 +71,7 @@ pub struct Bad {
 pub struct BadOfTask {
     pub number: usize,
     /// The first of them.
-    pub samples: Vec<Sample>,
+    pub reported: Vec<ReportedRecord>,
     /// The file where all are, if they are to be saved.
     pub saved: Option<TempPath>,
 }
@@ -106,12 +106,13 @@ impl Bad {
     ) -> Result<()> {
         if job.plan.on_error == OnError::Fail {
             let hint = why.hint(&job.plan.numbers, matches!(job.plan.read, Read::Delimited { .. }));
-            let BadRecord { record: place, why } = Sample::of(stretch, record.start, why).told(&job.plan.sources);
+            let BadRecord { record: place, why } =
+                ReportedRecord::of(stretch, record.start, why).told(&job.plan.sources);
             return Err(Error::BadRecord { place, why, hint });
         }
         self.records += 1;
-        if self.samples.len() < SAMPLES {
-            self.samples.push(Sample::of(stretch, record.start, why));
+        if self.reported.len() < MOST_REPORTED {
+            self.reported.push(ReportedRecord::of(stretch, record.start, why));
         }
         if let OnError::SkipUpTo { save_to: Some(_), .. } = &job.plan.on_error {
             self.save(&stretch.bytes[record], job.record_end().framing.terminator(), save_as)?;
@@ -144,7 +145,7 @@ impl Bad {
     pub fn place(self, job: &Job<'_>, number: usize) {
         if self.records > 0 {
             let saved = self.saved.map(|(path, _)| path);
-            job.note_bad(BadOfTask { number, samples: self.samples, saved });
+            job.note_bad(BadOfTask { number, reported: self.reported, saved });
         }
     }
 }

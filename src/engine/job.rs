@@ -14,11 +14,11 @@ use super::sample::Sample;
 use crate::data::buffer::Buffer;
 use crate::data::scratch::{self, Scratch};
 use crate::error::{Error, Result};
-use crate::input::block::Memory;
+use crate::input::block::FileBuffer;
 use crate::input::edges::{Edges, PieceRead};
 use crate::input::{Newlines, RecordEnd, Stretch, splits};
 use crate::map::Home;
-use crate::output::{Layout, Order, Writer};
+use crate::output::{Order, RowLayout, Writer};
 use crate::panics::{lock, unlocked};
 use crate::plan::{Plan, Rows};
 use crate::record;
@@ -54,7 +54,7 @@ pub struct Sizes {
 
 /// So small that the buffers of 1024 partitions, 16 MiB, find room in a third-level cache; with pages of 64 KiB mapping
 /// nearly distinct lines took a tenth more.
-const PAGE: usize = 16 << 10;
+const LARGEST_PAGE: usize = 16 << 10;
 
 impl Sizes {
     pub fn choose(plan: &Plan) -> Sizes {
@@ -78,7 +78,7 @@ impl Sizes {
             table: (share / 8) as usize,
             // No more groups than bytes.
             groups: if streams { usize::MAX } else { input as usize },
-            page: (share as usize / 2 / partitions).clamp(256, PAGE),
+            page: (share as usize / 2 / partitions).clamp(256, LARGEST_PAGE),
             reduce: (share / 32).clamp(4 << 10, 8 << 20),
             fold: (share / 32).clamp(4 << 10, 1 << 20),
             // As much as fits, with what there is beside each row to sort it by: every range of the output reads every run.
@@ -112,7 +112,7 @@ pub struct Job<'p> {
     pub sizes: Sizes,
     pub pool: Pool,
     /// What small files are read into.
-    pub small_files: Kept<Memory>,
+    pub small_files: Kept<FileBuffer>,
     newlines: Newlines,
     spill: Scratch,
     /// Runs that may yet be kept open.
@@ -132,7 +132,7 @@ pub struct Job<'p> {
 
 /// What is left of a job when it is over.
 #[derive(Debug, Default)]
-pub struct Record {
+pub struct JobRecord {
     pub events: Vec<Event>,
     pub bad: Vec<BadOfTask>,
     /// What of the input is missing, and how much isn't, where it need not be all of it.
@@ -197,9 +197,9 @@ impl<'p> Job<'p> {
         self.spill_path(&format!("{}.{name}", attempt.id))
     }
 
-    pub fn layout(&self) -> Layout {
+    pub fn layout(&self) -> RowLayout {
         let Plan { columns, output, .. } = self.plan;
-        Layout::new(output.format, columns.iter().map(|column| (column.name.as_str(), column.index, column.kind)))
+        RowLayout::new(output.format, columns.iter().map(|column| (column.name.as_str(), column.index, column.kind)))
     }
 
     /// What the output begins with: a row of column names, if it is asked for.
@@ -307,11 +307,11 @@ impl<'p> Job<'p> {
         self.open_runs.store(most_open_runs(self.plan), Ordering::Relaxed);
     }
 
-    pub fn into_record(self) -> Record {
+    pub fn into_record(self) -> JobRecord {
         let covered = self.plan.may_be_partial().then(|| self.covering.result(self.plan));
         let certain_ranks =
             self.certainty.zip(covered.as_ref()).map(|(certainty, (missing, _))| certainty.ranks(missing));
-        Record { events: self.log.into_events(), bad: unlocked(self.bad), covered, certain_ranks }
+        JobRecord { events: self.log.into_events(), bad: unlocked(self.bad), covered, certain_ranks }
     }
 }
 

@@ -11,12 +11,12 @@ use super::Grouping;
 use super::bad::Bad;
 use super::job::{Job, Kept};
 use super::panicking;
-use super::read::{Portion, Read, Task, mapper, read};
+use super::read::{AttemptRead, MapTask, Portion, mapper, read};
 use super::reduce;
 use super::runs::Runs;
 use crate::error::{Error, Result};
 use crate::input::edges::{self, Edges};
-use crate::input::feed::{self, Again, Feed, Numbering, Work};
+use crate::input::feed::{self, Again, Feed, MapWork, Numbering};
 use crate::input::stream::StreamBlock;
 use crate::input::{Hedging, Source, Watched};
 use crate::map::Mapper;
@@ -35,7 +35,7 @@ pub fn tasks<T, U: Send>(
     numbering: Numbering,
     edges: Edges,
     wanted: impl Fn() -> bool,
-    attempt: impl Fn(&Attempt<'_>, &Work) -> Result<Done<Mapped<T>>> + Sync,
+    attempt: impl Fn(&Attempt<'_>, &MapWork) -> Result<Done<Mapped<T>>> + Sync,
     place: impl Fn(usize, T) -> Result<U> + Sync,
 ) -> Result<Vec<U>> {
     let sources = &job.plan.sources;
@@ -79,7 +79,7 @@ pub fn tasks<T, U: Send>(
     Ok(made)
 }
 
-impl run::Work for Work {
+impl run::Work for MapWork {
     fn extent(&self) -> Extent {
         let (place, bytes) = self.place();
         Extent { from: Some((place.source, place.offset)), bytes }
@@ -109,10 +109,10 @@ impl<F> Drop for Arriving<'_, F> {
     }
 }
 
-impl<F: Fn() -> bool> Inflow<Work> for Arriving<'_, F> {
+impl<F: Fn() -> bool> Inflow<MapWork> for Arriving<'_, F> {
     type Message = Result<StreamBlock>;
 
-    fn poll(&mut self) -> Poll<Option<Result<Work>>> {
+    fn poll(&mut self) -> Poll<Option<Result<MapWork>>> {
         if (self.wanted)() { self.feed.poll() } else { Poll::Ready(None) }
     }
 
@@ -168,7 +168,7 @@ impl<T> Mapped<T> {
     }
 
     /// With what was read and written to make it.
-    pub fn done(made: T, read: Read, written: RunSize, mut counters: Counters) -> Done<Mapped<T>> {
+    pub fn done(made: T, read: AttemptRead, written: RunSize, mut counters: Counters) -> Done<Mapped<T>> {
         counters.bad_records = read.bad.records;
         counters.map_input_bytes = read.bytes;
         counters.map_input_records = read.records;
@@ -183,7 +183,7 @@ impl<T> Mapped<T> {
 
 /// One worker's memory for map attempts.
 #[derive(Debug)]
-struct Memory {
+struct Workspace {
     mapper: Mapper,
     table: MapTable,
     buffers: PartitionBuffers,
@@ -235,23 +235,23 @@ pub struct Mapping<'a> {
     pub job: &'a Job<'a>,
     grouping: &'a Grouping<'a>,
     edges: Edges,
-    memories: Kept<Memory>,
+    workspaces: Kept<Workspace>,
     /// Where there is a deadline, to see how long reducing takes.
     made: Mutex<Made>,
 }
 
 impl<'a> Mapping<'a> {
     fn new(job: &'a Job<'a>, grouping: &'a Grouping<'a>, edges: Edges) -> Self {
-        Mapping { job, grouping, edges, memories: Kept::default(), made: Mutex::default() }
+        Mapping { job, grouping, edges, workspaces: Kept::default(), made: Mutex::default() }
     }
 
     /// Without the memory that attempts took so far.
     pub fn begun_anew(self) -> Self {
-        Mapping { memories: Kept::default(), made: Mutex::default(), ..self }
+        Mapping { workspaces: Kept::default(), made: Mutex::default(), ..self }
     }
 
     fn run(self) -> Result<Runs<'a>> {
-        let attempt = |attempt: &Attempt<'_>, work: &Work| self.attempt(attempt, work);
+        let attempt = |attempt: &Attempt<'_>, work: &MapWork| self.attempt(attempt, work);
         let place = |_, made: MapRun| {
             self.sample(&made.run);
             Ok(made)
@@ -285,24 +285,24 @@ impl<'a> Mapping<'a> {
     }
 
     /// One attempt at one task: owns its memory, writes its own run.
-    pub fn attempt(&self, attempt: &Attempt<'_>, work: &Work) -> Result<Done<Mapped<MapRun>>> {
-        let task = Task { work, edges: self.edges };
+    pub fn attempt(&self, attempt: &Attempt<'_>, work: &MapWork) -> Result<Done<Mapped<MapRun>>> {
+        let task = MapTask { work, edges: self.edges };
         panicking::attempt(self.job, attempt, task, |records| self.map(attempt, work, records))
     }
 
-    fn map(&self, attempt: &Attempt<'_>, work: &Work, records: &Portion<'_>) -> Result<Done<Mapped<MapRun>>> {
-        let Mapping { job, grouping, memories, .. } = self;
-        let mut memory = memories.take(|| memory(job, grouping));
-        let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut memory.buffers));
+    fn map(&self, attempt: &Attempt<'_>, work: &MapWork, records: &Portion<'_>) -> Result<Done<Mapped<MapRun>>> {
+        let Mapping { job, grouping, workspaces, .. } = self;
+        let mut workspace = workspaces.take(|| workspace(job, grouping));
+        let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut workspace.buffers));
         let run = RunWriter::create(path, job.sizes.partitions, job.sizes.page, buffers)?;
         let hash_mask = job.plan.settings.hash_mask;
-        let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut memory.table, run);
-        let read = read(job, attempt, records, &mut memory.mapper, &mut out)?;
+        let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut workspace.table, run);
+        let read = read(job, attempt, records, &mut workspace.mapper, &mut out)?;
         let course = out.take_course();
         let (run, mut counters) = out.finish()?;
         let (run, buffers) = run.finish()?;
-        memory.buffers = buffers;
-        memories.keep(memory);
+        workspace.buffers = buffers;
+        workspaces.keep(workspace);
         let size = run.size;
         counters.reduce_shuffle_bytes = size.row_bytes;
         let run = Arc::new(Run::open(run, !records.is_trial() && job.may_keep_open())?);
@@ -322,9 +322,9 @@ pub fn growth(job: &Job<'_>, grouping: &Grouping<'_>) -> Growth {
     }
 }
 
-fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
+fn workspace(job: &Job<'_>, grouping: &Grouping<'_>) -> Workspace {
     let read: Vec<_> = grouping.fields.key.fields().chain(grouping.fields.observed.iter().copied()).collect();
-    Memory {
+    Workspace {
         mapper: mapper(job, &read),
         table: MapTable::new(
             growth(job, grouping),

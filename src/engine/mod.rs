@@ -10,17 +10,17 @@ mod job;
 mod map;
 mod output;
 mod panicking;
-mod pass;
 mod read;
 mod reduce;
 mod runs;
 mod sample;
+mod ungrouped;
 
 use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::input::planned;
-use crate::map::emit::Fields;
+use crate::map::emit::GroupFields;
 use crate::output::Committed;
 use crate::output::order::Merge;
 use crate::output::sequence::Sequencer;
@@ -29,12 +29,12 @@ use crate::plan::{Groups, Plan, Rows};
 use crate::report::event::PhaseName::{self, Map, Output, Reduce};
 use crate::report::event::What;
 use crate::report::tally::Tally;
-use crate::report::{PhaseSeconds, Report, SettingsAsRun, SourceAttempt, Status, Task};
+use crate::report::{PhaseSeconds, Report, SettingsAsRun, SourceAttempt, Status, TaskAttempt};
 pub use crate::run::Control;
 use crate::shuffle::Aggregation;
 pub use job::Sizes;
-use job::{Job, Record};
-pub use sample::{Observed, Sample};
+use job::{Job, JobRecord};
+pub use sample::{Findings, Sample};
 
 /// A run that did not end well: why, and what had happened so far.
 #[derive(Debug)]
@@ -49,14 +49,14 @@ pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
 }
 
 /// Runs the plan on a part of its input.
-pub fn sample(plan: &Plan, control: &Control, sample: Sample) -> Result<(Report, Observed), Failed> {
+pub fn sample(plan: &Plan, control: &Control, sample: Sample) -> Result<(Report, Findings), Failed> {
     run_on(plan, control, Some(sample))
 }
 
-fn run_on(plan: &Plan, control: &Control, sample: Option<Sample>) -> Result<(Report, Observed), Failed> {
+fn run_on(plan: &Plan, control: &Control, sample: Option<Sample>) -> Result<(Report, Findings), Failed> {
     let started = Instant::now();
     let mut phases = PhaseSeconds::default();
-    let mut observed = Observed::default();
+    let mut findings = Findings::default();
     let (result, sizes, record) = match caught(|| Job::new(plan, control)) {
         Ok(mut job) => {
             if let Some(sample) = sample {
@@ -64,16 +64,16 @@ fn run_on(plan: &Plan, control: &Control, sample: Option<Sample>) -> Result<(Rep
                 job.sample = Some(sample);
             }
             let result = caught(|| pipeline(&job, &mut phases));
-            observed = job.sample.take().map(Sample::into_observed).unwrap_or_default();
+            findings = job.sample.take().map(Sample::into_findings).unwrap_or_default();
             (result, Some(job.sizes), job.into_record())
         }
-        Err(error) => (Err(error), None, Record::default()),
+        Err(error) => (Err(error), None, JobRecord::default()),
     };
     let mut report = report(plan, sizes, record, phases);
     report.wall_seconds = started.elapsed().as_secs_f64();
     let sealed = result.and_then(|committed| caught(|| committed.seal(&report)));
     match sealed {
-        Ok(()) => Ok((report, observed)),
+        Ok(()) => Ok((report, findings)),
         Err(error) => {
             (report.status, report.error) = (Status::Failed, Some(error.to_string()));
             Err(Failed { error, report: Box::new(report) })
@@ -98,7 +98,7 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
             }
             timed(job, Reduce, &mut phases.reduce, || reduce::reduce(job, &grouping, &runs))?
         }
-        Rows::Records { sort } => timed(job, Map, &mut phases.map, || pass::pass(job, sort.as_deref()))?,
+        Rows::Records { sort } => timed(job, Map, &mut phases.map, || ungrouped::map(job, sort.as_deref()))?,
     };
     timed(job, Output, &mut phases.output, || {
         planned::check_all(&job.plan.sources, job.pool.threads())?;
@@ -121,7 +121,7 @@ enum Parts {
 struct Grouping<'p> {
     groups: &'p Groups,
     aggregation: Aggregation<'p>,
-    fields: Fields,
+    fields: GroupFields,
 }
 
 impl<'p> Grouping<'p> {
@@ -130,7 +130,7 @@ impl<'p> Grouping<'p> {
         Grouping {
             groups,
             aggregation: Aggregation::new(groups.aggregates.iter().map(|aggregate| &**aggregate).collect(), &kinds),
-            fields: Fields { key: groups.key.clone(), observed },
+            fields: GroupFields { key: groups.key.clone(), observed },
         }
     }
 
@@ -149,11 +149,11 @@ fn timed<T>(job: &Job<'_>, name: PhaseName, seconds: &mut f64, phase: impl FnOnc
     result
 }
 
-fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSeconds) -> Report {
-    let Record { events, mut bad, covered, certain_ranks } = record;
+fn report(plan: &Plan, sizes: Option<Sizes>, record: JobRecord, phases: PhaseSeconds) -> Report {
+    let JobRecord { events, mut bad, covered, certain_ranks } = record;
     bad.sort_by_key(|bad| bad.number);
-    let samples = bad.iter().flat_map(|bad| &bad.samples).take(bad::SAMPLES);
-    let bad_records = samples.map(|sample| sample.told(&plan.sources)).collect();
+    let reported = bad.iter().flat_map(|bad| &bad.reported).take(bad::MOST_REPORTED);
+    let bad_records = reported.map(|record| record.told(&plan.sources)).collect();
     let (status, missing, coverage) = match covered {
         Some((missing, coverage)) if !missing.is_empty() => (Status::Partial, missing, Some(coverage)),
         _ => (Status::Succeeded, Vec::new(), None),
@@ -162,7 +162,7 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: Record, phases: PhaseSecond
     let workers = tally.workers(plan.settings.threads, phases.map + phases.reduce);
     let name = |source: usize| plan.sources[source].name().into_owned();
     let named = tally.tasks.into_iter().map(|(_, extent, task)| match extent.from {
-        Some((source, offset)) => Task { input: Some(name(source)), offset: Some(offset), ..task },
+        Some((source, offset)) => TaskAttempt { input: Some(name(source)), offset: Some(offset), ..task },
         None => task,
     });
     let source_attempts = tally.source_attempts.into_iter();

@@ -42,7 +42,7 @@ fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Writer> {
     job.control.progress.output.begin(merge.bytes());
     let sequencer = Sequencer::new(job.writer(job.header())?, job.plan.limit);
     let mergers = Kept::default();
-    let attempt = |attempt: &Attempt<'_>, Range(range): &Range| {
+    let attempt = |attempt: &Attempt<'_>, OutputRange(range): &OutputRange| {
         if sequencer.is_complete() {
             return Err(Error::Cancelled);
         }
@@ -76,9 +76,9 @@ const AHEAD: usize = 8;
 
 /// A range of a merge, by number.
 #[derive(Debug)]
-struct Range(usize);
+struct OutputRange(usize);
 
-impl Work for Range {
+impl Work for OutputRange {
     fn extent(&self) -> Extent {
         Extent::default()
     }
@@ -92,10 +92,10 @@ struct Ranges<'s> {
     sequencer: &'s Sequencer,
 }
 
-impl Inflow<Range> for Ranges<'_> {
+impl Inflow<OutputRange> for Ranges<'_> {
     type Message = ();
 
-    fn poll(&mut self) -> Poll<Option<Result<Range>>> {
+    fn poll(&mut self) -> Poll<Option<Result<OutputRange>>> {
         if self.next == self.all || self.sequencer.is_complete() {
             return Poll::Ready(None);
         }
@@ -103,7 +103,7 @@ impl Inflow<Range> for Ranges<'_> {
             return Poll::Pending;
         }
         self.next += 1;
-        Poll::Ready(Some(Ok(Range(self.next - 1))))
+        Poll::Ready(Some(Ok(OutputRange(self.next - 1))))
     }
 
     fn messages(&self) -> Receiver<()> {

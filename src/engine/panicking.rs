@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::job::Job;
-use super::read::{Portion, Task, begin, check, each_block, measured};
+use super::read::{MapTask, Portion, begin, check, each_block, measured};
 use crate::error::{Error, Result};
 use crate::input::{Place, Stretch};
 use crate::map::Window;
@@ -46,13 +46,13 @@ impl Panicking {
 pub fn attempt<T>(
     job: &Job<'_>,
     attempt: &Attempt<'_>,
-    task: Task<'_>,
+    task: MapTask<'_>,
     make: impl Fn(&Portion<'_>) -> Result<T>,
 ) -> Result<T> {
     let make = |records: &Portion<'_>| panics::caught(|| attempt.id.task.to_string(), || make(records));
     let mut found = Panicking::default();
     for _ in 0..SEARCHES {
-        let made = make(&Portion::Task { task, without: &found });
+        let made = make(&Portion::MapTask { task, without: &found });
         if !matches!(made, Err(Error::Panic { .. })) {
             return made;
         }
@@ -65,7 +65,7 @@ pub fn attempt<T>(
         }
         attempt.take_back();
     }
-    make(&Portion::Task { task, without: &found })
+    make(&Portion::MapTask { task, without: &found })
 }
 
 struct Search<'a> {
@@ -78,7 +78,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Finds those of a task; or the first, if it ends the job.
-    fn search(&mut self, task: Task<'_>) -> Result<()> {
+    fn search(&mut self, task: MapTask<'_>) -> Result<()> {
         each_block(self.job, self.attempt, task, &mut |stretch| {
             let (layout, mut at) = begin(self.job, stretch);
             while at < stretch.owned && !self.is_over() {

@@ -10,7 +10,7 @@ use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::input::block::{self, FileBlock};
 use crate::input::edges::{Edges, PieceRead, Records};
-use crate::input::feed::Work;
+use crate::input::feed::MapWork;
 use crate::input::{RecordEnd, Stretch};
 use crate::map::read::{Delimited, Json, Matching, Separated};
 use crate::map::{Field, Mapper, Reject, Rejects, Why, Window};
@@ -24,7 +24,7 @@ const WINDOW: usize = 1 << 20;
 
 /// What an attempt has read.
 #[derive(Debug, Default)]
-pub struct Read {
+pub struct AttemptRead {
     pub bytes: u64,
     pub records: u64,
     /// As many bytes as that was of the input, packed as it is.
@@ -34,7 +34,7 @@ pub struct Read {
     pub covered: Vec<(usize, Range<u64>)>,
 }
 
-impl Read {
+impl AttemptRead {
     /// Notes that the records of `stretch` before `end` were read.
     fn cover(&mut self, job: &Job<'_>, stretch: Stretch<'_>, end: usize) {
         if job.plan.may_be_partial() {
@@ -64,8 +64,8 @@ pub fn mapper(job: &Job<'_>, wanted: &[Field]) -> Mapper {
 
 /// What a map task reads.
 #[derive(Clone, Copy, Debug)]
-pub struct Task<'a> {
-    pub work: &'a Work,
+pub struct MapTask<'a> {
+    pub work: &'a MapWork,
     pub edges: Edges,
 }
 
@@ -73,7 +73,7 @@ pub struct Task<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Portion<'a> {
     /// A task's. Some are known to panic, and are bad ones.
-    Task { task: Task<'a>, without: &'a Panicking },
+    MapTask { task: MapTask<'a>, without: &'a Panicking },
     /// Those of a window, to see whether they panic. What is made of them is nobody's.
     Trial(Window<'a>),
 }
@@ -91,14 +91,14 @@ pub fn read(
     records: &Portion<'_>,
     mapper: &mut Mapper,
     out: &mut dyn Sink,
-) -> Result<Read> {
-    let mut read = Read::default();
+) -> Result<AttemptRead> {
+    let mut read = AttemptRead::default();
     match *records {
         Portion::Trial(window) => {
             mapper.map(window, out)?;
             mapper.rejects().take();
         }
-        Portion::Task { task, without } => {
+        Portion::MapTask { task, without } => {
             each_block(job, attempt, task, &mut |stretch| {
                 let end = windows(job, attempt, stretch, &without.within(stretch), mapper, out, &mut read)?;
                 read.cover(job, stretch, end);
@@ -114,13 +114,13 @@ pub fn read(
 pub fn each_block(
     job: &Job<'_>,
     attempt: &Attempt<'_>,
-    Task { work, edges }: Task<'_>,
+    MapTask { work, edges }: MapTask<'_>,
     each: &mut dyn FnMut(Stretch<'_>) -> Result<usize>,
 ) -> Result<()> {
     match work {
-        Work::Split(split) => {
+        MapWork::Split(split) => {
             let mut pieces = &split.pieces[..];
-            let mut memory = job.small_files.take(block::Memory::default);
+            let mut memory = job.small_files.take(block::FileBuffer::default);
             let joins = !matches!(job.plan.read, plan::Read::Delimited { .. });
             let cut = block::Bounds { end_of: job.record_end(), edges, joins };
             while let Some(&piece) = pieces.first().filter(|_| !attempt.is_cut()) {
@@ -146,7 +146,7 @@ pub fn each_block(
             }
             job.small_files.keep(memory);
         }
-        Work::Block(block, _) => {
+        MapWork::Block(block, _) => {
             each(block.stretch())?;
         }
     }
@@ -179,7 +179,7 @@ fn windows(
     panicking: &BTreeMap<usize, &str>,
     mapper: &mut Mapper,
     out: &mut dyn Sink,
-    read: &mut Read,
+    read: &mut AttemptRead,
 ) -> Result<usize> {
     let framing = job.record_end().framing;
     let save_as = || job.attempt_path(attempt, "bad");

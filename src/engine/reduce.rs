@@ -23,7 +23,7 @@ use crate::shuffle::{PageReader, PartitionBuffers, Run};
 
 /// One worker's memory for reduce attempts.
 #[derive(Debug)]
-struct Memory {
+struct Workspace {
     fold: Fold,
     page: Vec<u8>,
     sorter: Sorter,
@@ -31,12 +31,12 @@ struct Memory {
 }
 
 #[derive(Clone, Debug)]
-struct Work {
+struct ReduceWork {
     partitions: Range<usize>,
     bytes: u64,
 }
 
-impl run::Work for Work {
+impl run::Work for ReduceWork {
     fn extent(&self) -> Extent {
         Extent { from: None, bytes: self.bytes }
     }
@@ -54,14 +54,21 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
     job.control.progress.reduce.begin(works.iter().map(|work| work.bytes).sum());
     let Groups { key, results, having, .. } = grouping.groups;
     let finisher = Finisher::new(&grouping.aggregation, key, results, having.as_ref(), job.layout());
-    let phase =
-        Phase { job, grouping, runs, bytes: &bytes, finisher, memories: Kept::default(), lines: Kept::default() };
+    let phase = ReducePhase {
+        job,
+        grouping,
+        runs,
+        bytes: &bytes,
+        finisher,
+        workspaces: Kept::default(),
+        lines: Kept::default(),
+    };
     let tasks = job.phase(PhaseName::Reduce, Deal::Round);
     let reduced = match &grouping.groups.order {
         Order::Free => {
             let is_staged = !job.plan.output.target.is_staged();
             let sequencer = Sequencer::new(if is_staged { stage(job)? } else { job.writer(job.header())? }, None);
-            let attempt = |attempt: &Attempt<'_>, work: &Work| phase.lines(attempt, work);
+            let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.lines(attempt, work);
             let place = |_, mut lines: Chunk| {
                 sequencer.append(&mut lines)?;
                 lines.clear();
@@ -72,7 +79,7 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
             if is_staged { Parts::Staged(sequencer) } else { Parts::Sequenced(sequencer) }
         }
         Order::By(keys) => {
-            let attempt = |attempt: &Attempt<'_>, work: &Work| phase.sorted(attempt, work, keys);
+            let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.sorted(attempt, work, keys);
             let runs = job.pool.run(&tasks, works, NoMore, attempt, |_, run| Ok(run))?;
             Parts::Sorted(Merge::new(runs, job.sizes.range))
         }
@@ -88,7 +95,7 @@ pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Arc<Run>], name: &
     const BYTES: u64 = 256 << 10;
     let Groups { key, results, having, order, .. } = grouping.groups;
     let finisher = Finisher::new(&grouping.aggregation, key, results, having.as_ref(), job.layout());
-    let Memory { mut fold, mut page, mut sorter, mut buffers } = memory(job, grouping);
+    let Workspace { mut fold, mut page, mut sorter, mut buffers } = workspace(job, grouping);
     let mut lines = Chunk::default();
     let mut took = Duration::ZERO;
     let mut bytes = 0;
@@ -129,11 +136,11 @@ pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Arc<Run>], name: &
 }
 
 /// Neighbouring partitions go to a task until they hold enough bytes for one. Largest tasks first.
-fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<Work> {
+fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<ReduceWork> {
     let total: u64 = bytes.iter().sum();
     if grouping.is_one_group() {
         // The one group is in some partition, or, where there was no record, in none: its task has to know.
-        return vec![Work { partitions: 0..bytes.len(), bytes: total }];
+        return vec![ReduceWork { partitions: 0..bytes.len(), bytes: total }];
     }
     // Several tasks a worker, so that there is something to steal.
     let even = total / (8 * job.pool.threads() as u64);
@@ -143,7 +150,7 @@ fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<Work
         Order::By(_) => job.sizes.reduce.min(even.max(job.sizes.fold)),
     };
     let works = gather(bytes, 0..bytes.len(), most).into_iter();
-    let work = |partitions: Range<usize>| Work { bytes: bytes[partitions.clone()].iter().sum(), partitions };
+    let work = |partitions: Range<usize>| ReduceWork { bytes: bytes[partitions.clone()].iter().sum(), partitions };
     let mut works: Vec<_> = works.map(work).collect();
     works.sort_by_key(|work| std::cmp::Reverse(work.bytes));
     works
@@ -176,35 +183,35 @@ fn stage(job: &Job<'_>) -> Result<Writer> {
 }
 
 /// What the attempts of the phase share.
-struct Phase<'a> {
+struct ReducePhase<'a> {
     job: &'a Job<'a>,
     grouping: &'a Grouping<'a>,
     runs: &'a Runs<'a>,
     /// Row bytes of each partition in all runs.
     bytes: &'a [u64],
     finisher: Finisher<'a>,
-    memories: Kept<Memory>,
+    workspaces: Kept<Workspace>,
     /// What lines are held in, kept from task to task.
     lines: Kept<Chunk>,
 }
 
-impl Phase<'_> {
+impl ReducePhase<'_> {
     /// One attempt whose rows are lines in no order.
-    fn lines(&self, attempt: &Attempt<'_>, work: &Work) -> Result<Done<Chunk>> {
-        let mut memory = self.memories.take(|| memory(self.job, self.grouping));
+    fn lines(&self, attempt: &Attempt<'_>, work: &ReduceWork) -> Result<Done<Chunk>> {
+        let mut workspace = self.workspaces.take(|| workspace(self.job, self.grouping));
         let mut lines = self.lines.take(Chunk::default);
-        let counters = self.fold(attempt, work, &mut memory.fold, &mut memory.page, |fold| {
+        let counters = self.fold(attempt, work, &mut workspace.fold, &mut workspace.page, |fold| {
             self.finisher.lines(&mut fold.table, &mut lines)
         })?;
-        self.memories.keep(memory);
+        self.workspaces.keep(workspace);
         Ok(Done { made: lines, records: counters.reduce_input_records, counters })
     }
 
     /// One attempt whose rows go to a run sorted by `keys`.
-    fn sorted(&self, attempt: &Attempt<'_>, work: &Work, keys: &[SortKey]) -> Result<Done<SortedRun>> {
+    fn sorted(&self, attempt: &Attempt<'_>, work: &ReduceWork, keys: &[SortKey]) -> Result<Done<SortedRun>> {
         let job = self.job;
-        let mut memory = self.memories.take(|| memory(job, self.grouping));
-        let Memory { fold, page, sorter, buffers } = &mut memory;
+        let mut workspace = self.workspaces.take(|| workspace(job, self.grouping));
+        let Workspace { fold, page, sorter, buffers } = &mut workspace;
         let counters =
             self.fold(attempt, work, fold, page, |fold| self.finisher.sorted(&mut fold.table, keys, sorter))?;
         let path = job.attempt_path(attempt, "run");
@@ -212,7 +219,7 @@ impl Phase<'_> {
         let limit = job.plan.limit.map(|limit| limit.saturating_add(u64::from(job.certainty.is_some())));
         let (run, back) = sorter.write(path, limit, job.may_keep_open(), std::mem::take(buffers))?;
         *buffers = back;
-        self.memories.keep(memory);
+        self.workspaces.keep(workspace);
         Ok(Done { made: run, records: counters.reduce_input_records, counters })
     }
 
@@ -220,7 +227,7 @@ impl Phase<'_> {
     fn fold(
         &self,
         attempt: &Attempt<'_>,
-        work: &Work,
+        work: &ReduceWork,
         fold: &mut Fold,
         page: &mut Vec<u8>,
         mut finish: impl FnMut(&mut Fold) -> Result<()>,
@@ -297,9 +304,9 @@ fn absorb(
     Ok(payload.len() as u64)
 }
 
-fn memory(job: &Job<'_>, grouping: &Grouping<'_>) -> Memory {
+fn workspace(job: &Job<'_>, grouping: &Grouping<'_>) -> Workspace {
     let settings = &job.plan.settings;
-    Memory {
+    Workspace {
         fold: Fold::new(settings.table_slots.unwrap_or(SLOTS), settings.hash_mask, &grouping.aggregation),
         page: Vec::new(),
         sorter: Sorter::default(),

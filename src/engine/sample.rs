@@ -36,12 +36,12 @@ pub struct Sample {
     most: u64,
     /// Bytes of a block of those.
     pub block: usize,
-    observed: Mutex<Observed>,
+    findings: Mutex<Findings>,
 }
 
 /// What is seen of it beside the counters.
 #[derive(Debug, Default)]
-pub struct Observed {
+pub struct Findings {
     /// Keys that just one task met, just two, and so on.
     pub met: Vec<f64>,
     /// Of each task.
@@ -52,7 +52,7 @@ pub struct Observed {
 
 impl Sample {
     pub fn new(splits: Vec<Split>, most: u64, block: usize) -> Self {
-        Sample { splits, most, block, observed: Mutex::default() }
+        Sample { splits, most, block, findings: Mutex::default() }
     }
 
     pub fn wants_more(&self, read: &Meter) -> bool {
@@ -98,11 +98,11 @@ impl Sample {
         let mut met = vec![0.0; tasks as usize];
         let each = bytes.len() as f64 / partitions as f64;
         keys.values().for_each(|(_, tasks)| met[*tasks as usize - 1] += each);
-        *lock(&self.observed) = Observed { met, courses, growth: Some(growth) };
+        *lock(&self.findings) = Findings { met, courses, growth: Some(growth) };
         Ok(())
     }
 
-    pub fn into_observed(self) -> Observed {
-        unlocked(self.observed)
+    pub fn into_findings(self) -> Findings {
+        unlocked(self.findings)
     }
 }

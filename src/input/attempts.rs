@@ -20,7 +20,7 @@ use super::hedging::{Decision, Hedge, Retry};
 use super::origin::{Failure, Got, Origin};
 use super::wait::{Stop, Woken, wait};
 use crate::error::{Error, shown};
-use crate::report::event::Step;
+use crate::report::event::ReadStep;
 
 #[derive(Debug)]
 pub struct Attempts {
@@ -41,12 +41,12 @@ pub struct Attempts {
 struct Attempt {
     number: u32,
     origin: Origin,
-    place: Place,
+    place: Progress,
 }
 
 /// How far an attempt has come.
 #[derive(Debug)]
-enum Place {
+enum Progress {
     /// As far as what was handed over.
     Level,
     /// It has `read` less than that. When it comes as far as `known`, which was handed over, that has to be the same.
@@ -71,11 +71,11 @@ impl Prefix {
     }
 }
 
-impl Place {
+impl Progress {
     /// How many of the next bytes were handed over before: `given` is all that was.
     fn pass(&mut self, next: &[u8], given: &Prefix) -> Result<usize, Failure> {
         let mut passed = 0;
-        while let Place::Behind { read, known } = self {
+        while let Progress::Behind { read, known } = self {
             let left = usize::try_from(known.bytes - read.bytes).unwrap_or(usize::MAX);
             let len = left.min(next.len() - passed);
             read.add(&next[passed..passed + len]);
@@ -87,7 +87,7 @@ impl Place {
                 return Err(Failure::OtherBytes);
             }
             match known.bytes == given.bytes {
-                true => *self = Place::Level,
+                true => *self = Progress::Level,
                 false => *known = given.clone(),
             }
         }
@@ -150,7 +150,7 @@ impl Attempts {
 
     /// Whether there is nothing to read for a moment.
     pub fn waits(&self) -> io::Result<bool> {
-        let level = self.going.iter().find(|attempt| matches!(attempt.place, Place::Level));
+        let level = self.going.iter().find(|attempt| matches!(attempt.place, Progress::Level));
         level.map_or(Ok(true), |attempt| attempt.origin.waits())
     }
 
@@ -196,7 +196,7 @@ impl Attempts {
         let hedged_in = match self.may_be_hedged().then(|| self.retry.decide(&self.gauge)).flatten() {
             Some(Decision::Now(hedge)) => {
                 (self.hedge, self.was_hedged) = (Some(hedge), true);
-                self.gauge.note(self.begun, Step::Speculated);
+                self.gauge.note(self.begun, ReadStep::Speculated);
                 self.attempt()?;
                 None
             }
@@ -229,8 +229,8 @@ impl Attempts {
         let was = self.given.clone();
         self.given.add(&out[before..]);
         for (other, attempt) in self.going.iter_mut().enumerate() {
-            if other != at && matches!(attempt.place, Place::Level) {
-                attempt.place = Place::Behind { read: was.clone(), known: self.given.clone() };
+            if other != at && matches!(attempt.place, Progress::Level) {
+                attempt.place = Progress::Behind { read: was.clone(), known: self.given.clone() };
             }
         }
         Ok(true)
@@ -238,15 +238,15 @@ impl Attempts {
 
     /// Attempt `at` has come to the source's end, and so has the source.
     fn end(&mut self, at: usize) -> Result<Got, Failure> {
-        if let Place::Behind { .. } = self.going[at].place {
+        if let Progress::Behind { .. } = self.going[at].place {
             return Err(Failure::OtherBytes);
         }
         self.going.swap(0, at);
         if self.begun > 1 {
-            self.gauge.note(self.going[0].number, Step::Won);
+            self.gauge.note(self.going[0].number, ReadStep::Won);
         }
         for lost in self.going.drain(1..) {
-            self.gauge.note(lost.number, Step::Lost);
+            self.gauge.note(lost.number, ReadStep::Lost);
         }
         self.hedge = None;
         Ok(Got::End)
@@ -260,8 +260,8 @@ impl Attempts {
             match Origin::open(&self.source) {
                 Ok(origin) => {
                     let place = match self.given.bytes {
-                        0 => Place::Level,
-                        _ => Place::Behind { read: Prefix::default(), known: self.given.clone() },
+                        0 => Progress::Level,
+                        _ => Progress::Behind { read: Prefix::default(), known: self.given.clone() },
                     };
                     self.going.push(Attempt { number, origin, place });
                     return Ok(());
@@ -288,7 +288,7 @@ impl Attempts {
     fn note_failed(&mut self, number: u32, failure: Failure) -> Result<(), Failure> {
         let may_pass = failure.may_pass();
         let error = failure.into_error(&self.source, self.given.bytes, self.given.bytes);
-        self.gauge.note(number, Step::Failed(error.to_string()));
+        self.gauge.note(number, ReadStep::Failed(error.to_string()));
         self.failures.push(error);
         let goes_on = !self.going.is_empty() || (self.may_be_read_again() && self.begun < self.retry.attempts());
         if may_pass && goes_on {

@@ -12,13 +12,13 @@ fn prefix(bytes: &[u8]) -> Prefix {
 /// and whether nothing is left to be passed.
 fn passed(text: &[u8], again: &[u8], first: usize, more: usize, size: usize) -> Result<(usize, bool), Failure> {
     let mut given = first;
-    let mut place = Place::Behind { read: Prefix::default(), known: prefix(&text[..given]) };
+    let mut place = Progress::Behind { read: Prefix::default(), known: prefix(&text[..given]) };
     let mut passed = 0;
     for piece in again.chunks(size) {
         passed += place.pass(piece, &prefix(&text[..given]))?;
         given = (given + more).min(text.len());
     }
-    Ok((passed, matches!(place, Place::Level)))
+    Ok((passed, matches!(place, Progress::Level)))
 }
 
 #[test]

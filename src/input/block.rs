@@ -28,7 +28,7 @@ use super::edges::{self, Edges};
 use super::guard::Guard;
 use super::planned::{self, cut_shorter};
 use super::splits::Piece;
-use super::stretch::{Part, Place, Stretch};
+use super::stretch::{Place, Stretch, StretchPart};
 use super::{RecordEnd, Source, failed, mark_len};
 use crate::error::Result;
 use crate::failpoint::{self, Point};
@@ -48,9 +48,9 @@ pub struct Bounds {
 
 /// What small files are read into, kept from block to block.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct FileBuffer {
     bytes: Vec<u8>,
-    parts: Vec<Part>,
+    parts: Vec<StretchPart>,
 }
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub struct FileBlock<'b> {
 enum Bytes<'b> {
     /// No record begins in the piece.
     None,
-    Read(&'b Memory),
+    Read(&'b FileBuffer),
     Mapped {
         /// Goes before its mapping does.
         guard: Guard,
@@ -73,7 +73,7 @@ enum Bytes<'b> {
         mark: usize,
         is_first: bool,
         /// The bytes behind the mark.
-        part: Part,
+        part: StretchPart,
         /// How many of them hold the beginnings of the piece's records.
         owned: usize,
     },
@@ -86,7 +86,7 @@ impl<'b> FileBlock<'b> {
         sources: &'b [Source],
         pieces: &mut &[Piece],
         cut: Bounds,
-        memory: &'b mut Memory,
+        memory: &'b mut FileBuffer,
     ) -> Result<FileBlock<'b>> {
         let (&piece, mut rest) = pieces.split_first().expect("a piece");
         let source = &sources[piece.source];
@@ -141,7 +141,7 @@ impl<'b> FileBlock<'b> {
         let guard = Guard::new(&map);
         let is_first = start == 0;
         let mark = if is_first { mark_len(&map) } else { 0 };
-        let part = Part { start: 0, place: Place { source: piece.source, offset: start + mark as u64 } };
+        let part = StretchPart { start: 0, place: Place { source: piece.source, offset: start + mark as u64 } };
         // The first record of a file belongs to its first piece, even if a mark is longer than that.
         let owned = ((begun - start) as usize).saturating_sub(mark).max(1).min(map.len() - mark);
         Ok(FileBlock { source, bytes: Bytes::Mapped { guard, map, file, mark, is_first, part, owned } })
@@ -174,8 +174,8 @@ fn is_small(sources: &[Source], piece: Piece) -> bool {
 }
 
 /// Appends what a small file holds, without a byte order mark; or nothing, where it fails.
-fn read(sources: &[Source], piece: Piece, memory: &mut Memory) -> Result<()> {
-    let (source, Memory { bytes, parts }) = (&sources[piece.source], memory);
+fn read(sources: &[Source], piece: Piece, memory: &mut FileBuffer) -> Result<()> {
+    let (source, FileBuffer { bytes, parts }) = (&sources[piece.source], memory);
     let start = bytes.len();
     let mut read = || {
         let file = planned::open(source, 0)?;
@@ -201,7 +201,7 @@ fn read(sources: &[Source], piece: Piece, memory: &mut Memory) -> Result<()> {
     }
     let mark = mark_len(&bytes[start..]);
     bytes.drain(start..start + mark);
-    parts.push(Part { start, place: Place { source: piece.source, offset: mark as u64 } });
+    parts.push(StretchPart { start, place: Place { source: piece.source, offset: mark as u64 } });
     Ok(())
 }
 

@@ -14,7 +14,7 @@ fn with(text: &[u8]) -> (tempfile::NamedTempFile, Source) {
     (file, source)
 }
 
-fn block<'b>(source: &'b Source, piece: Piece, memory: &'b mut Memory) -> Result<FileBlock<'b>> {
+fn block<'b>(source: &'b Source, piece: Piece, memory: &'b mut FileBuffer) -> Result<FileBlock<'b>> {
     FileBlock::open(std::slice::from_ref(source), &mut &[piece][..], BOUNDS, memory)
 }
 
@@ -32,7 +32,7 @@ fn small_files_are_read_together() {
     for (joins, expected) in
         [(true, &["a\nb\nno end", "c\nd\r", "e"][..]), (false, &["a\n", "b\n", "no end", "c\n", "", "d\r", "e"])]
     {
-        let (mut left, mut memory, mut blocks) = (&pieces[..], Memory::default(), Vec::new());
+        let (mut left, mut memory, mut blocks) = (&pieces[..], FileBuffer::default(), Vec::new());
         let mut seen = texts.map(|_| Vec::new());
         while !left.is_empty() {
             let block = FileBlock::open(&sources, &mut left, Bounds { joins, ..BOUNDS }, &mut memory).unwrap();
@@ -56,7 +56,7 @@ fn of_joined_files_one_that_cannot_be_read_is_met_when_it_is_first() {
     let (_files, sources): (Vec<_>, Vec<_>) = (0..3).map(|_| with(b"a\n")).unzip();
     _files[1].as_file().set_len(1).unwrap();
     let pieces: Vec<_> = (0..3).map(|i| Piece { source: i, ..whole(&sources[i]) }).collect();
-    let (mut left, mut memory) = (&pieces[..], Memory::default());
+    let (mut left, mut memory) = (&pieces[..], FileBuffer::default());
     let first = FileBlock::open(&sources, &mut left, BOUNDS, &mut memory).unwrap();
     assert_eq!((first.stretch().bytes, left.len()), (&b"a\n"[..], 2));
     let error = FileBlock::open(&sources, &mut left, BOUNDS, &mut memory).unwrap_err().to_string();
@@ -69,7 +69,7 @@ fn every_record_once() {
     for text in ["", "a", "a\n", "\n\n\n", "one\ntwo\nthree", "a\n\nb\r\nccccccccccccc\n\n", "x\ny"] {
         let (_file, source) = with(text.as_bytes());
         let len = text.len() as u64;
-        let mut memory = Memory::default();
+        let mut memory = FileBuffer::default();
         for size in 1..=len {
             let mut joined = Vec::new();
             for offset in (0..len).step_by(size as usize) {
@@ -96,7 +96,7 @@ fn a_byte_order_mark_is_no_part_of_a_record() {
         let mut joined = Vec::new();
         for offset in (0..10).step_by(size) {
             let piece = Piece { source: 0, offset, len: (size as u64).min(10 - offset) };
-            let mut memory = Memory::default();
+            let mut memory = FileBuffer::default();
             let block = block(&source, piece, &mut memory).unwrap();
             assert!(offset > 0 || block.stretch().bytes.is_empty() || block.stretch().place(0).offset == 3, "{size}");
             joined.extend_from_slice(block.stretch().bytes);
@@ -112,7 +112,7 @@ fn a_file_that_is_not_as_planned() {
         let error = |path: &Path, change: &dyn Fn(&Path)| {
             let source = Source::file(path).unwrap();
             change(path);
-            let mut memory = Memory::default();
+            let mut memory = FileBuffer::default();
             block(&source, whole(&source), &mut memory).unwrap_err().to_string()
         };
         let (file, _) = with(&vec![b'a'; len as usize]);
@@ -125,7 +125,7 @@ fn a_file_that_is_not_as_planned() {
         assert!(other.ends_with("read at byte 0: another file took its name while the job ran"), "{other}");
         let grown = Source::file(file.path()).unwrap();
         std::fs::OpenOptions::new().append(true).open(file.path()).unwrap().write_all(b"more\n").unwrap();
-        let mut memory = Memory::default();
+        let mut memory = FileBuffer::default();
         let block = block(&grown, whole(&grown), &mut memory).unwrap();
         assert_eq!(block.stretch().bytes.len() as u64, grown.bytes());
         block.verify().unwrap();
@@ -136,7 +136,7 @@ fn a_file_that_is_not_as_planned() {
 fn a_file_cut_shorter_while_it_is_read_is_an_error() {
     let len = 2 * SMALL;
     let (file, source) = with(&vec![b'a'; len as usize]);
-    let mut memory = Memory::default();
+    let mut memory = FileBuffer::default();
     let block = block(&source, whole(&source), &mut memory).unwrap();
     block.verify().unwrap();
     file.as_file().set_len(5_000).unwrap();
@@ -151,7 +151,7 @@ fn a_file_changed_in_place_while_it_is_read_is_an_error() {
     let (file, _) = with(&vec![b'a'; 2 * SMALL as usize]);
     file.as_file().set_modified(std::time::UNIX_EPOCH).unwrap();
     let source = Source::file(file.path()).unwrap();
-    let mut memory = Memory::default();
+    let mut memory = FileBuffer::default();
     let block = block(&source, whole(&source), &mut memory).unwrap();
     block.verify().unwrap();
     file.as_file().write_all_at(b"b", SMALL).unwrap();
@@ -164,7 +164,7 @@ fn a_record_without_end_is_not_looked_for_to_its_end() {
     let (file, _) = with(b"");
     file.as_file().set_len(1 << 40).unwrap();
     let source = Source::file(file.path()).unwrap();
-    let mut memory = Memory::default();
+    let mut memory = FileBuffer::default();
     let piece = Piece { source: 0, offset: 0, len: 10 };
     let block = block(&source, piece, &mut memory).unwrap();
     assert_eq!(block.stretch().bytes.len() as u64, 10 + LINES.longest);
@@ -177,7 +177,7 @@ fn assumed(source: &Source, size: u64) -> (Vec<u8>, bool) {
     let (mut read, mut seen) = (Vec::new(), Vec::new());
     for offset in (0..source.bytes()).step_by(size as usize) {
         let piece = Piece { source: 0, offset, len: size.min(source.bytes() - offset) };
-        let mut memory = Memory::default();
+        let mut memory = FileBuffer::default();
         let block = FileBlock::open(std::slice::from_ref(source), &mut &[piece][..], cut, &mut memory).unwrap();
         let (stretch, mut end) = (block.stretch(), 0);
         while end < stretch.owned {

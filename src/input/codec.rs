@@ -47,9 +47,9 @@ impl Unread {
 pub const ENOUGH: usize = 10;
 
 /// First and last value that a byte may have.
-type Range = (u8, u8);
+type ByteRange = (u8, u8);
 
-const MAGICS: [(&[Range], Packing); 5] = [
+const MAGICS: [(&[ByteRange], Packing); 5] = [
     (&only([0x1f, 0x8b, 0x08]), Packing::Packed(Codec::Gzip)),
     (&only([0x28, 0xb5, 0x2f, 0xfd]), Packing::Packed(Codec::Zstd)),
     // A frame to be skipped, which other tools that pack by zstd begin with.
@@ -59,13 +59,13 @@ const MAGICS: [(&[Range], Packing); 5] = [
 ];
 
 /// The size of its blocks is a digit.
-const BZIP2: [Range; ENOUGH] = {
+const BZIP2: [ByteRange; ENOUGH] = {
     let mut magic = only([b'B', b'Z', b'h', b'1', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59]);
     magic[3] = (b'1', b'9');
     magic
 };
 
-const fn only<const N: usize>(bytes: [u8; N]) -> [Range; N] {
+const fn only<const N: usize>(bytes: [u8; N]) -> [ByteRange; N] {
     let mut ranges = [(0, 0); N];
     let mut i = 0;
     while i < N {
@@ -77,7 +77,7 @@ const fn only<const N: usize>(bytes: [u8; N]) -> [Range; N] {
 
 /// What `start`, a source's first bytes, say.
 pub fn packing(start: &[u8]) -> Packing {
-    let fits = |magic: &[Range]| start.iter().zip(magic).all(|(byte, (low, high))| (low..=high).contains(&byte));
+    let fits = |magic: &[ByteRange]| start.iter().zip(magic).all(|(byte, (low, high))| (low..=high).contains(&byte));
     match MAGICS.iter().find(|(magic, _)| fits(magic)) {
         Some((magic, packing)) if start.len() >= magic.len() => *packing,
         Some(_) => Packing::Undecided,

@@ -48,9 +48,9 @@ const TOLD: usize = 300;
 /// Groups that are running, so that whoever ends this process can end them before.
 static GROUPS: Groups = Groups::new();
 
-struct Groups(Mutex<State>);
+struct Groups(Mutex<Started>);
 
-struct State {
+struct Started {
     running: Vec<Pid>,
     /// Commands that are being started: what groups they lead isn't known yet.
     starting: usize,
@@ -60,16 +60,16 @@ struct State {
 
 impl Groups {
     const fn new() -> Self {
-        Groups(Mutex::new(State { running: Vec::new(), starting: 0, is_over: false }))
+        Groups(Mutex::new(Started { running: Vec::new(), starting: 0, is_over: false }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Started> {
         lock(&self.0)
     }
 
     /// With room in the list for one more. That is made without the lock: who gets no memory for it waits for the end of the
     /// process, which takes the lock.
-    fn with_room(&self) -> MutexGuard<'_, State> {
+    fn with_room(&self) -> MutexGuard<'_, Started> {
         let mut larger = Vec::new();
         loop {
             let mut state = self.state();
@@ -107,7 +107,7 @@ impl Groups {
     }
 
     fn end(&self) {
-        let signal_all = |state: &State, signal| {
+        let signal_all = |state: &Started, signal| {
             // Under the lock a group is its command's: none is reaped meanwhile.
             for &group in &state.running {
                 let _ = kill_process_group(group, signal);

@@ -32,7 +32,7 @@ use super::{Source, failed, mark_len, planned};
 use crate::error::Result;
 use crate::failpoint::{self, Point};
 use crate::panics;
-use crate::record::{Framing, State, Transition, first_record_start, likely_state};
+use crate::record::{Framing, QuoteState, Transition, first_record_start, likely_state};
 
 /// How it is known where the records of a piece begin, where newlines may stand in quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ pub struct Finder {
     left: VecDeque<(usize, Piece)>,
     /// The last that was looked at, and the state before it: what it does to that is needed for the next.
     last: Option<(usize, Piece)>,
-    state: State,
+    state: QuoteState,
     /// Begun, and not known yet where it ends.
     open: Option<(usize, Piece)>,
     /// Their pieces are found, but for the last.
@@ -136,7 +136,7 @@ impl Finder {
             delimiter,
             left,
             last: None,
-            state: State::FieldStart,
+            state: QuoteState::FieldStart,
             open: None,
             found: VecDeque::new(),
         })
@@ -163,7 +163,7 @@ impl Finder {
         let mut state = self.state;
         let mut begun = vec![(pieces[0].1, state)];
         for (&(_, piece), transition) in pieces[1..].iter().zip(transitions) {
-            state = if piece.offset == 0 { State::FieldStart } else { transition.from(state) };
+            state = if piece.offset == 0 { QuoteState::FieldStart } else { transition.from(state) };
             begun.push((piece, state));
         }
         let starts = in_parallel(threads, &begun[known..], |&(piece, state)| {
@@ -221,7 +221,7 @@ fn first_start(
     source: &Source,
     piece: Piece,
     delimiter: u8,
-    mut state: State,
+    mut state: QuoteState,
     check: &dyn Fn() -> Result<()>,
 ) -> Result<Option<u64>> {
     if piece.offset == 0 {

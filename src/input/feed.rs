@@ -26,26 +26,28 @@ use crate::error::Result;
 
 /// What one map task reads.
 #[derive(Debug)]
-pub enum Work {
+pub enum MapWork {
     Split(Split),
     /// The permit is held.
     Block(StreamBlock, Permit),
 }
 
-impl Work {
+impl MapWork {
     /// How to have the same once more, if it can be read again.
     pub fn again(&self, sources: &[Source]) -> Option<Again> {
         match self {
-            Work::Split(split) => Some(Again::Split(split.clone())),
-            Work::Block(block, _) => sources[block.place().source].is_at_hand().then(|| Again::Block(block.extent())),
+            MapWork::Split(split) => Some(Again::Split(split.clone())),
+            MapWork::Block(block, _) => {
+                sources[block.place().source].is_at_hand().then(|| Again::Block(block.extent()))
+            }
         }
     }
 
     /// Where its bytes begin, and how many they are.
     pub fn place(&self) -> (Place, u64) {
         match self {
-            Work::Split(split) => (Place { source: split.source(), offset: split.pieces[0].offset }, split.bytes()),
-            Work::Block(block, _) => (block.place(), block.stretch().bytes.len() as u64),
+            MapWork::Split(split) => (Place { source: split.source(), offset: split.pieces[0].offset }, split.bytes()),
+            MapWork::Block(block, _) => (block.place(), block.stretch().bytes.len() as u64),
         }
     }
 }
@@ -59,10 +61,10 @@ pub enum Again {
 }
 
 impl Again {
-    pub fn work(&self, sources: &[Source]) -> Result<Work> {
+    pub fn work(&self, sources: &[Source]) -> Result<MapWork> {
         Ok(match self {
-            Again::Split(split) => Work::Split(split.clone()),
-            Again::Block(extent) => Work::Block(extent.read(sources)?, Permit { blocks: 0, taken: never() }),
+            Again::Split(split) => MapWork::Split(split.clone()),
+            Again::Block(extent) => MapWork::Block(extent.read(sources)?, Permit { blocks: 0, taken: never() }),
         })
     }
 }
@@ -170,15 +172,15 @@ impl Feed {
     }
 
     /// The work that may be dealt before any other is there.
-    pub fn seed(&mut self) -> Vec<Work> {
+    pub fn seed(&mut self) -> Vec<MapWork> {
         let is_all = self.numbering == Numbering::FilesFirst || self.queues.is_empty();
         let seed = if is_all { self.splits.len() } else { 0 };
-        self.splits.drain(..seed).map(Work::Split).collect()
+        self.splits.drain(..seed).map(MapWork::Split).collect()
     }
 
     /// The next work; `None` if no more will come. Pending: a block has to [arrive](Self::arrived), or a permit to come back,
     /// before there is any. Nothing is read ahead of what is asked for.
-    pub fn poll(&mut self) -> Poll<Option<Result<Work>>> {
+    pub fn poll(&mut self) -> Poll<Option<Result<MapWork>>> {
         match self.ahead.as_mut().map(Ahead::take) {
             Some(Ok(split)) => self.splits.extend([split?]),
             Some(Err(TryRecvError::Disconnected)) => self.ahead = None,
@@ -186,7 +188,7 @@ impl Feed {
         }
         if let Some(block) = self.held.take() {
             return match self.permit(&block) {
-                Some(permit) => Poll::Ready(Some(Ok(Work::Block(block, permit)))),
+                Some(permit) => Poll::Ready(Some(Ok(MapWork::Block(block, permit)))),
                 None => {
                     self.held = Some(block);
                     Poll::Pending
@@ -194,7 +196,7 @@ impl Feed {
             };
         }
         if self.splits.front().is_some_and(|split| self.turn().is_none_or(|turn| split.source() < turn)) {
-            return Poll::Ready(self.splits.pop_front().map(|split| Ok(Work::Split(split))));
+            return Poll::Ready(self.splits.pop_front().map(|split| Ok(MapWork::Split(split))));
         }
         if self.queues.is_empty() && self.ahead.is_none() { Poll::Ready(None) } else { Poll::Pending }
     }

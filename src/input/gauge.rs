@@ -4,27 +4,27 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::panics::lock;
-use crate::report::event::Step;
+use crate::report::event::ReadStep;
 use crate::units::Span;
 
 /// Copies tell of the same source.
 #[derive(Clone, Debug)]
-pub struct Gauge(Arc<Mutex<State>>);
+pub struct Gauge(Arc<Mutex<Measured>>);
 
 #[derive(Debug)]
-struct State {
-    clock: Clock,
+struct Measured {
+    clock: SourceClock,
     bytes: u64,
     first_byte: Option<Duration>,
     /// Since when it is waited for without having brought anything, if it is.
     silent_since: Option<Instant>,
     /// What became of attempts, by their numbers, where there is more to tell than that one came to the source's end.
-    steps: Vec<(Instant, u32, Step)>,
+    steps: Vec<(Instant, u32, ReadStep)>,
 }
 
 /// What a gauge shows at a moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown {
+pub struct GaugeReading {
     pub begun: Instant,
     /// Packed as they are.
     pub bytes: u64,
@@ -36,12 +36,12 @@ pub struct Shown {
 impl Gauge {
     /// Of a source whose reading begins now, and that has so much time.
     pub fn start(timeout: Option<Span>) -> Self {
-        let clock = Clock::start(timeout);
-        let state = State { clock, bytes: 0, first_byte: None, silent_since: None, steps: Vec::new() };
+        let clock = SourceClock::start(timeout);
+        let state = Measured { clock, bytes: 0, first_byte: None, silent_since: None, steps: Vec::new() };
         Gauge(Arc::new(Mutex::new(state)))
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut Measured) -> T) -> T {
         change(&mut lock(&self.0))
     }
 
@@ -88,16 +88,16 @@ impl Gauge {
     }
 
     /// This became of an attempt.
-    pub fn note(&self, attempt: u32, step: Step) {
+    pub fn note(&self, attempt: u32, step: ReadStep) {
         self.change(|state| state.steps.push((Instant::now(), attempt, step)));
     }
 
-    pub fn steps(&self) -> Vec<(Instant, u32, Step)> {
+    pub fn steps(&self) -> Vec<(Instant, u32, ReadStep)> {
         self.change(|state| state.steps.clone())
     }
 
-    pub fn shown(&self, now: Instant) -> Shown {
-        self.change(|State { clock, bytes, first_byte, .. }| Shown {
+    pub fn shown(&self, now: Instant) -> GaugeReading {
+        self.change(|Measured { clock, bytes, first_byte, .. }| GaugeReading {
             begun: clock.begun,
             bytes: *bytes,
             first_byte: *first_byte,
@@ -108,7 +108,7 @@ impl Gauge {
 
 /// The time that a source has, from when its reading begins.
 #[derive(Debug)]
-struct Clock {
+struct SourceClock {
     begun: Instant,
     end: Option<Instant>,
     stands_since: Option<Instant>,
@@ -116,11 +116,11 @@ struct Clock {
     stood: Duration,
 }
 
-impl Clock {
+impl SourceClock {
     fn start(timeout: Option<Span>) -> Self {
         let begun = Instant::now();
         let end = timeout.and_then(|span| begun.checked_add(span.duration()));
-        Clock { begun, end, stands_since: None, stood: Duration::ZERO }
+        SourceClock { begun, end, stands_since: None, stood: Duration::ZERO }
     }
 
     fn pause(&mut self) {
@@ -176,19 +176,19 @@ mod tests {
 
     #[test]
     fn a_clock_stands_still() {
-        let mut clock = Clock::start(span("1h"));
+        let mut clock = SourceClock::start(span("1h"));
         let before = clock.left().unwrap();
         clock.pause();
         thread::sleep(Duration::from_millis(20));
         clock.go_on();
         assert!(before - clock.left().unwrap() < Duration::from_millis(20));
-        assert_eq!(Clock::start(None).left(), None);
+        assert_eq!(SourceClock::start(None).left(), None);
     }
 
     #[test]
     fn what_was_spent_is_the_sources_own_time() {
         for timeout in [None, span("1h")] {
-            let mut clock = Clock::start(timeout);
+            let mut clock = SourceClock::start(timeout);
             let (begun, stood) = (clock.begun, Duration::from_millis(20));
             thread::sleep(stood);
             clock.pause();

@@ -17,7 +17,7 @@ use crate::failpoint::{self, Point};
 const MOST: usize = 4096;
 
 /// An address range that is guarded. `start` is 0 for a free place and [`TAKEN`] while `end` is being written.
-struct Place {
+struct GuardedRange {
     start: AtomicUsize,
     end: AtomicUsize,
     lost: AtomicBool,
@@ -25,12 +25,13 @@ struct Place {
 
 const TAKEN: usize = 1;
 
-static PLACES: [Place; MOST] =
-    [const { Place { start: AtomicUsize::new(0), end: AtomicUsize::new(0), lost: AtomicBool::new(false) } }; MOST];
+static GUARDED: [GuardedRange; MOST] =
+    [const { GuardedRange { start: AtomicUsize::new(0), end: AtomicUsize::new(0), lost: AtomicBool::new(false) } };
+        MOST];
 
 /// What handled SIGBUS before. Written once, never freed.
 static BEFORE: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
-static PAGE: AtomicUsize = AtomicUsize::new(4096);
+static SYSTEM_PAGE: AtomicUsize = AtomicUsize::new(4096);
 
 /// Guards a mapping until it is dropped, which must be before the mapping goes.
 #[derive(Debug)]
@@ -43,10 +44,10 @@ impl Guard {
         static INSTALL: Once = Once::new();
         INSTALL.call_once(install);
         let Range { start, end } = mapping.as_ptr_range();
-        let place = PLACES
+        let place = GUARDED
             .iter()
             .position(|place| place.start.compare_exchange(0, TAKEN, Ordering::AcqRel, Ordering::Relaxed).is_ok());
-        if let Some(place) = place.map(|place| &PLACES[place]) {
+        if let Some(place) = place.map(|place| &GUARDED[place]) {
             place.lost.store(false, Ordering::Relaxed);
             place.end.store(end.addr(), Ordering::Relaxed);
             place.start.store(start.addr(), Ordering::Release);
@@ -56,7 +57,7 @@ impl Guard {
 
     /// Whether bytes that were read from the mapping were not the file's.
     pub fn lost(&self) -> bool {
-        let lost = self.place.is_some_and(|place| PLACES[place].lost.load(Ordering::Acquire));
+        let lost = self.place.is_some_and(|place| GUARDED[place].lost.load(Ordering::Acquire));
         lost || failpoint::hit(Point::InputLost).is_err()
     }
 }
@@ -64,7 +65,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            PLACES[place].start.store(0, Ordering::Release);
+            GUARDED[place].start.store(0, Ordering::Release);
         }
     }
 }
@@ -74,7 +75,7 @@ fn install() {
     // has the signature that SA_SIGINFO calls for, and does nothing that a signal handler may not.
     unsafe {
         if let Ok(page @ 1..) = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)) {
-            PAGE.store(page, Ordering::Relaxed);
+            SYSTEM_PAGE.store(page, Ordering::Relaxed);
         }
         let mut before: Box<libc::sigaction> = Box::new(mem::zeroed());
         if libc::sigaction(libc::SIGBUS, ptr::null(), &mut *before) != 0 {
@@ -93,14 +94,14 @@ fn install() {
 extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: with SA_SIGINFO the system passes a valid `info`, which for SIGBUS has an address.
     let at = unsafe { (*info).si_addr() }.addr();
-    let guarded = PLACES.iter().find_map(|place| {
+    let guarded = GUARDED.iter().find_map(|place| {
         let start = place.start.load(Ordering::Acquire);
         let end = place.end.load(Ordering::Relaxed);
         (start > TAKEN && (start..end).contains(&at)).then_some((place, end))
     });
     if let Some((place, end)) = guarded {
         place.lost.store(true, Ordering::Release);
-        let page = PAGE.load(Ordering::Relaxed);
+        let page = SYSTEM_PAGE.load(Ordering::Relaxed);
         let from = at - at % page;
         // SAFETY: the pages from here to the mapping's end are part of a private mapping that only its owner reads, and
         // the thread that reads it is this one. They are replaced by readable pages of zeros.

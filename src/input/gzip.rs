@@ -12,7 +12,7 @@ use std::io;
 use crc32fast::Hasher;
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::unpack::Step;
+use super::unpack::Unpacked;
 
 /// A longer header says more than any tool writes.
 const LONGEST_HEADER: usize = 1 << 20;
@@ -43,23 +43,23 @@ impl Gzip {
     }
 
     /// Takes from `held`, the data that is there, and appends to `out`, which has room for it.
-    pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Step> {
+    pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Unpacked> {
         match self.stage {
             Stage::Body => self.inflate(held, out),
-            _ if held.is_empty() => Ok(Step::More),
+            _ if held.is_empty() => Ok(Unpacked::More),
             Stage::Member if self.members > 0 && held[0] == 0 => {
                 self.stage = Stage::Zeros;
-                Ok(Step::Took(0))
+                Ok(Unpacked::Took(0))
             }
             Stage::Member => {
-                let Some(len) = header(held, self.members > 0)? else { return Ok(Step::More) };
+                let Some(len) = header(held, self.members > 0)? else { return Ok(Unpacked::More) };
                 self.stage = Stage::Body;
                 self.crc = Hasher::new();
                 self.inflate.reset(false);
-                Ok(Step::Took(len))
+                Ok(Unpacked::Took(len))
             }
             Stage::Trailer => {
-                let Some((sums, _)) = held.split_first_chunk::<8>() else { return Ok(Step::More) };
+                let Some((sums, _)) = held.split_first_chunk::<8>() else { return Ok(Unpacked::More) };
                 let crc = self.crc.clone().finalize().to_le_bytes();
                 let len = (self.inflate.total_out() as u32).to_le_bytes();
                 if *sums != [crc, len].as_flattened() {
@@ -67,25 +67,25 @@ impl Gzip {
                 }
                 self.members += 1;
                 self.stage = Stage::Member;
-                Ok(Step::Took(sums.len()))
+                Ok(Unpacked::Took(sums.len()))
             }
-            Stage::Zeros if held.iter().all(|&byte| byte == 0) => Ok(Step::Took(held.len())),
+            Stage::Zeros if held.iter().all(|&byte| byte == 0) => Ok(Unpacked::Took(held.len())),
             Stage::Zeros => Err(garbage()),
         }
     }
 
-    fn inflate(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Step> {
+    fn inflate(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Unpacked> {
         let (taken, made) = (self.inflate.total_in(), out.len());
         let status = self.inflate.decompress_vec(held, out, FlushDecompress::None);
         let taken = (self.inflate.total_in() - taken) as usize;
         self.crc.update(&out[made..]);
         match status {
             Ok(Status::StreamEnd) => self.stage = Stage::Trailer,
-            Ok(_) if taken == 0 && out.len() == made => return Ok(Step::More),
+            Ok(_) if taken == 0 && out.len() == made => return Ok(Unpacked::More),
             Ok(_) => {}
             Err(_) => return Err(corrupt("what is deflated can't be")),
         }
-        Ok(Step::Took(taken))
+        Ok(Unpacked::Took(taken))
     }
 
     /// That the data may end here, of which `held` wasn't taken.

@@ -22,7 +22,7 @@ use super::ending::Ending;
 use super::errands::{Errand, Errands};
 use super::hedging::{Hedging, Retry};
 use super::reading::Reading;
-use super::stretch::{Part, Place, Stretch};
+use super::stretch::{Place, Stretch, StretchPart};
 use super::unpack::Filled;
 use super::wait::Stop;
 use super::watch::Watch;
@@ -39,7 +39,7 @@ pub struct StreamBlock {
     is_first: bool,
     lines_before: Option<u64>,
     packed_len: u64,
-    part: Part,
+    part: StretchPart,
 }
 
 impl StreamBlock {
@@ -76,7 +76,7 @@ impl BlockExtent {
     pub fn read(&self, sources: &[Source]) -> Result<StreamBlock> {
         let BlockExtent { place, len, is_first, lines_before, packed_len } = *self;
         let bytes = Buffers::new(0, 0).lend(sources[place.source].read_anew(place.offset, len)?);
-        Ok(StreamBlock { bytes, is_first, lines_before, packed_len, part: Part { start: 0, place } })
+        Ok(StreamBlock { bytes, is_first, lines_before, packed_len, part: StretchPart { start: 0, place } })
     }
 }
 
@@ -202,7 +202,7 @@ pub fn read(
         true => (cut.bytes * cut.readers / threads).max(SMALLEST.min(cut.bytes)),
         false => cut.bytes,
     };
-    let reader = Reader {
+    let reader = StreamReader {
         cut: Blocks { bytes, ..cut },
         buffers: Buffers::new(2 * threads + 2, 2 * bytes),
         stop: readers.stop.clone(),
@@ -229,7 +229,7 @@ pub fn read(
 
 /// What every reader has.
 #[derive(Clone)]
-struct Reader {
+struct StreamReader {
     cut: Blocks,
     buffers: Buffers,
     stop: Stop,
@@ -237,7 +237,7 @@ struct Reader {
     hedging: Arc<Hedging>,
 }
 
-impl Reader {
+impl StreamReader {
     fn run(&self, Errand { index, source, to }: &Errand) -> Result<()> {
         let task = || format!("reader of {}", source.name());
         let read = panics::caught(task, || Ok(self.read(*index, source, to)));
@@ -301,7 +301,7 @@ impl Reader {
             if !bytes.is_empty() {
                 let packed_len = if source.is_file() { reading.position() - handed } else { bytes.len() as u64 };
                 handed += packed_len;
-                let part = Part { start: 0, place: Place { source: index, offset } };
+                let part = StretchPart { start: 0, place: Place { source: index, offset } };
                 let bytes = self.buffers.lend(bytes);
                 let next_lines = lines.map(|lines| lines + memchr::memchr_iter(b'\n', &bytes).count() as u64);
                 let block = StreamBlock { bytes, is_first, lines_before: lines, packed_len, part };

@@ -14,7 +14,7 @@ pub struct Place {
 
 /// Bytes from `start` on are those of one source from `place` on.
 #[derive(Clone, Copy, Debug)]
-pub struct Part {
+pub struct StretchPart {
     pub start: usize,
     pub place: Place,
 }
@@ -32,15 +32,15 @@ pub struct Stretch<'b> {
     /// Bytes of the input that were read for them, packed as they are.
     pub packed_len: u64,
     /// In order; the first is at the beginning.
-    pub(super) parts: &'b [Part],
+    pub(super) parts: &'b [StretchPart],
 }
 
 impl<'b> Stretch<'b> {
-    pub fn new(bytes: &'b [u8], is_first: bool, parts: &'b [Part]) -> Self {
+    pub fn new(bytes: &'b [u8], is_first: bool, parts: &'b [StretchPart]) -> Self {
         Stretch { bytes, owned: bytes.len(), is_first, lines_before: None, packed_len: bytes.len() as u64, parts }
     }
 
-    pub fn of_one(bytes: &'b [u8], is_first: bool, part: &'b Part) -> Self {
+    pub fn of_one(bytes: &'b [u8], is_first: bool, part: &'b StretchPart) -> Self {
         Stretch::new(bytes, is_first, slice::from_ref(part))
     }
 
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn each_byte_is_found_by_its_place() {
-        let part = |start, source, offset| Part { start, place: Place { source, offset } };
+        let part = |start, source, offset| StretchPart { start, place: Place { source, offset } };
         let parts = [part(0, 3, 7), part(4, 5, 0), part(6, 3, 20)];
         let stretch = Stretch::new(b"0123456789", false, &parts);
         for at in 0..10 {

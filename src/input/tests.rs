@@ -13,9 +13,9 @@ use flate2::write::GzEncoder;
 use rustix::fs::{CWD, FileType, mknodat};
 use tempfile::TempDir;
 
-use super::block::{self, FileBlock, Memory};
+use super::block::{self, FileBlock, FileBuffer};
 use super::edges::Edges;
-use super::feed::{Cutting, Feed, Numbering, Work};
+use super::feed::{Cutting, Feed, MapWork, Numbering};
 use super::hedging::Retry;
 use super::reading::Reading;
 use super::sources::{self, Stdin};
@@ -58,7 +58,7 @@ impl Seen {
 }
 
 /// The next work, waited for.
-fn next(feed: &mut Feed) -> Result<Option<Work>> {
+fn next(feed: &mut Feed) -> Result<Option<MapWork>> {
     loop {
         match feed.poll() {
             Poll::Ready(work) => return work.transpose(),
@@ -74,10 +74,10 @@ fn next(feed: &mut Feed) -> Result<Option<Work>> {
 fn all(sources: &[Source], cut: Cutting) -> Result<Vec<Seen>> {
     let mut feed = Feed::new(sources, cut, &Hedging::new(1, &[], sources), &|| Ok(()))?;
     let seed = feed.seed();
-    let (mut seen, mut memory) = (Vec::new(), Memory::default());
+    let (mut seen, mut memory) = (Vec::new(), FileBuffer::default());
     for work in seed.into_iter().map(Ok).chain(iter::from_fn(|| next(&mut feed).transpose())) {
         match work? {
-            Work::Split(split) => {
+            MapWork::Split(split) => {
                 let mut pieces = &split.pieces[..];
                 while !pieces.is_empty() {
                     let cut = block::Bounds { end_of: cut.end_of, edges: cut.edges, joins: false };
@@ -85,7 +85,7 @@ fn all(sources: &[Source], cut: Cutting) -> Result<Vec<Seen>> {
                     seen.extend(Seen::of(block.stretch()));
                 }
             }
-            Work::Block(block, _permit) => seen.extend(Seen::of(block.stretch())),
+            MapWork::Block(block, _permit) => seen.extend(Seen::of(block.stretch())),
         }
     }
     Ok(seen)
@@ -339,7 +339,7 @@ fn no_stream_waits_for_another() {
     )
     .unwrap();
     let mut next = || match next(&mut feed).unwrap() {
-        Some(Work::Block(block, _)) => Seen::of(block.stretch()).unwrap(),
+        Some(MapWork::Block(block, _)) => Seen::of(block.stretch()).unwrap(),
         other => panic!("{other:?}"),
     };
     write(&fifos[1], b"second\n".to_vec()).join().unwrap();

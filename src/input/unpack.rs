@@ -18,7 +18,7 @@ const PACKED: usize = 64 << 10;
 
 /// What an unpacker did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Unpacked {
     /// So many packed bytes were taken, or something was made of earlier ones.
     Took(usize),
     /// Nothing can be done without more of them.
@@ -134,16 +134,16 @@ impl Input {
                     self.unpacker = Unpacker::new(codec)?;
                     continue;
                 }
-                Unpacker::Plain if self.raw.held().is_empty() => Step::More,
+                Unpacker::Plain if self.raw.held().is_empty() => Unpacked::More,
                 Unpacker::Plain => {
                     let first = &self.raw.held()[..left.min(self.raw.held().len())];
                     out.extend_from_slice(first);
-                    Step::Took(first.len())
+                    Unpacked::Took(first.len())
                 }
                 Unpacker::Gzip(gzip) => gzip.step(self.raw.held(), out)?,
                 Unpacker::Zstd(zstd) => zstd.step(self.raw.held(), out)?,
             };
-            if let Step::Took(bytes) = step {
+            if let Unpacked::Took(bytes) = step {
                 self.raw.take(bytes);
                 continue;
             }

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::Source;
-use super::gauge::{Gauge, Shown};
+use super::gauge::{Gauge, GaugeReading};
 use crate::panics::lock;
-use crate::report::event::{SourceEnd, SourceRead, Step};
+use crate::report::event::{ReadStep, SourceEnd, SourceRead};
 
 /// What was handed over of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +30,15 @@ pub struct Watched {
     pub ended: Instant,
     pub read: SourceRead,
     /// What became of attempts at it, by their numbers, where there is more to tell than that one came to its end.
-    pub steps: Vec<(Instant, u32, Step)>,
+    pub steps: Vec<(Instant, u32, ReadStep)>,
 }
 
 /// Of all streams, by their indices.
 #[derive(Debug, Default)]
-pub struct Watch(Mutex<BTreeMap<usize, Reading>>);
+pub struct Watch(Mutex<BTreeMap<usize, WatchedSource>>);
 
 #[derive(Debug, Default)]
-struct Reading {
+struct WatchedSource {
     /// Bytes that were handed over.
     covered: u64,
     /// Once a reader has begun.
@@ -49,7 +49,7 @@ struct Reading {
 impl Watch {
     pub fn of(sources: &[Source]) -> Watch {
         let streams = sources.iter().enumerate().filter(|(_, source)| source.is_stream());
-        Watch(Mutex::new(streams.map(|(index, _)| (index, Reading::default())).collect()))
+        Watch(Mutex::new(streams.map(|(index, _)| (index, WatchedSource::default())).collect()))
     }
 
     pub fn begin(&self, source: usize, gauge: Gauge) {
@@ -67,7 +67,7 @@ impl Watch {
 
     /// The sources that are waited for and have brought nothing for so long, in the order of the input.
     pub fn silent(&self, time: Duration) -> Vec<usize> {
-        let is_silent = |reading: &Reading| {
+        let is_silent = |reading: &WatchedSource| {
             let silence = reading.gauge.as_ref().and_then(Gauge::silence);
             reading.ended.is_none() && silence.is_some_and(|silence| silence >= time)
         };
@@ -76,7 +76,7 @@ impl Watch {
 
     /// In the order of the input.
     pub fn covered(&self) -> Vec<Covered> {
-        let of = |(&source, reading): (&usize, &Reading)| {
+        let of = |(&source, reading): (&usize, &WatchedSource)| {
             let end = reading.ended.map(|(_, end)| end);
             Covered { source, bytes: reading.covered, end }
         };
@@ -86,10 +86,10 @@ impl Watch {
     /// Those that a reader has begun with, in the order of the input. What is being read counts as stopped.
     pub fn watched(&self) -> Vec<Watched> {
         let now = Instant::now();
-        let of = |(&source, reading): (&usize, &Reading)| {
+        let of = |(&source, reading): (&usize, &WatchedSource)| {
             let gauge = reading.gauge.as_ref()?;
             let (ended, end) = reading.ended.unwrap_or((now, SourceEnd::Stopped));
-            let Shown { begun, bytes, first_byte, spent } = gauge.shown(ended);
+            let GaugeReading { begun, bytes, first_byte, spent } = gauge.shown(ended);
             let first_byte_s = first_byte.map(|time| time.as_secs_f64());
             let read = SourceRead { bytes, first_byte_s, reading_s: spent.as_secs_f64(), end };
             Some(Watched { source, begun, ended, read, steps: gauge.steps() })
@@ -97,7 +97,7 @@ impl Watch {
         lock(&self.0).iter().filter_map(of).collect()
     }
 
-    fn change(&self, source: usize, change: impl FnOnce(&mut Reading)) {
+    fn change(&self, source: usize, change: impl FnOnce(&mut WatchedSource)) {
         lock(&self.0).get_mut(&source).map(change);
     }
 }

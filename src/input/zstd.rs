@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, get_error_name};
 
-use super::unpack::Step;
+use super::unpack::Unpacked;
 
 pub struct Zstd {
     context: DCtx<'static>,
@@ -25,17 +25,17 @@ impl Zstd {
     }
 
     /// Takes from `held`, the data that is there, and appends to `out`, which has room for it.
-    pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Step> {
+    pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Unpacked> {
         let made = out.len();
         let mut from = InBuffer::around(held);
         let mut to = OutBuffer::around_pos(out, made);
         let left = self.context.decompress_stream(&mut to, &mut from).map_err(corrupt)?;
         let (taken, is_more) = (from.pos(), to.pos() > made);
         if taken == 0 && !is_more {
-            return Ok(Step::More);
+            return Ok(Unpacked::More);
         }
         self.is_within = left > 0;
-        Ok(Step::Took(taken))
+        Ok(Unpacked::Took(taken))
     }
 
     /// That the data may end here.

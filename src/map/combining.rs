@@ -1,18 +1,19 @@
 //! Whether to combine: always, never, or while it pays.
 //!
-//! Combining a record costs a probe and a share of the table's flush, and saves what a row that is combined away would
-//! have cost from there on. `auto` measures both, a table fill at a time:
+//! Combining a record costs a probe of the table and a share of the table's flush. It saves the later cost of each row that
+//! is combined away. `auto` measures both, from one flush of a full table to the next:
 //!
 //! ```text
-//! a record combined    fill ns        + (groups / records) · row ns
-//! a record passed      pass ns        +                      row ns
+//! cost of a record that is combined    combine ns      + (groups / records) · row ns
+//! cost of a record that is sent        send ns         +                      row ns
 //! ```
 //!
-//! Pass ns is measured by passing records for a while, now and then. What a row costs behind the map (to be written,
-//! read and reduced) can't be measured there; it is taken to be what it cost to get so far, which is what it was on
-//! real text and on lines that are nearly all distinct. A fill that leaves less than half of its records as groups is
-//! good without a comparison. While combining doesn't pay records pass, and after ever longer stretches it is tried
-//! again. The choice depends on time and may differ from run to run; the output can't.
+//! A record is *sent* if its row goes to the run as it is, without the table. "send ns" is measured by sending records for a
+//! while, now and then. "row ns" is what a row costs after the map: writing, reading, reducing. The map can't measure that.
+//! It is taken to be as much as "send ns", which is what it was on real text and on lines that are nearly all distinct. A
+//! full table whose groups are fewer than half of its records pays without a comparison. While combining doesn't pay,
+//! records are sent, and combining is tried again after ever longer stretches. The choice depends on measured times and may
+//! differ from run to run. The output can't.
 
 use std::time::Instant;
 
@@ -33,18 +34,18 @@ choices! {
 pub enum Combining {
     Always,
     Never,
-    Trial(Trial),
+    Adapts(Adaptive),
 }
 
 #[derive(Debug)]
-pub struct Trial {
-    /// Nanoseconds for a record that passes, once some have.
-    pass_ns: Option<f64>,
-    /// Records still to pass; 0: combining.
-    passing: u64,
-    /// Records to pass the next time that combining doesn't pay.
+pub struct Adaptive {
+    /// Nanoseconds for a record that is sent, once some were.
+    send_ns: Option<f64>,
+    /// Records still to send; 0: combining.
+    to_send: u64,
+    /// Records to send the next time that combining doesn't pay.
     stretch: u64,
-    /// Records since `since`, all of them combined or all passed.
+    /// Records since `since`: all of them combined, or all sent.
     records: u64,
     since: Instant,
 }
@@ -58,7 +59,7 @@ impl From<Combiner> for Combining {
             Combiner::On => Combining::Always,
             Combiner::Off => Combining::Never,
             Combiner::Auto => {
-                Combining::Trial(Trial { pass_ns: None, passing: 0, stretch: 0, records: 0, since: Instant::now() })
+                Combining::Adapts(Adaptive { send_ns: None, to_send: 0, stretch: 0, records: 0, since: Instant::now() })
             }
         }
     }
@@ -71,37 +72,37 @@ impl Combining {
         match self {
             Combining::Always => true,
             Combining::Never => false,
-            Combining::Trial(trial) => trial.passing == 0,
+            Combining::Adapts(choice) => choice.to_send == 0,
         }
     }
 
-    /// An attempt begins: what time has passed since the last one says nothing.
+    /// An attempt begins: the time since the last one says nothing.
     pub fn begin(&mut self) {
-        if let Combining::Trial(trial) = self {
-            trial.restart();
+        if let Combining::Adapts(choice) = self {
+            choice.restart();
         }
     }
 
-    /// Notes records that were combined or passed, as [`combines`](Self::combines) said.
+    /// Notes records that were combined or sent, as [`combines`](Self::combines) said.
     #[inline]
     pub fn note(&mut self, records: usize) {
-        if let Combining::Trial(trial) = self {
-            trial.records += records as u64;
-            if trial.passing > 0 {
-                trial.passed(records as u64);
+        if let Combining::Adapts(choice) = self {
+            choice.records += records as u64;
+            if choice.to_send > 0 {
+                choice.sent(records as u64);
             }
         }
     }
 
     /// A table was full: the noted records had become so many groups, and these are flushed.
     pub fn flushed(&mut self, groups: usize) {
-        if let Combining::Trial(trial) = self {
-            trial.flushed(groups as u64);
+        if let Combining::Adapts(choice) = self {
+            choice.flushed(groups as u64);
         }
     }
 }
 
-impl Trial {
+impl Adaptive {
     fn restart(&mut self) {
         self.records = 0;
         self.since = Instant::now();
@@ -111,22 +112,22 @@ impl Trial {
         self.since.elapsed().as_nanos() as f64 / self.records.max(1) as f64
     }
 
-    fn passed(&mut self, records: u64) {
-        self.passing = self.passing.saturating_sub(records);
-        if self.passing == 0 {
-            self.pass_ns = Some(self.ns());
+    fn sent(&mut self, records: u64) {
+        self.to_send = self.to_send.saturating_sub(records);
+        if self.to_send == 0 {
+            self.send_ns = Some(self.ns());
             self.restart();
         }
     }
 
     fn flushed(&mut self, groups: u64) {
         let left = groups as f64 / self.records.max(1) as f64;
-        let pays = left < 0.5 || self.pass_ns.is_some_and(|pass| self.ns() + left * pass < 2.0 * pass);
+        let pays = left < 0.5 || self.send_ns.is_some_and(|send| self.ns() + left * send < 2.0 * send);
         if pays {
             self.stretch = 0;
         } else {
             self.stretch = (4 * self.stretch).clamp(self.records, LONGEST.max(self.records));
-            self.passing = self.stretch;
+            self.to_send = self.stretch;
         }
         self.restart();
     }
@@ -136,14 +137,14 @@ impl Trial {
 mod tests {
     use super::*;
 
-    /// Records pass for as long as `combines` says so; gives their number.
-    fn pass(combining: &mut Combining) -> u64 {
-        let mut passed = 0;
+    /// Sends records for as long as `combines` says so; gives their number.
+    fn send(combining: &mut Combining) -> u64 {
+        let mut sent = 0;
         while !combining.combines() {
             combining.note(100);
-            passed += 100;
+            sent += 100;
         }
-        passed
+        sent
     }
 
     #[test]
@@ -172,10 +173,10 @@ mod tests {
         let mut stretches = vec![];
         for _ in 0..8 {
             combining.note(1000);
-            // Slower than passing, for no gain.
+            // Slower than sending, for no gain.
             std::thread::sleep(std::time::Duration::from_millis(2));
             combining.flushed(1000);
-            stretches.push(pass(&mut combining));
+            stretches.push(send(&mut combining));
         }
         assert_eq!(stretches[..3], [1000, 4000, 16000]);
         assert!(stretches.is_sorted() && *stretches.last().unwrap() <= LONGEST + 100);

@@ -20,7 +20,7 @@ use crate::table::{HomeBits, KeyBatch, Table};
 
 /// Which fields of a record go where.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fields {
+pub struct GroupFields {
     pub key: KeyFields,
     /// What the aggregates observe, each field once.
     pub observed: Vec<Field>,
@@ -87,7 +87,7 @@ impl MapTable {
 /// One map attempt's output.
 #[derive(Debug)]
 pub struct Emitter<'a> {
-    fields: &'a Fields,
+    fields: &'a GroupFields,
     encoder: &'a mut Encoder,
     out: Output<'a>,
 }
@@ -112,7 +112,7 @@ impl<'a> Emitter<'a> {
     /// Begins an attempt that writes `run`. Every hash is ANDed with `hash_mask`.
     pub fn new(
         aggregation: &'a Aggregation<'a>,
-        fields: &'a Fields,
+        fields: &'a GroupFields,
         hash_mask: u64,
         memory: &'a mut MapTable,
         run: RunWriter,
@@ -163,7 +163,7 @@ impl Sink for Emitter<'_> {
 impl Emitter<'_> {
     /// Takes so many records as the table may have room for.
     fn take_some(&mut self, batch: &Batch<'_>, values: &[Column<'_>], records: Range<usize>) -> Result<()> {
-        let Emitter { fields: Fields { key, .. }, encoder, out } = self;
+        let Emitter { fields: GroupFields { key, .. }, encoder, out } = self;
         let as_it_stands = |field: usize| match batch.columns[field].slice(records.clone()) {
             Column::Bytes(cells) | Column::Json(cells) => cells,
             Column::Decimal(_) | Column::Float(_) => unreachable!("a key of its own is no number"),
@@ -213,7 +213,7 @@ impl Output<'_> {
         if self.table.combining.combines() {
             self.combine(keys, values)?;
         } else {
-            self.pass(keys, values)?;
+            self.send(keys, values)?;
         }
         self.table.combining.note(keys.spans.len());
         if self.counters.map_output_records >= self.next {
@@ -225,10 +225,10 @@ impl Output<'_> {
     #[cold]
     fn note_course(&mut self) {
         let c = &self.counters;
-        let passed = c.map_output_records - c.combine_input_records;
+        let sent = c.map_output_records - c.combine_input_records;
         self.course.push(Reached {
             records: c.map_output_records,
-            written: passed + c.combine_output_records,
+            written: sent + c.combine_output_records,
             held: self.table.table.len() as u64,
         });
         self.next = c.map_output_records + c.map_output_records / 4 + 1;
@@ -277,8 +277,8 @@ impl Output<'_> {
         Ok(())
     }
 
-    /// Writes records as value rows.
-    fn pass(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
+    /// Sends records: writes their value rows to the run, without the table.
+    fn send(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
         let Output { aggregation: Aggregation { shape, .. }, table, run, .. } = self;
         let hashed = &table.keys;
         for i in 0..hashed.len {
@@ -320,7 +320,7 @@ mod tests {
         const RECORDS: u32 = 64;
         let longest = Longest { column: 0 };
         let aggregation = Aggregation::new(vec![&longest as &dyn Aggregate], &[Kind::Bytes]);
-        let fields = Fields { key: KeyFields::One(0), observed: vec![1] };
+        let fields = GroupFields { key: KeyFields::One(0), observed: vec![1] };
         let mut memory = MapTable::new(Growth::fixed(1 << 10), 1 << 10, &aggregation, 1 << 30, Combiner::On);
         let spill = tempfile::tempdir().unwrap();
         let run = RunWriter::create(spill.path().join("run"), 1, 1 << 14, PartitionBuffers::default()).unwrap();

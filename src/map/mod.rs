@@ -12,16 +12,16 @@
 pub mod combining;
 pub mod emit;
 pub mod growth;
-pub mod pass;
 pub mod program;
 pub mod read;
 pub mod reject;
 pub mod scope;
 pub mod steps;
 pub mod tokenise;
+pub mod ungrouped;
 
 pub use combining::Combiner;
-pub use program::{Field, Makes, Mapper, Next, Part, Stage, Step};
+pub use program::{Field, JobPart, Makes, Mapper, Next, Stage, Step};
 pub use read::{Home, Reader, Window};
 pub use reject::{Reject, Rejects, Why};
 pub use scope::{Scope, Type};

@@ -31,8 +31,8 @@ pub trait Step: Debug + Send + Sync {
     }
 
     /// What it is of the job, for whoever explains that.
-    fn part(&self) -> Part<'_> {
-        Part::Written
+    fn part(&self) -> JobPart<'_> {
+        JobPart::Written
     }
 
     /// What runs it, with scratch memory of its own: one a worker.
@@ -49,7 +49,7 @@ pub trait Step: Debug + Send + Sync {
 }
 
 /// What a step is of the job.
-pub enum Part<'a> {
+pub enum JobPart<'a> {
     /// What the spec has in its place.
     Written,
     /// It drops records for what is in them.

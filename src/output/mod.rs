@@ -12,7 +12,7 @@ pub mod target;
 pub mod writer;
 
 pub use compress::Compression;
-pub use format::{Format, Layout};
+pub use format::{Format, RowLayout};
 pub use publish::{STAGING, is_of_a_result};
 pub use sort_key::{Order, SortKey};
 pub use target::Target;

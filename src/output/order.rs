@@ -20,7 +20,7 @@ use crate::shuffle::row::{get_varint, put_varint};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 
 /// Pages of sorted runs are small: each range reads one page more than it needs from every run.
-const PAGE: usize = 4 << 10;
+const SORTED_PAGE: usize = 4 << 10;
 
 /// The memory of longer pages, which are of long rows, isn't kept while these are copied.
 const LONG_PAGES: usize = 32 << 20;
@@ -41,7 +41,7 @@ struct Entry {
 
 /// Rows in memory with their sort keys.
 #[derive(Debug, Default)]
-struct Rows {
+struct HeldRows {
     bytes: Buffer,
     entries: Vec<Entry>,
     /// Bytes that all keys begin with, which are left out of the prefixes.
@@ -50,7 +50,7 @@ struct Rows {
     too_long: Option<u64>,
 }
 
-impl Rows {
+impl HeldRows {
     fn key(&self, entry: &Entry) -> &[u8] {
         key(&self.bytes, entry)
     }
@@ -139,7 +139,7 @@ fn key<'b>(bytes: &'b Buffer, entry: &Entry) -> &'b [u8] {
 /// Sorts rows of one task and writes them as a sorted run.
 #[derive(Debug, Default)]
 pub struct Sorter {
-    rows: Rows,
+    rows: HeldRows,
 }
 
 /// Rows of one task on disk, sorted.
@@ -182,7 +182,7 @@ impl Sorter {
             self.rows.keep_first(usize::try_from(limit).unwrap_or(usize::MAX));
         }
         self.rows.sort(false);
-        let mut writer = RunWriter::create(path, 1, PAGE, buffers)?;
+        let mut writer = RunWriter::create(path, 1, SORTED_PAGE, buffers)?;
         let mut first_keys = Vec::new();
         for entry in &self.rows.entries {
             if writer.buffered_rows(0) == 0 {
@@ -214,7 +214,7 @@ pub struct Merge {
 /// Memory of one worker's merging.
 #[derive(Debug, Default)]
 pub struct Merger {
-    rows: Rows,
+    rows: HeldRows,
     page: Vec<u8>,
 }
 
@@ -286,7 +286,7 @@ impl Merge {
     }
 }
 
-impl Rows {
+impl HeldRows {
     /// Adds the rows of a page whose keys are in `low..high`. Returns their bytes.
     fn gather(&mut self, page: &[u8], low: Option<&[u8]>, high: Option<&[u8]>) -> Option<u64> {
         let base = self.bytes.len();

@@ -20,26 +20,26 @@ use crate::shuffle::row::get_varint;
 
 /// What one task made.
 #[derive(Debug)]
-pub struct Part {
-    pub lines: Lines,
+pub struct TaskLines {
+    pub lines: PartLines,
     /// The bad record behind the lines, which ends the job if rows from there on are wanted.
     pub bad: Option<Error>,
 }
 
 #[derive(Debug)]
-pub enum Lines {
+pub enum PartLines {
     /// Held in memory.
     Held(Chunk),
     /// In a run of one partition, whose rows are `varint line length · line`.
     Run(Run),
 }
 
-impl Part {
+impl TaskLines {
     /// Of the lines, about.
     pub fn bytes(&self) -> u64 {
         match &self.lines {
-            Lines::Held(chunk) => chunk.bytes.len() as u64,
-            Lines::Run(run) => {
+            PartLines::Held(chunk) => chunk.bytes.len() as u64,
+            PartLines::Run(run) => {
                 let mut bytes = [0];
                 run.add_bytes(&mut bytes);
                 bytes[0]
@@ -48,15 +48,15 @@ impl Part {
     }
 }
 
-impl From<Chunk> for Part {
-    fn from(chunk: Chunk) -> Part {
-        Part { lines: Lines::Held(chunk), bad: None }
+impl From<Chunk> for TaskLines {
+    fn from(chunk: Chunk) -> TaskLines {
+        TaskLines { lines: PartLines::Held(chunk), bad: None }
     }
 }
 
 #[derive(Debug)]
 pub struct Sequencer {
-    state: Mutex<State>,
+    state: Mutex<Pending>,
     /// The task whose part comes next. Beside the state, which is locked while somebody writes.
     next: AtomicUsize,
     /// Nothing more is wanted.
@@ -64,10 +64,10 @@ pub struct Sequencer {
 }
 
 #[derive(Debug)]
-struct State {
+struct Pending {
     writer: Writer,
     /// Parts of later tasks.
-    early: BTreeMap<usize, Part>,
+    early: BTreeMap<usize, TaskLines>,
     /// Rows still wanted.
     rows_left: u64,
     rows: u64,
@@ -80,7 +80,7 @@ impl Sequencer {
     pub fn new(writer: Writer, limit: Option<u64>) -> Self {
         let rows_left = limit.unwrap_or(u64::MAX);
         let state =
-            State { writer, early: BTreeMap::new(), rows_left, rows: 0, page: Vec::new(), chunk: Chunk::default() };
+            Pending { writer, early: BTreeMap::new(), rows_left, rows: 0, page: Vec::new(), chunk: Chunk::default() };
         Sequencer { state: Mutex::new(state), next: AtomicUsize::new(0), is_complete: AtomicBool::new(rows_left == 0) }
     }
 
@@ -103,7 +103,7 @@ impl Sequencer {
     }
 
     /// Writes the part of task `number` once those of all before it are written. Every number is placed once.
-    pub fn place(&self, number: usize, part: Part) -> Result<()> {
+    pub fn place(&self, number: usize, part: TaskLines) -> Result<()> {
         let mut state = self.lock();
         state.early.insert(number, part);
         while let Some(part) = state.early.remove(&self.written()) {
@@ -122,10 +122,10 @@ impl Sequencer {
         Ok(())
     }
 
-    fn write(&self, state: &mut State, Part { lines, bad }: Part) -> Result<()> {
+    fn write(&self, state: &mut Pending, TaskLines { lines, bad }: TaskLines) -> Result<()> {
         match lines {
-            Lines::Held(mut chunk) => state.write(&mut chunk)?,
-            Lines::Run(run) => state.copy(&run)?,
+            PartLines::Held(mut chunk) => state.write(&mut chunk)?,
+            PartLines::Run(run) => state.copy(&run)?,
         }
         self.is_complete.store(state.rows_left == 0, Ordering::Relaxed);
         // If nobody wants the rows behind a bad record, it is no error.
@@ -138,12 +138,12 @@ impl Sequencer {
         (state.writer, state.rows)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Pending> {
         lock(&self.state)
     }
 }
 
-impl State {
+impl Pending {
     fn write(&mut self, chunk: &mut Chunk) -> Result<()> {
         let rows = chunk.ends.len() as u64;
         if rows > self.rows_left {
@@ -156,7 +156,7 @@ impl State {
     }
 
     fn copy(&mut self, run: &Run) -> Result<()> {
-        let State { writer, rows_left, rows, page: buffer, chunk, .. } = self;
+        let Pending { writer, rows_left, rows, page: buffer, chunk, .. } = self;
         let reader = run.reader()?;
         let mut copied = 0;
         for page in run.pages(0..1) {
@@ -205,7 +205,7 @@ mod tests {
         Sequencer::new(writer.unwrap(), limit)
     }
 
-    fn part(text: &str) -> Part {
+    fn part(text: &str) -> TaskLines {
         let mut chunk = Chunk { ends: vec![text.len()], ..Chunk::default() };
         chunk.bytes.extend(text.as_bytes());
         chunk.into()
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_bad_record_ends_the_job_if_rows_behind_it_are_wanted() {
         let dir = tempfile::tempdir().unwrap();
-        let bad = |text| Part { bad: Some(Error::usage("bad")), ..part(text) };
+        let bad = |text| TaskLines { bad: Some(Error::usage("bad")), ..part(text) };
         for (limit, fails) in [(None, true), (Some(3), true), (Some(2), false)] {
             let sequencer = sequencer(&dir.path().join("out"), limit);
             sequencer.place(1, bad("b\n")).unwrap();

@@ -13,31 +13,31 @@ use crate::schema::Blame;
 use crate::spec::Spec;
 
 #[derive(Debug)]
-pub(super) struct Column {
+pub(super) struct NamedColumn {
     pub name: String,
     pub kind: Kind,
     /// Which cell of a group, or field of a record.
     pub index: usize,
 }
 
-impl From<&Column> for OutputColumn {
-    fn from(column: &Column) -> Self {
+impl From<&NamedColumn> for OutputColumn {
+    fn from(column: &NamedColumn) -> Self {
         OutputColumn { index: column.index, name: column.name.clone(), kind: column.kind }
     }
 }
 
 /// The columns of a job, in order.
 #[derive(Debug)]
-pub(super) struct Columns {
-    pub all: Vec<Column>,
+pub(super) struct NamedColumns {
+    pub all: Vec<NamedColumn>,
     /// How many of them are the key of a group.
     group_by: usize,
     names: AHashSet<String>,
 }
 
-impl Columns {
+impl NamedColumns {
     fn new(group_by: usize) -> Self {
-        Columns { all: Vec::new(), group_by, names: AHashSet::new() }
+        NamedColumns { all: Vec::new(), group_by, names: AHashSet::new() }
     }
 
     /// Those of `group_by`, then those of the aggregates; and the key.
@@ -47,7 +47,7 @@ impl Columns {
             let hint = "the columns of groups are chosen and put in order by output.columns";
             return Err(blame.error("select", "is for records that pass through, not for groups", Some(hint.into())));
         }
-        let mut columns = Columns::new(spec.group_by.len());
+        let mut columns = NamedColumns::new(spec.group_by.len());
         let mut key = Vec::new();
         scope.at("group_by");
         for (i, name) in spec.group_by.iter().enumerate() {
@@ -71,7 +71,7 @@ impl Columns {
             let hint = "of records it is asked by \"where\"";
             return Err(blame.error("having", "is for groups, and there are none", Some(hint.into())));
         }
-        let mut columns = Columns::new(0);
+        let mut columns = NamedColumns::new(0);
         let all: Vec<_>;
         let (names, path) = match &spec.select {
             Some(names) if names.is_empty() => return Err(blame.error("select", "must not be empty", None)),
@@ -106,18 +106,18 @@ impl Columns {
             };
             return Err(blame.error(path, &format!("there is a column {name:?} already"), hint));
         }
-        self.all.push(Column { name: name.to_owned(), kind, index });
+        self.all.push(NamedColumn { name: name.to_owned(), kind, index });
         Ok(())
     }
 
-    pub fn find(&self, path: &str, name: &str, blame: &Blame<'_>) -> Result<&Column> {
+    pub fn find(&self, path: &str, name: &str, blame: &Blame<'_>) -> Result<&NamedColumn> {
         let names: Vec<_> = self.all.iter().map(|column| column.name.as_str()).collect();
         Ok(&self.all[blame.find(path, "column", name, &names)?])
     }
 }
 
 /// `having` asks columns by name.
-impl Names for (&Columns, Blame<'_>) {
+impl Names for (&NamedColumns, Blame<'_>) {
     fn find(&mut self, path: &str, name: &str, _: Wanted, _: &[Predicate]) -> Result<(usize, Kind)> {
         let (columns, blame) = self;
         columns.find(path, name, blame).map(|column| (column.index, column.kind))
@@ -125,7 +125,7 @@ impl Names for (&Columns, Blame<'_>) {
 }
 
 /// The columns to write: all of them, or those of `output.columns`.
-pub(super) fn output(spec: &Spec, columns: &Columns, blame: &Blame<'_>) -> Result<Vec<OutputColumn>> {
+pub(super) fn output(spec: &Spec, columns: &NamedColumns, blame: &Blame<'_>) -> Result<Vec<OutputColumn>> {
     let Some(chosen) = &spec.output.columns else {
         let all = columns.all.iter();
         return Ok(all.map(OutputColumn::from).collect());
@@ -146,7 +146,7 @@ pub(super) fn output(spec: &Spec, columns: &Columns, blame: &Blame<'_>) -> Resul
 }
 
 /// What `sort` asks for.
-pub(super) fn sort_keys(spec: &Spec, columns: &Columns, blame: &Blame<'_>) -> Result<Vec<SortKey>> {
+pub(super) fn sort_keys(spec: &Spec, columns: &NamedColumns, blame: &Blame<'_>) -> Result<Vec<SortKey>> {
     let mut keys: Vec<SortKey> = Vec::new();
     for (i, name) in spec.sort.iter().enumerate() {
         let path = format!("sort.{i}");
@@ -167,9 +167,9 @@ pub(super) fn sort_keys(spec: &Spec, columns: &Columns, blame: &Blame<'_>) -> Re
 
 /// The order that `sort` asks for, or key order, completed so that it leaves nothing open. `unordered` frees it, except
 /// where `limit` makes it a matter of which rows there are.
-pub(super) fn group_order(spec: &Spec, columns: &Columns, unordered: bool, blame: &Blame<'_>) -> Result<Order> {
+pub(super) fn group_order(spec: &Spec, columns: &NamedColumns, unordered: bool, blame: &Blame<'_>) -> Result<Order> {
     let mut keys = sort_keys(spec, columns, blame)?;
-    for Column { index, .. } in &columns.all {
+    for NamedColumn { index, .. } in &columns.all {
         if !keys.iter().any(|key| key.index == *index) {
             keys.push(SortKey { index: *index, descending: false });
         }

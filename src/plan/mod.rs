@@ -49,7 +49,7 @@ pub struct Plan {
     pub on_error: OnError,
     pub read: Read,
     /// What its reader makes of a record.
-    pub fields: Fields,
+    pub fields: FieldNames,
     pub steps: Vec<Box<dyn Step>>,
     /// Of each step, which part of the spec it is for, dotted.
     pub origins: Vec<String>,
@@ -70,7 +70,7 @@ pub struct Plan {
 
 /// The fields of the sources' records.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Fields {
+pub struct FieldNames {
     /// By number.
     pub read: Vec<String>,
     /// Those that nothing wants; none where records may have any.

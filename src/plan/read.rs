@@ -95,14 +95,14 @@ fn by_ending(path: &Path) -> Result<ReadFormat> {
 
 /// The fields that each source has.
 #[derive(Debug)]
-pub(super) struct Fields {
+pub(super) struct FieldsOfSources {
     dialect: Dialect,
     header: bool,
     /// By source; `None` for one that is empty.
     sources: Vec<Option<Arc<[String]>>>,
 }
 
-impl Fields {
+impl FieldsOfSources {
     /// Looks into the sources, where they say themselves what fields they have. Beside the fields: which sources took too long
     /// and are to be left out, and why.
     pub fn of(
@@ -121,7 +121,7 @@ impl Fields {
         };
         if let Some(fields) = &read.fields {
             let fields: Arc<[String]> = fields.as_slice().into();
-            let fields = Fields { dialect, header: false, sources: vec![Some(fields); sources.len()] };
+            let fields = FieldsOfSources { dialect, header: false, sources: vec![Some(fields); sources.len()] };
             return Ok((fields, BTreeMap::new()));
         }
         let header = read.header.unwrap_or(true);
@@ -158,7 +158,7 @@ impl Fields {
             let last = known.iter().rev().flatten().next().filter(|last| ***last == *names);
             known.push(Some(last.cloned().unwrap_or_else(|| names.into())));
         }
-        Ok((Fields { dialect, header, sources: known }, late))
+        Ok((FieldsOfSources { dialect, header, sources: known }, late))
     }
 
     /// Those of the first source that isn't empty.

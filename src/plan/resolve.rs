@@ -11,16 +11,18 @@ use ahash::AHashSet;
 use serde_json::Value;
 
 use super::aggregates::Aggregates;
-use super::columns::{self, Columns};
+use super::columns::{self, NamedColumns};
 use super::target::{Asked, By};
-use super::{Fields, Format, Groups, Output, OutputColumn, Plan, Read, Rows, Settings, Target, machine, read, target};
+use super::{
+    FieldNames, Format, Groups, Output, OutputColumn, Plan, Read, Rows, Settings, Target, machine, read, target,
+};
 use crate::data::{Kind, Zone};
 use crate::error::{Error, LONGEST_RECORD, Result, shown};
 use crate::input;
 use crate::input::sources::{self, Stdin};
 use crate::input::{Hedging, Latency, Patience, Sources};
 use crate::map::Scope;
-use crate::map::scope::{Named, Record, Source};
+use crate::map::scope::{Named, OwnBytes, RecordSource};
 use crate::map::steps;
 use crate::predicate;
 use crate::record::{TERMINATOR, json};
@@ -96,7 +98,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let mut left_out: Vec<(String, String)> = Vec::new();
     let read_format = read::format(&spec.read, &sources)?;
     spec.read.fits(read_format).map_err(|wrong| wrong.into_error(blame.origin))?;
-    let work_out = |source: Source<'_>| {
+    let work_out = |source: RecordSource<'_>| {
         let mut scope = Scope::new(&source, &spec.read.types, zone, blame);
         let rows = rows(spec, call, &mut scope)?;
         Ok::<_, Error>((scope, rows))
@@ -108,7 +110,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         let all = names.clone();
         let names = names.unwrap_or_default();
         let fields = names.iter().map(|name| Named::text(name)).collect();
-        let (scope, _) = work_out(Source { fields, is_open, may_be_null: true, record: Record::Behind })?;
+        let (scope, _) = work_out(RecordSource { fields, is_open, may_be_null: true, record: OwnBytes::Behind })?;
         let asked = scope.asked();
         let used: Vec<_> = match &asked {
             Some(asked) => {
@@ -122,30 +124,31 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             }
         };
         let verbatim = scope.wants_record();
-        let record = if verbatim { Record::Behind } else { Record::Nowhere };
+        let record = if verbatim { OwnBytes::Behind } else { OwnBytes::Nowhere };
         let read = read(&used, verbatim)?;
         let known: AHashSet<_> = used.iter().map(|used| used.name).collect();
         let unread = all.map(|all| all.into_iter().filter(|name| !known.contains(name)).map(str::to_owned).collect());
-        let fields = Fields { read: named(&used).into_iter().map(str::to_owned).collect(), unread };
-        let (scope, rows) = work_out(Source { fields: used, is_open: false, may_be_null: true, record })?;
+        let fields = FieldNames { read: named(&used).into_iter().map(str::to_owned).collect(), unread };
+        let (scope, rows) = work_out(RecordSource { fields: used, is_open: false, may_be_null: true, record })?;
         Ok::<_, Error>((read, fields, scope, rows))
     };
     let (read, fields, scope, (rows, columns)) = match read_format {
         ReadFormat::Text => {
-            let line = Source {
+            let line = RecordSource {
                 fields: vec![Named::text("line")],
                 is_open: false,
                 may_be_null: false,
-                record: Record::Field(0),
+                record: OwnBytes::Field(0),
             };
             let (scope, rows) = work_out(line)?;
             scope.check_types()?;
             let separator = spec.read.record_separator.unwrap_or(TERMINATOR);
-            (Read::Text { separator }, Fields { read: vec!["line".into()], unread: Some(Vec::new()) }, scope, rows)
+            (Read::Text { separator }, FieldNames { read: vec!["line".into()], unread: Some(Vec::new()) }, scope, rows)
         }
         ReadFormat::Csv | ReadFormat::Tsv => {
             let hedging = Hedging::new(settings.attempts, &latencies, &sources);
-            let (fields, late) = read::Fields::of(&spec.read, read_format, &sources, max_record, hedging, &patience)?;
+            let (fields, late) =
+                read::FieldsOfSources::of(&spec.read, read_format, &sources, max_record, hedging, &patience)?;
             let late_ones = sources.leave_out(|index| late.contains_key(&index));
             let mut index = 0..;
             latencies.retain(|_| index.next().is_none_or(|index| !late.contains_key(&index)));
@@ -245,19 +248,19 @@ fn max_record(read: &spec::Read, blame: &Blame<'_>) -> Result<u64> {
 }
 
 /// Works out the steps, and what becomes of the records behind them.
-fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, Columns)> {
+fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, NamedColumns)> {
     let blame = scope.blame;
     steps::resolve(&spec.map, scope)?;
     if let Some(filter) = &spec.filter {
         scope.filter(filter, "where")?;
     }
     if spec.group_by.is_empty() && spec.aggregate.is_empty() {
-        let columns = Columns::of_records(spec, scope)?;
+        let columns = NamedColumns::of_records(spec, scope)?;
         let sort = columns::sort_keys(spec, &columns, &blame)?;
         return Ok((Rows::Records { sort: Some(sort).filter(|keys| !keys.is_empty()) }, columns));
     }
     let aggregates = Aggregates::resolve(&spec.aggregate, scope)?;
-    let (key, columns) = Columns::of_groups(spec, &aggregates, scope)?;
+    let (key, columns) = NamedColumns::of_groups(spec, &aggregates, scope)?;
     let having = spec.having.as_ref();
     let having = having.map(|having| predicate::resolve(having, "having", &mut (&columns, blame), &blame));
     let groups = Groups {
@@ -274,7 +277,7 @@ fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, 
 /// Attempts at a task, if the job doesn't say.
 const ATTEMPTS: u32 = 4;
 
-fn settings(run: &spec::Run) -> Result<Settings> {
+fn settings(run: &spec::RunSettings) -> Result<Settings> {
     Ok(Settings {
         threads: machine::threads(run.threads),
         memory: machine::memory(run.memory)?,

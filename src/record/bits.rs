@@ -7,7 +7,7 @@
 //! inside    ..1111.....    the parity of the quotes up to each byte
 //! ```
 //!
-//! A loop over blocks is a [`Work`]. It is compiled for AVX2 and for no particular processor, and [`Level`] says which of
+//! A loop over blocks is a [`VectorWork`]. It is compiled for AVX2 and for no particular processor, and [`Level`] says which of
 //! the two this processor runs.
 
 #![allow(unsafe_code)]
@@ -51,7 +51,7 @@ pub trait Vector: Copy {
 }
 
 /// What is done with the blocks of some text.
-pub trait Work {
+pub trait VectorWork {
     type Output;
 
     /// # Safety
@@ -86,7 +86,7 @@ pub fn filler(delimiter: u8) -> u8 {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Vectors {
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -95,30 +95,30 @@ enum Kind {
 /// What the processor can do. A level other than the portable one is made only where it was detected, which
 /// [`Level::run`] relies on.
 #[derive(Clone, Copy, Debug)]
-pub struct Level(Kind);
+pub struct Level(Vectors);
 
 impl Level {
     /// All that would work here, the fastest last.
     pub fn available() -> impl DoubleEndedIterator<Item = Level> {
         #[cfg(target_arch = "x86_64")]
-        let vectors = x86::detected().then_some(Level(Kind::Avx2));
+        let vectors = x86::detected().then_some(Level(Vectors::Avx2));
         #[cfg(not(target_arch = "x86_64"))]
         let vectors = None;
-        std::iter::once(Level(Kind::Portable)).chain(vectors)
+        std::iter::once(Level(Vectors::Portable)).chain(vectors)
     }
 
     /// The fastest.
     pub fn detect() -> Level {
-        Level::available().next_back().unwrap_or(Level(Kind::Portable))
+        Level::available().next_back().unwrap_or(Level(Vectors::Portable))
     }
 
-    pub fn run<W: Work>(self, work: W) -> W::Output {
+    pub fn run<W: VectorWork>(self, work: W) -> W::Output {
         match self.0 {
             // SAFETY: this vector is plain integers and needs no feature.
-            Kind::Portable => unsafe { work.run::<portable::Words8>() },
+            Vectors::Portable => unsafe { work.run::<portable::Words8>() },
             // SAFETY: the level was detected.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { x86::run(work) },
+            Vectors::Avx2 => unsafe { x86::run(work) },
         }
     }
 }
@@ -131,7 +131,7 @@ mod tests {
 
     struct Masks<'a>(&'a [u8; BLOCK], u8, u64);
 
-    impl Work for Masks<'_> {
+    impl VectorWork for Masks<'_> {
         type Output = (u64, u64, Vec<u32>);
 
         unsafe fn run<V: Vector>(self) -> Self::Output {

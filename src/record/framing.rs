@@ -1,7 +1,7 @@
 //! Who owns a record: where records end, in whole files and from the middle of one.
 //!
 //! Where a newline may stand in quotes, whether one ends a record depends on all bytes before it. So that several workers
-//! can read one file, each works out what its part does to every [`State`] that may hold where the part begins, its
+//! can read one file, each works out what its part does to every [`QuoteState`] that may hold where the part begins, its
 //! [`Transition`]. The transitions of the parts before a part, one [`then`](Transition::then) the other, lead from the
 //! file's first state to the part's own, and [`first_record_start`] to the first record that the part owns.
 //!
@@ -21,11 +21,11 @@
 
 use std::ops::ControlFlow;
 
-use super::bits::{BLOCK, Level, Vector, Work, block, filler};
+use super::bits::{BLOCK, Level, Vector, VectorWork, block, filler};
 use super::quotes::{Machine, QUOTE};
 use super::{TERMINATOR, unended};
 
-pub use super::quotes::State;
+pub use super::quotes::QuoteState;
 
 /// What ends a record. A last record without it is a record too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Framing {
     pub fn first_end(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Framing::Terminator(byte) => memchr::memchr(byte, bytes).map(|at| at + 1),
-            Framing::Quoted { delimiter } => first_record_start(State::FieldStart, bytes, delimiter),
+            Framing::Quoted { delimiter } => first_record_start(QuoteState::FieldStart, bytes, delimiter),
         }
     }
 
@@ -129,7 +129,7 @@ impl Framing {
             }
             Framing::Quoted { delimiter } => {
                 let (mut terminated, mut end) = (0, 0);
-                walk(window, delimiter, State::FieldStart, |at, ends| {
+                walk(window, delimiter, QuoteState::FieldStart, |at, ends| {
                     terminated += u64::from(ends.count_ones());
                     if ends != 0 {
                         end = behind_last(at, ends);
@@ -148,7 +148,7 @@ impl Framing {
                 let _ = memchr::memchr_iter(byte, text).try_for_each(|at| each(at + 1));
             }
             Framing::Quoted { delimiter } => {
-                walk(text, delimiter, State::FieldStart, |at, mut ends| {
+                walk(text, delimiter, QuoteState::FieldStart, |at, mut ends| {
                     while ends != 0 {
                         each(behind_first(at, ends))?;
                         ends &= ends - 1;
@@ -161,7 +161,7 @@ impl Framing {
 }
 
 /// Given the state before `bytes`, where the next record begins: behind the first newline outside quotes.
-pub fn first_record_start(state: State, bytes: &[u8], delimiter: u8) -> Option<usize> {
+pub fn first_record_start(state: QuoteState, bytes: &[u8], delimiter: u8) -> Option<usize> {
     let mut first = None;
     walk(bytes, delimiter, state, |at, ends| match ends {
         0 => ControlFlow::Continue(()),
@@ -175,9 +175,9 @@ pub fn first_record_start(state: State, bytes: &[u8], delimiter: u8) -> Option<u
 
 /// The state before `bytes` in which the fewest of their quotes are odd. In a file that is well formed that is nearly always
 /// the right one.
-pub fn likely_state(bytes: &[u8], delimiter: u8) -> State {
-    let odd = |&state: &State| Level::detect().run(OddQuotes { bytes, delimiter, state });
-    State::ALL.into_iter().min_by_key(odd).expect("several states")
+pub fn likely_state(bytes: &[u8], delimiter: u8) -> QuoteState {
+    let odd = |&state: &QuoteState| Level::detect().run(OddQuotes { bytes, delimiter, state });
+    QuoteState::ALL.into_iter().min_by_key(odd).expect("several states")
 }
 
 /// Counts the quotes that stand where none should, given the state before: in a field that doesn't begin with one, or where
@@ -185,10 +185,10 @@ pub fn likely_state(bytes: &[u8], delimiter: u8) -> State {
 struct OddQuotes<'a> {
     bytes: &'a [u8],
     delimiter: u8,
-    state: State,
+    state: QuoteState,
 }
 
-impl Work for OddQuotes<'_> {
+impl VectorWork for OddQuotes<'_> {
     type Output = u32;
 
     #[inline(always)]
@@ -211,20 +211,20 @@ impl Work for OddQuotes<'_> {
 }
 
 /// The end of the last record in `bytes` that has one, and the state behind `bytes`, which begin with a record.
-fn last_end(bytes: &[u8], delimiter: u8) -> (Option<usize>, State) {
+fn last_end(bytes: &[u8], delimiter: u8) -> (Option<usize>, QuoteState) {
     if memchr::memchr(QUOTE, bytes).is_none() {
-        let state = bytes.last().map(|&last| State::FieldStart.behind_unquoted(last, delimiter));
-        return (memchr::memrchr(b'\n', bytes).map(|at| at + 1), state.unwrap_or(State::FieldStart));
+        let state = bytes.last().map(|&last| QuoteState::FieldStart.behind_unquoted(last, delimiter));
+        return (memchr::memrchr(b'\n', bytes).map(|at| at + 1), state.unwrap_or(QuoteState::FieldStart));
     }
     if let Some(known) = last_end_by_tail(bytes, delimiter) {
         return known;
     }
-    last_end_from(State::FieldStart, bytes, delimiter)
+    last_end_from(QuoteState::FieldStart, bytes, delimiter)
 }
 
 /// The same found out from the last bytes alone, where any state before them leads to the same one in them, as it does
 /// nearly always where most records have quotes.
-fn last_end_by_tail(bytes: &[u8], delimiter: u8) -> Option<(Option<usize>, State)> {
+fn last_end_by_tail(bytes: &[u8], delimiter: u8) -> Option<(Option<usize>, QuoteState)> {
     const TAIL: usize = 4096;
     const STEP: usize = 4 * BLOCK;
     let mut at = bytes.len().checked_sub(TAIL)?;
@@ -242,7 +242,7 @@ fn last_end_by_tail(bytes: &[u8], delimiter: u8) -> Option<(Option<usize>, State
 }
 
 /// The end of the last record in `bytes` that has one, given the state before them, and the state behind them.
-fn last_end_from(state: State, bytes: &[u8], delimiter: u8) -> (Option<usize>, State) {
+fn last_end_from(state: QuoteState, bytes: &[u8], delimiter: u8) -> (Option<usize>, QuoteState) {
     let mut last = None;
     let state = walk(bytes, delimiter, state, |at, ends| {
         if ends != 0 {
@@ -263,11 +263,11 @@ fn behind_last(at: usize, ends: u64) -> usize {
 
 /// What a stretch of bytes does to the state before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transition([State; State::ALL.len()]);
+pub struct Transition([QuoteState; QuoteState::ALL.len()]);
 
 impl Transition {
     /// That of no bytes.
-    pub const IDENTITY: Transition = Transition(State::ALL);
+    pub const IDENTITY: Transition = Transition(QuoteState::ALL);
 
     pub fn of(bytes: &[u8], delimiter: u8) -> Self {
         Transition::by(Level::detect(), bytes, delimiter)
@@ -306,35 +306,35 @@ impl Transition {
     }
 
     /// The state behind the bytes, if it is the same whatever the one before them.
-    pub fn same(self) -> Option<State> {
+    pub fn same(self) -> Option<QuoteState> {
         let [first, rest @ ..] = self.0;
         rest.iter().all(|&state| state == first).then_some(first)
     }
 
     /// The state behind the bytes, given the one before them.
-    pub fn from(self, state: State) -> State {
+    pub fn from(self, state: QuoteState) -> QuoteState {
         self.0[state as usize]
     }
 }
 
 /// Calls `each` with the beginning of a block of `bytes` and the mask of the newlines in it that end records, block by
 /// block while it wants more. Returns the state behind `bytes`, or where it stopped.
-fn walk(bytes: &[u8], delimiter: u8, state: State, each: impl FnMut(usize, u64) -> ControlFlow<()>) -> State {
+fn walk(bytes: &[u8], delimiter: u8, state: QuoteState, each: impl FnMut(usize, u64) -> ControlFlow<()>) -> QuoteState {
     Level::detect().run(Walk { bytes, delimiter, state, each })
 }
 
 struct Walk<'a, F> {
     bytes: &'a [u8],
     delimiter: u8,
-    state: State,
+    state: QuoteState,
     each: F,
 }
 
-impl<F: FnMut(usize, u64) -> ControlFlow<()>> Work for Walk<'_, F> {
-    type Output = State;
+impl<F: FnMut(usize, u64) -> ControlFlow<()>> VectorWork for Walk<'_, F> {
+    type Output = QuoteState;
 
     #[inline(always)]
-    unsafe fn run<V: Vector>(mut self) -> State {
+    unsafe fn run<V: Vector>(mut self) -> QuoteState {
         let mut machine = Machine::from(self.state);
         let mut at = 0;
         let (filler, mut padded) = (filler(self.delimiter), [0; BLOCK]);

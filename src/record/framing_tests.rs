@@ -3,21 +3,21 @@ use proptest::prelude::*;
 use super::*;
 
 /// The machine as its table says, a byte at a time.
-fn step(state: State, byte: u8) -> State {
+fn step(state: QuoteState, byte: u8) -> QuoteState {
     match (state, byte) {
-        (State::FieldStart, b'"') => State::Quoted,
-        (State::Quoted, b'"') => State::FieldStart,
-        (State::Quoted, _) => State::Quoted,
-        (_, b',' | b'\n') => State::FieldStart,
-        _ => State::Unquoted,
+        (QuoteState::FieldStart, b'"') => QuoteState::Quoted,
+        (QuoteState::Quoted, b'"') => QuoteState::FieldStart,
+        (QuoteState::Quoted, _) => QuoteState::Quoted,
+        (_, b',' | b'\n') => QuoteState::FieldStart,
+        _ => QuoteState::Unquoted,
     }
 }
 
 /// The ends of the records of `bytes`, and the state behind them.
-fn ends(mut state: State, bytes: &[u8]) -> (Vec<usize>, State) {
+fn ends(mut state: QuoteState, bytes: &[u8]) -> (Vec<usize>, QuoteState) {
     let mut ends = vec![];
     for (i, &byte) in bytes.iter().enumerate() {
-        if byte == b'\n' && state != State::Quoted {
+        if byte == b'\n' && state != QuoteState::Quoted {
             ends.push(i + 1);
         }
         state = step(state, byte);
@@ -26,15 +26,15 @@ fn ends(mut state: State, bytes: &[u8]) -> (Vec<usize>, State) {
 }
 
 /// The quotes of `bytes` that stand where none should.
-fn odd_quotes(mut state: State, bytes: &[u8]) -> u32 {
+fn odd_quotes(mut state: QuoteState, bytes: &[u8]) -> u32 {
     let mut odd = 0;
     for (i, &byte) in bytes.iter().enumerate() {
         odd += u32::from(match state {
             _ if byte != b'"' => false,
-            State::FieldStart => false,
-            State::Unquoted => true,
-            State::Quoted if i % BLOCK == BLOCK - 1 => false,
-            State::Quoted => bytes.get(i + 1).is_some_and(|next| !b",\n\"\r".contains(next)),
+            QuoteState::FieldStart => false,
+            QuoteState::Unquoted => true,
+            QuoteState::Quoted if i % BLOCK == BLOCK - 1 => false,
+            QuoteState::Quoted => bytes.get(i + 1).is_some_and(|next| !b",\n\"\r".contains(next)),
         });
         state = step(state, byte);
     }
@@ -69,7 +69,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn ends_are_those_of_the_machine(bytes in bytes(), start in prop::sample::select(State::ALL.to_vec())) {
+    fn ends_are_those_of_the_machine(bytes in bytes(), start in prop::sample::select(QuoteState::ALL.to_vec())) {
         let (want, last) = ends(start, &bytes);
         for level in Level::available() {
             let mut found = vec![];
@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn odd_quotes_are_those_of_the_machine(bytes in bytes(), state in prop::sample::select(State::ALL.to_vec())) {
+    fn odd_quotes_are_those_of_the_machine(bytes in bytes(), state in prop::sample::select(QuoteState::ALL.to_vec())) {
         let want = odd_quotes(state, &bytes);
         for level in Level::available() {
             prop_assert_eq!(level.run(OddQuotes { bytes: &bytes, delimiter: b',', state }), want, "{:?}", level);
@@ -93,7 +93,7 @@ proptest! {
 
     #[test]
     fn records_are_found_from_their_ends(bytes in bytes(), size in 0usize..200, longest in 0usize..200, most in 0u64..30) {
-        let (ends, _) = ends(State::FieldStart, &bytes);
+        let (ends, _) = ends(QuoteState::FieldStart, &bytes);
         prop_assert_eq!(CSV.first_end(&bytes), ends.first().copied());
         prop_assert_eq!(CSV.last_end(&bytes), ends.last().copied());
         let unterminated = ends.last().copied().unwrap_or(0) < bytes.len();
@@ -126,7 +126,7 @@ proptest! {
     #[test]
     fn the_last_end_of_much(pieces in prop::collection::vec((bytes(), 1usize..40), 1..6)) {
         let bytes = pieces.into_iter().map(|(bytes, times)| bytes.repeat(times)).collect::<Vec<_>>().concat();
-        let (ends, state) = ends(State::FieldStart, &bytes);
+        let (ends, state) = ends(QuoteState::FieldStart, &bytes);
         prop_assert_eq!(last_end(&bytes, b','), (ends.last().copied(), state));
     }
 
@@ -136,7 +136,7 @@ proptest! {
         for level in Level::available() {
             prop_assert_eq!(Transition::by(level, &bytes, b','), whole);
         }
-        for state in State::ALL {
+        for state in QuoteState::ALL {
             prop_assert_eq!(whole.from(state), ends(state, &bytes).1);
             prop_assert_eq!(Transition::IDENTITY.from(state), state);
             prop_assert_eq!(whole.same().unwrap_or(ends(state, &bytes).1), ends(state, &bytes).1);
@@ -152,7 +152,7 @@ proptest! {
         let mut starts = vec![0];
         for (i, part) in bytes.chunks(size).enumerate() {
             // A part also looks behind its end, as a record that ends there has its successor there.
-            let state = before.from(State::FieldStart);
+            let state = before.from(QuoteState::FieldStart);
             let first = first_record_start(state, &bytes[i * size..], b',').map(|at| i * size + at);
             let mut next = first;
             while let Some(start) = next.filter(|&start| start <= i * size + part.len()) {
@@ -161,7 +161,7 @@ proptest! {
             }
             before = before.then(Transition::of(part, b','));
         }
-        prop_assert_eq!(&starts[1..], ends(State::FieldStart, &bytes).0);
+        prop_assert_eq!(&starts[1..], ends(QuoteState::FieldStart, &bytes).0);
     }
 
     #[test]

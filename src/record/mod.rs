@@ -14,7 +14,7 @@ pub mod pattern;
 mod quotes;
 mod text;
 
-pub use framing::{Framing, State, Transition, first_record_start, likely_state};
+pub use framing::{Framing, QuoteState, Transition, first_record_start, likely_state};
 pub use text::{TERMINATOR, count, line, lines, unended};
 
 /// What of a window was read: so many records, that fill so many bytes.

@@ -23,22 +23,22 @@ pub const QUOTE: u8 = b'"';
 
 /// Where the machine is between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum QuoteState {
     /// Where a record begins, too.
     FieldStart,
     Unquoted,
     Quoted,
 }
 
-impl State {
-    pub const ALL: [State; 3] = [State::FieldStart, State::Unquoted, State::Quoted];
+impl QuoteState {
+    pub const ALL: [QuoteState; 3] = [QuoteState::FieldStart, QuoteState::Unquoted, QuoteState::Quoted];
 
     /// The state behind bytes without a quote, the last of which is `last`.
-    pub fn behind_unquoted(self, last: u8, delimiter: u8) -> State {
+    pub fn behind_unquoted(self, last: u8, delimiter: u8) -> QuoteState {
         match self {
-            State::Quoted => State::Quoted,
-            _ if last == delimiter || last == b'\n' => State::FieldStart,
-            _ => State::Unquoted,
+            QuoteState::Quoted => QuoteState::Quoted,
+            _ if last == delimiter || last == b'\n' => QuoteState::FieldStart,
+            _ => QuoteState::Unquoted,
         }
     }
 }
@@ -46,7 +46,7 @@ impl State {
 /// A state as masks.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
-    /// All ones in [`State::Quoted`], else zero.
+    /// All ones in [`QuoteState::Quoted`], else zero.
     pub inside: u64,
     /// One where a quote as the next byte would open a field. Of no meaning inside.
     pub opens: u64,
@@ -92,21 +92,21 @@ impl Machine {
     }
 }
 
-impl From<State> for Machine {
-    fn from(state: State) -> Self {
+impl From<QuoteState> for Machine {
+    fn from(state: QuoteState) -> Self {
         Machine {
-            inside: if state == State::Quoted { u64::MAX } else { 0 },
-            opens: u64::from(state == State::FieldStart),
+            inside: if state == QuoteState::Quoted { u64::MAX } else { 0 },
+            opens: u64::from(state == QuoteState::FieldStart),
         }
     }
 }
 
-impl From<Machine> for State {
+impl From<Machine> for QuoteState {
     fn from(machine: Machine) -> Self {
         match (machine.inside, machine.opens) {
-            (0, 0) => State::Unquoted,
-            (0, _) => State::FieldStart,
-            _ => State::Quoted,
+            (0, 0) => QuoteState::Unquoted,
+            (0, _) => QuoteState::FieldStart,
+            _ => QuoteState::Quoted,
         }
     }
 }

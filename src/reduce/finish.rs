@@ -4,13 +4,13 @@ use std::cell::Cell;
 
 use crate::aggregate::{Aggregate, Overflow};
 use crate::data::buffer::Buffer;
-use crate::data::key::{Decoder, Fields, KeyFields};
+use crate::data::key::{DecodedKey, Decoder, KeyFields};
 use crate::data::{Kind, Value};
 use crate::error::{Error, Result};
-use crate::output::format::with_rows;
+use crate::output::format::with_row_format;
 use crate::output::order::Sorter;
 use crate::output::sort_key::put_sort_keys;
-use crate::output::{Chunk, Layout, SortKey};
+use crate::output::{Chunk, RowLayout, SortKey};
 use crate::predicate::Predicate;
 use crate::shuffle::Aggregation;
 use crate::shuffle::row::AggregateShape;
@@ -33,7 +33,7 @@ pub struct Finisher<'p> {
     values: Vec<Finish<'p>>,
     /// Groups of which it doesn't hold are no rows.
     having: Option<&'p Predicate>,
-    layout: Layout,
+    layout: RowLayout,
 }
 
 /// A result column with all that is needed to work it out for a group: there are as many rows as groups.
@@ -56,7 +56,7 @@ impl Finish<'_> {
 
 /// One group's cells.
 struct Cells<'a> {
-    key: Fields<'a>,
+    key: DecodedKey<'a>,
     states: &'a [u64],
     arena: &'a Arena,
     values: &'a [Finish<'a>],
@@ -85,7 +85,7 @@ impl<'p> Finisher<'p> {
         key: &'p KeyFields,
         results: &'p [ResultColumn],
         having: Option<&'p Predicate>,
-        layout: Layout,
+        layout: RowLayout,
     ) -> Self {
         let Aggregation { aggregates, shape } = aggregation;
         let finish = |ResultColumn { aggregate, number, name }: &'p ResultColumn| Finish {
@@ -99,7 +99,7 @@ impl<'p> Finisher<'p> {
 
     /// Appends a line for each group of the table that is a row, in no order. The table is empty then.
     pub fn lines(&self, table: &mut Table, out: &mut Chunk) -> Result<()> {
-        with_rows!(&self.layout, rows => self.each(table, |cells| {
+        with_row_format!(&self.layout, rows => self.each(table, |cells| {
             self.layout.line(&mut rows, |index| cells.get(index), &mut out.bytes);
             out.ends.push(out.bytes.len());
         }))
@@ -107,7 +107,7 @@ impl<'p> Finisher<'p> {
 
     /// Adds a line for each group that is a row to `sorter`, keyed by `order`. The table is empty then.
     pub fn sorted(&self, table: &mut Table, order: &[SortKey], sorter: &mut Sorter) -> Result<()> {
-        with_rows!(&self.layout, rows => self.each(table, |cells| {
+        with_row_format!(&self.layout, rows => self.each(table, |cells| {
             let cell = |index| cells.get(index);
             let put_key = |out: &mut Buffer| put_sort_keys(out, order, cell);
             sorter.add(put_key, |out| self.layout.line(&mut rows, cell, out));
@@ -135,7 +135,7 @@ impl<'p> Finisher<'p> {
 }
 
 /// A group's key, for a message.
-fn shown(key: &Fields<'_>, of: &KeyFields) -> String {
+fn shown(key: &DecodedKey<'_>, of: &KeyFields) -> String {
     let fields = (0..key.len()).map(|i| match key.value(i) {
         Value::Null => "null".to_owned(),
         Value::Bytes(bytes) => format!("{:?}", String::from_utf8_lossy(bytes)),

@@ -15,9 +15,9 @@ pub struct Fold {
     spans: Vec<Span>,
     keys: Box<KeyBatch>,
     slots: Box<[u32; BATCH]>,
-    value_rows: Rows,
+    value_rows: RowsOfKind,
     values: Values,
-    state_rows: Rows,
+    state_rows: RowsOfKind,
     states: States,
     /// Of each aggregate that has tails.
     tail_growth: Vec<TailGrowth>,
@@ -25,7 +25,7 @@ pub struct Fold {
 
 /// The rows of one kind in a batch.
 #[derive(Debug, Default)]
-struct Rows {
+struct RowsOfKind {
     /// Which rows of the batch these are.
     index: Vec<u32>,
     /// Their groups' slots.
@@ -42,7 +42,7 @@ struct States {
     words_at: Vec<u32>,
 }
 
-impl Rows {
+impl RowsOfKind {
     fn resolve(&mut self, slots: &[u32; BATCH]) {
         self.slots.clear();
         self.slots.extend(self.index.iter().map(|&i| slots[i as usize]));
@@ -66,9 +66,9 @@ impl Fold {
             spans: Vec::with_capacity(BATCH),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
-            value_rows: Rows::default(),
+            value_rows: RowsOfKind::default(),
             values: Values::new(&shape.observed),
-            state_rows: Rows::default(),
+            state_rows: RowsOfKind::default(),
             states: States { tails, ..States::default() },
             tail_growth: aggregation.tail_growth().collect(),
         }

@@ -85,7 +85,7 @@ pub struct SourceRead {
 
 /// What became of an attempt at reading a source.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub enum ReadStep {
     /// It is made beside an earlier one, which is slow.
     Speculated,
     /// Of several attempts it was the first to come to the source's end.
@@ -154,6 +154,6 @@ pub enum What {
     SourceStep {
         source: usize,
         attempt: u32,
-        step: Step,
+        step: ReadStep,
     },
 }

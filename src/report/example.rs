@@ -3,7 +3,7 @@
 use super::*;
 
 pub fn example() -> Report {
-    let task = |id: &str, start_s: f64, end_s: f64| Task {
+    let task = |id: &str, start_s: f64, end_s: f64| TaskAttempt {
         id: id.into(),
         attempt: 0,
         outcome: Outcome::Won,
@@ -48,7 +48,7 @@ pub fn example() -> Report {
         },
         tasks: vec![task("map-00000", 0.0, 0.04), task("map-00001", 0.04, 0.25), task("reduce-00000", 0.3, 0.9)],
         source_attempts: Vec::new(),
-        workers: vec![Worker::default(); 2],
+        workers: vec![WorkerReport::default(); 2],
         bad_records: Vec::new(),
         missing: Vec::new(),
         coverage: None,

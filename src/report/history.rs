@@ -32,7 +32,7 @@ pub struct Entry {
     pub when: u64,
     pub source: String,
     pub how: How,
-    pub outcome: Outcome,
+    pub outcome: SourceOutcome,
     /// Packed as they are.
     pub bytes: u64,
     /// From the beginning of its reading to its end.
@@ -55,7 +55,7 @@ pub enum How {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum SourceOutcome {
     /// It was read to its end.
     Ok,
     /// The job wanted no more of it.
@@ -75,9 +75,9 @@ impl Entry {
     /// Bytes per second of reading. `None` where nothing tells how fast it is.
     pub fn throughput(&self) -> Option<f64> {
         let is_known = match self.outcome {
-            Outcome::Ok => self.bytes > 0,
-            Outcome::TimedOut => true,
-            Outcome::Stopped | Outcome::Failed => false,
+            SourceOutcome::Ok => self.bytes > 0,
+            SourceOutcome::TimedOut => true,
+            SourceOutcome::Stopped | SourceOutcome::Failed => false,
         };
         (is_known && self.reading_seconds > 0.0).then(|| self.bytes as f64 / self.reading_seconds)
     }
@@ -131,7 +131,7 @@ impl History {
         let mut history = History { entries, ..History::default() };
         for (place, entry) in history.entries.iter().enumerate() {
             history.sources.entry(entry.source.clone()).or_default().push(place);
-            if let (Outcome::Ok, Some(throughput)) = (entry.outcome, entry.throughput()) {
+            if let (SourceOutcome::Ok, Some(throughput)) = (entry.outcome, entry.throughput()) {
                 let speeds = history.runs.entry((entry.run.clone(), entry.how)).or_default();
                 speeds.throughputs.push(throughput);
                 speeds.seconds.push(entry.reading_seconds);
@@ -156,10 +156,10 @@ impl History {
         Account {
             source,
             runs: entries().count(),
-            ok: count(Outcome::Ok),
-            stopped: count(Outcome::Stopped),
-            timed_out: count(Outcome::TimedOut),
-            failed: count(Outcome::Failed),
+            ok: count(SourceOutcome::Ok),
+            stopped: count(SourceOutcome::Stopped),
+            timed_out: count(SourceOutcome::TimedOut),
+            failed: count(SourceOutcome::Failed),
             median_seconds: median(&self.seconds(source), None),
             p95_seconds: self.p95(source),
             median_first_byte_seconds: median(&sorted(entries().filter_map(|entry| entry.first_byte_seconds)), None),
@@ -185,7 +185,7 @@ impl History {
     /// The median of the seconds until its first byte came, and those that suffice in 95 of 100 runs, of runs in which it was
     /// read to its end by a reader of its own: `None` of fewer than [`FEWEST`].
     pub fn first_byte(&self, source: &str) -> Option<(f64, f64)> {
-        let read = self.of_source(source).filter(|entry| entry.outcome == Outcome::Ok);
+        let read = self.of_source(source).filter(|entry| entry.outcome == SourceOutcome::Ok);
         let seconds = sorted(read.filter_map(|entry| entry.first_byte_seconds));
         (seconds.len() >= FEWEST).then_some(())?;
         Some((median(&seconds, None)?, p95(&seconds)?))
@@ -201,7 +201,11 @@ impl History {
     }
 
     fn seconds(&self, source: &str) -> Vec<f64> {
-        sorted(self.of_source(source).filter(|entry| entry.outcome == Outcome::Ok).map(|entry| entry.reading_seconds))
+        sorted(
+            self.of_source(source)
+                .filter(|entry| entry.outcome == SourceOutcome::Ok)
+                .map(|entry| entry.reading_seconds),
+        )
     }
 
     /// Of the last runs in which it can be compared: how many they are, and in how many it was slow.
@@ -215,7 +219,7 @@ impl History {
     fn was_slow(&self, entry: &Entry) -> Option<bool> {
         let throughput = entry.throughput()?;
         let speeds = self.runs.get(&(entry.run.clone(), entry.how))?;
-        let is_among = entry.outcome == Outcome::Ok;
+        let is_among = entry.outcome == SourceOutcome::Ok;
         let others = median(&speeds.throughputs, is_among.then_some(throughput))?;
         let took = median(&speeds.seconds, is_among.then_some(entry.reading_seconds))?;
         Some(throughput < others / 2.0 && entry.reading_seconds > took)

@@ -83,7 +83,7 @@ pub enum Outcome {
 
 /// An attempt at a task.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Task {
+pub struct TaskAttempt {
     /// `map-00003` or `reduce-00012`.
     pub id: String,
     /// From 0 for each task.
@@ -121,7 +121,7 @@ pub struct SourceAttempt {
     pub end_s: f64,
 }
 
-impl Task {
+impl TaskAttempt {
     /// It won on another worker than the one that it was dealt to.
     pub fn was_stolen(&self) -> bool {
         self.outcome == Outcome::Won && self.worker != self.seeded_worker
@@ -137,7 +137,7 @@ pub struct BadRecord {
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Worker {
+pub struct WorkerReport {
     /// In attempts, whatever became of them.
     pub busy_s: f64,
     /// The rest of the map and reduce phases: waiting for a stream, for the last tasks of other workers, for what a phase
@@ -185,10 +185,10 @@ pub struct Report {
     pub peak_rss_bytes: u64,
     pub settings: SettingsAsRun,
     pub counters: Counters,
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<TaskAttempt>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub source_attempts: Vec<SourceAttempt>,
-    pub workers: Vec<Worker>,
+    pub workers: Vec<WorkerReport>,
     /// The first bad records, where such are skipped.
     pub bad_records: Vec<BadRecord>,
     /// Input that is not in the result.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{CertainRanks, Coverage, Missing, Outcome, Report, Status, Task};
+use super::{CertainRanks, Coverage, Missing, Outcome, Report, Status, TaskAttempt};
 use crate::units::{binary, count, data, percent, plural, rate, seconds};
 
 /// What a run came to, in one line without its end. `title` is the job's name.
@@ -157,16 +157,16 @@ fn tasks(report: &Report) -> String {
 }
 
 /// Attempts of a phase that count.
-fn won<'a>(tasks: &'a [Task], phase: &'a str) -> impl Iterator<Item = &'a Task> {
+fn won<'a>(tasks: &'a [TaskAttempt], phase: &'a str) -> impl Iterator<Item = &'a TaskAttempt> {
     tasks.iter().filter(move |task| task.outcome == Outcome::Won && task.id.starts_with(phase))
 }
 
 /// The split that took longest.
-fn slowest(tasks: &[Task]) -> Option<&Task> {
+fn slowest(tasks: &[TaskAttempt]) -> Option<&TaskAttempt> {
     won(tasks, "map-").max_by(|a, b| took(a).total_cmp(&took(b)))
 }
 
-fn slowest_line(task: &Task) -> String {
+fn slowest_line(task: &TaskAttempt) -> String {
     let mut text = format!("{}, {} for {}", task.id, seconds(took(task)), data(task.bytes));
     match (&task.input, task.offset) {
         (Some(input), Some(offset)) => {
@@ -184,7 +184,7 @@ fn memory(report: &Report) -> String {
     format!("{} peak, {} for the job", binary(report.peak_rss_bytes), binary(report.settings.memory_bytes))
 }
 
-fn took(task: &Task) -> f64 {
+fn took(task: &TaskAttempt) -> f64 {
     task.end_s - task.start_s
 }
 

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::event::{AttemptId, Event, Extent, PhaseName, Step, What};
-use super::{Counters, Outcome, SourceAttempt, Task, Worker};
+use super::event::{AttemptId, Event, Extent, PhaseName, ReadStep, What};
+use super::{Counters, Outcome, SourceAttempt, TaskAttempt, WorkerReport};
 
 /// Of one run.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub counters: Counters,
     /// Attempts that ended, without the names of their inputs. By phase, number and attempt.
-    pub tasks: Vec<(AttemptId, Extent, Task)>,
+    pub tasks: Vec<(AttemptId, Extent, TaskAttempt)>,
     /// By source and attempt, without the names of the sources.
     pub source_attempts: Vec<(usize, SourceAttempt)>,
     /// Seconds until all that was made was forgotten.
@@ -31,14 +31,14 @@ impl Tally {
         for Event { at_s, what } in events {
             let (attempt, outcome, records, error) = match what {
                 What::Begun { attempt, worker, seeded, extent } => {
-                    let task = Task {
+                    let task = TaskAttempt {
                         id: attempt.task.to_string(),
                         attempt: attempt.attempt,
                         worker: *worker,
                         seeded_worker: *seeded,
                         start_s: *at_s,
                         bytes: extent.bytes,
-                        ..Task::default()
+                        ..TaskAttempt::default()
                     };
                     begun.insert(*attempt, (*extent, task));
                     continue;
@@ -79,7 +79,7 @@ impl Tally {
             if let Some((extent, task)) = begun.remove(attempt)
                 && attempt.task.phase != PhaseName::Output
             {
-                tally.tasks.push((*attempt, extent, Task { outcome, records, error, end_s: *at_s, ..task }));
+                tally.tasks.push((*attempt, extent, TaskAttempt { outcome, records, error, end_s: *at_s, ..task }));
             }
         }
         let Tally { counters, tasks, source_attempts, .. } = &mut tally;
@@ -90,17 +90,17 @@ impl Tally {
         tally
     }
 
-    fn source_step(&mut self, source: usize, attempt: u32, step: &Step, at_s: f64, begun: &mut Begun) {
+    fn source_step(&mut self, source: usize, attempt: u32, step: &ReadStep, at_s: f64, begun: &mut Begun) {
         let (outcome, error) = match step {
-            Step::Speculated => {
+            ReadStep::Speculated => {
                 self.counters.speculative_attempts += 1;
                 begun.at_s.push(at_s);
                 begun.going += 1;
                 return;
             }
-            Step::Won => (Outcome::Won, None),
-            Step::Lost => (Outcome::Lost, None),
-            Step::Failed(error) => {
+            ReadStep::Won => (Outcome::Won, None),
+            ReadStep::Lost => (Outcome::Lost, None),
+            ReadStep::Failed(error) => {
                 self.counters.failed_attempts += 1;
                 (Outcome::Failed, Some(error.clone()))
             }
@@ -119,8 +119,8 @@ impl Tally {
     }
 
     /// What each of so many workers did in the `seconds` of the phases that have tasks.
-    pub fn workers(&self, threads: usize, seconds: f64) -> Vec<Worker> {
-        let mut workers = vec![Worker::default(); threads];
+    pub fn workers(&self, threads: usize, seconds: f64) -> Vec<WorkerReport> {
+        let mut workers = vec![WorkerReport::default(); threads];
         for (.., task) in &self.tasks {
             let worker = &mut workers[task.worker];
             worker.busy_s += task.end_s - task.start_s;
@@ -170,7 +170,8 @@ mod tests {
         assert_eq!(tally.counters.reduce_output_records, 4);
         assert_eq!((tally.counters.failed_attempts, tally.counters.stolen_tasks), (1, 1));
         assert_eq!(tally.forgotten_s, 2.0);
-        let told = |(.., task): &(_, _, Task)| (task.id.clone(), task.attempt, task.outcome, task.start_s, task.end_s);
+        let told =
+            |(.., task): &(_, _, TaskAttempt)| (task.id.clone(), task.attempt, task.outcome, task.start_s, task.end_s);
         assert_eq!(
             tally.tasks.iter().map(told).collect::<Vec<_>>(),
             [
@@ -191,14 +192,14 @@ mod tests {
     #[test]
     fn attempts_at_sources_begin_beside_another_or_after_the_last_has_failed() {
         let step = |attempt, step| What::SourceStep { source: 3, attempt, step };
-        let failed = || Step::Failed("gone".into());
+        let failed = || ReadStep::Failed("gone".into());
         let whats = [
             What::SourceBegun { source: 3 },
             step(0, failed()),
-            step(2, Step::Speculated),
+            step(2, ReadStep::Speculated),
             step(2, failed()),
             step(1, failed()),
-            step(3, Step::Won),
+            step(3, ReadStep::Won),
             What::SourceBegun { source: 4 },
         ];
         let events: Vec<_> = whats.into_iter().enumerate().map(|(i, what)| Event { at_s: i as f64, what }).collect();

@@ -12,7 +12,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::event::{AttemptId, Event, Extent, PhaseName, SourceEnd, SourceRead, Step, What};
+use super::event::{AttemptId, Event, Extent, PhaseName, ReadStep, SourceEnd, SourceRead, What};
 use super::{Report, json};
 use crate::error::{Error, Result};
 
@@ -142,10 +142,10 @@ impl<'a> Drawing<'a> {
             }
             What::SourceStep { source, attempt, step } => {
                 let (what, args) = match step {
-                    Step::Speculated => ("speculated", json!({"attempt": attempt})),
-                    Step::Won => ("won", json!({"attempt": attempt})),
-                    Step::Lost => ("lost", json!({"attempt": attempt})),
-                    Step::Failed(error) => ("failed", json!({"attempt": attempt, "error": error})),
+                    ReadStep::Speculated => ("speculated", json!({"attempt": attempt})),
+                    ReadStep::Won => ("won", json!({"attempt": attempt})),
+                    ReadStep::Lost => ("lost", json!({"attempt": attempt})),
+                    ReadStep::Failed(error) => ("failed", json!({"attempt": attempt, "error": error})),
                 };
                 self.instant(at, 't', self.source_thread(*source), format!("attempt {attempt} {what}"), args);
             }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::control::{Control, Meter};
-use super::pool::Place;
+use super::pool::Assignment;
 use crate::error::{Error, Result};
 use crate::report::Counters;
 use crate::report::event::{AttemptId, Extent};
@@ -45,7 +45,7 @@ impl<W> Task<W> {
 #[derive(Debug)]
 pub struct Attempt<'a> {
     pub id: AttemptId,
-    pub place: Place,
+    pub place: Assignment,
     pub(super) cancel: Cancel<'a>,
     pub(super) meter: &'a Meter,
     /// What it added to the meter.

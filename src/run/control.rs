@@ -90,7 +90,7 @@ pub struct Progress {
     /// Bytes of input that the finished map attempts have read: what is foreseen of later phases comes of these.
     pub in_runs: AtomicU64,
     /// What was reduced before it was due, to see how long that takes.
-    pub sample: Sample,
+    pub sample: LastPace,
     /// Of the streams, once they are read.
     watch: Mutex<Option<Arc<Watch>>>,
 }
@@ -110,12 +110,12 @@ impl Progress {
 
 /// How long the last sample of a later phase's work took one worker.
 #[derive(Debug, Default)]
-pub struct Sample {
+pub struct LastPace {
     /// Bits of the seconds for a byte; 0 before there is one.
     seconds_a_byte: AtomicU64,
 }
 
-impl Sample {
+impl LastPace {
     pub fn note(&self, took: Duration, bytes: u64) {
         if bytes > 0 {
             self.seconds_a_byte.store((took.as_secs_f64() / bytes as f64).to_bits(), Ordering::Relaxed);

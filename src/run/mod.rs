@@ -18,4 +18,4 @@ pub use control::{Control, Meter, Progress};
 pub use deadline::Deadline;
 pub use log::Log;
 pub use phase::{Cut, Inflow, NoMore, Phase};
-pub use pool::{Deal, Place, Pool};
+pub use pool::{Assignment, Deal, Pool};

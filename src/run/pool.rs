@@ -29,7 +29,7 @@ pub struct Pool {
 
 /// Where an attempt runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Assignment {
     pub worker: usize,
     /// The worker it was dealt to. What nobody dealt counts as the worker's own.
     pub seeded: usize,
@@ -82,7 +82,7 @@ impl Pool {
         first: Vec<I>,
         deal: Deal,
         coordinate: impl FnOnce(&mut dyn FnMut(I)),
-        run: impl Fn(I, Place) + Sync,
+        run: impl Fn(I, Assignment) + Sync,
     ) {
         let dealt = |first: Vec<I>| {
             let tasks = first.len();

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use crossbeam_channel::unbounded;
 use rayon::{Scope, ThreadPool};
 
-use super::pool::Place;
+use super::pool::Assignment;
 use crate::panics::lock;
 
 /// Rayon's deques: a worker takes its own `seeds` in order, and one that has none left takes from the other end of
@@ -18,7 +18,7 @@ pub fn stealing<I: Send>(
     workers: &ThreadPool,
     seeds: Vec<Vec<I>>,
     coordinate: impl FnOnce(&mut dyn FnMut(I)),
-    run: impl Fn(I, Place) + Sync,
+    run: impl Fn(I, Assignment) + Sync,
 ) {
     let seeds: Vec<_> = seeds.into_iter().map(Mutex::new).collect();
     let (seeds, run) = (&seeds, &run);
@@ -28,11 +28,11 @@ pub fn stealing<I: Send>(
             let seeded = worker.index();
             // The deque is last in, first out for its owner.
             for item in lock(&seeds[seeded]).drain(..).rev() {
-                scope.spawn(move |_| run(item, Place { worker: this_worker(), seeded }));
+                scope.spawn(move |_| run(item, Assignment { worker: this_worker(), seeded }));
             }
         });
         coordinate(&mut |item| {
-            scope.spawn(move |_| run(item, Place { worker: this_worker(), seeded: this_worker() }));
+            scope.spawn(move |_| run(item, Assignment { worker: this_worker(), seeded: this_worker() }));
         });
     });
 }
@@ -43,7 +43,7 @@ pub fn fixed<I: Send>(
     seeds: Vec<Vec<I>>,
     dealt: impl Fn(&I) -> usize,
     coordinate: impl FnOnce(&mut dyn FnMut(I)),
-    run: impl Fn(I, Place) + Sync,
+    run: impl Fn(I, Assignment) + Sync,
 ) {
     let (to, queues): (Vec<_>, Vec<_>) = (0..workers.current_num_threads()).map(|_| unbounded()).unzip();
     let hand_over = |worker: usize, item: I| to[worker].send(item).expect("the queues are open");
@@ -54,7 +54,7 @@ pub fn fixed<I: Send>(
     workers.in_place_scope(move |scope| {
         scope.spawn_broadcast(move |_, worker| {
             let worker = worker.index();
-            queues[worker].iter().for_each(|item| run(item, Place { worker, seeded: worker }));
+            queues[worker].iter().for_each(|item| run(item, Assignment { worker, seeded: worker }));
         });
         let to = to;
         coordinate(&mut |item| to[dealt(&item)].send(item).expect("the queues are open"));
@@ -65,14 +65,14 @@ pub fn fixed<I: Send>(
 pub fn shared<I: Send>(
     workers: &ThreadPool,
     coordinate: impl FnOnce(&mut dyn FnMut(I)),
-    run: impl Fn(I, Place) + Sync,
+    run: impl Fn(I, Assignment) + Sync,
 ) {
     let (to, queue) = unbounded();
     let (queue, run) = (&queue, &run);
     workers.in_place_scope(move |scope| {
         scope.spawn_broadcast(move |_, worker| {
             let worker = worker.index();
-            queue.iter().for_each(|item| run(item, Place { worker, seeded: worker }));
+            queue.iter().for_each(|item| run(item, Assignment { worker, seeded: worker }));
         });
         let to = to;
         coordinate(&mut |item| to.send(item).expect("the queue is open"));

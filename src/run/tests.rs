@@ -79,7 +79,7 @@ fn run<T: Send>(
     pool: &Pool,
     tasks: (usize, impl Inflow<usize>),
     deal: Deal,
-    work: impl Fn(usize, Place) -> Result<T> + Sync,
+    work: impl Fn(usize, Assignment) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     Ground::default().run(pool, tasks, deal, 1, |attempt| work(attempt.number(), attempt.place))
 }
@@ -199,7 +199,7 @@ fn who_runs_what() {
         let coming = Late::new((tasks..tasks + late).map(|i| Ok(Some(i))));
         run(&pool, (tasks, coming), deal, |_, place| Ok(place)).unwrap()
     };
-    let seeded = |places: Vec<Place>| places.iter().map(|place| place.seeded).collect::<Vec<_>>();
+    let seeded = |places: Vec<Assignment>| places.iter().map(|place| place.seeded).collect::<Vec<_>>();
     for scheduler in [Scheduler::Stealing, Scheduler::Static] {
         assert_eq!(seeded(places(scheduler, 6, 0, Deal::Split)), [0, 0, 1, 2, 2, 3]);
         assert_eq!(seeded(places(scheduler, 6, 0, Deal::Round)), [0, 1, 2, 3, 0, 1]);

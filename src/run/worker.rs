@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 
 use super::attempt::{Attempt, Cancel, Done, Task, Work};
 use super::phase::Phase;
-use super::pool::{Handed, Place};
+use super::pool::{Assignment, Handed};
 use crate::error::{Error, Result};
 use crate::panics;
 use crate::report::event::{AttemptId, TaskId, What};
@@ -83,7 +83,7 @@ where
     A: Fn(&Attempt<'_>, &W) -> Result<Done<T>>,
     P: Fn(usize, T) -> Result<U>,
 {
-    pub fn run(&self, ticket: Ticket<W>, place: Place) {
+    pub fn run(&self, ticket: Ticket<W>, place: Assignment) {
         let Ticket { task, attempt, not_by, goes_first } = ticket;
         let message = if not_by == Some(place.worker) && self.workers > 1 {
             Message::Declined(Ticket { task, attempt, not_by: None, goes_first })
@@ -101,7 +101,7 @@ where
         let _ = self.to.send(message);
     }
 
-    fn attempt(&self, task: &Task<W>, attempt: u32, place: Place) -> End<U> {
+    fn attempt(&self, task: &Task<W>, attempt: u32, place: Assignment) -> End<U> {
         let Phase { name, control, log, meter, .. } = *self.phase;
         let cut = self.phase.cut.map(|cut| cut.is_made);
         let cancel = Cancel::of(task, control, self.failed, cut);
@@ -110,7 +110,7 @@ where
             return End::Lost;
         }
         let id = AttemptId { task: TaskId { phase: name, number: task.number }, attempt };
-        let Place { worker, seeded } = place;
+        let Assignment { worker, seeded } = place;
         log.note(What::Begun { attempt: id, worker, seeded, extent: task.work.extent() });
         let of_task = Attempt { id, place, cancel, meter, metered: Cell::new(0) };
         let lost = || {

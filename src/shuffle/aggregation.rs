@@ -1,19 +1,19 @@
 //! A job's aggregates with the shape of their rows, which every map and reduce task shares.
 
-use super::Shape;
+use super::RowShape;
 use crate::aggregate::{Aggregate, TailGrowth};
 use crate::data::Kind;
 
 #[derive(Debug)]
 pub struct Aggregation<'p> {
     pub aggregates: Vec<&'p dyn Aggregate>,
-    pub shape: Shape,
+    pub shape: RowShape,
 }
 
 impl<'p> Aggregation<'p> {
     /// Of aggregates that observe columns of these kinds.
     pub fn new(aggregates: Vec<&'p dyn Aggregate>, observed: &[Kind]) -> Self {
-        let shape = Shape::new(aggregates.iter().copied(), observed);
+        let shape = RowShape::new(aggregates.iter().copied(), observed);
         Aggregation { aggregates, shape }
     }
 

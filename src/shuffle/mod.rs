@@ -21,5 +21,5 @@ mod tests;
 
 pub use aggregation::Aggregation;
 pub use reader::{PageReader, Run};
-pub use row::Shape;
+pub use row::RowShape;
 pub use writer::{PartitionBuffers, RowLimit, RunSize, RunWriter, WrittenRun};

@@ -20,7 +20,7 @@ use crate::aggregate::Aggregate;
 use crate::data::buffer::{Buffer, SHORT, SLACK, copy_short};
 use crate::data::{Bytes, Column, Kind, Span};
 use crate::table::hash::{INLINE, inline_bytes};
-use crate::table::{Arena, Group, Key, Tail, TailPlace};
+use crate::table::{Arena, Group, SlotKey, Tail, TailPlace};
 
 /// What a row carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ enum RowKind {
 
 /// What rows and slots hold, worked out once from the plan's aggregates.
 #[derive(Clone, Debug)]
-pub struct Shape {
+pub struct RowShape {
     pub aggregates: Vec<AggregateShape>,
     /// A slot's state words, as a group begins.
     pub identity: Box<[u64]>,
@@ -50,7 +50,7 @@ pub struct AggregateShape {
     pub tail: Option<TailPlace>,
 }
 
-impl Shape {
+impl RowShape {
     /// Of aggregates that observe columns of these kinds.
     pub fn new<'a>(aggregates: impl Iterator<Item = &'a dyn Aggregate>, observed: &[Kind]) -> Self {
         let (mut identity, mut unit) = (Vec::new(), Some(Vec::new()));
@@ -68,7 +68,7 @@ impl Shape {
             .collect();
         let state_tails = aggregates.iter().filter(|a| a.tail.is_some()).count();
         let unit = unit.filter(|_| observed.is_empty()).map(Vec::into_boxed_slice);
-        Shape { aggregates, identity: identity.into(), observed: observed.into(), unit, state_tails }
+        RowShape { aggregates, identity: identity.into(), observed: observed.into(), unit, state_tails }
     }
 
     /// Length of the fixed part of a state row.
@@ -124,11 +124,11 @@ impl Shape {
             let states = if is_unit { &[][..] } else { group.states };
             let kind = if is_unit { RowKind::Value } else { RowKind::State };
             match group.key {
-                Key::Inline(words, len) => return put_short(out, kind, words, len, states, self.state_tails),
-                Key::Long(key) if key.len() <= SHORT_KEY => {
+                SlotKey::Inline(words, len) => return put_short(out, kind, words, len, states, self.state_tails),
+                SlotKey::Long(key) if key.len() <= SHORT_KEY => {
                     return put_medium(out, kind, key, states, self.state_tails);
                 }
-                Key::Long(_) => {}
+                SlotKey::Long(_) => {}
             }
         }
         let before = out.len();
@@ -303,7 +303,7 @@ impl AggregateShape {
     }
 }
 
-impl Shape {
+impl RowShape {
     /// Splits the tails of a state row into spans, one for each aggregate that has one. `None` where the payload is not
     /// of this shape.
     pub fn tails(&self, data: &[u8], row: &Row, mut each: impl FnMut(Span)) -> Option<()> {

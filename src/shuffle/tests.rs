@@ -28,7 +28,7 @@ proptest! {
 
     #[test]
     fn value_rows(keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..20)) {
-        let shape = Shape::new([&Longest { column: 0 } as &dyn Aggregate].into_iter(), &[Kind::Bytes]);
+        let shape = RowShape::new([&Longest { column: 0 } as &dyn Aggregate].into_iter(), &[Kind::Bytes]);
         let mut out = Buffer::default();
         for key in &keys {
             let span = [Span { start: 0, end: key.len() as u32 }];
@@ -54,7 +54,7 @@ proptest! {
     /// Groups of every key length, with fixed and variable states, through rows and back.
     #[test]
     fn state_rows(keys in prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..40), (0u64..3, "[ab]{0,150}"), 1..20)) {
-        let shape = Shape::new([&COUNT as &dyn Aggregate, &Longest { column: 0 }].into_iter(), &[Kind::Bytes]);
+        let shape = RowShape::new([&COUNT as &dyn Aggregate, &Longest { column: 0 }].into_iter(), &[Kind::Bytes]);
         let mut table = Table::new(64, HomeBits::Top, &shape.identity);
         for (key, (count, tail)) in &keys {
             let slot = find(&mut table, key);
@@ -94,7 +94,7 @@ fn find(table: &mut Table, key: &[u8]) -> u32 {
 /// A state that one record alone leaves takes no more room than the record.
 #[test]
 fn a_count_of_one_is_a_value_row() {
-    let shape = Shape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
+    let shape = RowShape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
     for key in [&b"short"[..], b"", b"longer than sixteen bytes"] {
         let mut table = Table::new(8, HomeBits::Bottom, &shape.identity);
         let slot = find(&mut table, key);
@@ -121,7 +121,7 @@ fn write_run(path: &Path, rows: u32) -> WrittenRun {
     for i in 0..rows {
         let key = format!("key {i} {}", "x".repeat(i as usize % 40));
         let hash = hash::hash(key.as_bytes());
-        let shape = Shape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
+        let shape = RowShape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
         writer.add(writer.partition(hash), |out| shape.put_value(out, key.as_bytes(), &[], 0)).unwrap();
     }
     writer.finish().unwrap().0

@@ -150,8 +150,8 @@ pub struct Spec {
     pub output: Output,
     #[serde(skip_serializing_if = "Deadline::is_default")]
     pub deadline: Deadline,
-    #[serde(skip_serializing_if = "Run::is_default")]
-    pub run: Run,
+    #[serde(skip_serializing_if = "RunSettings::is_default")]
+    pub run: RunSettings,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -216,7 +216,7 @@ pub struct Output {
 /// What never changes the output.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Run {
+pub struct RunSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "size::option")]
@@ -283,9 +283,9 @@ impl Output {
     }
 }
 
-impl Run {
+impl RunSettings {
     fn is_default(&self) -> bool {
-        *self == Run::default()
+        *self == RunSettings::default()
     }
 }
 

@@ -78,17 +78,17 @@ impl HomeBits {
 pub struct Group<'a> {
     /// Without its code bits.
     pub hash: u64,
-    pub key: Key<'a>,
+    pub key: SlotKey<'a>,
     pub states: &'a [u64],
 }
 
 #[derive(Clone, Copy, Debug)]
-pub enum Key<'a> {
+pub enum SlotKey<'a> {
     Inline([u64; 2], usize),
     Long(&'a [u8]),
 }
 
-impl<'a> Key<'a> {
+impl<'a> SlotKey<'a> {
     /// The key's bytes; `inline` is where an inline key is put for that.
     #[inline]
     pub fn bytes<'b>(self, inline: &'b mut [u8; hash::INLINE]) -> &'b [u8]
@@ -96,11 +96,11 @@ impl<'a> Key<'a> {
         'a: 'b,
     {
         match self {
-            Key::Inline(words, len) => {
+            SlotKey::Inline(words, len) => {
                 *inline = hash::inline_bytes(words);
                 &inline[..len]
             }
-            Key::Long(bytes) => bytes,
+            SlotKey::Long(bytes) => bytes,
         }
     }
 }
@@ -289,8 +289,8 @@ impl Table {
 #[inline]
 fn group<'a>(slot: &'a [u64], states: usize, arena: &'a Arena) -> Group<'a> {
     let key = match code(slot[0]) {
-        LONG => Key::Long(arena.get(Tail(slot[1]))),
-        code => Key::Inline([slot[1], slot[2]], code as usize - 1),
+        LONG => SlotKey::Long(arena.get(Tail(slot[1]))),
+        code => SlotKey::Inline([slot[1], slot[2]], code as usize - 1),
     };
     Group { hash: slot[0] & !LONG, key, states: &slot[KEY_WORDS..][..states] }
 }

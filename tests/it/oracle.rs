@@ -305,7 +305,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         max_record: 1 << 20,
         on_error: plan::OnError::Fail,
         read: plan::Read::Text { separator: b'\n' },
-        fields: plan::Fields::default(),
+        fields: plan::FieldNames::default(),
         steps: steps(job),
         origins: Vec::new(),
         numbers: std::collections::BTreeSet::new(),

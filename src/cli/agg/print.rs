@@ -9,16 +9,16 @@ use crate::spec::Spec;
 
 pub fn spec(spec: &Spec) -> serde_json::Result<String> {
     let mut out = Vec::new();
-    spec.serialize(&mut Serializer::with_formatter(&mut out, Lines { depth: 0 }))?;
+    spec.serialize(&mut Serializer::with_formatter(&mut out, KeyPerLine { depth: 0 }))?;
     out.push(b'\n');
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
-struct Lines {
+struct KeyPerLine {
     depth: usize,
 }
 
-impl Formatter for Lines {
+impl Formatter for KeyPerLine {
     fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
         self.depth += 1;
         out.write_all(b"{")

@@ -24,7 +24,7 @@ pub struct Bench {
     /// Rounds that are measured; in each, every value runs once.
     pub rounds: usize,
     /// Every run, in the order they ran.
-    pub runs: Vec<Run>,
+    pub runs: Vec<TimedRun>,
     /// One a value, over its measured rounds. Empty if not all of them ran.
     pub summary: Vec<Summary>,
     /// One a value but the first. Empty if not all rounds ran.
@@ -37,7 +37,7 @@ pub struct Bench {
 
 /// One run, a process of its own.
 #[derive(Debug, Serialize)]
-pub struct Run {
+pub struct TimedRun {
     pub value: String,
     /// From 1; 0 is the warm-up, which isn't measured.
     pub round: usize,
@@ -81,9 +81,9 @@ pub struct Comparison {
     pub cpu: Ratio,
 }
 
-impl Run {
+impl TimedRun {
     pub fn new(value: &str, round: usize, trial: &Trial) -> Self {
-        Run {
+        TimedRun {
             value: value.to_owned(),
             round,
             wall_seconds: trial.wall_seconds,
@@ -115,26 +115,27 @@ impl Bench {
     }
 
     /// The runs of a value without its warm-up, by round.
-    pub fn measured(&self, value: &str) -> Vec<&Run> {
+    pub fn measured(&self, value: &str) -> Vec<&TimedRun> {
         self.runs.iter().filter(|run| run.value == value && run.round > 0).collect()
     }
 
     fn compare(&self, value: &str, baseline: &str) -> Comparison {
-        let times =
-            |value: &str, time: fn(&Run) -> f64| -> Vec<f64> { self.measured(value).into_iter().map(time).collect() };
-        let ratio = |time: fn(&Run) -> f64| Ratio::of(&times(value, time), &times(baseline, time));
+        let times = |value: &str, time: fn(&TimedRun) -> f64| -> Vec<f64> {
+            self.measured(value).into_iter().map(time).collect()
+        };
+        let ratio = |time: fn(&TimedRun) -> f64| Ratio::of(&times(value, time), &times(baseline, time));
         Comparison {
             value: value.to_owned(),
             baseline: baseline.to_owned(),
             wall: ratio(|run| run.wall_seconds),
-            cpu: ratio(Run::cpu_seconds),
+            cpu: ratio(TimedRun::cpu_seconds),
         }
     }
 }
 
 /// Of at least one run.
-fn summary(value: &str, runs: &[&Run]) -> Summary {
-    let spread = |time: fn(&Run) -> f64| Spread::of(&runs.iter().map(|run| time(run)).collect::<Vec<_>>());
+fn summary(value: &str, runs: &[&TimedRun]) -> Summary {
+    let spread = |time: fn(&TimedRun) -> f64| Spread::of(&runs.iter().map(|run| time(run)).collect::<Vec<_>>());
     let mut by_shuffle = runs.to_vec();
     by_shuffle.sort_by_key(|run| run.counters.reduce_shuffle_bytes);
     let shuffled = |i: usize| by_shuffle[i].counters.reduce_shuffle_bytes;
@@ -143,7 +144,7 @@ fn summary(value: &str, runs: &[&Run]) -> Summary {
     Summary {
         value: value.to_owned(),
         wall_seconds: wall,
-        cpu_seconds: spread(Run::cpu_seconds),
+        cpu_seconds: spread(TimedRun::cpu_seconds),
         input_bytes_per_second: counters.map_input_bytes as f64 / wall.median,
         peak_rss_bytes: runs.iter().map(|run| run.peak_rss_bytes).max().unwrap_or(0),
         reduce_shuffle_bytes_min: shuffled(0),

@@ -240,7 +240,7 @@ fn outputs(bench: &Bench) -> Vec<String> {
     lines
 }
 
-fn digest(run: &super::results::Run) -> String {
+fn digest(run: &super::results::TimedRun) -> String {
     format!("BLAKE3 {:.16}…", run.output_digest)
 }
 

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::super::results::Run;
+use super::super::results::TimedRun;
 use super::*;
 use crate::cli::digest::Digest;
 use crate::report::Counters;
@@ -19,7 +19,7 @@ fn bench(values: &[&str]) -> Bench {
             let off = *value == "off";
             let seconds = if off { 4.0 } else { 2.0 } * (1.0 + 0.01 * ((round * 3 + i) % 5) as f64);
             let shuffled = if off { 1_310_000_000 } else { 141_000_000 };
-            runs.push(Run {
+            runs.push(TimedRun {
                 value: (*value).to_owned(),
                 round,
                 wall_seconds: seconds,

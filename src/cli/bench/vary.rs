@@ -39,7 +39,7 @@ impl Vary {
     /// That the job can be run with every value, and that no two of them are the same thing.
     pub fn check(&self, trials: &Trials) -> Result<()> {
         let flag = format!("--vary {}", self.setting.flag);
-        let mut seen: Vec<(crate::spec::Run, &str)> = Vec::new();
+        let mut seen: Vec<(crate::spec::RunSettings, &str)> = Vec::new();
         for value in &self.values {
             let run = trials.check(&flag, &[(self.setting, value)])?.run;
             if let Some((_, other)) = seen.iter().find(|(known, _)| *known == run) {

@@ -7,7 +7,7 @@ use super::written;
 use crate::engine::Sizes;
 use crate::error::shown;
 use crate::input::{Codec, Source};
-use crate::map::{Part, growth};
+use crate::map::{JobPart, growth};
 use crate::output::SortKey;
 use crate::plan::{Groups, OnError, Order, Plan, Read, Rows, Target};
 use crate::units::{binary, count, data, plural, size};
@@ -294,7 +294,7 @@ fn reading(plan: &Plan, sizes: &Sizes) -> Reading {
         Read::Json { .. } => ("jsonl", false),
         Read::Matching { .. } => ("regex", false),
     };
-    let first_filter = plan.steps.iter().position(|step| matches!(step.part(), Part::Filters)).unwrap_or(usize::MAX);
+    let first_filter = plan.steps.iter().position(|step| matches!(step.part(), JobPart::Filters)).unwrap_or(usize::MAX);
     let is_lazy = |field: &usize| {
         let early = plan.steps.iter().take(first_filter.saturating_add(1));
         first_filter < plan.steps.len() && !early.into_iter().any(|step| step.reads().contains(field))
@@ -323,25 +323,25 @@ fn steps(plan: &Plan) -> Vec<Step> {
     for (step, origin) in plan.steps.iter().zip(&plan.origins) {
         let value = written::at(&plan.job, origin);
         let what = match step.part() {
-            Part::Written => written::step(value),
-            Part::Filters => format!("filter {}", written::predicate(value)),
-            Part::Converts(fields) => {
+            JobPart::Written => written::step(value),
+            JobPart::Filters => format!("filter {}", written::predicate(value)),
+            JobPart::Converts(fields) => {
                 let fields = fields.iter().map(|field| format!("{} as {}", field.name, field.to.name()));
                 format!("read {}", fields.collect::<Vec<_>>().join(", "))
             }
-            Part::Hides if origin.starts_with("aggregate.") => {
+            JobPart::Hides if origin.starts_with("aggregate.") => {
                 let column = written::column(value);
                 format!("for {column}: where {}", written::predicate(&value["where"]))
             }
             // What a part of an `or` isn't asked for is null: nothing that anybody wrote.
-            Part::Hides | Part::Prepares => continue,
+            JobPart::Hides | JobPart::Prepares => continue,
         };
         let step_told = Step { what, is_behind_filter };
         // An aggregate may look at two fields, by one condition.
-        if !matches!(step.part(), Part::Hides) || told.last() != Some(&step_told) {
+        if !matches!(step.part(), JobPart::Hides) || told.last() != Some(&step_told) {
             told.push(step_told);
         }
-        is_behind_filter |= matches!(step.part(), Part::Filters);
+        is_behind_filter |= matches!(step.part(), JobPart::Filters);
     }
     told
 }

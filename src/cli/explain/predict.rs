@@ -139,7 +139,7 @@ impl<'a> Whole<'a> {
 
     /// Pieces of the sample's kind in the whole.
     fn pieces(&self, sampled: &Sampled) -> f64 {
-        self.times(sampled) * sampled.observed.met.len() as f64
+        self.times(sampled) * sampled.findings.met.len() as f64
     }
 
     /// What the runs of all tasks hold.
@@ -151,7 +151,7 @@ impl<'a> Whole<'a> {
             return Shuffle { rows: rows * times, bytes: bytes * times };
         }
         let mapped = c.map_output_records as f64 * times;
-        let courses = &sampled.observed.courses;
+        let courses = &sampled.findings.courses;
         let rows_of = |&(number, bytes): &(f64, f64)| {
             let records = mapped * ratio(bytes, self.bytes);
             number * courses.iter().map(|course| rows_after(sampled, course, keys, records)).sum::<f64>()
@@ -180,7 +180,7 @@ fn rows_after(sampled: &Sampled, course: &Course, keys: &Keys, records: f64) -> 
         let slope = if slope > 0.0 { slope } else { end / seen };
         return end + slope * (records - seen);
     }
-    let growth = sampled.observed.growth;
+    let growth = sampled.findings.growth;
     let one = keys.of(1.0).found.max(1.0);
     // As many keys more as other pieces bring, which may be less like this one than what comes next to it.
     let keys_of = |r: f64| if r <= seen { at(course, r) } else { end * keys.of(r / seen).found / one };
@@ -214,7 +214,7 @@ pub fn predict(plan: &Plan, sampler: &Sampler<'_>, main: &Sampled, others: &[Sam
     let times = whole.times(main);
     let is_grouped = matches!(plan.rows, Rows::Groups(_));
     let seen = Figures::of(&main.report, is_grouped);
-    let keys = Keys::new(&main.observed.met);
+    let keys = Keys::new(&main.findings.met);
     let estimate = match &plan.rows {
         Rows::Groups(groups) if groups.key.is_empty() => Some(Estimate { low: 1.0, found: 1.0, high: 1.0 }),
         Rows::Groups(_) if main.is_all => {

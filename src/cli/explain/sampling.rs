@@ -6,14 +6,14 @@
 
 use std::path::PathBuf;
 
-use crate::engine::{self, Observed, Sample, Sizes};
+use crate::engine::{self, Findings, Sample, Sizes};
 use crate::error::Result;
 use crate::input::splits::{self, Split};
 use crate::input::{Source, Sources};
 use crate::map::Combiner;
 use crate::output::Compression;
 use crate::plan::{self, Invocation, OnError, Plan, Read, Rows, Target};
-use crate::report::{Outcome, Report, Task};
+use crate::report::{Outcome, Report, TaskAttempt};
 use crate::run::Control;
 use crate::spec::{Input, Spec};
 
@@ -48,7 +48,7 @@ pub struct Sampler<'a> {
 pub struct Sampled {
     pub combiner: Combiner,
     pub report: Report,
-    pub observed: Observed,
+    pub findings: Findings,
     /// Bytes of it that were in packed files: as they are, and unpacked.
     pub packed: u64,
     pub unpacked: u64,
@@ -61,7 +61,7 @@ pub struct Sampled {
 
 impl Sampled {
     /// Its map tasks.
-    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+    pub fn tasks(&self) -> impl Iterator<Item = &TaskAttempt> {
         self.report.tasks.iter().filter(|task| task.outcome == Outcome::Won && task.id.starts_with("map-"))
     }
 
@@ -140,14 +140,14 @@ impl<'a> Sampler<'a> {
         let mut own = Control::default();
         own.signal = control.signal.clone();
         engine::forget_peak();
-        let (report, observed) =
+        let (report, findings) =
             engine::sample(&plan, &own, Sample::new(splits, most, block)).map_err(|failed| failed.error)?;
         super::super::warn_of_left(&own.temporaries);
         let done = own.progress.map.done.load(std::sync::atomic::Ordering::Relaxed);
         let read = report.counters.map_input_bytes;
         Ok(Sampled {
             combiner,
-            observed,
+            findings,
             packed: done.saturating_sub(plain),
             unpacked: if self.packed > 0 { read.saturating_sub(plain) } else { 0 },
             peak: report.peak_rss_bytes,

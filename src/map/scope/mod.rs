@@ -29,7 +29,7 @@ use crate::data::{Kind, Zone};
 use crate::error::{Error, Result};
 use crate::predicate::{self, Predicate, written as predicates};
 use crate::schema::Blame;
-pub use source::{Named, Record, Source};
+pub use source::{Named, OwnBytes, RecordSource};
 pub use types::Type;
 pub use written::Written;
 
@@ -87,16 +87,16 @@ impl Known {
 }
 
 impl<'a> Scope<'a> {
-    pub fn new(source: &Source<'_>, types: &'a BTreeMap<String, Type>, zone: Zone, blame: Blame<'a>) -> Self {
+    pub fn new(source: &RecordSource<'_>, types: &'a BTreeMap<String, Type>, zone: Zone, blame: Blame<'a>) -> Self {
         let known = |field: &Named<'_>| Known::new(Some(field.name.to_owned()), field.kind, source.may_be_null);
         let mut fields: Vec<_> = source.fields.iter().map(known).collect();
         let record = match source.record {
-            Record::Field(field) => Some(field),
-            Record::Behind => {
+            OwnBytes::Field(field) => Some(field),
+            OwnBytes::Behind => {
                 fields.push(Known::new(None, Kind::Bytes, false));
                 Some(fields.len() - 1)
             }
-            Record::Nowhere => None,
+            OwnBytes::Nowhere => None,
         };
         let mut by_name = AHashMap::new();
         for (field, Named { name, .. }) in source.fields.iter().enumerate() {

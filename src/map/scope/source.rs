@@ -18,17 +18,17 @@ impl<'a> Named<'a> {
 
 /// What the reader makes of a record.
 #[derive(Clone, Debug)]
-pub struct Source<'a> {
+pub struct RecordSource<'a> {
     pub fields: Vec<Named<'a>>,
     /// Whether it has any other that is asked for, of JSON.
     pub is_open: bool,
     pub may_be_null: bool,
-    pub record: Record,
+    pub record: OwnBytes,
 }
 
 /// Which field holds a record's own bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Record {
+pub enum OwnBytes {
     /// One that has a name.
     Field(Field),
     /// One behind those that have names.

@@ -5,7 +5,7 @@ use super::unquote::text;
 use crate::data::parse::{DecimalParser, FloatParser, ParseError, TimestampParser};
 use crate::data::{Batch, Column, Columns, Sink, Span, Value, Zone};
 use crate::error::Result;
-use crate::map::{Field, Makes, Next, Part, Stage, Step, Type};
+use crate::map::{Field, JobPart, Makes, Next, Stage, Step, Type};
 
 /// Adds fields as numbers or timestamps. A record in which one of them is none is bad.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ impl Step for Convert {
         Makes::One
     }
 
-    fn part(&self) -> Part<'_> {
-        Part::Converts(&self.fields)
+    fn part(&self) -> JobPart<'_> {
+        JobPart::Converts(&self.fields)
     }
 
     fn stage(&self) -> Box<dyn Stage> {

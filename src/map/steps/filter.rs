@@ -8,7 +8,7 @@ use crate::data::{Batch, Sink};
 use crate::error::Result;
 use crate::map::program::Front;
 use crate::map::scope::Written;
-use crate::map::{Field, Makes, Next, Part, Scope, Stage, Step};
+use crate::map::{Field, JobPart, Makes, Next, Scope, Stage, Step};
 use crate::predicate::{Predicate, Test, written};
 use crate::schema::predicate::PREDICATES;
 use crate::schema::{Key, Shape};
@@ -36,8 +36,8 @@ impl Step for Filter {
         Makes::One
     }
 
-    fn part(&self) -> Part<'_> {
-        Part::Filters
+    fn part(&self) -> JobPart<'_> {
+        JobPart::Filters
     }
 
     fn stage(&self) -> Box<dyn Stage> {

@@ -5,7 +5,7 @@ use crate::data::batch::Kind;
 use crate::data::{Batch, Bytes, Column, Columns, Decimal, Decimals, Numbers, Sink, Span};
 use crate::error::Result;
 use crate::input::Place;
-use crate::map::{Field, Makes, Next, Part, Stage, Step};
+use crate::map::{Field, JobPart, Makes, Next, Stage, Step};
 
 /// Something of a record's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl Step for Locate {
         Makes::One
     }
 
-    fn part(&self) -> Part<'_> {
-        Part::Prepares
+    fn part(&self) -> JobPart<'_> {
+        JobPart::Prepares
     }
 
     fn tells_lines(&self) -> bool {
@@ -67,7 +67,7 @@ impl Step for Locate {
         let record = self.record;
         match self.what {
             Locating::File => Box::new(Files { record, names: Vec::new(), spans: Vec::new() }),
-            Locating::Line => Box::new(Lines { record, before: None, numbers: Vec::new() }),
+            Locating::Line => Box::new(LineNumbers { record, before: None, numbers: Vec::new() }),
             Locating::Offset => Box::new(Offsets { record, numbers: Vec::new() }),
             Locating::Position => Box::new(Positions { record, last: None, positions: Vec::new() }),
         }
@@ -113,16 +113,16 @@ impl Stage for Files {
 }
 
 #[derive(Debug)]
-struct Lines {
+struct LineNumbers {
     record: Field,
     /// How many newlines there are before a place in the input.
     before: Option<(Place, u64)>,
     numbers: Vec<i64>,
 }
 
-impl Stage for Lines {
+impl Stage for LineNumbers {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
-        let Lines { record, before, numbers } = self;
+        let LineNumbers { record, before, numbers } = self;
         numbers.clear();
         for record in batch.bytes(*record).spans {
             let (place, lines) = next.home.lines_before(*record, *before)?;

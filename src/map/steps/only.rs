@@ -3,7 +3,7 @@
 
 use crate::data::{Batch, Bytes, Column, Decimals, Floats, Numbers, Sink, Span};
 use crate::error::Result;
-use crate::map::{Field, Makes, Next, Part, Stage, Step};
+use crate::map::{Field, JobPart, Makes, Next, Stage, Step};
 use crate::predicate::Predicate;
 
 /// Adds field `input`, or where there is none the number 1, in the records of which the predicate holds.
@@ -24,8 +24,8 @@ impl Step for Only {
         Makes::One
     }
 
-    fn part(&self) -> Part<'_> {
-        Part::Hides
+    fn part(&self) -> JobPart<'_> {
+        JobPart::Hides
     }
 
     fn stage(&self) -> Box<dyn Stage> {

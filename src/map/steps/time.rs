@@ -145,14 +145,14 @@ impl Step for Time {
     }
 
     fn stage(&self) -> Box<dyn Stage> {
-        Box::new(Timing { input: self.input, edges: Edges::new(self.length, self.zone.clock()), cut: Vec::new() })
+        Box::new(Timing { input: self.input, edges: UnitEdges::new(self.length, self.zone.clock()), cut: Vec::new() })
     }
 }
 
 #[derive(Debug)]
 struct Timing {
     input: Field,
-    edges: Edges,
+    edges: UnitEdges,
     cut: Vec<i64>,
 }
 
@@ -190,16 +190,16 @@ impl Edge {
 
 /// Where units begin. The last one is remembered: times that follow each other are mostly in the same.
 #[derive(Debug)]
-struct Edges {
+struct UnitEdges {
     length: Length,
     clock: Clock,
     period: Period,
     edge: Edge,
 }
 
-impl Edges {
+impl UnitEdges {
     fn new(length: Length, clock: Clock) -> Self {
-        Edges { length, clock, period: Period::NONE, edge: Edge { from: 0, until: 0, low: 0 } }
+        UnitEdges { length, clock, period: Period::NONE, edge: Edge { from: 0, until: 0, low: 0 } }
     }
 
     /// Where the units of a column's times begin, in place of what `cut` holds.

@@ -4,7 +4,7 @@
 use crate::data::value::QUOTE;
 use crate::data::{Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
-use crate::map::{Field, Makes, Next, Part, Stage, Step};
+use crate::map::{Field, JobPart, Makes, Next, Stage, Step};
 
 /// Adds field `input`, which is of JSON, as bytes.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ impl Step for Unquote {
         Makes::One
     }
 
-    fn part(&self) -> Part<'_> {
-        Part::Prepares
+    fn part(&self) -> JobPart<'_> {
+        JobPart::Prepares
     }
 
     fn stage(&self) -> Box<dyn Stage> {

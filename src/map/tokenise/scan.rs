@@ -16,11 +16,11 @@ use crate::data::Span;
 pub const BLOCK: usize = 64;
 
 /// Most tokens in a batch.
-pub const BATCH: usize = 1024;
+pub const MOST_TOKENS: usize = 1024;
 
 /// Edges of a batch. A whole block of them is written whatever their number,
 /// hence the slack.
-pub type Edges = [u32; 2 * BATCH + BLOCK];
+pub type TokenEdges = [u32; 2 * MOST_TOKENS + BLOCK];
 
 /// Why a whole block can always be written where a scan stands.
 const ROOM: &str = "edges and data are longer by a block than they may be filled";
@@ -164,14 +164,14 @@ fn places(mut bits: u64, base: u32, out: &mut [u32; BLOCK]) {
 unsafe fn scan<V: Vector, C: Class>(
     text: &[u8],
     folded: &mut [u8],
-    edges: &mut Edges,
+    edges: &mut TokenEdges,
     limit: usize,
     cursor: &mut Cursor,
 ) -> Stop {
     let mut here = *cursor;
     let stop = loop {
         // One more block could overflow the data or the edges.
-        if here.at + BLOCK > limit || here.edges + BLOCK > 2 * BATCH {
+        if here.at + BLOCK > limit || here.edges + BLOCK > 2 * MOST_TOKENS {
             break Stop::Full;
         }
         let rest = &text[here.read..];
@@ -268,7 +268,7 @@ impl Kernel {
         self,
         text: &[u8],
         folded: &mut [u8],
-        edges: &mut Edges,
+        edges: &mut TokenEdges,
         limit: usize,
         cursor: &mut Cursor,
     ) -> Stop {

@@ -11,7 +11,7 @@
 //! dependency is pinned so that both are 17.0.0.
 
 use super::Tokens;
-use super::scan::{self, BLOCK, Class, Cursor, Edges, Kernel, LetterClass, NonSpaceClass, Stop, WordClass};
+use super::scan::{self, BLOCK, Class, Cursor, Kernel, LetterClass, NonSpaceClass, Stop, TokenEdges, WordClass};
 use super::unicode::{LETTER, MARK, NUMBER, Unit};
 
 /// The Unicode version of what is a letter, a mark or a number.
@@ -53,11 +53,11 @@ macro_rules! tokeniser {
                     kernel,
                     window,
                     folded: vec![0; folded],
-                    edges: Box::new([0; size_of::<Edges>() / size_of::<u32>()]),
+                    edges: Box::new([0; size_of::<TokenEdges>() / size_of::<u32>()]),
                 })
             }
 
-            /// Calls `emit` with batches of at most `scan::BATCH` tokens, none empty, until all of `text` has been seen. A token ends
+            /// Calls `emit` with batches of at most `scan::MOST_TOKENS` tokens, none empty, until all of `text` has been seen. A token ends
             /// where `text` does.
             ///
             /// # Panics
@@ -87,7 +87,7 @@ struct Scratch {
     /// Tokens in lower case; longer than a batch's data by [`BLOCK`], so that a
     /// reader of tokens may read as much past the last. Empty if not folding.
     folded: Vec<u8>,
-    edges: Box<Edges>,
+    edges: Box<TokenEdges>,
 }
 
 impl Scratch {
@@ -159,7 +159,7 @@ impl Scratch {
 
 /// Takes the one code point at the start of `rest`, which a block cannot hold
 /// in lower case.
-fn resize(rest: &[u8], folded: &mut [u8], edges: &mut Edges, cursor: &mut Cursor) {
+fn resize(rest: &[u8], folded: &mut [u8], edges: &mut TokenEdges, cursor: &mut Cursor) {
     let unit = Unit::read(rest);
     let token = unit.flags & (LETTER | MARK | NUMBER) != 0;
     if token != cursor.open {

@@ -20,25 +20,25 @@ const CHANGES: u8 = 16;
 /// And gives more bytes, or fewer.
 const RESIZES: u8 = 32;
 
-const PAGE: usize = 256;
-const PAGES: usize = (char::MAX as usize + 1) / PAGE;
+const SPAN: usize = 256;
+const SPANS: usize = (char::MAX as usize + 1) / SPAN;
 
-struct Page {
-    flags: [u8; PAGE],
-    lower: [char; PAGE],
+struct Properties {
+    flags: [u8; SPAN],
+    lower: [char; SPAN],
 }
 
 // Boxed because an empty `OnceLock` is not zeros, and so takes its full size in
 // the executable.
-static TABLE: [OnceLock<Box<Page>>; PAGES] = [const { OnceLock::new() }; PAGES];
+static TABLE: [OnceLock<Box<Properties>>; SPANS] = [const { OnceLock::new() }; SPANS];
 
-impl Page {
+impl Properties {
     #[cold]
-    fn build(number: usize) -> Box<Page> {
-        let mut page = Box::new(Page { flags: [0; PAGE], lower: ['\0'; PAGE] });
-        for i in 0..PAGE {
+    fn build(number: usize) -> Box<Properties> {
+        let mut page = Box::new(Properties { flags: [0; SPAN], lower: ['\0'; SPAN] });
+        for i in 0..SPAN {
             // A surrogate is not a character, and so separates.
-            let Some(c) = char::from_u32((number * PAGE + i) as u32) else {
+            let Some(c) = char::from_u32((number * SPAN + i) as u32) else {
                 continue;
             };
             let lower = c.to_lowercase();
@@ -116,7 +116,7 @@ impl Unit {
             }
             (4, code)
         };
-        let flags = page(code).flags[code % PAGE];
+        let flags = page(code).flags[code % SPAN];
         Unit { length, code, flags }
     }
 
@@ -147,7 +147,7 @@ pub fn resolve(text: &[u8], out: &mut [u8], mut leads: u64, mut masks: Masks) ->
             if end > BLOCK || alone || unit.flags & RESIZES != 0 {
                 return (masks, at);
             } else if unit.flags & CHANGES != 0 {
-                page(unit.code).lower[unit.code % PAGE].encode_utf8(&mut out[at..]);
+                page(unit.code).lower[unit.code % SPAN].encode_utf8(&mut out[at..]);
             } else {
                 masks.quote |= 1 << at;
             }
@@ -161,8 +161,8 @@ pub fn resolve(text: &[u8], out: &mut [u8], mut leads: u64, mut masks: Masks) ->
 }
 
 #[inline(always)]
-fn page(code: usize) -> &'static Page {
-    TABLE[code / PAGE].get_or_init(|| Page::build(code / PAGE))
+fn page(code: usize) -> &'static Properties {
+    TABLE[code / SPAN].get_or_init(|| Properties::build(code / SPAN))
 }
 
 #[cfg(test)]

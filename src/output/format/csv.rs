@@ -6,7 +6,7 @@
 //! as PostgreSQL's COPY writes and reads it, and a reader must not pass over it.
 
 use super::special::{equal, holds};
-use super::{Rows, separate};
+use super::{RowFormat, separate};
 use crate::data::buffer::Buffer;
 use crate::data::{Value, float};
 
@@ -14,7 +14,7 @@ pub struct Csv;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-impl Rows for Csv {
+impl RowFormat for Csv {
     #[inline]
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         separate(out, column, b',');

@@ -4,7 +4,7 @@
 //! they are `null`, as in JavaScript, jq's NaN, polars and ClickHouse. Bytes that are not UTF-8 become U+FFFD, one for each
 //! part of a sequence that can't go on (the Unicode Standard's "substitution of maximal subparts").
 
-use super::Rows;
+use super::RowFormat;
 use super::special::{below, equal, holds};
 use crate::data::buffer::Buffer;
 use crate::data::{Value, float};
@@ -27,7 +27,7 @@ impl Jsonl {
     }
 }
 
-impl Rows for Jsonl {
+impl RowFormat for Jsonl {
     #[inline]
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         out.extend(self.keys[column].as_slice());

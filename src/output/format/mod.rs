@@ -31,7 +31,7 @@ choices! {
 
 /// What a row of the output is: which cells, and how they are written.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub struct RowLayout {
     pub format: Format,
     /// Of the cells that there are, those to write.
     pub columns: Vec<usize>,
@@ -41,10 +41,10 @@ pub struct Layout {
     pub clocks: Vec<Option<Clock>>,
 }
 
-impl Layout {
+impl RowLayout {
     /// Of columns by what they are called, where they are, and what they are.
     pub fn new<'a>(format: Format, columns: impl Iterator<Item = (&'a str, usize, Kind)>) -> Self {
-        let mut layout = Layout { format, columns: Vec::new(), names: Vec::new(), clocks: Vec::new() };
+        let mut layout = RowLayout { format, columns: Vec::new(), names: Vec::new(), clocks: Vec::new() };
         for (name, index, kind) in columns {
             layout.columns.push(index);
             layout.names.push(name.to_owned());
@@ -59,69 +59,74 @@ impl Layout {
     /// The row of column names.
     pub fn header(&self) -> Buffer {
         let mut out = Buffer::default();
-        with_rows!(self, rows => rows.header(&mut out, &self.names));
+        with_row_format!(self, format => format.header(&mut out, &self.names));
         out
     }
 
     /// Appends the row whose cells `cell` gives by index.
     #[inline]
-    pub fn line<'a>(&self, rows: &mut impl Rows, cell: impl Fn(usize) -> Value<'a>, out: &mut Buffer) {
+    pub fn line<'a>(&self, format: &mut impl RowFormat, cell: impl Fn(usize) -> Value<'a>, out: &mut Buffer) {
         if !self.clocks.is_empty() {
-            return self.line_with_timestamps(rows, cell, out);
+            return self.line_with_timestamps(format, cell, out);
         }
         for (i, &column) in self.columns.iter().enumerate() {
-            rows.cell(out, i, cell(column));
+            format.cell(out, i, cell(column));
         }
-        rows.end(out);
+        format.end(out);
     }
 
     /// Out of line, so that rows without timestamps are as fast as if there were none.
     #[inline(never)]
-    fn line_with_timestamps<'a>(&self, rows: &mut impl Rows, cell: impl Fn(usize) -> Value<'a>, out: &mut Buffer) {
+    fn line_with_timestamps<'a>(
+        &self,
+        format: &mut impl RowFormat,
+        cell: impl Fn(usize) -> Value<'a>,
+        out: &mut Buffer,
+    ) {
         let mut text = Buffer::default();
         for (i, (&column, clock)) in self.columns.iter().zip(&self.clocks).enumerate() {
             match (clock, cell(column)) {
                 (Some(clock), Value::Decimal(timestamp)) => {
                     text.clear();
                     clock.write(timestamp, &mut text);
-                    rows.cell(out, i, Value::Bytes(text.as_slice()));
+                    format.cell(out, i, Value::Bytes(text.as_slice()));
                 }
-                (_, value) => rows.cell(out, i, value),
+                (_, value) => format.cell(out, i, value),
             }
         }
-        rows.end(out);
+        format.end(out);
     }
 }
 
-/// An expression with a value of the [`Rows`] of a layout's format in it: compiled for each.
-macro_rules! with_rows {
-    ($layout:expr, $rows:ident => $body:expr) => {{
+/// An expression with a value of the [`RowFormat`] of a layout's format in it: compiled for each.
+macro_rules! with_row_format {
+    ($layout:expr, $format:ident => $body:expr) => {{
         use $crate::output::format::{Csv, Format, Jsonl, Text, Tsv};
-        let layout: &$crate::output::format::Layout = $layout;
+        let layout: &$crate::output::format::RowLayout = $layout;
         match layout.format {
             Format::Text => {
-                let mut $rows = Text;
+                let mut $format = Text;
                 $body
             }
             Format::Tsv => {
-                let mut $rows = Tsv;
+                let mut $format = Tsv;
                 $body
             }
             Format::Csv => {
-                let mut $rows = Csv;
+                let mut $format = Csv;
                 $body
             }
             Format::Jsonl => {
-                let mut $rows = Jsonl::new(&layout.names);
+                let mut $format = Jsonl::new(&layout.names);
                 $body
             }
         }
     }};
 }
-pub(crate) use with_rows;
+pub(crate) use with_row_format;
 
 /// One format's rules. A type each, so that the loop over rows is compiled for its format.
-pub trait Rows {
+pub trait RowFormat {
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>);
     fn end(&mut self, out: &mut Buffer);
     /// A row of column names, where the format can have one.

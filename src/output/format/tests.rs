@@ -2,7 +2,7 @@ use super::*;
 use crate::data::Decimal;
 use proptest::prelude::*;
 
-fn bytes(mut rows: impl Rows, cells: &[Value<'_>]) -> Vec<u8> {
+fn bytes(mut rows: impl RowFormat, cells: &[Value<'_>]) -> Vec<u8> {
     let mut out = Buffer::default();
     for (i, cell) in cells.iter().enumerate() {
         rows.cell(&mut out, i, *cell);
@@ -11,7 +11,7 @@ fn bytes(mut rows: impl Rows, cells: &[Value<'_>]) -> Vec<u8> {
     out.as_slice().to_vec()
 }
 
-fn row(rows: impl Rows, cells: &[Value<'_>]) -> String {
+fn row(rows: impl RowFormat, cells: &[Value<'_>]) -> String {
     String::from_utf8(bytes(rows, cells)).unwrap()
 }
 

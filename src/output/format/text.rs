@@ -1,13 +1,13 @@
 //! Text: raw bytes, columns joined by TAB, null empty. Nothing is escaped, so a cell with a TAB or a newline in it, or one
 //! that is empty, doesn't read back; [`Tsv`](super::Tsv) is for that.
 
-use super::{Rows, separate};
+use super::{RowFormat, separate};
 use crate::data::buffer::Buffer;
 use crate::data::{Value, float};
 
 pub struct Text;
 
-impl Rows for Text {
+impl RowFormat for Text {
     #[inline]
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         separate(out, column, b'\t');

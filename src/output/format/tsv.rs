@@ -5,13 +5,13 @@
 //! a reader takes it for the file's.
 
 use super::special::{equal, holds};
-use super::{Rows, separate};
+use super::{RowFormat, separate};
 use crate::data::buffer::Buffer;
 use crate::data::{Value, float};
 
 pub struct Tsv;
 
-impl Rows for Tsv {
+impl RowFormat for Tsv {
     #[inline]
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         separate(out, column, b'\t');

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, Vector, Work};
+use super::{BLOCK, Vector, VectorWork};
 
 /// Whether this processor has what [`run`] needs.
 pub fn detected() -> bool {
@@ -18,7 +18,7 @@ pub fn detected() -> bool {
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt,pclmulqdq")]
-pub fn run<W: Work>(work: W) -> W::Output {
+pub fn run<W: VectorWork>(work: W) -> W::Output {
     // SAFETY: this function has the features of `Avx2`.
     unsafe { work.run::<Avx2>() }
 }

@@ -44,7 +44,7 @@ impl Cells {
         let places = &index.places()[..=rows * layout.fields];
         let start = places[0].wrapping_add(1) as usize;
         let (quotes, returns) = (index.quotes_to() > start, index.returns_to() > start);
-        let fields = Fields { window, places, step: layout.fields };
+        let fields = EvenFields { window, places, step: layout.fields };
         for (column, &field) in self.columns.iter_mut().zip(&layout.wanted) {
             let (spans, returns) = (&mut column.spans, returns && field + 1 == layout.fields);
             match (self.quoting, quotes || returns) {
@@ -203,13 +203,13 @@ impl OneColumn {
 }
 
 /// The fields of records that all have `step` of them.
-struct Fields<'a> {
+struct EvenFields<'a> {
     window: &'a [u8],
     places: &'a [u32],
     step: usize,
 }
 
-impl Fields<'_> {
+impl EvenFields<'_> {
     /// Appends the spans of each record's field `field`. Which case it is, is known once a batch: a loop each.
     #[inline(always)]
     fn put<const QUOTED: bool, const RETURNS: bool, const EMPTY_IS_NULL: bool>(
@@ -217,7 +217,7 @@ impl Fields<'_> {
         field: usize,
         spans: &mut Vec<Span>,
     ) {
-        let Fields { window, places, step } = *self;
+        let EvenFields { window, places, step } = *self;
         let cell = |before: u32, end: u32| {
             let start = before.wrapping_add(1);
             let end = if RETURNS { without_return(window, start, end) } else { end };
@@ -236,7 +236,7 @@ impl Fields<'_> {
     /// Appends the span of each record, without its end.
     #[inline(always)]
     fn put_records<const RETURNS: bool>(&self, spans: &mut Vec<Span>) {
-        let Fields { window, places, step } = *self;
+        let EvenFields { window, places, step } = *self;
         let record = |before: u32, end: u32| {
             let start = before.wrapping_add(1);
             Span { start, end: if RETURNS { without_return(window, start, end) } else { end } }

@@ -12,8 +12,8 @@
 #![allow(unsafe_code)]
 
 use super::{Dialect, Malformed, Quoting};
-use crate::record::State;
-use crate::record::bits::{BLOCK, Level, Vector, Work, block, filler};
+use crate::record::QuoteState;
+use crate::record::bits::{BLOCK, Level, Vector, VectorWork, block, filler};
 use crate::record::quotes::{Machine, QUOTE};
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ struct Cursor {
 
 impl Cursor {
     fn start() -> Self {
-        Cursor { read: 0, machine: State::FieldStart.into(), closed: 0, returned: 0 }
+        Cursor { read: 0, machine: QuoteState::FieldStart.into(), closed: 0, returned: 0 }
     }
 }
 
@@ -186,7 +186,7 @@ struct Scan<'a, const QUOTED: bool> {
     target: usize,
 }
 
-impl<const QUOTED: bool> Work for Scan<'_, QUOTED> {
+impl<const QUOTED: bool> VectorWork for Scan<'_, QUOTED> {
     type Output = ();
 
     #[inline(always)]

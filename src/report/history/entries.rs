@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Entry, How, Outcome};
+use super::{Entry, How, SourceOutcome};
 use crate::report::event::{AttemptId, Event, Extent, PhaseName, SourceEnd, What};
 
 /// A source of a run.
@@ -53,10 +53,10 @@ pub fn entries(run: &str, when: u64, events: &[Event], sources: &[Known]) -> Vec
             What::SourceEnded { source, read: how } => {
                 let begun_s = read.remove(source).unwrap_or(*at_s);
                 let outcome = match how.end {
-                    SourceEnd::Whole => Outcome::Ok,
-                    SourceEnd::Stopped => Outcome::Stopped,
-                    SourceEnd::TimedOut => Outcome::TimedOut,
-                    SourceEnd::Failed => Outcome::Failed,
+                    SourceEnd::Whole => SourceOutcome::Ok,
+                    SourceEnd::Stopped => SourceOutcome::Stopped,
+                    SourceEnd::TimedOut => SourceOutcome::TimedOut,
+                    SourceEnd::Failed => SourceOutcome::Failed,
                 };
                 // What was begun before the run has taken longer than the run knows.
                 let seconds = (at_s - begun_s).max(how.reading_s);
@@ -69,9 +69,9 @@ pub fn entries(run: &str, when: u64, events: &[Event], sources: &[Known]) -> Vec
     for (source, Mapped { begun_s, ended_s, bytes, reading_s }) in mapped {
         let Known { len, has_failed, .. } = sources[source];
         let outcome = match () {
-            () if has_failed => Outcome::Failed,
-            () if Some(bytes) == len => Outcome::Ok,
-            () => Outcome::Stopped,
+            () if has_failed => SourceOutcome::Failed,
+            () if Some(bytes) == len => SourceOutcome::Ok,
+            () => SourceOutcome::Stopped,
         };
         found.push((source, entry(source, How::Mapped, outcome, bytes, ended_s - begun_s, reading_s, None)));
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     /// Of events a second apart: source, outcome, bytes, seconds, seconds of reading.
-    fn told(events: Vec<What>, sources: &[Known]) -> Vec<(String, Outcome, u64, f64, f64)> {
+    fn told(events: Vec<What>, sources: &[Known]) -> Vec<(String, SourceOutcome, u64, f64, f64)> {
         let events: Vec<_> = events.into_iter().enumerate().map(|(i, what)| Event { at_s: i as f64, what }).collect();
         let told = entries("r", 7, &events, sources).into_iter();
         told.map(|e| {
@@ -170,20 +170,20 @@ mod tests {
         ];
         // Task 1, of two seconds, has 10 bytes of big and all 4 of small.
         let expected = [
-            ("big".to_owned(), Outcome::Ok, 30, 6.0, 2.0 + 2.0 * 10.0 / 14.0),
-            ("small".to_owned(), Outcome::Ok, 4, 2.0, 2.0 * 4.0 / 14.0),
-            ("other".to_owned(), Outcome::Stopped, 0, 2.0, 0.0),
+            ("big".to_owned(), SourceOutcome::Ok, 30, 6.0, 2.0 + 2.0 * 10.0 / 14.0),
+            ("small".to_owned(), SourceOutcome::Ok, 4, 2.0, 2.0 * 4.0 / 14.0),
+            ("other".to_owned(), SourceOutcome::Stopped, 0, 2.0, 0.0),
         ];
         assert_eq!(told(events.clone(), &sources), expected);
         let mut failed = sources.clone();
         failed[4].has_failed = true;
-        assert_eq!(told(events, &failed)[2].1, Outcome::Failed);
+        assert_eq!(told(events, &failed)[2].1, SourceOutcome::Failed);
     }
 
     #[test]
     fn what_was_forgotten_is_not_counted_twice() {
         let events = vec![begun(0, 0, (0, 0), 5), won(0, 0), What::Forgotten, begun(0, 0, (0, 0), 5), won(0, 0)];
-        assert_eq!(told(events, &[mapped("a", 5)]), [("a".into(), Outcome::Ok, 5, 1.0, 1.0)]);
+        assert_eq!(told(events, &[mapped("a", 5)]), [("a".into(), SourceOutcome::Ok, 5, 1.0, 1.0)]);
     }
 
     #[test]
@@ -204,9 +204,9 @@ mod tests {
             What::SourceEnded { source: 2, read: read(8, 10.0, SourceEnd::Whole) },
         ];
         let expected = [
-            ("s".to_owned(), Outcome::TimedOut, 9, 5.0, 3.0),
-            ("f".to_owned(), Outcome::Ok, 3, 2.0, 2.0),
-            ("t".to_owned(), Outcome::Ok, 8, 10.0, 10.0),
+            ("s".to_owned(), SourceOutcome::TimedOut, 9, 5.0, 3.0),
+            ("f".to_owned(), SourceOutcome::Ok, 3, 2.0, 2.0),
+            ("t".to_owned(), SourceOutcome::Ok, 8, 10.0, 10.0),
         ];
         assert_eq!(told(events, &sources), expected);
     }

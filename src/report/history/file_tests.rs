@@ -1,7 +1,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use super::super::{COUNTED, How, Outcome};
+use super::super::{COUNTED, How, SourceOutcome};
 use super::*;
 
 fn entry(run: usize, source: &str) -> Entry {
@@ -10,7 +10,7 @@ fn entry(run: usize, source: &str) -> Entry {
         when: 1,
         source: source.to_owned(),
         how: How::Read,
-        outcome: Outcome::Ok,
+        outcome: SourceOutcome::Ok,
         bytes: 10,
         seconds: 1.0,
         reading_seconds: 1.0,

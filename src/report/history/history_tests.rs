@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn entry(run: usize, source: &str, bytes: u64, reading_seconds: f64, outcome: Outcome) -> Entry {
+fn entry(run: usize, source: &str, bytes: u64, reading_seconds: f64, outcome: SourceOutcome) -> Entry {
     let first_byte_seconds = (bytes > 0).then_some(reading_seconds / 10.0);
     let (run, source) = (format!("run-{run}"), source.to_owned());
     Entry {
@@ -19,7 +19,7 @@ fn entry(run: usize, source: &str, bytes: u64, reading_seconds: f64, outcome: Ou
 }
 
 fn ok(run: usize, source: &str, bytes: u64, seconds: f64) -> Entry {
-    entry(run, source, bytes, seconds, Outcome::Ok)
+    entry(run, source, bytes, seconds, SourceOutcome::Ok)
 }
 
 /// Three that give 100 bytes in a second, and one that gives as many in so many seconds, in run after run.
@@ -75,9 +75,9 @@ fn only_what_tells_how_fast_it_is_is_compared() {
     // Nobody to compare with: alone, beside what failed, was stopped or empty, or was read otherwise.
     let mapped = |run| Entry { how: How::Mapped, ..ok(run, "mapped", 1000, 1.0) };
     for other in [
-        |run| entry(run, "a", 1000, 1.0, Outcome::Failed),
-        |run| entry(run, "a", 1000, 1.0, Outcome::Stopped),
-        |run| entry(run, "a", 1000, 1.0, Outcome::TimedOut),
+        |run| entry(run, "a", 1000, 1.0, SourceOutcome::Failed),
+        |run| entry(run, "a", 1000, 1.0, SourceOutcome::Stopped),
+        |run| entry(run, "a", 1000, 1.0, SourceOutcome::TimedOut),
         |run| ok(run, "a", 0, 1.0),
         |run| ok(run + 100, "a", 1000, 1.0),
         mapped,
@@ -86,7 +86,7 @@ fn only_what_tells_how_fast_it_is_is_compared() {
         assert_eq!(history.slowness("odd"), (0, 0));
     }
     // What was stopped or failed itself isn't; what timed out is.
-    for (outcome, compared) in [(Outcome::Failed, 0), (Outcome::Stopped, 0), (Outcome::TimedOut, 9)] {
+    for (outcome, compared) in [(SourceOutcome::Failed, 0), (SourceOutcome::Stopped, 0), (SourceOutcome::TimedOut, 9)] {
         let runs = (0..9).flat_map(|run| [ok(run, "a", 1000, 1.0), entry(run, "odd", 0, 9.0, outcome)]);
         assert_eq!(History::of(runs.collect()).slowness("odd"), (compared, compared), "{outcome:?}");
     }
@@ -112,7 +112,7 @@ fn ninety_five_of_a_hundred() {
         [0, 1, 2, 19, 20, 21, 100].map(of),
         [None, Some(1.0), Some(2.0), Some(19.0), Some(19.0), Some(20.0), Some(95.0)]
     );
-    let failing = (0..9).map(|run| entry(run, "a", 5, 99.0, Outcome::TimedOut)).chain([ok(9, "a", 5, 1.0)]);
+    let failing = (0..9).map(|run| entry(run, "a", 5, 99.0, SourceOutcome::TimedOut)).chain([ok(9, "a", 5, 1.0)]);
     assert_eq!(History::of(failing.collect()).p95("a"), Some(1.0));
 }
 
@@ -122,9 +122,9 @@ fn an_account() {
         ok(0, "b", 10, 1.0),
         ok(0, "a", 100, 1.0),
         ok(1, "a", 100, 4.0),
-        entry(2, "a", 30, 5.0, Outcome::TimedOut),
-        entry(3, "a", 0, 0.1, Outcome::Failed),
-        entry(4, "a", 7, 0.5, Outcome::Stopped),
+        entry(2, "a", 30, 5.0, SourceOutcome::TimedOut),
+        entry(3, "a", 0, 0.1, SourceOutcome::Failed),
+        entry(4, "a", 7, 0.5, SourceOutcome::Stopped),
     ];
     let history = History::of(entries);
     let accounts = history.accounts();
@@ -162,7 +162,7 @@ fn medians() {
 
 #[test]
 fn a_line() {
-    let written = entry(1, "web \"1\"\n", 5, 0.5, Outcome::TimedOut);
+    let written = entry(1, "web \"1\"\n", 5, 0.5, SourceOutcome::TimedOut);
     let line = serde_json::to_string(&written).unwrap();
     let expected = concat!(
         r#"{"run":"run-1","when":1700000000,"source":"web \"1\"\n","how":"read","outcome":"timed_out","bytes":5,"#,

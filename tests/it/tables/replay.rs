@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use mapfold::data::{Batch, Sink, Span};
 use mapfold::record::delimited::{self, Dialect, Layout, Quoting};
-use mapfold::record::{Framing, State, Transition, first_record_start};
+use mapfold::record::{Framing, QuoteState, Transition, first_record_start};
 
 use super::reader::{self, Cell, Format};
 
@@ -74,10 +74,10 @@ fn parts<'f>(file: &'f [u8], dialect: &Dialect, size: usize) -> Vec<&'f [u8]> {
             Framing::Quoted { delimiter } => {
                 state = state.then(Transition::of(&file[at - size..at], delimiter));
                 // A record begins at the cut itself where a newline ends one just before it.
-                let before = Transition::of(&file[..at - 1], delimiter).from(State::FieldStart);
+                let before = Transition::of(&file[..at - 1], delimiter).from(QuoteState::FieldStart);
                 assert_eq!(
-                    Transition::of(&file[..at], delimiter).from(State::FieldStart),
-                    state.from(State::FieldStart)
+                    Transition::of(&file[..at], delimiter).from(QuoteState::FieldStart),
+                    state.from(QuoteState::FieldStart)
                 );
                 first_record_start(before, &file[at - 1..], delimiter).map(|start| at - 1 + start)
             }

@@ -10,9 +10,9 @@ fn rules(zone: &str) -> TimeZone {
     TimeZone::tzif(name, rules).unwrap()
 }
 
-fn edges(unit: &str, every: i64, zone: &str) -> Edges {
+fn edges(unit: &str, every: i64, zone: &str) -> UnitEdges {
     let unit = Unit::ALL.into_iter().find(|known| known.name() == unit).unwrap();
-    Edges::new(unit.length(every).unwrap(), Zone::named(zone).unwrap().clock())
+    UnitEdges::new(unit.length(every).unwrap(), Zone::named(zone).unwrap().clock())
 }
 
 /// What is cut, written.
@@ -90,7 +90,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
     fn what_is_cut_has_the_label_of_the_time_and_is_the_first_that_has((zone, at) in second(), (unit, every) in unit()) {
-        let mut edges = Edges::new(unit.length(every).unwrap(), Zone::named(ZONES[zone]).unwrap().clock());
+        let mut edges = UnitEdges::new(unit.length(every).unwrap(), Zone::named(ZONES[zone]).unwrap().clock());
         let rules = rules(ZONES[zone]);
         let label = |at| label(unit, every, at, &rules);
         let edge = edges.around(at);
@@ -101,7 +101,7 @@ proptest! {
         // All of a stretch is cut to the same, and what lies outside isn't of it or of another run.
         for other in [edge.from, edge.until - 1] {
             prop_assert_eq!(label(other), label(at));
-            prop_assert_eq!(Edges::new(edges.length, edges.clock.clone()).around(other).low, edge.low);
+            prop_assert_eq!(UnitEdges::new(edges.length, edges.clock.clone()).around(other).low, edge.low);
         }
         for other in [edge.from - 1, edge.until] {
             let differs = rules.to_offset(Timestamp::from_second(other).unwrap()) != rules.to_offset(Timestamp::from_second(at).unwrap());
@@ -127,7 +127,7 @@ proptest! {
         let wide: Vec<_> = mantissas.iter().map(|&mantissa| crate::data::Decimal { mantissa: mantissa.into(), scale: 3 }).collect();
         let nulls: Vec<_> = times.iter().map(|(.., is_null)| *is_null).collect();
         let numbers = if is_wide { Numbers::Wide(&wide) } else { Numbers::Narrow { mantissas: &mantissas, scale: 3 } };
-        let new = || Edges::new(unit.length(every).unwrap(), Zone::named(ZONES[zone]).unwrap().clock());
+        let new = || UnitEdges::new(unit.length(every).unwrap(), Zone::named(ZONES[zone]).unwrap().clock());
         let (mut edges, mut cut) = (new(), vec![7]);
         edges.cut(Decimals { numbers, nulls: Some(&nulls) }, &mut cut);
         prop_assert_eq!(cut.len(), times.len());

@@ -16,7 +16,7 @@ fn places_are_those_of_the_bits() {
 fn kernels_agree() {
     fn run<C: Class>(kernel: Kernel, text: &[u8]) -> (Vec<u8>, Vec<u32>, Stop, usize, usize, bool, bool) {
         let mut folded = vec![0; text.len() + 2 * BLOCK];
-        let mut edges = [0; 2 * BATCH + BLOCK];
+        let mut edges = [0; 2 * MOST_TOKENS + BLOCK];
         let mut cursor = Cursor::default();
         let limit = text.len() + BLOCK;
         let stop = kernel.scan::<C>(text, &mut folded, &mut edges, limit, &mut cursor);

@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, Class, Cursor, Edges, Kernel, Level, Stop, Vector, scan};
+use super::{BLOCK, Class, Cursor, Kernel, Level, Stop, TokenEdges, Vector, scan};
 use crate::record::bits::put_places;
 
 /// The levels this processor has.
@@ -26,7 +26,7 @@ pub fn detect() -> [Option<Kernel>; 2] {
 pub fn scan_avx2<C: Class>(
     text: &[u8],
     folded: &mut [u8],
-    edges: &mut Edges,
+    edges: &mut TokenEdges,
     limit: usize,
     cursor: &mut Cursor,
 ) -> Stop {
@@ -38,7 +38,7 @@ pub fn scan_avx2<C: Class>(
 pub fn scan_avx512<C: Class>(
     text: &[u8],
     folded: &mut [u8],
-    edges: &mut Edges,
+    edges: &mut TokenEdges,
     limit: usize,
     cursor: &mut Cursor,
 ) -> Stop {

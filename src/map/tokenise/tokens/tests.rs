@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use unicode_properties::{GeneralCategoryGroup as Group, UnicodeGeneralCategory};
 
-use super::scan::BATCH;
+use super::scan::MOST_TOKENS;
 use super::*;
 
 /// The smallest window that leaves room for a block past half of it.
@@ -45,7 +45,7 @@ fn naive_whitespace(text: &[u8]) -> Vec<Vec<u8>> {
 fn collect(split: impl FnOnce(&mut dyn FnMut(Tokens<'_>))) -> Vec<Vec<u8>> {
     let mut tokens = Vec::new();
     split(&mut |Tokens { data, spans, .. }| {
-        assert!((1..=BATCH).contains(&spans.len()));
+        assert!((1..=MOST_TOKENS).contains(&spans.len()));
         for span in spans {
             assert!(span.start < span.end);
             tokens.push(data[span.start as usize..span.end as usize].to_vec());

@@ -8,17 +8,17 @@ use std::path::PathBuf;
 use crate::data::buffer::Buffer;
 use crate::data::{Batch, Sink, Value};
 use crate::error::Result;
-use crate::output::format::with_rows;
+use crate::output::format::with_row_format;
 use crate::output::order::{SortedRun, Sorter};
 use crate::output::sort_key::put_sort_key;
-use crate::output::{Layout, SortKey};
+use crate::output::{RowLayout, SortKey};
 use crate::shuffle::row::put_varint;
 use crate::shuffle::{PartitionBuffers, RunWriter};
 
 /// Records in input order.
 #[derive(Debug)]
-pub struct Lines<'a> {
-    pub layout: &'a Layout,
+pub struct LinesInOrder<'a> {
+    pub layout: &'a RowLayout,
     pub run: RunWriter,
     /// More than these are not wanted.
     pub limit: u64,
@@ -27,12 +27,12 @@ pub struct Lines<'a> {
     pub line: Buffer,
 }
 
-impl Sink for Lines<'_> {
+impl Sink for LinesInOrder<'_> {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
-        let Lines { layout, run, limit, rows, line } = self;
+        let LinesInOrder { layout, run, limit, rows, line } = self;
         let n = batch.rows.min(usize::try_from(*limit - *rows).unwrap_or(usize::MAX));
         *rows += n as u64;
-        with_rows!(layout, format => {
+        with_row_format!(layout, format => {
             for i in 0..n {
                 line.clear();
                 layout.line(&mut format, |field: usize| batch.columns[field].value(i), line);
@@ -51,8 +51,8 @@ impl Sink for Lines<'_> {
 }
 
 /// Records sorted.
-pub struct Sorting<'a> {
-    pub layout: &'a Layout,
+pub struct LinesSorted<'a> {
+    pub layout: &'a RowLayout,
     pub order: &'a [SortKey],
     pub sorter: &'a mut Sorter,
     /// The attempt's task: of records that `sort` doesn't tell apart, that of an earlier task comes first.
@@ -67,10 +67,10 @@ pub struct Sorting<'a> {
     pub runs: Vec<SortedRun>,
 }
 
-impl Sink for Sorting<'_> {
+impl Sink for LinesSorted<'_> {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
         let (layout, order) = (self.layout, self.order);
-        with_rows!(layout, format => {
+        with_row_format!(layout, format => {
             for i in 0..batch.rows {
                 let cell = |field: usize| batch.columns[field].value(i);
                 let put_key = |out: &mut Buffer| {
@@ -90,7 +90,7 @@ impl Sink for Sorting<'_> {
     }
 }
 
-impl Sorting<'_> {
+impl LinesSorted<'_> {
     fn write(&mut self) -> Result<()> {
         let (path, keep_open) = (self.name)(self.runs.len());
         let buffers = std::mem::take(&mut self.buffers);

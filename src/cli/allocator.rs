@@ -19,10 +19,10 @@ use super::last_words;
 use crate::error::{Error, LESS_MEMORY};
 
 /// The system's allocator, but that what it can't give ends the process.
-pub struct Memory;
+pub struct Allocator;
 
 // SAFETY: all is handed to `System` as it comes, and what it gives is handed back. What is null is never handed back.
-unsafe impl GlobalAlloc for Memory {
+unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are those that `System` asks for.
         given(|| unsafe { System.alloc(layout) }, layout.size())

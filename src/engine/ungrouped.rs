@@ -7,36 +7,36 @@ use super::bad;
 use super::job::{Job, Kept};
 use super::map::{Mapped, tasks};
 use super::panicking;
-use super::read::{Portion, Read, Task, mapper, read};
+use super::read::{AttemptRead, MapTask, Portion, mapper, read};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::Place;
-use crate::input::feed::{Numbering, Work};
+use crate::input::feed::{MapWork, Numbering};
 use crate::map::Mapper;
-use crate::map::pass::{Lines, Sorting};
+use crate::map::ungrouped::{LinesInOrder, LinesSorted};
 use crate::output::order::{Merge, SortedRun, Sorter};
-use crate::output::sequence::{self, Part, Sequencer};
-use crate::output::{Layout, SortKey};
+use crate::output::sequence::{self, Sequencer, TaskLines};
+use crate::output::{RowLayout, SortKey};
 use crate::report::Counters;
 use crate::run::{Attempt, Done};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 
 /// Payload of a page of lines.
-const PAGE: u64 = 256 << 10;
+const LINES_PAGE: u64 = 256 << 10;
 
-/// One worker's memory.
+/// One worker's workspace.
 #[derive(Debug)]
-struct Memory {
+struct Workspace {
     mapper: Mapper,
     sorter: Sorter,
     buffers: PartitionBuffers,
 }
 
-pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
+pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
     let layout = job.layout();
-    let memories = Kept::default();
-    let memory = || {
-        memories.take(|| Memory {
+    let workspaces = Kept::default();
+    let workspace = || {
+        workspaces.take(|| Workspace {
             mapper: mapper(job, &layout.columns),
             sorter: Sorter::default(),
             buffers: PartitionBuffers::limited(job.sizes.longest_row),
@@ -46,22 +46,22 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
     let as_they_come = job.deadline().is_some() && job.plan.sources.len() < 1 << SOURCE_BITS;
     let Some(order) = sort else {
         let sequencer = Sequencer::new(job.writer(job.header())?, job.plan.limit);
-        let attempt = |attempt: &Attempt<'_>, work: &Work| {
+        let attempt = |attempt: &Attempt<'_>, work: &MapWork| {
             if sequencer.is_complete() {
                 return Err(Error::Cancelled);
             }
-            panicking::attempt(job, attempt, Task { work, edges: job.edges() }, |records| {
-                let mut memory = memory();
-                let done = in_order(job, &layout, attempt, records, &mut memory)?;
-                memories.keep(memory);
+            panicking::attempt(job, attempt, MapTask { work, edges: job.edges() }, |records| {
+                let mut workspace = workspace();
+                let done = in_order(job, &layout, attempt, records, &mut workspace)?;
+                workspaces.keep(workspace);
                 Ok(done)
             })
         };
         // As many as a limit wants may be there long before.
         if as_they_come && job.plan.limit.is_none() {
             let attempt =
-                |of: &Attempt<'_>, work: &Work| Ok(attempt(of, work)?.map(|made| made.map(|part| (at(work), part))));
-            let place = |_, (at, part): (u64, Part)| {
+                |of: &Attempt<'_>, work: &MapWork| Ok(attempt(of, work)?.map(|made| made.map(|part| (at(work), part))));
+            let place = |_, (at, part): (u64, TaskLines)| {
                 job.control.progress.output.foresee(part.bytes());
                 Ok((at, part))
             };
@@ -89,12 +89,12 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         bad::judge(job, !sequencer.is_complete())?;
         return Ok(Parts::Sequenced(sequencer));
     };
-    let attempt = |attempt: &Attempt<'_>, work: &Work| {
-        panicking::attempt(job, attempt, Task { work, edges: job.edges() }, |records| {
-            let mut memory = memory();
+    let attempt = |attempt: &Attempt<'_>, work: &MapWork| {
+        panicking::attempt(job, attempt, MapTask { work, edges: job.edges() }, |records| {
+            let mut workspace = workspace();
             let tie = if as_they_come { at(work) } else { attempt.number() as u64 };
-            let done = sorted(job, &layout, (order, tie), attempt, records, &mut memory)?;
-            memories.keep(memory);
+            let done = sorted(job, &layout, (order, tie), attempt, records, &mut workspace)?;
+            workspaces.keep(workspace);
             Ok(done)
         })
     };
@@ -117,24 +117,25 @@ pub fn pass(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
 /// One attempt whose lines stay in the order of its records.
 fn in_order(
     job: &Job<'_>,
-    layout: &Layout,
+    layout: &RowLayout,
     attempt: &Attempt<'_>,
     records: &Portion<'_>,
-    memory: &mut Memory,
-) -> Result<Done<Mapped<Part>>> {
-    let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut memory.buffers));
-    let run = RunWriter::create(path, 1, job.sizes.range.min(PAGE) as usize, buffers)?;
-    let mut out = Lines { layout, run, limit: job.plan.limit.unwrap_or(u64::MAX), rows: 0, line: Buffer::default() };
-    let read = read(job, attempt, records, &mut memory.mapper, &mut out);
+    workspace: &mut Workspace,
+) -> Result<Done<Mapped<TaskLines>>> {
+    let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut workspace.buffers));
+    let run = RunWriter::create(path, 1, job.sizes.range.min(LINES_PAGE) as usize, buffers)?;
+    let mut out =
+        LinesInOrder { layout, run, limit: job.plan.limit.unwrap_or(u64::MAX), rows: 0, line: Buffer::default() };
+    let read = read(job, attempt, records, &mut workspace.mapper, &mut out);
     // What lies before a bad record is written before the job ends for it.
     let (read, bad) = match read {
-        Err(bad @ Error::BadRecord { .. }) => (Read::default(), Some(bad)),
+        Err(bad @ Error::BadRecord { .. }) => (AttemptRead::default(), Some(bad)),
         read => (read?, None),
     };
     let (run, buffers) = out.run.finish()?;
-    memory.buffers = buffers;
+    workspace.buffers = buffers;
     let size = run.size;
-    let part = Part { lines: sequence::Lines::Run(Run::open(run, false)?), bad };
+    let part = TaskLines { lines: sequence::PartLines::Run(Run::open(run, false)?), bad };
     Ok(Mapped::done(part, read, size, Counters { map_output_records: size.rows, ..Counters::default() }))
 }
 
@@ -142,7 +143,7 @@ fn in_order(
 const SOURCE_BITS: u32 = 16;
 
 /// How far in front in the input a task's records are.
-fn at(work: &Work) -> u64 {
+fn at(work: &MapWork) -> u64 {
     let (Place { source, offset }, _) = work.place();
     (source as u64) << (u64::BITS - SOURCE_BITS) | offset
 }
@@ -150,28 +151,28 @@ fn at(work: &Work) -> u64 {
 /// One attempt whose lines are sorted; those that are equal by the number of their task, and then as they came.
 fn sorted(
     job: &Job<'_>,
-    layout: &Layout,
+    layout: &RowLayout,
     (order, task): (&[SortKey], u64),
     attempt: &Attempt<'_>,
     records: &Portion<'_>,
-    memory: &mut Memory,
+    workspace: &mut Workspace,
 ) -> Result<Done<Mapped<Vec<SortedRun>>>> {
-    let mut out = Sorting {
+    let mut out = LinesSorted {
         layout,
         order,
-        sorter: &mut memory.sorter,
+        sorter: &mut workspace.sorter,
         task,
         rows: 0,
         limit: job.plan.limit,
         run_bytes: job.sizes.sort as usize,
         name: &|run| (job.attempt_path(attempt, &format!("{run}.run")), !records.is_trial() && job.may_keep_open()),
-        buffers: std::mem::take(&mut memory.buffers),
+        buffers: std::mem::take(&mut workspace.buffers),
         runs: Vec::new(),
     };
-    let read = read(job, attempt, records, &mut memory.mapper, &mut out)?;
+    let read = read(job, attempt, records, &mut workspace.mapper, &mut out)?;
     let rows = out.rows;
     let (runs, buffers) = out.finish()?;
-    memory.buffers = buffers;
+    workspace.buffers = buffers;
     let size = runs.iter().map(|run| run.size).fold(RunSize::default(), RunSize::plus);
     Ok(Mapped::done(runs, read, size, Counters { map_output_records: rows, ..Counters::default() }))
 }
