@@ -49,11 +49,15 @@ fn explain(error: &clap::Error) -> (String, String) {
                 (None, Some(right)) => format!("did you mean {right}?"),
                 (None, None) if flag.starts_with('-') => {
                     let is_number = flag[1..].starts_with(|c: char| c.is_ascii_digit());
-                    let help = match command(error) {
-                        Some("run" | "agg") if is_number => "the first N rows are -n N".to_owned(),
-                        command => format!("mapfold {} --help lists the flags", command.unwrap_or("run")),
+                    let command = command(error);
+                    let help = match command.as_str() {
+                        "run" | "agg" if is_number => "the first N rows are -n N".to_owned(),
+                        command => format!("mapfold {command} --help lists the flags"),
                     };
-                    format!("{help}; a file of that name is ./{flag}")
+                    match READ_FILES.contains(&command.as_str()) {
+                        true => format!("{help}; a file of that name is ./{flag}"),
+                        false => help,
+                    }
                 }
                 (None, None) => see_help(),
             };
@@ -80,7 +84,9 @@ fn explain(error: &clap::Error) -> (String, String) {
             (format!("unknown command {name:?}"), hint)
         }
         ErrorKind::MissingRequiredArgument if flag.contains("JOB") => {
-            ("no JOB".into(), "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs".into())
+            let command = command(error);
+            let hint = format!("mapfold {command} wordcount book.txt; mapfold jobs lists the built-in jobs");
+            ("no JOB".into(), hint)
         }
         ErrorKind::MissingRequiredArgument if flag.contains("AGGS") => {
             ("no AGGS".into(), "mapfold agg -g region 'sum(amount), count' sales.csv".into())
@@ -140,12 +146,14 @@ fn usage(error: &clap::Error) -> String {
     usage.trim().strip_prefix("Usage:").unwrap_or_default().trim().to_owned()
 }
 
-/// The command that the words are about.
-fn command(error: &clap::Error) -> Option<&'static str> {
+/// Commands that take names of files.
+const READ_FILES: [&str; 5] = ["run", "agg", "explain", "bench", "verify"];
+
+/// The command that the error is about: `run` where it names none.
+fn command(error: &clap::Error) -> String {
     let usage = usage(error);
-    ["run", "agg", "explain", "bench", "verify", "history"]
-        .into_iter()
-        .find(|name| usage.split(' ').nth(1) == Some(name))
+    let named = usage.split(' ').nth(1).filter(|name| Cli::command().find_subcommand(name).is_some());
+    named.unwrap_or("run").to_owned()
 }
 
 /// How to give what has no flag, but is a field of the spec that people expect one for.
@@ -230,6 +238,7 @@ mod tests {
             "unknown flag \"--frob\"",
             "mapfold agg --help lists the flags; a file of that name is ./--frob",
         );
+        refused(&["schema", "--md"], "unknown flag \"--md\"", "mapfold schema --help lists the flags");
         for command in ["agg", "run"] {
             let hint = "the first N rows are -n N; a file of that name is ./-5";
             refused(&[command, "uniq", "-5"], "unknown flag \"-5\"", hint);
@@ -272,6 +281,7 @@ mod tests {
             "did you mean \"on\"?",
         );
         refused(&["run"], "no JOB", "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs");
+        refused(&["explain"], "no JOB", "mapfold explain wordcount book.txt; mapfold jobs lists the built-in jobs");
         refused(&["run", "wordcount", "--threads"], "--threads: a value is missing", "usage: --threads <N>");
         refused(
             &["run", "wordcount", "--combiner", "offf"],

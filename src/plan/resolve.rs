@@ -111,6 +111,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         let names = names.unwrap_or_default();
         let fields = names.iter().map(|name| Named::text(name)).collect();
         let (scope, _) = work_out(RecordSource { fields, is_open, may_be_null: true, record: OwnBytes::Behind })?;
+        scope.check_types()?;
         let asked = scope.asked();
         let used: Vec<_> = match &asked {
             Some(asked) => {
@@ -118,7 +119,6 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
                 asked.iter().map(|(name, keeps_type)| Named { name, kind: kind(keeps_type) }).collect()
             }
             None => {
-                scope.check_types()?;
                 let is_used = |(field, name)| scope.is_used(field).then(|| Named::text(name));
                 names.into_iter().enumerate().filter_map(is_used).collect()
             }

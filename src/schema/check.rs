@@ -89,6 +89,10 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
         Shape::Flag if value.is_boolean() => Ok(()),
         Shape::Flag => expected("true or false"),
         Shape::Literal if value.is_string() || value.is_number() => Ok(()),
+        Shape::Literal if let Value::Bool(word) = value => {
+            let hint = format!("true and false of JSON are compared as those words: \"{word}\"");
+            Err(Wrong::new(path, format!("must be a string or a number, is {word}"), Some(hint)))
+        }
         Shape::Literal => expected("a string or a number"),
         Shape::Group if value.is_u64() || value.as_str().is_some_and(|name| !name.is_empty()) => Ok(()),
         Shape::Group => expected("the number of a group, or its name"),

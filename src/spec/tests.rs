@@ -493,7 +493,8 @@ fn predicates() {
         "where: both \"lt\" and \"gt\"",
         "a predicate has one of them; the next is another object",
     );
-    refused(r#"{"field": "a", "equal": true}"#, "where.equal: must be a string or a number, is true", "");
+    let hint = r#"true and false of JSON are compared as those words: "true""#;
+    refused(r#"{"field": "a", "equal": true}"#, "where.equal: must be a string or a number, is true", hint);
     refused(r#"{"not": [{"field": "a", "valid": 1}]}"#, "where.not: must be an object, is a list", "");
     refused(r#"{"and": [{"field": "a", "valid": 1}]}"#, "where.and.0.valid: must be true or false, is 1", "");
 }

@@ -106,17 +106,44 @@ fn fields_of_records_that_pass_through() {
     job(&dir, &json!({"select": ["a\\.b", "n"], "output": {"format": "jsonl"}}));
     dir.run("run job.json a.ndjson")
         .printed("{\"a.b\":\"dotted\",\"n\":1.50}\n{\"a.b\":null,\"n\":null}\n{\"a.b\":null,\"n\":null}\n");
-    // Of what a step made nothing inside can be named: it is no part of the record as it was read.
-    job(&dir, &json!({"map": [{"explode": "a.c", "as": "e"}], "select": ["e", "e.x"]}));
-    dir.run("run job.json a.ndjson").refused(
-        "job.json: select.1: \"e.x\" is inside \"e\", which a step made, and can't be named yet",
-        "a path leads into what a record has as it was read",
-    );
     job(&dir, &json!({"where": {"field": "a", "valid": true}}));
     dir.run("run job.json a.ndjson").refused(
         "job.json: select: is wanted: records of JSON have fields of any name",
         r#"name those to write: "select": ["a", "b.c"]"#,
     );
+}
+
+/// A path may lead into what `explode` made, of JSON lines and of a column of a table alike.
+#[test]
+fn paths_into_elements() {
+    let items = r#"[{"name": "a\"b", "price": 1.50, "of": {"id": 7}}, {"price": "2"}, 3, {"name": null, "of": [1]}]"#;
+    let dir = Dir::new().file("a.jsonl", format!("{{\"items\": {items}, \"item.name\": 1}}\n"));
+    let explode = json!([{"explode": "items", "as": "item"}]);
+    let select = json!(["item.name", "item.of.id", "item.price"]);
+    job(&dir, &json!({"map": explode, "select": select, "output": {"format": "jsonl"}}));
+    let written = "{\"item.name\":\"a\\\"b\",\"item.of.id\":7,\"item.price\":1.50}\n\
+         {\"item.name\":null,\"item.of.id\":null,\"item.price\":\"2\"}\n\
+         {\"item.name\":null,\"item.of.id\":null,\"item.price\":null}\n\
+         {\"item.name\":null,\"item.of.id\":null,\"item.price\":null}\n";
+    dir.run("run job.json a.jsonl").printed(written);
+    let quoted = items.replace('"', "\"\"");
+    let dir = dir.file("a.csv", format!("id,items\n1,\"{quoted}\"\n"));
+    dir.run("run job.json a.csv").printed(written);
+    // Grouped, summed, filtered and declared as any other field.
+    let dir = dir.file("b.jsonl", r#"{"items": [{"k": "x", "n": 1}, {"k": "y", "n": 2}, {"k": "x", "n": 0.5}]}"#);
+    let sum = json!([{"op": "sum", "field": "item.n"}]);
+    job(
+        &dir,
+        &json!({"map": explode, "where": {"field": "item.k", "equal": "x"}, "group_by": ["item.k"], "aggregate": sum}),
+    );
+    dir.run("run job.json b.jsonl").printed("x\t1.5\n");
+    let nested = json!([{"explode": "items", "as": "item"}, {"explode": "item.tags", "as": "tag"}]);
+    let dir = dir.file("c.jsonl", r#"{"items": [{"tags": ["x", {"t": 1}]}, {"tags": [{"t": 2}]}, {}]}"#);
+    job(&dir, &json!({"map": nested, "select": ["tag", "tag.t"]}));
+    dir.run("run job.json c.jsonl").printed("x\t\\N\n{\"t\": 1}\t1\n{\"t\": 2}\t2\n");
+    job(&dir, &json!({"map": [{"lower": "k", "as": "low"}], "select": ["low.x"]}));
+    dir.run("run job.json c.jsonl")
+        .refused("job.json: select.0: \"low\" is text that a step made: it has no \"x\" inside", "");
 }
 
 /// A text is no number, a number is what it is worth, and what is written is what was read.

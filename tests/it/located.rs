@@ -122,6 +122,13 @@ fn a_field_of_that_name_is_the_record_s_own() {
     dir.run("agg -g @lin count b.txt").refused("agg: group_by.0: no field \"@lin\"", "did you mean \"@line\"?");
     job(&dir, &json!({"map": [{"lower": "line", "as": "@line"}], "select": ["@line"]}));
     dir.run("run job.json b.txt").printed("a b\n");
+    // It isn't read, and so no type can be declared for it.
+    let typed = json!({"read": {"types": {"@line": "string"}}, "select": ["@line"]});
+    job(&dir, &typed);
+    for input in ["b.txt", "a.csv", "a.csv --set read.format=jsonl"] {
+        let refused = "job.json: read.types: \"@line\" says where a record is from, and has a type of its own";
+        dir.run(&format!("run job.json {input}")).refused(refused, "");
+    }
 }
 
 #[test]

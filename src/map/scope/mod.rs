@@ -23,11 +23,13 @@ use ahash::AHashMap;
 use super::steps::Filter;
 use super::steps::convert::{Conversion, Convert};
 use super::steps::locate::{Locate, Locating};
+use super::steps::member::Member;
 use super::steps::only::Only;
 use super::{Field, Step};
 use crate::data::{Kind, Zone};
 use crate::error::{Error, Result};
 use crate::predicate::{self, Predicate, written as predicates};
+use crate::record::json;
 use crate::schema::Blame;
 pub use source::{Named, OwnBytes, RecordSource};
 pub use types::Type;
@@ -194,34 +196,48 @@ impl<'a> Scope<'a> {
 
     /// The field of this name as its bytes, whatever it was declared to be.
     pub fn raw(&mut self, path: &str, name: &str) -> Result<Field> {
-        if let Some(made) = self.made_around(name) {
-            let hint = "a path leads into what a record has as it was read";
-            let what = format!("{name:?} is inside {made:?}, which a step made, and can't be named yet");
-            return Err(self.blame.error(path, &what, Some(hint.into())));
-        }
-        let field = match (self.by_name.get(name), Locating::named(name), &mut self.asked) {
+        let field = match (self.by_name.get(name), self.made_around(name), Locating::named(name), &mut self.asked) {
             (Some(&field), ..) => field,
-            (None, Some(what), _) => {
+            (None, Some((object, inner)), ..) => self.member(path, name, object, inner)?,
+            (None, None, Some(what), _) => {
                 self.locate(what);
                 let field = self.add(path, name, what.kind(), false)?;
                 self.fields[field].is_located = true;
                 field
             }
-            (None, None, Some(asked)) => {
+            (None, None, None, Some(asked)) => {
                 asked.push(name.to_owned());
                 self.add(path, name, Kind::Json, true)?
             }
-            (None, None, None) => return Err(self.stranger(path, name)),
+            (None, None, None, None) => return Err(self.stranger(path, name)),
         };
         self.fields[field].is_used.set(true);
         Ok(field)
     }
 
-    /// The field that a step made, where the name is a path into one.
-    fn made_around<'n>(&self, name: &'n str) -> Option<&'n str> {
-        let asked = self.asked.as_ref().filter(|_| !self.by_name.contains_key(name))?;
-        let outer = name.match_indices('.').map(|(at, _)| &name[..at]);
-        outer.into_iter().find(|outer| self.by_name.contains_key(*outer) && asked.iter().all(|asked| asked != outer))
+    /// Where the name is a path into a field that a step made: that field's name, and the rest of the path.
+    fn made_around<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
+        let is_read = |outer: &str| self.asked.as_ref().is_some_and(|asked| asked.iter().any(|asked| asked == outer));
+        let is_made = |outer: &str| match self.by_name.get(outer) {
+            // A column of a table has no members, but a name with a dot may be misspelt.
+            Some(&field) => !is_read(outer) && (self.is_open() || self.kind(field) == Kind::Json),
+            None => false,
+        };
+        let mut paths = name.match_indices('.').map(|(at, _)| (&name[..at], &name[at + 1..]));
+        paths.find(|(outer, _)| is_made(outer))
+    }
+
+    /// The member at the path `inner` of `object`, which a step made.
+    fn member(&mut self, path: &str, name: &str, object: &str, inner: &str) -> Result<Field> {
+        let input = self.by_name[object];
+        if self.kind(input) != Kind::Json {
+            let what =
+                format!("{object:?} is {} that a step made: it has no {inner:?} inside", self.kind(input).noun());
+            return Err(self.blame.error(path, &what, None));
+        }
+        self.fields[input].is_used.set(true);
+        self.push(Member { input, path: json::path(inner) });
+        self.add(path, name, Kind::Json, true)
     }
 
     /// A field that says how far in front in the input a record is. To be asked for behind the steps of the job.

@@ -166,11 +166,20 @@ impl Scope<'_> {
         self.add_known(Known { from: Some((from, to)), ..known })
     }
 
-    /// That every name which a type was declared for is known.
+    /// Checks that each field whose type was declared is there, and is read.
     pub fn check_types(&self) -> Result<()> {
-        if let Some(stranger) = self.types.keys().find(|name| !self.by_name.contains_key(*name)) {
-            let hint = suggestion(stranger, "fields", &self.names());
-            return Err(self.blame.error("read.types", &format!("no field {stranger:?}"), Some(hint)));
+        for name in self.types.keys() {
+            match self.by_name.get(name) {
+                Some(&field) if self.fields[field].is_located => {
+                    let what = format!("{name:?} says where a record is from, and has a type of its own");
+                    return Err(self.blame.error("read.types", &what, None));
+                }
+                None if !self.is_open() => {
+                    let hint = suggestion(name, "fields", &self.names());
+                    return Err(self.blame.error("read.types", &format!("no field {name:?}"), Some(hint)));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

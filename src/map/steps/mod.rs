@@ -10,6 +10,7 @@ pub mod filter;
 mod gather;
 pub mod locate;
 mod lower;
+pub mod member;
 pub mod ngrams;
 pub mod only;
 mod pieces;

@@ -15,6 +15,7 @@
 //! batch, which then lie together. The parser is `jiter`, which bounds how deep values may be nested; lines that are like the
 //! one before are read by a template, which is several times as fast.
 
+mod member;
 mod template;
 mod wanted;
 
@@ -25,6 +26,7 @@ use jiter::{Jiter, JiterError, JiterErrorType, Peek};
 use super::{TERMINATOR, Taken, unended};
 use crate::data::{BATCH, Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
+pub use member::Member;
 use template::{Draft, Slot, Template};
 pub use wanted::{Field, path};
 use wanted::{Node, Target, Wanted};
