@@ -205,7 +205,9 @@ impl Sources {
             [only] if self.number == 1 => only.clone(),
             names => format!("{} ({}{})", plural(self.number as u64, "source"), names.join(", "), self.more()),
         };
-        text.push_str(&format!(", {}", data(self.bytes)));
+        if self.streams.len() < self.number {
+            text.push_str(&format!(", {}", data(self.bytes)));
+        }
         if self.packed > 0 {
             text.push_str(&format!("; {} packed, unpacked front to back", count(self.packed as u64)));
         }

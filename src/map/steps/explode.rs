@@ -48,13 +48,7 @@ impl Step for Explode {
     }
 
     fn stage(&self) -> Box<dyn Stage> {
-        Box::new(Exploding {
-            step: self.clone(),
-            elements: Elements::default(),
-            bad: Vec::new(),
-            kept: Vec::new(),
-            gather: Gather::default(),
-        })
+        Box::new(Exploding { step: self.clone(), elements: Elements::default(), gather: Gather::default() })
     }
 }
 
@@ -62,58 +56,60 @@ impl Step for Explode {
 struct Exploding {
     step: Explode,
     elements: Elements,
-    bad: Vec<u32>,
-    kept: Vec<u32>,
     gather: Gather,
 }
 
-/// Of all arrays of a batch.
+/// Elements of the arrays of some records of a batch.
 #[derive(Debug, Default)]
 struct Elements {
-    /// Which record each is of.
+    /// The number of the record that each element is of.
     of: Vec<u32>,
     spans: Vec<Span>,
-    /// Their bytes: cells of JSON.
+    /// The elements' bytes, as cells of JSON.
     data: Vec<u8>,
 }
 
+/// Bytes of elements that are held before they are handed on. One record may have more.
+const HELD: usize = 1 << 20;
+
 impl Stage for Exploding {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
-        let Exploding { step: Explode { input, record, name }, elements, bad, kept, gather } = self;
+        let Exploding { step: Explode { input, record, name }, elements, gather } = self;
         let column = batch.bytes(*input);
-        elements.clear();
-        bad.clear();
         for row in 0..batch.rows {
             let Some(text) = column.value(row) else { continue };
             if elements.add(row as u32, text).is_err() {
-                bad.push(row as u32);
+                // The elements of earlier records go on first: one of them may be bad, and then it is the earliest.
+                elements.hand_on(batch, gather, next)?;
+                let mut rejects = next.rejects.borrow_mut();
+                rejects.no_array(batch.bytes(*record).spans[row], name, text);
+                if rejects.have_ended() {
+                    return Ok(());
+                }
+            }
+            if elements.data.len() > HELD {
+                elements.hand_on(batch, gather, next)?;
             }
         }
-        if !bad.is_empty() {
-            next.rejects.borrow().kept(batch.rows, bad.iter().copied(), kept);
-            // A bad record has no elements. It may be that nothing behind it counts.
-            let end = kept.last().map_or(0, |&last| last + 1);
-            elements.truncate(elements.of.partition_point(|&of| of < end));
-        }
-        let Elements { of, spans, data } = elements;
-        for (of, spans) in of.chunks(BATCH).zip(spans.chunks(BATCH)) {
-            let mut columns = gather.gather(batch.columns, of);
-            columns.push(Column::Json(Bytes { data, spans }));
-            next.take(&Batch { rows: of.len(), columns: &columns })?;
-        }
-        let records = batch.bytes(*record);
-        for &row in bad.iter() {
-            let (at, value) = (records.spans[row as usize], column.get(row as usize));
-            next.rejects.borrow_mut().no_array(at, name, value);
-        }
-        Ok(())
+        elements.hand_on(batch, gather, next)
     }
 }
 
 impl Elements {
-    fn clear(&mut self) {
+    fn hand_on(&mut self, batch: &Batch<'_>, gather: &mut Gather, next: &mut Next<'_>) -> Result<()> {
+        let Elements { of, spans, data } = self;
+        let mut result = Ok(());
+        for (of, spans) in of.chunks(BATCH).zip(spans.chunks(BATCH)) {
+            let mut columns = gather.gather(batch.columns, of);
+            columns.push(Column::Json(Bytes { data, spans }));
+            result = next.take(&Batch { rows: of.len(), columns: &columns });
+            if result.is_err() {
+                break;
+            }
+        }
         self.truncate(0);
         self.data.clear();
+        result
     }
 
     fn truncate(&mut self, elements: usize) {
