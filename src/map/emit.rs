@@ -1,7 +1,8 @@
-//! Where map output goes: through the combining table, or straight into the run.
+//! Where a map attempt's records go: through the combining table, or straight into the run. An [`Emitter`] takes
+//! batches of mapped records, makes their keys, and either combines them in the table or sends them to the run.
 //!
-//! When the table is as large as it may be, which [`growth`](super::growth) decides, and full, its groups go to the run's
-//! partition buffers and it starts afresh. So a task's memory is bounded however many keys it meets.
+//! When the table is full and as large as it may be, which [`growth`](super::growth) decides, its groups go to the
+//! run's partition buffers and the table starts afresh. So a task's memory is bounded however many keys the task meets.
 
 use std::ops::Range;
 
@@ -18,15 +19,15 @@ use crate::shuffle::{Aggregation, RunWriter};
 use crate::table::keys::{LONG, code};
 use crate::table::{HomeBits, KeyBatch, Table};
 
-/// Which fields of a record go where.
+/// Which fields of a record make the key, and which the aggregates observe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupFields {
     pub key: KeyFields,
-    /// What the aggregates observe, each field once.
+    /// The fields that the aggregates observe. Each field is listed once.
     pub observed: Vec<Field>,
 }
 
-/// Memory of one worker's map attempts, kept from one to the next.
+/// The memory of one worker's map attempts. It is reused from attempt to attempt.
 #[derive(Debug)]
 pub struct MapTable {
     encoder: Encoder,
@@ -40,35 +41,35 @@ struct GroupTable {
     slots: Box<[u32; BATCH]>,
     combining: Combining,
     growth: Growth,
-    /// Records in the table.
+    /// Records combined in the table since it was last empty.
     records: u64,
-    /// Bytes that long keys and tails may take before the table is flushed, however few slots it has.
+    /// Bytes that long keys and tails may take before the table is flushed, however few slots the table has.
     arena: usize,
 }
 
-/// What an attempt had made, now and then.
+/// How an attempt's output grew: what had been made of its records at several points of the attempt.
 pub type Course = Vec<Reached>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reached {
     pub records: u64,
-    /// Rows written.
+    /// Rows written to the run.
     pub written: u64,
-    /// Groups in the table, which become rows.
+    /// Groups in the table. Each becomes a row later.
     pub held: u64,
 }
 
-/// Bytes that long keys and tails may take in a map table before it is flushed.
+/// Bytes that long keys and tails may take in a map table before the table is flushed.
 const ARENA: usize = 1 << 20;
-/// The same where tails are long, as those of sketches are, and there is memory: so many groups are kept together that their
-/// states are combined, and not flushed with a few records in each.
+/// [`ARENA`] for aggregates with long tails, such as sketches, where there is memory. The table then keeps enough
+/// groups to combine their states, instead of being flushed with a few records in each group.
 const LONG_ARENA: usize = 64 << 20;
-/// The same for a table that has grown, by slot.
+/// Bytes that long keys and tails may take for each slot of a table that has grown.
 const ARENA_A_SLOT: usize = 16;
 
 impl MapTable {
-    /// `input` is how many groups a task may meet at most. The table may take so many bytes of memory, and half as many may be
-    /// taken besides by what lies in its arena.
+    /// `input` is the most groups that a task may meet. The table's slots may take `memory` bytes. The table's arena
+    /// may take half as many bytes besides.
     pub fn new(growth: Growth, input: usize, aggregation: &Aggregation<'_>, memory: usize, combiner: Combiner) -> Self {
         let has_long_tails = aggregation.tail_growth().any(TailGrowth::is_of_long_tails);
         let groups = GroupTable {
@@ -84,7 +85,7 @@ impl MapTable {
     }
 }
 
-/// One map attempt's output.
+/// Takes one map attempt's batches of records, and writes the attempt's run.
 #[derive(Debug)]
 pub struct Emitter<'a> {
     fields: &'a GroupFields,
@@ -100,16 +101,16 @@ struct Output<'a> {
     run: RunWriter,
     counters: Counters,
     course: Course,
-    /// Records after which that is noted next.
+    /// The number of records after which the course is noted next.
     next: u64,
 }
 
-/// Bytes of fields that are copied for the keys of a batch, or to the table's arena before it is asked whether it is too
-/// large, unless one record has more.
+/// Most bytes that are copied at once: bytes of fields to make the keys of some records, or bytes of value rows that go
+/// to the table's arena before the arena's size is checked again. A single record may have more.
 const COPIED: u64 = 16 << 20;
 
 impl<'a> Emitter<'a> {
-    /// Begins an attempt that writes `run`. Every hash is ANDed with `hash_mask`.
+    /// Begins an attempt whose output goes to `run`. Every hash is ANDed with `hash_mask`.
     pub fn new(
         aggregation: &'a Aggregation<'a>,
         fields: &'a GroupFields,
@@ -136,13 +137,13 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// How its output grew so far.
+    /// Returns how the output grew so far, and forgets it.
     pub fn take_course(&mut self) -> Course {
         self.out.note_course();
         std::mem::take(&mut self.out.course)
     }
 
-    /// Writes what the table still holds. The run is the caller's to finish.
+    /// Writes the groups that the table still holds. The caller finishes the run.
     pub fn finish(mut self) -> Result<(RunWriter, Counters)> {
         self.out.flush()?;
         Ok((self.out.run, self.out.counters))
@@ -161,7 +162,7 @@ impl Sink for Emitter<'_> {
 }
 
 impl Emitter<'_> {
-    /// Takes so many records as the table may have room for.
+    /// Takes these records of the batch: no more than an empty table has room for.
     fn take_some(&mut self, batch: &Batch<'_>, values: &[Column<'_>], records: Range<usize>) -> Result<()> {
         let Emitter { fields: GroupFields { key, .. }, encoder, out } = self;
         let as_it_stands = |field: usize| match batch.columns[field].slice(records.clone()) {
@@ -200,13 +201,15 @@ impl Emitter<'_> {
                 return out.emit(keys, &of_records, bytes);
             }
         }
-        // One long line may be in the key of each of its words, or a value of each, and all of them go to the arena.
+        // A long line may be in the key of each of its words, or among the values of each, and every copy goes to the
+        // arena.
         records.map(|i| i..i + 1).try_for_each(|one| self.take_some(batch, values, one))
     }
 }
 
 impl Output<'_> {
-    /// Takes records whose keys have been hashed, with their observed columns. Their value rows have so many bytes.
+    /// Takes records whose keys have been hashed. `values` are their observed columns, and `bytes` the length of their
+    /// value rows.
     fn emit(&mut self, keys: Bytes<'_>, values: &[Column<'_>], bytes: u64) -> Result<()> {
         self.counters.map_output_records += keys.spans.len() as u64;
         self.counters.map_output_bytes += bytes;
@@ -254,7 +257,7 @@ impl Output<'_> {
         Ok(())
     }
 
-    /// The table has no room for a batch.
+    /// Makes room for a batch in a full table: grows the table or flushes it.
     #[cold]
     fn full(&mut self) -> Result<()> {
         let GroupTable { table, growth, records, .. } = &mut *self.table;
@@ -313,7 +316,7 @@ mod tests {
     use crate::data::{Kind, Span};
     use crate::shuffle::PartitionBuffers;
 
-    /// A table is asked whether its arena is too large once a batch: too seldom for values that every record has whole.
+    /// The arena's size is checked once a batch. That is too seldom if every record brings a long value.
     #[test]
     fn a_long_value_in_every_record_does_not_fill_the_arena() {
         const LONG: usize = 1 << 19;

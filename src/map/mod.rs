@@ -1,13 +1,14 @@
-//! Map: blocks of records to keys and values, or to lines of output.
+//! Map: turns blocks of records into keys and values, or into lines of output.
 //!
 //! ```text
 //! block ─► windows of records ─► reader ─► batches ─► stage ─► stage ─┬─► keys, values ─► table ─► run    (emit)
-//!                                  │                    │            └─► lines ─► run                    (pass)
+//!                                  │                    │            └─► lines ─► run                    (ungrouped)
 //!                                  └── bad records ─────┴─► rejects
 //! ```
 //!
-//! A reader makes batches of a window's records. Each step of the job has a stage: it adds a column, makes several
-//! records of one, or drops some. What is decided is decided once a batch: which step, which type, which aggregate.
+//! A reader makes batches of a window's records. Each step of the job has a stage, which adds a column, makes several
+//! records of one, or drops some records. Which step, type or aggregate applies is decided once for each batch, not for
+//! each record.
 
 pub mod combining;
 pub mod emit;

@@ -1,4 +1,6 @@
-//! The program of a job's map: a reader and the stages of its steps, run over windows of records.
+//! The program of a job's map: a reader and the stages of the job's steps, run over windows of records. Windows go in;
+//! batches of mapped records come out, in a [`Sink`]. Defines what a step ([`Step`]), its running form ([`Stage`]) and
+//! their chain ([`Next`], [`Mapper`]) are.
 
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -12,53 +14,54 @@ use crate::error::Result;
 use crate::failpoint;
 use crate::record::Taken;
 
-/// Index of a field of a record: those that its reader makes come first, and each step that adds one adds the next.
+/// The index of a field of a record. The fields that the reader makes come first. Each step that adds a field adds the
+/// next index.
 pub type Field = usize;
 
-/// A step of the job, its fields resolved. One file a kind.
+/// A step of the job whose fields are resolved. Each kind of step has a file of its own in [`steps`](super::steps).
 pub trait Step: Debug + Send + Sync {
-    /// The fields that it reads.
+    /// Returns the fields that the step reads.
     fn reads(&self) -> Vec<Field>;
 
-    /// Whether it may find a record bad.
+    /// Whether the step may find a record bad.
     fn may_reject(&self) -> bool {
         false
     }
 
-    /// Whether it tells on which lines records are.
+    /// Whether the step needs to know on which lines records are.
     fn tells_lines(&self) -> bool {
         false
     }
 
-    /// What it is of the job, for whoever explains that.
+    /// Returns which part of the job the step is, for `explain`.
     fn part(&self) -> JobPart<'_> {
         JobPart::Written
     }
 
-    /// What runs it, with scratch memory of its own: one a worker.
+    /// Makes the stage that runs the step. Each worker has a stage of its own, with its own scratch memory.
     fn stage(&self) -> Box<dyn Stage>;
 
-    /// How many records it makes of one: says what bytes that nobody has read may hold at most.
+    /// Returns how many records the step makes of one. This bounds the number of records in bytes that weren't read.
     fn makes(&self) -> Makes<'_>;
 
-    /// Where lines of text are read, what may read them in place of the reader of lines if this is the job's first step.
-    /// `line_is_read` says whether anyone else wants the line.
+    /// Returns a reader that may read lines of text in place of [`Lines`] if this is the job's first step.
+    /// `line_is_read` says whether anything but this step uses the line.
     fn front(&self, _line_is_read: bool) -> Option<Front> {
         None
     }
 }
 
-/// What a step is of the job.
+/// Which part of the job a step is.
 pub enum JobPart<'a> {
-    /// What the spec has in its place.
+    /// The step that the spec has in this place.
     Written,
-    /// It drops records for what is in them.
+    /// The step drops records because of their values.
     Filters,
-    /// It reads fields as numbers or timestamps, for steps behind it.
+    /// The step reads fields as numbers or timestamps, for later steps.
     Converts(&'a [Conversion]),
-    /// It hides a field where a predicate doesn't hold.
+    /// The step hides a field in records for which a predicate doesn't hold.
     Hides,
-    /// It hands on in another form what records have.
+    /// The step adds another form of what records already have.
     Prepares,
 }
 
@@ -66,32 +69,32 @@ pub enum JobPart<'a> {
 pub enum Makes<'a> {
     /// At most one.
     One,
-    /// One for each piece of field `of`, with the piece in `field`.
+    /// One for each piece of field `of`, cut by `on`. The piece is in `field`.
     Pieces { field: Field, of: Field, on: &'a Splitter },
-    /// Nothing bounds them.
+    /// Any number.
     Any,
 }
 
-/// A reader that knows of the first step.
+/// A reader that does work of the job's first step.
 #[derive(Debug)]
 pub struct Front {
     pub reader: Box<dyn Reader>,
-    /// Whether it does all that the step has to do.
+    /// Whether the reader does all of the step's work.
     pub does_the_step: bool,
 }
 
-/// A step at work.
+/// A step that is run, with its scratch memory.
 pub trait Stage: Debug + Send {
-    /// Hands what it makes of a batch to `next`, in order.
+    /// Hands the records that it makes of `batch` to `next`, in order.
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()>;
 }
 
-/// What comes behind a reader or a stage.
+/// The stages and the sink that come after a reader or a stage.
 pub struct Next<'a> {
     stages: &'a mut [Box<dyn Stage>],
     sink: &'a mut dyn Sink,
     pub rejects: &'a RefCell<Rejects>,
-    /// Where the window lies that is read.
+    /// Where the window that is read lies in the input.
     pub home: Home<'a>,
 }
 
@@ -110,7 +113,7 @@ impl Sink for Next<'_> {
     }
 }
 
-/// Every value that is bytes.
+/// All values of the batch that are bytes.
 fn texts<'a>(batch: &Batch<'a>) -> impl Iterator<Item = &'a [u8]> + Clone {
     batch.columns.iter().flat_map(|column| {
         let bytes = match column {
@@ -121,7 +124,7 @@ fn texts<'a>(batch: &Batch<'a>) -> impl Iterator<Item = &'a [u8]> + Clone {
     })
 }
 
-/// Runs a job's steps over windows of records. Holds scratch memory: one a worker.
+/// Runs a job's steps over windows of records. Each worker has one, since it holds scratch memory.
 #[derive(Debug)]
 pub struct Mapper {
     reader: Box<dyn Reader>,
@@ -130,13 +133,13 @@ pub struct Mapper {
 }
 
 impl Mapper {
-    /// Which bad records count `rejects` says.
+    /// `rejects` collects the bad records, and says whether anything behind the first one counts.
     pub fn new(reader: Box<dyn Reader>, steps: &[Box<dyn Step>], rejects: Rejects) -> Self {
         let stages = steps.iter().map(|step| step.stage()).collect();
         Mapper { reader, stages, rejects: RefCell::new(rejects) }
     }
 
-    /// For lines of text. `read` are the fields of mapped records that are of use behind the steps.
+    /// A mapper for lines of text. `read` lists the fields of mapped records that are used after the steps.
     pub fn of_lines(steps: &[Box<dyn Step>], read: &[Field], rejects: Rejects) -> Self {
         let front = steps.split_first().and_then(|(first, rest)| {
             first.front(read.contains(&0) || rest.iter().any(|step| step.reads().contains(&0)))
@@ -147,13 +150,13 @@ impl Mapper {
         }
     }
 
-    /// Maps the records of `window`. Returns what was taken, bad ones included.
+    /// Maps the records of `window`. Returns how much of the window was taken, bad records included.
     pub fn map(&mut self, window: Window<'_>, out: &mut dyn Sink) -> Result<Taken> {
         let Mapper { reader, stages, rejects } = self;
         reader.read(window, &mut Next { stages, sink: out, rejects, home: window.home })
     }
 
-    /// The bad records of the windows since this was last asked.
+    /// Returns the bad records found since they were last taken.
     pub fn rejects(&mut self) -> &mut Rejects {
         self.rejects.get_mut()
     }

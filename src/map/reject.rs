@@ -1,7 +1,7 @@
-//! Bad records: where they lie and what is wrong with them.
+//! Bad records: where they lie, what is wrong with them, and what the user can do about it.
 //!
-//! Whoever finds a record bad drops it from its batch and says so here; records before it go on, so that of several bad
-//! records the earliest is known whatever stage found it.
+//! A reader or stage that finds a record bad drops the record from its batch and adds it to [`Rejects`]. The records
+//! before it go on to the next stage. So the earliest of several bad records is known, whatever stage found it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::data::{Decimal, Span, Zone};
 use crate::record::delimited::Malformed;
 use crate::record::json;
 
-/// A record that is not in the result.
+/// A bad record, which is left out of the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
-    /// Its bytes, within the window.
+    /// The range of the record's bytes within the window.
     pub record: Range<usize>,
     pub why: Why,
 }
@@ -23,25 +23,25 @@ pub struct Reject {
 /// What is wrong with a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// What takes it panics: a bug in mapfold.
+    /// The code that maps the record panics: a bug in mapfold.
     Panic {
         message: String,
     },
-    /// It is no record of its format.
+    /// The record doesn't follow its format.
     Malformed(Malformed),
     Json(json::Malformed),
-    /// A line that a pattern is to match, and doesn't.
+    /// The line doesn't match the pattern that it should match.
     NoMatch,
-    /// A field worked out of others that is beyond what decimals hold.
+    /// A derived field has more digits than a decimal holds.
     Derived {
         field: String,
     },
-    /// A field that is no JSON array, where one is taken apart.
+    /// The field that a step takes apart is not a JSON array.
     NoArray {
         field: String,
         value: Vec<u8>,
     },
-    /// A field that is not of its type.
+    /// The field's value is not of the field's type.
     Field {
         /// The field's name.
         field: String,
@@ -69,8 +69,8 @@ impl fmt::Display for Why {
 }
 
 impl Why {
-    /// What to do about it. `numbers` are names of fields that can't be text; `may_name_nulls` says whether a spec can say
-    /// what else is null.
+    /// Returns what the user can do about it. `numbers` are the names of fields that can't be text. `may_name_nulls`
+    /// says whether a spec can name more values that are null.
     pub fn hint(&self, numbers: &BTreeSet<String>, may_name_nulls: bool) -> String {
         const SKIP: &str = "--set read.on_error=skip passes over bad records";
         match self {
@@ -80,15 +80,15 @@ impl Why {
                 if let Some(sign) = sign_in_number(value).filter(|_| is_number) {
                     return format!("{SKIP}; a number has no \"{sign}\" in it, and the source has to write it without");
                 }
-                // In quotes nothing is null, and what is empty has them.
-                // What was cut, or isn't UTF-8, can't be given so.
+                // `read.null` can't help with an empty value: it is bad only if it was quoted, and quoted values are
+                // never null. Nor can it name a value that was cut off or isn't UTF-8.
                 let null = match std::str::from_utf8(value) {
                     Ok(value) if may_name_nulls && !value.is_empty() && value.len() < SHOWN => {
                         format!(", 'read.null={}' makes this one null", serde_json::json!([value]))
                     }
                     _ => String::new(),
                 };
-                // The words are given as they are pasted into a shell.
+                // The hint is quoted so that it can be pasted into a shell.
                 let quote = if field.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) { "" } else { "'" };
                 let to = |to, what| format!(", {quote}read.types.{field}={to}{quote} {what}");
                 let other = match numbers.contains(field) || field.contains('\'') {
@@ -113,7 +113,8 @@ impl Why {
 
 const NO_TIMESTAMP: ParseError = ParseError::NoTimestamp(NoTimestamp::Unknown);
 
-/// What people write numbers with, where the rest is one.
+/// Returns the sign that keeps `value` from being a number, such as a thousands separator, a currency sign or a percent
+/// sign. `None` if `value` is no number without such signs either.
 fn sign_in_number(value: &[u8]) -> Option<char> {
     const SIGNS: [char; 8] = [',', '$', '€', '£', '¥', '%', '_', ' '];
     let text = std::str::from_utf8(value).ok()?;
@@ -121,7 +122,7 @@ fn sign_in_number(value: &[u8]) -> Option<char> {
     Decimal::parse(text.replace(SIGNS, "").as_bytes()).is_ok().then_some(sign)
 }
 
-/// Longest part of a value that a message shows.
+/// Bytes of a value that a message shows at most.
 const SHOWN: usize = 100;
 
 fn start(value: &[u8]) -> Vec<u8> {
@@ -132,22 +133,23 @@ fn start(value: &[u8]) -> Vec<u8> {
 #[derive(Debug, Default)]
 pub struct Rejects {
     found: Vec<Reject>,
-    /// Whether the first of them is the last record that counts.
+    /// Whether the first bad record ends the job, so that nothing behind it counts.
     first_ends: bool,
 }
 
 impl Rejects {
-    /// `first_ends`: nothing behind a bad record is handed on, because it ends the job.
+    /// `first_ends`: the first bad record ends the job, so no record behind it is handed on.
     pub fn new(first_ends: bool) -> Self {
         Rejects { found: Vec::new(), first_ends }
     }
 
-    /// Whether there is a bad record behind which nothing counts.
+    /// Whether a bad record has ended the job.
     pub fn have_ended(&self) -> bool {
         self.first_ends && !self.found.is_empty()
     }
 
-    /// Which of `rows` records go on, of which those of `bad`, ascending, don't.
+    /// Sets `kept` to the numbers, below `rows`, of the records that go on. `bad` are the numbers of bad records, in
+    /// ascending order. If the first bad record ends the job, only the records before it go on.
     pub fn kept(&self, rows: usize, bad: impl Iterator<Item = u32>, kept: &mut Vec<u32>) {
         let mut bad = bad.peekable();
         let end = match bad.peek() {
@@ -162,19 +164,20 @@ impl Rejects {
         self.found.push(Reject { record: record.start as usize..record.end as usize, why });
     }
 
-    /// A field of a record that is not of its type.
+    /// Adds a record with a field that is not of its type.
     #[cold]
     pub fn field(&mut self, record: Span, field: &str, value: &[u8], why: ParseError) {
         self.add(record, Why::Field { field: field.to_owned(), value: start(value), why });
     }
 
-    /// A field of a record that is no JSON array.
+    /// Adds a record with a field that is not a JSON array.
     #[cold]
     pub fn no_array(&mut self, record: Span, field: &str, value: &[u8]) {
         self.add(record, Why::NoArray { field: field.to_owned(), value: start(value) });
     }
 
-    /// Forgets bad records behind which nothing counts: nor do they.
+    /// Forgets the bad records if the first of them would end the job. It is for jobs that have all the records they
+    /// want before that one.
     pub fn forget_the_end(&mut self) {
         if self.first_ends {
             self.found.clear();
@@ -185,8 +188,8 @@ impl Rejects {
         self.found.is_empty()
     }
 
-    /// Those of the window, in the order of the input. A record that several steps found bad, or that several records
-    /// were made of, is one.
+    /// Returns the window's bad records in the order of the input, and forgets them. A record that is there several
+    /// times, because several steps found it bad or several records were made of it, is returned once.
     pub fn take(&mut self) -> Vec<Reject> {
         let mut found = std::mem::take(&mut self.found);
         found.sort_by_key(|reject| reject.record.start);

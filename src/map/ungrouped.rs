@@ -1,7 +1,7 @@
-//! Records that pass through: a map-only job's records become lines of output in the map attempt.
+//! Jobs without groups: the map attempt turns records into lines of output.
 //!
-//! In input order they go to a run of one partition, whose rows are `varint line length · line`. Sorted they go to sorted
-//! runs; where `sort` leaves a choice the input order decides.
+//! In input order the lines go to a run of one partition, whose rows are `varint line length · line`. Sorted they go to
+//! sorted runs. Records that `sort` doesn't tell apart stay in input order.
 
 use std::path::PathBuf;
 
@@ -15,15 +15,15 @@ use crate::output::{RowLayout, SortKey};
 use crate::shuffle::row::put_varint;
 use crate::shuffle::{PartitionBuffers, RunWriter};
 
-/// Records in input order.
+/// Writes records in input order.
 #[derive(Debug)]
 pub struct LinesInOrder<'a> {
     pub layout: &'a RowLayout,
     pub run: RunWriter,
-    /// More than these are not wanted.
+    /// Most rows that are wanted.
     pub limit: u64,
     pub rows: u64,
-    /// The line that is being made: its length goes in front of it.
+    /// The line that is being made. It is buffered because its length is written before it.
     pub line: Buffer,
 }
 
@@ -50,18 +50,19 @@ impl Sink for LinesInOrder<'_> {
     }
 }
 
-/// Records sorted.
+/// Writes records in sorted runs.
 pub struct LinesSorted<'a> {
     pub layout: &'a RowLayout,
     pub order: &'a [SortKey],
     pub sorter: &'a mut Sorter,
-    /// The attempt's task: of records that `sort` doesn't tell apart, that of an earlier task comes first.
+    /// The number of the attempt's task. If `sort` doesn't tell two records apart, the one of the earlier task comes
+    /// first.
     pub task: u64,
     pub rows: u64,
     pub limit: Option<u64>,
     /// Bytes of rows at which a sorted run is written.
     pub run_bytes: usize,
-    /// Names the run of a number, and says whether it may stay open.
+    /// Returns the path for the run of this number, and whether the run's file may stay open.
     pub name: &'a dyn Fn(usize) -> (PathBuf, bool),
     pub buffers: PartitionBuffers,
     pub runs: Vec<SortedRun>,
@@ -80,7 +81,7 @@ impl Sink for LinesSorted<'_> {
                 };
                 self.sorter.add(put_key, |out| layout.line(&mut format, cell, out));
                 self.rows += 1;
-                // After each: one long line may be in every record of the batch.
+                // Checked after each record: one long line may be in every record of the batch.
                 if self.sorter.bytes() > self.run_bytes {
                     self.write()?;
                 }
@@ -100,7 +101,7 @@ impl LinesSorted<'_> {
         Ok(())
     }
 
-    /// Writes what is still held, and hands the runs and the buffers back.
+    /// Writes the rows that the sorter still holds. Returns the runs and the buffers.
     pub fn finish(mut self) -> Result<(Vec<SortedRun>, PartitionBuffers)> {
         if self.sorter.bytes() > 0 {
             self.write()?;

@@ -1,11 +1,12 @@
-//! The reader of CSV and TSV.
+//! The reader of CSV and TSV: adapts [`delimited::Reader`] to [`Reader`].
 
 use super::{Reader, Window};
 use crate::error::Result;
 use crate::map::{Next, Why};
 use crate::record::{Taken, delimited};
 
-/// The fields that the source's layout wants, as fields from 0 on; then, if it says so, the record's own bytes.
+/// Makes the fields that the source's layout wants, as fields from 0 on. The record's own bytes follow if the layout
+/// asks for them.
 #[derive(Debug)]
 pub struct Delimited(pub delimited::Reader);
 

@@ -1,11 +1,11 @@
-//! The reader of JSON lines.
+//! The reader of JSON lines: adapts [`json::Reader`] to [`Reader`].
 
 use super::{Reader, Window};
 use crate::error::Result;
 use crate::map::{Next, Why};
 use crate::record::{Taken, json};
 
-/// The wanted fields, as fields from 0 on; then, if it is wanted, the record's own bytes.
+/// Makes the wanted fields, as fields from 0 on. The record's own bytes follow if they are wanted.
 #[derive(Debug)]
 pub struct Json(pub json::Reader);
 

@@ -1,11 +1,12 @@
-//! Readers of text: of lines, where no step can read them better, and of what another byte than a newline ends.
+//! Readers of text: [`Lines`] for lines, unless the job's first step can read them better, and [`Separated`] for
+//! records that end with a byte other than a newline.
 
 use crate::data::{BATCH, Batch, Bytes, Column, Sink, Span};
 use crate::error::{Error, Result};
 use crate::map::{Next, Reader, Window};
 use crate::record::{self, Taken};
 
-/// What a byte other than a newline ends, as field 0.
+/// Makes records that end with the byte `by`, without that byte, as field 0.
 #[derive(Debug)]
 pub struct Separated {
     pub by: u8,
@@ -37,7 +38,7 @@ impl Reader for Separated {
     }
 }
 
-/// Lines without their ends, as field 0.
+/// Makes lines, without their line ends, as field 0.
 #[derive(Debug)]
 pub struct Lines;
 

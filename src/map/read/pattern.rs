@@ -1,11 +1,11 @@
-//! The reader of lines that match a pattern.
+//! The reader of lines that match a pattern: adapts [`pattern::Reader`] to [`Reader`].
 
 use super::{Reader, Window};
 use crate::error::Result;
 use crate::map::{Next, Why};
 use crate::record::{Taken, pattern};
 
-/// The wanted groups, as fields from 0 on; then, if it is wanted, the line.
+/// Makes the wanted groups, as fields from 0 on. The line follows if it is wanted.
 #[derive(Debug)]
 pub struct Matching(pub pattern::Reader);
 

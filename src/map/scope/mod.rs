@@ -1,4 +1,5 @@
-//! The fields that a step may name, while a job's steps are worked out one after the other.
+//! The fields that a step may name. A [`Scope`] begins with the fields of the reader. While a job's steps are resolved
+//! one after the other, it collects the steps and the fields that they add.
 //!
 //! ```text
 //! field   0     1       2         3            4
@@ -7,9 +8,9 @@
 //!         └─ the reader's ─┘      └ converted  └ added by a step
 //! ```
 //!
-//! A field is bytes as read, or JSON where a reader tells texts from numbers, until something wants a number: then a step that
-//! converts it comes in front of the one that wants it, and what it makes is a field of its own, without a name. So a field
-//! is converted once, and only for records that get that far.
+//! A field is bytes as read, or JSON if the reader tells strings from numbers. When a step wants a number, a step that
+//! converts the field is put before it, and the result is a new field without a name. So a field is converted once, and
+//! only in records that get that far.
 
 mod source;
 mod types;
@@ -39,45 +40,45 @@ pub use written::Written;
 pub struct Scope<'a> {
     pub blame: Blame<'a>,
     types: &'a BTreeMap<String, Type>,
-    /// Of timestamps that are read.
+    /// The zone of timestamps that are read.
     zone: Zone,
-    /// By number.
+    /// Indexed by field number.
     fields: Vec<Known>,
-    /// Numbers of those that have a name; of several the first.
+    /// The number of each field that has a name. If several fields have the same name, the first of them.
     by_name: AHashMap<String, Field>,
-    /// Where a record may have fields of any name: those that something named.
+    /// The fields that something named, if a record may have fields of any name.
     asked: Option<Vec<String>>,
     /// The field that holds a record's bytes as they were read, if there is one.
     record: Option<Field>,
     wants_record: Cell<bool>,
-    /// The field that says how far in front a record is, if there is one.
+    /// The field that holds a record's position in the input, if there is one.
     position: Option<Field>,
     steps: Vec<Box<dyn Step>>,
-    /// Of each step, which part of the spec it was pushed for.
+    /// One entry per step: the path of the part of the spec that the step was pushed for.
     origins: Vec<String>,
-    /// That part now.
+    /// The path of the part of the spec that steps are pushed for.
     at: String,
-    /// Names of fields that something can only take as numbers.
+    /// Names of fields that something can take only as numbers.
     numbers: BTreeSet<String>,
-    /// Names of fields that a step took as timestamps, though nobody declared them.
+    /// Names of fields that a step took as timestamps although their type wasn't declared.
     timestamps: BTreeSet<String>,
-    /// What the next step converts: all that is wanted before another step is pushed.
+    /// Conversions that are waiting for the next step. They are pushed as one step before it.
     converts: Vec<Conversion>,
 }
 
 #[derive(Debug)]
 struct Known {
-    /// `None`: no step may name it.
+    /// `None` if no step may name the field.
     name: Option<String>,
     kind: Kind,
     may_be_null: bool,
-    /// The field that it was converted from, and to what.
+    /// The field that this one was converted from, and the type it was converted to.
     from: Option<(Field, Type)>,
-    /// Whether it says where a record is from.
+    /// Whether the field says where a record is from: `@file`, `@line` or `@offset`.
     is_located: bool,
-    /// Whether anything names it.
+    /// Whether anything names the field.
     is_used: Cell<bool>,
-    /// Whether anything wants its texts told from its numbers.
+    /// Whether anything needs the field's strings told from its numbers.
     is_typed: Cell<bool>,
 }
 
@@ -123,7 +124,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// What can be named now, in order, but for what says where a record is from.
+    /// Returns the names of the fields, in order, without those that say where a record is from.
     pub fn names(&self) -> Vec<&str> {
         let fields = self.fields.iter().filter(|field| !field.is_located);
         fields.filter_map(|field| field.name.as_deref()).collect()
@@ -137,10 +138,10 @@ impl<'a> Scope<'a> {
         self.fields[field].may_be_null
     }
 
-    /// The field that holds a record's bytes as they were read, for a step that may find one bad.
+    /// Returns the field that holds a record's bytes as they were read, for a step that may find a record bad.
     ///
     /// # Panics
-    /// If the source said that nobody needs it.
+    /// If the source said that no step needs the record.
     pub fn record(&self) -> Field {
         self.wants_record.set(true);
         self.record.expect("whoever makes a scope without records knows that no step asks for them")
@@ -156,7 +157,8 @@ impl<'a> Scope<'a> {
         self.fields[field].is_used.get()
     }
 
-    /// What was named, where a record may have fields of any name, and whether its texts are told from its numbers.
+    /// If a record may have fields of any name, returns the fields that were named, and for each whether its strings
+    /// are told from its numbers.
     pub fn asked(&self) -> Option<Vec<(String, bool)>> {
         let typed = |name: &String| (name.clone(), self.fields[self.by_name[name]].is_typed.get());
         Some(self.asked.as_ref()?.iter().map(typed).collect())
@@ -167,7 +169,7 @@ impl<'a> Scope<'a> {
         self.asked.is_some()
     }
 
-    /// That no field has this name.
+    /// The error that no field has this name.
     fn stranger(&self, path: &str, name: &str) -> Error {
         let mut names = self.names();
         if name.starts_with('@') {
@@ -185,7 +187,7 @@ impl<'a> Scope<'a> {
             return self.blame.error(path, &format!("no field {name:?}"), Some(hint));
         }
         match (names.as_slice(), self.blame.stranger(path, "field", name, &names)) {
-            // Of a table that is read as text the names are there, in its first line.
+            // A table that is read as text has its column names in its first line.
             (["line"], Error::Usage { message, hint: Some(hint) }) if hint == "fields: line" => {
                 let how = if self.blame.is_a_line() { "--read csv" } else { "--set read.format=csv" };
                 Error::usage_hint(message, format!("{hint}; columns are read by {how}, or tsv"))
@@ -194,7 +196,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The field of this name as its bytes, whatever it was declared to be.
+    /// Returns the field of this name as it was read or made, whatever its declared type.
     pub fn raw(&mut self, path: &str, name: &str) -> Result<Field> {
         let field = match (self.by_name.get(name), self.made_around(name), Locating::named(name), &mut self.asked) {
             (Some(&field), ..) => field,
@@ -215,7 +217,7 @@ impl<'a> Scope<'a> {
         Ok(field)
     }
 
-    /// Where the name is a path into a field that a step made: that field's name, and the rest of the path.
+    /// If `name` is a path into a field that a step made, returns that field's name and the rest of the path.
     fn made_around<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
         let is_read = |outer: &str| self.asked.as_ref().is_some_and(|asked| asked.iter().any(|asked| asked == outer));
         let is_made = |outer: &str| match self.by_name.get(outer) {
@@ -227,7 +229,7 @@ impl<'a> Scope<'a> {
         paths.find(|(outer, _)| is_made(outer))
     }
 
-    /// The member at the path `inner` of `object`, which a step made.
+    /// Returns the field that holds the member at the path `inner` of the field `object`, which a step made.
     fn member(&mut self, path: &str, name: &str, object: &str, inner: &str) -> Result<Field> {
         let input = self.by_name[object];
         if self.kind(input) != Kind::Json {
@@ -240,7 +242,8 @@ impl<'a> Scope<'a> {
         self.add(path, name, Kind::Json, true)
     }
 
-    /// A field that says how far in front in the input a record is. To be asked for behind the steps of the job.
+    /// Returns the field that holds a record's position in the input, which is greater for later records. Call it after
+    /// the job's steps are resolved.
     pub fn position(&mut self) -> Field {
         let field = self.position.unwrap_or_else(|| {
             self.locate(Locating::Position);
@@ -250,13 +253,14 @@ impl<'a> Scope<'a> {
         field
     }
 
-    /// Pushes what tells where a record is from.
+    /// Pushes a step that tells where a record is from.
     fn locate(&mut self, what: Locating) {
         let record = self.record();
         self.push(Locate { what, record });
     }
 
-    /// A field that is `input`, or 1, in the records of which the predicate holds, and else null.
+    /// Adds a field that is `input`, or 1 if there is none, in records for which the predicate holds. In the others the
+    /// field is null.
     pub fn only(&mut self, input: Option<Field>, predicate: Predicate) -> Field {
         let kind = input.map_or(Kind::Decimal, |input| self.kind(input));
         self.push(Only { input, predicate });
@@ -268,7 +272,7 @@ impl<'a> Scope<'a> {
         self.fields.len() - 1
     }
 
-    /// Adds the field that the step just pushed makes, under a name of the spec at `path`.
+    /// Adds the field that the step just pushed makes. The name stands at `path` in the spec.
     pub fn add(&mut self, path: &str, name: &str, kind: Kind, may_be_null: bool) -> Result<Field> {
         if self.by_name.contains_key(name) {
             let hint = Some("choose another name".into());
@@ -278,17 +282,17 @@ impl<'a> Scope<'a> {
         Ok(self.add_known(Known::new(Some(name.to_owned()), kind, may_be_null)))
     }
 
-    /// Adds a field that the step just pushed makes, for nobody to name.
+    /// Adds a field without a name that the step just pushed makes.
     pub fn add_unnamed(&mut self, kind: Kind, may_be_null: bool) -> Field {
         self.add_known(Known::new(None, kind, may_be_null))
     }
 
-    /// The field that is added next.
+    /// Returns the number of the field that is added next.
     pub fn next_field(&self) -> Field {
         self.fields.len()
     }
 
-    /// The steps that are pushed now are for the part of the spec at `path`.
+    /// Sets the path of the part of the spec that the next steps are pushed for.
     pub fn at(&mut self, path: &str) {
         path.clone_into(&mut self.at);
     }
@@ -307,8 +311,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Pushes a filter by the predicate at `path`. Each part of an `and` is one of its own: what it needs converted is
-    /// converted in the records that the parts before it leave.
+    /// Pushes a filter by the predicate at `path`. Each part of an `and` becomes a filter of its own, so the fields
+    /// that a part needs are converted only in the records that the parts before it keep.
     pub fn filter(&mut self, written: &predicates::Predicate, path: &str) -> Result<()> {
         if let predicates::Predicate::And { and } = written {
             let mut parts = and.iter().enumerate();
@@ -320,14 +324,14 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    /// The predicate at `path`, what it needs converted.
+    /// Resolves the predicate at `path`, and converts the fields that it needs.
     pub fn predicate(&mut self, written: &predicates::Predicate, path: &str) -> Result<Predicate> {
         let blame = self.blame;
         predicate::resolve(written, path, self, &blame)
     }
 
-    /// The steps, in order; of each, which part of the spec it is for; and the names of fields that something can only take as
-    /// numbers.
+    /// Returns the steps in order; for each step the path of the part of the spec that it is for; and the names of
+    /// fields that something can take only as numbers.
     pub fn into_steps(mut self) -> (Vec<Box<dyn Step>>, Vec<String>, BTreeSet<String>) {
         self.push_converts();
         (self.steps, self.origins, self.numbers)

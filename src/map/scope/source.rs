@@ -1,9 +1,9 @@
-//! What a reader makes of a record.
+//! What a reader makes of a record: the fields that a [`Scope`](super::Scope) begins with.
 
 use crate::data::Kind;
 use crate::map::Field;
 
-/// A field of a source.
+/// A field that a reader makes.
 #[derive(Clone, Copy, Debug)]
 pub struct Named<'a> {
     pub name: &'a str,
@@ -16,23 +16,23 @@ impl<'a> Named<'a> {
     }
 }
 
-/// What the reader makes of a record.
+/// The fields that a reader makes of a record.
 #[derive(Clone, Debug)]
 pub struct RecordSource<'a> {
     pub fields: Vec<Named<'a>>,
-    /// Whether it has any other that is asked for, of JSON.
+    /// Whether a record may have fields of any other name, of kind JSON.
     pub is_open: bool,
     pub may_be_null: bool,
     pub record: OwnBytes,
 }
 
-/// Which field holds a record's own bytes.
+/// Which field holds a record's bytes as they were read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnBytes {
-    /// One that has a name.
+    /// A field that has a name.
     Field(Field),
-    /// One behind those that have names.
+    /// The field after those that have names.
     Behind,
-    /// None: nobody needs them.
+    /// No field: no step needs the bytes.
     Nowhere,
 }

@@ -1,4 +1,6 @@
-//! The types of fields: what they were declared to be, and what they are converted to for whoever wants something else.
+//! The types of fields: what a spec declares them to be, and the conversions that a step needs if it wants another
+//! type. Extends [`Scope`] by methods that return a named field as text, as a number, as a timestamp or as declared,
+//! and that push the conversion first if there is none yet.
 
 use super::{Known, Scope};
 use crate::data::{Kind, Zone};
@@ -22,7 +24,7 @@ choices! {
 }
 
 impl Type {
-    /// `zone` is that of timestamps.
+    /// `zone` is the zone of timestamps.
     fn kind(self, zone: Zone) -> Kind {
         match self {
             Type::String => Kind::Bytes,
@@ -34,7 +36,10 @@ impl Type {
 }
 
 impl Scope<'_> {
-    /// The same for a step that takes text: not a number that an earlier step made.
+    /// Returns the field of this name as text.
+    ///
+    /// # Errors
+    /// If a step made the field as a number or a timestamp.
     pub fn text(&mut self, path: &str, name: &str) -> Result<Field> {
         let field = self.raw(path, name)?;
         match self.kind(field) {
@@ -46,7 +51,7 @@ impl Scope<'_> {
         }
     }
 
-    /// The field of this name, of the type that it was declared to have.
+    /// Returns the field of this name, converted to its declared type if it has one.
     pub fn field(&mut self, path: &str, name: &str) -> Result<Field> {
         let field = self.raw(path, name)?;
         Ok(match self.declared(name) {
@@ -58,18 +63,19 @@ impl Scope<'_> {
         })
     }
 
-    /// What the field of this name was declared to be. One that a step took as a timestamp is one for all behind it.
+    /// Returns the declared type of the field. A field that a step took as a timestamp counts as declared for all later
+    /// steps.
     fn declared(&self, name: &str) -> Option<Type> {
         let taken = || self.timestamps.contains(name).then_some(Type::Timestamp);
         self.types.get(name).copied().or_else(taken)
     }
 
-    /// Whether it is yet to be made what it was declared to be.
+    /// Whether the field is still as it was read, and not yet converted to its declared type.
     fn is_as_read(&self, field: Field) -> bool {
         matches!(self.kind(field), Kind::Bytes | Kind::Json)
     }
 
-    /// The field of this name as a number: a decimal where nobody declared what it is.
+    /// Returns the field of this name as a number. A field without a declared type becomes a decimal.
     pub fn number(&mut self, path: &str, name: &str) -> Result<Field> {
         self.wants_number(name);
         let field = self.as_number(path, name)?;
@@ -102,12 +108,12 @@ impl Scope<'_> {
         }
     }
 
-    /// Whether the field of this name has a type that somebody declared.
+    /// Whether the type of the field of this name is declared.
     pub fn is_declared(&self, name: &str) -> bool {
         self.declared(name).is_some()
     }
 
-    /// The field of this name as a timestamp, which it is where nobody declared what it is.
+    /// Returns the field of this name as a timestamp. A field without a declared type becomes one.
     pub fn timestamp(&mut self, path: &str, name: &str) -> Result<Field> {
         let field = match self.types.get(name) {
             Some(_) => self.field(path, name)?,
@@ -127,7 +133,8 @@ impl Scope<'_> {
         }
     }
 
-    /// As [`number`](Self::number), but text or a timestamp where it is declared or made to be that.
+    /// Returns the field as [`number`](Self::number) does, but leaves it text or a timestamp if it was declared or made
+    /// so.
     pub fn number_or_text(&mut self, path: &str, name: &str) -> Result<Field> {
         match self.declared(name) {
             Some(Type::String) => self.text(path, name),
@@ -135,8 +142,8 @@ impl Scope<'_> {
         }
     }
 
-    /// What [`number`](Self::number) and [`number_or_text`](Self::number_or_text) would yet have to convert: the field as its
-    /// bytes, and what it becomes.
+    /// Returns the conversion that [`number`](Self::number) and [`number_or_text`](Self::number_or_text) would still
+    /// have to push: the field as it was read, and the type it becomes. `None` if nothing is left to convert.
     pub fn unconverted(&mut self, path: &str, name: &str) -> Result<Option<(Field, Type)>> {
         let field = self.raw(path, name)?;
         let to = self.declared(name).unwrap_or(Type::Decimal);
@@ -148,7 +155,7 @@ impl Scope<'_> {
         self.fields.iter().any(|known| known.from == Some((field, to)))
     }
 
-    /// The field `from`, which is as it was read, as `to`. `name` is what messages call it.
+    /// Returns the field `from`, which is still as it was read, converted to `to`. Messages call the field `name`.
     pub fn convert(&mut self, from: Field, name: &str, to: Type) -> Field {
         if to == Type::String && self.kind(from) == Kind::Bytes {
             return from;
@@ -166,7 +173,7 @@ impl Scope<'_> {
         self.add_known(Known { from: Some((from, to)), ..known })
     }
 
-    /// Checks that each field whose type was declared is there, and is read.
+    /// Checks that every field with a declared type exists and is read from the input.
     pub fn check_types(&self) -> Result<()> {
         for name in self.types.keys() {
             match self.by_name.get(name) {
@@ -204,7 +211,8 @@ impl Names for Scope<'_> {
         });
         let field = match to {
             None => raw,
-            // Where it isn't looked at it is null, and so not converted.
+            // The predicate looks at the field only where all of `reached` hold. In other records the field is made
+            // null, so it isn't converted there.
             Some(to) if !reached.is_empty() && !self.is_converted(raw, to) => {
                 let only = self.only(Some(raw), Predicate::And(reached.to_vec()));
                 self.convert(only, name, to)

@@ -1,8 +1,8 @@
-//! Steps as a spec has them.
+//! A step as it is written in a spec.
 
 use serde_json::{Map, Value};
 
-/// A step as a spec has it: an object that the schema has been through, and where it stands.
+/// A step as it is written in a spec: an object that the schema has checked, and the object's path in the spec.
 #[derive(Clone, Copy, Debug)]
 pub struct Written<'a> {
     pub object: &'a Map<String, Value>,
@@ -10,12 +10,12 @@ pub struct Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    /// The path of one of its keys.
+    /// Returns the path of one of the step's keys.
     pub fn at(&self, key: &str) -> String {
         format!("{}.{key}", self.path)
     }
 
-    /// The string at a key that has to be there.
+    /// Returns the string at a key that the schema requires.
     pub fn text(&self, key: &str) -> &'a str {
         self.object.get(key).and_then(Value::as_str).expect("the schema asks for it")
     }

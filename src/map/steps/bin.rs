@@ -1,5 +1,5 @@
-//! `bin`: the lower edge of the bin that a number is in: the greatest multiple of the step that isn't above it. Exact for
-//! decimals; for floats worked out in floats.
+//! `bin`: the lower edge of the bin that a number is in, which is the greatest multiple of the bin's width that isn't
+//! above the number. The result is exact for decimals. For floats it is computed in floats.
 
 use serde_json::Value;
 

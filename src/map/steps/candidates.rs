@@ -1,14 +1,14 @@
-//! Lines that may match a pattern, found in a window at once.
+//! Lines that may match a pattern, found by searching a whole window at once.
 //!
 //! ```text
 //! window      …\nno\nno\nyes\nno…
 //! search             ┊   └─┴─ found: the line around it is a candidate; on from the next line
 //! ```
 //!
-//! A filter by a pattern that few lines match needn't look at each line. The window is searched for a laxer pattern: anchors
-//! mean the ends of lines, whichever end they have, and Unicode's word boundaries, which are slow where text is not ASCII,
-//! hold anywhere. What matches a line alone then also matches where the line stands in the window, so no line that matches
-//! is passed over; of those that are found the filter itself decides.
+//! If few lines match a filter's pattern, the filter needn't look at each line. The window is searched for a laxer
+//! pattern. In that pattern, anchors match at line ends of either kind, `\n` or `\r\n`. Unicode word boundaries, which
+//! are slow in text that is not ASCII, match anywhere. So a line that matches alone also matches where it stands in the
+//! window, and no line that matches is missed. The filter itself decides about the lines that are found.
 
 use regex::bytes::Regex;
 use regex_automata::util::syntax;
@@ -20,12 +20,13 @@ use crate::error::Result;
 use crate::map::{Next, Reader, Window};
 use crate::record::{self, TERMINATOR, Taken};
 
-/// Finds the candidates of one pattern.
+/// Finds the lines that may match one pattern.
 #[derive(Debug)]
 pub struct Candidates(meta::Regex);
 
 impl Candidates {
-    /// `None` where it is no use: the pattern may match nothing at all, which is in every line, or is too large to have twice.
+    /// Returns `None` if searching is no use: the pattern may match the empty string, which is in every line, or is too
+    /// large to be compiled twice.
     pub fn new(pattern: &Regex) -> Option<Self> {
         let hir = syntax::parse_with(pattern.as_str(), &syntax::Config::new().utf8(false)).ok()?;
         if hir.properties().minimum_len() == Some(0) {
@@ -41,7 +42,7 @@ impl Candidates {
         let mut filled = 0;
         let mut from = 0;
         while from < window.len() {
-            // Where some match ends is enough, and takes one search less than where the first one is.
+            // It is enough to know where some match ends. The start of a match would take another search.
             let input = Input::new(window).range(from..).earliest(true);
             let Some(found) = self.0.search_half(&input).map(|found| found.offset()) else { break };
             let start = memchr::memrchr(TERMINATOR, &window[from..found]).map_or(from, |at| from + at + 1);
@@ -73,7 +74,8 @@ impl Reader for Candidates {
     }
 }
 
-/// The pattern that is searched for, as said above. No match of it goes on to another line, which bounds the search.
+/// Makes the laxer pattern that the module's comment describes. No match of it goes on to another line, which bounds
+/// the search.
 fn laxer(hir: Hir) -> Hir {
     let all = |subs: Vec<Hir>| subs.into_iter().map(laxer).collect();
     match hir.into_kind() {
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The lines of `window` that match, found both ways.
+    /// Returns the lines of `window` that match, found line by line and by candidates.
     fn matching(pattern: &str, window: &[u8]) -> Option<[Vec<Vec<u8>>; 2]> {
         let pattern = Regex::new(pattern).unwrap();
         let keep = |lines: Bytes<'_>, kept: &mut Vec<Vec<u8>>| {
@@ -148,7 +150,7 @@ mod tests {
         assert_eq!(all, candidates);
     }
 
-    /// Matches that could go on for ever don't make the search look at every line again and again.
+    /// An endless match mustn't make the search look at all the following lines again for each line.
     #[test]
     fn a_match_ends_with_its_line() {
         let window = b"a\n".repeat(1 << 19);

@@ -1,4 +1,5 @@
-//! Conversion: a field's bytes read as numbers or timestamps, in front of the first step that wants them.
+//! Conversion of fields to numbers or timestamps. A [`Convert`] step stands before the first step that wants the
+//! numbers. It adds a column for each field that it converts, and rejects records whose value can't be converted.
 
 use super::gather::Gather;
 use super::unquote::text;
@@ -7,13 +8,13 @@ use crate::data::{Batch, Column, Columns, Sink, Span, Value, Zone};
 use crate::error::Result;
 use crate::map::{Field, JobPart, Makes, Next, Stage, Step, Type};
 
-/// Adds fields as numbers or timestamps. A record in which one of them is none is bad.
+/// Adds fields converted to numbers or timestamps. A record in which a value can't be converted is bad.
 #[derive(Debug)]
 pub struct Convert {
     pub fields: Vec<Conversion>,
-    /// The record's own bytes: where it lies.
+    /// The field with the record's own bytes, which say where the record lies.
     pub record: Field,
-    /// Whose clocks are meant by timestamps that don't say.
+    /// The zone of timestamps that don't name one.
     pub zone: Zone,
 }
 
@@ -21,7 +22,7 @@ pub struct Convert {
 pub struct Conversion {
     pub input: Field,
     pub to: Type,
-    /// For messages.
+    /// The name that messages give the field.
     pub name: String,
 }
 
@@ -66,7 +67,7 @@ impl Step for Convert {
 struct Converting {
     fields: Vec<Parsed>,
     record: Field,
-    /// Values of the batch that are bad: of which record, of which field, and why.
+    /// The bad values of the batch: the record's number, the index in `fields`, and why the value is bad.
     bad: Vec<(u32, usize, ParseError)>,
     kept: Vec<u32>,
     gather: Gather,
@@ -76,7 +77,7 @@ struct Converting {
 struct Parsed {
     field: Conversion,
     parser: Parser,
-    /// Where the texts of a batch lie in its JSON.
+    /// Where the text of each JSON cell of the batch lies.
     texts: Vec<Span>,
 }
 
@@ -109,7 +110,7 @@ impl Stage for Converting {
         if bad.is_empty() {
             return next.take(&Batch { rows: batch.rows, columns: &columns });
         }
-        // Of several bad values in a record the first counts.
+        // If a record has several bad values, the first one is reported.
         bad.sort_by_key(|(i, number, _)| (*i, *number));
         bad.dedup_by_key(|(i, ..)| *i);
         next.rejects.borrow().kept(batch.rows, bad.iter().map(|(i, ..)| *i), kept);

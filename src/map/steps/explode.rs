@@ -1,7 +1,7 @@
-//! `explode`: a record for each element of a JSON array.
+//! `explode`: makes a record for each element of a JSON array.
 //!
-//! Elements keep their types, numbers their digits as they stand, and `null` is null. Null makes no record, and neither does an
-//! empty array. What is no array makes a bad record.
+//! Elements keep their types. Numbers keep their digits as written, and `null` is null. A field that is null makes no
+//! record, and neither does an empty array. A field that is no array makes the record bad.
 
 use jiter::{Jiter, JiterError, Peek};
 
@@ -29,7 +29,7 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
 #[derive(Clone, Debug)]
 struct Explode {
     input: Field,
-    /// The record's own bytes.
+    /// The field with the record's own bytes.
     record: Field,
     name: String,
 }
@@ -59,13 +59,13 @@ struct Exploding {
     gather: Gather,
 }
 
-/// Elements of the arrays of some records of a batch.
+/// The elements of the arrays of some records of a batch.
 #[derive(Debug, Default)]
 struct Elements {
-    /// The number of the record that each element is of.
+    /// The record that each element belongs to.
     of: Vec<u32>,
     spans: Vec<Span>,
-    /// The elements' bytes, as cells of JSON.
+    /// The bytes of the elements, as JSON cells.
     data: Vec<u8>,
 }
 
@@ -117,7 +117,7 @@ impl Elements {
         self.spans.truncate(elements);
     }
 
-    /// Adds those of an array; none of them if it is no array.
+    /// Adds the elements of the array `text`. Adds none if `text` is no array.
     fn add(&mut self, row: u32, text: &[u8]) -> Result<(), JiterError> {
         let before = self.of.len();
         let added = self.add_each(row, text);

@@ -1,4 +1,5 @@
-//! `extract`: the first match of a pattern in a field, or a record for each match.
+//! `extract`: the first match of a pattern in a field, or a record for each match. A group of the pattern may be taken
+//! in place of the whole match.
 
 use regex::bytes::Regex;
 use serde_json::Value;
@@ -38,7 +39,7 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Which group of `pattern` is meant: 0, the whole match, where none is.
+/// Returns the number of the group that the spec asks for. Without a group in the spec that is 0, the whole match.
 fn group(written: Option<&Value>, pattern: &Regex, path: &str, blame: &Blame<'_>) -> Result<usize> {
     let Some(written) = written else { return Ok(0) };
     if let Some(number) = written.as_u64() {
@@ -64,21 +65,21 @@ fn group(written: Option<&Value>, pattern: &Regex, path: &str, blame: &Blame<'_>
     })
 }
 
-/// The first match of a pattern, or a group of it; null where there is none.
+/// Adds the first match of a pattern, or a group of that match. The new field is null if there is none.
 #[derive(Debug)]
 pub struct Extract {
     pub input: Field,
     pub pattern: Regex,
-    /// 0: the whole match.
+    /// The group to take; 0 is the whole match.
     pub group: usize,
 }
 
-/// One record a match that isn't empty.
+/// Makes one record for each match that isn't empty.
 #[derive(Debug)]
 pub struct ExtractAll {
     pub input: Field,
     pub pattern: Regex,
-    /// 0: the whole match.
+    /// The group to take; 0 is the whole match.
     pub group: usize,
 }
 
@@ -92,7 +93,8 @@ impl Step for Extract {
     }
 
     fn stage(&self) -> Box<dyn Stage> {
-        // Cloned, as below: each worker's pattern has a cache of its own.
+        // The pattern is cloned, here and below, because each clone has a cache of its own, and workers then don't
+        // share one.
         let pattern = self.pattern.clone();
         Box::new(Extracting { input: self.input, pattern, group: self.group, found: Vec::new() })
     }
@@ -119,7 +121,7 @@ impl Stage for Extracting {
     }
 }
 
-/// Where in the column's data record `i` has its first match.
+/// Returns where the first match in record `i` lies in the column's data.
 fn first_match(pattern: &Regex, group: usize, column: &Bytes<'_>, i: usize) -> Span {
     let found = column.value(i).and_then(|field| match group {
         0 => pattern.find(field),

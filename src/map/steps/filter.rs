@@ -1,4 +1,4 @@
-//! `filter`: drops the records of which a predicate doesn't hold.
+//! `filter`: drops the records for which a predicate doesn't hold.
 
 use serde::Deserialize;
 
@@ -41,11 +41,12 @@ impl Step for Filter {
     }
 
     fn stage(&self) -> Box<dyn Stage> {
-        // Patterns are cloned: each worker's have a cache of their own.
+        // The predicate is cloned because each clone's patterns have a cache of their own, and workers then don't share
+        // one.
         Box::new(Filtering { predicate: self.0.clone(), kept: Vec::new(), gather: Gather::default() })
     }
 
-    /// Only lines that may match a pattern need be looked at.
+    /// If the predicate is a pattern on the line, only lines that may match need to be looked at.
     fn front(&self, _: bool) -> Option<Front> {
         let Predicate::Cell { index: 0, test: Test::Matches(pattern) } = &self.0 else { return None };
         let candidates = Candidates::new(pattern)?;

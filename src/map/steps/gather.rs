@@ -1,8 +1,8 @@
-//! Records picked out of a batch, or repeated: what filters and steps that make several records of one need.
+//! Picks records out of a batch, or repeats them. Filters need this, and so do steps that make several records of one.
 
 use crate::data::{Bytes, Column, Decimal, Decimals, Floats, Numbers, Span};
 
-/// Scratch memory of the columns picked.
+/// Scratch memory for the picked columns.
 #[derive(Debug, Default)]
 pub struct Gather {
     columns: Vec<Scratch>,
@@ -17,7 +17,7 @@ struct Scratch {
     nulls: Vec<bool>,
 }
 
-/// `to` becomes those of `from` that have these numbers.
+/// Fills `to` with the items of `from` at the indices `numbers`.
 fn pick<'a, T: Copy>(from: &[T], numbers: &[u32], to: &'a mut Vec<T>) -> &'a [T] {
     to.clear();
     to.extend(numbers.iter().map(|&i| from[i as usize]));
@@ -25,7 +25,7 @@ fn pick<'a, T: Copy>(from: &[T], numbers: &[u32], to: &'a mut Vec<T>) -> &'a [T]
 }
 
 impl Gather {
-    /// The columns of the records of these numbers, each as often as it is named.
+    /// Returns the columns of the records with these numbers, in this order. A number may occur several times.
     pub fn gather<'a>(&'a mut self, columns: &[Column<'a>], numbers: &[u32]) -> Vec<Column<'a>> {
         self.columns.resize_with(columns.len(), Scratch::default);
         let each = columns.iter().zip(&mut self.columns);

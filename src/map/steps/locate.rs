@@ -1,5 +1,5 @@
-//! Where a record is from: the fields `@file`, `@line` and `@offset`, which are there for whoever names them, and for
-//! aggregates the position by which they tell the first record.
+//! Where a record is from. The fields `@file`, `@line` and `@offset` exist if something names them. The position exists
+//! for aggregates that need to know which record comes first.
 
 use crate::data::batch::Kind;
 use crate::data::{Batch, Bytes, Column, Columns, Decimal, Decimals, Numbers, Sink, Span};
@@ -7,22 +7,22 @@ use crate::error::Result;
 use crate::input::Place;
 use crate::map::{Field, JobPart, Makes, Next, Stage, Step};
 
-/// Something of a record's place.
+/// One thing that is known of a record's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Locating {
-    /// The name of its source, as the user gave it.
+    /// The name of the record's source, as the user gave it.
     File,
-    /// The number of its first line in its source, from 1 on.
+    /// The number of the record's first line in its source, counted from 1.
     Line,
-    /// The byte of its source, unpacked, at which it begins, from 0 on.
+    /// The byte of the source at which the record begins, counted from 0 in decompressed bytes.
     Offset,
-    /// A whole number that is greater for what comes later in the input. Of several records that were made of one, each has
-    /// its own.
+    /// A whole number that is greater for records later in the input. Records that were made of one record have
+    /// different positions.
     Position,
 }
 
 impl Locating {
-    /// Those that have a name.
+    /// The things that a spec can name.
     pub const NAMED: [(&'static str, Locating); 3] =
         [("@file", Locating::File), ("@line", Locating::Line), ("@offset", Locating::Offset)];
 
@@ -38,11 +38,11 @@ impl Locating {
     }
 }
 
-/// Adds it as a field.
+/// Adds one thing of the record's place as a field.
 #[derive(Debug)]
 pub struct Locate {
     pub what: Locating,
-    /// The record's own bytes, which lie where it does.
+    /// The field with the record's own bytes. It lies where the record does.
     pub record: Field,
 }
 
@@ -115,7 +115,7 @@ impl Stage for Files {
 #[derive(Debug)]
 struct LineNumbers {
     record: Field,
-    /// How many newlines there are before a place in the input.
+    /// A place in the input, and the number of newlines before it in its source.
     before: Option<(Place, u64)>,
     numbers: Vec<i64>,
 }
@@ -152,13 +152,14 @@ impl Stage for Offsets {
 #[derive(Debug)]
 struct Positions {
     record: Field,
-    /// The record before, and how many were made of it so far.
+    /// The place of the previous record, and the previous record's number among those made at that place, from 0.
     last: Option<(Place, i128)>,
     positions: Vec<Decimal>,
 }
 
-/// Of a position, what it has for the records that were made of one, and for the byte at which that begins. The rest is for
-/// the source: 31 bits, so that it is a decimal of no more than 38 digits.
+/// Bits of a position. The lowest bits number the records that were made of one record. The next bits are the byte at
+/// which that record begins. The remaining 31 bits number the source, so that the position is a decimal of at most 38
+/// digits.
 const MADE_BITS: u32 = 46;
 const OFFSET_BITS: u32 = 48;
 

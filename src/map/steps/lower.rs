@@ -1,4 +1,4 @@
-//! `lower`: a field's text in lower case, code point by code point, as Unicode has it.
+//! `lower`: a field's text in lower case, converted code point by code point by Unicode's rules.
 
 use super::AS;
 use super::rewrite::{self, Rewrite};

@@ -1,12 +1,12 @@
-//! Members of objects that a step made: `item.price`, where `explode` made `item`. The reader of JSON lines finds paths in what
-//! it reads. Behind it this step does.
+//! Members of JSON objects that a step made, such as `item.price` where `explode` made `item`. The reader of JSON lines
+//! resolves paths in the records that it reads; this step resolves paths in fields that come later.
 
 use crate::data::{Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
 use crate::map::{Field, JobPart, Makes, Next, Stage, Step};
 use crate::record::json;
 
-/// Adds the member at `path` of field `input`, which is of JSON. It is null where a record has no such member.
+/// Adds the member at `path` of the JSON field `input`. The member is null in a record that has none.
 #[derive(Clone, Debug)]
 pub struct Member {
     pub input: Field,
@@ -41,7 +41,7 @@ struct Finding {
     input: Field,
     member: json::Member,
     spans: Vec<Span>,
-    /// The members of a batch, as cells of JSON.
+    /// The bytes of a batch's members, as JSON cells.
     data: Vec<u8>,
 }
 

@@ -1,4 +1,5 @@
-//! The steps of `map`, one file a kind: its keys, how it is worked out, and what runs it.
+//! The steps of `map`. Each kind of step has a file of its own, with its keys in a spec, the function that resolves it
+//! in a [`Scope`], and the stage that runs it.
 
 mod bin;
 mod candidates;
@@ -33,7 +34,7 @@ use super::scope::Written;
 use crate::error::Result;
 use crate::schema::{Key, Shape, Variant, Variants};
 
-/// What a step in a spec looks like.
+/// The shape of a step in a spec.
 pub static SHAPE: Shape = Shape::Variants(&Variants {
     what: "a step",
     example: r#"{"split": "line", "on": "words", "as": "word"}"#,
@@ -52,10 +53,10 @@ pub static SHAPE: Shape = Shape::Variants(&Variants {
     ],
 });
 
-/// Works out one step, and pushes it with what it needs.
+/// Resolves one step, and pushes it together with the conversions that it needs.
 type Resolve = fn(Written<'_>, &mut Scope<'_>) -> Result<()>;
 
-/// How a step is worked out, by the key that is its own.
+/// The function that resolves each kind of step, by the key that tells the kind.
 const KINDS: &[(&str, Resolve)] = &[
     ("split", split::resolve),
     ("ngrams", ngrams::resolve),
@@ -70,15 +71,15 @@ const KINDS: &[(&str, Resolve)] = &[
     ("filter", filter::resolve),
 ];
 
-/// Whether a key is one that steps are told apart by.
+/// Whether `key` is one of the keys that tell the kind of a step.
 pub fn is_kind(key: &str) -> bool {
     KINDS.iter().any(|(kind, _)| *kind == key)
 }
 
-/// The key that names the field a step adds.
+/// The key that names the field that a step adds.
 const AS: Key = Key::required("as", Shape::Name).about("The name of the field that comes of it");
 
-/// Works out the steps of a spec's `map`, in order.
+/// Resolves the steps of a spec's `map`, in order.
 pub fn resolve(map: &[Map<String, Value>], scope: &mut Scope<'_>) -> Result<()> {
     for (i, object) in map.iter().enumerate() {
         let path = format!("map.{i}");

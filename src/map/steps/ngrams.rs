@@ -1,4 +1,4 @@
-//! `ngrams`: a record for each run of neighbouring pieces of a field, joined by a space.
+//! `ngrams`: makes a record for each sequence of n neighbouring pieces of a field. The pieces are joined by a space.
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ pub const KEYS: &[Key] = &[
     AS,
 ];
 
-/// Words of a longer n-gram than this hardly ever occur twice.
+/// Most words in an n-gram. A longer one hardly ever occurs twice.
 const MOST_WORDS: u64 = 1000;
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
@@ -31,7 +31,7 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Runs of `n` pieces. A field with fewer has none.
+/// Makes a record for each sequence of `n` neighbouring pieces. A field with fewer pieces makes none.
 #[derive(Debug)]
 pub struct Ngrams {
     pub input: Field,
@@ -64,7 +64,7 @@ impl Step for Ngrams {
 struct Joining {
     cutter: Cutter,
     n: usize,
-    /// Tokens of the field, a space behind each.
+    /// The field's tokens, each followed by a space.
     joined: Buffer,
     tokens: Vec<Span>,
     found: Vec<Span>,
@@ -89,7 +89,7 @@ impl Finder for Joining {
             found.clear();
             found.extend(tokens.windows(*n).map(|run| Span { start: run[0].start, end: run[*n - 1].end }));
             each(Tokens { data: joined.as_slice(), begins: 0, spans: found });
-            // The last tokens begin n-grams that end in the next batch.
+            // The last n − 1 tokens are kept: they begin n-grams that end in the next batch of tokens.
             let done = tokens.len().saturating_sub(*n - 1);
             if let Some(kept) = tokens.get(done..) {
                 let from = kept.first().map_or(joined.len() as u32, |token| token.start);

@@ -1,12 +1,13 @@
-//! What an aggregate's own `where` becomes: a field that is null in the records of which a predicate doesn't hold. No
-//! aggregate knows of it.
+//! What an aggregate's own `where` becomes: a field that is null in records for which a predicate doesn't hold. The
+//! aggregate then observes that field, and needn't know of the predicate.
 
 use crate::data::{Batch, Bytes, Column, Decimals, Floats, Numbers, Sink, Span};
 use crate::error::Result;
 use crate::map::{Field, JobPart, Makes, Next, Stage, Step};
 use crate::predicate::Predicate;
 
-/// Adds field `input`, or where there is none the number 1, in the records of which the predicate holds.
+/// Adds a field that is null in records for which the predicate doesn't hold. In the other records it is field `input`,
+/// or 1 if there is no input.
 #[derive(Debug)]
 pub struct Only {
     pub input: Option<Field>,
@@ -81,7 +82,7 @@ impl Stage for Choosing {
     }
 }
 
-/// The cells that aren't to be null.
+/// Returns the column with null in the cells that `nulls` says.
 fn chosen<'a>(column: Bytes<'a>, nulls: &[bool], spans: &'a mut Vec<Span>) -> Bytes<'a> {
     spans.clear();
     spans.extend(column.spans.iter().zip(nulls).map(|(span, null)| if *null { Span::NULL } else { *span }));

@@ -1,4 +1,5 @@
-//! Steps that make several records of one: the pieces of a field, each a record with the fields of the one it is of.
+//! Steps that make several records of one: one record for each piece of a field, with all fields of the original
+//! record.
 //!
 //! ```text
 //! record   fields            pieces of c       records made
@@ -6,7 +7,7 @@
 //! 1        a1 b1 c1          z                 a1 b1 c1 z
 //! ```
 //!
-//! Pieces of many records share a batch, so what comes behind works on full batches however short the lines are.
+//! The pieces of many records share a batch. So later stages work on full batches however short the lines are.
 
 use std::fmt::Debug;
 
@@ -17,16 +18,16 @@ use crate::error::Result;
 use crate::map::tokenise::Tokens;
 use crate::map::{Field, Next, Stage};
 
-/// What finds the pieces of a field.
+/// Finds the pieces of a field.
 pub trait Finder: Debug + Send {
-    /// Whether the pieces are other bytes than the field's.
+    /// Whether the pieces are copies, rather than parts of the field's own bytes.
     fn copies(&self) -> bool;
 
     /// Calls `each` with batches of the pieces of `field`, in order.
     fn find(&mut self, field: &[u8], each: &mut dyn FnMut(Tokens<'_>));
 }
 
-/// Records being made.
+/// The stage that makes a record for each piece that `finder` finds in field `input`.
 #[derive(Debug)]
 pub struct Pieces<F> {
     input: Field,
@@ -36,19 +37,19 @@ pub struct Pieces<F> {
 
 #[derive(Debug, Default)]
 struct Made {
-    /// Which record each piece is of.
+    /// The record that each piece belongs to.
     of: Vec<u32>,
     spans: Vec<Span>,
-    /// The bytes of pieces that are not in the field as it stands.
+    /// The bytes of the pieces, if they are copies.
     copied: Buffer,
     gather: Gather,
 }
 
-/// Copied bytes that a batch of pieces may have.
+/// Bytes of copied pieces after which a batch is handed on even if it isn't full.
 const COPIED: usize = 1 << 20;
 
 impl<F: Finder> Pieces<F> {
-    /// Of field `input`, which is of bytes.
+    /// Makes the stage for field `input`, which must be of bytes.
     pub fn new(input: Field, finder: F) -> Self {
         Pieces { input, finder, made: Made::default() }
     }
@@ -84,7 +85,7 @@ impl<F: Finder> Stage for Pieces<F> {
                 break;
             }
         }
-        // What is left points into bytes that go away.
+        // Handed on now, because the spans point into bytes that the next batch doesn't have.
         if result.is_ok() && !made.of.is_empty() {
             result = made.hand_on(batch, column, copies, next);
         }

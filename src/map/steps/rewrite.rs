@@ -1,14 +1,14 @@
-//! Steps that make another text of a field's: what `lower`, `upper` and `trim` have in common.
+//! What `lower`, `upper` and `trim` have in common: each makes a new text of a field's text.
 
 use crate::data::{Batch, Bytes, Column, Kind, Sink, Span};
 use crate::error::Result;
 use crate::map::scope::Written;
 use crate::map::{Field, Makes, Next, Scope, Stage, Step};
 
-/// Appends what becomes of a text.
+/// Appends to the buffer what the text becomes.
 pub type Write = fn(&[u8], &mut Vec<u8>);
 
-/// Works out a step whose own key names the field. Null stays null.
+/// Resolves a step whose own key names the field. A field that is null stays null.
 pub fn resolve<S: Step + 'static>(
     key: &str,
     step: impl FnOnce(Field) -> S,
@@ -22,7 +22,7 @@ pub fn resolve<S: Step + 'static>(
     Ok(())
 }
 
-/// Appends `text` with each of its code points changed. Bytes that are not UTF-8 stay.
+/// Appends `text` with each code point changed by `change`. Bytes that are not UTF-8 stay as they are.
 pub fn each_char<C: Iterator<Item = char>>(text: &[u8], change: impl Fn(char) -> C, out: &mut Vec<u8>) {
     let mut buffer = [0; 4];
     for chunk in text.utf8_chunks() {
@@ -33,7 +33,7 @@ pub fn each_char<C: Iterator<Item = char>>(text: &[u8], change: impl Fn(char) ->
     }
 }
 
-/// Writes the text anew.
+/// Adds a field with the text that `write` makes of the input.
 #[derive(Debug)]
 pub struct Rewrite {
     pub input: Field,

@@ -1,4 +1,5 @@
-//! `split`: a record for each piece of a field.
+//! `split`: makes a record for each piece of a field. The pieces are those of a tokeniser, or what lies between
+//! occurrences of a literal or matches of a pattern.
 
 use regex::bytes::Regex;
 use serde_json::Value;
@@ -41,7 +42,7 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
 pub struct Split {
     pub input: Field,
     pub on: Splitter,
-    /// The field of the pieces.
+    /// The field that holds the piece.
     pub adds: Field,
 }
 
@@ -58,15 +59,15 @@ impl Step for Split {
         Box::new(Pieces::new(self.input, Cutter::new(&self.on)))
     }
 
-    /// What cuts at something that a line's end always is too (white space, what is no letter) gives the same pieces
-    /// whether it sees lines or the whole window.
+    /// A splitter that cuts at every line end anyway (at white space, or at whatever is no letter) finds the same
+    /// pieces in the whole window as in its lines. The window is then cut without being split into lines.
     fn front(&self, line_is_read: bool) -> Option<Front> {
         let fuses = self.input == 0 && self.on.may_see_lines_joined() && !line_is_read;
         fuses.then(|| Front { reader: Box::new(Fused(Cutter::new(&self.on))), does_the_step: true })
     }
 }
 
-/// One record for each piece between matches of a pattern. Empty pieces are kept.
+/// Makes a record for each piece between matches of a pattern. Empty pieces are kept.
 #[derive(Debug)]
 struct SplitBetween {
     input: Field,
@@ -83,7 +84,7 @@ impl Step for SplitBetween {
     }
 
     fn stage(&self) -> Box<dyn Stage> {
-        // Cloned: each worker's pattern has a cache of its own.
+        // The pattern is cloned because each clone has a cache of its own, and workers then don't share one.
         Box::new(Pieces::new(self.input, Between { pattern: self.between.clone(), found: Vec::new() }))
     }
 }
@@ -125,20 +126,20 @@ impl Finder for Cutter {
     }
 }
 
-/// Tokenises the window in place of the first step.
+/// Cuts a whole window into pieces, in place of the first step.
 #[derive(Debug)]
 struct Fused(Cutter);
 
 impl Reader for Fused {
     fn read(&mut self, window: Window<'_>, next: &mut Next<'_>) -> Result<Taken> {
-        // First: it brings the window into the cache faster than a tokeniser does. Counting behind it took
-        // wordcount a twentieth more time.
+        // Counted first, because counting brings the window into the cache faster than a tokeniser does. With counting
+        // last, wordcount took a twentieth more time.
         let records = record::count(window.bytes);
         let mut result = Ok(());
         self.0.cut(window.bytes, |Tokens { data, spans, .. }| {
             for spans in spans.chunks(BATCH) {
                 let pieces = Column::Bytes(Bytes { data, spans });
-                // Nobody reads the line: the pieces stand in for it.
+                // Nothing reads the line, so the pieces stand in for it as field 0.
                 if result.is_ok() {
                     result = next.take(&Batch { rows: spans.len(), columns: &[pieces, pieces] });
                 }

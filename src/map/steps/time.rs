@@ -1,7 +1,8 @@
-//! `time`: the lower edge of the unit that a timestamp is in, as the clocks of a zone show it.
+//! `time`: the lower edge of the unit (hour, day, …) that a timestamp is in, as the clocks of a zone show it.
 //!
-//! Seconds, minutes and hours are of one run of the clocks: where these are put back, the hour that comes twice is two hours.
-//! Longer units begin at the first second at which clocks show their edge or, where they are put forward over it, something later.
+//! A unit of up to an hour ends where clocks are changed. If clocks are put back, the hour that they show twice is two
+//! units. A longer unit begins at the first second at which clocks show its edge or, if clocks are put forward over the
+//! edge, something later.
 
 use jiff::ToSpan;
 use jiff::civil::{Date, DateTime};
@@ -31,7 +32,7 @@ choices! {
         Minute = "minute",
         Hour = "hour",
         Day = "day",
-        /// From Monday on.
+        /// Begins on Monday.
         Week = "week",
         Month = "month",
         Quarter = "quarter",
@@ -67,10 +68,10 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How long a unit is.
+/// The length of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Length {
-    /// Of a part of a day, in seconds.
+    /// A part of a day, in seconds.
     Seconds(i64),
     Days(i64),
     Months(i8),
@@ -80,7 +81,7 @@ impl Unit {
     const ALL: [Unit; 8] =
         [Unit::Second, Unit::Minute, Unit::Hour, Unit::Day, Unit::Week, Unit::Month, Unit::Quarter, Unit::Year];
 
-    /// Of so many units, where a next longer one is a whole number of that.
+    /// Returns the length of `every` units. `None` if the next longer unit isn't a whole multiple of that.
     fn length(self, every: i64) -> Option<Length> {
         let part = |of: i64, second: i64| (of % every == 0).then_some(Length::Seconds(every * second));
         match self {
@@ -98,9 +99,10 @@ impl Unit {
 }
 
 impl Length {
-    /// The edges around what a clock shows.
+    /// Returns the lower and the upper edge of the unit that a clock is in when it shows `shown`. All three are seconds
+    /// since 1970-01-01 as that clock counts them.
     fn around(self, shown: i64) -> (i64, i64) {
-        // The first day was a Thursday.
+        // Day 0, 1970-01-01, was a Thursday.
         const MONDAY: i64 = -3;
         match self {
             Length::Seconds(length) => {
@@ -122,7 +124,7 @@ impl Length {
         }
     }
 
-    /// Whether clocks that are changed begin a new one.
+    /// Whether a new unit begins where clocks are changed.
     fn is_of_one_run(self) -> bool {
         matches!(self, Length::Seconds(..=HOUR))
     }
@@ -167,12 +169,12 @@ impl Stage for Timing {
     }
 }
 
-/// A stretch of a unit in which clocks run on.
+/// A stretch of time, in seconds of UTC, that lies in one unit and in which clocks aren't changed.
 #[derive(Clone, Copy, Debug)]
 struct Edge {
     from: i64,
     until: i64,
-    /// Where the unit begins, in seconds.
+    /// The second at which the unit begins.
     low: i64,
 }
 
@@ -182,13 +184,14 @@ impl Edge {
         self.from <= at && at < self.until
     }
 
-    /// Of times in units of which a second has so many.
+    /// Returns the stretch with `from` and `until` scaled to fractions of which a second has `second`. `low` stays in
+    /// seconds.
     fn scaled(self, second: i64) -> Self {
         Edge { from: self.from.saturating_mul(second), until: self.until.saturating_mul(second), low: self.low }
     }
 }
 
-/// Where units begin. The last one is remembered: times that follow each other are mostly in the same.
+/// Finds where units begin. The last stretch is remembered, because successive timestamps are mostly in the same one.
 #[derive(Debug)]
 struct UnitEdges {
     length: Length,
@@ -202,7 +205,7 @@ impl UnitEdges {
         UnitEdges { length, clock, period: Period::NONE, edge: Edge { from: 0, until: 0, low: 0 } }
     }
 
-    /// Where the units of a column's times begin, in place of what `cut` holds.
+    /// Fills `cut` with the beginning of each timestamp's unit, in seconds.
     fn cut(&mut self, column: Decimals<'_>, cut: &mut Vec<i64>) {
         cut.clear();
         match column.numbers {
@@ -223,7 +226,7 @@ impl UnitEdges {
         }
     }
 
-    /// The stretch around a second.
+    /// Returns the stretch that a second is in.
     fn around(&mut self, second: i64) -> Edge {
         if self.edge.holds(second) {
             return self.edge;

@@ -1,4 +1,5 @@
-//! `trim`: a field's text without the white space at its ends: that of Unicode, or of ASCII in text that is not UTF-8.
+//! `trim`: a field's text without the white space at its ends. White space is that of Unicode, or that of ASCII if the
+//! text is not UTF-8.
 
 use super::{AS, rewrite};
 use crate::data::{Batch, Bytes, Column, Sink, Span};
@@ -55,7 +56,7 @@ impl Stage for Trimming {
     }
 }
 
-/// Bytes of white space that it begins with, and bytes that are left.
+/// Returns the bytes of white space at the start of `text`, and the length of the trimmed text.
 fn trimmed(text: &[u8]) -> (usize, usize) {
     let (from_start, left) = match std::str::from_utf8(text) {
         Ok(text) => (text.trim_start().len(), text.trim().len()),

@@ -1,12 +1,11 @@
-//! Text of JSON: a field that has a type in each record, read as text. A string is what it says, anything else is as it is
-//! written.
+//! Converts a JSON field to text. A string becomes its content. Any other value becomes the JSON as it is written.
 
 use crate::data::value::QUOTE;
 use crate::data::{Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
 use crate::map::{Field, JobPart, Makes, Next, Stage, Step};
 
-/// Adds field `input`, which is of JSON, as bytes.
+/// Adds the JSON field `input` as bytes.
 #[derive(Debug)]
 pub struct Unquote {
     pub input: Field,
@@ -44,10 +43,10 @@ impl Stage for Unquoting {
     }
 }
 
-/// The cells of a column of bytes or of JSON as text. `spans` are where they lie, if they have to be found.
+/// Returns the cells of a column of bytes or of JSON as text. `spans` is scratch memory for the spans of a JSON column.
 ///
 /// # Panics
-/// If it is a column of numbers.
+/// If the column holds numbers.
 pub fn text<'a>(column: &Column<'a>, spans: &'a mut Vec<Span>) -> Bytes<'a> {
     match *column {
         Column::Bytes(text) => text,

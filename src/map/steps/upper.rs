@@ -1,4 +1,4 @@
-//! `upper`: a field's text in upper case, code point by code point, as Unicode has it: `ß` becomes `SS`.
+//! `upper`: a field's text in upper case, converted code point by code point by Unicode's rules: `ß` becomes `SS`.
 
 use super::AS;
 use super::rewrite::{self, Rewrite};

@@ -1,4 +1,5 @@
-//! Tokenising: the ways to cut a text into pieces.
+//! Tokenising: cuts a text into pieces. A [`Splitter`] says how to cut; a [`Cutter`] is a splitter with scratch memory.
+//! A cutter takes a text and emits batches of spans, which point into the text or into a lower-cased copy of it.
 
 mod scan;
 pub mod tokens;
@@ -10,9 +11,9 @@ use tokens::{Letters, Whitespace, Words};
 /// A batch of pieces of a text.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokens<'a> {
-    /// What the spans refer to.
+    /// The bytes that the spans point into.
     pub data: &'a [u8],
-    /// Where in the text the data begins, for pieces that are bytes of the text. 0 for those that are copies.
+    /// Where in the text `data` begins, if the pieces are bytes of the text. 0 if they are copies.
     pub begins: usize,
     pub spans: &'a [Span],
 }
@@ -22,18 +23,18 @@ pub struct Tokens<'a> {
 pub enum Splitter {
     /// Runs of Unicode letters, marks and numbers, lower-cased.
     Words,
-    /// What lies between ASCII white space.
+    /// Runs of bytes between ASCII white space.
     Whitespace,
     /// Runs of ASCII letters, lower-cased.
     Letters,
-    /// Code points. A byte that is not UTF-8 is a piece too.
+    /// Single code points. A byte that is not UTF-8 is a piece too.
     Chars,
-    /// What lies between occurrences of these bytes. Never empty. Keeps empty pieces.
+    /// Pieces between occurrences of these bytes, of which there is at least one. Empty pieces are kept.
     Literal(Vec<u8>),
 }
 
 impl Splitter {
-    /// What a spec calls so: the name of a tokeniser, else a literal.
+    /// Returns the splitter that a spec means by `on`: the tokeniser of that name, or else a literal.
     pub fn named(on: &str) -> Splitter {
         match on {
             "words" => Splitter::Words,
@@ -44,18 +45,19 @@ impl Splitter {
         }
     }
 
-    /// Bytes of a text that each occurrence of a piece has for itself at least. The end of the text is one of its bytes.
+    /// Returns how many bytes of a text each occurrence of `piece` takes at least, none of them shared with another
+    /// piece. The end of the text counts as a byte.
     pub fn takes(&self, piece: &[u8]) -> u64 {
         let bytes = piece.len() as u64;
         match self {
-            // No code point grows by more than half when it is lower-cased, and none that has one byte grows.
+            // Lower-casing makes no code point longer by more than half, and no code point of one byte longer.
             Splitter::Words if !piece.is_ascii() => (2 * bytes).div_ceil(3) + 1,
             Splitter::Words | Splitter::Letters | Splitter::Whitespace | Splitter::Literal(_) => bytes + 1,
             Splitter::Chars => bytes,
         }
     }
 
-    /// The least that [`takes`](Self::takes) says of any piece.
+    /// Returns the least that [`takes`](Self::takes) returns for any piece.
     pub fn takes_least(&self) -> u64 {
         match self {
             Splitter::Words | Splitter::Letters | Splitter::Whitespace => 2,
@@ -63,7 +65,7 @@ impl Splitter {
         }
     }
 
-    /// Whether the end of a line always ends a piece, and leaves none of its own: then lines may be cut joined.
+    /// Whether every line end ends a piece and is in no piece itself. Then several lines may be cut as one text.
     pub fn may_see_lines_joined(&self) -> bool {
         match self {
             Splitter::Words | Splitter::Whitespace | Splitter::Letters => true,
@@ -113,7 +115,7 @@ impl Cutter {
         }
     }
 
-    /// Whether pieces are other bytes than the text's: lower-cased.
+    /// Whether the pieces are lower-cased copies, rather than the text's own bytes.
     pub fn folds(&self) -> bool {
         match self {
             Cutter::Words(_) | Cutter::Letters(_) => true,
@@ -135,7 +137,7 @@ fn chars(text: &[u8], mut emit: impl FnMut(Tokens<'_>)) {
     batches(text, pieces, &mut emit);
 }
 
-/// Emits the pieces of `text` in batches.
+/// Emits the pieces of `text`, which are spans of it, in batches.
 fn batches(text: &[u8], pieces: impl Iterator<Item = Span>, emit: &mut impl FnMut(Tokens<'_>)) {
     let mut spans = [Span::default(); BATCH];
     let mut filled = 0;
@@ -163,7 +165,7 @@ mod tests {
         pieces
     }
 
-    /// No text of so many bytes has a piece more often, and one has it as often.
+    /// A text has a piece at most as often as its length divided by `takes`, and some text has the piece that often.
     #[test]
     fn what_a_piece_takes() {
         for (on, between, words) in [

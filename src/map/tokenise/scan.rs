@@ -1,11 +1,9 @@
 //! Finds the edges of tokens, 64 bytes at a time.
 //!
-//! A block of 64 bytes becomes a few bit masks, one bit a byte; mask arithmetic
-//! leaves one bit set wherever a token starts or ends, and the positions of
-//! those bits are written out. Starts and ends alternate, so the list of edges
-//! read two by two is the list of tokens. The same scan is compiled for
-//! AVX-512, for AVX2 and for no particular processor, and for each [`Class`] of
-//! token; which processor it is was settled when the [`Kernel`] was made.
+//! A block of 64 bytes becomes a few bit masks, one bit a byte. Mask arithmetic leaves one bit set wherever a token
+//! starts or ends, and the positions of those bits are written out. Starts and ends alternate, so the list of edges
+//! read two by two is the list of tokens. The same scan is compiled for AVX-512, for AVX2 and for no particular
+//! processor, and for each [`Class`] of token. The version for the processor is chosen when the [`Kernel`] is made.
 
 #![allow(unsafe_code)]
 
@@ -15,23 +13,22 @@ use crate::data::Span;
 /// Bytes classified at once: one for each bit of a mask.
 pub const BLOCK: usize = 64;
 
-/// Most tokens in a batch.
+/// The most tokens in a batch.
 pub const MOST_TOKENS: usize = 1024;
 
-/// Edges of a batch. A whole block of them is written whatever their number,
-/// hence the slack.
+/// The edges of a batch. A whole block of places is written however few of them are edges, so there is room for one
+/// more block.
 pub type TokenEdges = [u32; 2 * MOST_TOKENS + BLOCK];
 
-/// Why a whole block can always be written where a scan stands.
+/// Why there is always room to write a whole block at the cursor.
 const ROOM: &str = "edges and data are longer by a block than they may be filled";
 
-/// Where a scan stands. `open` says that the last edge is the start of a token
-/// still being read.
+/// The state of a scan. `open` says that the last edge is the start of a token that hasn't ended yet.
 #[derive(Clone, Copy, Default)]
 pub struct Cursor {
     /// Bytes of the text consumed.
     pub read: usize,
-    /// The same place in the batch's data, where edges are counted from.
+    /// The same place in the batch's data. Edges are offsets in that data.
     pub at: usize,
     /// Edges written.
     pub edges: usize,
@@ -45,32 +42,32 @@ pub struct Cursor {
 pub enum Stop {
     /// The batch must be handed on first.
     Full,
-    /// The next code point is longer or shorter in lower case.
+    /// The next code point has another length in lower case.
     Resize,
-    /// The text has been read.
+    /// All of the text has been read.
     End,
 }
 
-/// One block's bits. A class that has no use for a mask leaves it zero.
+/// The bit masks of a block. A class leaves the masks that it doesn't need zero.
 #[derive(Clone, Copy, Default)]
 pub struct Masks {
-    /// Every byte of what is in a token whatever its neighbours.
+    /// All bytes of characters that are in a token whatever their neighbours are.
     pub token: u64,
-    /// The last byte of what an apostrophe may follow.
+    /// The last byte of each character that an apostrophe may follow.
     pub before: u64,
-    /// The first byte of what an apostrophe may precede.
+    /// The first byte of each character that an apostrophe may precede.
     pub after: u64,
     /// ASCII apostrophes.
     pub apostrophe: u64,
     /// The first byte of each U+2019.
     pub quote: u64,
-    /// Bytes that are not ASCII and so not in the other masks yet.
+    /// Bytes that are not ASCII, and so not in the other masks yet.
     pub foreign: u64,
 }
 
-/// What makes a token.
+/// The characters that make a token.
 pub trait Class {
-    /// Tokens are copied in lower case; otherwise they are ranges of the text.
+    /// Whether tokens are copied in lower case. If not, they are ranges of the text.
     const FOLD: bool;
     fn masks<V: Vector>(block: V, lower: V) -> Masks;
 }
@@ -116,26 +113,26 @@ impl Class for NonSpaceClass {
     }
 }
 
-/// A block in whatever registers the processor has.
+/// A block in the registers that the processor has.
 pub trait Vector: Copy {
     /// # Safety
-    /// The processor must have the features the implementation is written for.
-    /// Having a value is then the proof of it for the other methods.
+    /// The processor must have the features that the implementation is written for. A value of the type is then the
+    /// proof of these features for the other methods.
     unsafe fn load(block: &[u8; BLOCK]) -> Self;
     fn store(self, block: &mut [u8; BLOCK]);
-    /// Every byte with bit 0x20 set: lower case for a letter, and no change to
-    /// a digit or an apostrophe, so the rest of a word need not be spared.
+    /// Returns the block with bit 0x20 set in every byte. This makes a letter lower case, and doesn't change a digit or
+    /// an apostrophe, so all bytes of a word can be treated alike.
     fn lower(self) -> Self;
-    /// The same of ASCII bytes only.
+    /// Returns the block with bit 0x20 set in every ASCII byte.
     fn lower_ascii(self) -> Self;
-    /// Bytes from `first` to `last`, both ASCII.
+    /// The bytes from `first` to `last`, both ASCII.
     fn within(self, first: u8, last: u8) -> u64;
     fn equal(self, byte: u8) -> u64;
-    /// Bytes that are not ASCII.
+    /// The bytes that are not ASCII.
     fn high(self) -> u64;
-    /// Bytes from C0 up, which begin a sequence or are in none.
+    /// The bytes from 0xC0 up. Each begins a UTF-8 sequence or is in none.
     fn leads(self) -> u64;
-    /// Writes `base` plus the place of each set bit, in order, then rubbish.
+    /// Writes `base` plus the place of each set bit, in order. The rest of `out` may hold anything.
     fn places(self, bits: u64, base: u32, out: &mut [u32; BLOCK]) {
         places(bits, base, out);
     }
@@ -143,8 +140,7 @@ pub trait Vector: Copy {
 
 #[inline(always)]
 fn places(mut bits: u64, base: u32, out: &mut [u32; BLOCK]) {
-    // Eight at a time: a test for each place would be mispredicted at the end
-    // of nearly every block.
+    // Eight at a time, because a test for each place would be mispredicted at the end of nearly every block.
     for eight in out.as_chunks_mut::<8>().0 {
         for place in eight {
             *place = base.wrapping_add(bits.trailing_zeros());
@@ -156,7 +152,7 @@ fn places(mut bits: u64, base: u32, out: &mut [u32; BLOCK]) {
     }
 }
 
-/// Scans until there is a reason to stop, and moves `cursor` on.
+/// Scans until there is a reason to stop, and advances `cursor`.
 ///
 /// # Safety
 /// As for [`Vector::load`].
@@ -202,8 +198,8 @@ unsafe fn scan<V: Vector, C: Class>(
                 }
             }
         }
-        // What follows an apostrophe decides about it, so one at the end of the
-        // block is left to be seen together with its successor.
+        // The byte after an apostrophe decides whether the apostrophe is in a token. So an apostrophe at the end of the
+        // block is left, to be read together with the next byte.
         if masks.apostrophe >> (BLOCK - 1) != 0 {
             take = take.min(BLOCK - 1);
         }
@@ -214,8 +210,8 @@ unsafe fn scan<V: Vector, C: Class>(
             masks.token | (masks.apostrophe & follows & (masks.after >> 1)) | (quote | (quote << 1) | (quote << 2));
         let mut edge = token ^ ((token << 1) | u64::from(here.open));
         let mut last = BLOCK - 1;
-        // A branch rather than arithmetic, so that the next block can be loaded
-        // before it is known how much of this one counts.
+        // A branch rather than arithmetic: the processor can load the next block before it knows how much of this one
+        // counts.
         if take != BLOCK {
             last = take - 1;
             edge &= u64::MAX >> (BLOCK - take);
@@ -241,13 +237,13 @@ enum Level {
     Avx512,
 }
 
-/// The scan that suits this processor. Only a level that was detected is ever
-/// put in one, which the calls in [`Kernel::scan`] rely on.
+/// The scan that suits this processor. A kernel never holds a level that wasn't detected. The calls in [`Kernel::scan`]
+/// rely on that.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel(Level);
 
 impl Kernel {
-    /// All that would work here, the fastest last.
+    /// Returns all kernels that work on this processor, the fastest last.
     pub fn available() -> impl DoubleEndedIterator<Item = Kernel> {
         let portable = Some(Kernel(Level::Portable));
         #[cfg(target_arch = "x86_64")]
@@ -257,13 +253,13 @@ impl Kernel {
         std::iter::once(portable).chain(vectors).flatten()
     }
 
-    /// The fastest.
+    /// Returns the fastest kernel that works on this processor.
     pub fn detect() -> Kernel {
         Kernel::available().next_back().unwrap_or(Kernel(Level::Portable))
     }
 
-    /// Reads `text` from `cursor` on, writing edges and, for a class that
-    /// folds, lower case to `folded`, which is longer than `limit` by a block.
+    /// Reads `text` from `cursor` on, and writes edges. For a class that folds, it also writes the text in lower case
+    /// to `folded`, which is longer than `limit` by a block.
     pub fn scan<C: Class>(
         self,
         text: &[u8],
@@ -285,7 +281,7 @@ impl Kernel {
     }
 }
 
-/// Pairs up edges; an odd one at the end is left out.
+/// Returns the edges two by two, as spans. An odd edge at the end is left out.
 pub fn spans(edges: &[u32]) -> &[Span] {
     // SAFETY: `Span` is two `u32` in the order of `repr(C)`, so it has the
     // alignment of `u32` and no padding, and any pair of them is valid; the

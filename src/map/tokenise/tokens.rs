@@ -1,42 +1,38 @@
 //! The tokenisers `words`, `letters` and `whitespace`.
 //!
-//! Each cuts a text into tokens and hands them on in batches, as ranges of some
-//! data: the text itself, or for the two that fold case a scratch small enough
-//! to stay in the nearest cache. `scan` does the work, 64 bytes at a time;
-//! here is what batches are made of, and the rare code point whose lower case
-//! has another length.
+//! Each cuts a text into tokens and emits them in batches, as ranges of some data. That data is the text itself or, for
+//! the two that lower-case, a scratch buffer small enough to stay in the nearest cache. `scan` does the work, 64 bytes
+//! at a time. This module puts batches together, and handles the rare code point that has another length in lower case.
 //!
-//! `words` takes general categories from Unicode [`CATEGORIES_VERSION`] and
-//! lower case from [`LOWERCASE_VERSION`], that of `std`. The `unicode-properties`
-//! dependency is pinned so that both are 17.0.0.
+//! `words` takes general categories from Unicode [`CATEGORIES_VERSION`], and lower case from [`LOWERCASE_VERSION`],
+//! which is that of `std`. The `unicode-properties` dependency is pinned so that both are 17.0.0.
 
 use super::Tokens;
 use super::scan::{self, BLOCK, Class, Cursor, Kernel, LetterClass, NonSpaceClass, Stop, TokenEdges, WordClass};
 use super::unicode::{LETTER, MARK, NUMBER, Unit};
 
-/// The Unicode version of what is a letter, a mark or a number.
+/// The Unicode version that decides what is a letter, a mark or a number.
 pub const CATEGORIES_VERSION: (u64, u64, u64) = unicode_properties::UNICODE_VERSION;
 
-/// The Unicode version of what is the lower case of what.
+/// The Unicode version that decides what the lower case of a code point is.
 pub const LOWERCASE_VERSION: (u8, u8, u8) = char::UNICODE_VERSION;
 
-/// Bytes of data for a batch, unless one token needs more.
+/// Bytes of data in a batch, unless one token needs more.
 const WINDOW: usize = 16 << 10;
 
-/// Data for tokens of which there is more than this is for one that is very long.
+/// Bytes of data above which the data grows by quarters instead of doubling. Only a very long token needs that much.
 const LARGE: usize = 32 << 20;
 
-/// Runs of letters, marks and numbers, with an apostrophe (' or ’) kept between
-/// a letter or mark and a letter; lower-cased code point by code point. Bytes
-/// that are not UTF-8 separate.
+/// Cuts a text into runs of letters, marks and numbers. An apostrophe (' or ’) between a letter or mark and a letter is
+/// kept. Words are lower-cased code point by code point. Bytes that are not UTF-8 separate words.
 #[derive(Debug)]
 pub struct Words(Scratch);
 
-/// Runs of ASCII letters, lower-cased.
+/// Cuts a text into runs of ASCII letters, lower-cased.
 #[derive(Debug)]
 pub struct Letters(Scratch);
 
-/// Runs of anything but the bytes 09 to 0D and 20, as they are.
+/// Cuts a text into runs of bytes other than 09 to 0D and 20, unchanged.
 #[derive(Debug)]
 pub struct Whitespace(Scratch);
 
@@ -57,11 +53,11 @@ macro_rules! tokeniser {
                 })
             }
 
-            /// Calls `emit` with batches of at most `scan::MOST_TOKENS` tokens, none empty, until all of `text` has been seen. A token ends
-            /// where `text` does.
+            /// Calls `emit` with batches of 1 to `scan::MOST_TOKENS` tokens until all of `text` has been read. The end
+            /// of `text` ends a token.
             ///
             /// # Panics
-            /// If a token is not shorter than about 4 GiB.
+            /// If a token has about 4 GiB or more.
             pub fn split(&mut self, text: &[u8], emit: impl FnMut(Tokens<'_>)) {
                 self.0.split::<$class>(text, emit);
             }
@@ -79,13 +75,13 @@ tokeniser!(Words, WordClass);
 tokeniser!(Letters, LetterClass);
 tokeniser!(Whitespace, NonSpaceClass);
 
-/// What a tokeniser keeps from one text to the next, so as not to allocate.
+/// What a tokeniser keeps from text to text, to save allocations.
 #[derive(Debug)]
 struct Scratch {
     kernel: Kernel,
     window: usize,
-    /// Tokens in lower case; longer than a batch's data by [`BLOCK`], so that a
-    /// reader of tokens may read as much past the last. Empty if not folding.
+    /// Tokens in lower case. Longer than a batch's data by [`BLOCK`], so that a reader of tokens may read that many
+    /// bytes past the last token. Empty if the class doesn't fold.
     folded: Vec<u8>,
     edges: Box<TokenEdges>,
 }
@@ -100,7 +96,8 @@ impl Scratch {
                 Stop::Resize => resize(&text[cursor.read..], folded, edges, &mut cursor),
                 Stop::Full => {
                     self.flush::<C>(text, &mut cursor, &mut emit);
-                    // Of a token's memory at least a half is used, of a very long one's most.
+                    // The data grows when the open token takes more than half of it or, if the data is large, more than
+                    // 7/8.
                     let spare = if limit < LARGE { limit / 2 } else { limit / 8 };
                     if cursor.at > limit - spare {
                         limit = self.grow::<C>(limit, cursor.at);
@@ -121,8 +118,7 @@ impl Scratch {
         }
     }
 
-    /// Hands on the tokens found, and moves the beginning of one still open to
-    /// where the next batch begins.
+    /// Emits the tokens that were found. Moves the start of a token that is still open to the start of the next batch.
     #[inline]
     fn flush<C: Class>(&mut self, text: &[u8], cursor: &mut Cursor, emit: &mut impl FnMut(Tokens<'_>)) {
         let begins = if C::FOLD { 0 } else { cursor.read - cursor.at };
@@ -157,8 +153,8 @@ impl Scratch {
     }
 }
 
-/// Takes the one code point at the start of `rest`, which a block cannot hold
-/// in lower case.
+/// Takes the one code point at the start of `rest`, whose lower case has another length and so doesn't fit its place in
+/// the block.
 fn resize(rest: &[u8], folded: &mut [u8], edges: &mut TokenEdges, cursor: &mut Cursor) {
     let unit = Unit::read(rest);
     let token = unit.flags & (LETTER | MARK | NUMBER) != 0;

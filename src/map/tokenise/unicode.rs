@@ -1,9 +1,9 @@
-//! General categories and lower case, code point by code point.
+//! General categories and lower case of code points.
 //!
-//! Both come out of binary searches that are too slow for a text in, say,
-//! Russian, so they are kept in tables, by pages of 256 code points, each
-//! filled when a text first needs it: a process pays microseconds for the
-//! scripts it meets and nothing for the rest.
+//! Both come from binary searches that are too slow for a text in, say, Russian. So they are kept in tables, in pages
+//! of 256 code points. A page is filled when a text first needs it: a process pays microseconds for the scripts that it
+//! meets and nothing for the rest. [`resolve`] takes a block and enters its code points that are not ASCII into the
+//! block's masks.
 
 use std::sync::OnceLock;
 
@@ -13,11 +13,11 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 pub const LETTER: u8 = 1;
 pub const MARK: u8 = 2;
 pub const NUMBER: u8 = 4;
-/// ’, which belongs to a word between its letters.
+/// The apostrophe ’, which belongs to a word if it stands between letters.
 const APOSTROPHE: u8 = 8;
-/// Lower-casing the code point gives something else.
+/// The lower case differs from the code point.
 const CHANGES: u8 = 16;
-/// And gives more bytes, or fewer.
+/// The lower case has more bytes than the code point, or fewer.
 const RESIZES: u8 = 32;
 
 const SPAN: usize = 256;
@@ -28,8 +28,7 @@ struct Properties {
     lower: [char; SPAN],
 }
 
-// Boxed because an empty `OnceLock` is not zeros, and so takes its full size in
-// the executable.
+// The pages are boxed because an empty `OnceLock` isn't all zeros, and so takes its full size in the executable.
 static TABLE: [OnceLock<Box<Properties>>; SPANS] = [const { OnceLock::new() }; SPANS];
 
 impl Properties {
@@ -37,7 +36,7 @@ impl Properties {
     fn build(number: usize) -> Box<Properties> {
         let mut page = Box::new(Properties { flags: [0; SPAN], lower: ['\0'; SPAN] });
         for i in 0..SPAN {
-            // A surrogate is not a character, and so separates.
+            // A surrogate is not a character, and so separates words.
             let Some(c) = char::from_u32((number * SPAN + i) as u32) else {
                 continue;
             };
@@ -55,7 +54,7 @@ impl Properties {
     }
 }
 
-/// The flag of `c`'s category; zero for a separator.
+/// Returns the flag of `c`'s category; 0 for a separator.
 fn group(c: char) -> u8 {
     match c.general_category_group() {
         _ if c == '’' => APOSTROPHE,
@@ -66,26 +65,26 @@ fn group(c: char) -> u8 {
     }
 }
 
-/// The code point at the start of a text, or a byte that is part of none.
+/// The code point at the start of a text, or a byte that is part of no code point.
 #[derive(Clone, Copy)]
 pub struct Unit {
-    /// Its length in the text.
+    /// Bytes of the unit in the text.
     pub length: usize,
     code: usize,
     pub flags: u8,
 }
 
 impl Unit {
-    /// Nothing, which separates.
+    /// A byte that is part of no code point. It separates words.
     const BAD: Unit = Unit { length: 1, code: 0, flags: 0 };
 
-    /// Reads the unit at the start of `text`; one at the end is [`Unit::BAD`].
+    /// Reads the unit at the start of `text`. This is [`Unit::BAD`] if the text is empty or ends within the code point.
     #[inline(always)]
     pub fn read(text: &[u8]) -> Unit {
         let bytes = match text.first_chunk() {
             Some(bytes) => *bytes,
             None => {
-                // Zeros continue no sequence, so one cut short stays bad.
+                // Zeros continue no sequence, so a sequence that is cut short stays bad.
                 let mut bytes = [0; 4];
                 bytes[..text.len()].copy_from_slice(text);
                 bytes
@@ -102,8 +101,7 @@ impl Unit {
             (2, (a & 0x1f) << 6 | b & 0x3f)
         } else if a < 0xf0 {
             let code = (a & 0xf) << 12 | (b & 0x3f) << 6 | c & 0x3f;
-            // The table makes a separator of a surrogate, and it matters to
-            // nobody whether that is one or three.
+            // The table makes a surrogate a separator. Whether that is one separator or three makes no difference.
             if code < 0x800 || !continues(b) || !continues(c) {
                 return Unit::BAD;
             }
@@ -120,24 +118,24 @@ impl Unit {
         Unit { length, code, flags }
     }
 
-    /// Writes it in lower case and returns the length of that. It must not be
-    /// [`Unit::BAD`].
+    /// Writes the code point in lower case, and returns the length of that. The unit must not be [`Unit::BAD`].
     pub fn fold(self, out: &mut [u8]) -> usize {
         let c = char::from_u32(self.code as u32).into_iter();
         c.flat_map(char::to_lowercase).fold(0, |length, lower| length + lower.encode_utf8(&mut out[length..]).len())
     }
 }
 
-/// Enters the code points that are not ASCII of the block that `text` begins
-/// with into its masks, and what they change to in lower case into `out`, which
-/// the rest of the block is in already. `leads` has the bytes that may begin one.
-/// Returns the masks and how much of the block counts: all, or what comes before
-/// a code point that has another length in lower case or needs the next block.
+/// Enters the code points that are not ASCII into the masks of the block at the start of `text`. Writes their lower
+/// case to `out`, which already holds the rest of the block. `leads` are the bytes that may begin such a code point.
+///
+/// Returns the masks, and how much of the block counts: all of it, or the bytes before a code point that has another
+/// length in lower case or needs the next block.
 #[inline(always)]
 pub fn resolve(text: &[u8], out: &mut [u8], mut leads: u64, mut masks: Masks) -> (Masks, usize) {
     while leads != 0 {
         let at = leads.trailing_zeros() as usize;
-        // By lead, not by length, so that one need not wait for another.
+        // The loop goes from lead to lead, rather than by each unit's length, so that it needn't wait for the length of
+        // the previous unit.
         leads &= leads - 1;
         let unit = Unit::read(&text[at..]);
         let end = at + unit.length;
@@ -169,8 +167,8 @@ fn page(code: usize) -> &'static Properties {
 mod tests {
     use super::*;
 
-    /// Whatever four bytes begin with, a unit is read if and only if `std`
-    /// finds a code point there; but surrogates, separators either way.
+    /// Whatever four bytes begin with, a unit is read if and only if `std` finds a code point there. Surrogates are an
+    /// exception: they are separators either way.
     #[test]
     fn sequences_are_well_formed_where_std_says_so() {
         let bytes = [0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xe0, 0xff];

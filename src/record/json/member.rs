@@ -1,29 +1,29 @@
-//! One member of an object that is held as JSON.
+//! Finds one member of a JSON object by its path.
 
 use jiter::Jiter;
 
 use super::wanted::{Field, Node};
 use super::{Cell, Object};
 
-/// Finds the member at a path. Holds scratch memory: one a worker.
+/// Finds the member at a path. It holds scratch memory, so each worker has its own.
 #[derive(Debug)]
 pub struct Member {
     wanted: Node,
-    /// Of jiter, for escapes.
+    /// jiter's memory for strings with escapes.
     tape: Vec<u8>,
     found: [Cell; 1],
     unescaped: Vec<u8>,
 }
 
 impl Member {
-    /// `path` has the names along the path: at least one.
+    /// Takes the names along the path, at least one.
     pub fn new(path: &[String]) -> Self {
         let field = Field { path: path.to_owned(), keeps_type: true };
         Member { wanted: Node::of(&[field]), tape: Vec::new(), found: [Cell::Null], unescaped: Vec::new() }
     }
 
-    /// The member of the object `json`, as a cell of [`Column::Json`](crate::data::Column::Json). `None` if it is null or isn't
-    /// there, and where `json` is something else than an object.
+    /// Returns the member of the object `json` as a cell of [`Column::Json`](crate::data::Column::Json), or `None` if it is null
+    /// or missing, or if `json` isn't an object.
     pub fn find<'a>(&'a mut self, json: &'a [u8]) -> Option<&'a [u8]> {
         let Member { wanted, tape, found, unescaped } = self;
         found[0] = Cell::Null;

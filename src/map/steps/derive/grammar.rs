@@ -1,4 +1,5 @@
-//! The grammar of `derive`.
+//! The grammar of `derive`: parses an expression into an [`Expression`], whose names are field names at first and
+//! fields later.
 //!
 //! ```text
 //! sum      = product *(("+" | "-") product)
@@ -10,8 +11,8 @@
 use crate::data::Decimal;
 use crate::error::Result;
 
-/// Parentheses in parentheses, and operators in all. An expression of more is refused: it is walked by recursion, and
-/// `a + a + …` is as deep as it is long.
+/// How deeply operands may be nested, and how many operators an expression may have. An expression with more is
+/// refused, because expressions are walked by recursion, and `a + a + …` is as deep as it is long.
 const DEEPEST: usize = 100;
 const MOST_OPERATORS: usize = 1000;
 
@@ -20,7 +21,7 @@ pub enum Expression<N> {
     Number(Decimal),
     Name(N),
     Minus(Box<Expression<N>>),
-    /// The greatest multiple of the number that isn't above.
+    /// The greatest multiple of the number that isn't above the expression's value.
     Floor(Box<Expression<N>>, Decimal),
     Two(Operator, Box<Expression<N>>, Box<Expression<N>>),
 }
@@ -34,7 +35,7 @@ pub enum Operator {
 }
 
 impl<N> Expression<N> {
-    /// The same with something else in the place of each name.
+    /// Returns the expression with each name replaced by what `to` makes of it.
     pub fn map_names<M>(self, to: &mut impl FnMut(N) -> Result<M>) -> Result<Expression<M>> {
         Ok(match self {
             Expression::Number(number) => Expression::Number(number),
@@ -61,7 +62,7 @@ impl<N> Expression<N> {
     }
 }
 
-/// Reads an expression. An error says what is wrong, and where.
+/// Parses an expression. The error says what is wrong, and where.
 pub fn parse(text: &str) -> Result<Expression<String>, String> {
     let mut parser = Parser { rest: text.trim_start(), depth: 0, operators: 0 };
     let expression = parser.sum()?;
@@ -72,10 +73,10 @@ pub fn parse(text: &str) -> Result<Expression<String>, String> {
 }
 
 struct Parser<'a> {
-    /// Without white space at its beginning.
+    /// The text that is left, without white space at its start.
     rest: &'a str,
     depth: usize,
-    /// Between two operands, so far.
+    /// Operators between two operands so far.
     operators: usize,
 }
 
@@ -84,7 +85,7 @@ impl<'a> Parser<'a> {
         self.rest = self.rest[bytes..].trim_start();
     }
 
-    /// Takes one of these signs, if it is next.
+    /// Takes the next sign if it is one of `signs`.
     fn sign(&mut self, signs: &[(char, Operator)]) -> Option<Operator> {
         let next = self.rest.chars().next()?;
         let (_, operator) = signs.iter().find(|(sign, _)| *sign == next)?;
@@ -111,7 +112,7 @@ impl<'a> Parser<'a> {
         Ok(product)
     }
 
-    /// The expression of `operator` between `a` and the operand that follows.
+    /// Takes the operand that follows `operator`, and joins it to `a`.
     fn two(
         &mut self,
         operator: Operator,
@@ -189,7 +190,7 @@ impl<'a> Parser<'a> {
         Ok(Expression::Number(parsed))
     }
 
-    /// A name in quotes, in which a quote is written twice.
+    /// Takes a name in quotes. A quote inside the name is written twice.
     fn quoted(&mut self) -> Result<Expression<String>, String> {
         let (mut name, mut at) = (String::new(), 1);
         loop {
@@ -214,7 +215,7 @@ fn is_in_name(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// With a parenthesis around every operation.
+    /// Shows an expression with a parenthesis around every operation.
     fn shown(expression: &Expression<String>) -> String {
         match expression {
             Expression::Number(number) => number.to_string(),

@@ -1,8 +1,8 @@
-//! `derive`: a field worked out of others: `price * qty`, `(a + b) / 2`.
+//! `derive`: a field computed from others, as by `price * qty` or `(a + b) / 2`.
 //!
-//! Decimals are exact, and so is what comes of them but for quotients, which are rounded as
-//! [`Decimal::checked_div`] says. Where a float takes part all of the expression is worked out in floats. Null makes null, and so does a division by
-//! zero. A result of more than 38 digits makes a bad record.
+//! Decimals are exact, and so are results of decimals. Only quotients are rounded, as [`Decimal::checked_div`] says. If
+//! a float takes part, the whole expression is computed in floats. Null makes the result null, and so does a division
+//! by zero. A result of more than 38 digits makes the record bad.
 
 mod grammar;
 
@@ -33,7 +33,7 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     push(expression, &path, written, scope)
 }
 
-/// Pushes a step that works out `expression`, which stands at `path`, and adds its field.
+/// Pushes a step that computes `expression`, which stands at `path` in the spec, and adds the step's field.
 pub(super) fn push(
     expression: Expression<String>,
     path: &str,
@@ -57,9 +57,9 @@ pub(super) fn push(
 #[derive(Clone, Debug)]
 struct Derive {
     expression: Expression<Field>,
-    /// Of what it makes.
+    /// The kind of the result.
     kind: Kind,
-    /// The record's own bytes.
+    /// The field with the record's own bytes.
     record: Field,
     name: String,
 }
@@ -134,10 +134,10 @@ impl Stage for Deriving {
     }
 }
 
-/// A result has more than 38 digits.
+/// The error that a result has more than 38 digits.
 struct TooLong;
 
-/// The value for record `i` where all fields are decimals; `None` is null.
+/// Computes the value for record `i` if all fields are decimals. `None` is null.
 fn exact(expression: &Expression<Field>, batch: &Batch<'_>, i: usize) -> Result<Option<Decimal>, TooLong> {
     let (operator, a, b) = match expression {
         Expression::Number(number) => return Ok(Some(*number)),
@@ -165,7 +165,7 @@ fn exact(expression: &Expression<Field>, batch: &Batch<'_>, i: usize) -> Result<
     result.map(Some).ok_or(TooLong)
 }
 
-/// The same where some are floats.
+/// Computes the value for record `i` if some fields are floats. `None` is null.
 fn real(expression: &Expression<Field>, batch: &Batch<'_>, i: usize) -> Option<f64> {
     let (operator, a, b) = match expression {
         Expression::Number(number) => return Some(number.to_f64()),

@@ -1,4 +1,4 @@
-//! Units of zones, against the labels that jiff gives times.
+//! Tests of the units of zones, against the civil times that jiff shows.
 
 use super::*;
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ fn edges(unit: &str, every: i64, zone: &str) -> UnitEdges {
     UnitEdges::new(unit.length(every).unwrap(), Zone::named(zone).unwrap().clock())
 }
 
-/// What is cut, written.
+/// Returns the beginning of the unit that `time` is in, as text.
 fn cut(unit: &str, every: i64, zone: &str, time: &str) -> String {
     let second = time.parse::<Timestamp>().unwrap().as_second();
     let mut edges = edges(unit, every, zone);
@@ -38,7 +38,8 @@ const ZONES: [&str; 12] = [
     "Antarctica/Troll",
 ];
 
-/// What a unit is called in which a clock is, and by how much it is ahead where that matters.
+/// Returns what tells the unit in which a clock is at second `at`: the date and the seconds of the day at which the
+/// unit begins and, if the unit ends where clocks are changed, how far the clock is ahead of UTC.
 fn label(unit: Unit, every: i64, at: i64, rules: &TimeZone) -> (Date, i64, i32) {
     let at = Timestamp::from_second(at).unwrap();
     let shown = at.to_zoned_datetime(rules.clone()).datetime();
@@ -59,7 +60,7 @@ fn label(unit: Unit, every: i64, at: i64, rules: &TimeZone) -> (Date, i64, i32) 
     }
 }
 
-/// Seconds near the changes of a zone's clocks, and any others.
+/// Makes a zone and a second: near a change of the zone's clocks, or anywhere.
 fn second() -> impl Strategy<Value = (usize, i64)> {
     let at = -5_000_000_000i64..8_000_000_000;
     (0..ZONES.len(), at, -20_000i64..20_000, any::<bool>()).prop_map(|(zone, at, by, near)| {
@@ -96,9 +97,11 @@ proptest! {
         let edge = edges.around(at);
         prop_assert!(edge.holds(at) && edge.low <= at, "{:?}", edge);
         prop_assert_eq!(label(edge.low), label(at));
-        // What is before it has another, though not what is long before a change of the clocks.
+        // The second before the edge has another label. An earlier second, before a change of the clocks, may have the
+        // same label.
         prop_assert_ne!(label(edge.low - 1), label(at));
-        // All of a stretch is cut to the same, and what lies outside isn't of it or of another run.
+        // All seconds of the stretch have the same edge. A second just outside has another label, or the clocks were
+        // changed in between.
         for other in [edge.from, edge.until - 1] {
             prop_assert_eq!(label(other), label(at));
             prop_assert_eq!(UnitEdges::new(edges.length, edges.clock.clone()).around(other).low, edge.low);
@@ -146,12 +149,12 @@ fn clocks_that_are_put_back_show_an_hour_twice() {
     let new_york = |time| cut("hour", 1, "America/New_York", time);
     assert_eq!(new_york("2026-11-01T05:30:00Z"), "2026-11-01T01:00:00-04:00");
     assert_eq!(new_york("2026-11-01T06:30:00Z"), "2026-11-01T01:00:00-05:00");
-    // By half an hour: of the second time there is but a half.
+    // These clocks are put back by half an hour, so only half of the hour is shown twice.
     let lord_howe = |time| cut("hour", 1, "Australia/Lord_Howe", time);
     assert_eq!(lord_howe("2026-04-04T14:45:00Z"), "2026-04-05T01:00:00+11:00");
     assert_eq!(lord_howe("2026-04-04T15:15:00Z"), "2026-04-05T01:30:00+10:30");
     assert_eq!(lord_howe("2026-04-04T15:30:00Z"), "2026-04-05T02:00:00+10:30");
-    // Two hours are on, whatever the clocks do in between.
+    // A unit of two hours goes on, whatever the clocks do in it.
     assert_eq!(cut("hour", 2, "Europe/Berlin", "2026-10-25T01:30:00Z"), "2026-10-25T02:00:00+02:00");
 }
 
@@ -162,7 +165,7 @@ fn clocks_that_are_put_forward_leave_out_an_hour() {
     assert_eq!(berlin("2026-03-29T01:00:00Z"), "2026-03-29T03:00:00+02:00");
     let lord_howe = |time| cut("hour", 1, "Australia/Lord_Howe", time);
     assert_eq!(lord_howe("2026-10-03T15:45:00Z"), "2026-10-04T02:30:00+11:00");
-    // Midnight is left out, and on a day of 1919 half an hour before it and behind it.
+    // The clocks are put forward over midnight. On a day of 1919 they skip the half hours before and after midnight.
     assert_eq!(cut("day", 1, "America/Sao_Paulo", "2018-11-04T12:00:00Z"), "2018-11-04T01:00:00-02:00");
     assert_eq!(cut("day", 1, "America/Toronto", "1919-03-31T12:00:00Z"), "1919-03-31T00:30:00-04:00");
     assert_eq!(cut("month", 1, "America/Sao_Paulo", "2018-11-04T12:00:00Z"), "2018-11-01T00:00:00-03:00");
@@ -177,7 +180,7 @@ fn units_of_zones() {
     assert_eq!(cut("week", 1, "UTC", "1970-01-01T00:00:00Z"), "1969-12-29T00:00:00Z");
     assert_eq!(cut("quarter", 1, "UTC", "2026-12-31T23:59:59Z"), "2026-10-01T00:00:00Z");
     assert_eq!(cut("year", 1, "America/New_York", "2026-01-01T04:59:59Z"), "2025-01-01T00:00:00-05:00");
-    // Before there were zones.
+    // Before there were time zones, offsets had seconds.
     assert_eq!(cut("hour", 1, "Europe/Berlin", "1880-01-01T00:00:00Z"), "1880-01-01T00:00:00+00:53:28");
 }
 

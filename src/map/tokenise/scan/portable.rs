@@ -1,5 +1,5 @@
-//! A block as eight integers of eight bytes each, for processors without the
-//! vectors we know. It is also what the vectors are tested against.
+//! A block as eight integers of eight bytes each, for processors that have neither AVX2 nor AVX-512. The vector
+//! versions are tested against this one.
 
 use super::{BLOCK, Vector};
 
@@ -10,7 +10,7 @@ const HIGH: u64 = 0x80 * LOW;
 pub struct Words8([u64; 8]);
 
 impl Words8 {
-    /// A mask out of the top bit of every byte of what `test` makes of eight.
+    /// Makes a mask from the top bit of every byte that `test` returns for eight bytes.
     #[inline(always)]
     fn mask(self, test: impl Fn(u64) -> u64) -> u64 {
         let mut mask = 0;
@@ -49,8 +49,8 @@ impl Vector for Words8 {
 
     #[inline(always)]
     fn within(self, first: u8, last: u8) -> u64 {
-        // With the top bits cleared no sum carries into the next byte, and a
-        // sum's top bit tells that the byte was at least so much.
+        // The top bits are cleared, so no sum carries into the next byte. The top bit of a sum then says whether the
+        // byte was at least some value.
         let at_least_first = u64::from(0x80 - first) * LOW;
         let above_last = u64::from(0x7f - last) * LOW;
         self.mask(|eight| {

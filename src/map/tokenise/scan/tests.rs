@@ -1,3 +1,5 @@
+//! Tests of the scan: every kernel against the portable one.
+
 use super::*;
 
 #[test]
@@ -10,8 +12,7 @@ fn places_are_those_of_the_bits() {
     }
 }
 
-/// Every byte value at every place of a block, and dense random edges,
-/// give the same from each kernel.
+/// All kernels give the same for every byte value at every place of a block, and for random text with many edges.
 #[test]
 fn kernels_agree() {
     fn run<C: Class>(kernel: Kernel, text: &[u8]) -> (Vec<u8>, Vec<u32>, Stop, usize, usize, bool, bool) {

@@ -1,14 +1,14 @@
-//! A block in two AVX2 registers or one of AVX-512.
+//! A block in two AVX2 registers or one AVX-512 register.
 //!
-//! The methods are inlined into the two functions that have the features
-//! enabled, and only there do the intrinsics become single instructions.
+//! The methods are inlined into the two functions that have the processor features enabled. Only there do the
+//! intrinsics become single instructions.
 
 use std::arch::x86_64::*;
 
 use super::{BLOCK, Class, Cursor, Kernel, Level, Stop, TokenEdges, Vector, scan};
 use crate::record::bits::put_places;
 
-/// The levels this processor has.
+/// Returns the kernels of the levels that this processor has.
 pub fn detect() -> [Option<Kernel>; 2] {
     let avx2 = is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("bmi1")
@@ -50,7 +50,7 @@ pub fn scan_avx512<C: Class>(
 struct Avx2([__m256i; 2]);
 
 impl Avx2 {
-    /// A mask out of the top bit of every byte of what `test` makes of a half.
+    /// Makes a mask from the top bit of every byte that `test` returns for half a block.
     #[inline(always)]
     fn mask(self, test: impl Fn(__m256i) -> __m256i) -> u64 {
         let [low, high] = self.0;
@@ -97,8 +97,8 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     fn within(self, first: u8, last: u8) -> u64 {
-        // Signed comparisons: bytes that are not ASCII are below any `first`,
-        // and `last` is never 0x7f, whose successor would wrap.
+        // The comparisons are signed: bytes that are not ASCII are below any `first`, and `last` is never 0x7f, whose
+        // successor would wrap.
         // SAFETY: a value of this type is proof of AVX2.
         self.mask(|half| unsafe {
             _mm256_and_si256(
@@ -135,7 +135,7 @@ impl Vector for Avx2 {
 #[derive(Clone, Copy)]
 struct Avx512(__m512i);
 
-/// The places in a block, to be packed down to those of the set bits.
+/// The places in a block, which are compressed to those of the set bits.
 static PLACES: [u8; BLOCK] = {
     let mut places = [0; BLOCK];
     let mut i = 0;
@@ -178,7 +178,7 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn within(self, first: u8, last: u8) -> u64 {
-        // Unsigned, so that what is below `first` wraps to far above the width.
+        // Unsigned, so that a byte below `first` wraps to far above the width.
         // SAFETY: a value of this type is proof of AVX-512.
         unsafe {
             let offset = _mm512_sub_epi8(self.0, _mm512_set1_epi8(first as i8));

@@ -1,3 +1,5 @@
+//! Tests of the tokenisers, against plain implementations.
+
 use proptest::prelude::*;
 use unicode_properties::{GeneralCategoryGroup as Group, UnicodeGeneralCategory};
 
@@ -7,7 +9,7 @@ use super::*;
 /// The smallest window that leaves room for a block past half of it.
 const SMALL: usize = 2 * BLOCK;
 
-/// The promise, word for word.
+/// Words as [`Words`] defines them, found in the plainest way.
 fn naive_words(text: &[u8]) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     for chunk in text.utf8_chunks() {
@@ -54,7 +56,7 @@ fn collect(split: impl FnOnce(&mut dyn FnMut(Tokens<'_>))) -> Vec<Vec<u8>> {
     tokens
 }
 
-/// Every tokeniser, with every kernel and a small and the usual window.
+/// Checks every tokeniser with every kernel, each with a small window and the usual one.
 fn check(text: &[u8]) {
     for kernel in Kernel::available() {
         for window in [SMALL, WINDOW] {
@@ -72,7 +74,7 @@ fn words(text: impl AsRef<[u8]>) -> Vec<String> {
     let text = text.as_ref();
     let tokens = collect(|emit| Words::new().split(text, emit));
     assert_eq!(tokens, naive_words(text));
-    // The same must come out wherever in a block the text begins.
+    // The words don't depend on where in a block the text begins.
     for before in 0..70 {
         for filler in [" ", "x ", "é ", "'"] {
             let mut moved = filler.repeat(before).into_bytes();
@@ -167,7 +169,7 @@ fn versions_are_those_documented() {
     assert_eq!(LOWERCASE_VERSION, (17, 0, 0));
 }
 
-/// Text where everything that matters is frequent and near everything else.
+/// Text in which everything that matters is frequent and close together.
 fn messy() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         8 => "[a-zA-Z]{1,9}".prop_map(String::into_bytes),
