@@ -1,17 +1,17 @@
-//! Who is to blame for a name that means nothing: a spec, and a place in it.
+//! Errors about a spec: [`Blame`] makes messages that name the spec and the place in it.
 
 use crate::data::Zone;
 use crate::error::{Error, Result, suggestion};
 
-/// Says which spec, and where in it, something is wrong.
+/// Makes errors that say in which spec something is wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct Blame<'a> {
-    /// What messages call the spec.
+    /// The name that messages give the spec.
     pub origin: &'a str,
 }
 
 impl Blame<'_> {
-    /// Whether a line of `mapfold agg` is the spec: then its flags say what keys do.
+    /// Whether the spec comes from a line of `mapfold agg`. Hints then name flags in place of keys.
     pub fn is_a_line(&self) -> bool {
         self.origin == "agg"
     }
@@ -20,7 +20,7 @@ impl Blame<'_> {
         Error::Usage { message: format!("{}: {path}: {what}", self.origin), hint }
     }
 
-    /// The index of `name` in `names`.
+    /// Returns the index of `name` in `names`, or the error that it is unknown.
     pub fn find(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Result<usize> {
         names.iter().position(|known| *known == name).ok_or_else(|| self.stranger(path, what, name, names))
     }
@@ -30,7 +30,7 @@ impl Blame<'_> {
         Zone::named(name).ok_or_else(stranger)
     }
 
-    /// `name` is none of `names`.
+    /// The error that `name` is none of `names`.
     pub fn stranger(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Error {
         self.error(path, &format!("no {what} {name:?}"), Some(suggestion(name, &format!("{what}s"), names)))
     }

@@ -1,4 +1,5 @@
-//! Holds a JSON value to its [`Shape`]. The first thing wrong is reported with the path of keys that leads to it.
+//! Checks a JSON value against its [`Shape`]. The result is the first thing that is wrong, with the path of keys that
+//! leads to it.
 
 use serde_json::{Map, Value};
 
@@ -7,10 +8,10 @@ use super::{Key, SPLITTERS, Shape, Tagged, Variant, Variants, size};
 use crate::error::{Error, meant, suggestion};
 use crate::units::{Span, span};
 
-/// What is wrong, and where.
+/// What is wrong with a spec, and where.
 #[derive(Debug, PartialEq)]
 pub struct Wrong {
-    /// Empty for the spec itself.
+    /// Empty if it is the spec itself.
     pub path: String,
     pub what: String,
     pub hint: Option<String>,
@@ -21,7 +22,7 @@ impl Wrong {
         Wrong { path: dotted(path), what: what.into(), hint }
     }
 
-    /// As an error of the spec that messages call `origin`.
+    /// Converts to an error about the spec that messages call `origin`.
     pub fn into_error(self, origin: &str) -> Error {
         let message = match self.path.as_str() {
             "" => format!("{origin}: {}", self.what),
@@ -31,12 +32,12 @@ impl Wrong {
     }
 }
 
-/// A path as `--set` would take it.
+/// Returns a path as `--set` takes it.
 pub fn dotted(path: &[String]) -> String {
     path.iter().map(|key| key.replace('\\', "\\\\").replace('.', "\\.")).collect::<Vec<_>>().join(".")
 }
 
-/// Whether `value`, to which `path` leads, has that shape.
+/// Checks that `value`, which stands at `path`, has this shape.
 pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(), Wrong> {
     let expected = |what: &str| Err(Wrong::new(path, format!("must be {what}, is {}", kind(value)), None));
     match shape {
@@ -205,7 +206,8 @@ fn string(text: &str, shape: &Shape, path: &[String]) -> Result<(), Wrong> {
     }
 }
 
-/// `"word"` would be taken as a literal that occurs hardly anywhere, and the answer would be wrong without a word.
+/// Returns the tokeniser that `text` nearly names. A typo such as `"word"` would be taken as a literal that hardly ever
+/// occurs, and the result would be wrong without a message.
 fn almost_a_splitter(text: &str) -> Option<&'static str> {
     let letter = |c: char| c.is_ascii_alphabetic();
     let names = || SPLITTERS.built.iter().copied();
@@ -225,7 +227,7 @@ fn not_a_choice(text: &str, built: &[&str], later: &[&str], path: &[String]) -> 
     Wrong::new(path, format!("must be one of {listed}, is {text:?}"), hint)
 }
 
-/// The byte that a [`Shape::Delimiter`] stands for.
+/// Returns the byte that a [`Shape::Delimiter`] stands for.
 pub fn delimiter(text: &str) -> Option<u8> {
     match text.as_bytes() {
         b"\\t" => Some(b'\t'),
@@ -235,7 +237,7 @@ pub fn delimiter(text: &str) -> Option<u8> {
     }
 }
 
-/// The byte that a [`Shape::Separator`] stands for.
+/// Returns the byte that a [`Shape::Separator`] stands for.
 pub fn separator(text: &str) -> Option<u8> {
     match text.as_bytes() {
         b"\\0" => Some(b'\0'),
@@ -267,7 +269,7 @@ pub fn unknown_key(name: &str, keys: &[Key], path: &[String]) -> Wrong {
     Wrong::new(path, format!("unknown key {name:?}"), Some(key_meant(name, keys)))
 }
 
-/// The key that is meant, or all that work, each once.
+/// Returns a hint: the key that `name` was meant to be, or else all keys that work, each once.
 fn key_meant<'k>(name: &str, keys: impl IntoIterator<Item = &'k Key>) -> String {
     let is_here = |key: &&Key| !matches!(key.shape, Shape::Elsewhere(..));
     let (mut later, mut names) = (Vec::new(), Vec::new());
@@ -283,13 +285,13 @@ fn key_meant<'k>(name: &str, keys: impl IntoIterator<Item = &'k Key>) -> String 
     }
 }
 
-/// A whole number that 64 bits don't hold.
+/// Whether a number is a whole number too great for 64 bits.
 fn is_beyond(number: &Value) -> bool {
     const END: f64 = 18_446_744_073_709_551_616.0;
     number.as_f64().is_some_and(|n| n >= END)
 }
 
-/// Which of the variants an object is.
+/// Returns the variant that an object is, by the key of its own.
 pub fn variant(
     object: &Map<String, Value>,
     variants: &'static Variants,
@@ -310,7 +312,7 @@ pub fn variant(
     }
 }
 
-/// Which of the variants the value of the tag says.
+/// Returns the variant that the value of the object's tag names.
 pub fn by_tag(
     object: &Map<String, Value>,
     tagged: &'static Tagged,
@@ -343,7 +345,7 @@ pub fn by_tag(
 fn no_variant(object: &Map<String, Value>, variants: &Variants, path: &[String]) -> Wrong {
     let names: Vec<_> = variants.all.iter().map(|variant| variant.name).collect();
     let known = |name: &String| variants.all.iter().any(|variant| variant.keys.iter().any(|key| key.name == name));
-    // Of the keys that no variant has, the one that looks most like the name of one.
+    // Of the keys that no variant has, the one most like a variant's name.
     let strangers: Vec<_> = object.keys().filter(|name| !known(name)).collect();
     let misspelt = strangers.iter().find(|name| meant(name, names.iter().copied()).is_some()).or(strangers.first());
     let built: Vec<_> = variants.all.iter().filter(|variant| variant.is_built()).map(|variant| variant.name).collect();
@@ -363,7 +365,7 @@ fn no_variant(object: &Map<String, Value>, variants: &Variants, path: &[String])
     }
 }
 
-/// `f` with `key` added to the path.
+/// Calls `f` with `key` added to the path.
 pub fn within<T>(path: &mut Vec<String>, key: &str, f: impl FnOnce(&mut Vec<String>) -> T) -> T {
     path.push(key.to_owned());
     let result = f(path);

@@ -1,6 +1,7 @@
-//! JSON text to a [`Value`], more strictly than `serde_json` alone and with messages for people.
+//! Parses JSON text to a [`Value`], more strictly than `serde_json` alone, and with messages for people.
 //!
-//! A key written twice is refused: JSON readers keep the last one, and half of somebody's `map` would vanish without a word.
+//! A key that is written twice is refused. JSON readers keep the last one, so half of somebody's `map` would vanish
+//! without a message.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use serde_json::{Map, Number, Value, error::Category};
 
 use crate::error::{Error, Result};
 
-/// `origin` is what messages call the text.
+/// Parses a spec, which must be a JSON object in UTF-8. `origin` is the name that messages give the text.
 pub fn parse(origin: &str, text: &[u8]) -> Result<Value> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     if let Some(at) = memchr::memchr(0, text) {
@@ -35,12 +36,12 @@ pub fn parse(origin: &str, text: &[u8]) -> Result<Value> {
     Ok(value)
 }
 
-/// One JSON value, as in `--set PATH=VALUE`.
+/// Parses one JSON value, as in `--set PATH=VALUE`.
 pub fn value(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str::<Strict>(text).map(|strict| strict.0)
 }
 
-/// What a value is, with its article.
+/// Returns how messages call a value: a short value as it is written, another by its type with an article.
 pub fn kind(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),
@@ -82,7 +83,7 @@ fn advice(what: &str) -> &'static str {
     }
 }
 
-/// Whether what other formats call a comment begins there.
+/// Whether the text at this place begins a comment in other formats.
 fn begins_comment(json: &[u8], line: usize, column: usize) -> bool {
     let line = json.split(|byte| *byte == b'\n').nth(line.saturating_sub(1)).unwrap_or_default();
     let rest = line.get(column.saturating_sub(1)..).unwrap_or_default();

@@ -1,14 +1,15 @@
-//! A table of keys as JSON Schema, draft 2020-12: what editors and validators know of a spec.
+//! A table of keys as JSON Schema, draft 2020-12, for editors and validators.
 //!
-//! It allows what [`check`](super::check) allows before params have their values, as far as a schema can tell. It can't tell a
-//! misspelt tokeniser from a literal, nor that a size has more than 64 bits or a span is no time at all.
+//! The schema allows what [`check`](super::check) allows before params have their values, as far as a schema can
+//! express that. It can't tell a misspelt tokeniser from a literal. Nor can it tell that a size has more than 64 bits,
+//! or that a span of time is zero.
 
 use serde_json::{Map, Value, json};
 
 use super::{Choice, Key, SPLITTERS, Shape, Variant, params, size, without_article};
 use crate::units::span;
 
-/// The schema of what has this shape, an object.
+/// Returns the schema of a spec of shape `root`, which is an object.
 pub fn of(title: &str, root: &Shape) -> Value {
     let mut writer = Writer { params: true, definitions: Map::new() };
     let name = json!({"type": "string", "description": "The name of a param, whose value stands here"});
@@ -23,7 +24,7 @@ pub fn of(title: &str, root: &Shape) -> Value {
 struct Writer {
     /// Whether a param may stand for a value.
     params: bool,
-    /// What is referred to: what occurs in many places, or in itself.
+    /// Schemas that others refer to, by name: those that occur in many places, or in themselves.
     definitions: Map<String, Value>,
 }
 
@@ -49,7 +50,7 @@ impl Writer {
         schema
     }
 
-    /// Of a value, or the param that stands for it.
+    /// Returns the schema of a value of this shape, or of the param that stands for the value.
     fn value(&mut self, shape: &Shape) -> Value {
         let schema = self.shape(shape);
         self.or_param(schema)
@@ -100,11 +101,11 @@ impl Writer {
         }
     }
 
-    /// A reference to one of several objects.
+    /// Returns a reference to the schema of any of these objects, which is defined on first use.
     fn defined(&mut self, what: &str, variants: &[Variant], tag: Option<&str>) -> Value {
         let name = without_article(what);
         if !self.definitions.contains_key(name) {
-            // It may occur in itself.
+            // Entered first, because the schema may occur in itself.
             self.definitions.insert(name.into(), Value::Null);
             let built = variants.iter().filter(|variant| variant.is_built());
             let all: Vec<_> = built.map(|variant| self.variant(variant, tag)).collect();
@@ -138,7 +139,7 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/$defs/{name}")})
 }
 
-/// One of these; what is itself one of several is taken apart.
+/// Returns the schema of anything that matches one of `schemas`. A schema that is itself a choice is flattened.
 fn any_of(schemas: impl IntoIterator<Item = Value>) -> Value {
     let mut all = Vec::new();
     for mut schema in schemas {

@@ -1,4 +1,4 @@
-//! The vocabulary in which the keys of a spec are told: shapes of values, and tables of keys.
+//! The vocabulary that describes the keys of a spec: shapes of values, and tables of keys.
 //!
 //! ```text
 //! bytes ──json──► Value ──set──► Value ──params──► Value ──check──► right, or Wrong with its path
@@ -6,12 +6,14 @@
 //!                         └──────────────┴── a table ──────┘
 //! ```
 //!
-//! A step, an aggregate or a format declares its own keys in its own file, as a [`Variant`] or a [`Choice`]; `spec` puts
-//! them in one table. Everything here works on any table: the parser of JSON, the checker, `--set` and params; and what tells
-//! others of it: [`json_schema`] editors, [`mod@reference`] readers, [`paths`] shells.
+//! A step, an aggregate or a format declares its keys in its own file, as a [`Variant`] or a [`Choice`]. The `spec`
+//! module puts these into one table. Everything here works on any table: the parser of JSON, the checker, `--set` and
+//! params. So do the modules that describe a table to others: [`json_schema`] for editors, [`mod@reference`] for
+//! readers, [`paths`] for shells.
 //!
-//! Keys and values that are promised but not built yet are in a table too, as [`Shape::Later`], as `later` of a choice, or
-//! as a variant without keys: a user who writes one has made no spelling mistake and is told so.
+//! Keys and values that are planned but not built yet are in a table too: as [`Shape::Later`], in `later` of a choice,
+//! or as a variant without keys. A user who writes one gets a message that says so, rather than one about a spelling
+//! mistake.
 
 mod blame;
 pub mod check;
@@ -29,21 +31,21 @@ pub use check::Wrong;
 
 use serde_json::Value;
 
-/// What a value must look like.
+/// The shape that a value must have.
 pub enum Shape {
     /// Any string.
     Text,
     /// A string that isn't empty.
     Name,
-    /// What cuts text in pieces: the name of a tokeniser, or a literal that isn't empty.
+    /// What cuts text into pieces: the name of a tokeniser, or a literal that isn't empty.
     Splitter,
-    /// The same, or an object.
+    /// A splitter, or an object with these keys.
     SplitterOr(&'static [Key]),
-    /// One ASCII character that can stand between fields, as a string; `\t` with its backslash is a tab too.
+    /// One ASCII character that can stand between fields, as a string. The two characters `\t` stand for a tab.
     Delimiter,
-    /// What ends a record of text: see [`check::separator`].
+    /// The character that ends a record of text: see [`check::separator`].
     Separator,
-    /// Bytes, as a number or as a string such as `512M`; at least 1.
+    /// A number of bytes, as a number or as a string such as `512M`; at least 1.
     Size,
     /// A span of time, as a string such as `500ms`.
     Span,
@@ -56,37 +58,37 @@ pub enum Shape {
     Flag,
     /// One of some words.
     Choice(Choice),
-    /// One of some words, or an object.
+    /// One of some words, or an object with these keys.
     WordOr(Choice, &'static [Key]),
-    /// A string that isn't empty, or one of several objects. The string is short for the first of them with nothing but
-    /// the key of its own.
+    /// A string that isn't empty, or one of several objects. The string stands for an object of the first variant that
+    /// has only that variant's own key.
     NameOr(&'static Variants),
     /// A command and its arguments: a list of strings. The first isn't empty.
     Words,
     List(&'static Shape),
-    /// A list, or the only thing in it.
+    /// A list of items, or one item without the list's brackets.
     OneOrMore(&'static Shape),
-    /// A string or a number: what a field is compared with.
+    /// A string or a number that a field is compared with.
     Literal,
     /// A regular expression.
     Pattern,
-    /// The number of a group of a regular expression, or its name.
+    /// The number or the name of a group of a regular expression.
     Group,
-    /// Anything: what a param stands for is held to the place where it stands.
+    /// Anything: the value of a param, which is checked at the place where the param stands.
     Any,
     Object(&'static [Key]),
     /// An object whose keys the user chooses.
     Map(&'static Shape),
     Variants(&'static Variants),
     Tagged(&'static Tagged),
-    /// Promised, not built.
+    /// Planned but not built.
     Later,
-    /// A key that another variant has, and why this one hasn't: what is wrong, and a hint.
+    /// A key that another variant has and this one hasn't: what is wrong, and a hint.
     Elsewhere(&'static str, &'static str),
 }
 
 impl Shape {
-    /// What keys an object of this shape may have, unless that depends on what is in it.
+    /// Returns the keys that an object of this shape may have. `None` if that depends on what is in the object.
     fn keys(&self) -> Option<&'static [Key]> {
         match self {
             Shape::Object(keys) | Shape::WordOr(_, keys) | Shape::SplitterOr(keys) => Some(keys),
@@ -110,9 +112,9 @@ pub struct Key {
     pub name: &'static str,
     pub shape: Shape,
     pub required: bool,
-    /// One line, in plain text. That of a variant's own key says what the variant is for.
+    /// One line, in plain text. For a variant's own key, it says what the variant is for.
     pub about: &'static str,
-    /// What it is in a spec that hasn't it, where that is one value: as `--set` takes it.
+    /// The value in a spec without this key, if that is always the same; as `--set` takes it.
     pub default: Option<&'static str>,
 }
 
@@ -137,38 +139,38 @@ impl Key {
         Key::optional(name, Shape::Later)
     }
 
-    /// [`Key::default`] as JSON.
+    /// Returns [`Key::default`] as JSON.
     pub fn default_value(&self) -> Option<Value> {
         let read = |text| set::interpret(text, &self.shape, &[]).expect("a default is a value of its key");
         self.default.map(read)
     }
 
-    /// Whether a spec may have it.
+    /// Whether a spec may have this key.
     pub const fn is_built(&self) -> bool {
         !matches!(self.shape, Shape::Later | Shape::Elsewhere(..))
     }
 }
 
-/// One of several objects, told apart by a key of their own.
+/// Several kinds of objects. Each kind has a key of its own that tells it from the others.
 pub struct Variants {
-    /// What one of them is, with its article.
+    /// What messages call such an object, with an article.
     pub what: &'static str,
     pub example: &'static str,
     pub all: &'static [Variant],
 }
 
-/// One of several objects, told apart by the value of one key.
+/// Several kinds of objects that are told apart by the value of one key, the tag.
 pub struct Tagged {
-    /// What one of them is, with its article.
+    /// What messages call such an object, with an article.
     pub what: &'static str,
     pub tag: &'static str,
     pub all: &'static [Variant],
 }
 
 pub struct Variant {
-    /// The key of its own, or the value of the tag.
+    /// The variant's own key, or its value of the tag.
     pub name: &'static str,
-    /// All its keys, its own or the tag among them; empty for one that isn't built yet.
+    /// All keys of the variant, including its own key or the tag. Empty if the variant isn't built yet.
     pub keys: &'static [Key],
 }
 
@@ -181,23 +183,23 @@ impl Variant {
         !self.keys.is_empty()
     }
 
-    /// The key that tells it from others: its own, or `tag`.
+    /// Returns the key that tells the variant from the others: its own, or `tag`.
     pub fn own(&self, tag: Option<&str>) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == tag.unwrap_or(self.name))
     }
 }
 
-/// What is one of several, without its article.
+/// Returns `what` without its article.
 fn without_article(what: &str) -> &str {
     what.split_once(' ').map_or(what, |(_, noun)| noun)
 }
 
-/// The names that `on` has besides literals.
+/// The names that `on` takes besides literals.
 pub const SPLITTERS: Choice = Choice::of(&["words", "whitespace", "letters", "chars"]);
 
-/// Defines an enum of plain choices, each with the one name that specs, flags and reports call it by.
+/// Defines an enum of plain choices. Each has one name, which specs, flags and reports use.
 ///
-/// `NAMES` has them in order, as [`Choice`] and clap want them; `name` is that of one.
+/// `NAMES` lists the names in order, as [`Choice`] and clap want them. `name` returns the name of one.
 macro_rules! choices {
     ($(#[$attribute:meta])* pub enum $Enum:ident { $($(#[$inner:meta])* $Variant:ident = $name:literal,)+ }) => {
         $(#[$attribute])*

@@ -1,5 +1,6 @@
-//! Params: what a spec leaves open. `"params": {"n": {"default": 2}}` declares one, and `{"param": "n"}` stands for its
-//! value anywhere below. One without a default has to be given.
+//! Params: values that a spec leaves open. `"params": {"n": {"default": 2}}` declares a param, and `{"param": "n"}`
+//! stands for its value anywhere else in the spec. A param without a default must be given on the command line.
+//! [`resolve`] puts the values into the spec.
 
 use serde_json::{Map, Value};
 
@@ -8,10 +9,10 @@ use super::set::interpret;
 use super::{Key, Shape};
 use crate::error::{Error, Result, suggestion};
 
-/// What `params` of a spec looks like.
+/// The shape of a spec's `params`.
 pub const SHAPE: Shape = Shape::Map(&Shape::Object(PARAM));
 
-/// The key of a spec that declares them. Below it none stands for a value.
+/// The key of a spec that declares params. No param stands for a value inside it.
 pub const KEY: &str = "params";
 
 const PARAM: &[Key] = &[
@@ -24,24 +25,24 @@ const PARAM: &[Key] = &[
 pub struct Param {
     pub name: String,
     pub description: Option<String>,
-    /// `None`: required.
+    /// `None` if the param must be given.
     pub default: Option<Value>,
 }
 
-/// Values from a command line: a name, and text that the place where it stands says how to read.
+/// Params given on a command line: names, with text whose meaning depends on where the param stands.
 #[derive(Clone, Debug, Default)]
 pub struct Given(Vec<Assignment>);
 
 #[derive(Clone, Debug)]
 struct Assignment {
-    /// What messages blame: `--param n`, or the flag `--n`.
+    /// What messages name: `--param n`, or the flag `--n`.
     flag: String,
     name: String,
     value: String,
 }
 
 impl Given {
-    /// Takes `NAME=VALUE`. Of several values for one name the last counts.
+    /// Takes `NAME=VALUE`. If a name is given several times, the last value counts.
     pub fn add(&mut self, assignment: &str) -> Result<()> {
         let Some((name, value)) = assignment.split_once('=') else {
             let hint = "--param NAME=VALUE, such as --param n=3";
@@ -51,7 +52,7 @@ impl Given {
         Ok(())
     }
 
-    /// Takes the value of a flag that has the param's name.
+    /// Takes the value of a flag that is named after the param.
     pub fn add_flag(&mut self, name: &str, value: &str) {
         self.0.push(Assignment { flag: format!("--{name}"), name: name.to_owned(), value: value.to_owned() });
     }
@@ -61,7 +62,7 @@ impl Given {
     }
 }
 
-/// The params that a spec declares, by name.
+/// Returns the params that a spec declares, in the order of their names.
 pub fn declared(spec: &Value) -> Result<Vec<Param>, Wrong> {
     let Some(params) = spec.get(KEY) else { return Ok(Vec::new()) };
     check(params, &SHAPE, &mut vec![KEY.into()])?;
@@ -78,7 +79,7 @@ pub fn declared(spec: &Value) -> Result<Vec<Param>, Wrong> {
     Ok(params.as_object().into_iter().flatten().map(param).collect())
 }
 
-/// Puts values where params stand, and takes their declarations away. `root` is the shape of the whole spec.
+/// Replaces params by their values, and removes their declarations. `root` is the shape of the whole spec.
 pub fn resolve(spec: &mut Value, root: &Shape, given: &Given, origin: &str) -> Result<()> {
     let params = declared(spec).map_err(|wrong| wrong.into_error(origin))?;
     let names: Vec<_> = params.iter().map(|param| param.name.as_str()).collect();
@@ -102,14 +103,14 @@ pub fn resolve(spec: &mut Value, root: &Shape, given: &Given, origin: &str) -> R
         object.remove(KEY);
     }
     let values = Values { params: &params, given };
-    // A value from the command line is to blame on it, one of the spec on the spec.
+    // An error about a value from the command line names the flag; one about a value of the spec names the spec.
     values.put(spec, root, &mut Vec::new()).map_err(|(blamed, wrong)| match blamed {
         Some(flag) => wrong.into_error(&flag),
         None => wrong.into_error(origin),
     })
 }
 
-/// What is wrong, and the flag of the command line that it is about.
+/// What is wrong, and the flag whose value is wrong if it is not the spec's.
 type Blamed = (Option<String>, Wrong);
 
 struct Values<'a> {
@@ -141,7 +142,7 @@ impl Values<'_> {
                 self.put_in(object, path, |name| keys.iter().find(|key| key.name == name).map(|key| &key.shape))
             }
             (Value::Object(object), Shape::Tagged(tagged)) => {
-                // Whatever its tag, a key has one shape: the tag may be a param too.
+                // A key has the same shape in all variants. So the tag needn't be known: it may be a param too.
                 let keys = || tagged.all.iter().flat_map(|variant| variant.keys);
                 self.put_in(object, path, |name| keys().find(|key| key.name == name).map(|key| &key.shape))
             }
@@ -151,7 +152,7 @@ impl Values<'_> {
                 }
                 Ok(())
             }
-            // What has another shape than it should is the checker's to say.
+            // The checker reports values of a wrong shape.
             _ => Ok(()),
         }
     }
@@ -187,14 +188,14 @@ impl Values<'_> {
     }
 }
 
-/// The name in `{"param": NAME}`.
+/// Returns NAME if `value` is `{"param": NAME}`.
 fn stands_for(value: &Value) -> Option<&str> {
     let object = value.as_object()?;
     let name = object.get("param")?.as_str()?;
     (object.len() == 1).then_some(name)
 }
 
-/// Whether a param stands anywhere in it.
+/// Whether a param stands anywhere in `value`.
 pub fn within_value(value: &Value) -> bool {
     match value {
         Value::Object(object) => stands_for(value).is_some() || object.values().any(within_value),

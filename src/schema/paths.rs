@@ -1,16 +1,16 @@
-//! The paths that `--set` takes, for shells to complete: those that no number or name of the user's is in.
+//! The paths that shells complete for `--set`: those without list indices and without names that the user chooses.
 
 use super::Shape;
 
-/// A path to one value.
+/// A path to one value of a spec.
 pub struct Path {
-    /// Dotted.
+    /// The keys, with dots between them.
     pub path: String,
-    /// The words that its value is one of; none where it may be anything else.
+    /// The words that the value may be. Empty if it may be anything else.
     pub words: &'static [&'static str],
 }
 
-/// In the order of the table.
+/// Returns the paths in the order of the table.
 pub fn of(root: &'static Shape) -> Vec<Path> {
     let mut paths = Vec::new();
     add(root, String::new(), &mut paths);
@@ -27,7 +27,7 @@ fn add(shape: &'static Shape, path: String, paths: &mut Vec<Path>) {
     }
 }
 
-/// The words that a value of that shape is one of.
+/// Returns the words that a value of this shape may be.
 pub fn words(shape: &'static Shape) -> &'static [&'static str] {
     match shape {
         Shape::Choice(choice) | Shape::WordOr(choice, _) => choice.built,

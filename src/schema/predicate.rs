@@ -1,4 +1,4 @@
-//! The keys of a predicate, which `where`, `having`, the step `filter` and every aggregate share.
+//! The keys of a predicate. `where`, `having`, the step `filter` and every aggregate share them.
 
 use super::{Key, Shape, Variant, Variants};
 

@@ -1,8 +1,8 @@
-//! A table of keys as a page to read, in Markdown: a section for each object that there is, a row for each key.
+//! A table of keys as a page in Markdown for readers. Each kind of object gets a section, and each key a row.
 
 use super::{Key, SPLITTERS, Shape, Variant, without_article};
 
-/// `title` is that of the first section.
+/// Returns the page. `title` is the title of its first section.
 pub fn of(title: &str, root: &'static Shape) -> String {
     let mut page = Page { sections: Vec::new() };
     if let Shape::Object(keys) = root {
@@ -12,7 +12,7 @@ pub fn of(title: &str, root: &'static Shape) -> String {
 }
 
 struct Page {
-    /// In the order in which they are come by.
+    /// In the order in which the walk through the table meets them.
     sections: Vec<Section>,
 }
 
@@ -22,7 +22,7 @@ struct Section {
 }
 
 impl Page {
-    /// A link to the section of that title, which is written unless it is there.
+    /// Returns a link to the section of this title. The section is written first if it isn't there yet.
     fn section(&mut self, title: &str, link: &str, write: impl FnOnce(&mut Page) -> String) -> String {
         if !self.sections.iter().any(|section| section.title == title) {
             let at = self.sections.len();
@@ -44,7 +44,7 @@ impl Page {
         })
     }
 
-    /// What a value looks like.
+    /// Describes the values that a shape allows.
     fn value(&mut self, shape: &'static Shape, path: &str) -> String {
         match shape {
             Shape::Text | Shape::Name => "text".into(),
@@ -119,7 +119,7 @@ impl Page {
     }
 }
 
-/// Keys that variants have besides their own: each once, with the variants that have it.
+/// Keys that variants have besides their own keys. Each is listed once, with the variants that have it.
 #[derive(Default)]
 struct Others(Vec<([String; 4], Vec<&'static str>)>);
 
@@ -131,7 +131,7 @@ impl Others {
         }
     }
 
-    /// As a table, if there are any.
+    /// Returns the keys as a table; nothing if there are none.
     fn text(self, all: &[&Variant]) -> String {
         if self.0.is_empty() {
             return String::new();
@@ -169,7 +169,7 @@ fn default(key: &Key) -> String {
     key.default.map(code).unwrap_or_default()
 }
 
-/// A key beside a variant's own, in brackets if it may be left out.
+/// Shows a key that a variant has besides its own, in brackets if it may be left out.
 fn with(key: &Key) -> String {
     if key.required { code(key.name) } else { format!("[{}]", code(key.name)) }
 }
@@ -199,7 +199,7 @@ fn capitalised(text: &str) -> String {
     first.to_uppercase() + rest
 }
 
-/// What a title is linked by, as forges have it.
+/// Returns the anchor that forges give a title.
 fn anchor(title: &str) -> String {
     let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
     title.chars().filter(kept).map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()

@@ -1,8 +1,9 @@
-//! `--set PATH=VALUE`: overriding one field of a spec.
+//! `--set PATH=VALUE`: overrides one field of a spec.
 //!
-//! PATH is dotted, numbers index lists (the number after the last adds to the list), a backslash takes the next character as it
-//! is. What is missing on the way is made. `null` takes the field away, whatever it holds. Else the schema says what is wanted
-//! at PATH: where that is a string VALUE is taken as it stands, else it is JSON.
+//! PATH is keys with dots between them. Numbers index lists, and the number after the last index adds to the list. A
+//! backslash makes the next character part of the key. Missing objects and lists on the way are created. The value
+//! `null` removes the field, whatever its shape. Otherwise the schema says what PATH wants: a string is taken as it is
+//! written, anything else is read as JSON.
 
 use serde_json::{Map, Value};
 
@@ -10,10 +11,10 @@ use super::check::{Wrong, by_tag, check, dotted, unknown_key, variant};
 use super::{Key, Shape, Tagged, Variant, Variants, json, params};
 use crate::error::{Error, Result, meant};
 
-/// What takes a field away.
+/// The value that removes a field.
 const NULL: &str = "null";
 
-/// `root` is the shape of the whole spec.
+/// Carries out `text`, a PATH=VALUE. `root` is the shape of the whole spec.
 pub fn assignment(spec: &mut Value, root: &'static Shape, text: &str) -> Result<()> {
     let Some((path, value)) = split(text) else {
         return Err(Error::usage_hint(format!("--set {text}: no \"=\""), "--set PATH=VALUE, such as --set limit=5"));
@@ -21,13 +22,13 @@ pub fn assignment(spec: &mut Value, root: &'static Shape, text: &str) -> Result<
     set(spec, root, &path, value).map_err(|wrong| wrong.into_error("--set"))
 }
 
-/// Like [`assignment`] for a flag that stands for a path. `path` is one that the schema has.
+/// Carries out a flag that stands for a path. `path` must be one that the schema has.
 pub fn flag(spec: &mut Value, root: &'static Shape, flag: &str, path: &str, value: &str) -> Result<()> {
     let path: Vec<_> = path.split('.').map(str::to_owned).collect();
     set(spec, root, &path, value).map_err(|wrong| Wrong { path: String::new(), ..wrong }.into_error(flag))
 }
 
-/// The keys of PATH, and VALUE. `None` without an unescaped `=`.
+/// Splits PATH=VALUE into the keys of PATH, and VALUE. `None` if there is no unescaped `=`.
 fn split(text: &str) -> Option<(Vec<String>, &str)> {
     let mut path = vec![String::new()];
     let mut chars = text.char_indices();
@@ -50,7 +51,7 @@ fn set(spec: &mut Value, root: &'static Shape, path: &[String], text: &str) -> R
     Ok(())
 }
 
-/// Leaves what it made on the way when it fails.
+/// If it fails, the objects and lists that it created remain.
 fn set_in(spec: &mut Value, root: &'static Shape, path: &[String], text: &str) -> Result<(), Wrong> {
     let Some((last, way)) = path.split_last() else { return Ok(()) };
     let mut node = spec;
@@ -62,7 +63,7 @@ fn set_in(spec: &mut Value, root: &'static Shape, path: &[String], text: &str) -
     let (place, shape) = step(&mut *node, shape, last, path, depth)?;
     let value = if text == NULL { Value::Null } else { interpret(text, shape, path)? };
     if !value.is_null() {
-        // What stands for a param is checked when its value is there.
+        // A value with params is checked when the params have their values.
         if !params::within_value(&value) {
             check(&value, shape, &mut path.to_vec())?;
         }
@@ -77,7 +78,7 @@ fn set_in(spec: &mut Value, root: &'static Shape, path: &[String], text: &str) -
     Ok(())
 }
 
-/// From `node` to what `key`, the key of `path` at `depth`, names in it.
+/// Goes from `node` to what `key` names in it. `key` is the key of `path` at `depth`.
 fn step<'a>(
     node: &'a mut Value,
     shape: &'static Shape,
@@ -116,13 +117,14 @@ fn step<'a>(
     Ok((object_at(node, here)?.entry(key).or_insert(Value::Null), &known.shape))
 }
 
-/// The variant of an object that is being built: the one it has, or, if it has none yet, the one that has `key`.
+/// Returns the variant that has `key`, if the object has no variant's own key yet.
 fn known_variant(object: &Map<String, Value>, variants: &'static Variants, key: &str) -> Option<&'static Variant> {
     let chosen = variants.all.iter().any(|variant| object.contains_key(variant.name));
     variants.all.iter().find(|variant| !chosen && variant.keys.iter().any(|known| known.name == key))
 }
 
-/// Likewise of one that a tag tells from others. A tag may change.
+/// Returns the variant that has `key`, if the object has no tag yet. If `key` is the tag, a tag that the object has
+/// doesn't count, because it may change.
 fn tagged_with(object: &Map<String, Value>, tagged: &'static Tagged, key: &str) -> Option<&'static Variant> {
     let chosen = object.contains_key(tagged.tag) && key != tagged.tag;
     tagged.all.iter().find(|variant| !chosen && variant.keys.iter().any(|known| known.name == key))
@@ -169,21 +171,21 @@ fn unknown_path(key: &str, keys: &[Key], here: &[String]) -> Wrong {
     }
 }
 
-/// Text of a command line as the value that `shape` wants.
+/// Reads text from a command line as the value that `shape` wants.
 pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wrong> {
     let literal = match shape {
         Shape::Text | Shape::Name | Shape::Splitter | Shape::Delimiter | Shape::Separator => true,
         Shape::Pattern | Shape::Choice(_) | Shape::Size | Shape::Span => true,
         Shape::OneOrMore(_) => !text.trim_start().starts_with(['[', '{']),
-        // A lone brace may stand between pieces.
+        // Only an object has a quote after its brace. A brace alone may stand between pieces.
         Shape::SplitterOr(_) => {
             let inside = text.trim_start().strip_prefix('{');
             !inside.is_some_and(|inside| inside.trim_start().starts_with('"'))
         }
         Shape::WordOr(..) | Shape::NameOr(_) => !text.trim_start().starts_with('{'),
-        // A number is compared with text that is one.
+        // Kept as text. A column of numbers may be compared with text that is a number.
         Shape::Literal => true,
-        // A number where it looks like one, and what is in quotes; else the text itself.
+        // Anything that is JSON, such as a number or text in quotes, is read as that. Anything else is the text itself.
         Shape::Group | Shape::Any => json::value(text).is_err(),
         _ => false,
     };
@@ -210,7 +212,7 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
     })
 }
 
-/// How to write a list or an object whose quotes were forgotten, or taken by the shell.
+/// Returns how to write a list or an object whose quotes were forgotten, or were taken by the shell.
 fn in_quotes(text: &str, shape: &Shape, path: &[String]) -> String {
     let list = match shape {
         Shape::List(Shape::Name | Shape::Text) | Shape::OneOrMore(_) | Shape::Words => text.trim().strip_prefix('['),
@@ -226,7 +228,7 @@ fn in_quotes(text: &str, shape: &Shape, path: &[String]) -> String {
     format!("text is in double quotes, and all of it in single ones, for the shell: {example}")
 }
 
-/// The list whose items stand in `text` with commas between them.
+/// Returns the list of the items in `text`, which have commas between them.
 fn as_list(text: &str, path: &[String]) -> String {
     let items = text.split(',').map(|item| Value::from(item.trim().trim_matches(['"', '\''])).to_string());
     format!("--set {}='[{}]'", dotted(path), items.collect::<Vec<_>>().join(", "))

@@ -1,10 +1,11 @@
-//! Sizes in bytes: `512M`, `1GiB`, `64KB`, `4096`.
+//! Parses sizes in bytes: `512M`, `1GiB`, `64KB`, `4096`.
 //!
-//! `K M G T` are 2^10 to 2^40, as `KiB … TiB`; `KB MB GB TB` are powers of ten. Upper or lower case.
+//! `K M G T` are 2^10 to 2^40, and so are `KiB … TiB`. `KB MB GB TB` are powers of ten. Units may be in upper or lower
+//! case.
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// A regular expression for what [`parse`] takes, but for what has more than 64 bits, and for 0.
+/// A regular expression for what [`parse`] takes, except for 0 and for sizes of more than 64 bits.
 pub const PATTERN: &str = r"^\s*0*[1-9][0-9]*\s*([kKmMgGtT]([iI]?[bB])?|[bB])?\s*$";
 
 pub const HINT: &str = "a size is a whole number of bytes, or one with a unit: 512M, 1GiB, 64KB";
@@ -36,7 +37,7 @@ pub fn parse(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text:?} is more than 2^64 bytes"))
 }
 
-/// A size in JSON: a number, or a string.
+/// Reads a size in JSON, which is a number or a string.
 pub fn option<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
