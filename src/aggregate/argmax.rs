@@ -1,4 +1,5 @@
-//! `argmax`: the value of the record that has the greatest of another field, `by`; of several such the first in the input. See `chosen` for its state.
+//! `argmax`: the value in the record whose field `by` is the greatest. If several such records tie, the first in the
+//! input wins. See `chosen` for its state.
 
 use super::chosen::Rule;
 use super::{Observes, Op, by_a_field};

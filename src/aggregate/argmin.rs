@@ -1,4 +1,5 @@
-//! `argmin`: the value of the record that has the least of another field, `by`; of several such the first in the input. See `chosen` for its state.
+//! `argmin`: the value in the record whose field `by` is the least. If several such records tie, the first in the input
+//! wins. See `chosen` for its state.
 
 use super::chosen::Rule;
 use super::{Observes, Op, by_a_field};

@@ -1,16 +1,16 @@
-//! What `first`, `last`, `argmin` and `argmax` have in common: the value of one of a group's records, chosen by another field, by
-//! the place in the input, or by both.
+//! The shared implementation of `first`, `last`, `argmin` and `argmax`. Each of them chooses one record of a group, by
+//! the record's position in the input, by the field `by`, or by both. The result is the chosen record's value.
 //!
 //! ```text
-//! word 0      0 for none, else 1
+//! word 0      0 if no record is chosen, else 1
 //! word 1, 2   the record's position in the input, 128 bits, low word first
 //! word 3      where the tail lies, or 0
-//! tail        the value; where it is chosen by a field, behind the length of what that has, 4 bytes little-endian, and what it
-//!             has, in a form that sorts as it does
+//! tail        if there is a field `by`: the length of that field's value, 4 bytes little-endian, and the value itself,
+//!             in a form that sorts as the values do; then the record's value
 //! ```
 //!
-//! No two records have one position, so there is one record to choose in any order. A record whose value is null, or what it
-//! is chosen by, isn't one of them.
+//! No two records have the same position, so the choice doesn't depend on the order of records. A record isn't a
+//! candidate if its value or its field `by` is null.
 
 use std::cmp::Ordering;
 
@@ -20,12 +20,13 @@ use crate::data::ordered::{put_decimal, put_float};
 use crate::data::{Column, Decimal, Kind, Value};
 use crate::table::{StateColumn, States, TailPlace};
 
-/// Which of the records.
+/// Which record of a group is chosen.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// The greatest of what it is chosen by, and not the least.
+    /// Whether the record with the greatest value of the field `by` is chosen, not the least.
     pub greatest: bool,
-    /// The last of several that are alike in it, and not the first.
+    /// Whether the last of several records with equal values of `by` is chosen, not the first. Without a `by`, all are
+    /// equal.
     pub last: bool,
 }
 
@@ -41,7 +42,7 @@ impl Rule {
 struct Chosen {
     choice: Rule,
     value: usize,
-    /// Of the value.
+    /// Kind of the value.
     kind: Kind,
     by: Option<usize>,
     position: usize,
@@ -51,7 +52,8 @@ const WORDS: usize = 4;
 const PLACE: TailPlace = TailPlace::in_word(3);
 
 impl Chosen {
-    /// What a tail says that the record is chosen by, and its value.
+    /// Splits a tail into the value of the field `by`, which is empty if there is no such field, and the record's
+    /// value.
     fn parts<'a>(&self, tail: &'a [u8]) -> (&'a [u8], &'a [u8]) {
         match (self.by, tail.split_first_chunk()) {
             (Some(_), Some((len, rest))) => rest.split_at(u32::from_le_bytes(*len) as usize),
@@ -59,7 +61,7 @@ impl Chosen {
         }
     }
 
-    /// Whether the state of the slot is to be that of the record at this position.
+    /// Whether the record at this position should replace the one in the slot's state.
     fn is_better(&self, states: &mut States<'_>, slot: u32, position: u128, by: &[u8]) -> bool {
         let [is_there, low, high, _] = *states.array::<WORDS>(slot);
         if is_there == 0 {
@@ -86,7 +88,7 @@ fn take(states: &mut States<'_>, slot: u32, position: u128, tail: &[u8]) {
     (words[0], words[1], words[2]) = (1, position as u64, (position >> 64) as u64);
 }
 
-/// Appends a value in a form that sorts as it does, among those of its column.
+/// Appends a value in a form that sorts as the value does among those of its column.
 fn put_by(out: &mut Buffer, value: Value<'_>) {
     match value {
         Value::Bytes(bytes) | Value::Json(bytes) => out.extend(bytes),
@@ -96,7 +98,7 @@ fn put_by(out: &mut Buffer, value: Value<'_>) {
     }
 }
 
-/// Appends the value of record `i` as it is.
+/// Appends the value of record `i` unchanged.
 fn put_value(out: &mut Buffer, column: &Column<'_>, i: usize) {
     match column {
         Column::Bytes(column) | Column::Json(column) => out.extend(column.get(i)),
@@ -109,7 +111,7 @@ fn put_value(out: &mut Buffer, column: &Column<'_>, i: usize) {
     }
 }
 
-/// What [`put_value`] put.
+/// Reads what [`put_value`] appended.
 fn value(bytes: &[u8], kind: Kind) -> Value<'_> {
     const SHORT: &str = "a value has all its bytes";
     match kind {
@@ -137,7 +139,8 @@ impl Aggregate for Chosen {
     }
 
     fn tail_growth(&self) -> TailGrowth {
-        // Two numbers and a length. A text may be there twice, where it is what it is chosen by.
+        // 64 bytes are enough for two numbers and a length. A text is in the tail twice if it is also the value of
+        // `by`.
         TailGrowth { each: 64, copies: usize::from(self.by.is_some()) }
     }
 
@@ -168,7 +171,8 @@ impl Aggregate for Chosen {
             put_value(&mut tail, values, i);
             take(states, slot, position, tail.as_slice());
         };
-        // Of those that the input has later, the first to be offered is mostly the one.
+        // If the last record is chosen, the records are offered from the end: the first one offered is mostly the one
+        // chosen.
         match self.choice.last {
             true => (0..slots.len()).rev().for_each(&mut offer),
             false => (0..slots.len()).for_each(&mut offer),
@@ -229,7 +233,7 @@ mod tests {
                 let candidates = records.iter().zip(&places).filter(|((value, key), _)| {
                     value.is_some() && (by.is_none() || key.is_some())
                 });
-                // Of what is alike the first, or the last.
+                // Of equal records, the first or the last one.
                 let rank = |((_, key), place): &(&(Option<u8>, Option<u8>), &i128)| {
                     let key = by.map_or(0, |_| i16::from(key.unwrap_or_default()));
                     (if greatest { -key } else { key }, if last { -**place } else { **place })

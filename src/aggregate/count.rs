@@ -1,5 +1,5 @@
-//! `count`: how many records a group has, or how many of a field's values are not null. State: one word. Overflow would take
-//! 2^64 records.
+//! `count`: the number of a group's records, or of the records whose field isn't null. The state is one word. It would
+//! take 2^64 records to overflow.
 
 use super::{AS, Aggregate, Made, Observes, Op, Overflow, WHERE, op_key};
 use crate::data::{Column, Decimal, Kind, Value};
@@ -18,7 +18,7 @@ pub const OP: Op = Op {
     make: |observed, _| Made::Own(Box::new(Count { column: observed.field.map(|(column, _)| column) })),
 };
 
-/// Of records, or of the values of an observed column.
+/// Counts records, or the values of an observed column that aren't null.
 #[derive(Clone, Copy, Debug)]
 pub struct Count {
     pub column: Option<usize>,

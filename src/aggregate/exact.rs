@@ -1,4 +1,5 @@
-//! Exact sums of doubles, rounded once: what Python's `math.fsum` gives, in any order and any split.
+//! Exact sums of doubles that are rounded once: the result is that of Python's `math.fsum`, in any order and any split.
+//! The state is a fixed-point number of three words, the window, and a count. A tail takes what the window can't.
 //!
 //! ```text
 //! word 0, 1, 2   192 bits, two's complement, low word first, in units of 2^-114: sums up to 2^77
@@ -7,22 +8,23 @@
 //!                and 272 bytes, or none: 2176 bits, two's complement, in units of 2^-1074
 //! ```
 //!
-//! A double is at most 53 bits somewhere in a fixed point number (Kulisch; Neal, arXiv 1505.05571). The window takes
-//! those whose last bit is in its lower 128 bits, which are 0 and all from 2^-62 to 2^66 in size: about 2e-19 to 7e19.
-//! Others go to the tail, which has room for 2^64 of the greatest doubles.
+//! A double has at most 53 significant bits somewhere in a fixed-point number (Kulisch; Neal, arXiv 1505.05571). The
+//! window takes 0 and the doubles whose last bit is in the window's lower 128 bits: all from 2^-62 to 2^66 in size,
+//! about 2e-19 to 7e19. Other doubles go to the tail, which has room for 2^64 of the greatest doubles.
 
 use crate::data::float::canonical;
 use crate::data::wide::Wide;
 
-/// The state of no values is all 0, and its tail is empty.
+/// The words of a sum. A sum of no values is all 0, and its tail is empty.
 pub type State = [u64; 4];
 
-/// What a double's biased exponent is greater by than the place of its last bit in the window.
+/// Difference between a double's biased exponent and the place of the double's last bit in the window.
 const BIAS: u32 = 1075 - 114;
-/// Where the window's lowest word lies in the tail's number.
+/// Index of the window's lowest word in the tail's number.
 const WINDOW_AT: usize = (1074 - 114) / 64;
-/// The unit of the tail's number, and of the window, as powers of 2.
+/// Unit of the tail's number, as a power of 2.
 pub const UNIT: i32 = -1074;
+/// Unit of the window, as a power of 2.
 pub const WINDOW_UNIT: i32 = -114;
 
 const NAN: u8 = 1;
@@ -32,10 +34,12 @@ const NEG_INFINITY: u8 = 4;
 /// A sum in units of [`UNIT`].
 pub type Total = Wide<34>;
 
-/// Bytes of the longest tail, and of the one that it may have been before.
+/// Most bytes that the tails of one sum take of an arena: the longest tail, and the 1-byte tail that it may have
+/// replaced.
 pub const LONGEST_TAIL: usize = 2 + size_of::<Total>();
 
-/// A double that isn't 0, as a whole number of up to 53 bits times 2^(exponent - 1075).
+/// Splits a normal double into a whole number of 53 bits and the biased exponent: the double is number · 2^(exponent -
+/// 1075).
 #[inline]
 fn parts(value: f64) -> (i64, u32) {
     let bits = value.to_bits();
@@ -44,7 +48,7 @@ fn parts(value: f64) -> (i64, u32) {
     (if value < 0.0 { -size } else { size }, exponent)
 }
 
-/// Adds three words with carry. `None` where the sum isn't one of 192 bits.
+/// Adds three words with carry. `None` if the sum doesn't fit 192 bits.
 #[inline]
 fn plus(state: &State, other: [u64; 3]) -> Option<[u64; 3]> {
     let (low, carry) = state[0].overflowing_add(other[0]);
@@ -54,7 +58,8 @@ fn plus(state: &State, other: [u64; 3]) -> Option<[u64; 3]> {
     (!overflows).then_some([low, middle, high])
 }
 
-/// Adds a value. False if it doesn't fit the window, and nothing has changed: see [`add_outside`].
+/// Adds a value. Returns false, with nothing changed, if the value or the sum doesn't fit the window: see
+/// [`add_outside`].
 #[inline]
 #[must_use]
 pub fn add(state: &mut State, value: f64) -> bool {
@@ -73,7 +78,7 @@ pub fn add(state: &mut State, value: f64) -> bool {
     true
 }
 
-/// Adds what doesn't fit the window.
+/// Adds a value that [`add`] refused.
 #[cold]
 pub fn add_outside(state: &mut State, tail: &mut Vec<u8>, value: f64) {
     state[3] += 1;
@@ -90,21 +95,21 @@ pub fn add_outside(state: &mut State, tail: &mut Vec<u8>, value: f64) {
     }
     let (mut size, mut exponent) = parts(value);
     if exponent.wrapping_sub(BIAS) < 128 {
-        // It is of a size for the window, which is full.
+        // The value's size is one for the window, but the window is full: it is emptied into the tail.
         add_at(tail, WINDOW_AT, &state[..3]);
         state[..3].fill(0);
     } else if exponent == 0 {
-        // Subnormal: no leading bit, and the last bit of the least exponent.
+        // A subnormal number has no leading bit, and its last bit is where that of the least exponent is.
         size -= if size < 0 { -(1 << 52) } else { 1 << 52 };
         exponent = 1;
     }
-    // The tail's number has the last bit of the least exponent, 1, at its end.
+    // The tail number's lowest bit is the last bit of a double with the least exponent, which is 1.
     let place = exponent - 1;
     let bits = i128::from(size) << (place % 64);
     add_at(tail, place as usize / 64, &[bits as u64, (bits >> 64) as u64]);
 }
 
-/// Adds a number in two's complement to the tail's, its lowest word at word `at`.
+/// Adds a number in two's complement to the tail's number, with its lowest word at word `at`.
 fn add_at(tail: &mut Vec<u8>, at: usize, words: &[u64]) {
     tail.resize(1 + 8 * Total::ZERO.0.len(), 0);
     let sign = (words[words.len() - 1].cast_signed() >> 63).cast_unsigned();
@@ -121,7 +126,8 @@ fn add_at(tail: &mut Vec<u8>, at: usize, words: &[u64]) {
     }
 }
 
-/// Adds another sum. False if that doesn't fit the window, and nothing has changed: see [`merge_outside`].
+/// Adds another sum. Returns false, with nothing changed, if the other sum or the result doesn't fit the window: see
+/// [`merge_outside`].
 #[inline]
 #[must_use]
 pub fn merge(state: &mut State, other: &State, other_tail: &[u8]) -> bool {
@@ -134,7 +140,7 @@ pub fn merge(state: &mut State, other: &State, other_tail: &[u8]) -> bool {
     true
 }
 
-/// Adds another sum that doesn't fit the window.
+/// Adds another sum that [`merge`] refused.
 #[cold]
 pub fn merge_outside(state: &mut State, tail: &mut Vec<u8>, other: &State, other_tail: &[u8]) {
     if let Some(flags) = other_tail.first() {
@@ -156,13 +162,15 @@ pub fn merge_outside(state: &mut State, tail: &mut Vec<u8>, other: &State, other
     state[3] += other[3];
 }
 
-/// The exact sum, rounded to the nearest double, ties to even; infinite beyond the greatest. NaN if a value is, or if
-/// infinities of both signs are among them. 0 of no values.
+/// Returns the exact sum, rounded to the nearest double, ties to even. The result is infinite if the sum is beyond the
+/// greatest double. It is NaN if a value is NaN, or if infinities of both signs are among the values. It is 0 if there
+/// are no values.
 pub fn sum(state: &State, tail: &[u8]) -> f64 {
     rounded(state, tail, 1)
 }
 
-/// The exact sum over the number of values, of which there is one at least, rounded once; else as [`sum`].
+/// Returns the exact sum divided by the number of values, which must not be 0, rounded once. Special values are as in
+/// [`sum`].
 pub fn mean(state: &State, tail: &[u8]) -> f64 {
     rounded(state, tail, state[3])
 }
@@ -172,7 +180,7 @@ pub fn are_finite(tail: &[u8]) -> bool {
     tail.first().is_none_or(|&flags| flags == 0)
 }
 
-/// The exact sum of finite numbers.
+/// Returns the exact sum. All values must be finite.
 pub fn total(state: &State, tail: &[u8]) -> Total {
     let mut sum = if tail.is_empty() { vec![0] } else { tail.to_vec() };
     add_at(&mut sum, WINDOW_AT, &state[..3]);
@@ -196,8 +204,8 @@ fn rounded(state: &State, tail: &[u8], divisor: u64) -> f64 {
     quotient(Wide(words), divisor, UNIT - 128)
 }
 
-/// The nearest double to `sum * 2^exponent / divisor`. The lowest 128 bits of the sum are 0, so that the quotient has
-/// more bits than a double.
+/// Returns the double nearest to `sum * 2^exponent / divisor`. The lowest 128 bits of `sum` must be 0, so that the
+/// quotient has more bits than a double.
 fn quotient<const N: usize>(sum: Wide<N>, divisor: u64, exponent: i32) -> f64 {
     let (negative, mut size) = sum.magnitude();
     let rest = match divisor {
@@ -259,9 +267,9 @@ mod tests {
         if value < 0.0 { -size } else { size }
     }
 
-    /// The double nearest to `sum * 2^-1074 / count`, by the text of its digits.
+    /// Returns the double nearest to `sum * 2^-1074 / count`, by parsing its decimal digits.
     fn nearest(sum: &BigInt, count: u64) -> f64 {
-        // A bit that says whether there is a rest lies far below all others.
+        // The shift puts the bit that tells whether there is a remainder far below all others.
         let scaled: BigInt = sum << 200;
         let (quotient, rest) = (&scaled / count, &scaled % count);
         let more = match rest == BigInt::ZERO {
@@ -292,7 +300,7 @@ mod tests {
             Just(prop_oneof![9 => usual, 1 => finite].boxed()),
         ];
         let values = one_of.prop_flat_map(|value| prop::collection::vec(value, 0..30));
-        // Often all but a few cancel.
+        // Often all but a few values cancel out.
         (values, any::<bool>()).prop_map(|(mut values, cancel)| {
             if cancel {
                 let negated: Vec<_> = values.iter().skip(2).map(|value| -value).collect();

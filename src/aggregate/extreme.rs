@@ -1,8 +1,9 @@
-//! What `min` and `max` have in common, and the state of theirs where the values are text.
+//! The shared implementation of `min` and `max`. If the values are numbers or timestamps, the column's `summary` has
+//! the state. If they are text, the state is:
 //!
 //! ```text
-//! word 0   0 for none, else 1
-//! word 1   where the tail lies: the string that no other is beyond
+//! word 0   0 if there are no values, else 1
+//! word 1   where the tail lies: the least or the greatest string
 //! ```
 
 use std::cmp::Ordering;
@@ -12,7 +13,7 @@ use super::{Aggregate, Made, Overflow};
 use crate::data::{Column, Kind, Value};
 use crate::table::{StateColumn, States, TailPlace};
 
-/// What an op makes of an observed column of this index and kind that wants its least value or its greatest.
+/// Returns what an op makes to get the least or the greatest value of the observed column with this index and kind.
 pub fn of(statistic: Statistic, (column, kind): (usize, Kind)) -> Made {
     match kind {
         Kind::Bytes => Made::Own(Box::new(ExtremeText { statistic, column })),
@@ -23,7 +24,7 @@ pub fn of(statistic: Statistic, (column, kind): (usize, Kind)) -> Made {
 
 #[derive(Debug)]
 struct ExtremeText {
-    /// The least or the greatest.
+    /// [`Statistic::Least`] or [`Statistic::Greatest`].
     statistic: Statistic,
     column: usize,
 }

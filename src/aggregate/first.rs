@@ -1,4 +1,5 @@
-//! `first`: the value of the first record in the input that has one; null where none has. See `chosen` for its state.
+//! `first`: the value of the first record in the input whose value isn't null; null if there is no such record. See
+//! `chosen` for its state.
 
 use super::chosen::Rule;
 use super::{Observes, Op, of_a_field};

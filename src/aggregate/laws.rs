@@ -1,8 +1,8 @@
-//! The laws of a commutative monoid, for the tests of every aggregate; and an aggregate with a tail to test the
-//! machinery with, whatever the built-in ones need.
+//! The laws of a commutative monoid, as a check for the tests of every aggregate. [`Longest`] is an aggregate with a
+//! tail: tests of the machinery use it, so that they don't depend on what the built-in aggregates need.
 //!
-//! A state is made by observing records one by one into a slot. Whatever way the records are split among slots and
-//! the slots merged, the finished value must be the same, and a state must survive its row.
+//! A state is made by observing records one by one into a slot. However the records are split among slots and the slots
+//! are merged, the finished value must be the same. A state must also survive being written to a row and read back.
 
 use super::{Aggregate, Overflow};
 use crate::data::buffer::Buffer;
@@ -12,8 +12,8 @@ use crate::shuffle::RowShape;
 use crate::shuffle::row::{Values, get_row};
 use crate::table::{Arena, Group, SlotKey, StateColumn, States, Tail, TailPlace};
 
-/// The longest of the observed strings; of equally long ones the greatest by bytes. All in its tail: the empty string,
-/// which is never longer than another, is the identity.
+/// The longest of the observed strings; of equally long strings the greatest by bytes. The state is all in the tail.
+/// The empty string is the identity, because it is never longer than another.
 #[derive(Debug)]
 pub struct Longest {
     pub column: usize,
@@ -132,7 +132,7 @@ impl<'a> Slots<'a> {
         self.no_more_than(before, bytes);
     }
 
-    /// Merges slot `from` into slot `to`, through the row that would carry it.
+    /// Merges slot `from` into slot `to`, through the row that would carry the state.
     fn merge(&mut self, to: u32, from: u32) {
         let stride = self.shape.identity.len();
         let states = self.words[from as usize * stride..][..stride].to_vec();
@@ -156,12 +156,13 @@ impl<'a> Slots<'a> {
         self.no_more_than(before, bytes);
     }
 
-    /// A state takes no more of the arena than its aggregate says, which those who bound it count on.
+    /// Checks that a state took no more of the arena than its aggregate says. The code that limits arenas relies on
+    /// this.
     fn no_more_than(&self, before: usize, bytes: usize) {
         assert!(self.arena.len() - before <= self.aggregate.tail_growth().most(before, bytes, 1));
     }
 
-    /// Its value of this number, as `Debug` shows it.
+    /// Returns the slot's value with this number, as `Debug` shows it.
     fn finish(&self, slot: u32, number: usize) -> String {
         let stride = self.shape.identity.len();
         let words = &self.words[slot as usize * stride..][..stride];
@@ -170,8 +171,9 @@ impl<'a> Slots<'a> {
     }
 }
 
-/// Checks the laws on `records`, each a cell for each observed column of these kinds, dealt to three states by `deal`
-/// (numbers below 3, as many as records). Gives the finished value of this number as `Debug` shows it.
+/// Checks the laws on `records`. Each record has a cell for each observed column, of these kinds. `deal` assigns each
+/// record to one of three states (a number below 3 for each record). Returns the finished value with this number, as
+/// `Debug` shows it.
 pub fn hold(aggregate: &dyn Aggregate, number: usize, kinds: &[Kind], records: &[Vec<Cell>], deal: &[usize]) -> String {
     let all = |order: &mut dyn Iterator<Item = &Vec<Cell>>| {
         let mut slots = Slots::new(aggregate, kinds, 1);
@@ -181,7 +183,7 @@ pub fn hold(aggregate: &dyn Aggregate, number: usize, kinds: &[Kind], records: &
     let expected = all(&mut records.iter());
     assert_eq!(all(&mut records.iter().rev()), expected, "in any order");
 
-    // Slots 0, 1, 2 hold a part each, 3 and 4 nothing.
+    // Slots 0, 1 and 2 hold a part each; slots 3 and 4 hold nothing.
     let dealt = || {
         let mut slots = Slots::new(aggregate, kinds, 5);
         records.iter().zip(deal).for_each(|(record, &slot)| slots.observe(slot as u32, record));
@@ -192,7 +194,7 @@ pub fn hold(aggregate: &dyn Aggregate, number: usize, kinds: &[Kind], records: &
         (0, &[(1, 2), (0, 1)]),                         // a (b c)
         (2, &[(2, 1), (2, 0)]),                         // c b a
         (3, &[(3, 0), (3, 1), (3, 2)]),                 // the identity on the left
-        (0, &[(0, 3), (0, 1), (3, 4), (0, 2), (0, 3)]), // and on the right
+        (0, &[(0, 3), (0, 1), (3, 4), (0, 2), (0, 3)]), // the identity on the right
     ] {
         let mut slots = dealt();
         merges.iter().for_each(|&(to, from)| slots.merge(to, from));

@@ -1,5 +1,5 @@
-//! `mean`: the exact sum of a group's values over their number, rounded once; null where there is none.
-//! See `summary` for its state.
+//! `mean`: the exact sum of a group's values divided by their number, rounded once; null if there are no values. See
+//! `summary` for its state.
 
 use super::summary::Statistic;
 use super::{Observes, Op, of_a_field};

@@ -1,5 +1,5 @@
-//! `min`: the least of a group's values; null where there is none. See `summary` for its state, and
-//! `extreme` where the values are text.
+//! `min`: the least of a group's values; null if there are none. See `summary` for its state, or `extreme` if the
+//! values are text.
 
 use super::extreme;
 use super::summary::Statistic;

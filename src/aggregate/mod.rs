@@ -1,12 +1,13 @@
-//! Aggregates: commutative monoids over the records of a group.
+//! Aggregates: commutative monoids over the records of a group. This module defines the ops that a spec can name and
+//! the trait [`Aggregate`] that they implement.
 //!
-//! An aggregate's state is a few `u64` words that live beside the key in a table, and, where it needs one, a tail of
-//! bytes in the table's arena. The engine moves states between tables and rows by copying words and tails, so
-//! an aggregate is only its algebra: identity, observe, merge, finish. `merge` is the combiner, and because the laws of
-//! a commutative monoid hold (see `laws`) no setting can change an answer.
+//! An aggregate's state is a few `u64` words that live beside the key in a table and, if the aggregate needs one, a
+//! tail of bytes in the table's arena. The engine moves states between tables and rows by copying words and tails, so
+//! an aggregate is only its algebra: identity, observe, merge, finish. `merge` combines the states of two parts of a
+//! group. Because the laws of a commutative monoid hold (see `laws`), no setting can change an answer.
 //!
-//! What the aggregates of a job observe is a set of columns, each field once however many of them look at it. An aggregate
-//! knows its columns by their index in that set.
+//! The aggregates of a job observe a set of columns. Each field is in the set once, however many aggregates observe it.
+//! An aggregate knows its columns by their index in the set.
 
 mod approx_distinct;
 mod approx_quantile;
@@ -42,37 +43,37 @@ use crate::schema::{Key, Shape, Tagged, Variant};
 use crate::table::{StateColumn, States, TailPlace};
 use summary::Statistic;
 
-/// An op of a spec: one a file.
+/// An op that a spec can name. Each op has a file of its own.
 pub struct Op {
     pub name: &'static str,
-    /// Its keys, `op`, `as` and `where` among them.
+    /// The keys that an aggregate with this op has in a spec, including `op`, `as` and `where`.
     pub keys: &'static [Key],
     pub observes: Observes,
     pub make: Make,
 }
 
-/// What an op makes of what it observes.
+/// Makes an op's aggregate, or its part in a shared one, from the columns that it observes and its options.
 pub type Make = fn(&Observed, &Options) -> Made;
 
-/// Indices of observed columns.
+/// The columns that one op observes, by their index in the job's set of observed columns.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Observed {
-    /// The op's field, and what it is.
+    /// Index and kind of the op's field.
     pub field: Option<(usize, Kind)>,
-    /// What `by` names.
+    /// Index of the field that the key `by` names.
     pub by: Option<usize>,
-    /// Where the record is in the input.
+    /// Index of the column that has each record's position in the input.
     pub position: Option<usize>,
 }
 
 impl Observed {
-    /// Of an op whose keys ask for a field.
+    /// Returns index and kind of the field of an op whose keys require a field.
     pub fn column(&self) -> (usize, Kind) {
         self.field.expect("its keys ask for a field")
     }
 }
 
-/// What the keys of an op's own say.
+/// Values of the keys that only some ops have.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     /// Which quantile, from 0 to 1.
@@ -81,30 +82,31 @@ pub struct Options {
 
 #[derive(Debug)]
 pub enum Made {
-    /// An aggregate of its own, with one value.
+    /// An aggregate that isn't shared. It has one value.
     Own(Box<dyn Aggregate>),
-    /// A value of the column's summary, which all ops that want one share.
+    /// A value of the column's summary. All ops that want such a value share the summary.
     Statistic { column: usize, kind: Kind, statistic: Statistic },
-    /// A quantile of the column's sketch, which all quantiles of the column share.
+    /// A quantile of the column's sketch. All quantiles of the column share the sketch.
     Quantile { column: usize, q: f64 },
 }
 
-/// What an op wants of its field.
+/// What an op observes of its field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observes {
-    /// Whether it has a value; the op may do without a field.
+    /// Whether the field has a value. The op doesn't require a field.
     Presence,
     /// A number.
     Number,
-    /// A number, or text or a timestamp where the field was declared to be that.
+    /// A number, unless the field was declared to be text or a timestamp.
     Order,
-    /// A value of the type that the field was declared to have: what was read where nobody declared it.
+    /// A value of the field's declared type. If no type was declared, the value as it was read.
     Declared,
-    /// The same, and the place of its record in the input; and if it has a `by`, what that names as [`Observes::Order`].
+    /// The same as [`Observes::Declared`], and the record's position in the input. If the op has a `by`, the field that
+    /// `by` names is observed as [`Observes::Order`].
     Placed,
 }
 
-/// The ops that there are.
+/// All ops.
 pub static OPS: &[&Op] = &[
     &count::OP,
     &sum::OP,
@@ -123,10 +125,10 @@ pub static OPS: &[&Op] = &[
     &argmax::OP,
 ];
 
-/// What an aggregate in a spec looks like.
+/// The shape of an aggregate in a spec.
 pub static SHAPE: Shape = Shape::Tagged(&WRITTEN);
 
-/// Its kinds, by op.
+/// The aggregates that a spec can have, told apart by `op`.
 pub static WRITTEN: Tagged = Tagged {
     what: "an aggregate",
     tag: "op",
@@ -159,7 +161,7 @@ const AS: Key =
 const WHERE: Key =
     Key::optional("where", Shape::Variants(&PREDICATES)).about("The records that it sees: those for which this holds");
 
-/// The key that names the op, which says what that is for.
+/// The key `op`. `about` says what the op is for.
 const fn op_key(about: &'static str) -> Key {
     Key::required("op", Shape::Text).about(about)
 }
@@ -169,45 +171,46 @@ const fn of_a_field(about: &'static str) -> [Key; 4] {
     [op_key(about), FIELD, AS, WHERE]
 }
 
-/// The keys of an op over one field that looks at another.
+/// The keys of an op over one field that chooses a record by another field.
 const fn by_a_field(about: &'static str) -> [Key; 5] {
     [op_key(about), FIELD, Key::required("by", Shape::Name).about("The field that a record is chosen by"), AS, WHERE]
 }
 
-/// The op of this name.
+/// Returns the op with this name.
 ///
 /// # Panics
-/// If there is none: the schema has been through it.
+/// If there is no such op. The schema has ruled that out.
 pub fn op(name: &str) -> &'static Op {
     OPS.iter().find(|op| op.name == name).expect("the schema knows no other op")
 }
 
-/// What a value has too many digits for.
+/// The error of a sum that has too many digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the sum has more than 38 digits")]
 pub struct Overflow;
 
-/// How much of an arena the tails of an aggregate may take when it is given records or states, besides as many bytes as
-/// those have.
+/// How many bytes of an arena an aggregate's tails may take when the aggregate observes records or merges states,
+/// beyond the bytes of those records or states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailGrowth {
     /// Bytes for each record or state.
     pub each: usize,
-    /// How often the bytes that the arena has, and those that come, may be taken again: where tails become longer by being
-    /// copied to twice the length.
+    /// How many more times the bytes that the arena has, and those that come, may be taken: as when a tail grows by
+    /// being copied to twice its length.
     pub copies: usize,
 }
 
 impl TailGrowth {
-    /// Of aggregates of numbers whose tails are exact sums of doubles, two at most.
+    /// The growth of aggregates of numbers, whose tails are at most two exact sums of doubles.
     pub const OF_NUMBERS: TailGrowth = TailGrowth { each: 2 * exact::LONGEST_TAIL + 2, copies: 0 };
 
-    /// Whether a tail may be so long that few of them fill an arena.
+    /// Whether a tail may be so long that a few tails fill an arena.
     pub fn is_of_long_tails(self) -> bool {
         self.each > Self::OF_NUMBERS.each || self.copies > 0
     }
 
-    /// Most bytes that an arena of `held` bytes has more when so many records or states of `bytes` bytes in all have come.
+    /// Returns how many bytes, at most, an arena of `held` bytes grows by for `count` records or states that have
+    /// `bytes` bytes in all.
     pub fn most(self, held: usize, bytes: usize, count: usize) -> usize {
         let copied = held.saturating_add(bytes).saturating_mul(self.copies);
         bytes.saturating_add(copied).saturating_add(count.saturating_mul(self.each))
@@ -215,33 +218,33 @@ impl TailGrowth {
 }
 
 pub trait Aggregate: Debug + Send + Sync {
-    /// What its value of this number is. An aggregate of its own has one value, number 0; a [`summary`] numbers its values by
-    /// [`Statistic`].
+    /// Returns the kind of the value with this number. An aggregate that isn't shared has one value, number 0. A
+    /// [`summary`] numbers its values by [`Statistic`].
     fn kind(&self, number: usize) -> Kind;
 
-    /// Number of `u64` words of fixed state: at least one.
+    /// Number of `u64` words of a state, at least one.
     fn words(&self) -> usize;
 
-    /// Where a state says that it has a tail of bytes besides its words, if one ever has.
+    /// Returns where a state keeps the place of its tail, or `None` if states never have a tail.
     fn tail(&self) -> Option<TailPlace> {
         None
     }
 
-    /// How much of an arena its tails may take.
+    /// Returns how much of an arena the aggregate's tails may take.
     fn tail_growth(&self) -> TailGrowth {
         TailGrowth::OF_NUMBERS
     }
 
-    /// The words of the state that has observed nothing. It has no tail.
+    /// Writes the words of a state that has observed nothing. Such a state has no tail.
     fn identity(&self, words: &mut [u64]);
 
-    /// The words of a state that has observed one record, if they are the same for every record. Such a state
-    /// travels as a value row, which is shorter.
+    /// Returns the words of a state that has observed one record, if they are the same for every record. Such a state
+    /// is written as a value row, which is shorter than a state row.
     fn unit(&self) -> Option<&[u64]> {
         None
     }
 
-    /// Whether its value is how many of some records there are: no record lowers it, and none adds more than 1.
+    /// Whether the value is a number of records: no record lowers the value, and none raises it by more than 1.
     fn counts(&self) -> bool {
         false
     }
@@ -252,7 +255,8 @@ pub trait Aggregate: Debug + Send + Sync {
     /// Merges `others[i]` into the state of group `slots[i]`.
     fn merge(&self, states: &mut States<'_>, slots: &[u32], others: &StateColumn<'_>);
 
-    /// The value, of this number, of a state. An error says what is wrong with it, such as that it is too large for its type.
+    /// Returns a state's value with this number. An error says what is wrong with the value, such as that it is too
+    /// large for its type.
     fn finish<'a>(&self, number: usize, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow>;
 }
 

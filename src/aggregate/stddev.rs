@@ -1,5 +1,5 @@
-//! `stddev`: the standard deviation of a group's values as a sample of more; null of fewer than two.
-//! See `moments` for its state.
+//! `stddev`: the standard deviation of a group's values as a sample of a larger population; null for fewer than two
+//! values. See `moments` for its state.
 
 use super::moments::Spread;
 use super::{Observes, Op, of_a_field};

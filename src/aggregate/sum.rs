@@ -1,5 +1,5 @@
-//! `sum`: the sum of a group's values, exact; null where there is none. More than 38 digits are an overflow, of the whole sum only.
-//! See `summary` for its state.
+//! `sum`: the exact sum of a group's values; null if there are none. Of decimals, only the final sum is limited to 38
+//! digits; more are an overflow. See `summary` for its state.
 
 use super::summary::Statistic;
 use super::{Observes, Op, of_a_field};

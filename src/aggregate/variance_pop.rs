@@ -1,5 +1,5 @@
-//! `variance_pop`: the variance of a group's values as all there are; null of none.
-//! See `moments` for its state.
+//! `variance_pop`: the variance of a group's values as the whole population; null if there are none. See `moments` for
+//! its state.
 
 use super::moments::Spread;
 use super::{Observes, Op, of_a_field};

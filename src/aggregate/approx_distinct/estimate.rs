@@ -1,9 +1,9 @@
-//! How many values the registers of a HyperLogLog sketch speak of: the improved estimator of Ertl (2017, arXiv 1702.01284,
-//! algorithm 6).
+//! Estimates the number of different values from the registers of a HyperLogLog sketch, by the improved estimator of
+//! Ertl (2017, arXiv 1702.01284, algorithm 6).
 //!
-//! It has no ranges with formulas of their own and no tables of what was seen to be wrong, and it is as good for few values as
-//! for many. It takes additions, multiplications, divisions and square roots of doubles alone, all correctly rounded, so that
-//! every machine comes to the same.
+//! The estimator needs no separate formulas for small or large numbers and no tables of measured corrections. It is as
+//! good for few values as for many. It uses only additions, multiplications, divisions and square roots of doubles,
+//! which are all correctly rounded, so every machine gives the same answer.
 
 use super::registers::Histogram;
 
@@ -13,7 +13,7 @@ const ALPHA: f64 = 0.721_347_520_444_481_7;
 pub fn estimate(&Histogram { registers, counts }: &Histogram<'_>) -> f64 {
     let share = |count: u32| f64::from(count) / f64::from(registers);
     let (first, last) = (share(counts[0]), share(counts[counts.len() - 1]));
-    // What Ertl calls z, over the number of registers.
+    // Ertl's z, divided by the number of registers.
     let mut sum = tau(1.0 - last);
     for &count in counts[1..counts.len() - 1].iter().rev() {
         sum = 0.5 * (sum + share(count));

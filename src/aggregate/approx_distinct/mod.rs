@@ -1,19 +1,20 @@
-//! `approx_distinct`: about how many different values a group has, by HyperLogLog; 0 where it has none. Text differs by its
-//! bytes, numbers by value: 1.0 and 1.00 are one, -0 is 0, and NaN is NaN. Nulls are no values.
+//! `approx_distinct`: about how many different values a group has, by HyperLogLog; 0 if there are none. Texts differ by
+//! their bytes, numbers by value: 1.0 equals 1.00, -0 equals 0, and NaN equals NaN. Nulls aren't counted.
 //!
-//! The standard error is 1.04 / √16384, which is 0.81 %: two of three answers are off by no more, and nearly all by no more
-//! than three times as much. Up to 1024 values are told by 2^26 registers, and nearly every answer is exact. A group takes 4 to
-//! 8 bytes for each of them, and never more than 16 KiB.
+//! The standard error is 1.04 / √16384, which is 0.81 %: two of three answers are off by no more, and nearly all by no
+//! more than three times as much. Up to 1024 values are told apart by 2^26 registers, and nearly every answer is exact.
+//! A group takes 4 to 8 bytes for each of these values, and never more than 16 KiB.
 //!
 //! ```text
 //! word 0    where the tail lies, or 0
-//! tail      sparse    4-byte numbers, little-endian, as many as a power of two from 2 to 1024 says: 0 where one is
-//!                     unused, then one for each of the 2^26 registers that isn't 0, `register · 64 + what is in it`, in order
-//!           dense     2^14 bytes, a register each: once more than 1024 of the 2^26 are not 0
+//! tail      sparse    4-byte numbers, little-endian; how many is a power of two from 2 to 1024. First the unused ones,
+//!                     which are 0, then one for each of the 2^26 registers that isn't 0, in ascending order:
+//!                     `register · 64 + its value`
+//!           dense     2^14 bytes, one for each register: once more than 1024 of the 2^26 registers aren't 0
 //! ```
 //!
-//! Both are functions of the set of values alone, whatever order they came in and however states were merged, and so is the
-//! answer, which is worked out from what the registers hold: see `estimate`.
+//! Both forms depend on the set of values alone, not on the order in which values came or states were merged. So does
+//! the answer, which is computed from the registers: see `estimate`.
 
 mod estimate;
 mod registers;
@@ -44,14 +45,15 @@ struct ApproxDistinct {
 
 const PLACE: TailPlace = TailPlace::in_word(0);
 
-/// Tells the hashes of numbers from those of texts with the same bytes. The bits that no hash has are 0.
+/// Value that is XORed to the hash of a number in JSON, so that the number's hash differs from that of a text with the
+/// same bytes. Its low bits are 0, as in every hash.
 const NUMBER_OF_JSON: u64 = 0x9e37_79b9_7f4a_7c00;
 
-/// Hash of a number: equal ones have the same.
+/// Returns the hash of a number. Equal numbers have equal hashes.
 #[inline]
 fn hash_decimal(number: Decimal) -> u64 {
     let Decimal { mantissa, scale } = number.normalised();
-    // The scale stands where a key has its length.
+    // The scale takes the place of a key's length.
     hash_inline([mantissa as u64, (mantissa >> 64) as u64], scale.into())
 }
 
@@ -60,11 +62,11 @@ fn hash_float(number: f64) -> u64 {
     hash_inline([float::canonical(number).to_bits(), 0], size_of::<f64>())
 }
 
-/// Adds what `hash` gives for record `i` to the state of group `slots[i]`.
+/// Adds what `hash` returns for record `i` to the state of group `slots[i]`.
 #[inline(always)]
 fn add_hashes(states: &mut States<'_>, slots: &[u32], hash: impl Fn(usize) -> Option<u64>) {
     let mut at = 0;
-    // Of one group all that come after each other, as all do where there is no other.
+    // Successive records of the same group are added together. If the job has only one group, all records are.
     for run in slots.chunk_by(|a, b| a == b) {
         let end = at + run.len();
         while at < end {
@@ -84,7 +86,7 @@ fn add_hashes(states: &mut States<'_>, slots: &[u32], hash: impl Fn(usize) -> Op
     }
 }
 
-/// Adds an entry to a state of either form.
+/// Adds an entry to a sparse or dense state.
 fn add(states: &mut States<'_>, slot: u32, entry: Entry) {
     let tail = states.tail_mut(slot, PLACE.word);
     if let Ok(registers) = <&mut Dense>::try_from(&mut *tail) {
@@ -129,7 +131,7 @@ impl Aggregate for ApproxDistinct {
     }
 
     fn tail_growth(&self) -> TailGrowth {
-        // All that a state may have been before it is dense, and that.
+        // All tails that a state may have before it is dense, and the dense tail.
         TailGrowth { each: 2 * size_of::<u32>() * MOST_SPARSE + REGISTERS, copies: 0 }
     }
 
@@ -142,7 +144,7 @@ impl Aggregate for ApproxDistinct {
             Column::Bytes(column) => {
                 add_hashes(states, slots, |i| (!column.spans[i].is_null()).then(|| hash_cell(column, i)));
             }
-            // What a number's digits say as a text is another value.
+            // A number and a text of the same digits are different values.
             Column::Json(column) => add_hashes(states, slots, |i| {
                 Some(match Value::of_json(column.value(i)?).resolved() {
                     Value::Decimal(number) => hash_decimal(number) ^ NUMBER_OF_JSON,

@@ -1,5 +1,5 @@
-//! The registers of a HyperLogLog sketch: what a hash says of them, in two precisions, and the form that they have while few are
-//! not 0.
+//! The registers of a HyperLogLog sketch. A hash says which register it belongs to and which value it gives the
+//! register, in two precisions. While few registers aren't 0, a state lists only those: the sparse form.
 //!
 //! ```text
 //! hash      [ 59 bits ][ 5 bits, always 0 ]
@@ -7,33 +7,34 @@
 //! sparse    [ register, 26             ][ looked through, 33 ]
 //! ```
 //!
-//! A register holds the greatest place at which the first 1 was found, from the left, in any hash of its own: from 1 on, and
-//! one more than the bits that are looked through where there is none. The dense registers follow from the sparse ones.
+//! The bits behind the register's number are looked through from the left for the first 1. Its place counts from 1. If
+//! there is no 1, the place is one more than the number of bits. A register holds the greatest place that any of its
+//! hashes gave. The dense registers can be computed from the sparse ones.
 
 use crate::table::hash::CODE_BITS;
 
-/// Bits of a hash that say the register, of 2^14.
+/// Bits of a hash that say which of the 2^14 dense registers it belongs to.
 const DENSE: u32 = 14;
 pub const REGISTERS: usize = 1 << DENSE;
 
-/// The same while few registers hold anything: hardly any two values share one.
+/// Bits of a hash that say which sparse register it belongs to. There are so many that hardly any two values share one.
 const SPARSE: u32 = 26;
 const SPARSE_REGISTERS: u32 = 1 << SPARSE;
 
-/// Bits of a hash that are looked through.
+/// Number of bits of a hash that are looked through.
 const fn looked_through(precision: u32) -> u32 {
     u64::BITS - CODE_BITS - precision
 }
 
 pub type Dense = [u8; REGISTERS];
 
-/// Registers of a sparse state that are not 0, at most: it takes a quarter of what a dense one does.
+/// Most entries of a sparse state, which then takes a quarter of what a dense state does.
 pub const MOST_SPARSE: usize = REGISTERS / 16;
 
-/// The place of the first 1 in what is behind the register.
+/// Returns the place of the first 1 behind the register's number.
 #[inline]
 fn place(hash: u64, precision: u32) -> u32 {
-    // A 1 behind the bits that are looked through: it is found there at the latest.
+    // A 1 is added behind the bits that are looked through, so that a 1 is found there at the latest.
     let bits = hash << precision | 1 << (u64::BITS - 1 - looked_through(precision));
     bits.leading_zeros() + 1
 }
@@ -47,17 +48,18 @@ pub fn add(registers: &mut Dense, hash: u64) {
 #[inline]
 fn raise(registers: &mut Dense, register: usize, value: u8) {
     let register = &mut registers[register];
-    // Hardly any is raised: that is foretold, where storing the greater one would wait for the store before it.
+    // Registers are hardly ever raised, so the processor predicts the branch. An unconditional store of the greater
+    // value would wait for the store before it.
     if *register < value {
         *register = value;
     }
 }
 
-/// A register of a sparse state and what is in it, which isn't 0.
+/// A register of a sparse state, and its value, which isn't 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry(u32);
 
-/// Bits of an entry that say what is in the register.
+/// Bits of an entry that hold the register's value.
 const VALUE_BITS: u32 = u32::BITS - SPARSE;
 const VALUE: u32 = (1 << VALUE_BITS) - 1;
 const _: () = assert!(looked_through(SPARSE) < VALUE);
@@ -72,9 +74,9 @@ impl Entry {
         self.0 & VALUE
     }
 
-    /// Adds it to dense registers.
+    /// Adds the entry to dense registers.
     pub fn put(self, registers: &mut Dense) {
-        // The sparse register's bits that are looked through where registers are dense.
+        // The bits that belong to the register's number in the sparse form, but are looked through in the dense form.
         let between = (self.0 & !VALUE) << DENSE;
         let value = match between {
             0 => SPARSE - DENSE + self.value(),
@@ -84,13 +86,13 @@ impl Entry {
     }
 }
 
-/// Entries in order, behind those that are unused, which are 0.
+/// The entries of a sparse state in ascending order, behind the unused ones, which are 0.
 pub struct Sparse<'a>(pub &'a mut [[u8; 4]]);
 
 impl Sparse<'_> {
-    /// Adds an entry. False if there is no room for another register, and nothing has changed.
+    /// Adds an entry. Returns false, with nothing changed, if there is no room for another register.
     pub fn add(&mut self, entry: Entry) -> bool {
-        // Less than all entries of its register, and more than what is unused.
+        // The least entry that the register can have, which is more than an unused one.
         let least = entry.0 & !VALUE | 1;
         let at = self.0.partition_point(|bytes| u32::from_le_bytes(*bytes) < least);
         if let Some(bytes) = self.0.get_mut(at) {
@@ -109,19 +111,19 @@ impl Sparse<'_> {
     }
 }
 
-/// The entries of a sparse state.
+/// Returns the entries of a sparse state.
 pub fn entries(tail: &[u8]) -> impl Iterator<Item = Entry> {
     let numbers = tail.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes));
     numbers.skip_while(|number| *number == 0).map(Entry)
 }
 
-/// How many registers hold each of the values that one can.
+/// How many registers hold each value, indexed by value.
 pub struct Histogram<'a> {
     pub registers: u32,
     pub counts: &'a [u32],
 }
 
-/// Calls `with` with what the registers of a state hold.
+/// Calls `with` with the histogram of a state's registers.
 pub fn with_histogram<T>(tail: &[u8], with: impl FnOnce(&Histogram<'_>) -> T) -> T {
     match <&Dense>::try_from(tail) {
         Ok(registers) => {

@@ -14,7 +14,7 @@ const SIGMA: f64 = 1.04 / 128.0;
 
 const DISTINCT: ApproxDistinct = ApproxDistinct { column: 0 };
 
-/// The estimate of some hashes, by a map.
+/// Computes the estimate from hashes, with the registers in a map.
 fn naive(hashes: impl Iterator<Item = u64> + Clone) -> f64 {
     let precision = |bits: u32| {
         let mut registers = BTreeMap::new();
@@ -29,7 +29,7 @@ fn naive(hashes: impl Iterator<Item = u64> + Clone) -> f64 {
     if used > 1024 { precision(14).1 } else { sparse }
 }
 
-/// The estimate of what these registers hold; the others are 0.
+/// Computes the estimate from the values of some registers. All other registers are 0.
 fn of_registers(bits: u32, values: impl Iterator<Item = u32>) -> f64 {
     let mut counts = vec![0; 61 - bits as usize];
     values.filter(|value| *value > 0).for_each(|value| counts[value as usize] += 1);
@@ -83,7 +83,7 @@ proptest! {
         let number = |value: u64, scale: u8| Decimal { mantissa: i128::from(value) * 10i128.pow(scale.into()), scale };
         let cells: [&dyn Fn((usize, u64)) -> Cell; 3] = [
             &|(_, value)| text(value as usize),
-            // Each in a form of its own, and not all in 64 bits.
+            // Each number has a form of its own, and not all fit 64 bits.
             &|(i, value)| Cell::Decimal(number(value, [0, 2, 20, 37][i % 4])),
             &|(_, value)| Cell::Float(value as f64 / 7.0),
         ];
@@ -99,7 +99,7 @@ proptest! {
         }
     }
 
-    /// In whatever registers a hash is, and whatever of it is looked through.
+    /// Holds for every register, and for whatever is in the bits that are looked through.
     #[test]
     fn dense_registers_follow_from_sparse_ones(
         hashes in prop::collection::vec((0u64..6, 0u64..4, 0u32..60), 0..40),
@@ -133,7 +133,8 @@ fn the_laws_hold_around_where_a_state_turns_dense() {
     }
 }
 
-/// To the byte: neither order nor repetition leaves a trace, and a state is dense from one number of registers on.
+/// States are equal to the byte: neither order nor repetition leaves a trace, and a state turns dense at a fixed number
+/// of registers.
 #[test]
 fn a_state_is_a_function_of_the_set() {
     let mut forms = BTreeSet::new();
@@ -170,7 +171,7 @@ fn numbers_count_by_value() {
     assert_eq!(answer(Kind::Bytes, &[Cell::Null, Cell::Null]), shown(0.0));
 }
 
-/// Not only near, while a state is sparse.
+/// While a state is sparse, the answers are exact, not only near.
 #[test]
 fn few_values_are_counted() {
     for hash in families() {
@@ -183,7 +184,7 @@ fn few_values_are_counted() {
     }
 }
 
-/// These are the same on every machine, today and later.
+/// These answers must be the same on every machine, and must never change.
 #[test]
 fn frozen() {
     let answers = [1usize, 10, 1000, 100_000].map(|count| {
@@ -194,7 +195,7 @@ fn frozen() {
     assert_eq!(answers, [1.0, 10.0, 1000.0, 100_118.0]);
 }
 
-/// Hashes of values as they are in files: numbers in a row, in text and as numbers, and short and long names.
+/// Hashes of values as files have them: successive whole numbers, fractions, numbers as text, and long names.
 fn families() -> [fn(u64) -> u64; 4] {
     [
         |i| hash_inline([i, 0], 0),
@@ -217,7 +218,7 @@ fn no_answer_is_off_by_more_than_four_standard_errors() {
             add_hash(&mut registers, hash(i));
             if i + 1 == next {
                 let error = error(&registers, next);
-                // Of so few values hardly any share a register.
+                // Among so few values hardly any two share a register.
                 let most = if next < 30 { 0.01 } else { 4.0 * SIGMA };
                 assert!(error.abs() < most, "family {family}: {next} values: {error}");
                 next = (next * 13 / 10).max(next + 1).min(1_000_000);
@@ -227,7 +228,7 @@ fn no_answer_is_off_by_more_than_four_standard_errors() {
     }
 }
 
-/// Over many sets of each size: as large as promised, and to neither side.
+/// Over many sets of each size, the errors are as large as promised, and don't lean to either side.
 #[test]
 fn the_standard_error_is_what_is_promised() {
     const SETS: u64 = 160;
@@ -244,14 +245,14 @@ fn the_standard_error_is_what_is_promised() {
             let n = errors.len() as f64;
             let bias = errors.iter().sum::<f64>() / n;
             let spread = (errors.iter().map(|error| error * error).sum::<f64>() / n).sqrt();
-            // Four standard errors of each, of so many sets.
+            // Four standard errors of the bias and of the spread, for this many sets.
             assert!(bias.abs() < 4.0 * SIGMA / n.sqrt(), "{count} values, family {family}: {bias}");
             assert!(spread < SIGMA * (1.0 + 4.0 / (2.0 * n).sqrt()), "{count} values, family {family}: {spread}");
         }
     }
 }
 
-/// Of more values than a test can hash, by drawing what the registers would hold.
+/// Tests more values than could be hashed here, by drawing at random what the registers would hold.
 #[test]
 fn many_values_are_told_as_well() {
     let mut seed = 1u64;
@@ -261,7 +262,7 @@ fn many_values_are_told_as_well() {
             let drawn = (0..REGISTERS).map(|_| {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let drawn = (hash_inline([seed, 0], 8) >> 11) as f64 / 2f64.powi(53);
-                // It is no more than k with a chance of e^(-n/m · 2^-k).
+                // A register's value is at most k with probability e^(-n/m · 2^-k).
                 let value = (count / REGISTERS as f64 / -drawn.ln()).log2().ceil().max(0.0);
                 (value as u32).min(46)
             });

@@ -1,31 +1,31 @@
-//! Buckets of doubles, and the table of them that a sketch is.
+//! Buckets of doubles, and the table of buckets with their counts that makes up a sketch.
 //!
 //! ```text
-//! double    [ sign ][ exponent, 11 bits ][ 7 bits │ 45 bits ]      its bits so changed that they have the order of values
+//! double    [ sign ][ exponent, 11 bits ][ 7 bits │ 45 bits ]      its bits, changed to sort as the values do
 //! bucket     ───────────── 19 bits ──────────────┘
-//! entry     [ bucket, 19 bits ][ count, 45 bits ]                  0 where there is none
+//! entry     [ bucket, 19 bits ][ count, 45 bits ]                  0 if unused
 //! ```
 //!
-//! A bucket holds the doubles from one to the next of 128 equal parts of what lies between two powers of two: its middle is
-//! off by at most half a part from any of them, which is 1/256 of the lower power, and so of their size: 0.39 %. No logarithm
-//! is taken. Each infinity, and NaN, is alone in its bucket. The numbers below 2^-1022 in size have buckets of one width,
-//! 2^-1029; the one around 0 counts as 0.
+//! The doubles between two successive powers of two are cut into 128 buckets of equal width. A bucket's middle is off
+//! from any double in the bucket by at most half the width. That is 1/256 of the lower power, and so at most 1/256 of
+//! the double: 0.39 %. No logarithm is taken. Each infinity, and NaN, is alone in its bucket. The numbers below 2^-1022
+//! in size have buckets of one width, 2^-1029; the numbers in the two buckets beside 0 count as 0.
 //!
-//! A table has as many entries as a power of two says, a quarter of them at least unused. A bucket is found where its number,
-//! multiplied, says, or behind.
+//! A table's number of entries is a power of two, and at least a quarter of them are unused. The bucket's number,
+//! multiplied, says where to look for its entry; if another bucket's entry is there, the search goes on behind it.
 
 use crate::data::float::canonical;
 
-/// Bits of a double that its bucket doesn't say.
+/// Low bits of a double that don't belong to its bucket's number.
 const UNTOLD: u32 = 45;
 
-/// Most that a bucket counts. It counts no further: reading so many records would take days.
+/// Greatest count of a bucket. It counts no further: reading so many records would take days.
 const MOST: u64 = (1 << UNTOLD) - 1;
 
 const SIGN: u64 = 1 << 63;
 const INFINITY: u64 = 0x7ff << 52;
 
-/// A double as a number that has its order. -0 is 0, and NaN is one, the greatest.
+/// A double as an integer that has the same order. -0 counts as 0. All NaNs are one value, the greatest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ordered(pub u64);
 
@@ -33,7 +33,7 @@ impl Ordered {
     #[inline]
     pub fn of(value: f64) -> Self {
         let bits = canonical(value).to_bits();
-        // All bits of what is negative, only the sign of what isn't.
+        // If the value is negative, all bits are flipped, else only the sign.
         let flipped = (bits.cast_signed() >> 63).cast_unsigned() | SIGN;
         Ordered(bits ^ flipped)
     }
@@ -48,19 +48,19 @@ impl Ordered {
     }
 }
 
-/// What a double's sign and its bits say, but for the last 45: in the order of values.
+/// A double's sign and all its bits but the last 45, as an integer in the order of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bucket(u32);
 
 impl Bucket {
-    /// What stands for all values in it.
+    /// Returns the value that stands for all values in the bucket.
     pub fn middle(self) -> Ordered {
         const SIGN: u32 = 1 << (63 - UNTOLD);
         let is_negative = self.0 & SIGN == 0;
-        // Of the size of its values.
+        // The bits that the bucket says of its values' size.
         let told = u64::from(if is_negative { !self.0 & (SIGN - 1) } else { self.0 ^ SIGN }) << UNTOLD;
         let size = f64::from_bits(match told {
-            // Alone in their buckets, or nearly so.
+            // 0, infinities and NaN stand for themselves: they are alone in their buckets, or nearly so.
             0 | INFINITY.. => told,
             _ => told | 1 << (UNTOLD - 1),
         });
@@ -91,7 +91,7 @@ impl Entry {
     }
 }
 
-/// A table, which a tail is.
+/// The table of buckets that a tail holds.
 pub struct Buckets<'a>(&'a mut [[u8; 8]]);
 
 impl<'a> Buckets<'a> {
@@ -100,20 +100,21 @@ impl<'a> Buckets<'a> {
         Buckets(tail.as_chunks_mut().0)
     }
 
-    /// Whether another bucket finds room beside so many.
+    /// Whether there is room for one more bucket beside `used` others.
     pub fn has_room(&self, used: usize) -> bool {
         4 * (used + 1) <= 3 * self.0.len()
     }
 
-    /// Bytes of the table to go on with if this one has no room.
+    /// Returns the length in bytes of the table that replaces this one when it has no room.
     pub fn next_len(&self) -> usize {
         size_of::<Entry>() * (2 * self.0.len()).max(2)
     }
 
-    /// Where a bucket is, or would be. A table without entries has no place.
+    /// Returns the index of the bucket's entry, or of the unused entry where it would go. `None` if the table has no
+    /// entries.
     #[inline]
     fn place(&self, bucket: Bucket) -> Option<usize> {
-        // By golden section: neighbours come to lie far apart, and evenly.
+        // Multiplying by the golden section puts neighbouring buckets far apart, and spreads all buckets evenly.
         let spread = u64::from(bucket.0.wrapping_mul(0x9e37_79b1));
         let mut at = ((spread * self.0.len() as u64) >> 32) as usize;
         loop {
@@ -125,7 +126,7 @@ impl<'a> Buckets<'a> {
         }
     }
 
-    /// Counts a value more in its bucket, if that is in the table.
+    /// Counts one more value in its bucket. Returns false, with nothing changed, if the bucket isn't in the table.
     #[inline]
     pub fn raise(&mut self, bucket: Bucket) -> bool {
         let Some(at) = self.place(bucket) else { return false };
@@ -137,13 +138,13 @@ impl<'a> Buckets<'a> {
         true
     }
 
-    /// Adds what an entry counts, if its bucket is in the table.
+    /// Adds an entry's count to its bucket. Returns false, with nothing changed, if the bucket isn't in the table.
     pub fn add_to_known(&mut self, entry: Entry) -> bool {
         let known = self.place(entry.bucket()).filter(|&at| self.0[at] != [0; 8]);
         known.is_some_and(|at| !self.put(at, entry))
     }
 
-    /// Adds what an entry counts; the table has room. Returns whether its bucket is new.
+    /// Adds an entry's count to its bucket. The table must have room. Returns whether the bucket is new.
     pub fn add(&mut self, entry: Entry) -> bool {
         let at = self.place(entry.bucket()).expect("it has room");
         self.put(at, entry)
@@ -158,7 +159,7 @@ impl<'a> Buckets<'a> {
     }
 }
 
-/// What is in a table, in no order.
+/// Returns the used entries of a table, in no particular order.
 pub fn entries(tail: &[u8]) -> impl Iterator<Item = Entry> {
     let numbers = tail.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
     numbers.filter(|number| *number != 0).map(Entry)

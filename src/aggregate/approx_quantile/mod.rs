@@ -1,19 +1,19 @@
-//! `approx_quantile`: about the value below which a share `q` of a group's values lies, from a sketch of numbers like DDSketch
-//! (Masson, Rim, Lee 2019, arXiv 1908.10693): of the n values in order it is that at place `floor(q · (n - 1))`, counted from
-//! 0, or a number that is off from it by no more than 0.4 % of its size. So q = 0 is the least value and q = 1 the greatest,
-//! and these two are exact. It is a double; decimals count as the nearest double. NaN is greater than all numbers. Null where
-//! there is no value.
+//! `approx_quantile`: about the value that a share `q` of a group's values lies below, from a sketch like DDSketch
+//! (Masson, Rim, Lee 2019, arXiv 1908.10693). Of n values in order, the exact answer is the one at place
+//! `floor(q · (n - 1))`, counted from 0. The result is off from this value by no more than 0.4 % of its size. q = 0
+//! gives the least value and q = 1 the greatest, both exactly. The result is a double; decimals count as the nearest
+//! double. NaN is greater than all numbers. The result is null if there are no values.
 //!
 //! ```text
 //! word 0       where the tail lies, or 0
-//! word 1       buckets that hold anything
-//! word 2, 3    the least and the greatest value, as numbers that have their order
+//! word 1       number of buckets that aren't empty
+//! word 2, 3    the least and the greatest value, as integers that have the values' order
 //! tail         a table of buckets with their counts, see `buckets`
 //! ```
 //!
-//! How many values a bucket holds is a function of the values alone, whatever order they came in and however states were
-//! merged, and so is the answer. A group takes 11 to 22 bytes for each bucket that is not empty: there are 128 from each power
-//! of two to the next. No buckets are ever joined to make room.
+//! How many values a bucket holds depends on the values alone, not on the order in which values came or states were
+//! merged. So does the answer. A group takes 11 to 22 bytes for each bucket that isn't empty. There are 128 buckets
+//! from each power of two to the next. Buckets are never joined to make room.
 
 mod buckets;
 #[cfg(test)]
@@ -41,7 +41,7 @@ pub const OP: Op = Op {
     },
 };
 
-/// Quantiles of an observed column, numbered as they stand here.
+/// Quantiles of one observed column. Value number `i` is that of `quantiles[i]`.
 #[derive(Debug)]
 pub struct Quantiles {
     pub column: usize,
@@ -54,11 +54,11 @@ const LEAST: usize = 2;
 const GREATEST: usize = 3;
 const WORDS: usize = 4;
 
-/// Adds what `number` gives for record `i` to the state of group `slots[i]`.
+/// Adds what `number` returns for record `i` to the state of group `slots[i]`.
 #[inline(always)]
 fn add_numbers(states: &mut States<'_>, slots: &[u32], number: impl Fn(usize) -> Option<f64>) {
     let mut at = 0;
-    // Of one group all that come after each other, as all do where there is no other.
+    // Successive records of the same group are added together. If the job has only one group, all records are.
     for run in slots.chunk_by(|a, b| a == b) {
         let end = at + run.len();
         let (mut least, mut greatest) = (u64::MAX, 0);
@@ -80,7 +80,7 @@ fn add_numbers(states: &mut States<'_>, slots: &[u32], number: impl Fn(usize) ->
     }
 }
 
-/// Takes in the least and the greatest of some values.
+/// Extends the state's least and greatest value to these.
 #[inline]
 fn reach(states: &mut States<'_>, slot: u32, least: u64, greatest: u64) {
     let state = states.array::<WORDS>(slot);
@@ -88,7 +88,7 @@ fn reach(states: &mut States<'_>, slot: u32, least: u64, greatest: u64) {
     state[GREATEST] = state[GREATEST].max(greatest);
 }
 
-/// Adds values of a bucket.
+/// Adds an entry's count to its bucket.
 fn add(states: &mut States<'_>, slot: u32, entry: Entry) {
     let used = states.array::<WORDS>(slot)[USED] as usize;
     let mut buckets = Buckets::of(states.tail_mut(slot, PLACE.word));
@@ -123,9 +123,9 @@ impl Aggregate for Quantiles {
     }
 
     fn tail_growth(&self) -> TailGrowth {
-        // A table that is full is copied to one of twice its length, and may be again and again. The last has less than twice
-        // the bytes of the two tables that came together, and all before it together have no more. Single values are 16 bytes
-        // each at first, and less than 64 with all copies.
+        // A full table is copied to one of twice its length, perhaps several times. The last copy has less than twice
+        // the bytes of the two tails that were merged, and all copies before it together have no more than the last
+        // one. A single value takes 16 bytes at first, and less than 64 with all copies.
         TailGrowth { each: 64, copies: 4 }
     }
 

@@ -5,7 +5,7 @@ use crate::aggregate::laws::{self, Cell};
 use crate::data::float;
 use crate::table::Arena;
 
-/// How far an answer may be off, by the size of what it stands for.
+/// How far an answer may be off, relative to the size of the exact value.
 const ERROR: f64 = 1.0 / 256.0;
 
 const SHARES: [f64; 9] = [0.0, 0.001, 0.1, 0.25, 0.5, 0.9, 0.99, 0.999, 1.0];
@@ -46,18 +46,18 @@ impl State {
     }
 }
 
-/// The value itself at the place that the quantile is about.
+/// Returns the exact quantile: the value at its place.
 fn exact(sorted: &[f64], q: f64) -> f64 {
     sorted[(q * (sorted.len() - 1) as f64).floor() as usize]
 }
 
-/// What stands for a number, by arithmetic.
+/// Returns the middle of a number's bucket, computed by arithmetic instead of from bits.
 fn rounded(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return float::canonical(value);
     }
     let power = value.abs().log2().floor() as i32;
-    // The logarithm may be rounded to that of the next power.
+    // The logarithm may be rounded up to that of the next power.
     let power = (power - 1..=power + 1).rev().find(|power| 2f64.powi(*power) <= value.abs()).unwrap();
     let part = 2f64.powi(power) / 128.0;
     value.signum() * ((value.abs() / part).floor() + 0.5) * part
@@ -117,7 +117,7 @@ proptest! {
         prop_assert_eq!(Ordered::of(told).bucket(), Ordered::of(value).bucket());
         match value {
             _ if !value.is_finite() => prop_assert!(float::compare(told, value).is_eq()),
-            // Beside 0 there are numbers whose size can't be told so well.
+            // Beside 0 there are numbers that buckets don't tell as precisely, relative to their size.
             _ if value.abs() < f64::MIN_POSITIVE => prop_assert!((told - value).abs() <= 2f64.powi(-1029)),
             _ => prop_assert!((told - value).abs() <= ERROR * value.abs(), "{} {}", told, value),
         }
@@ -132,7 +132,7 @@ proptest! {
     }
 }
 
-/// Doubles from 0 to 1, without the ends.
+/// Random doubles from 0 to 1, without the ends.
 struct Draw(u64);
 
 impl Draw {
@@ -180,7 +180,7 @@ fn every_answer_is_as_near_as_promised() {
     }
 }
 
-/// Numbers of every size that there is, which a sketch without collapse has a bucket for each of.
+/// Numbers of every size there is. A sketch that never joins buckets has a bucket for each.
 #[test]
 fn all_buckets_at_once() {
     let mut values: Vec<_> =
@@ -201,7 +201,7 @@ fn all_buckets_at_once() {
     values.sort_by(f64::total_cmp);
     for q in [0.1, 0.7] {
         let (found, exact) = (merged.quantile(q).unwrap(), exact(&values, q));
-        // Between two numbers that were a thousandth apart.
+        // The two states' numbers were a thousandth apart.
         assert!((found - exact).abs() <= 0.01 * exact.abs(), "{q}: {found}, {exact}");
     }
 }
@@ -215,7 +215,7 @@ fn what_is_no_number_has_its_place() {
     assert_eq!(State::of(&[-0.0]).quantile(0.5).map(f64::to_bits), Some(0));
 }
 
-/// The place is counted down, and not to the nearest.
+/// The place is rounded down, not to the nearest.
 #[test]
 fn the_place_of_a_quantile() {
     let values: Vec<_> = (1..=4).map(|value| f64::from(value) * 1000.0).collect();

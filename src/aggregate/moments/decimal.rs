@@ -1,4 +1,4 @@
-//! The moments of decimals.
+//! The moments of a column of decimals. A state has a narrow form, all in words, and a wide form with a tail.
 //!
 //! ```text
 //! narrow   word 0       the number of values · 0 · their scale s, 7 bits
@@ -10,8 +10,8 @@
 //!                       the sum of the squares: 576 bits, in units of 10^-76
 //! ```
 //!
-//! A state is narrow for as long as its values fit: it has the greatest scale that it has seen. 2^56 squares of less than
-//! 10^76 in units of 10^-76 have less than 2^(56 + 505) units.
+//! A state stays narrow while its values fit. Its scale is the greatest scale among its values. The sums of a wide
+//! state can't overflow: 2^56 squares of less than 10^76, in units of 10^-76, add up to less than 2^(56 + 505) units.
 
 use super::super::{Aggregate, Overflow};
 use super::{Spread, numerator};
@@ -29,15 +29,15 @@ pub struct Moments {
 const WORDS: usize = 4;
 type State = [u64; WORDS];
 
-/// A number of values, in the word that it shares with the scale.
+/// One value, in the word that the number of values shares with the scale.
 const ONE: u64 = 1 << 8;
-/// Says that a state is wide.
+/// Flag of a wide state.
 const WIDE: u64 = 1 << 7;
 const SCALE: u64 = WIDE - 1;
 
 const PLACE: TailPlace = TailPlace { word: 1, flag_word: 0, flag: WIDE };
 
-/// What a narrow state says, or one value of 64 bits.
+/// The content of a narrow state, or one value of 64 bits.
 #[derive(Clone, Copy)]
 struct Narrow {
     scale: u8,
@@ -51,14 +51,14 @@ impl Narrow {
         Narrow { scale, sum: value, squares: size * size }
     }
 
-    /// The same at a greater scale, if that fits.
+    /// Converts to a greater scale. `None` if the numbers don't fit.
     fn at(self, scale: u8) -> Option<Narrow> {
         let factor = i64::try_from(power(u32::from(scale - self.scale))).ok()?;
         let of_squares = u128::from(factor.unsigned_abs()).pow(2);
         Some(Narrow { scale, sum: self.sum.checked_mul(factor)?, squares: self.squares.checked_mul(of_squares)? })
     }
 
-    /// Both together, if that fits.
+    /// Adds another state's content. `None` if the result doesn't fit.
     fn plus(self, other: Narrow) -> Option<Narrow> {
         let scale = self.scale.max(other.scale);
         let (own, other) = (self.at(scale)?, other.at(scale)?);
@@ -70,7 +70,7 @@ impl Narrow {
 type Total = Wide<5>;
 type Squares = Wide<9>;
 
-/// What a state says in units that every value fits.
+/// The content of a state in units that fit every value.
 struct Whole {
     total: Total,
     squares: Squares,
@@ -85,7 +85,7 @@ impl Whole {
         Whole { total: self.total.plus(&other.total), squares: self.squares.plus(&other.squares) }
     }
 
-    /// Reads what [`bytes`](Self::bytes) gave.
+    /// Reads what [`bytes`](Self::bytes) returned.
     fn get(tail: &[u8]) -> Whole {
         let (total, squares) = tail.split_at(TOTAL);
         Whole { total: Total::get(total), squares: Squares::get(squares) }
@@ -120,8 +120,8 @@ impl From<Decimal> for Whole {
     }
 }
 
-/// Adds a narrow state, whose word 0 is `head`, to one of the same scale. False if it isn't one, or it doesn't fit, and nothing
-/// has changed.
+/// Adds a narrow state, whose word 0 is `head`, to one of the same scale. Returns false, with nothing changed, if the
+/// state isn't one or the result doesn't fit.
 #[inline(always)]
 fn merge_alike(state: &mut State, head: u64, other: Narrow) -> bool {
     if (state[0] ^ head) & (SCALE | WIDE) != 0 {
@@ -143,13 +143,13 @@ fn squares(state: &State) -> u128 {
     u128::from(state[3]) << 64 | u128::from(state[2])
 }
 
-/// What a state that is narrow says.
+/// Returns the content of a narrow state. `None` if the state is wide.
 fn narrow(state: &State) -> Option<Narrow> {
     let scale = (state[0] & SCALE) as u8;
     (state[0] & WIDE == 0).then(|| Narrow { scale, sum: state[1].cast_signed(), squares: squares(state) })
 }
 
-/// Adds `count` values that together are `other`.
+/// Adds `count` values whose moments are `other`.
 #[inline(never)]
 fn add(states: &mut States<'_>, slot: u32, count: u64, other: Narrow) {
     let state = states.array::<WORDS>(slot);
@@ -167,7 +167,7 @@ fn add(states: &mut States<'_>, slot: u32, count: u64, other: Narrow) {
     }
 }
 
-/// The same for what need not fit a narrow state.
+/// Adds `count` values whose moments are `other`, which may not fit a narrow state.
 #[cold]
 fn add_whole(states: &mut States<'_>, slot: u32, count: u64, mut other: Whole) {
     let state = states.array::<WORDS>(slot);
@@ -259,9 +259,9 @@ impl Aggregate for Moments {
 }
 
 fn of_narrow(Narrow { scale, sum, squares }: Narrow, count: u64, divisor: u64) -> f64 {
-    // Below 2^(128 + 56), and units of 10^76 by 2^112: the ratio wants 66 bits more.
+    // The numerator is below 2^(128 + 56). The divisor is below 2^112 units of 10^76. The ratio needs 66 bits more.
     type Number = Wide<7>;
-    // Doubles hold whole numbers up to 2^53 without loss, so that the quotient is rounded once.
+    // Doubles hold whole numbers up to 2^53 exactly, so only the quotient is rounded.
     const MOST: u128 = 1 << f64::MANTISSA_DIGITS;
     let sum = u128::from(sum.unsigned_abs());
     let numbers = u128::from(count) * u128::from(divisor);
@@ -299,7 +299,8 @@ mod tests {
     use super::*;
     use crate::aggregate::laws::{self, Cell};
 
-    /// The double nearest to a quotient, by its digits: a last one far below says whether there is a rest.
+    /// Returns the double nearest to a quotient, by its decimal digits. The last digit, far below, tells whether there
+    /// is a remainder.
     fn nearest(above: &BigUint, below: &BigUint) -> f64 {
         let scaled = above * BigUint::from(10u8).pow(400);
         let (quotient, rest) = (&scaled / below, &scaled % below);
@@ -347,7 +348,7 @@ mod tests {
         }
     }
 
-    /// What a sum of squares in doubles gets wrong.
+    /// A sum of squares in doubles gets these values wrong.
     #[test]
     fn nothing_cancels() {
         let values: Vec<_> = [4, 7, 13, 16].map(|n| Decimal::from(10u64.pow(9) + n)).to_vec();

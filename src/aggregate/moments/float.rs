@@ -1,4 +1,4 @@
-//! The moments of doubles.
+//! The moments of a column of doubles. A state has two exact sums:
 //!
 //! ```text
 //! word 0 to 3   the exact sum, see `exact`: the number of values last
@@ -7,8 +7,9 @@
 //! tail          the length of the first sum's tail, 2 bytes, that tail, and that of the squares
 //! ```
 //!
-//! The square of a double is the double nearest to it and another that is what it lacks, as long as it is a double at all: a
-//! value of more than 1e154 in size makes the variance infinite. What is lacking below 1e-323 is lost.
+//! The square of a value is kept as two doubles: the double nearest to the square, and what that double lacks. A value
+//! of more than 1e154 in size has no finite double as its square, and makes the variance infinite. What is lacking
+//! below 1e-323 is lost.
 
 use super::super::exact;
 use super::super::{Aggregate, Overflow};
@@ -23,18 +24,18 @@ pub struct Moments {
     pub spread: Spread,
 }
 
-/// Words of an exact sum.
+/// Number of words of an exact sum.
 const EXACT: usize = size_of::<exact::State>() / size_of::<u64>();
 const WORDS: usize = 2 * EXACT + 1;
 const PLACE: TailPlace = TailPlace::in_word(2 * EXACT);
 
-/// The two sums of a state.
+/// Returns the two sums of a state.
 fn sums(state: &mut [u64; WORDS]) -> (&mut exact::State, &mut exact::State) {
     let (sum, rest) = state.split_first_chunk_mut().expect("two exact sums");
     (sum, rest.first_chunk_mut().expect("two exact sums"))
 }
 
-/// Their tails.
+/// Splits a state's tail into the tails of its two sums.
 fn tails(tail: &[u8]) -> (&[u8], &[u8]) {
     match tail.split_first_chunk() {
         Some((len, tails)) => tails.split_at(u16::from_le_bytes(*len).into()),
@@ -42,7 +43,7 @@ fn tails(tail: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Does `change` to the sums and their tails.
+/// Calls `change` with a state's sums and their tails, and stores the tails.
 #[cold]
 fn outside(
     states: &mut States<'_>,
@@ -59,14 +60,14 @@ fn outside(
     }
 }
 
-/// Adds to an exact sum, whatever it takes.
+/// Adds a value to an exact sum, inside or outside the window.
 fn add(state: &mut exact::State, tail: &mut Vec<u8>, value: f64) {
     if !exact::add(state, value) {
         exact::add_outside(state, tail, value);
     }
 }
 
-/// The square, as two doubles.
+/// Returns the square as two doubles.
 #[inline]
 fn square(value: f64) -> [f64; 2] {
     let nearest = value * value;
@@ -154,9 +155,9 @@ impl Aggregate for Moments {
     }
 }
 
-/// Of sums that have no tails: whole numbers of 192 bits in units of [`exact::WINDOW_UNIT`].
+/// Returns the variance from sums that have no tails: whole numbers of 192 bits in units of [`exact::WINDOW_UNIT`].
 fn of_windows(sum: &exact::State, squares: &exact::State, count: u64, divisor: u64) -> f64 {
-    // n·Σx² has less than 192 + 64 bits, and (Σx)² 384; both in units of the square of the window's.
+    // n·Σx² has less than 192 + 64 bits, and (Σx)² has 384. Both are in units of the square of the window's unit.
     type Number = Wide<8>;
     let number = |state: &exact::State| {
         let sign = (state[2].cast_signed() >> 63).cast_unsigned();
@@ -168,9 +169,9 @@ fn of_windows(sum: &exact::State, squares: &exact::State, count: u64, divisor: u
     quotient(numerator(count, &number(sum), squares), count, divisor, 2 * exact::WINDOW_UNIT)
 }
 
-/// The same of sums with tails, which are in units of [`exact::UNIT`].
+/// Returns the variance from sums that have tails, which are in units of [`exact::UNIT`].
 fn of_totals(sum: &exact::Total, squares: &exact::Total, count: u64, divisor: u64) -> f64 {
-    // (Σx)² has less than 2 · 2176 bits, and n·Σx² as many as 64 + 2176 + 1074; a quotient wants 66 more.
+    // (Σx)² has less than 2 · 2176 bits, and n·Σx² as many as 64 + 2176 + 1074. A quotient needs 66 more.
     type Number = Wide<72>;
     let number = |total: &exact::Total| {
         let mut words = [0; 72];
@@ -182,13 +183,14 @@ fn of_totals(sum: &exact::Total, squares: &exact::Total, count: u64, divisor: u6
     quotient(numerator(count, &number(sum), squares), count, divisor, 2 * exact::UNIT)
 }
 
-/// The double nearest to `above · 2^exponent / (count · divisor)`.
+/// Returns the double nearest to `above · 2^exponent / (count · divisor)`.
 fn quotient<const N: usize>(above: Wide<N>, count: u64, divisor: u64, exponent: i32) -> f64 {
     let mut quotient = above;
-    // So that the quotient has more bits than a double.
+    // The shift gives the quotient more bits than a double has.
     let up = (64 * N as u32 - above.bits()).min(192) / 64 * 64;
     quotient = quotient.shifted_up(up);
-    // First one and then the other is the same as both: what is left over of either says that there is more.
+    // Dividing by one and then by the other gives the same as dividing by both. If either division leaves a remainder,
+    // the exact quotient is greater.
     let rests = [quotient.divide_by(count), quotient.divide_by(divisor)];
     quotient.to_f64(false, exponent - up as i32, rests != [0, 0])
 }
@@ -235,7 +237,7 @@ mod tests {
             Just(-0.0),
             (-9i32..9).prop_map(f64::from),
             sized(-30..30),
-            // Beyond the windows, and as far as squares can be told.
+            // Beyond the windows, as far as squares can be represented.
             sized(-450..500)
         ]
     }

@@ -1,4 +1,4 @@
-//! The summary of decimals.
+//! The summary of a column of decimals. A state has a narrow form, all in words, and a wide form with a tail.
 //!
 //! ```text
 //! narrow   word 0     the number of values · 0 · their scale, 7 bits
@@ -9,8 +9,8 @@
 //!                     least, greatest: a mantissa of 128 bits and a scale each
 //! ```
 //!
-//! A state is narrow for as long as its values fit: it has the greatest scale that it has seen. 2^56 values of less than
-//! 10^38 in units of 10^-38 have less than 2^(56 + 253) units.
+//! A state stays narrow while its values fit. Its scale is the greatest scale among its values. The sum of a wide state
+//! can't overflow: 2^56 values of less than 10^38, in units of 10^-38, add up to less than 2^(56 + 253) units.
 
 use super::super::{Aggregate, Overflow};
 use super::Statistic;
@@ -19,23 +19,23 @@ use crate::data::wide::Wide;
 use crate::data::{Column, Decimal, Kind, Numbers, Value};
 use crate::table::{StateColumn, States, TailPlace};
 
-/// The summary of a column; in states of so many words, with those parts.
+/// The summary of a column. States have `WORDS` words, with the parts that the flags name.
 #[derive(Debug)]
 pub struct Decimals<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: bool> {
     pub column: usize,
-    /// Of the column: a least timestamp is one.
+    /// Kind of the column. The least of timestamps is a timestamp.
     pub kind: Kind,
 }
 
-/// A number of values, in the word that it shares with the scale.
+/// One value, in the word that the number of values shares with the scale.
 const ONE: u64 = 1 << 8;
-/// Says that a state is wide.
+/// Flag of a wide state.
 const WIDE: u64 = 1 << 7;
 const SCALE: u64 = WIDE - 1;
 
 const PLACE: TailPlace = TailPlace { word: 1, flag_word: 0, flag: WIDE };
 
-/// What a narrow state with values says, or one value of 64 bits.
+/// The content of a narrow state with values, or one value of 64 bits.
 #[derive(Clone, Copy)]
 struct Narrow {
     scale: u8,
@@ -45,7 +45,7 @@ struct Narrow {
 }
 
 impl Narrow {
-    /// The same at a greater scale, if that fits.
+    /// Converts to a greater scale. `None` if the numbers don't fit.
     fn at(self, scale: u8) -> Option<Narrow> {
         if scale == self.scale {
             return Some(self);
@@ -59,7 +59,7 @@ impl Narrow {
         })
     }
 
-    /// Both together, if that fits.
+    /// Adds another state's content. `None` if the result doesn't fit.
     fn plus(self, other: Narrow) -> Option<Narrow> {
         let scale = self.scale.max(other.scale);
         let (own, other) = (self.at(scale)?, other.at(scale)?);
@@ -74,7 +74,7 @@ impl Narrow {
 
 type Total = Wide<5>;
 
-/// What a state says in units that every value fits.
+/// The content of a state in units that fit every value.
 struct Whole {
     total: Total,
     least: Decimal,
@@ -95,7 +95,7 @@ impl Whole {
         }
     }
 
-    /// Reads what [`bytes`](Self::bytes) gave.
+    /// Reads what [`bytes`](Self::bytes) returned.
     fn get(tail: &[u8]) -> Whole {
         let end = |bytes: &[u8]| {
             let (mantissa, scale) = bytes.split_last_chunk::<1>().expect("a scale behind it");
@@ -141,20 +141,21 @@ impl From<Decimal> for Whole {
 impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: bool>
     Decimals<WORDS, SUM, LEAST, GREATEST>
 {
-    /// Where the parts are; those that there aren't are never looked at.
+    /// Index of each part's word. The index of a part that the state doesn't have is never used.
     const SUM_AT: usize = 1;
     const LEAST_AT: usize = 1 + SUM as usize;
     const GREATEST_AT: usize = Self::LEAST_AT + LEAST as usize;
     const FIT: () = assert!(Self::GREATEST_AT + GREATEST as usize == WORDS);
 
-    /// Adds `value / 10^scale` to a narrow state of that scale. False if it isn't one, or the value doesn't fit, and nothing
-    /// has changed.
+    /// Adds `value / 10^scale` to a narrow state of that scale. Returns false, with nothing changed, if the state isn't
+    /// one or the sum doesn't fit.
     #[inline(always)]
     fn add_alike(state: &mut [u64; WORDS], value: i64, scale: u8) -> bool {
         Self::merge_alike(state, u64::from(scale) + ONE, Narrow { scale, sum: value, least: value, greatest: value })
     }
 
-    /// Adds a narrow state, whose word 0 is `head`, to one of the same scale. False as above.
+    /// Adds a narrow state, whose word 0 is `head`, to one of the same scale. Returns false as
+    /// [`add_alike`](Self::add_alike) does.
     #[inline(always)]
     fn merge_alike(state: &mut [u64; WORDS], head: u64, other: Narrow) -> bool {
         if (state[0] ^ head) & (SCALE | WIDE) != 0 {
@@ -176,7 +177,8 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
         true
     }
 
-    /// What a state that is narrow says: of a part that there isn't, 0.
+    /// Returns the content of a narrow state, with 0 for parts that the state doesn't have. `None` if the state is
+    /// wide.
     fn narrow(state: &[u64; WORDS]) -> Option<Narrow> {
         let part = |there: bool, at: usize| if there { state[at].cast_signed() } else { 0 };
         (state[0] & WIDE == 0).then(|| Narrow {
@@ -200,7 +202,7 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
         }
     }
 
-    /// Adds `count` values that together are `other`.
+    /// Adds `count` values whose summary is `other`.
     #[inline(never)]
     fn add(states: &mut States<'_>, slot: u32, count: u64, other: Narrow) {
         let state = states.array::<WORDS>(slot);
@@ -215,7 +217,7 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
         }
     }
 
-    /// The same for what need not fit a narrow state.
+    /// Adds `count` values whose summary is `other`, which may not fit a narrow state.
     #[cold]
     fn add_whole(states: &mut States<'_>, slot: u32, count: u64, mut other: Whole) {
         let state = states.array::<WORDS>(slot);
@@ -265,7 +267,7 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
     }
 
     fn identity(&self, words: &mut [u64]) {
-        // So that the first value of scale 0 is one like the others.
+        // With these ends, the first value of scale 0 is added like any other.
         let state = words.first_chunk_mut().expect("its words");
         Self::put(state, Narrow { scale: 0, sum: 0, least: i64::MAX, greatest: i64::MIN }, 0);
     }
@@ -325,11 +327,11 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
     }
 }
 
-/// A value of a wide state.
+/// Returns a value of a wide state.
 fn finish_whole<'a>(statistic: Statistic, count: u64, whole: &Whole) -> Result<Value<'a>, Overflow> {
     let (negative, size) = whole.total.magnitude();
     Ok(match statistic {
-        // Only the whole sum is held to 38 digits.
+        // Only the final sum is limited to 38 digits.
         Statistic::Sum => Value::Decimal(Decimal::from_wide(negative, size, DIGITS).ok_or(Overflow)?),
         // The divisor has at most 127 + 56 bits.
         Statistic::Mean => Value::Float(size.ratio(&Total::unsigned(LIMIT.unsigned_abs()).times(count), negative)),
@@ -338,9 +340,9 @@ fn finish_whole<'a>(statistic: Statistic, count: u64, whole: &Whole) -> Result<V
     })
 }
 
-/// `sum / 10^scale / count`, rounded once to the nearest double, ties to even.
+/// Returns `sum / 10^scale / count`, rounded once to the nearest double, ties to even.
 fn mean(sum: i64, scale: u8, count: u64) -> f64 {
-    // Doubles hold whole numbers up to 2^53 without loss, so that the quotient is rounded once.
+    // Doubles hold whole numbers up to 2^53 exactly, so only the quotient is rounded.
     const MOST: u64 = 1 << f64::MANTISSA_DIGITS;
     let unit = power(scale.into()).unsigned_abs();
     let divisor = u64::try_from(unit).ok().and_then(|unit| unit.checked_mul(count));

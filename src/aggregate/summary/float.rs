@@ -1,4 +1,4 @@
-//! The summary of doubles.
+//! The summary of a column of doubles. Its states have these words:
 //!
 //! ```text
 //! with a sum    the words of an exact sum, see `exact`, the number of values last · where its tail lies, or 0
@@ -12,19 +12,19 @@ use super::Statistic;
 use crate::data::{Column, Kind, Value, float};
 use crate::table::{StateColumn, States, TailPlace};
 
-/// The summary of a column; in states of so many words, with those parts.
+/// The summary of a column. States have `WORDS` words, with the parts that the flags name.
 #[derive(Debug)]
 pub struct Floats<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: bool> {
     pub column: usize,
     pub kind: Kind,
 }
 
-/// Words of an exact sum.
+/// Number of words of an exact sum.
 const EXACT: usize = size_of::<exact::State>() / size_of::<u64>();
 
 const PLACE: TailPlace = TailPlace::in_word(EXACT);
 
-/// Does `change` to an exact sum and its tail.
+/// Calls `change` with a state's exact sum and its tail, and stores the tail.
 #[cold]
 fn outside<const WORDS: usize>(
     states: &mut States<'_>,
@@ -42,7 +42,7 @@ impl<const WORDS: usize, const SUM: bool, const LEAST: bool, const GREATEST: boo
     const GREATEST_AT: usize = Self::LEAST_AT + LEAST as usize;
     const FIT: () = assert!(Self::GREATEST_AT + GREATEST as usize == WORDS);
 
-    /// Takes in the least and the greatest of some values. To be done before they are counted.
+    /// Extends the state's least and greatest value to these. Must be called before the values are counted.
     #[inline(always)]
     fn offer(state: &mut [u64; WORDS], least: f64, greatest: f64) {
         let is_first = state[Self::COUNT_AT] == 0;

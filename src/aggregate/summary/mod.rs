@@ -1,8 +1,8 @@
 //! The summary of a column of numbers: the one state that `sum`, `mean`, `min` and `max` over the column share.
 //!
-//! A job that asks for several of them looks up each record's group once for all, and a group's summary is short enough to
-//! be in one cache line with its key. Only the parts that the job asks for are kept, and each choice of parts is compiled on
-//! its own. `decimal` has the summary of decimals, `float` that of doubles.
+//! A job that asks for several of these looks up each record's group once for all of them, and a group's summary is
+//! short enough to share a cache line with its key. A state keeps only the parts that the job asks for, and each choice
+//! of parts is compiled separately. `decimal` has the summary of decimals, `float` that of doubles.
 
 mod decimal;
 mod float;
@@ -14,7 +14,7 @@ use crate::data::Kind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistic {
     Sum,
-    /// The sum over the number of values.
+    /// The sum divided by the number of values.
     Mean,
     Least,
     Greatest,
@@ -23,22 +23,23 @@ pub enum Statistic {
 impl Statistic {
     pub const ALL: [Statistic; 4] = [Statistic::Sum, Statistic::Mean, Statistic::Least, Statistic::Greatest];
 
-    /// As the aggregate over the observed column of this index and kind, which is one of numbers.
+    /// Returns the statistic as what an op makes of the observed column with this index and kind. The column must be
+    /// one of numbers.
     pub fn of(self, (column, kind): (usize, Kind)) -> Made {
         Made::Statistic { column, kind, statistic: self }
     }
 
-    /// Its number among the values of a summary.
+    /// Number of the statistic among a summary's values.
     pub fn number(self) -> usize {
         self as usize
     }
 
-    /// The one of this number.
+    /// Returns the statistic with this number.
     fn numbered(number: usize) -> Self {
         Statistic::ALL[number]
     }
 
-    /// Whether a summary that keeps those gives it.
+    /// Whether a summary that keeps these parts gives the statistic.
     fn is_of(self, sum: bool, least: bool, greatest: bool) -> bool {
         match self {
             Statistic::Sum | Statistic::Mean => sum,
@@ -48,7 +49,7 @@ impl Statistic {
     }
 }
 
-/// What a summary has to keep.
+/// The parts that a summary keeps.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Statistics {
     sum: bool,
@@ -74,9 +75,10 @@ impl FromIterator<Statistic> for Statistics {
     }
 }
 
-/// The summary, with these statistics, of the observed column of this index and kind.
+/// Makes the summary, with these statistics, of the observed column with this index and kind.
 pub fn make(column: usize, kind: Kind, statistics: Statistics) -> Box<dyn Aggregate> {
-    /// `$with` words of a state that has a sum, `$without` of one that has none, and one for each end.
+    /// `$with` is the number of words of a state that has a sum, `$without` that of a state that has none. Least and
+    /// greatest take one word more each.
     macro_rules! compiled {
         ($state:ident, $with:literal, $without:literal) => {
             match (statistics.sum, statistics.least, statistics.greatest) {

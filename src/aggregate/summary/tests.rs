@@ -1,4 +1,5 @@
-//! Every choice of parts, of decimals and doubles: the laws, and the values by independent sums.
+//! Tests every choice of parts, of decimals and of doubles: the laws hold, and the values are those of independent
+//! sums.
 
 use num_bigint::{BigInt, Sign};
 use proptest::prelude::*;
@@ -10,14 +11,14 @@ use crate::data::decimal::tests::{big, decimal};
 use crate::data::decimal::{DIGITS, LIMIT};
 use crate::data::{Decimal, Value, float};
 
-/// All choices of parts, each with a value of every part in it.
+/// All nonempty sets of statistics.
 fn choices() -> impl Iterator<Item = Vec<Statistic>> {
     (1u32..1 << Statistic::ALL.len()).map(|choice| {
         Statistic::ALL.into_iter().enumerate().filter(|(i, _)| choice >> i & 1 == 1).map(|(_, part)| part).collect()
     })
 }
 
-/// What a summary with these parts, of records dealt to three states, says of each of the parts.
+/// Returns the value of each of `parts`, in a summary with these parts of records that were dealt to three states.
 fn found(kind: Kind, parts: &[Statistic], cells: &[Cell], deal: &[usize]) -> Vec<String> {
     let summary = make(0, kind, parts.iter().copied().collect());
     let records: Vec<_> = cells.iter().map(|cell| vec![cell.clone()]).collect();
@@ -27,7 +28,7 @@ fn found(kind: Kind, parts: &[Statistic], cells: &[Cell], deal: &[usize]) -> Vec
 fn decimals() -> impl Strategy<Value = Vec<Option<Decimal>>> {
     let of = |mantissa: i64, scale| Decimal { mantissa: mantissa.into(), scale };
     let amount = (-100_000i64..100_000, 0u8..4).prop_map(move |(mantissa, scale)| of(mantissa, scale));
-    // Of which few make a sum of more than 64 bits.
+    // A few of these have a sum of more than 64 bits.
     let large = (any::<i64>(), 0u32..8, 0u8..4).prop_map(move |(mantissa, bits, scale)| of(mantissa >> bits, scale));
     let one_of = prop_oneof![
         Just(decimal().boxed()),
@@ -38,7 +39,7 @@ fn decimals() -> impl Strategy<Value = Vec<Option<Decimal>>> {
     one_of.prop_flat_map(|number| prop::collection::vec(prop::option::weighted(0.9, number), 0..20))
 }
 
-/// The sum of `values`, in units of 10^-38, as a decimal of at most 38 digits.
+/// Returns the sum of `values`, in units of 10^-38, as a decimal of at most 38 digits.
 fn sum(total: &BigInt) -> Result<Decimal, Overflow> {
     let (mut short, mut scale) = (total.clone(), DIGITS);
     while scale > 0 && &short % 10 == BigInt::ZERO {
@@ -50,9 +51,9 @@ fn sum(total: &BigInt) -> Result<Decimal, Overflow> {
     }
 }
 
-/// The double nearest to `total * 10^-38 / count`, by the text of its digits.
+/// Returns the double nearest to `total * 10^-38 / count`, by parsing its decimal digits.
 fn mean(total: &BigInt, count: usize) -> f64 {
-    // So many digits that a last one, which says whether there is a rest, is far below all others.
+    // There are so many digits that the last one, which tells whether there is a remainder, is far below all others.
     let scaled = total * BigInt::from(10).pow(400);
     let (quotient, rest) = (&scaled / count, &scaled % count);
     let more = match rest.sign() {
@@ -88,7 +89,7 @@ proptest! {
         }
     }
 
-    /// The sums are those of [`exact`](super::super::exact), which has its own tests.
+    /// The expected sums are those of [`exact`](super::super::exact), which has its own tests.
     #[test]
     fn of_floats(
         numbers in prop::collection::vec(prop::option::weighted(0.9, prop_oneof![
@@ -134,7 +135,7 @@ fn only_the_whole_sum_is_held_to_38_digits() {
     assert_eq!(of(&cancelled, &[Statistic::Sum]), [shown(Ok(Value::Decimal(Decimal { mantissa: 1, scale: 38 })))]);
 }
 
-/// With the three words of a key it is in one cache line.
+/// A summary and the three words of a key fit one cache line.
 #[test]
 fn a_summary_of_decimals_is_short() {
     let all = make(0, Kind::Decimal, Statistic::ALL.into_iter().collect());
