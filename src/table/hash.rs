@@ -1,16 +1,16 @@
-//! The one hash: of keys in tables and partitions. Frozen: which partition a run has a key in depends on it, so any
-//! change is a new [`VERSION`] of the run format.
+//! The one hash of keys, for tables and for partitions. It is frozen: which partition of a run a key is in depends on
+//! the hash, so any change is a new [`VERSION`] of the run format.
 //!
-//! A folded 64×64→128 multiplication over the key's words, as in wyhash (Wang Yi), finished with the length. The
-//! lowest [`CODE_BITS`] bits of every hash are 0, for tables to keep a code there. Partitions take the top bits; tables
-//! of one partition's keys find their slots by the bottom ones.
+//! The hash is a folded 64×64→128 multiplication over the key's words, as in wyhash (Wang Yi), finished with the
+//! length. The lowest [`CODE_BITS`] bits of every hash are 0, so that tables can keep a code there. The top bits choose
+//! the partition. Tables that hold the keys of one partition find their slots by the bottom bits.
 
 pub const VERSION: u32 = 1;
 
-/// Low bits that are 0 in every hash.
+/// Number of low bits that are 0 in every hash.
 pub const CODE_BITS: u32 = 5;
 
-/// Longest key that a slot holds inline.
+/// Bytes of the longest key that a slot holds inline.
 pub const INLINE: usize = 16;
 
 const S0: u64 = 0xa076_1d64_78bd_642f;
@@ -28,13 +28,13 @@ fn finish(acc: u64, len: usize) -> u64 {
     fold(acc, S2 ^ len as u64) & !((1 << CODE_BITS) - 1)
 }
 
-/// Hash of a key of at most [`INLINE`] bytes, given as two zero-padded little-endian words.
+/// Returns the hash of a key of at most [`INLINE`] bytes, given as two zero-padded little-endian words.
 #[inline]
 pub fn hash_inline(words: [u64; 2], len: usize) -> u64 {
     finish(fold(words[0] ^ S0, words[1] ^ S1), len)
 }
 
-/// Hash of any key.
+/// Returns the hash of any key.
 #[inline]
 pub fn hash(key: &[u8]) -> u64 {
     if key.len() <= INLINE {
@@ -42,7 +42,7 @@ pub fn hash(key: &[u8]) -> u64 {
     }
     let mut acc = S0;
     let (blocks, _) = key.as_chunks::<16>();
-    // The last block overlaps the one before it, so no tail needs padding.
+    // The last block overlaps the block before it, so the key's end needs no padding.
     let (_, last) = key.as_rchunks::<16>();
     for block in blocks.iter().chain(last.last()) {
         let (a, b) = halves(block);
@@ -51,7 +51,7 @@ pub fn hash(key: &[u8]) -> u64 {
     finish(acc, key.len())
 }
 
-/// A key of at most [`INLINE`] bytes as two zero-padded words.
+/// Returns a key of at most [`INLINE`] bytes as two zero-padded words.
 pub fn inline_words(key: &[u8]) -> [u64; 2] {
     let mut bytes = [0; INLINE];
     bytes[..key.len()].copy_from_slice(key);
@@ -59,7 +59,7 @@ pub fn inline_words(key: &[u8]) -> [u64; 2] {
     [a, b]
 }
 
-/// The bytes that [`inline_words`] made words of, and its padding.
+/// Returns the bytes of a key that [`inline_words`] made words of, with its padding.
 #[inline]
 pub fn inline_bytes(words: [u64; 2]) -> [u8; INLINE] {
     (u128::from(words[1]) << 64 | u128::from(words[0])).to_le_bytes()
@@ -75,7 +75,7 @@ pub fn halves(block: &[u8; 16]) -> (u64, u64) {
 mod tests {
     use super::*;
 
-    /// Runs on disk hold these: a change here is a new version of the run format.
+    /// Runs on disk depend on these hashes: a change here is a new version of the run format.
     #[test]
     fn frozen() {
         let got = [&b""[..], b"a", b"sixteen bytes ok", b"seventeen bytes !", &[0; 100]].map(hash);

@@ -1,4 +1,4 @@
-//! A batch of keys made ready for a table: hashed, short ones loaded into registers' worth of words.
+//! A batch of keys made ready for a table: hashed, and short keys loaded into two words.
 //!
 //! ```text
 //! length    code              words
@@ -13,7 +13,7 @@ use crate::data::{BATCH, Bytes, Span};
 
 pub const LONG: u64 = (1 << hash::CODE_BITS) - 1;
 
-/// The code part of a meta word.
+/// Returns the code part of a meta word.
 #[inline]
 pub fn code(meta: u64) -> u64 {
     meta & LONG
@@ -24,7 +24,7 @@ pub struct KeyBatch {
     pub len: usize,
     pub meta: [u64; BATCH],
     pub words: [[u64; 2]; BATCH],
-    /// Whether most keys of the batch before were long. Those of the next one mostly are, too.
+    /// Whether most keys of the previous batch were long. The keys of the next batch mostly are, too.
     mostly_long: bool,
 }
 
@@ -34,7 +34,7 @@ impl Default for KeyBatch {
     }
 }
 
-/// Masks that keep the first `len` bytes of 16, by `len`.
+/// Masks that keep the first `len` of 16 bytes, indexed by `len`.
 const KEEP: [[u64; 2]; INLINE + 1] = {
     let mut keep = [[0; 2]; INLINE + 1];
     let mut len = 0;
@@ -46,7 +46,7 @@ const KEEP: [[u64; 2]; INLINE + 1] = {
     keep
 };
 
-/// The words of a key of at most [`INLINE`] bytes. Reads 16 bytes at once where the data has them.
+/// Returns the words of a key of at most [`INLINE`] bytes. Reads 16 bytes at once if the data has them.
 #[inline]
 fn load(data: &[u8], span: Span, len: usize) -> [u64; 2] {
     let start = span.start as usize;
@@ -55,13 +55,13 @@ fn load(data: &[u8], span: Span, len: usize) -> [u64; 2] {
             let (a, b) = hash::halves(block.try_into().expect("16 bytes"));
             [a & KEEP[len][0], b & KEEP[len][1]]
         }
-        // Of null, which has no bytes.
+        // Null, which has no bytes.
         None if len == 0 => [0; 2],
         None => hash::inline_words(&data[start..span.end as usize]),
     }
 }
 
-/// Hash of cell `i` of a column, which is not null.
+/// Returns the hash of cell `i` of a column. The cell must not be null.
 #[inline]
 pub fn hash_cell(column: Bytes<'_>, i: usize) -> u64 {
     let span = column.spans[i];
@@ -77,7 +77,8 @@ impl KeyBatch {
         self.hash_all::<false>(keys, mask);
     }
 
-    /// The same. Returns whether no key is empty or begins with a NUL.
+    /// Loads and hashes keys as [`hash`](Self::hash) does. Returns whether every key is nonempty and doesn't begin with
+    /// a NUL.
     pub fn hash_and_look(&mut self, keys: Bytes<'_>, mask: u64) -> bool {
         self.hash_all::<true>(keys, mask)
     }
@@ -86,7 +87,7 @@ impl KeyBatch {
     fn hash_all<const LOOK: bool>(&mut self, keys: Bytes<'_>, mask: u64) -> bool {
         match self.mostly_long {
             true => self.hash_by::<LOOK>(keys, mask, hash::hash),
-            // Out of line, so that the loop over short keys keeps to registers.
+            // The hash of long keys is out of line, so that the loop over short keys keeps its values in registers.
             false => self.hash_by::<LOOK>(keys, mask, hash_of_few),
         }
     }

@@ -1,13 +1,14 @@
-//! Tables: a batch of keys becomes a batch of group slots, with the groups' states beside the keys.
+//! Tables turn a batch of keys into a batch of group slots. A group's states lie beside its key.
 //!
 //! ```text
 //! slot   [ meta ][ key, 2 words ][ states … ]       open addressing, linear probing
-//!          │        └─ the key itself, zero padded, or (code LONG) where the arena has it
+//!          │        └─ the key itself, zero padded, or (code LONG) where it lies in the arena
 //!          └─ hash, and in its low bits the key's length or LONG; 0: empty
 //! ```
 //!
-//! Works on batches: the caller hashes and prefetches a whole batch, then probes it, so that cache misses overlap. The
-//! owner decides when a table is full: a map task flushes it into its run, a reduce task lets it grow.
+//! Tables work on batches: a whole batch is hashed and prefetched, then probed, so that cache misses overlap. The
+//! table's owner decides what happens when the table is full: a map task flushes it into its run, a reduce task lets it
+//! grow.
 
 pub mod hash;
 pub mod keys;
@@ -22,10 +23,12 @@ use crate::data::buffer::equal;
 use keys::{LONG, code};
 use pages::{LINE, Words, zeroed};
 
-/// Bytes of a table whose slots a processor that looks ahead meets soon enough by itself.
+/// Bytes of the largest table whose slots aren't prefetched: a processor that executes ahead loads them soon enough by
+/// itself.
 const NEAR: usize = 256 << 10;
 
-/// Bytes of a table that is beyond the second-level cache: there the end of a long slot is worth a prefetch of its own.
+/// Bytes above which a table is beyond the second-level cache. There, the end of a long slot is worth a prefetch of its
+/// own.
 const FAR: usize = 1 << 20;
 
 /// Words of a slot before its states.
@@ -35,32 +38,33 @@ const KEY_WORDS: usize = 3;
 pub struct Table {
     slots: Words,
     stride: usize,
-    /// Number of slots less one; the number is a power of two.
+    /// Number of slots, which is a power of two, less one.
     mask: usize,
     home_bits: HomeBits,
     /// Right shift that brings a hash's home bits to the bottom.
     shift: u32,
     len: usize,
-    /// Groups at which the table counts as full.
+    /// Number of groups at which the table counts as full.
     limit: usize,
-    /// State words of a group.
+    /// Number of state words of a group.
     states: usize,
-    /// Those that it begins with, up to the slot's end.
+    /// The state words that a new group begins with, up to the slot's end.
     identity: Box<[u64]>,
     arena: Arena,
-    /// Steps that probes took beyond their first slot since the table was cleared: what hostile keys drive up.
+    /// Steps that probes took beyond their first slot, since the table was last cleared or grown. Keys chosen by an
+    /// attacker raise it.
     excess: u64,
-    /// Those probes.
+    /// Number of probes since the table was last cleared.
     probes: u64,
 }
 
-/// Which bits of a hash say where its key belongs.
+/// Which bits of a hash choose a key's first slot, its home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HomeBits {
-    /// The top ones, which say the partition too: walking the table meets the groups partition by partition, so that
-    /// writing them to their partitions' buffers is not a cache miss each.
+    /// The top bits, which choose the partition too. A walk of the table then meets the groups partition by partition,
+    /// so that writing them to their partitions' buffers isn't a cache miss each.
     Top,
-    /// The bottom ones: for the keys of one partition, whose top bits are all the same.
+    /// The bottom bits: for keys of one partition, whose top bits are all the same.
     Bottom,
 }
 
@@ -76,7 +80,7 @@ impl HomeBits {
 /// A group in a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Group<'a> {
-    /// Without its code bits.
+    /// The key's hash, without the code.
     pub hash: u64,
     pub key: SlotKey<'a>,
     pub states: &'a [u64],
@@ -89,7 +93,7 @@ pub enum SlotKey<'a> {
 }
 
 impl<'a> SlotKey<'a> {
-    /// The key's bytes; `inline` is where an inline key is put for that.
+    /// Returns the key's bytes. An inline key is written to `inline` for that.
     #[inline]
     pub fn bytes<'b>(self, inline: &'b mut [u8; hash::INLINE]) -> &'b [u8]
     where
@@ -106,7 +110,7 @@ impl<'a> SlotKey<'a> {
 }
 
 impl Table {
-    /// A table of at least `slots` slots (and at least 8), whose groups begin with the state words `identity`.
+    /// Makes a table of at least `slots` slots (and at least 8), whose groups begin with the state words `identity`.
     pub fn new(slots: usize, home_bits: HomeBits, identity: &[u64]) -> Self {
         let slots = slots.max(8).next_power_of_two();
         let stride = slot_words(identity.len());
@@ -140,18 +144,18 @@ impl Table {
         &self.arena
     }
 
-    /// How many groups fit in all.
+    /// Returns how many groups fit in all.
     pub fn capacity(&self) -> usize {
         self.limit
     }
 
-    /// How many more groups fit before the table is full.
+    /// Returns how many more groups fit before the table is full.
     pub fn room(&self) -> usize {
         self.limit.saturating_sub(self.len)
     }
 
-    /// Whether probes have grown so long that starting afresh is cheaper: more than 16 steps a group and 8 a probe on
-    /// average.
+    /// Whether probes have become so long that starting afresh is cheaper: on average more than 16 steps a group and 8
+    /// a probe.
     pub fn is_degenerate(&self) -> bool {
         self.excess > 64 + 16 * self.limit as u64 + 8 * self.probes
     }
@@ -160,12 +164,12 @@ impl Table {
         self.mask + 1
     }
 
-    /// Forgets all groups, and has `slots` slots from now on.
+    /// Removes all groups and changes the number of slots to `slots`.
     pub fn restart(&mut self, slots: usize) {
         *self = Table::new(slots, self.home_bits, &self.identity[..self.states]);
     }
 
-    /// Forgets all groups.
+    /// Removes all groups.
     pub fn clear(&mut self) {
         if self.len > 0 {
             self.slots.fill(0);
@@ -173,8 +177,8 @@ impl Table {
         self.emptied();
     }
 
-    /// Hands the groups to `each` and forgets them: in one pass, as a large table is no longer in the cache for a second.
-    /// After an error the table is neither full nor empty, and has to be cleared.
+    /// Passes each group to `each` and removes it. One pass does both, because a large table is no longer in the cache
+    /// for a second one. After an error the table still holds some of the groups and must be cleared.
     pub fn drain<E>(&mut self, mut each: impl FnMut(&Group<'_>, &Arena) -> Result<(), E>) -> Result<(), E> {
         if self.len > 0 {
             for slot in self.slots.chunks_exact_mut(self.stride).filter(|slot| slot[0] != 0) {
@@ -193,12 +197,12 @@ impl Table {
         self.probes = 0;
     }
 
-    /// Finds or makes the group of each key and writes its slot to `out`. `data` is what the keys' spans refer to.
-    /// The caller has seen to [`room`](Self::room) for the batch.
+    /// Finds or makes the group of each key and writes the group's slot to `out`. `data` is what the keys' spans refer
+    /// to. The caller makes sure that the table has [`room`](Self::room) for the batch.
     pub fn probe(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
         debug_assert!(keys.len <= self.room());
-        // A stride known when compiling saves a multiplication and a call to copy the identity: worth it for the
-        // commonest, one word of state, and for slots that are a cache line.
+        // A stride known at compile time saves a multiplication, and a call to copy the identity. That is worth it for
+        // the commonest stride, with one word of state, and for slots that are a cache line.
         match self.stride {
             4 => self.probe_stride::<4>(keys, data, out),
             LINE => self.probe_stride::<LINE>(keys, data, out),
@@ -206,7 +210,7 @@ impl Table {
         }
     }
 
-    /// `STRIDE` is the table's, or 0 for any.
+    /// Probes with a stride of `STRIDE`, or of the table's own stride if `STRIDE` is 0.
     #[inline(always)]
     fn probe_stride<const STRIDE: usize>(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
         let Table { slots, arena, mask, shift, identity, .. } = self;
@@ -222,7 +226,8 @@ impl Table {
                 prefetch(slots, home(meta, shift, mask) * stride + stride - 1);
             }
         }
-        // Summed up here and not in the table: a chain of additions to memory would be the slowest part of the loop.
+        // These are summed here, not in the table: a chain of additions to memory would be the slowest part of the
+        // loop.
         let (mut new, mut excess) = (0, 0);
         for ((&meta, words), out) in keys.meta[..keys.len].iter().zip(&keys.words).zip(out) {
             let find = Find { slots, stride, mask, shift, identity };
@@ -246,7 +251,7 @@ impl Table {
         home(meta, self.shift, self.mask)
     }
 
-    /// Makes the slots four times as many until `more` groups fit.
+    /// Quadruples the number of slots until `more` further groups fit.
     pub fn reserve(&mut self, more: usize) {
         let mut slots = self.mask + 1;
         while limit(slots) < self.len + more {
@@ -257,7 +262,7 @@ impl Table {
         }
     }
 
-    /// So many slots, a power of two that is more than there are.
+    /// Moves the groups to `slots` slots: a power of two that is more than the table has.
     pub fn grow(&mut self, slots: usize) {
         debug_assert!(slots.is_power_of_two() && slots > self.mask);
         let old = std::mem::replace(&mut self.slots, zeroed(slots * self.stride));
@@ -274,7 +279,7 @@ impl Table {
         }
     }
 
-    /// The states of the aggregate whose words begin at `first` of a group's states, to update.
+    /// Returns the states of the aggregate whose words begin at word `first` of a group's states, to be updated.
     pub fn states(&mut self, first: usize, words: usize) -> States<'_> {
         States { slots: &mut self.slots, stride: self.stride, first: KEY_WORDS + first, words, arena: &mut self.arena }
     }
@@ -285,7 +290,7 @@ impl Table {
     }
 }
 
-/// The group of a slot that isn't empty.
+/// Returns the group of a slot that isn't empty.
 #[inline]
 fn group<'a>(slot: &'a [u64], states: usize, arena: &'a Arena) -> Group<'a> {
     let key = match code(slot[0]) {
@@ -295,8 +300,8 @@ fn group<'a>(slot: &'a [u64], states: usize, arena: &'a Arena) -> Group<'a> {
     Group { hash: slot[0] & !LONG, key, states: &slot[KEY_WORDS..][..states] }
 }
 
-/// Words from one slot to the next, where groups have so many state words. A slot that is a word short of a cache line is
-/// padded, so that it is in one.
+/// Returns the number of words from one slot to the next, for groups with `states` state words. A slot that is one word
+/// short of a cache line is padded, so that it doesn't cross into another line.
 pub fn slot_words(states: usize) -> usize {
     let words = KEY_WORDS + states;
     if words % LINE == LINE - 1 { words + 1 } else { words }
@@ -324,8 +329,8 @@ struct Found {
 }
 
 impl Find<'_> {
-    /// Walks from the key's first slot to the one where `is_it` holds or that is empty: that one's three words become
-    /// what `begin` says.
+    /// Walks from the key's first slot to the first slot that is empty or for which `is_it` holds. An empty slot
+    /// becomes the new group's: its three key words are those that `begin` returns.
     #[inline(always)]
     fn walk(
         self,
@@ -354,14 +359,14 @@ impl Find<'_> {
     #[inline(always)]
     fn inline(self, meta: u64, words: [u64; 2]) -> Found {
         let key = [meta, words[0], words[1]];
-        // Not `==`: that would gather the words in a vector register, through memory.
+        // `==` would gather the words in a vector register, through memory.
         let is_it = |head: &[u64; KEY_WORDS]| (head[0] ^ key[0]) | (head[1] ^ key[1]) | (head[2] ^ key[2]) == 0;
         self.walk(meta, is_it, || key)
     }
 
     #[inline(always)]
     fn long(self, meta: u64, key: &[u8], arena: &mut Arena) -> Found {
-        // A new key goes to where the arena now ends.
+        // If the key is new, it will be added where the arena ends.
         let next = arena.next(key);
         let is_it = |head: &[u64; KEY_WORDS]| head[0] == meta && equal(arena.get(Tail(head[1])), key);
         let found = self.walk(meta, is_it, || [meta, next.0, 0]);
@@ -372,7 +377,7 @@ impl Find<'_> {
     }
 }
 
-/// Groups that a table of `slots` slots takes: 5/8 of them, so that probes stay short.
+/// Returns how many groups a table of `slots` slots takes: 5/8 of the slots, so that probes stay short.
 fn limit(slots: usize) -> usize {
     slots / 8 * 5
 }
@@ -397,7 +402,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// Counts keys, a batch of one at a time.
+    /// Counts keys, in batches of one key.
     fn count(table: &mut Table, keys: &[Vec<u8>]) {
         let (mut batch, mut slots) = (Box::<KeyBatch>::default(), [0; BATCH]);
         for key in keys {
@@ -413,7 +418,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is left in the slots of a table that was drained is nobody's.
+        /// What a drained table leaves in its slots belongs to no group.
         #[test]
         fn a_table_that_was_drained_is_as_good_as_new(
             rounds in prop::collection::vec(prop::collection::vec(prop::collection::vec(0u8..3, 0..20), 0..40), 1..4),

@@ -1,8 +1,8 @@
-//! Memory of a table's slots.
+//! Memory for a table's slots, aligned to cache lines and, in a large table, on huge pages.
 //!
-//! A table that doesn't fit the caches is met all over the place, and with pages of 4 KiB nearly every probe then waits for
-//! the page's address too. Huge pages, where the system has them to give, need a five hundredth of the addresses: grouping
-//! 20 M rows by 200,000 keys, in tables of 50 MB, took 0.89 of the CPU time.
+//! A table that doesn't fit the caches is accessed in random order. With pages of 4 KiB, nearly every probe then waits
+//! for the page's address too. Huge pages, if the system has them, need a five hundredth of the addresses: grouping 20
+//! M rows by 200,000 keys, in tables of 50 MB, took 0.89 of the CPU time.
 
 #![allow(unsafe_code)]
 
@@ -10,17 +10,17 @@ use std::ops::{Deref, DerefMut};
 
 use rustix::mm::{Advice, madvise};
 
-/// From so many bytes on.
+/// Bytes from which on memory is advised to use huge pages.
 const LARGE: usize = 4 << 20;
 const HUGE_PAGE: usize = 2 << 20;
 
 /// Words of a cache line.
 pub const LINE: usize = 8;
 
-/// Words that begin where a cache line does, so that a slot as long as a line is in one.
+/// Words that begin at a cache line, so that a slot as long as a line is in a single line.
 #[derive(Debug)]
 pub struct Words {
-    /// With up to a line before them.
+    /// The words, and up to a line of unused words before them.
     memory: Vec<u64>,
     start: usize,
 }
@@ -41,7 +41,7 @@ impl DerefMut for Words {
     }
 }
 
-/// `words` of them, all 0.
+/// Returns `words` words that are all 0.
 pub fn zeroed(words: usize) -> Words {
     let mut memory = vec![0; words + LINE - 1];
     let to_line = memory.as_ptr().addr().wrapping_neg() % (LINE * size_of::<u64>()) / size_of::<u64>();
@@ -52,8 +52,8 @@ pub fn zeroed(words: usize) -> Words {
         let (first, end) = (start.next_multiple_of(HUGE_PAGE), (start + bytes) / HUGE_PAGE * HUGE_PAGE);
         if first < end {
             let first_page = memory.as_ptr().cast_mut().wrapping_byte_add(first - start).cast();
-            // SAFETY: the pages lie inside the vector, which is alive. The advice changes which pages back them, not what
-            // they hold. That it isn't taken is no error.
+            // SAFETY: the pages lie inside the vector, which is alive. The advice changes which pages back them, not
+            // what they hold. If the system doesn't take the advice, that is no error.
             let _ = unsafe { madvise(first_page, end - first, Advice::LinuxHugepage) };
         }
     }

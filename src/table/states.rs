@@ -1,18 +1,18 @@
-//! Where states live: the words beside a key in a table's slot, tails in the table's arena.
+//! Where states live: their words beside a key in a table's slot, their tails in the table's arena.
 //!
 //! ```text
 //! slot      [ key, 3 words ][ words of aggregate 0 ][ words of aggregate 1 ] …
-//!                                              │ of one of them: offset, length
+//!                                              │ one of the words: offset, length
 //! arena     ......................[ bytes ]◄───┘
 //! ```
 //!
-//! An aggregate sees its own words and its own tail, as a [`States`] over all groups of a table (to update) or a
-//! [`StateColumn`] over rows of a run (to merge from).
+//! An aggregate sees its own words and its own tail: as a [`States`] over all groups of a table, to update, or as a
+//! [`StateColumn`] over rows of a run, to merge from.
 
 use crate::data::Span;
 use crate::data::buffer::Buffer;
 
-/// Where a tail lies in an arena: offset and length, packed in one word. The empty tail is 0.
+/// Where a tail lies in an arena: its offset and length in one word. The empty tail is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tail(pub u64);
 
@@ -22,8 +22,8 @@ impl Tail {
     }
 }
 
-/// Where a state keeps the place of its tail. It has a tail if word `flag_word` has a bit of `flag` set: word `word` is then
-/// the tail's place. Without a tail that word is free for other use.
+/// Where a state keeps the place of its tail. The state has a tail if word `flag_word` has a bit of `flag` set. Word
+/// `word` is then the tail's place; otherwise it is free for other use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailPlace {
     pub word: usize,
@@ -32,27 +32,27 @@ pub struct TailPlace {
 }
 
 impl TailPlace {
-    /// Word `word`, whenever it isn't 0.
+    /// Says that word `word` is the tail's place whenever it isn't 0.
     pub const fn in_word(word: usize) -> Self {
         TailPlace { word, flag_word: word, flag: u64::MAX }
     }
 
-    /// The tail of a state of these words: the empty one where it has none.
+    /// Returns the tail of a state with these words, or the empty tail if the state has none.
     #[inline]
     pub fn of(self, words: &[u64]) -> Tail {
         if words[self.flag_word] & self.flag == 0 { Tail::default() } else { Tail(words[self.word]) }
     }
 }
 
-/// Bytes of variable length that the slots of one table refer to. Only ever grows until it is cleared: replaced
-/// tails are garbage, which counts against the budget until the table is flushed.
+/// Bytes of variable length that the slots of one table refer to. An arena only grows until it is cleared: replaced
+/// tails remain as garbage, which counts against the budget until the table is flushed.
 #[derive(Debug, Default)]
 pub struct Arena {
     bytes: Buffer,
 }
 
 impl Arena {
-    /// An arena never passes this, so that a [`Tail`] fits a word.
+    /// Most bytes of an arena, so that a [`Tail`] fits a word.
     pub const MAX: usize = u32::MAX as usize;
 
     pub fn len(&self) -> usize {
@@ -67,15 +67,17 @@ impl Arena {
         self.bytes.clear();
     }
 
-    /// Where [`push`](Self::push) will put these bytes.
+    /// Returns where [`push`](Self::push) will put these bytes.
     pub fn next(&self, bytes: &[u8]) -> Tail {
         let (start, len) = (self.bytes.len(), bytes.len());
         Tail((start as u64) << 32 | len as u64)
     }
 
+    /// Appends bytes. Returns where they lie.
+    ///
     /// # Panics
-    /// If the arena would pass [`MAX`](Self::MAX): its owner should have emptied it. A tail that lies elsewhere than it
-    /// says would be a wrong answer.
+    /// If the arena would pass [`MAX`](Self::MAX): its owner should have emptied it before. If a tail didn't lie where
+    /// it says, the answer would be wrong.
     pub fn push(&mut self, bytes: &[u8]) -> Tail {
         assert!(self.bytes.len() + bytes.len() <= Self::MAX, "an arena is full");
         let tail = self.next(bytes);
@@ -83,7 +85,7 @@ impl Arena {
         tail
     }
 
-    /// Puts `bytes` in place of a tail: where it lies, if that is as long.
+    /// Puts `bytes` in place of a tail: over it if they are as long, else at the arena's end. Returns where they lie.
     pub fn replace(&mut self, tail: Tail, bytes: &[u8]) -> Tail {
         let (start, len) = tail.place();
         if len != bytes.len() {
@@ -99,14 +101,14 @@ impl Arena {
         &self.bytes.as_slice()[start..start + len]
     }
 
-    /// The same, to change where it lies.
+    /// Returns a tail's bytes, to be changed in place.
     #[inline]
     pub fn get_mut(&mut self, tail: Tail) -> &mut [u8] {
         let (start, len) = tail.place();
         &mut self.bytes.as_mut_slice()[start..start + len]
     }
 
-    /// Puts `len` bytes that are 0 in place of a tail. Gives where they lie, what the tail was, and the new bytes.
+    /// Puts `len` bytes that are 0 in place of a tail. Returns where they lie, the tail's old bytes, and the new bytes.
     ///
     /// # Panics
     /// As [`push`](Self::push).
@@ -125,9 +127,9 @@ pub struct States<'a> {
     /// The table's slots, `stride` words each.
     pub slots: &'a mut [u64],
     pub stride: usize,
-    /// The aggregate's first word within a slot.
+    /// Index of the aggregate's first word within a slot.
     pub first: usize,
-    /// Its number of words.
+    /// Number of the aggregate's words.
     pub words: usize,
     pub arena: &'a mut Arena,
 }
@@ -139,7 +141,7 @@ impl States<'_> {
         &mut self.slots[at..at + self.words]
     }
 
-    /// All words of a state of `N` words.
+    /// Returns all words of a state of `N` words.
     #[inline]
     pub fn array<const N: usize>(&mut self, slot: u32) -> &mut [u64; N] {
         debug_assert_eq!(self.words, N);
@@ -147,30 +149,30 @@ impl States<'_> {
         self.slots[at..].first_chunk_mut().expect("a slot is whole")
     }
 
-    /// The only word of a one-word state.
+    /// Returns the word of a state that has only one.
     #[inline]
     pub fn word(&mut self, slot: u32) -> &mut u64 {
         &mut self.slots[slot as usize * self.stride + self.first]
     }
 
-    /// The tail whose place is in word `word` of the state.
+    /// Returns the tail whose place is in word `word` of the state.
     pub fn tail(&self, slot: u32, word: usize) -> &[u8] {
         self.arena.get(Tail(self.slots[self.at(slot, word)]))
     }
 
-    /// Replaces the tail whose place is in word `word`. A state without a tail has 0 there.
+    /// Replaces the tail whose place is in word `word`. That word is 0 if the state has no tail.
     pub fn set_tail(&mut self, slot: u32, word: usize, bytes: &[u8]) {
         let at = self.at(slot, word);
         self.slots[at] = self.arena.replace(Tail(self.slots[at]), bytes).0;
     }
 
-    /// The tail whose place is in word `word`, to change where it lies.
+    /// Returns the tail whose place is in word `word`, to be changed in place.
     #[inline]
     pub fn tail_mut(&mut self, slot: u32, word: usize) -> &mut [u8] {
         self.arena.get_mut(Tail(self.slots[self.at(slot, word)]))
     }
 
-    /// Gives the state a tail of `len` bytes that are 0 in place of the one it has. Returns the old tail and the new one.
+    /// Replaces the state's tail by a tail of `len` bytes that are 0. Returns the old tail and the new one.
     pub fn renew_tail(&mut self, slot: u32, word: usize, len: usize) -> (&[u8], &mut [u8]) {
         let at = self.at(slot, word);
         let (tail, old, new) = self.arena.renew(Tail(self.slots[at]), len);
@@ -187,21 +189,21 @@ impl States<'_> {
 /// One aggregate's states in a batch of state rows.
 pub struct StateColumn<'a> {
     pub data: &'a [u8],
-    /// Where in `data` each row has the aggregate's words, little-endian.
+    /// Where in `data` each row has the aggregate's words, which are little-endian.
     pub words_at: &'a [u32],
-    /// Where each row has its tail; empty for an aggregate that never has one.
+    /// Where each row has the aggregate's tail; empty for an aggregate that never has one.
     pub tails: &'a [Span],
 }
 
 impl<'a> StateColumn<'a> {
-    /// Word `k` of the state in row `i`.
+    /// Returns word `k` of the state in row `i`.
     #[inline]
     pub fn word(&self, i: usize, k: usize) -> u64 {
         let at = self.words_at[i] as usize + 8 * k;
         u64::from_le_bytes(self.data[at..at + 8].try_into().expect("eight bytes"))
     }
 
-    /// All words of the state in row `i`.
+    /// Returns all words of the state in row `i`.
     #[inline]
     pub fn words<const N: usize>(&self, i: usize) -> [u64; N] {
         std::array::from_fn(|k| self.word(i, k))
