@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Tables work on batches: a whole batch is hashed and prefetched, then probed, so that cache misses overlap. The
-//! table's owner decides what happens when the table is full: a map task flushes it into its run, a reduce task lets it
-//! grow.
+//! table's owner decides what happens when the table is full: a map task lets it grow or flushes it into its run, a
+//! reduce task lets it grow.
 
 pub mod hash;
 pub mod keys;
@@ -154,8 +154,8 @@ impl Table {
         self.limit.saturating_sub(self.len)
     }
 
-    /// Whether probes have become so long that starting afresh is cheaper: on average more than 16 steps a group and 8
-    /// a probe.
+    /// Whether probes have become so long that starting afresh is cheaper: more than 16 steps for each group that fits,
+    /// plus 8 for each probe.
     pub fn is_degenerate(&self) -> bool {
         self.excess > 64 + 16 * self.limit as u64 + 8 * self.probes
     }
