@@ -1,4 +1,4 @@
-//! A job's aggregates with the shape of their rows, which every map and reduce task shares.
+//! A job's aggregates and the shape of their rows, which every map and reduce task shares.
 
 use super::RowShape;
 use crate::aggregate::{Aggregate, TailGrowth};
@@ -11,13 +11,13 @@ pub struct Aggregation<'p> {
 }
 
 impl<'p> Aggregation<'p> {
-    /// Of aggregates that observe columns of these kinds.
+    /// Returns the aggregation for aggregates that observe columns of these kinds.
     pub fn new(aggregates: Vec<&'p dyn Aggregate>, observed: &[Kind]) -> Self {
         let shape = RowShape::new(aggregates.iter().copied(), observed);
         Aggregation { aggregates, shape }
     }
 
-    /// Of each aggregate that has tails.
+    /// Returns the tail growth of each aggregate that has tails.
     pub fn tail_growth(&self) -> impl Iterator<Item = TailGrowth> {
         self.aggregates.iter().filter(|aggregate| aggregate.tail().is_some()).map(|aggregate| aggregate.tail_growth())
     }

@@ -1,17 +1,17 @@
-//! The bytes of a run on disk, version 3. All integers little-endian.
+//! The bytes of a run on disk, version 3. All integers are little-endian.
 //!
 //! ```text
 //! header   magic "mapfold run\n" · u32 format version · u32 hash version · u32 partitions · u64 id
 //! page     u32 partition · u32 rows · u32 length · u32 crc32 of id, offset, the 12 bytes before and the payload
-//!          payload: rows, whole
+//!          payload: whole rows
 //! …
-//! index    one entry a page, by partition:  u64 offset of the page · u32 partition · u32 rows · u32 length
+//! index    one entry per page, by partition:  u64 offset of the page · u32 partition · u32 rows · u32 length
 //! footer   u64 offset of the index · u32 entries · u32 crc32 of header, index and the 12 bytes before · magic
 //! ```
 //!
-//! Every byte is covered: by the magic, by a checksum, or by the requirement that pages and index fill the file. So is its
-//! place: a page of another run, or of another place of the same run, has another checksum. Who reads a run knows its id from
-//! who wrote it, not from the file.
+//! Every byte is covered: by the magic, by a checksum, or by the requirement that pages and index fill the file. A
+//! page's place is covered, too: a page of another run, or from elsewhere in the same run, has another checksum. A
+//! reader knows the run's id from its writer, not from the file.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -22,32 +22,32 @@ pub const MAGIC: &[u8; 12] = b"mapfold run\n";
 pub const VERSION: u32 = 3;
 
 pub const HEADER: usize = 12 + 3 * 4 + 8;
-/// Where the header has the number of partitions.
+/// Offset of the number of partitions in the header.
 pub const PARTITIONS_AT: usize = 12 + 2 * 4;
 pub const PAGE_HEADER: usize = 4 * 4;
 pub const ENTRY: usize = 8 + 3 * 4;
 pub const FOOTER: usize = 8 + 4 + 4 + 12;
 
-/// Which run it is: no other run of this process has the same, and hardly one of another process.
+/// Identifies a run. No other run of this process has the same id, and hardly any run of another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunId(u64);
 
 impl RunId {
     pub fn next() -> RunId {
-        /// Numbers go on from one that the system drew.
+        /// The next id. Ids count up from a number that the system drew at random.
         static NEXT: LazyLock<AtomicU64> = LazyLock::new(|| AtomicU64::new(RandomState::new().build_hasher().finish()));
         RunId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-/// One page, as the index knows it.
+/// A page's entry in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Of its header, from the start of the file.
+    /// Offset of the page's header from the start of the file.
     pub offset: u64,
     pub partition: u32,
     pub rows: u32,
-    /// Of its payload.
+    /// Bytes of the page's payload.
     pub len: u32,
 }
 
@@ -61,7 +61,8 @@ pub fn header(id: RunId, partitions: u32) -> [u8; HEADER] {
     bytes
 }
 
-/// Header of a page of a run, with this payload. Its checksum covers where it belongs and its other fields too.
+/// Returns the header of a page with this payload. The checksum also covers the page's place and the header's other
+/// fields.
 pub fn page_header(id: RunId, page: &Page, payload: &[u8]) -> [u8; PAGE_HEADER] {
     let mut bytes = [0; PAGE_HEADER];
     bytes[..4].copy_from_slice(&page.partition.to_le_bytes());
@@ -92,7 +93,7 @@ pub fn footer(index_offset: u64, entries: u32, header: &[u8; HEADER], index: &[u
 }
 
 impl Page {
-    /// Bytes in the file, its header included.
+    /// Returns the page's bytes in the file, including its header.
     pub fn stored(&self) -> usize {
         PAGE_HEADER + self.len as usize
     }

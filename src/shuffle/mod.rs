@@ -1,4 +1,5 @@
-//! The shuffle: rows, partitioned by their key's hash, through spill files.
+//! The shuffle: brings the rows of map attempts to reduce tasks, partitioned by the hash of their keys, through spill
+//! files.
 //!
 //! ```text
 //! map attempt 0 ─► run 0 [ pages of partition 0 │ … of 1 │ … of 255 ] ─┐
@@ -6,8 +7,8 @@
 //!       …                                                              ┘
 //! ```
 //!
-//! There is no way around it for small jobs: the page cache makes small runs cheap. [`row`] says what a row is,
-//! [`mod@format`] what a file is; [`writer`] and [`reader`] are the two ends.
+//! Small jobs take the same way, because the page cache makes small runs cheap. [`row`] defines rows, [`mod@format`]
+//! the files; [`writer`] and [`reader`] are the two ends.
 
 mod aggregation;
 pub mod format;

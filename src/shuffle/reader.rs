@@ -1,5 +1,5 @@
-//! A run as reduce tasks read it: its index once, then page by page, from any thread. A job may have more runs than a
-//! process may have files, so not all stay open.
+//! Reads a run, for reduce tasks and for merges of sorted runs: the index once, then page by page, from any thread. A
+//! job may have more runs than a process may have open files, so not all files stay open.
 
 use std::fs::File;
 use std::io;
@@ -14,21 +14,22 @@ use super::format::{self, ENTRY, FOOTER, HEADER, PAGE_HEADER, PARTITIONS_AT, Pag
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
 
-/// A finished run. Its pages are known; their content is checked as it is read. Its file goes with it.
+/// A finished run to be read. Its index has been checked; each page is checked when it is read. Dropping the run
+/// deletes its file.
 #[derive(Debug)]
 pub struct Run {
     path: TempPath,
     id: RunId,
-    /// As many as its writer counted.
+    /// Number of rows that the writer counted.
     pub rows: u64,
-    /// Kept open, where the process may have files enough.
+    /// The open file, if the process may have enough files to keep it open.
     file: Option<File>,
-    /// By partition, in the order written.
+    /// Sorted by partition; the pages of a partition are in the order written.
     pages: Vec<Page>,
 }
 
 impl Run {
-    /// Reads and checks header, index and footer. Keeps the file open if asked to, else opens it for each reader.
+    /// Reads and checks header, index and footer. Keeps the file open if `keep`; otherwise each reader opens it.
     pub fn open(WrittenRun { path, id, size }: WrittenRun, keep: bool) -> Result<Run> {
         let file = open(&path)?;
         let pages = read_index(&path, id, &file)?;
@@ -37,7 +38,7 @@ impl Run {
         Ok(run)
     }
 
-    /// That as many rows were read as were written.
+    /// Checks that as many rows were read as were written.
     pub fn check_rows(&self, read: u64) -> Result<()> {
         if read == self.rows {
             return Ok(());
@@ -46,7 +47,7 @@ impl Run {
         Err(Error::Corrupt { path: self.path.to_path_buf(), at: None, what })
     }
 
-    /// The pages of a range of partitions.
+    /// Returns the pages of a range of partitions.
     pub fn pages(&self, partitions: Range<usize>) -> &[Page] {
         let from = self.pages.partition_point(|page| (page.partition as usize) < partitions.start);
         let to = self.pages.partition_point(|page| (page.partition as usize) < partitions.end);
@@ -74,18 +75,19 @@ impl Run {
 #[derive(Debug)]
 pub struct PageReader<'a> {
     run: &'a Run,
-    /// `None`: the run's own.
+    /// The file that this reader opened. `None` if the run keeps its file open.
     opened: Option<File>,
 }
 
 impl PageReader<'_> {
-    /// The checked payload of `page`, read into `buffer`, which grows if it must.
+    /// Reads a page into `buffer`, which grows if it must. Returns the page's payload, which has been checked.
     pub fn read<'b>(&self, page: &Page, buffer: &'b mut Vec<u8>) -> Result<&'b [u8]> {
         self.fetch(page, page.stored(), buffer)?;
         self.check(page, &buffer[..page.stored()])
     }
 
-    /// The checked payloads of pages that lie behind each other in the file, in one read.
+    /// Reads pages that follow each other in the file, in one read. Returns their payloads, which are checked one by
+    /// one.
     pub fn read_neighbours<'b>(
         &self,
         pages: &'b [Page],

@@ -1,4 +1,5 @@
-//! Rows: what travels from map to reduce.
+//! Rows, which carry keys with values or states from map to reduce. This module defines their encoding, writes and
+//! reads them.
 //!
 //! ```text
 //! [ row length ][ 2 · key length + kind ][ key ][ values ]                 a value row
@@ -6,13 +7,13 @@
 //!   varint        varint                        8-byte words   each: varint length, bytes
 //! ```
 //!
-//! Row length counts what follows it. A **value row** (kind 0) carries one observation of a record: the values of the
-//! observed columns (see [`values`]), and no fixed part. A **state row** (kind 1) carries combined states: the
-//! words of every aggregate as its fixed part, then a tail for each aggregate that may have one. No pointers: a row means the
-//! same wherever it is copied.
+//! The row length counts what follows it. A **value row** (kind 0) carries one record: the values of the observed
+//! columns (see [`values`]), and no fixed part. A **state row** (kind 1) carries combined states: the words of every
+//! aggregate as its fixed part, then a tail for each aggregate that may have one. A row has no pointers, so it means
+//! the same wherever it is copied.
 //!
-//! The key's hash is not in the row: a reduce task works it out again. For the short keys of real text that takes less
-//! time than to write, check and read eight bytes more, a quarter of the row.
+//! The row doesn't contain the key's hash: a reduce task computes the hash again. For the short keys of real text that
+//! takes less time than to write, check and read eight bytes more, a quarter of the row.
 
 pub use super::values::Values;
 use super::values::{self, is_fixed, put_value, value_len};
@@ -29,15 +30,15 @@ enum RowKind {
     State = 1,
 }
 
-/// What rows and slots hold, worked out once from the plan's aggregates.
+/// What a job's rows and slots hold, computed once from the plan's aggregates.
 #[derive(Clone, Debug)]
 pub struct RowShape {
     pub aggregates: Vec<AggregateShape>,
-    /// A slot's state words, as a group begins.
+    /// The state words of a slot whose group is new.
     pub identity: Box<[u64]>,
-    /// What the observed columns are.
+    /// Kinds of the observed columns.
     pub observed: Box<[Kind]>,
-    /// The state words that any one record alone leaves, if they don't depend on the record.
+    /// The state words that one record alone leaves, if they are the same for every record.
     unit: Option<Box<[u64]>>,
     state_tails: usize,
 }
@@ -45,13 +46,13 @@ pub struct RowShape {
 #[derive(Clone, Copy, Debug)]
 pub struct AggregateShape {
     pub words: usize,
-    /// First of its words in a slot's states, and in a state row's fixed part.
+    /// Index of the aggregate's first word in a slot's states, and in a state row's fixed part.
     pub first: usize,
     pub tail: Option<TailPlace>,
 }
 
 impl RowShape {
-    /// Of aggregates that observe columns of these kinds.
+    /// Returns the shape for aggregates that observe columns of these kinds.
     pub fn new<'a>(aggregates: impl Iterator<Item = &'a dyn Aggregate>, observed: &[Kind]) -> Self {
         let (mut identity, mut unit) = (Vec::new(), Some(Vec::new()));
         let aggregates: Vec<_> = aggregates
@@ -71,12 +72,13 @@ impl RowShape {
         RowShape { aggregates, identity: identity.into(), observed: observed.into(), unit, state_tails }
     }
 
-    /// Length of the fixed part of a state row.
+    /// Returns the bytes of the fixed part of a state row.
     pub fn fixed_len(&self) -> usize {
         8 * self.identity.len()
     }
 
-    /// The tails of a group, one for each aggregate that may have one, with the word that says where it lies.
+    /// Returns the tails of a group, one for each aggregate that may have one, each with the index of the word that
+    /// says where it lies.
     fn places<'a>(&'a self, states: &'a [u64]) -> impl Iterator<Item = (usize, Tail)> + Clone {
         let place = |a: &AggregateShape| {
             let place = a.tail?;
@@ -85,13 +87,13 @@ impl RowShape {
         self.aggregates.iter().filter_map(place)
     }
 
-    /// Encoded lengths of the value rows of `keys`, added up. `values` are the observed columns.
+    /// Returns the encoded lengths of the value rows of `keys`, added up. `values` are the observed columns.
     pub fn value_rows_len(&self, keys: Bytes<'_>, values: &[Column<'_>]) -> u64 {
         debug_assert_eq!(values.len(), self.observed.len());
         if values.iter().all(is_fixed) {
-            // While no varint is longer than a byte the lengths add up without looking at each.
+            // While no varint is longer than a byte, the sum doesn't need each row's length.
             let lens = keys.spans.iter().map(|key| key.end - key.start);
-            // It can overflow only where a key is long, and then the sum isn't asked for.
+            // The sum can overflow only if a key is long, and then it isn't used.
             let (or, sum) = lens.fold((0, 0u32), |(or, sum), len| (or | len, sum.wrapping_add(len)));
             let fixed = values.len() * values::NUMBER;
             if or < 0x40 && 1 + 0x40 + fixed < 0x80 {
@@ -114,7 +116,7 @@ impl RowShape {
         values.iter().for_each(|column| put_value(out, column, i));
     }
 
-    /// Appends the row of a group: a state row, or the value row that says as much. Returns the row's length.
+    /// Appends the row of a group: a state row, or a value row if that says the same. Returns the row's length.
     #[inline]
     pub fn put_group(&self, out: &mut Buffer, group: &Group<'_>, arena: &Arena) -> usize {
         let is_unit = self.unit.as_deref().is_some_and(|unit| unit == group.states);
@@ -144,7 +146,7 @@ impl RowShape {
         group.states.iter().for_each(|word| out.extend(&word.to_le_bytes()));
         for (word, tail) in tails {
             if tail != Tail::default() {
-                // Where it lies in this table is nobody else's business.
+                // The word says where the tail lies in this table's arena, which means nothing outside the table.
                 out.as_mut_slice()[words + 8 * word..][..8].fill(0);
             }
             put_tail(out, arena.get(tail));
@@ -156,23 +158,24 @@ impl RowShape {
 /// Most state words that still make a short row.
 const SHORT_WORDS: usize = 8;
 
-/// Most tails, all empty, that still make one.
+/// Most tails, all of them empty, that still make a short row.
 const SHORT_TAILS: usize = 8;
 
-/// Longest key in the arena that still makes a short row: what [`copy_short`] takes, in a row length of one byte.
+/// Longest key in the arena that still makes a short row: [`copy_short`] takes it, and the row's length fits one byte.
 const SHORT_KEY: usize = 48;
 
 const LONGEST_SHORT: usize = 1 + SHORT_KEY + 8 * SHORT_WORDS + SHORT_TAILS;
 const _: () = assert!(SHORT_KEY <= SHORT && LONGEST_SHORT < SLACK);
 const _: () = assert!(LONGEST_SHORT < 0x80 && SHORT_KEY << 1 < 0x80);
 
-/// Appends the value row of an inline key, for shapes that take no values.
+/// Appends the value row of an inline key, for shapes that observe no values.
 #[inline]
 pub fn put_inline_value(out: &mut Buffer, words: [u64; 2], len: usize) {
     put_short(out, RowKind::Value, words, len, &[], 0);
 }
 
-/// Appends a row of an inline key, up to [`SHORT_WORDS`] words and so many empty tails, in a few fixed-size stores.
+/// Appends a row of an inline key, up to [`SHORT_WORDS`] words and up to [`SHORT_TAILS`] empty tails, in a few stores
+/// of fixed size.
 #[inline]
 fn put_short(out: &mut Buffer, kind: RowKind, words: [u64; 2], len: usize, states: &[u64], tails: usize) -> usize {
     let row = out.slack();
@@ -182,7 +185,7 @@ fn put_short(out: &mut Buffer, kind: RowKind, words: [u64; 2], len: usize, state
     len
 }
 
-/// The same for a key of up to [`SHORT_KEY`] bytes elsewhere.
+/// Appends a short row as [`put_short`] does, with a key of up to [`SHORT_KEY`] bytes that isn't inline.
 #[inline]
 fn put_medium(out: &mut Buffer, kind: RowKind, key: &[u8], states: &[u64], tails: usize) -> usize {
     let row = out.slack();
@@ -192,7 +195,7 @@ fn put_medium(out: &mut Buffer, kind: RowKind, key: &[u8], states: &[u64], tails
     len
 }
 
-/// Writes what goes before and behind the key of a short row. Returns the row's length.
+/// Writes what is before and behind the key of a short row. Returns the row's length.
 #[inline]
 fn put_around(row: &mut [u8; SLACK], kind: RowKind, key: usize, states: &[u64], tails: usize) -> usize {
     let row_len = 1 + key + 8 * states.len() + tails;
@@ -203,7 +206,7 @@ fn put_around(row: &mut [u8; SLACK], kind: RowKind, key: usize, states: &[u64], 
         row[at..at + 8].copy_from_slice(&word.to_le_bytes());
         at += 8;
     }
-    // As many as there may be, in one store: most rows have none.
+    // One store writes as many empty tails as there may be: most rows have none.
     row[at..at + SHORT_TAILS].copy_from_slice(&[0; SHORT_TAILS]);
     1 + row_len
 }
@@ -229,7 +232,7 @@ fn tail_len(len: usize) -> usize {
     varint_len(len) + len
 }
 
-/// Encoded length of a value row, its row length included.
+/// Returns the encoded length of a value row, including the row length.
 #[inline]
 pub fn value_row_len(key: usize, tails: usize) -> usize {
     let row = varint_len(key_and_kind(key, RowKind::Value)) + key + tails;
@@ -238,11 +241,11 @@ pub fn value_row_len(key: usize, tails: usize) -> usize {
 
 #[inline]
 pub fn varint_len(value: usize) -> usize {
-    // 7 bits a byte; 0 takes one.
+    // 7 bits fit a byte; 0 takes one byte.
     (usize::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
 }
 
-/// LEB128.
+/// Appends a varint, in LEB128.
 pub fn put_varint(out: &mut Buffer, mut value: usize) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -251,7 +254,7 @@ pub fn put_varint(out: &mut Buffer, mut value: usize) {
     out.push(value as u8);
 }
 
-/// The varint at `*at`, which is moved behind it. `None` where the bytes end first or it is too long to be one.
+/// Reads the varint at `*at` and moves `*at` behind it. `None` if the bytes end first or the varint is too long.
 #[inline]
 pub fn get_varint(data: &[u8], at: &mut usize) -> Option<usize> {
     let byte = *data.get(*at)?;
@@ -280,7 +283,7 @@ pub struct Row {
     pub payload: Span,
 }
 
-/// The row at `*at`, which is moved behind it. `None` where the bytes are no row.
+/// Reads the row at `*at` and moves `*at` behind it. `None` if the bytes aren't a row.
 #[inline]
 pub fn get_row(data: &[u8], at: &mut usize) -> Option<Row> {
     let row_len = get_varint(data, at)?;
@@ -297,15 +300,15 @@ pub fn get_row(data: &[u8], at: &mut usize) -> Option<Row> {
 }
 
 impl AggregateShape {
-    /// Where a state row with this payload has the aggregate's words.
+    /// Returns where a state row with this payload has the aggregate's words.
     pub fn words_at(&self, payload: Span) -> u32 {
         payload.start + 8 * self.first as u32
     }
 }
 
 impl RowShape {
-    /// Splits the tails of a state row into spans, one for each aggregate that has one. `None` where the payload is not
-    /// of this shape.
+    /// Splits the tails of a state row into spans, one for each aggregate that may have one. `None` if the payload
+    /// isn't of this shape.
     pub fn tails(&self, data: &[u8], row: &Row, mut each: impl FnMut(Span)) -> Option<()> {
         let end = row.payload.end as usize;
         let mut at = row.payload.start as usize + self.fixed_len();

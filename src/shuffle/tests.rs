@@ -1,4 +1,4 @@
-//! Rows and runs: what goes in comes out, and what is damaged is refused.
+//! Tests rows and runs: they are read as they were written, and damaged ones are refused.
 
 use std::path::Path;
 
@@ -51,7 +51,7 @@ proptest! {
         prop_assert_eq!(at, data.len());
     }
 
-    /// Groups of every key length, with fixed and variable states, through rows and back.
+    /// Writes groups of every key length, with fixed and variable states, to rows and reads them back.
     #[test]
     fn state_rows(keys in prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..40), (0u64..3, "[ab]{0,150}"), 1..20)) {
         let shape = RowShape::new([&COUNT as &dyn Aggregate, &Longest { column: 0 }].into_iter(), &[Kind::Bytes]);
@@ -91,7 +91,7 @@ fn find(table: &mut Table, key: &[u8]) -> u32 {
     slots[0]
 }
 
-/// A state that one record alone leaves takes no more room than the record.
+/// If one record alone leaves a group's state, the group's row takes no more room than the record's.
 #[test]
 fn a_count_of_one_is_a_value_row() {
     let shape = RowShape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
@@ -127,9 +127,9 @@ fn write_run(path: &Path, rows: u32) -> WrittenRun {
     writer.finish().unwrap().0
 }
 
-/// All rows of a run, by partition.
+/// Returns all rows of a run, by partition.
 fn read_run(written: &WrittenRun) -> Result<Vec<Vec<u8>>> {
-    // A run takes its file with it.
+    // The copy is deleted with the run that opens it.
     let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
     std::fs::copy(&written.path, &path).unwrap();
     read_all(&Run::open(WrittenRun { path, ..*written }, false)?)
@@ -179,7 +179,7 @@ fn refused<T: std::fmt::Debug>(read: Result<T>, what: &str) {
     assert!(matches!(error, Error::Corrupt { .. }), "{what}: {error}");
 }
 
-/// Every byte of a run is covered: damage to any is an error, never a wrong answer.
+/// Every byte of a run is covered: damage to any byte is an error, never a wrong answer.
 #[test]
 fn damage_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -204,7 +204,7 @@ fn damage_is_refused() {
     refused(&[&whole[..], b"x"].concat(), "one byte more");
 }
 
-/// A page or a run that is whole, but in another's place.
+/// A page or a run that is whole, but in the place of another, is refused.
 #[test]
 fn what_belongs_elsewhere_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -217,7 +217,7 @@ fn what_belongs_elsewhere_is_refused() {
     refused(read_run(&written), "another run before it is opened");
     std::fs::write(&path, &whole).unwrap();
 
-    // Opened, and then changed in place.
+    // The run is opened, and then its file is changed in place.
     let run = Run::open(written, true).unwrap();
     let refused = |bytes: &[u8], what: &str| {
         std::fs::write(&path, bytes).unwrap();

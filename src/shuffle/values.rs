@@ -1,15 +1,15 @@
-//! What a value row carries: a record's observed columns, each once.
+//! The content of a value row: a record's observed columns, each once.
 //!
 //! ```text
 //! string     varint length + 1 · bytes                 null: 00
-//! JSON       the same, of the cell of the column
+//! JSON       the same, with the bytes of the column's cell
 //! decimal    1 + scale · mantissa, 8 bytes             null: 00
-//!            64 + scale · mantissa, 16 bytes, where it doesn't fit 8 without zeros at its end
+//!            64 + scale · mantissa, 16 bytes, if it doesn't fit 8 even without zeros at its end
 //! float      01 · 8 bytes                              null: 00
 //! ```
 //!
-//! How long a value is depends on the value alone, not on the batch that it came in: the bytes that a job's map puts out are
-//! the same however its input is cut.
+//! A value's length depends on the value alone, not on the batch that it came in. So a job's map output has the same
+//! number of bytes however the input is split.
 
 use super::row::{Row, get_varint, put_varint, varint_len};
 use crate::data::buffer::Buffer;
@@ -23,7 +23,7 @@ const WIDE: u8 = 64;
 /// Largest scale of a decimal.
 const SCALE: u8 = 38;
 
-/// Length of a number that isn't null and fits 8 bytes, as nearly all do.
+/// Bytes of a number that isn't null and whose mantissa fits 8 bytes, as nearly all do.
 pub const NUMBER: usize = 9;
 
 /// Whether every value of the column is [`NUMBER`] bytes long.
@@ -35,7 +35,7 @@ pub fn is_fixed(column: &Column<'_>) -> bool {
     }
 }
 
-/// Encoded length of the value of record `i`.
+/// Returns the encoded length of the value of record `i`.
 pub fn value_len(column: &Column<'_>, i: usize) -> usize {
     match column {
         Column::Bytes(column) | Column::Json(column) if column.spans[i].is_null() => 1,
@@ -50,7 +50,7 @@ pub fn value_len(column: &Column<'_>, i: usize) -> usize {
     }
 }
 
-/// The number in 64 bits, where some form of it fits them.
+/// Returns the number with a mantissa of 64 bits, if some form of the number has one.
 #[inline]
 fn narrow(number: Decimal) -> Option<(i64, u8)> {
     let fits = |number: Decimal| Some((i64::try_from(number.mantissa).ok()?, number.scale));
@@ -90,7 +90,7 @@ pub fn put_value(out: &mut Buffer, column: &Column<'_>, i: usize) {
     }
 }
 
-/// The values of some value rows, as columns again.
+/// The values of value rows, read back into columns.
 #[derive(Debug)]
 pub struct Values {
     columns: Vec<Growing>,
@@ -105,7 +105,7 @@ impl Values {
         self.columns.iter_mut().for_each(Growing::clear);
     }
 
-    /// Adds those of one row. `None` where its bytes are something else.
+    /// Adds the values of one row. `None` if the row's bytes aren't such values.
     #[inline]
     pub fn push(&mut self, data: &[u8], row: &Row) -> Option<()> {
         let (start, end) = (row.payload.start as usize, row.payload.end as usize);
@@ -117,7 +117,7 @@ impl Values {
         (at == end).then_some(())
     }
 
-    /// The columns. `data` is what the rows were in.
+    /// Returns the columns. `data` is what the rows were read from.
     pub fn columns<'a>(&'a self, data: &'a [u8]) -> Vec<Column<'a>> {
         self.columns.iter().map(|column| column.column(data)).collect()
     }

@@ -1,4 +1,5 @@
-//! A map attempt's run: rows in, one buffer a partition, a page to disk whenever a buffer is full.
+//! Writes a run: the rows of a map attempt, or sorted lines. Each row goes to its partition's buffer, and a full buffer
+//! goes to disk as a page.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
@@ -12,16 +13,16 @@ use crate::data::scratch;
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
 
-/// Buffers of one worker, kept from attempt to attempt.
+/// Buffers of one worker, which are reused from attempt to attempt.
 #[derive(Debug, Default)]
 pub struct PartitionBuffers {
     longest_row: Option<RowLimit>,
     buffers: Vec<Partition>,
-    /// Small pages on their way to disk, so that they share a write.
+    /// Small pages that wait to be written to disk together.
     pending: Vec<u8>,
 }
 
-/// What a row may take, and of which memory.
+/// Bytes of the longest row allowed, and of the memory budget that allows it.
 #[derive(Clone, Copy, Debug)]
 pub struct RowLimit {
     pub bytes: u64,
@@ -39,7 +40,8 @@ impl RowLimit {
 }
 
 impl PartitionBuffers {
-    /// For rows that are to be held several times over.
+    /// Returns buffers for rows of which later stages hold several copies in memory: rows longer than `longest_row` are
+    /// an error.
     pub fn limited(longest_row: RowLimit) -> Self {
         PartitionBuffers { longest_row: Some(longest_row), ..PartitionBuffers::default() }
     }
@@ -56,13 +58,13 @@ pub struct RunWriter {
     buffers: PartitionBuffers,
     page_size: usize,
     file: File,
-    /// Goes with the writer if the run isn't finished.
+    /// The file is deleted with the writer if the run isn't finished.
     path: TempPath,
     id: RunId,
-    /// Where the next page goes.
+    /// Offset of the next page.
     offset: u64,
     pages: Vec<Page>,
-    /// Encoded lengths of all rows.
+    /// Encoded lengths of all rows, added up.
     row_bytes: u64,
     rows: u64,
 }
@@ -71,13 +73,13 @@ pub struct RunWriter {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunSize {
     pub rows: u64,
-    /// Encoded row lengths: what is counted as shuffled.
+    /// Encoded lengths of all rows, added up: the bytes that count as shuffled.
     pub row_bytes: u64,
-    /// The whole file.
+    /// Bytes of the whole file.
     pub file_bytes: u64,
 }
 
-/// A run that was written: what is needed to open it. Its file goes with it.
+/// A run that was written, with what is needed to open it. Dropping it deletes the file.
 #[derive(Debug)]
 pub struct WrittenRun {
     pub(super) path: TempPath,
@@ -86,7 +88,7 @@ pub struct WrittenRun {
 }
 
 impl RunSize {
-    /// What both hold.
+    /// Returns the sizes of both runs together.
     pub fn plus(self, more: RunSize) -> RunSize {
         RunSize {
             rows: self.rows + more.rows,
@@ -96,19 +98,19 @@ impl RunSize {
     }
 }
 
-/// Buffers that a row made longer than this are not kept, nor those that hold twice a page and more.
+/// Most bytes of a buffer that is kept for the next page. A buffer of a little more than two pages isn't kept either.
 const LONG: usize = 1 << 20;
-/// Pages below this wait for others before they are written.
+/// Pages shorter than this wait for others before they are written.
 const SMALL: usize = 16 << 10;
 const PENDING: usize = 256 << 10;
 
 impl Partition {
-    /// Begins an empty page: its header goes in front when it is written.
+    /// Begins an empty page. Its header is put in front when the page is written.
     fn clear(&mut self, page_size: usize) {
         self.rows = 0;
         self.buffer.clear();
-        // There are many of these, and a long row may come to each. Short rows leave a buffer that is not much longer than
-        // a page, or one that is small in any case.
+        // There are many buffers, and each may get a long row. Short rows leave a buffer that is kept: not much longer
+        // than a page, or small in any case.
         self.buffer.shrink((2 * page_size + 4 * SLACK).clamp(4 << 10, LONG));
     }
 }
@@ -125,13 +127,13 @@ impl RunWriter {
         Ok(RunWriter { buffers, page_size, file, path, id, offset, pages: Vec::new(), row_bytes: 0, rows: 0 })
     }
 
-    /// The partition that a hash belongs to, by its top bits.
+    /// Returns the partition that a hash belongs to, by the hash's top bits.
     #[inline]
     pub fn partition(&self, hash: u64) -> usize {
         partition(hash, self.buffers.buffers.len())
     }
 
-    /// Adds one row, which `put` appends to the buffer it is given.
+    /// Adds one row, which `put` appends to the buffer that it is given.
     #[inline]
     pub fn add(&mut self, partition: usize, put: impl FnOnce(&mut Buffer)) -> Result<()> {
         let slot = &mut self.buffers.buffers[partition];
@@ -143,7 +145,7 @@ impl RunWriter {
         Ok(())
     }
 
-    /// Rows of a partition that wait for their page to be full.
+    /// Returns the number of a partition's rows that wait for their page to be full.
     pub fn buffered_rows(&self, partition: usize) -> u32 {
         self.buffers.buffers[partition].rows
     }
@@ -154,7 +156,7 @@ impl RunWriter {
         let PartitionBuffers { buffers, pending, longest_row } = &mut self.buffers;
         let slot = &mut buffers[partition];
         let payload = slot.buffer.as_slice();
-        // Only a single row makes a page longer than it should be.
+        // A page becomes longer than intended only by a single row, its last.
         let Ok(len) = u32::try_from(payload.len()) else {
             return Err(Error::RowTooLong { bytes: payload.len() as u64 });
         };
@@ -176,7 +178,7 @@ impl RunWriter {
         result.map_err(|source| Error::Spill { path: self.path.to_path_buf(), source })
     }
 
-    /// Writes what is buffered, the index and the footer, and hands the buffers back.
+    /// Writes the buffered rows, the index and the footer. Returns the run and the buffers.
     pub fn finish(mut self) -> Result<(WrittenRun, PartitionBuffers)> {
         for partition in 0..self.buffers.buffers.len() {
             if !self.buffers.buffers[partition].buffer.is_empty() {
@@ -197,7 +199,7 @@ impl RunWriter {
     }
 }
 
-/// Writes `pending`, which is emptied, and `payload` behind it, in one call if the system takes it.
+/// Writes `pending` and then `payload`, in one call if the system takes both. Empties `pending`.
 fn write(mut file: &File, pending: &mut Vec<u8>, payload: &[u8]) -> io::Result<()> {
     failpoint::hit(Point::SpillWrite)?;
     let written = match file.write_vectored(&[IoSlice::new(pending), IoSlice::new(payload)]) {
@@ -210,7 +212,7 @@ fn write(mut file: &File, pending: &mut Vec<u8>, payload: &[u8]) -> io::Result<(
     Ok(())
 }
 
-/// The partition of a hash among `partitions`, by its top 32 bits.
+/// Returns the partition of a hash among `partitions`, by the hash's top 32 bits.
 #[inline]
 pub fn partition(hash: u64, partitions: usize) -> usize {
     (((hash >> 32) * partitions as u64) >> 32) as usize
@@ -220,7 +222,7 @@ pub fn partition(hash: u64, partitions: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// What is kept for the next rows is in proportion to the pages, which are small where memory is short.
+    /// The buffers kept for the next rows are in proportion to the pages, which are small if memory is short.
     #[test]
     fn long_rows_leave_no_long_buffers() {
         const PARTITIONS: usize = 64;
