@@ -1,4 +1,5 @@
-//! Groups to rows: keys decoded, states finished, columns chosen, formatted, and keyed for sorting.
+//! Turns groups into rows of output: decodes keys, finishes states, chooses columns, formats rows, and gives them sort
+//! keys.
 
 use std::cell::Cell;
 
@@ -17,26 +18,28 @@ use crate::shuffle::row::AggregateShape;
 use crate::table::hash::INLINE;
 use crate::table::{Arena, Table};
 
-/// A column of the result that is no key: the value of this number of the aggregate of this index.
+/// A column of the result that isn't a key: the value number `number` of the aggregate with index `aggregate`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResultColumn {
     pub aggregate: usize,
     pub number: usize,
-    /// For messages.
+    /// Name of the column, for messages.
     pub name: String,
 }
 
-/// How groups become rows of output. Cells are those of the `group_by` fields, then those of the result columns.
+/// Turns groups into rows of output. A row's cells are those of the `group_by` fields, then those of the result
+/// columns.
 #[derive(Debug)]
 pub struct Finisher<'p> {
     key: &'p KeyFields,
     values: Vec<Finish<'p>>,
-    /// Groups of which it doesn't hold are no rows.
+    /// Groups for which this doesn't hold give no rows.
     having: Option<&'p Predicate>,
     layout: RowLayout,
 }
 
-/// A result column with all that is needed to work it out for a group: there are as many rows as groups.
+/// A result column with all that is needed to compute its value for a group. This is looked up once, as there are many
+/// groups.
 #[derive(Debug)]
 struct Finish<'p> {
     aggregate: &'p dyn Aggregate,
@@ -54,13 +57,13 @@ impl Finish<'_> {
     }
 }
 
-/// One group's cells.
+/// The cells of one group.
 struct Cells<'a> {
     key: DecodedKey<'a>,
     states: &'a [u64],
     arena: &'a Arena,
     values: &'a [Finish<'a>],
-    /// A result column whose value was asked for and is beyond what its type holds.
+    /// Index of a result column whose value was read and is too large for its type.
     overflow: Cell<Option<usize>>,
 }
 
@@ -97,7 +100,7 @@ impl<'p> Finisher<'p> {
         Finisher { key, values: results.iter().map(finish).collect(), having, layout }
     }
 
-    /// Appends a line for each group of the table that is a row, in no order. The table is empty then.
+    /// Appends a line for each group that `having` keeps, in no particular order. Empties the table.
     pub fn lines(&self, table: &mut Table, out: &mut Chunk) -> Result<()> {
         with_row_format!(&self.layout, rows => self.each(table, |cells| {
             self.layout.line(&mut rows, |index| cells.get(index), &mut out.bytes);
@@ -105,7 +108,7 @@ impl<'p> Finisher<'p> {
         }))
     }
 
-    /// Adds a line for each group that is a row to `sorter`, keyed by `order`. The table is empty then.
+    /// Adds a line for each group that `having` keeps to `sorter`, with a sort key by `order`. Empties the table.
     pub fn sorted(&self, table: &mut Table, order: &[SortKey], sorter: &mut Sorter) -> Result<()> {
         with_row_format!(&self.layout, rows => self.each(table, |cells| {
             let cell = |index| cells.get(index);
@@ -134,7 +137,7 @@ impl<'p> Finisher<'p> {
     }
 }
 
-/// A group's key, for a message.
+/// Returns a group's key as a message shows it.
 fn shown(key: &DecodedKey<'_>, of: &KeyFields) -> String {
     let fields = (0..key.len()).map(|i| match key.value(i) {
         Value::Null => "null".to_owned(),

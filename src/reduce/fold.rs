@@ -1,4 +1,4 @@
-//! The fold strategy: the rows of some partitions, hash-merged into a table.
+//! The fold strategy: merges the rows of some partitions into a hash table, page by page.
 
 use crate::aggregate::TailGrowth;
 use crate::data::{BATCH, Bytes, Span};
@@ -6,7 +6,7 @@ use crate::shuffle::Aggregation;
 use crate::shuffle::row::{Row, Values, get_row};
 use crate::table::{Arena, HomeBits, KeyBatch, StateColumn, Table};
 
-/// A table that rows are folded into, and the memory to read them by batches.
+/// A table that rows are folded into, and buffers for reading the rows in batches.
 #[derive(Debug)]
 pub struct Fold {
     pub table: Table,
@@ -19,16 +19,16 @@ pub struct Fold {
     values: Values,
     state_rows: RowsOfKind,
     states: States,
-    /// Of each aggregate that has tails.
+    /// The growth of each aggregate that has tails.
     tail_growth: Vec<TailGrowth>,
 }
 
 /// The rows of one kind in a batch.
 #[derive(Debug, Default)]
 struct RowsOfKind {
-    /// Which rows of the batch these are.
+    /// Indices of these rows in the batch.
     index: Vec<u32>,
-    /// Their groups' slots.
+    /// Slots of the rows' groups.
     slots: Vec<u32>,
 }
 
@@ -36,9 +36,9 @@ struct RowsOfKind {
 #[derive(Debug, Default)]
 struct States {
     payloads: Vec<Span>,
-    /// Their tails, aggregate by aggregate.
+    /// The rows' tails, by aggregate.
     tails: Vec<Vec<Span>>,
-    /// For one aggregate, where each row has its words.
+    /// Where each row has the words of one aggregate.
     words_at: Vec<u32>,
 }
 
@@ -74,7 +74,7 @@ impl Fold {
         }
     }
 
-    /// Folds the rows of a page. Returns how many there were, or `None` where the bytes are no rows of this job.
+    /// Folds the rows of a page. Returns the number of rows, or `None` if the bytes aren't rows of this job.
     pub fn absorb(&mut self, page: &[u8], aggregation: &Aggregation<'_>) -> Option<u32> {
         let (mut at, mut rows) = (0, 0);
         while at < page.len() {
@@ -93,18 +93,19 @@ impl Fold {
         Some(rows)
     }
 
-    /// Whether the table can take the keys and tails of a page of so many bytes and rows. A value that several aggregates hold
-    /// is in the page once, and a number that is in a few bytes of it may become a tail that is longer.
+    /// Whether the table's arena has room for the keys and tails of a page with this number of bytes and rows. The
+    /// tails may take more bytes than the page: a value that several aggregates hold is in the page once, and a number
+    /// of a few bytes may become a longer tail.
     pub fn has_room(&self, page: usize, rows: u32) -> bool {
         let held = self.table.arena().len();
-        // What is there may be copied, each tail by the one aggregate that it is of.
+        // What is in the arena may be copied: each tail by the one aggregate that it belongs to.
         let copies = self.tail_growth.iter().map(|growth| growth.copies).max().unwrap_or(0);
         let there = held.saturating_mul(1 + copies).saturating_add(page);
         let new = self.tail_growth.iter().map(|growth| growth.most(0, page, rows as usize));
         new.fold(there, usize::saturating_add) <= Arena::MAX
     }
 
-    /// Makes the group of the empty key, if no row did.
+    /// Makes the group of the empty key, if no row made it.
     pub fn ensure_empty_key(&mut self) {
         self.keys.hash(Bytes { data: &[], spans: &[Span::default()] }, self.hash_mask);
         self.table.reserve(1);

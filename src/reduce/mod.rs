@@ -1,7 +1,8 @@
-//! Reduce: every run's pages of some partitions, to finished rows.
+//! Reduce: turns the pages that every run has of some partitions into finished rows. [`Fold`] folds rows into groups,
+//! and [`Finisher`] turns groups into rows of output.
 //!
-//! A reduce task takes a range of neighbouring partitions: many while the job is small, one when it is large. Today there
-//! is one strategy, `fold`; states that grow with their group will be merged instead.
+//! A reduce task takes a range of neighbouring partitions: many if the job is small, one if the job is large. There is
+//! one strategy, `fold`. States that grow with their group will be merged instead.
 
 mod finish;
 mod fold;
