@@ -1,6 +1,8 @@
-//! Predicates: what `filter`, `where` and `having` ask of a record or of a row.
+//! Predicates: the conditions of `filter` and `where` on a record, and of `having` on a row. A predicate is a tree
+//! whose leaves test single cells.
 //!
-//! A predicate is asked record by record: beside the search or comparison at its end the walk to it is nothing.
+//! A predicate is evaluated record by record: walking the tree takes next to no time beside the search or comparison at
+//! a leaf.
 
 pub mod resolve;
 pub mod written;
@@ -16,31 +18,31 @@ use crate::data::{Batch, Decimal, Value, float};
 
 #[derive(Clone, Debug)]
 pub enum Predicate {
-    /// Left to right, no further than needed.
+    /// Evaluated from left to right, no further than needed. So is `Or`.
     And(Vec<Predicate>),
     Or(Vec<Predicate>),
     Not(Box<Predicate>),
     Cell {
-        /// Which field of a record, or column of a row.
+        /// Index of the cell's field in a record, or of its column in a row.
         index: usize,
         test: Test,
     },
 }
 
-/// What is asked of one cell. Each is false of null, but for the one that asks for it; and each fits the type of its cell,
-/// which the plan sees to.
+/// A test of one cell. Every test but `Valid` is false for null. The plan makes sure that a test fits the type of its
+/// cell.
 #[derive(Clone, Debug)]
 pub enum Test {
-    /// Whether there is a value (`true`), or none (`false`).
+    /// Whether the cell has a value (`true`) or is null (`false`).
     Valid(bool),
-    /// By bytes.
+    /// Compares by bytes.
     Text(Comparison, Box<[u8]>),
     Decimal(Comparison, Decimal),
     Float(Comparison, f64),
     TextIn(AHashSet<Box<[u8]>>),
     DecimalIn(Vec<Decimal>),
     FloatIn(Vec<f64>),
-    /// Found anywhere in it.
+    /// Whether the pattern matches anywhere in the text.
     Matches(Regex),
 }
 
@@ -82,7 +84,7 @@ impl Test {
 }
 
 impl Predicate {
-    /// Whether it holds of the record or row whose cells `cell` gives by index.
+    /// Whether the predicate holds for a record or row. `cell` returns the cells by index.
     pub fn holds<'a>(&self, cell: &impl Fn(usize) -> Value<'a>) -> bool {
         match self {
             Predicate::Cell { index, test } => test.holds(&cell(*index)),
@@ -92,7 +94,7 @@ impl Predicate {
         }
     }
 
-    /// Those records of a batch of which it holds, in place of what `kept` holds.
+    /// Replaces the content of `kept` by those records of a batch for which the predicate holds.
     pub fn keep(&self, batch: &Batch<'_>, kept: &mut Vec<u32>) {
         kept.clear();
         kept.extend(
@@ -100,7 +102,7 @@ impl Predicate {
         );
     }
 
-    /// Calls `each` with the index of every cell that may be asked for.
+    /// Calls `each` with the index of every cell that the predicate may read.
     pub fn cells(&self, each: &mut impl FnMut(usize)) {
         match self {
             Predicate::Cell { index, .. } => each(*index),
@@ -149,7 +151,7 @@ mod tests {
         assert!(holds("4", Comparison::Greater, "3.5"));
         assert!(holds("0", Comparison::Greater, "-0.5"));
         assert!(holds("-0", Comparison::Equal, "0"));
-        // 2^53 + 1 is no float.
+        // 2^53 + 1 can't be represented as a float.
         assert!(holds("9007199254740993", Comparison::Greater, "9007199254740992"));
         assert!(super::tests::holds(Test::DecimalIn(vec![decimal("1"), decimal("2.0")]), Value::Decimal(decimal("2"))));
         assert!(!super::tests::holds(Test::Decimal(Comparison::Less, decimal("2")), Value::Bytes(b"1")));

@@ -1,5 +1,5 @@
-//! Predicates as written, to predicates to be asked: their names found, and what they compare with held to what there is to
-//! compare.
+//! Resolves predicates as written to predicates that can be evaluated: looks up their names, and checks that the
+//! literals can be compared with the cells.
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -10,24 +10,25 @@ use crate::data::{Decimal, Kind};
 use crate::error::Result;
 use crate::schema::Blame;
 
-/// What a predicate asks of names.
+/// Looks up the names in a predicate.
 pub trait Names {
-    /// The cell that a name at a path means, and what it holds. It is looked at only where all of `reached` hold.
+    /// Returns the index and the kind of the cell that `name`, at `path` of the spec, refers to. The predicate reads
+    /// the cell only if all of `reached` hold.
     fn find(&mut self, path: &str, name: &str, wanted: Wanted, reached: &[Predicate]) -> Result<(usize, Kind)>;
 }
 
 /// What a test wants of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Whether it has a value, of whatever type.
+    /// Whether the cell has a value, of any type.
     Presence,
-    /// What it was declared to be.
+    /// A value of the type that the cell was declared to have.
     Declared,
-    /// It stands beside a number, so text that nobody declared to be anything is to be read as one.
+    /// A number: the cell is compared with numbers, so text whose type wasn't declared is to be read as a number.
     Number,
 }
 
-/// The predicate that stands at `path` of the spec.
+/// Resolves the predicate at `path` of the spec.
 pub fn resolve(
     written: &written::Predicate,
     path: &str,
@@ -37,11 +38,12 @@ pub fn resolve(
     Resolver { names, blame, reached: Vec::new() }.resolve(written, path)
 }
 
-/// On the way through a predicate.
+/// The state of a walk through a predicate.
 struct Resolver<'a> {
     names: &'a mut dyn Names,
     blame: &'a Blame<'a>,
-    /// What holds where evaluation, left to right and no further than needed, gets to.
+    /// Predicates that hold whenever evaluation gets to the current place of the walk. Evaluation goes from left to
+    /// right, no further than needed.
     reached: Vec<Predicate>,
 }
 
@@ -61,7 +63,8 @@ impl Resolver<'_> {
         })
     }
 
-    /// Of `and` or `or`. Behind each of the list comes the next one where `goes_on` of it holds.
+    /// Resolves the list of an `and` or `or`. Evaluation goes on from one predicate to the next only if `goes_on` of
+    /// the first holds.
     fn list(
         &mut self,
         list: &[written::Predicate],
@@ -89,7 +92,7 @@ fn wanted(test: &written::Test) -> Wanted {
     }
 }
 
-/// Whether all that the test compares with are numbers.
+/// Whether the test compares with numbers only.
 fn is_beside_numbers(test: &written::Test) -> bool {
     let is_number = |literal: &Literal| matches!(literal, Literal::Number(_));
     match test {
@@ -103,14 +106,14 @@ fn is_beside_numbers(test: &written::Test) -> bool {
     }
 }
 
-/// A regular expression of the crate `regex`, over bytes: text need not be UTF-8.
+/// Compiles a regular expression of the crate `regex`, over bytes: text need not be UTF-8.
 pub fn pattern(text: &str, path: &str, blame: &Blame<'_>) -> Result<Regex> {
     RegexBuilder::new(text).build().map_err(|error| {
         if let regex::Error::CompiledTooBig(_) = error {
             let hint = "a repetition such as {1000} takes as much room as writing it out; in ASCII, (?-u:\\w) takes less than \\w";
             return blame.error(path, &format!("{text:?} is too large a pattern"), Some(hint.into()));
         }
-        // Several lines, with a picture; what is wrong is in the last.
+        // The error has several lines, with a picture. The last line says what is wrong.
         let what = error.to_string();
         let what = what.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let hint = match what.contains("look-around") || what.contains("backreferences") {
@@ -121,16 +124,16 @@ pub fn pattern(text: &str, path: &str, blame: &Blame<'_>) -> Result<Regex> {
     })
 }
 
-/// What a test is about.
+/// The cell that a test is about.
 struct Cell<'a> {
     name: &'a str,
     kind: Kind,
-    /// Of the predicate.
+    /// Path of the predicate in the spec.
     path: &'a str,
     blame: &'a Blame<'a>,
 }
 
-/// A literal, as what it is compared with.
+/// A literal, converted to the type of the cell that it is compared with.
 enum Constant {
     Text(Box<[u8]>),
     Decimal(Decimal),
@@ -185,8 +188,9 @@ impl Cell<'_> {
         }
     }
 
-    /// A literal as the cell can be compared with it: beside floats a float, so that a number is equal to what it is written
-    /// as. Text that is a number is one where one is wanted: so a command line, which knows only text, can give it.
+    /// Converts a literal to what the cell can be compared with. If the cell is a float, the constant is a float, so
+    /// that a number equals what it is written as. If the cell is a number, a text that is a number becomes one: a
+    /// command line can give only text.
     fn literal(&self, literal: &Literal, key: &str) -> Result<Constant> {
         let name = self.name;
         let (what, hint) = match (literal, self.kind) {

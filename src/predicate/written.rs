@@ -1,4 +1,4 @@
-//! A predicate as a spec has it.
+//! A predicate as it is written in a spec.
 
 use serde::{Deserialize, Serialize};
 
