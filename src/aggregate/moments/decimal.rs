@@ -259,7 +259,7 @@ impl Aggregate for Moments {
 }
 
 fn of_narrow(Narrow { scale, sum, squares }: Narrow, count: u64, divisor: u64) -> f64 {
-    // The numerator is below 2^(128 + 56). The divisor is below 2^112 units of 10^76. The ratio needs 66 bits more.
+    // The numerator is below 2^(128 + 56). The divisor is below 10^76 · 2^112. The ratio needs 66 bits more.
     type Number = Wide<7>;
     // Doubles hold whole numbers up to 2^53 exactly, so only the quotient is rounded.
     const MOST: u128 = 1 << f64::MANTISSA_DIGITS;

@@ -12,7 +12,7 @@ use super::{Aggregate, Made};
 use crate::data::Kind;
 use crate::data::wide::Wide;
 
-/// What is computed from the moments.
+/// Which statistic is computed from the moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spread {
     /// Whether the values are the whole population, so that n · n is the divisor, not n · (n − 1).
