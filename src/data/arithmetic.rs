@@ -1,13 +1,13 @@
-//! Arithmetic of decimals: exact, or nothing where the answer needs more than 38 digits. Only a quotient is rounded.
+//! Arithmetic of decimals. Results are exact, or `None` if they need more than 38 digits. Only quotients are rounded.
 
 use super::decimal::{DIGITS, Decimal, LIMIT, power};
 use super::wide::Wide;
 
-/// Digits after the point, and significant ones, that a rounded quotient has at least where there is room.
+/// The least number of digits after the point, and of significant digits, in a rounded quotient that has room for them.
 const QUOTIENT: u32 = 18;
 
 impl Decimal {
-    /// `size / 10^scale` in normal form, with a sign; `None` where that has more than 38 digits.
+    /// Returns `size / 10^scale` in normal form, with a sign. Returns `None` if that form has more than 38 digits.
     pub fn from_wide<const N: usize>(negative: bool, mut size: Wide<N>, mut scale: u32) -> Option<Decimal> {
         if size.is_zero() {
             return Some(Self::ZERO);
@@ -38,7 +38,7 @@ impl Decimal {
         Decimal { mantissa: -self.mantissa, ..self }
     }
 
-    /// The sum; `None` where it has more than 38 digits.
+    /// Returns the sum, or `None` if it has more than 38 digits.
     pub fn checked_add(self, other: Decimal) -> Option<Decimal> {
         let scale = self.scale.max(other.scale);
         let at_scale = |number: Decimal| number.mantissa.checked_mul(power((scale - number.scale).into()));
@@ -46,7 +46,7 @@ impl Decimal {
         match sum {
             Some(sum) => Self::from_size(sum < 0, sum.unsigned_abs(), scale.into()),
             None => {
-                // 10^76 has 253 bits.
+                // At this scale a number is below 10^76, which has 253 bits.
                 let wide = |number: Decimal| {
                     Wide::<5>::signed(number.mantissa).times_power_of_ten(DIGITS - u32::from(number.scale))
                 };
@@ -56,18 +56,18 @@ impl Decimal {
         }
     }
 
-    /// The difference; `None` where it has more than 38 digits.
+    /// Returns the difference, or `None` if it has more than 38 digits.
     pub fn checked_sub(self, other: Decimal) -> Option<Decimal> {
         self.checked_add(other.negated())
     }
 
-    /// The product; `None` where it has more than 38 digits.
+    /// Returns the product, or `None` if it has more than 38 digits.
     pub fn checked_mul(self, other: Decimal) -> Option<Decimal> {
         let scale = u32::from(self.scale) + u32::from(other.scale);
         match self.mantissa.checked_mul(other.mantissa) {
             Some(product) => Self::from_size(product < 0, product.unsigned_abs(), scale),
             None => {
-                // Below 10^76, which has 253 bits.
+                // The product is below 10^76, which has 253 bits.
                 let negative = (self.mantissa < 0) != (other.mantissa < 0);
                 let (size, factor) = (Wide::<4>::unsigned(self.mantissa.unsigned_abs()), other.mantissa.unsigned_abs());
                 let high = size.times((factor >> 64) as u64).shifted_up(64);
@@ -76,8 +76,8 @@ impl Decimal {
         }
     }
 
-    /// The greatest multiple of `step`, which is above 0, that isn't above the number. `None` where the two need more than 38
-    /// digits between them.
+    /// Returns the greatest multiple of `step` that isn't above the number. `step` is above 0. Returns `None` if the
+    /// two need more than 38 digits between them.
     pub fn checked_floor(self, step: Decimal) -> Option<Decimal> {
         let scale = self.scale.max(step.scale);
         let at_scale = |number: Decimal| number.mantissa.checked_mul(power((scale - number.scale).into()));
@@ -86,9 +86,9 @@ impl Decimal {
         Self::from_size(floor < 0, floor.unsigned_abs(), scale.into())
     }
 
-    /// The quotient: exact where it has at most 38 digits. Else it is rounded, half to even, to 18 digits after the
-    /// point: more if zeros follow the point, so that 18 are significant, and fewer if the whole part leaves less room.
-    /// `None` by zero and where the whole part has more than 38 digits.
+    /// Returns the quotient. It is exact if it has at most 38 digits. Otherwise it is rounded, half to even, to 18
+    /// digits after the point: to more if zeros follow the point, so that 18 digits are significant, and to fewer if
+    /// the whole part leaves less room. Returns `None` if `other` is zero or the whole part has more than 38 digits.
     pub fn checked_div(self, other: Decimal) -> Option<Decimal> {
         let (own, other) = (self.normalised(), other.normalised());
         if other.mantissa == 0 {
@@ -118,7 +118,7 @@ impl Decimal {
             Some((quotient, _)) => 2 * QUOTIENT - (quotient.ilog10() + 1).min(QUOTIENT),
             None => QUOTIENT,
         };
-        // A whole part of more than 20 digits leaves no room for 18 others; nor may a digit that is carried.
+        // A whole part of more than 20 digits leaves room for fewer than 18 others. A carry may take one more place.
         loop {
             if let Some((size, _)) = division.at(scale).filter(|&(size, _)| size < LIMIT as u128) {
                 return Self::from_size(negative, size, scale).map(Decimal::normalised);
@@ -128,7 +128,7 @@ impl Decimal {
     }
 }
 
-/// `size / divisor / 10^scale`.
+/// The division `size / divisor / 10^scale`.
 struct Division {
     size: u128,
     divisor: u128,
@@ -136,8 +136,8 @@ struct Division {
 }
 
 impl Division {
-    /// The quotient rounded half to even to `digits` digits after the point, and whether it is exact; `None` where it
-    /// doesn't fit 128 bits.
+    /// Returns the quotient, rounded half to even to `digits` digits after the point, and whether it is exact. Returns
+    /// `None` if it doesn't fit 128 bits.
     fn at(&self, digits: u32) -> Option<(u128, bool)> {
         let up = digits as i32 - self.scale;
         let tens = |by: i32| power(by.unsigned_abs()) as u128;
@@ -161,7 +161,8 @@ impl Division {
         Some((quotient.checked_add(goes_up.into())?, is_exact))
     }
 
-    /// Quotient and remainder in units of 10^-`digits`. The size is below 10^38, times at most 10^76: 379 bits.
+    /// Returns quotient and remainder in units of 10^-`digits`. The size is below 10^38 and is multiplied by at most
+    /// 10^76, so it needs 379 bits.
     fn wide(&self, digits: u32) -> (Wide<6>, Wide<6>) {
         let up = (digits as i32 - self.scale).max(0).unsigned_abs();
         Wide::unsigned(self.size).times_power_of_ten(up).divide(&self.wide_divisor(digits))
@@ -172,7 +173,7 @@ impl Division {
         Wide::unsigned(self.divisor).times_power_of_ten(up)
     }
 
-    /// Whether the digits of the quotient end: its divisor, in lowest terms, has no factors but 2 and 5.
+    /// Whether the quotient has finitely many digits: in lowest terms, its divisor has no prime factors but 2 and 5.
     fn ends(&self) -> bool {
         let mut rest = self.divisor >> self.divisor.trailing_zeros();
         while rest.is_multiple_of(5) {
@@ -193,7 +194,7 @@ mod tests {
         Decimal::parse(text.as_bytes()).unwrap()
     }
 
-    /// `size / 10^scale` by long arithmetic.
+    /// Returns `size / 10^scale`, computed with big integers.
     fn fitting(mut size: BigInt, mut scale: u32) -> Option<Decimal> {
         while scale > 0 && &size % 10 == BigInt::ZERO {
             (size, scale) = (size / 10, scale - 1);
@@ -202,7 +203,7 @@ mod tests {
         (scale <= 38).then_some(Decimal { mantissa, scale: scale as u8 })
     }
 
-    /// The same, of any sign, by the rule as the docs state it.
+    /// Returns the quotient by the rule as the docs state it.
     fn quotient(a: Decimal, b: Decimal) -> Option<Decimal> {
         let (a, b) = (big(a), big(b));
         if b == BigInt::ZERO {

@@ -1,4 +1,4 @@
-//! The unit that every stage hands to the next: a batch of records as columns.
+//! A batch of records as columns: the unit that every stage hands to the next.
 //!
 //! ```text
 //!              column 0          column 1            column 2
@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A column of bytes points into bytes that somebody else owns (a mapped file, a tokeniser's scratch), so a field costs
-//! eight bytes and no allocation. About [`BATCH`] records travel together, so that what must be decided (which
-//! tokeniser, which type, which aggregate) is decided once a batch.
+//! eight bytes and no allocation. A batch has about [`BATCH`] records, so that choices (which tokeniser, which type,
+//! which aggregate) are made once per batch.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ use super::value::QUOTE;
 use super::{Decimal, Value, Zone};
 use crate::error::Result;
 
-/// Records in a full batch. Their keys, hashes and slots stay in the first-level cache together.
+/// Records in a full batch. At this size the keys, hashes and slots of a batch fit the first-level cache together.
 pub const BATCH: usize = 256;
 
 /// A half-open range of bytes in a column's data.
@@ -32,7 +32,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Of a field that has no value.
+    /// The span of a field that is null.
     pub const NULL: Span = Span { start: u32::MAX, end: u32::MAX };
 
     pub fn of(range: std::ops::Range<usize>) -> Self {
@@ -43,7 +43,7 @@ impl Span {
         self == Self::NULL
     }
 
-    /// The same bytes where they lie `by` further on, modulo 2^32.
+    /// Returns the span moved `by` bytes further on, modulo 2^32. Null stays null.
     pub fn shifted(self, by: u32) -> Self {
         match self.is_null() {
             true => self,
@@ -60,7 +60,7 @@ impl Span {
     }
 }
 
-/// Records, one column a field. Every column has as many cells as there are rows.
+/// Records, with one column for each field. Every column has `rows` cells.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch<'a> {
     pub rows: usize,
@@ -68,10 +68,10 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// A column that the plan knows to be one of bytes.
+    /// Returns a column that the plan knows to be one of bytes.
     ///
     /// # Panics
-    /// If it is another.
+    /// If the column is of another type.
     #[inline]
     pub fn bytes(&self, field: usize) -> Bytes<'a> {
         match self.columns[field] {
@@ -82,33 +82,33 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Where batches go.
+/// A consumer of batches.
 pub trait Sink {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()>;
 
-    /// Whether more records change anything.
+    /// Whether more records could change the result.
     fn wants_more(&self) -> bool {
         true
     }
 }
 
-/// Columns put together for a batch: where they are few, without asking for memory.
+/// The columns of a batch that is being put together. Up to eight need no allocation.
 pub type Columns<'a> = SmallVec<[Column<'a>; 8]>;
 
-/// What the cells of a column are.
+/// The kind of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Bytes,
-    /// Strings, numbers and what else there is in JSON, record by record.
+    /// Any values of JSON: strings, numbers and others may alternate from record to record.
     Json,
     Decimal,
     Float,
-    /// Its cells are decimals: seconds since 1970-01-01T00:00:00Z. They are written as the clocks of a zone show them.
+    /// Decimals that count seconds since 1970-01-01T00:00:00Z. They are written as the clocks of the zone show them.
     Timestamp(Zone),
 }
 
 impl Kind {
-    /// What a cell is called.
+    /// Returns what messages call a cell of this kind.
     pub fn noun(self) -> &'static str {
         match self {
             Kind::Bytes => "text",
@@ -123,45 +123,47 @@ impl Kind {
 #[derive(Clone, Copy, Debug)]
 pub enum Column<'a> {
     Bytes(Bytes<'a>),
-    /// A cell that begins with a quote is a string, whose text is what follows: see [`Value::of_json`]. Any other is JSON as it
-    /// is written.
+    /// Cells of JSON. A cell that begins with a quote is a string, and its text follows the quote: see
+    /// [`Value::of_json`]. Any other cell is JSON as it was written.
     Json(Bytes<'a>),
     Decimal(Decimals<'a>),
     Float(Floats<'a>),
 }
 
-/// Fields that are strings of bytes: `spans[i]` says where record `i` has its bytes in `data`. [`Span::NULL`] is null.
+/// A column of byte strings: `spans[i]` says where in `data` the bytes of record `i` are. [`Span::NULL`] means null.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes<'a> {
     pub data: &'a [u8],
     pub spans: &'a [Span],
 }
 
-/// Exact numbers.
+/// A column of exact numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimals<'a> {
     pub numbers: Numbers<'a>,
-    /// Which are null; `None`: none is. What a number is where it is null means nothing.
+    /// Which records are null. `None` means that no record is. The number of a null record has no meaning.
     pub nulls: Option<&'a [bool]>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub enum Numbers<'a> {
-    /// `mantissa / 10^scale`, at one scale, which is at most 38: what a column of a table nearly always is.
+    /// All numbers at one scale of at most 38: number `i` is `mantissas[i] / 10^scale`. Nearly every column of a table
+    /// has this form.
     Narrow { mantissas: &'a [i64], scale: u8 },
-    /// Where one doesn't fit 64 bits. Each has its own scale, because no scale suits both 10^37 and 10^-38.
+    /// Numbers for a column in which one doesn't fit 64 bits. Each number has its own scale, because no scale suits
+    /// both 10^37 and 10^-38.
     Wide(&'a [Decimal]),
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct Floats<'a> {
     pub values: &'a [f64],
-    /// Which are null; `None`: none is.
+    /// Which records are null. `None` means that no record is.
     pub nulls: Option<&'a [bool]>,
 }
 
 impl<'a> Column<'a> {
-    /// The cells of these records.
+    /// Returns the cells of these records.
     pub fn slice(self, rows: Range<usize>) -> Self {
         let part = |nulls: Option<&'a [bool]>| nulls.map(|nulls| &nulls[rows.clone()]);
         match self {
@@ -191,7 +193,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// The cell of record `i`.
+    /// Returns the cell of record `i`.
     #[inline]
     pub fn value(&self, i: usize) -> Value<'a> {
         match self {
@@ -204,18 +206,18 @@ impl<'a> Column<'a> {
 }
 
 impl<'a> Bytes<'a> {
-    /// The field of record `i`, `None` for null.
+    /// Returns the field of record `i`, or `None` if it is null.
     #[inline]
     pub fn value(&self, i: usize) -> Option<&'a [u8]> {
         (!self.spans[i].is_null()).then(|| self.get(i))
     }
 
-    /// Whether all cells, which are of JSON, are strings.
+    /// Whether all cells are strings, in a column of JSON.
     pub fn are_json_strings(&self) -> bool {
         self.spans.iter().all(|span| self.data.get(span.start as usize) == Some(&QUOTE))
     }
 
-    /// The field of record `i`, which is not null.
+    /// Returns the field of record `i`, which must not be null.
     #[inline]
     pub fn get(&self, i: usize) -> &'a [u8] {
         let span = self.spans[i];

@@ -1,13 +1,13 @@
 //! A growable byte buffer that always has [`SLACK`] writable bytes behind its end.
 //!
-//! Rows and lines are built from many short pieces. With slack a short row is a few stores of fixed size, and a short
-//! piece is copied in two overlapping moves, instead of a chain of length-checked appends and calls to `memcpy`. A
-//! buffer's memory is kept when it is emptied, unless it is very large.
+//! Rows and lines are built from many short pieces. With slack, a short row takes a few stores of fixed size, and a
+//! short piece is copied in two overlapping moves, instead of a chain of length-checked appends and calls to `memcpy`.
+//! A buffer keeps its memory when it is cleared, unless the memory is very large.
 
-/// Bytes that [`Buffer::slack`] hands out: longer than any short row.
+/// Bytes that [`Buffer::slack`] returns. They are more than any short row has.
 pub const SLACK: usize = 128;
 
-/// A buffer that came to be larger than this doesn't keep its memory.
+/// The most bytes that a buffer keeps when it is cleared.
 const LARGE: usize = 32 << 20;
 
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl Buffer {
         self.used == 0
     }
 
-    /// Bytes that it has, used or not.
+    /// Returns the number of bytes in the buffer's memory, used or not.
     pub fn capacity(&self) -> usize {
         self.bytes.len()
     }
@@ -35,7 +35,7 @@ impl Buffer {
         self.shrink(LARGE);
     }
 
-    /// Gives the memory back if the buffer is empty and has more than `most` bytes.
+    /// Frees the memory if the buffer is empty and holds more than `most` bytes.
     pub fn shrink(&mut self, most: usize) {
         if self.used == 0 && self.bytes.len() > most {
             self.bytes = Vec::new();
@@ -46,7 +46,7 @@ impl Buffer {
         self.used = self.used.min(len);
     }
 
-    /// Takes away the first `len` bytes.
+    /// Removes the first `len` bytes.
     pub fn drop_front(&mut self, len: usize) {
         self.bytes.copy_within(len..self.used, 0);
         self.used -= len;
@@ -62,7 +62,8 @@ impl Buffer {
         &mut self.bytes[..self.used]
     }
 
-    /// The next bytes to be written, of any content: write some, then [`advance`](Self::advance) over them.
+    /// Returns the next bytes to be written, whose content is arbitrary. Write some of them, then
+    /// [`advance`](Self::advance) over these.
     #[inline]
     pub fn slack(&mut self) -> &mut [u8; SLACK] {
         if self.bytes.len() - self.used < SLACK {
@@ -95,7 +96,7 @@ impl Buffer {
 
     fn extend_long(&mut self, more: &[u8]) {
         if self.bytes.len() - self.used < more.len() {
-            // Long ones are written once, not zeroed first.
+            // A long piece is written once, without zeroing the memory first.
             let len = self.reserve(more.len());
             self.bytes.truncate(self.used);
             self.bytes.extend_from_slice(more);
@@ -106,7 +107,7 @@ impl Buffer {
         self.used += more.len();
     }
 
-    /// Appends `len` bytes that are 0.
+    /// Appends `len` zero bytes.
     pub fn extend_zeroed(&mut self, len: usize) {
         if self.bytes.len() - self.used < len {
             self.grow(len);
@@ -121,8 +122,9 @@ impl Buffer {
         self.bytes.resize(len, 0);
     }
 
-    /// Reserves memory for `more` bytes, some short pieces behind them, and room to grow. Returns the new length: twice
-    /// the old, but of a large buffer, which may be one long line, no more than a quarter is idle.
+    /// Reserves memory for `more` bytes, for some short pieces behind them, and for growth. Returns the new length: at
+    /// least twice the old one, or, for a large buffer, a quarter more than the old one. A large buffer may be one long
+    /// line, and this way at most a quarter of it is idle.
     fn reserve(&mut self, more: usize) -> usize {
         let len = self.bytes.len();
         let grown = if len < LARGE { 2 * len } else { len + len / 4 };
@@ -143,7 +145,7 @@ impl std::io::Write for Buffer {
     }
 }
 
-/// Longest piece that [`copy_short`] takes.
+/// Length of the longest piece that [`copy_short`] copies.
 pub const SHORT: usize = 64;
 
 /// Copies at most [`SHORT`] bytes to the front of `to`, by two overlapping moves of a fixed size.
@@ -173,7 +175,7 @@ pub fn copy_short(to: &mut [u8], from: &[u8]) {
     debug_assert!(copied.is_some() && from.len() <= SHORT);
 }
 
-/// Whether two slices are equal, without a call for those of up to 32 bytes.
+/// Whether two slices are equal. For slices of 16 to 32 bytes, this needs no call.
 #[inline]
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {

@@ -1,11 +1,11 @@
-//! Columns in the making: values that come one by one, as rows of a run do.
+//! Columns that are built value by value, as from the rows of a run.
 
 use super::{Bytes, Column, Decimal, Decimals, Floats, Kind, Numbers, Span};
 
 /// A column that grows.
 #[derive(Debug)]
 pub enum Growing {
-    /// Spans into data that is named when the column is done.
+    /// Spans into data that [`Growing::column`] is given.
     Bytes(Vec<Span>),
     Json(Vec<Span>),
     Decimal(GrowingDecimals),
@@ -39,7 +39,7 @@ impl Growing {
         }
     }
 
-    /// What it holds; `data` is what spans refer to.
+    /// Returns the values so far as a column. `data` is the bytes that the spans refer to.
     pub fn column<'a>(&'a self, data: &'a [u8]) -> Column<'a> {
         match self {
             Growing::Bytes(spans) => Column::Bytes(Bytes { data, spans }),
@@ -50,12 +50,13 @@ impl Growing {
     }
 }
 
-/// Decimals of one scale for as long as they can be: what comes with fewer digits is brought to the scale of the others.
+/// Decimals that are kept at one scale as long as possible: a number with fewer digits is brought to the scale of the
+/// others.
 #[derive(Debug, Default)]
 pub struct GrowingDecimals {
     scale: u8,
     mantissas: Vec<i64>,
-    /// All of them, once one can't be brought to the others' scale in 64 bits.
+    /// All numbers, once one can't be brought to the others' scale in 64 bits.
     mixed: Option<Vec<Decimal>>,
     nulls: Nulls,
 }
@@ -75,7 +76,7 @@ impl GrowingDecimals {
     #[inline]
     pub fn push(&mut self, number: Option<Decimal>) {
         self.nulls.push(number.is_none());
-        // A null has the scale of what is there.
+        // A null gets the scale of the numbers before it.
         let number = number.unwrap_or(Decimal { mantissa: 0, scale: self.scale });
         if let Some(mixed) = &mut self.mixed {
             mixed.push(number);
@@ -88,7 +89,8 @@ impl GrowingDecimals {
         }
     }
 
-    /// The mantissa of `number` at the scale of all, which becomes larger if it must.
+    /// Returns the mantissa of `number` at the common scale, and raises that scale if `number` has a larger one.
+    /// Returns `None` if a mantissa doesn't fit 64 bits.
     fn at_scale(&mut self, number: Decimal) -> Option<i64> {
         let mantissa = i64::try_from(number.mantissa).ok()?;
         if number.scale == self.scale {

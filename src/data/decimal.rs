@@ -1,7 +1,7 @@
 //! Decimals: exact numbers of up to 38 digits, `mantissa / 10^scale`.
 //!
-//! A number may have several forms (1.0 and 1.00). Equality, order and hash are of the number, and so is what is
-//! written. Arithmetic is in `arithmetic.rs`, reading in [`parse`](super::parse).
+//! A number may have several forms (1.0 and 1.00). Equality, order, hash and the written text depend on the number and
+//! not on its form. Arithmetic is in `arithmetic.rs`, reading in [`parse`](super::parse).
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -10,10 +10,10 @@ use std::hash::{Hash, Hasher};
 use super::buffer::Buffer;
 use super::wide::Wide;
 
-/// Digits that a decimal can have, and digits after its point.
+/// The most digits that a decimal can have, and the most digits after its point.
 pub const DIGITS: u32 = 38;
 
-/// Every mantissa is less than this in size.
+/// The magnitude of every mantissa is less than this.
 pub const LIMIT: i128 = power(DIGITS);
 
 const POWERS: [i128; DIGITS as usize + 1] = {
@@ -26,7 +26,7 @@ const POWERS: [i128; DIGITS as usize + 1] = {
     powers
 };
 
-/// 10^`exponent`, which is at most [`DIGITS`].
+/// Returns 10^`exponent`. The exponent is at most [`DIGITS`].
 #[inline]
 pub const fn power(exponent: u32) -> i128 {
     POWERS[exponent as usize]
@@ -34,7 +34,7 @@ pub const fn power(exponent: u32) -> i128 {
 
 #[derive(Clone, Copy, Debug)]
 pub struct Decimal {
-    /// Less than 10^38 in size.
+    /// The magnitude is less than 10^38.
     pub mantissa: i128,
     /// At most 38.
     pub scale: u8,
@@ -43,7 +43,7 @@ pub struct Decimal {
 impl Decimal {
     pub const ZERO: Decimal = Decimal { mantissa: 0, scale: 0 };
 
-    /// The form without zeros at the end of the fraction. Equal numbers have the same.
+    /// Returns the form without zeros at the end of the fraction. Equal numbers have the same such form.
     pub fn normalised(self) -> Self {
         let Decimal { mantissa, mut scale } = self;
         if scale == 0 {
@@ -67,14 +67,14 @@ impl Decimal {
         Decimal { mantissa, scale }
     }
 
-    /// Whether it has no fraction.
+    /// Whether the number has no fraction.
     pub fn is_whole(self) -> bool {
         self.mantissa % power(self.scale.into()) == 0
     }
 
-    /// The nearest double, ties to even.
+    /// Returns the nearest double, ties to even.
     pub fn to_f64(self) -> f64 {
-        // Doubles hold both without loss, so that the quotient is rounded once.
+        // Doubles hold mantissa and power without loss, so the quotient is rounded only once.
         if self.mantissa.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS && self.scale <= 22 {
             return self.mantissa as f64 / power(self.scale.into()) as f64;
         }
@@ -83,9 +83,10 @@ impl Decimal {
             .ratio(&Wide::unsigned(power(self.scale.into()) as u128), self.mantissa < 0)
     }
 
-    /// Compares with a double exactly. NaN is greater than every number, as where doubles are sorted.
+    /// Compares with a double exactly. NaN is greater than every number, as in
+    /// [`float::compare`](super::float::compare).
     pub fn compare_f64(self, other: f64) -> Ordering {
-        // Rounding keeps the order, so it decides unless both round to the same.
+        // Rounding keeps the order. So the nearest double decides, unless it equals `other`.
         let nearest = self.to_f64();
         if nearest != other {
             return nearest.partial_cmp(&other).unwrap_or(Ordering::Less);
@@ -93,8 +94,8 @@ impl Decimal {
         if self.mantissa == 0 {
             return Ordering::Equal;
         }
-        // 10^-38 <= |other| <= 10^38. So 2^down has at most 180 bits, and each side at most 53 + 127 bits, or as many
-        // as the other side, which is nearly equal.
+        // 10^-38 <= |other| <= 10^38. So 2^down has at most 180 bits. Each side has at most 53 + 127 bits, or as many
+        // bits as the other side, which is nearly equal.
         let bits = other.to_bits();
         let exponent = (bits >> 52 & 0x7ff) as i32 - 1075;
         let mantissa = bits & ((1 << 52) - 1) | 1 << 52;
@@ -107,7 +108,7 @@ impl Decimal {
         }
     }
 
-    /// Appends it in plain notation, without zeros at the end of the fraction: `-1.5`, `20`, `0.001`.
+    /// Appends the number in plain notation, without zeros at the end of the fraction: `-1.5`, `20`, `0.001`.
     #[inline]
     pub fn write(self, out: &mut Buffer) {
         match u64::try_from(self.mantissa) {
@@ -170,11 +171,11 @@ impl From<i64> for Decimal {
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Self) -> Ordering {
-        /// Compares `a` of a scale that is less by `by` with `b`.
+        /// Compares `a / 10^(scale - by)` with `b / 10^scale`.
         fn scaled(a: i128, by: u8, b: i128) -> Ordering {
             match a.checked_mul(power(by.into())) {
                 Some(a) => a.cmp(&b),
-                // Too large for 128 bits, so larger than any mantissa.
+                // The product doesn't fit 128 bits, so its magnitude exceeds any mantissa's and its sign decides.
                 None => a.cmp(&0),
             }
         }
@@ -224,7 +225,7 @@ pub mod tests {
         (mantissa, prop_oneof![0u8..4, 0u8..=38]).prop_map(|(mantissa, scale)| Decimal { mantissa, scale })
     }
 
-    /// The number times 10^38.
+    /// Returns the number times 10^38.
     pub fn big(number: Decimal) -> BigInt {
         BigInt::from(number.mantissa) * BigInt::from(power(38 - u32::from(number.scale)))
     }
@@ -274,7 +275,7 @@ pub mod tests {
             let near = a.to_f64();
             let near = if near == 0.0 { near } else { f64::from_bits(near.to_bits().wrapping_add_signed(steps)) };
             for other in [other, near] {
-                // Every double is a whole number of 2^-1074, every decimal of 10^-38.
+                // Every double is a multiple of 2^-1074, and every decimal is a multiple of 10^-38.
                 let bits = other.to_bits();
                 let (exponent, fraction) = (bits >> 52 & 0x7ff, bits & ((1 << 52) - 1));
                 let whole = BigInt::from(if exponent == 0 { fraction } else { fraction | 1 << 52 }) << (exponent.max(1) - 1);

@@ -1,24 +1,25 @@
-//! Floats: doubles with one zero and one NaN, in an order that has a place for every value.
+//! Functions for doubles: one form for the two zeros and for the NaNs, an order that has a place for every value, and
+//! the text that is written.
 
 use std::cmp::Ordering;
 
 use super::buffer::Buffer;
 
-/// The value itself, or, of the two zeros and the many NaNs, the one that stands for all.
+/// Returns the value itself, but 0 for -0 and one NaN for all NaNs.
 #[inline]
 pub fn canonical(value: f64) -> f64 {
     // -0 + 0 is 0.
     if value.is_nan() { f64::NAN } else { value + 0.0 }
 }
 
-/// By value. -0 equals 0. NaN equals NaN and is greater than all others.
+/// Compares by value. -0 equals 0. NaN equals NaN and is greater than all other values.
 #[inline]
 pub fn compare(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
-/// Appends the shortest text that is read back as the same value: `0.1`, `3.0`, `1e+16`, `1.5e-7`, `nan`, `inf`, `-inf`.
-/// From 10^-5 to below 10^16 in size it is plain notation.
+/// Appends the shortest text that is read back as the same value: `0.1`, `3.0`, `1e+16`, `1.5e-7`, `nan`, `inf`,
+/// `-inf`. Values whose magnitude is at least 10^-5 and below 10^16 are in plain notation.
 pub fn write(value: f64, out: &mut Buffer) {
     let value = canonical(value);
     if value.is_finite() {
@@ -42,7 +43,7 @@ mod tests {
         String::from_utf8(out.as_slice().to_vec()).unwrap()
     }
 
-    /// Any bits, and values that have short texts.
+    /// Doubles of any bits, and doubles that have short texts.
     pub fn float() -> impl Strategy<Value = f64> {
         let short =
             (-9999i32..10000, -30i32..30).prop_map(|(digits, tens)| format!("{digits}e{tens}").parse().unwrap());

@@ -1,18 +1,20 @@
-//! Keys: the `group_by` fields of a record as one string of bytes that sorts as they do.
+//! Keys: the `group_by` fields of a record as one string of bytes. Keys sort as their fields do. The form of a key
+//! depends on the number and the kinds of its fields:
 //!
 //! ```text
-//! no field          the empty key: one group
-//! one string        its bytes, where it can't be null
-//! one, maybe null   null: nothing · empty or begins with 00: 00, then its bytes · any other: its bytes
-//! one of JSON       null: nothing · a string: " and its bytes · a number: # and what `ordered` makes of it
-//!                     any other, and a number that no decimal holds: $ and the JSON as it is written
-//! else              each: 00 for null, or a byte that is 01, or of JSON " # or $, and
-//!                     a string, or other JSON: its bytes, with 00 written 00 FF, then 00 00
-//!                     a number: as `ordered` encodes it, by value
+//! no field           the empty key: one group
+//! one string         its bytes, if the field can't be null
+//! one, maybe null    null: nothing · empty or begins with 00: 00, then its bytes · any other: its bytes
+//! one of JSON        null: nothing · a string: " and its bytes · a number: # and its bytes from `ordered`
+//!                      any other value, or a number that no decimal holds: $ and the JSON as it is written
+//! any other fields   each field: 00 if null, else a first byte (01, or for JSON one of " # $) and
+//!                      a string, or other JSON: its bytes, with 00 written 00 FF, then 00 00
+//!                      a number: its bytes from `ordered`, which sort by value
 //! ```
 //!
-//! The last form is prefix-free, so concatenated fields sort field by field. Those before it cost nothing: a batch of
-//! fields is a batch of keys as it stands, where none is null, empty or begins with a NUL, and of JSON where all are strings.
+//! The last form is prefix-free, so concatenated fields sort field by field. The other forms often cost nothing: a
+//! column is itself a column of keys, without a copy, if no cell is null, empty or begins with a NUL, and if all cells
+//! of a column of JSON are strings.
 
 use std::ops::Range;
 
@@ -27,21 +29,21 @@ const STRING: u8 = QUOTE;
 const NUMBER: u8 = b'#';
 const OTHER: u8 = b'$';
 
-/// What keys are made of.
+/// The fields that a key is made of, by their column numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum KeyFields {
     /// One string that can't be null.
     One(usize),
-    /// One string.
+    /// One string that may be null.
     Nullable(usize),
-    /// One of JSON.
+    /// One field of JSON.
     Json(usize),
-    /// Any others, also none: each with what it is.
+    /// Any other fields, or none. Each has its kind.
     Composite(Vec<(usize, Kind)>),
 }
 
 impl KeyFields {
-    /// The form for these fields.
+    /// Chooses the form of the key for these fields.
     pub fn new(fields: Vec<(usize, Kind)>, may_be_null: bool) -> Self {
         match fields.as_slice() {
             [(field, Kind::Bytes)] if may_be_null => KeyFields::Nullable(*field),
@@ -59,7 +61,7 @@ impl KeyFields {
         one.into_iter().chain(more.iter().map(|(field, _)| *field))
     }
 
-    /// The field of this number, and what it is.
+    /// Returns the column and the kind of the key's field `number`.
     pub fn get(&self, number: usize) -> Option<(usize, Kind)> {
         match self {
             KeyFields::One(field) | KeyFields::Nullable(field) => (number == 0).then_some((*field, Kind::Bytes)),
@@ -98,7 +100,7 @@ pub fn put_field(out: &mut Buffer, field: Value<'_>, kind: Kind) {
     }
 }
 
-/// Appends a field of JSON, its bytes by `put_bytes`. Of null that is nothing.
+/// Appends a field of JSON. `put_bytes` writes its text. Appends nothing for null.
 fn put_json(out: &mut Buffer, field: Value<'_>, put_bytes: impl Fn(&mut Buffer, &[u8])) {
     let (mark, bytes) = match field.resolved() {
         Value::Bytes(bytes) => (STRING, bytes),
@@ -113,7 +115,8 @@ fn put_json(out: &mut Buffer, field: Value<'_>, put_bytes: impl Fn(&mut Buffer, 
     put_bytes(out, bytes);
 }
 
-/// What [`put_json`] made of a key of its own. `None` if it is something else. Out of line, so that other keys are decoded in a few instructions.
+/// Reads a key that [`put_json`] wrote as the only field. Returns `None` if the key has another form. The function
+/// isn't inlined, so that other keys are decoded in a few instructions.
 #[inline(never)]
 fn take_json(key: &[u8]) -> Option<Value<'_>> {
     let Some((mark, rest)) = key.split_first() else { return Some(Value::Null) };
@@ -125,18 +128,18 @@ fn take_json(key: &[u8]) -> Option<Value<'_>> {
     }
 }
 
-/// A field of a composite key, taken apart.
+/// A decoded field of a composite key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cell {
     Null,
-    /// Of the decoded bytes.
+    /// A part of the decoded bytes.
     Bytes(Span),
     Json(Span),
     Decimal(Decimal),
     Float(f64),
 }
 
-/// Memory in which composite keys are taken apart.
+/// Memory into which composite keys are decoded.
 #[derive(Debug, Default)]
 pub struct Decoder {
     data: Vec<u8>,
@@ -180,10 +183,10 @@ impl<'a> DecodedKey<'a> {
 }
 
 impl Decoder {
-    /// Takes a key apart.
+    /// Decodes a key.
     ///
     /// # Panics
-    /// If the key is not one of these fields.
+    /// If the key isn't made of these fields.
     #[inline]
     pub fn decode<'a>(&'a mut self, key: &'a [u8], fields: &KeyFields) -> DecodedKey<'a> {
         match fields {
@@ -206,7 +209,7 @@ impl Decoder {
         }
     }
 
-    /// Returns what follows the field.
+    /// Decodes one field. Returns the bytes behind it.
     fn decode_field<'k>(&mut self, key: &'k [u8], kind: Kind) -> Option<&'k [u8]> {
         let (present, mut rest) = key.split_first()?;
         if *present == NULL {
@@ -237,7 +240,7 @@ impl Decoder {
     }
 }
 
-/// Appends bytes so that what follows sorts after them: 00 as 00 FF, then 00 00.
+/// Appends bytes in a form that sorts correctly when other fields follow: 00 as 00 FF, and 00 00 at the end.
 pub fn put_escaped(out: &mut Buffer, mut bytes: &[u8]) {
     while let Some(at) = memchr::memchr(0, bytes) {
         out.extend(&bytes[..=at]);
@@ -248,7 +251,8 @@ pub fn put_escaped(out: &mut Buffer, mut bytes: &[u8]) {
     out.extend(&[0, 0]);
 }
 
-/// Appends to `out` what [`put_escaped`] put. Returns what follows; `None` if it has no end.
+/// Decodes bytes that [`put_escaped`] wrote, and appends them to `out`. Returns the bytes behind them, or `None` if
+/// they have no end.
 pub fn take_escaped<'k>(mut key: &'k [u8], out: &mut Vec<u8>) -> Option<&'k [u8]> {
     loop {
         let at = memchr::memchr(0, key)?;
@@ -270,7 +274,8 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// The keys of some records of a batch, copied. A single one may be too long.
+    /// Copies the keys of some records of a batch. Fails if the keys have more than `u32::MAX` bytes together, which
+    /// even one record's key may have.
     pub fn encode(&mut self, batch: &Batch<'_>, key: &KeyFields, records: Range<usize>) -> Result<Bytes<'_>> {
         self.data.clear();
         self.spans.clear();
@@ -301,7 +306,7 @@ impl Encoder {
         }
     }
 
-    /// Bytes of fields that are copied to make the keys of records.
+    /// Returns the number of field bytes that [`encode`](Encoder::encode) would copy for these records.
     pub fn copies(batch: &Batch<'_>, key: &KeyFields, records: Range<usize>) -> u64 {
         let len = |field: usize| match batch.columns[field] {
             Column::Bytes(column) | Column::Json(column) => {
@@ -324,7 +329,7 @@ mod tests {
         field.as_deref().map_or(Value::Null, Value::Bytes)
     }
 
-    /// One record's key.
+    /// Encodes the key of one record.
     fn encode(fields: &[Field], key: &KeyFields) -> Vec<u8> {
         let data = fields.iter().flatten().flatten().copied().collect::<Vec<_>>();
         let mut at = 0;
@@ -346,7 +351,7 @@ mod tests {
         KeyFields::Composite((0..fields).map(|field| (field, Kind::Bytes)).collect())
     }
 
-    /// A cell of JSON.
+    /// Cells of JSON, or null.
     fn json() -> impl Strategy<Value = Option<String>> {
         let cells = [
             "\"",
@@ -370,7 +375,7 @@ mod tests {
         prop::option::of(prop::sample::select(cells.to_vec()).prop_map(str::to_owned))
     }
 
-    /// The key of a record of cells of JSON, null where there is none.
+    /// Encodes the key of a record whose cells are JSON. A `false` beside a cell makes it null.
     fn encode_json(cells: &[(bool, String)], key: &KeyFields) -> Vec<u8> {
         let data: String = cells.iter().map(|(_, cell)| cell.as_str()).collect();
         let mut at = 0;
@@ -393,7 +398,7 @@ mod tests {
     proptest! {
         #[test]
         fn sorts_as_its_fields(a in proptest::collection::vec(field(), 3), b in proptest::collection::vec(field(), 3)) {
-            // `None` is the least of an `Option`, as null is.
+            // `None` is the least `Option`, as null is the least value.
             let key = composite(3);
             prop_assert_eq!(encode(&a, &key).cmp(&encode(&b, &key)), a.cmp(&b));
         }
@@ -405,7 +410,7 @@ mod tests {
             prop_assert_eq!(encoded_a.cmp(&encoded_b), a.cmp(&b));
         }
 
-        /// Fields of JSON sort as their values do, and come back as these, alone and among others.
+        /// Fields of JSON sort as their values do, and are decoded to the same values, alone and in composite keys.
         #[test]
         fn of_json_sorts_and_decodes(a in prop::collection::vec(json(), 2), b in prop::collection::vec(json(), 2)) {
             let value = |cell: &Option<String>| cell.clone().map_or(String::new(), |cell| cell);

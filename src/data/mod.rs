@@ -1,6 +1,7 @@
-//! What every room shares: batches of columns, values, numbers, keys, bytes and files in the making.
+//! The data types that every module shares: batches of columns, values, numbers, keys, byte buffers, and files that are
+//! being made.
 //!
-//! A [`Batch`] is the one thing that flows: readers make them, steps change them, sinks take them.
+//! A [`Batch`] is the unit that flows through a job: readers make batches, steps change them, and sinks take them.
 
 mod arithmetic;
 pub mod batch;

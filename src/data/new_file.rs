@@ -1,5 +1,6 @@
-//! A file that gets its name when it is complete. Until then it has none (`O_TMPFILE`), so nothing is left of it however its
-//! maker ends; where a file system can't do that it has another name in the same directory.
+//! A file that gets its name when it is complete. Until then the file has no name (`O_TMPFILE`), so the system deletes
+//! it however the process that makes it ends. On a file system without nameless files, the file has a temporary name in
+//! the same directory.
 
 use std::ffi::OsStr;
 use std::fs::{File, Permissions};
@@ -15,20 +16,20 @@ use super::path::parent;
 use super::temporary::Temporaries;
 use crate::failpoint::{self, Point};
 
-/// What the user's umask leaves of it, as of any file.
+/// The permissions of a new file, from which the system takes away the user's umask.
 const MODE: u32 = 0o666;
 
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
     path: PathBuf,
-    /// Where it has a name already.
+    /// The file's temporary name, if it couldn't be made without a name.
     named: Option<TempPath>,
     temporaries: Temporaries,
 }
 
 impl NewFile {
-    /// To be named `path`.
+    /// Makes an empty file that [`persist`](NewFile::persist) will name `path`.
     pub fn create(path: &Path, temporaries: &Temporaries) -> io::Result<NewFile> {
         failpoint::hit(Point::OutputCreate)?;
         let (file, named) = match nameless(parent(path)) {
@@ -46,7 +47,7 @@ impl NewFile {
         &self.file
     }
 
-    /// Gives it its name, in the place of a file that has it only if that is asked for.
+    /// Gives the file its name. If another file has that name, `replace` says whether it is replaced or the call fails.
     pub fn persist(mut self, replace: bool) -> io::Result<()> {
         if let Some(named) = self.named.take() {
             self.temporaries.forget(&named);
@@ -57,14 +58,14 @@ impl NewFile {
                 if !replace {
                     return Err(error);
                 }
-                // What is there can only be replaced by something that has a name.
+                // `linkat` can't replace a file. A rename can, so the new file first gets a temporary name.
                 let make = |path: &Path| link(&self.file, path);
                 let named = hidden(&self.path, |builder| builder.make_in(parent(&self.path), make))?;
                 failpoint::hit(Point::CommitRename)?;
                 named.persist(&self.path)?;
                 Ok(())
             }
-            // Not everybody may give a name to a file that has none.
+            // Some processes may not link a nameless file. Its bytes are copied to a file that has a name.
             Err(_) => self.copy(replace),
             linked => linked,
         }
@@ -89,7 +90,8 @@ impl Drop for NewFile {
     }
 }
 
-/// A file without a name. `None` where there is none to be had, or it couldn't get a name.
+/// Makes a file without a name. Returns `None` if the file system can't make one, or if the file couldn't be linked
+/// later.
 fn nameless(directory: &Path) -> Option<File> {
     use rustix::fs::{Mode, OFlags, openat};
     failpoint::hit(Point::OutputCreate).ok()?;
@@ -111,9 +113,10 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
     hidden(path, |builder| builder.permissions(Permissions::from_mode(MODE)).tempfile_in(parent(path)))
 }
 
-/// Another name in the same directory.
+/// Calls `make` for a temporary name in the directory of `path`.
 fn hidden<T>(path: &Path, make: impl FnOnce(&mut Builder<'_, '_>) -> T) -> T {
-    // Enough of the name to tell whose it is; all of it, and more, may be longer than a name may be.
+    // The first 32 characters show whose file this is. The whole name with the additions may exceed the longest file
+    // name.
     let name: String = path.file_name().unwrap_or(OsStr::new("")).to_string_lossy().chars().take(32).collect();
     make(Builder::new().prefix(&format!(".{name}.")).suffix(".partial"))
 }
@@ -125,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// As it is here, and as where no file can be without a name.
+    /// The file as this file system makes it, and as a file system without nameless files would.
     fn ways(path: &Path, temporaries: &Temporaries) -> [NewFile; 2] {
         let (file, named) = beside(path).unwrap().into_parts();
         temporaries.add(&named);

@@ -1,10 +1,10 @@
-//! Numbers as bytes that sort as the numbers do, for keys and sort keys. Equal numbers have equal bytes, and no
-//! encoding begins another, so that others may follow.
+//! Numbers as bytes that sort as the numbers do, for keys and sort keys. Equal numbers have equal bytes. No encoding is
+//! a prefix of another, so other bytes may follow it.
 //!
 //! ```text
 //! decimal    80 + n · whole part, n bytes, big-endian · fraction, two digits a byte, plus 1 · 00
-//!            less than 0: all of that of its size, complemented
-//! float      8 bytes, big-endian: the bits with the sign flipped, or all flipped if it is negative
+//!            a negative number: the bytes of its magnitude, complemented
+//! float      8 bytes, big-endian: the bits with the sign flipped, or all bits flipped if the value is negative
 //!
 //! 0          80 00
 //! 300        82 01 2c 00
@@ -12,12 +12,12 @@
 //! -1         7e fe ff
 //! ```
 //!
-//! The first byte of a decimal lies between 6F and 90. That of a float may be any.
+//! The first byte of a decimal lies between 6F and 90. The first byte of a float may be any byte.
 
 use super::buffer::Buffer;
 use super::decimal::{DIGITS, Decimal, LIMIT, power};
 
-/// First byte of a decimal that isn't less than 0 and has no whole part.
+/// First byte of a decimal that isn't negative and has no whole part.
 const POSITIVE: u8 = 0x80;
 
 /// Appends a decimal.
@@ -29,13 +29,14 @@ pub fn put_decimal(out: &mut Buffer, number: Decimal) {
     }
 }
 
-/// Appends a whole number as the decimal that it is.
+/// Appends a whole number, encoded as a decimal.
 #[inline]
 pub fn put_whole(out: &mut Buffer, number: u64) {
     let len = 8 - number.leading_zeros() as usize / 8;
     let slack = out.slack();
     slack[0] = POSITIVE + len as u8;
-    // What lies behind the bytes that count is 0: the end.
+    // The number is shifted to the front of its eight bytes. The bytes behind it are 0; the first of them ends the
+    // number.
     slack[1..9].copy_from_slice(&number.unbounded_shl(64 - 8 * len as u32).to_be_bytes());
     slack[9] = 0;
     out.advance(len + 2);
@@ -52,7 +53,7 @@ fn put_any(out: &mut Buffer, number: Decimal) {
     out.extend(&whole.to_be_bytes()[16 - len..]);
     let mut unit = unit;
     while fraction > 0 {
-        // The last digit of an odd number of them is followed by a 0.
+        // If the number of digits is odd, the last pair is the last digit and a 0.
         let (pair, rest) = match unit {
             10 => (fraction * 10, 0),
             _ => (fraction / (unit / 100), fraction % (unit / 100)),
@@ -70,7 +71,8 @@ fn complement(bytes: &mut [u8]) {
     bytes.iter_mut().for_each(|byte| *byte = !*byte);
 }
 
-/// Takes a decimal off the front, in normal form; `None` if none is there.
+/// Reads a decimal from the front of `bytes`, in normal form. Returns the decimal and the bytes behind it, or `None` if
+/// `bytes` don't begin with a decimal.
 pub fn get_decimal(bytes: &[u8]) -> Option<(Decimal, &[u8])> {
     let (&first, mut rest) = bytes.split_first()?;
     let (flip, negative) = if first < POSITIVE { (0xff, true) } else { (0, false) };
@@ -88,7 +90,7 @@ pub fn get_decimal(bytes: &[u8]) -> Option<(Decimal, &[u8])> {
         rest = behind;
         let Some(pair) = (byte ^ flip).checked_sub(1) else { break };
         let next = rest.first()? ^ flip;
-        // Only the last pair may be one digit, and isn't 0.
+        // The last pair may stand for one digit, and it isn't 0.
         let (digits, pair) = if next == 0 && pair % 10 == 0 { (1, pair / 10) } else { (2, pair) };
         scale += digits;
         if pair > 99 || pair == 0 && next == 0 || scale > DIGITS {
@@ -100,7 +102,7 @@ pub fn get_decimal(bytes: &[u8]) -> Option<(Decimal, &[u8])> {
     Some((Decimal { mantissa: if negative { -mantissa } else { mantissa }, scale: scale as u8 }, rest))
 }
 
-/// Appends a float. -0 is 0, and NaN follows all others.
+/// Appends a float. -0 is encoded as 0, and NaN sorts after all other values.
 #[inline]
 pub fn put_float(out: &mut Buffer, value: f64) {
     let bits = super::float::canonical(value).to_bits();
@@ -108,7 +110,8 @@ pub fn put_float(out: &mut Buffer, value: f64) {
     out.extend(&(bits ^ flip).to_be_bytes());
 }
 
-/// Takes a float off the front; `None` if fewer than eight bytes are there.
+/// Reads a float from the front of `bytes`. Returns the float and the bytes behind it, or `None` if there are fewer
+/// than eight bytes.
 pub fn get_float(bytes: &[u8]) -> Option<(f64, &[u8])> {
     let (bytes, rest) = bytes.split_first_chunk()?;
     let bits = u64::from_be_bytes(*bytes);
@@ -125,7 +128,7 @@ mod tests {
 
     fn bytes(number: Decimal) -> Vec<u8> {
         let mut out = Buffer::default();
-        // What slack holds is not to be relied on.
+        // The slack may hold any bytes.
         out.slack().fill(0xaa);
         put_decimal(&mut out, number);
         out.as_slice().to_vec()

@@ -1,4 +1,4 @@
-//! Paths, where the standard library's answer needs a second look.
+//! Functions for paths and renames, for cases that the standard library doesn't cover.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,7 +11,8 @@ use super::new_file::NewFile;
 use super::temporary::Temporaries;
 use crate::failpoint::{self, Point};
 
-/// The directory that `path` is, or is to be, in; of a root, itself.
+/// Returns the directory that contains `path`, whether or not `path` exists: `.` for a bare name, and a root for
+/// itself.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -20,18 +21,18 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Makes a file that `write` fills, and then gives it the name; replaces one that is there.
+/// Writes a file by `write`, then gives it the name `path`. Replaces a file of that name.
 pub fn replace(path: &Path, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let new = NewFile::create(path, &Temporaries::default())?;
     write(new.file())?;
     new.persist(true)
 }
 
-/// Renames to a name that nothing has.
+/// Renames `from` to `to`. Fails if `to` exists.
 pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     failpoint::hit(Point::CommitRename)?;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every file system can be asked for that.
+        // Some file systems don't support NOREPLACE. There a check comes before an ordinary rename.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if fs::symlink_metadata(to).is_err() => fs::rename(from, to),
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Err(io::ErrorKind::AlreadyExists.into()),
         renamed => Ok(renamed?),

@@ -1,12 +1,14 @@
-//! Directories for what is gone when its maker ends: nobody else may read what is in them, and what a killed process left is
-//! removed by the next one that comes by.
+//! Directories for files that are removed when the process that makes them ends. No other user may read them. If the
+//! process is killed, the next process that uses the same parent directory removes what is left.
 //!
-//! A directory's maker holds a lock (`flock`) on a file in it for as long as it lives, and the system lets go of it however the
-//! maker ends. Whoever gets the lock may remove the directory. The file has its name only once it is locked, and loses it
-//! last, so a directory without one is being made, or is none of ours.
+//! The maker of a directory holds a lock (`flock`) on a file in it for as long as the maker lives. The system releases
+//! the lock however the maker ends. A process that gets the lock may remove the directory. The lock file gets its name
+//! only after it is locked, and it is the last file to be removed. So a directory without a lock file is either being
+//! made or isn't mapfold's.
 //!
-//! A lock says nothing of another machine's processes unless the file system passes locks on, and many only seem to (NFS with
-//! `local_lock`, virtiofs, FUSE). So nothing is removed but on file systems that a single machine uses.
+//! A lock says nothing about the processes of another machine unless the file system passes locks on. Many file systems
+//! only seem to do so (NFS with `local_lock`, virtiofs, FUSE). So directories are removed only on file systems that a
+//! single machine uses.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -26,28 +28,28 @@ use crate::failpoint::{self, Point};
 
 const LOCK: &str = ".mapfold-lock";
 
-/// Removed when it is dropped.
+/// A directory that is removed when this value is dropped.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
-    /// Held, where the file system has locks.
+    /// The locked file. `None` if the file system has no locks.
     lock: Option<File>,
     temporaries: Temporaries,
     is_kept: bool,
 }
 
-/// A new file that nobody else may read.
+/// Creates a file that no other user may read.
 pub fn create_file(path: &Path) -> io::Result<File> {
     failpoint::hit(Point::SpillCreate)?;
     File::options().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// The same, and it is removed with the path.
+/// Does what [`create_file`] does. The file is removed when the returned path is dropped.
 pub fn create_temporary(path: &Path) -> io::Result<(File, TempPath)> {
     Ok((create_file(path)?, TempPath::try_from_path(path)?))
 }
 
-/// Makes one in a spill directory, and removes those in it that dead processes left.
+/// Makes a directory in a spill directory, and removes the directories that dead processes left there.
 pub fn spill(spill_dir: &Path, temporaries: &Temporaries) -> io::Result<Scratch> {
     const PREFIX: &str = "mapfold-";
     sweep(spill_dir, PREFIX, |_| Ok(()));
@@ -55,7 +57,7 @@ pub fn spill(spill_dir: &Path, temporaries: &Temporaries) -> io::Result<Scratch>
 }
 
 impl Scratch {
-    /// Makes one in `parent`, under a name that begins with `prefix`.
+    /// Makes a directory in `parent`, under a name that begins with `prefix`.
     pub fn create(parent: &Path, prefix: &str, temporaries: &Temporaries) -> io::Result<Scratch> {
         failpoint::hit(Point::SpillDirectory)?;
         let mut builder = tempfile::Builder::new();
@@ -70,25 +72,26 @@ impl Scratch {
         &self.path
     }
 
-    /// Gives it another name, which nothing has.
+    /// Renames the directory. Fails if `to` exists.
     pub fn rename(&mut self, to: &Path) -> io::Result<()> {
         path::rename_new(&self.path, to)?;
         self.path = to.to_owned();
         Ok(())
     }
 
-    /// From now on it is removed by its own maker alone, or by [`sweep`] once that is dead.
+    /// Takes the directory from the watcher's list. From then on only its maker removes it, or [`sweep`] once the maker
+    /// is dead.
     pub fn take_from_watcher(&self) {
         self.temporaries.forget(&self.path);
     }
 
-    /// It stays when this is dropped, which is told with the reason.
+    /// Keeps the directory when this value is dropped. The user is told that it is left, and why.
     pub fn keep(&mut self, why: io::Error) {
         self.is_kept = true;
         self.temporaries.removed(&self.path, Err(why));
     }
 
-    /// Processes started from now on hold the lock, too: while one of them lives the directory is in use.
+    /// Lets processes that are started from now on hold the lock too. The directory is in use while one of them lives.
     pub fn share_with_children(&self) -> io::Result<()> {
         self.lock.as_ref().map_or(Ok(()), |lock| Ok(fcntl_setfd(lock, FdFlags::empty())?))
     }
@@ -102,7 +105,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Makes the lock file. `None`: the file system has no locks.
+/// Makes and locks the lock file. Returns `None` if the file system has no locks.
 fn hold(directory: &Path) -> io::Result<Option<File>> {
     let [new, name] = [".mapfold-lock.new", LOCK].map(|name| directory.join(name));
     let (lock, new) = create_temporary(&new)?;
@@ -128,7 +131,8 @@ fn clear(directory: &Path) -> io::Result<()> {
     result
 }
 
-/// The lock file goes last: what remains if this fails, or is killed, is still known by it.
+/// Removes a directory, and its lock file last: if the removal fails or is killed, the lock file still marks the
+/// directory.
 fn remove(directory: &Path) -> io::Result<()> {
     clear(directory)?;
     match failpoint::hit(Point::Remove).and_then(|()| fs::remove_file(directory.join(LOCK))) {
@@ -139,8 +143,9 @@ fn remove(directory: &Path) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
-/// Removes the directories in `parent` whose names begin with `prefix` and whose makers are dead. `first` sees each, and
-/// one for which it fails stays. What isn't this user's, or can't be removed, stays too, and nobody is told.
+/// Removes the directories in `parent` whose names begin with `prefix` and whose makers are dead. `first` is called for
+/// each directory, and the directory stays if `first` fails. Directories that belong to another user, or that can't be
+/// removed, stay without a message.
 pub fn sweep(parent: &Path, prefix: &str, first: impl Fn(&Path) -> io::Result<()>) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     let has_prefix = |name: &OsStr| name.as_bytes().starts_with(prefix.as_bytes());
@@ -149,15 +154,15 @@ pub fn sweep(parent: &Path, prefix: &str, first: impl Fn(&Path) -> io::Result<()
     }
 }
 
-/// The same for one directory, if it is there.
+/// Does what [`sweep`] does for one directory, which may be missing.
 pub fn sweep_one(directory: &Path, first: impl Fn(&Path) -> io::Result<()>) {
-    // Held until all is removed: no other process does the same meanwhile.
+    // The lock is held until everything is removed, so that no other process removes the directory at the same time.
     if let Ok(Some(_lock)) = lock_of_the_dead(directory) {
         let _ = first(directory).and_then(|()| remove(directory));
     }
 }
 
-/// The lock on a directory that was made here and has no living maker.
+/// Returns the lock on a directory if the directory was made by this user on this machine and its maker is dead.
 fn lock_of_the_dead(directory: &Path) -> io::Result<Option<File>> {
     let own = geteuid().as_raw();
     let metadata = fs::symlink_metadata(directory)?;
@@ -171,13 +176,13 @@ fn lock_of_the_dead(directory: &Path) -> io::Result<Option<File>> {
         return Ok(None);
     }
     flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-    // Another process may have had the lock before, and removed the file.
+    // Another process may have held the lock before this one, and removed the file.
     Ok((lock.metadata()?.nlink() > 0).then_some(lock))
 }
 
-/// Whether the file system is one that no other machine can use at the same time.
+/// Whether the file is on a file system that no other machine can use at the same time.
 fn is_of_this_machine(file: &File) -> bool {
-    // As in linux/magic.h: ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS; and ZFS, bcachefs.
+    // Numbers from linux/magic.h: ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, F2FS; then ZFS and bcachefs.
     const LOCAL: [u32; 8] =
         [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0xf2f5_2010, 0x2fc1_2fc1, 0xca45_1a4e];
     rustix::fs::fstatfs(file).is_ok_and(|system| LOCAL.contains(&(system.f_type as u32)))
@@ -194,7 +199,7 @@ mod tests {
         names
     }
 
-    /// One whose maker is dead, with a file and a directory in it.
+    /// Makes a directory as a dead maker leaves it, with a file and a directory in it.
     fn dead(parent: &Path, name: &str) -> PathBuf {
         let path = parent.join(name);
         fs::create_dir_all(path.join("below")).unwrap();
@@ -237,7 +242,7 @@ mod tests {
         assert_eq!(names(elsewhere.path()), ["dead"]);
     }
 
-    /// A lock file that is still being made has another name: its directory isn't taken for a dead one's.
+    /// A lock file that is still being made has another name, so its directory isn't taken for a dead maker's.
     #[test]
     fn one_that_is_being_made_stays() {
         let dir = tempfile::tempdir().unwrap();
@@ -255,7 +260,7 @@ mod tests {
         assert_eq!(names(dir.path()), ["mapfold-dead"]);
     }
 
-    /// Makers and sweepers together: no living one's is ever taken away.
+    /// While directories are made and swept at the same time, no living maker's directory is removed.
     #[test]
     fn makers_and_sweepers_at_once() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! What a run makes and is to remove before it ends: one list, so that a watcher can remove it if the run is stuck, and so
-//! that what couldn't be removed is told.
+//! The list of the paths that a run makes and removes before it ends. A watcher removes them by this list if the run is
+//! stuck. Paths that couldn't be removed are kept with the reason, so that the user is told.
 
 use std::fs;
 use std::io;
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use crate::panics::lock;
 
-/// A path that is still there, and why.
+/// A path that couldn't be removed, and the reason.
 pub type Left = (PathBuf, io::Error);
 
-/// How often removing a directory is tried, and after how long again.
+/// How many times [`Temporaries::remove_all`] tries to remove a path, and the pause between two tries.
 const TRIES: usize = 10;
 const AGAIN: Duration = Duration::from_millis(10);
 
@@ -36,25 +36,25 @@ impl Temporaries {
         self.state().made.push(path);
     }
 
-    /// It isn't the watcher's to remove any more.
+    /// Takes a path off the list, so that the watcher doesn't remove it.
     pub fn forget(&self, path: &Path) {
         self.state().made.retain(|made| made != path);
     }
 
-    /// It was to be removed, with this result.
+    /// Records the result of removing a path, and takes the path off the list.
     pub fn removed(&self, path: &Path, result: io::Result<()>) {
         let mut state = self.state();
         state.made.retain(|made| made != path);
         note(&mut state.left, path.to_owned(), result);
     }
 
-    /// Removes all that the run would have removed.
+    /// Removes all paths on the list, which the run would have removed.
     pub fn remove_all(&self) {
         let mut state = self.state();
         for path in std::mem::take(&mut state.made) {
             let remove = || if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             let mut removed = remove();
-            // A worker may just be making a file in the directory.
+            // A worker may make a file in the directory at the same time.
             for _ in 1..TRIES {
                 if removed.is_ok() || !path.exists() {
                     break;
@@ -66,14 +66,14 @@ impl Temporaries {
         }
     }
 
-    /// What couldn't be removed so far.
+    /// Takes the paths that couldn't be removed so far.
     pub fn take_left(&self) -> Vec<Left> {
         std::mem::take(&mut self.state().left)
     }
 }
 
-/// Removes something, and tries once more where the system failed to, which may have passed. A directory that isn't empty
-/// stays so.
+/// Removes something. If the system fails, tries once more, because the cause may have passed. Doesn't retry if the
+/// path is gone or is a directory that isn't empty.
 pub fn insist(remove: impl Fn() -> io::Result<()>) -> io::Result<()> {
     match remove() {
         Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => remove(),
@@ -81,7 +81,7 @@ pub fn insist(remove: impl Fn() -> io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// What somebody else removed is gone, too.
+/// Notes a failed removal, except of a path that somebody else removed.
 fn note(left: &mut Vec<Left>, path: PathBuf, result: io::Result<()>) {
     match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => left.push((path, error)),

@@ -1,28 +1,30 @@
-//! One value: a cell of a record or of a row of the output.
+//! One value: a cell of a record or of an output row.
 
 use std::cmp::Ordering;
 
 use super::{Decimal, float};
 
-/// Values are ordered as the output is: null first, texts by their bytes, numbers by value whatever their type and form, NaN
-/// after all others, and then what else JSON has, by its bytes. -0 is 0, and NaN is NaN.
+/// A value. Values are ordered as the output is: null first, then texts by their bytes, then numbers by value whatever
+/// their type and form, with NaN after all other numbers, and last the other values of JSON by their bytes. -0 equals
+/// 0, and NaN equals NaN.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     Null,
     Bytes(&'a [u8]),
-    /// Counts too.
+    /// A number or a count.
     Decimal(Decimal),
     Float(f64),
-    /// Of JSON, and no string, as it is written: a number is of any length, an array or an object has the white space that it
-    /// came with.
+    /// A value of JSON that isn't a string, as it was written. A number may have any length. An array or an object
+    /// keeps its white space.
     Json(&'a [u8]),
 }
 
-/// What a cell of [`Column::Json`](super::Column::Json) that is a string begins with. Its text follows, without a closing quote.
+/// The first byte of a cell of [`Column::Json`](super::Column::Json) that is a string. The text follows, without a
+/// closing quote.
 pub const QUOTE: u8 = b'"';
 
 impl<'a> Value<'a> {
-    /// The value of a cell of [`Column::Json`](super::Column::Json).
+    /// Returns the value of a cell of [`Column::Json`](super::Column::Json).
     #[inline]
     pub fn of_json(cell: &'a [u8]) -> Self {
         match cell.split_first() {
@@ -31,7 +33,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A number of JSON as a decimal, where one holds it; any other value as it is.
+    /// Turns a number of JSON into a decimal if a decimal can hold it. Returns any other value unchanged.
     #[inline]
     pub fn resolved(self) -> Self {
         match self {
@@ -46,7 +48,7 @@ impl Value<'_> {
         matches!(self, Value::Null)
     }
 
-    /// As [`cmp`](Ord::cmp), where one of them is of JSON.
+    /// Does what [`cmp`](Ord::cmp) does when at least one of the two values is [`Value::Json`].
     fn compare_json(&self, other: &Self) -> Ordering {
         match (self.resolved(), other.resolved()) {
             (Value::Json(a), Value::Json(b)) => a.cmp(b),
@@ -55,7 +57,8 @@ impl Value<'_> {
         }
     }
 
-    /// Columns hold one type, but for null and those of JSON.
+    /// The place of a value's type in the order. Ranks are needed for nulls and for columns of JSON; any other column
+    /// holds one type.
     fn rank(&self) -> u8 {
         match self {
             Value::Null => 0,
@@ -116,7 +119,7 @@ mod tests {
             Value::Float(-0.5),
             decimal(0, 3),
             decimal(1, 1),
-            // A little more than a tenth.
+            // This double is a little more than a tenth.
             Value::Float(0.1),
             decimal(2, 0),
             Value::Float(f64::INFINITY),

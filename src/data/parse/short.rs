@@ -1,4 +1,4 @@
-//! Numbers of up to 16 bytes, read in a word: sign, digits, and a point among them.
+//! Reads numbers of up to 16 bytes within a word: a sign, digits, and a point among them.
 //!
 //! ```text
 //! "-12.3" and what lies behind it     - 1 2 . 3 ? ? ?
@@ -7,20 +7,20 @@
 //! pairs, fours, eights added up       123
 //! ```
 //!
-//! Every step is arithmetic on all bytes at once (the last after Langdale and Lemire, Parsing Gigabytes of JSON per
-//! Second, 2019), so that values of mixed lengths and scales cost no branch that the processor mispredicts. What isn't
-//! of this form (spaces, a plus, an exponent, an error) is `None`, and read byte by byte elsewhere.
+//! Every step is arithmetic on all bytes at once, so that values of mixed lengths and scales cost no branch that the
+//! processor mispredicts. The last step follows Langdale and Lemire, Parsing Gigabytes of JSON per Second, 2019. A text
+//! of another form (spaces, a plus, an exponent, an error) gives `None`, and the caller reads it byte by byte.
 
 /// A number of at most 16 digits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Short {
     pub mantissa: i64,
     pub scale: u8,
-    /// Also one with no digit behind it.
+    /// True even if no digit follows the point.
     pub has_point: bool,
 }
 
-/// The digits of a text at the end of a word, first to last from its lowest byte, as values 0 to 9.
+/// The digits of a text as values from 0 to 9, at the end of a word. The first digit is in the lowest byte of these.
 struct Digits<W> {
     word: W,
     scale: u8,
@@ -37,25 +37,25 @@ macro_rules! line_up {
             const EACH: $word = <$word>::MAX / 255;
 
             let negative = word as u8 == b'-';
-            // The sign becomes 0, as a zero does.
+            // The sign becomes 0, as a digit 0 does.
             let values = word ^ (EACH * 0x30 - <$word>::from(negative) * <$word>::from(b'0' - b'-'));
-            // Fewer than 64, which the mask makes known.
+            // The shift is less than 64. The modulo lets the compiler know.
             let values = values << ((BITS - 8 * len) % 64);
 
-            // This bit is clear in 0 to 9, and set in what a point became.
+            // This bit is clear in the values 0 to 9. It is set in the value that a point has become.
             let suspects = values & (EACH * 0x10);
             let has_point = suspects != 0;
             let point = suspects & suspects.wrapping_neg();
-            // A point becomes 0 too.
+            // The point becomes 0 too.
             let values = values ^ ((point << 1) - (point >> 3));
-            // A byte above 9 sets its high bit; in the point's place one above 0 does. It may carry into others, which
-            // are refused with it.
+            // The sum sets the high bit of a byte above 9, and of a point's byte above 0. It may carry into other
+            // bytes, but then the number is refused anyway.
             let reach = EACH * 0x76 + (point >> 4) * 9;
             let others = (values.wrapping_add(reach) | values) & (EACH * 0x80);
             if others != 0 || len <= u32::from(negative) + u32::from(has_point) {
                 return None;
             }
-            // What is below the point moves up by a byte: nothing if there is none.
+            // The bytes below the point move up by a byte. If there is no point, none moves.
             let below = values & ((point >> 4) - <$word>::from(has_point));
             let word = values + (below << 8) - below;
             let scale = (BITS - 1 - (suspects | 1 << (BITS - 1)).trailing_zeros()) / 8;
@@ -67,7 +67,7 @@ macro_rules! line_up {
 line_up!(line_up_8, u64);
 line_up!(line_up_16, u128);
 
-/// The number that eight digits make, the first in the lowest byte.
+/// Returns the number that eight digits make. The first digit is in the lowest byte.
 #[inline(always)]
 pub fn eight_digits(digits: u64) -> u64 {
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8) & 0x00ff_00ff_00ff_00ff;
@@ -83,14 +83,14 @@ impl<W> Digits<W> {
     }
 }
 
-/// The number that the first `len` bytes are, 1 to 8. The others may be anything.
+/// Returns the number in the first `len` bytes, 1 to 8. The other bytes may be anything.
 #[inline(always)]
 pub fn read_8(bytes: [u8; 8], len: u32) -> Option<Short> {
     let digits = line_up_8(u64::from_le_bytes(bytes), len)?;
     Some(digits.number(eight_digits(digits.word)))
 }
 
-/// The number that the first `len` bytes are, 9 to 16. The others may be anything.
+/// Returns the number in the first `len` bytes, 9 to 16. The other bytes may be anything.
 #[inline(always)]
 pub fn read_16(bytes: [u8; 16], len: u32) -> Option<Short> {
     let digits = line_up_16(u128::from_le_bytes(bytes), len)?;
@@ -104,7 +104,7 @@ mod tests {
     use crate::data::Decimal;
     use proptest::prelude::*;
 
-    /// The same byte by byte.
+    /// Reads the number byte by byte.
     fn slowly(text: &[u8]) -> Option<Short> {
         let form = text.strip_prefix(b"-").unwrap_or(text);
         let points = form.iter().filter(|&&byte| byte == b'.').count();
@@ -121,7 +121,7 @@ mod tests {
         })
     }
 
-    /// Mostly numbers, some broken.
+    /// Texts that are mostly numbers. Some are invalid.
     fn text(least: usize, most: usize) -> impl Strategy<Value = Vec<u8>> {
         let digit = || prop_oneof![Just(b'0'), Just(b'9'), b'0'..=b'9'];
         let byte = prop_oneof![30 => digit(), 1 => Just(b'.'), 1 => Just(b'-'), 1 => any::<u8>()];

@@ -1,15 +1,16 @@
-//! Text to timestamps: seconds since 1970-01-01T00:00:00Z, without leap seconds.
+//! Reads timestamps from text: seconds since 1970-01-01T00:00:00Z, without leap seconds.
 //!
 //! ```text
-//! 2026-11-25T10:00:00.5+01:00    RFC 3339; also a space for the T, a comma, hours and minutes alone, an offset of +0100 or +01
-//! 2026-11-25                     midnight; without an offset it is of a zone that is chosen
+//! 2026-11-25T10:00:00.5+01:00    RFC 3339; also a space for the T, a comma for the point, hours and minutes alone,
+//!                                an offset of +0100 or +01
+//! 2026-11-25                     midnight; a text without an offset is in the zone that the job chooses
 //! 25/Nov/2026:10:00:00 +0100     as web servers write their logs
 //! 20261125  20261125100000       eight digits are a date, fourteen a date and a time
-//! 1795600800  1795600800.5       any other number: below 10^11 in size seconds, below 10^14 milliseconds,
-//! 1795600800000                  below 10^17 microseconds, and then nanoseconds
+//! 1795600800  1795600800.5       any other number: seconds if its magnitude is below 10^11, milliseconds below 10^14,
+//! 1795600800000                  microseconds below 10^17, else nanoseconds
 //! ```
 //!
-//! A leap second, `:60`, is taken to be the second before it: in the same minute and on the same day.
+//! A leap second, `:60`, is read as the second before it, so that it stays in the same minute and on the same day.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -20,20 +21,20 @@ use crate::data::decimal::{Decimal, power};
 use crate::data::zone::{self, Clock};
 use crate::data::{Bytes, Decimals};
 
-/// The forms, for messages.
+/// The forms of a timestamp, for messages.
 pub const FORMS: &str = "timestamps are written 2026-11-25T10:00:00Z, 2026-11-25 10:00, 2026-11-25, 25/Nov/2026:10:00:00 +0100, or in seconds since 1970";
 
-/// Digits of a second behind its point.
+/// The most digits of a second behind its point.
 const DIGITS: u32 = 9;
 
-/// Why a text is no timestamp.
+/// Why a text isn't a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoTimestamp {
     #[error("not a timestamp")]
     Unknown,
     #[error("no date: {} {year} has {days} days", MONTHS[*month as usize - 1])]
     Day { year: i16, month: i8, days: i8 },
-    /// A number that a part can't have, and what the whole is that it would be of.
+    /// A number that a part can't have. `whole` is a date, a time or an offset.
     #[error("no {whole}: there is no {part} {number}")]
     Part { whole: &'static str, part: &'static str, number: i64 },
     #[error("out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z")]
@@ -57,7 +58,7 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// Reads a timestamp of any of the forms. One without an offset is what `clock` shows.
+/// Reads a timestamp of any of the forms. A text without an offset is what `clock` shows.
 pub fn parse_timestamp(text: &[u8], clock: &Clock) -> Result<Decimal, ParseError> {
     let text = trimmed(text);
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -72,7 +73,8 @@ pub fn parse_timestamp(text: &[u8], clock: &Clock) -> Result<Decimal, ParseError
     }?)
 }
 
-/// Numbers of this size, and of 10^3 and 10^6 times that, are of units that are as many times smaller.
+/// The least number that counts milliseconds. Numbers of at least 10^3 and 10^6 times this count microseconds and
+/// nanoseconds.
 const MILLISECONDS: Decimal = Decimal { mantissa: power(11), scale: 0 };
 
 fn epoch(text: &[u8]) -> Result<Decimal, NoTimestamp> {
@@ -96,7 +98,7 @@ fn in_range(seconds: Decimal) -> Result<Decimal, NoTimestamp> {
     if range.contains(&second) { Ok(seconds) } else { Err(NoTimestamp::OutOfRange) }
 }
 
-/// The rest of a text. What isn't there is `None`.
+/// The unread rest of a text. Methods return `None` if the part isn't there.
 struct Cursor<'a> {
     rest: &'a [u8],
     clock: &'a Clock,
@@ -129,7 +131,7 @@ impl Cursor<'_> {
         found
     }
 
-    /// A number of so many digits.
+    /// Reads a number of `digits` digits.
     fn number(&mut self, digits: usize) -> Option<i64> {
         let (number, rest) = self.rest.split_at_checked(digits)?;
         let value = number
@@ -139,7 +141,7 @@ impl Cursor<'_> {
         Some(value)
     }
 
-    /// Year, month and day.
+    /// Reads a date such as `2026-11-25`. Returns year, month and day.
     fn date(&mut self) -> Option<(i64, i64, i64)> {
         let year = match self.rest.first()? {
             sign @ (b'+' | b'-') => {
@@ -153,7 +155,7 @@ impl Cursor<'_> {
         Some((year, month, day))
     }
 
-    /// The same as `25/Nov/2026:`.
+    /// Reads a date such as `25/Nov/2026:`. Returns year, month and day.
     fn log_date(&mut self) -> Option<(i64, i64, i64)> {
         let day = self.number(2)?;
         self.takes(b"/").then_some(())?;
@@ -164,7 +166,8 @@ impl Cursor<'_> {
         self.takes(b":").then_some((year, month as i64 + 1, day))
     }
 
-    /// Hours and minutes with one of `colon` between them, where it isn't empty, and seconds if they are there.
+    /// Reads hours and minutes, and seconds if they are there. One byte of `colon` must stand between them, unless
+    /// `colon` is empty.
     fn time(&mut self, colon: &[u8]) -> Option<Time> {
         let is_next = |cursor: &mut Self| if colon.is_empty() { !cursor.rest.is_empty() } else { cursor.takes(colon) };
         let hour = self.number(2)?;
@@ -175,7 +178,7 @@ impl Cursor<'_> {
             if self.takes(b".,") {
                 let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
                 time.digits = digits;
-                // More are an error, but not that they are no number.
+                // More digits lead to `TooFine` later, rather than to `Unknown`.
                 time.fraction = self.number(digits.min(DIGITS as usize)).filter(|_| digits > 0)?;
                 self.rest = &self.rest[digits.saturating_sub(DIGITS as usize)..];
             }
@@ -183,7 +186,8 @@ impl Cursor<'_> {
         Some(time)
     }
 
-    /// How far clocks are ahead of UTC, where nothing else follows, if that is said. A blank may stand before it.
+    /// Reads the offset, which is how far clocks are ahead of UTC. It must end the text, and a blank may stand before
+    /// it. Returns `Ok(None)` if the text has no offset.
     fn ahead(mut self) -> Option<Result<Option<i64>, NoTimestamp>> {
         if self.rest.is_empty() {
             return Some(Ok(None));
@@ -254,13 +258,13 @@ struct Time {
     hour: i64,
     minute: i64,
     second: i64,
-    /// Behind the second's point, and how many digits that are.
+    /// The digits behind the second's point as a number, and how many there are.
     fraction: i64,
     digits: usize,
 }
 
 impl Time {
-    /// In whole seconds, with seconds up to `most`.
+    /// Returns the time in seconds. Seconds may be up to `most`, but 60 counts as 59.
     fn seconds(&self, whole: &'static str, most: i64) -> Result<i64, NoTimestamp> {
         let Time { hour, minute, second, .. } = *self;
         for (part, number, most) in [("hour", hour, 23), ("minute", minute, 59), ("second", second, most)] {
@@ -272,7 +276,7 @@ impl Time {
     }
 }
 
-/// Makes timestamps of a column of text, a batch at a time. Its memory is used again.
+/// Turns columns of text into timestamps, a batch at a time. Its memory is reused from batch to batch.
 #[derive(Debug)]
 pub struct TimestampParser {
     clock: Clock,
@@ -280,13 +284,13 @@ pub struct TimestampParser {
 }
 
 impl TimestampParser {
-    /// Of text in which `clock` is meant where there is no offset.
+    /// Makes a parser for text in which a timestamp without an offset is what `clock` shows.
     pub fn new(clock: Clock) -> Self {
         TimestampParser { clock, seconds: GrowingDecimals::default() }
     }
 
-    /// The timestamps of `column`, null where it is. `bad` is called with the row of each value that is none, rows
-    /// ascending. The column has a 0 there.
+    /// Returns the timestamps of `column`, null where `column` is null. `bad` is called with the row of each value that
+    /// isn't a timestamp, in ascending order of rows. The timestamp of such a row is 0.
     pub fn parse(&mut self, column: Bytes<'_>, mut bad: impl FnMut(usize, ParseError)) -> Decimals<'_> {
         self.seconds.clear();
         for row in 0..column.spans.len() {

@@ -1,4 +1,4 @@
-//! What is read, against what jiff reads, and what is said of texts that are none.
+//! Tests that timestamps are read as jiff reads them, and that other texts give the right message.
 
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
@@ -16,7 +16,7 @@ fn parse(text: &[u8]) -> Result<Decimal, ParseError> {
     UTC.with(|utc| parse_timestamp(text, utc))
 }
 
-/// What is read, with its digits; or why nothing is.
+/// Returns the timestamp with its digits, or the message.
 fn read(text: &str) -> Result<String, String> {
     parse(text.as_bytes()).map(|seconds| seconds.to_string()).map_err(|error| error.to_string())
 }
@@ -36,7 +36,7 @@ fn timestamp() -> impl Strategy<Value = Timestamp> {
     })
 }
 
-/// Whole minutes, as RFC 3339 has offsets.
+/// Offsets of whole minutes, as in RFC 3339.
 fn offset() -> impl Strategy<Value = Offset> {
     (-23 * 60 - 59..24 * 60).prop_map(|minutes: i32| Offset::from_seconds(60 * minutes).unwrap())
 }
@@ -78,7 +78,7 @@ proptest! {
             true => text.parse::<Timestamp>().ok(),
             false => text.parse::<DateTime>().ok().and_then(|local| TimeZone::UTC.to_timestamp(local).ok()),
         };
-        // It knows offsets of more than a day.
+        // Jiff also reads offsets of more than a day.
         let is_far = ["+24", "+25", "-24", "-25"].iter().any(|far| text[11..].contains(far));
         prop_assert_eq!(parse(text.as_bytes()).ok(), expected.filter(|_| !is_far).map(seconds), "{}", text);
     }
@@ -226,7 +226,8 @@ fn what_is_wrong_is_said() {
     assert_eq!(parse(b"2026-11-25T10:00:\xff0Z"), Err(NoTimestamp::Unknown.into()));
 }
 
-/// What clocks show twice is the first time; what they pass over is as far behind when they are put forward.
+/// A time that clocks show twice means the first one. A time that clocks skip means the time that is as far behind the
+/// change.
 #[test]
 fn without_an_offset_it_is_of_a_zone() {
     let berlin = Zone::named("Europe/Berlin").unwrap().clock();

@@ -1,4 +1,4 @@
-//! Four values of up to eight bytes at a time, by AVX2: step for step what `read_8` does with one.
+//! The AVX2 version of `read_8`: the same steps for four values of up to eight bytes at a time.
 
 #![allow(unsafe_code)]
 
@@ -7,25 +7,26 @@ use std::arch::x86_64::*;
 use super::Form;
 use crate::data::Span;
 
-/// Reads the values of the spans, but for up to three at the end, to `mantissas`. Gives how many it read; `None` where one is
-/// not of the form. `None` too where the processor can't do it.
+/// Reads the values of the spans to `mantissas`, except for up to three at the end. Returns how many it read: 0 if the
+/// processor has no AVX2. Returns `None` if a value doesn't have the form, or if a word would lie outside the data.
 pub fn read(data: &[u8], spans: &[Span], mantissas: &mut [i64], form: Form) -> Option<usize> {
     if !is_x86_feature_detected!("avx2") {
         return Some(0);
     }
-    // Of every word that is read, that it lies in the data.
+    // Checks that every word that is read lies in the data.
     let (first, last) =
         spans.iter().fold((u32::MAX, 0), |(first, last), span| (first.min(span.end), last.max(span.end)));
     let lies_inside = first >= 8 && last as usize <= data.len() && mantissas.len() >= spans.len();
     if !lies_inside {
         return None;
     }
-    // SAFETY: the processor has AVX2. For each span `end - 8 .. end` is inside the data, and there is a mantissa.
+    // SAFETY: the processor has AVX2. For each span, `end - 8 .. end` is inside the data and there is a mantissa.
     unsafe { read_avx2(data, spans, mantissas, form) }
 }
 
 /// # Safety
-/// The processor has AVX2; `end` of each span is at least 8 and at most the length of `data`; `mantissas` is as long as `spans`.
+/// The processor has AVX2; `end` of each span is at least 8 and at most the length of `data`; `mantissas` is as long as
+/// `spans`.
 #[target_feature(enable = "avx2")]
 unsafe fn read_avx2(data: &[u8], spans: &[Span], mantissas: &mut [i64], form: Form) -> Option<usize> {
     let each = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
@@ -50,7 +51,7 @@ unsafe fn read_avx2(data: &[u8], spans: &[Span], mantissas: &mut [i64], form: Fo
         let span = unsafe { _mm256_loadu_si256(four.as_ptr().cast()) };
         let len = _mm256_sub_epi64(_mm256_srli_epi64(span, 32), _mm256_and_si256(span, words(0xffff_ffff)));
         let bits_left = |len| _mm256_sub_epi64(words(64), _mm256_slli_epi64(len, 3));
-        // All ones where the first byte is a sign.
+        // All ones if the first byte is a sign.
         let first = _mm256_and_si256(_mm256_srlv_epi64(word, bits_left(len)), words(0xff));
         let negative = _mm256_cmpeq_epi64(first, words(u64::from(b'-')));
         let digits = _mm256_add_epi64(len, negative);
@@ -83,7 +84,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-        /// As the scalar twin has it, whatever the values are.
+        /// Reads the same numbers as the scalar version does, whatever the values are.
         #[test]
         fn reads_what_one_at_a_time_does((data, spans) in columns(), scale in 0u32..8) {
             let spans: Vec<_> = spans.into_iter().filter(|span| span.len() <= 8 && span.end >= 8).collect();
