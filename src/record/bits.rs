@@ -1,4 +1,4 @@
-//! 64 bytes at a time: a block of text as bit masks, one bit a byte.
+//! Blocks of 64 bytes of text as bit masks, one bit per byte.
 //!
 //! ```text
 //! block     k,"a,b",7⏎
@@ -7,8 +7,8 @@
 //! inside    ..1111.....    the parity of the quotes up to each byte
 //! ```
 //!
-//! A loop over blocks is a [`VectorWork`]. It is compiled for AVX2 and for no particular processor, and [`Level`] says which of
-//! the two this processor runs.
+//! A loop over blocks is a [`VectorWork`]. It is compiled twice, for AVX2 and for any processor. [`Level`] says which
+//! of the two runs on this processor.
 
 #![allow(unsafe_code)]
 
@@ -18,26 +18,26 @@ mod x86;
 #[cfg(target_arch = "x86_64")]
 pub use x86::put_places;
 
-/// Bytes in a block: one for each bit of a mask.
+/// Bytes in a block, one for each bit of a mask.
 pub const BLOCK: usize = 64;
 
-/// A block in whatever registers the processor has.
+/// A block in the registers of a processor.
 pub trait Vector: Copy {
     /// # Safety
-    /// The processor must have the features that the implementation is written for. A value is the proof of it for the
-    /// other methods.
+    /// The processor must have the features that the implementation is written for. A value proves to the other methods
+    /// that it has them.
     unsafe fn load(block: &[u8; BLOCK]) -> Self;
 
-    /// Where the byte is.
+    /// Returns the mask of the bytes that equal `byte`.
     fn equal(self, byte: u8) -> u64;
 
-    /// Bit i is the parity of the bits up to and with i.
+    /// Returns the parities of `bits`: bit i is the parity of the bits up to and including i.
     fn parity(self, bits: u64) -> u64;
 
-    /// Writes `base` plus the place of each set bit, in order, then rubbish.
+    /// Writes the place of each set bit plus `base`, in order. What follows in `out` is arbitrary.
     #[inline(always)]
     fn places(self, mut bits: u64, base: u32, out: &mut [u32; BLOCK]) {
-        // Eight at a time: a test for each place would be mispredicted at the end of nearly every block.
+        // Eight places at a time. A test for each place would be mispredicted at the end of nearly every block.
         for eight in out.as_chunks_mut::<8>().0 {
             for place in eight {
                 *place = base.wrapping_add(bits.trailing_zeros());
@@ -50,17 +50,17 @@ pub trait Vector: Copy {
     }
 }
 
-/// What is done with the blocks of some text.
+/// A loop over the blocks of some text.
 pub trait VectorWork {
     type Output;
 
     /// # Safety
-    /// As for [`Vector::load`].
+    /// The same as for [`Vector::load`].
     unsafe fn run<V: Vector>(self) -> Self::Output;
 }
 
-/// The block of `text` that begins at `at`, and how many of its bytes are of the text. The last block is filled up with
-/// `filler`, in `padded`.
+/// Returns the block of `text` that begins at `at`, and how many of its bytes belong to the text. The last block is
+/// filled up with `filler`, in `padded`.
 #[inline(always)]
 pub fn block<'a>(
     text: &'a [u8],
@@ -80,7 +80,7 @@ pub fn block<'a>(
     }
 }
 
-/// A byte that is neither `delimiter` nor one that any format gives a meaning.
+/// Returns a byte that is neither `delimiter` nor a byte to which any format gives a meaning.
 pub fn filler(delimiter: u8) -> u8 {
     if delimiter == b' ' { b'_' } else { b' ' }
 }
@@ -92,13 +92,13 @@ enum Vectors {
     Avx2,
 }
 
-/// What the processor can do. A level other than the portable one is made only where it was detected, which
-/// [`Level::run`] relies on.
+/// The vectors that the processor can use. Only detection makes a level other than the portable one, and [`Level::run`]
+/// relies on that.
 #[derive(Clone, Copy, Debug)]
 pub struct Level(Vectors);
 
 impl Level {
-    /// All that would work here, the fastest last.
+    /// Returns all levels that work on this processor, the fastest last.
     pub fn available() -> impl DoubleEndedIterator<Item = Level> {
         #[cfg(target_arch = "x86_64")]
         let vectors = x86::detected().then_some(Level(Vectors::Avx2));
@@ -107,7 +107,7 @@ impl Level {
         std::iter::once(Level(Vectors::Portable)).chain(vectors)
     }
 
-    /// The fastest.
+    /// Returns the fastest level.
     pub fn detect() -> Level {
         Level::available().next_back().unwrap_or(Level(Vectors::Portable))
     }

@@ -1,9 +1,10 @@
-//! Who owns a record: where records end, in whole files and from the middle of one.
+//! Finds where records end, in whole files and from the middle of a file, and so which part of a file owns a record.
 //!
-//! Where a newline may stand in quotes, whether one ends a record depends on all bytes before it. So that several workers
-//! can read one file, each works out what its part does to every [`QuoteState`] that may hold where the part begins, its
-//! [`Transition`]. The transitions of the parts before a part, one [`then`](Transition::then) the other, lead from the
-//! file's first state to the part's own, and [`first_record_start`] to the first record that the part owns.
+//! If newlines may stand in quotes, whether a newline ends a record depends on all bytes before it. So that several
+//! workers can read one file, each worker computes the [`Transition`] of its part: what the part does to every
+//! [`QuoteState`] that may hold where the part begins. The transitions of the parts before a part, combined by
+//! [`then`](Transition::then), lead from the file's first state to the part's own state. From that,
+//! [`first_record_start`] finds the first record that the part owns.
 //!
 //! ```text
 //! parts              a,"b        │ ⏎c",d⏎e,"f   │ ⏎g",h⏎i
@@ -13,9 +14,9 @@
 //! owns the record    a           │ e            │ i
 //! ```
 //!
-//! On the core of which [`delimited`](super::delimited) tells, a transition is found at 30 GB/s where there are no quotes or
-//! few, and at 9 GB/s where every field is quoted. A window's end is found from its last bytes alone where there are many
-//! quotes, at 14 GB/s where there are few, and at 40 GB/s where there are none.
+//! On the core that [`delimited`](super::delimited) names, a transition is found at 30 GB/s if there are no quotes or
+//! few, and at 9 GB/s if every field is quoted. A window's end is found from its last bytes alone if there are many
+//! quotes, at 14 GB/s if there are few, and at 40 GB/s if there are none.
 
 #![allow(unsafe_code)]
 
@@ -27,19 +28,19 @@ use super::{TERMINATOR, unended};
 
 pub use super::quotes::QuoteState;
 
-/// What ends a record. A last record without it is a record too.
+/// What ends a record. The last record of a file needs no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// Wherever the byte is.
+    /// This byte, wherever it stands.
     Terminator(u8),
-    /// RFC 4180: a newline outside quotes. The delimiter is none of `"`, `\r` and `\n`.
+    /// A newline outside quotes, as in RFC 4180. The delimiter is none of `"`, `\r` and `\n`.
     Quoted { delimiter: u8 },
 }
 
 impl Framing {
-    /// Where the whole records at the beginning of `block` that fill about `size` bytes end: at a record's end, and never
-    /// before the first record's. A record without an end in `longest` bytes is not searched further. `block` begins with
-    /// a record.
+    /// Returns the end of a window: of the whole records at the beginning of `block` that fill about `size` bytes.
+    /// `block` begins with a record, and the window has at least that one. If the first record has no end within
+    /// `longest` bytes, the search stops there, and so does the window.
     pub fn window(self, block: &[u8], size: usize, longest: usize) -> usize {
         if block.len() <= size {
             return block.len();
@@ -58,9 +59,9 @@ impl Framing {
         }
     }
 
-    /// The same without a look at most of the bytes, where newlines may stand in quotes: the end is behind a newline, and the
-    /// reader that comes to it knows whether that stands in quotes. `None` where [`window`](Self::window) costs no more, or
-    /// there is no newline.
+    /// Returns a likely end of a window without looking at most of its bytes. It is the end of a newline, which may
+    /// stand in quotes; the reader that reaches it knows whether it does. Returns `None` if [`window`](Self::window)
+    /// costs no more, or if there is no newline.
     pub fn likely_window(self, block: &[u8], size: usize) -> Option<usize> {
         match self {
             Framing::Quoted { .. } if block.len() > size => memchr::memrchr(b'\n', &block[..size]).map(|at| at + 1),
@@ -68,7 +69,8 @@ impl Framing {
         }
     }
 
-    /// The end, behind its terminator, of the last record in `bytes` that has one. `bytes` begin with a record.
+    /// Returns the end, behind its terminator, of the last record in `bytes` that has a terminator. `bytes` begin with
+    /// a record.
     pub fn last_end(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Framing::Terminator(byte) => memchr::memrchr(byte, bytes).map(|at| at + 1),
@@ -76,7 +78,7 @@ impl Framing {
         }
     }
 
-    /// The end, behind its terminator, of the record that `bytes` begin with.
+    /// Returns the end, behind its terminator, of the record that `bytes` begin with.
     pub fn first_end(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Framing::Terminator(byte) => memchr::memchr(byte, bytes).map(|at| at + 1),
@@ -84,7 +86,7 @@ impl Framing {
         }
     }
 
-    /// Where the first record of `text` begins that has more than `most` bytes, without its end.
+    /// Returns where the first record of `text` begins that has more than `most` bytes without its end.
     pub fn too_long(self, text: &[u8], most: u64) -> Option<usize> {
         if text.len() as u64 <= most {
             return None;
@@ -104,7 +106,7 @@ impl Framing {
         found.or_else(|| is_too_long(text.len(), 0))
     }
 
-    /// What ends a record.
+    /// Returns the byte that ends a record.
     pub fn terminator(self) -> u8 {
         match self {
             Framing::Terminator(byte) => byte,
@@ -112,7 +114,7 @@ impl Framing {
         }
     }
 
-    /// A record without its end, if it has one.
+    /// Returns a record without its end, if it has one.
     pub fn unended(self, record: &[u8]) -> &[u8] {
         match self.terminator() {
             TERMINATOR => unended(record),
@@ -120,7 +122,7 @@ impl Framing {
         }
     }
 
-    /// How many records `window`, which begins with one, holds. An empty line is one too.
+    /// Counts the records of `window`, which begins with a record. Empty lines count too.
     pub fn count(self, window: &[u8]) -> u64 {
         match self {
             Framing::Terminator(byte) => {
@@ -141,7 +143,7 @@ impl Framing {
         }
     }
 
-    /// Calls `each` with the ends of the records of `text` that have a terminator, behind it.
+    /// Calls `each` with the end, behind the terminator, of each record of `text` that has a terminator.
     fn ends(self, text: &[u8], mut each: impl FnMut(usize) -> ControlFlow<()>) {
         match self {
             Framing::Terminator(byte) => {
@@ -160,7 +162,7 @@ impl Framing {
     }
 }
 
-/// Given the state before `bytes`, where the next record begins: behind the first newline outside quotes.
+/// Returns where the next record begins, given the state before `bytes`: behind the first newline outside quotes.
 pub fn first_record_start(state: QuoteState, bytes: &[u8], delimiter: u8) -> Option<usize> {
     let mut first = None;
     walk(bytes, delimiter, state, |at, ends| match ends {
@@ -173,15 +175,16 @@ pub fn first_record_start(state: QuoteState, bytes: &[u8], delimiter: u8) -> Opt
     first
 }
 
-/// The state before `bytes` in which the fewest of their quotes are odd. In a file that is well formed that is nearly always
-/// the right one.
+/// Returns the state before `bytes` in which the fewest of their quotes are odd. In a well-formed file this is nearly
+/// always the right state.
 pub fn likely_state(bytes: &[u8], delimiter: u8) -> QuoteState {
     let odd = |&state: &QuoteState| Level::detect().run(OddQuotes { bytes, delimiter, state });
     QuoteState::ALL.into_iter().min_by_key(odd).expect("several states")
 }
 
-/// Counts the quotes that stand where none should, given the state before: in a field that doesn't begin with one, or where
-/// one closes a field that goes on. Of one that closes a field at a block's end it isn't known whether that goes on.
+/// Counts the odd quotes, given the state before the bytes. A quote is odd if it stands in a field that doesn't begin
+/// with a quote, or if it closes a field that goes on. A closing quote at the end of a block isn't counted, because the
+/// next byte isn't known there.
 struct OddQuotes<'a> {
     bytes: &'a [u8],
     delimiter: u8,
@@ -210,7 +213,8 @@ impl VectorWork for OddQuotes<'_> {
     }
 }
 
-/// The end of the last record in `bytes` that has one, and the state behind `bytes`, which begin with a record.
+/// Returns the end of the last record in `bytes` that has a terminator, and the state behind `bytes`. `bytes` begin
+/// with a record.
 fn last_end(bytes: &[u8], delimiter: u8) -> (Option<usize>, QuoteState) {
     if memchr::memchr(QUOTE, bytes).is_none() {
         let state = bytes.last().map(|&last| QuoteState::FieldStart.behind_unquoted(last, delimiter));
@@ -222,8 +226,8 @@ fn last_end(bytes: &[u8], delimiter: u8) -> (Option<usize>, QuoteState) {
     last_end_from(QuoteState::FieldStart, bytes, delimiter)
 }
 
-/// The same found out from the last bytes alone, where any state before them leads to the same one in them, as it does
-/// nearly always where most records have quotes.
+/// Does what [`last_end`] does from the last bytes alone. This works if all states before those bytes lead to one state
+/// within them, as they nearly always do if most records have quotes. Returns `None` if it doesn't work.
 fn last_end_by_tail(bytes: &[u8], delimiter: u8) -> Option<(Option<usize>, QuoteState)> {
     const TAIL: usize = 4096;
     const STEP: usize = 4 * BLOCK;
@@ -241,7 +245,8 @@ fn last_end_by_tail(bytes: &[u8], delimiter: u8) -> Option<(Option<usize>, Quote
     None
 }
 
-/// The end of the last record in `bytes` that has one, given the state before them, and the state behind them.
+/// Returns the end of the last record in `bytes` that has a terminator, and the state behind `bytes`, given the state
+/// before them.
 fn last_end_from(state: QuoteState, bytes: &[u8], delimiter: u8) -> (Option<usize>, QuoteState) {
     let mut last = None;
     let state = walk(bytes, delimiter, state, |at, ends| {
@@ -261,21 +266,22 @@ fn behind_last(at: usize, ends: u64) -> usize {
     at + BLOCK - ends.leading_zeros() as usize
 }
 
-/// What a stretch of bytes does to the state before it.
+/// The effect of a stretch of bytes: for each state before it, the state behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition([QuoteState; QuoteState::ALL.len()]);
 
 impl Transition {
-    /// That of no bytes.
+    /// The transition of no bytes.
     pub const IDENTITY: Transition = Transition(QuoteState::ALL);
 
     pub fn of(bytes: &[u8], delimiter: u8) -> Self {
         Transition::by(Level::detect(), bytes, delimiter)
     }
 
-    /// Any byte but a quote makes one of the two states outside, so there are two to follow. The first quote that can't
-    /// open a field, which is nearly always the first that closes one, makes one of these. Without quotes there is nothing
-    /// to follow.
+    /// Computes the transition. Each stretch is walked once for each different state that it can begin in, and not at
+    /// all if it has no quotes. The three states soon become fewer. Any byte but a quote makes the two states outside
+    /// quotes equal, which leaves two. The first quote that can't open a field, which is nearly always the first that
+    /// closes one, makes these two equal.
     fn by(level: Level, bytes: &[u8], delimiter: u8) -> Self {
         const STRETCH: usize = 4096;
         let mut after = Transition::IDENTITY;
@@ -300,25 +306,26 @@ impl Transition {
         after
     }
 
-    /// That of these bytes with those of `next` behind them.
+    /// Returns the transition of these bytes followed by those of `next`.
     pub fn then(self, next: Transition) -> Self {
         Transition(self.0.map(|state| next.from(state)))
     }
 
-    /// The state behind the bytes, if it is the same whatever the one before them.
+    /// Returns the state behind the bytes if it doesn't depend on the state before them.
     pub fn same(self) -> Option<QuoteState> {
         let [first, rest @ ..] = self.0;
         rest.iter().all(|&state| state == first).then_some(first)
     }
 
-    /// The state behind the bytes, given the one before them.
+    /// Returns the state behind the bytes, given the state before them.
     pub fn from(self, state: QuoteState) -> QuoteState {
         self.0[state as usize]
     }
 }
 
-/// Calls `each` with the beginning of a block of `bytes` and the mask of the newlines in it that end records, block by
-/// block while it wants more. Returns the state behind `bytes`, or where it stopped.
+/// Walks through `bytes` block by block. Calls `each` with the beginning of a block and the mask of its newlines that
+/// end records, until `each` breaks. Returns the state behind `bytes`, or behind the block where `each` stopped the
+/// walk.
 fn walk(bytes: &[u8], delimiter: u8, state: QuoteState, each: impl FnMut(usize, u64) -> ControlFlow<()>) -> QuoteState {
     Level::detect().run(Walk { bytes, delimiter, state, each })
 }

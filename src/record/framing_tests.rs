@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The machine as its table says, a byte at a time.
+/// Takes a step of the machine as its table says, for one byte.
 fn step(state: QuoteState, byte: u8) -> QuoteState {
     match (state, byte) {
         (QuoteState::FieldStart, b'"') => QuoteState::Quoted,
@@ -13,7 +13,7 @@ fn step(state: QuoteState, byte: u8) -> QuoteState {
     }
 }
 
-/// The ends of the records of `bytes`, and the state behind them.
+/// Returns the ends of the records of `bytes`, and the state behind `bytes`.
 fn ends(mut state: QuoteState, bytes: &[u8]) -> (Vec<usize>, QuoteState) {
     let mut ends = vec![];
     for (i, &byte) in bytes.iter().enumerate() {
@@ -25,7 +25,7 @@ fn ends(mut state: QuoteState, bytes: &[u8]) -> (Vec<usize>, QuoteState) {
     (ends, state)
 }
 
-/// The quotes of `bytes` that stand where none should.
+/// Counts the odd quotes of `bytes`.
 fn odd_quotes(mut state: QuoteState, bytes: &[u8]) -> u32 {
     let mut odd = 0;
     for (i, &byte) in bytes.iter().enumerate() {
@@ -44,7 +44,7 @@ fn odd_quotes(mut state: QuoteState, bytes: &[u8]) -> u32 {
 const CSV: Framing = Framing::Quoted { delimiter: b',' };
 const LINES: Framing = Framing::Terminator(b'\n');
 
-/// Bytes that matter, some rarely, in stretches that blocks end in.
+/// Bytes that matter to the machine, some of them rarely, in stretches in which blocks end.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
         &b"\""[..],
@@ -111,7 +111,7 @@ proptest! {
         let mut too_long = None;
         for end in ends.into_iter().chain(unterminated.then_some(bytes.len())) {
             let record = &bytes[begin..end];
-            // A newline that a quote is open before ends nothing.
+            // A newline behind a quote that is still open ends no record.
             let line = record.strip_suffix(b"\n").filter(|_| !(unterminated && end == bytes.len()));
             let line = line.map_or(record, |line| line.strip_suffix(b"\r").unwrap_or(line));
             if line.len() as u64 > most {
@@ -122,7 +122,7 @@ proptest! {
         prop_assert_eq!(CSV.too_long(&bytes, most), too_long);
     }
 
-    /// Long enough that the tail is looked at alone.
+    /// The bytes are often long enough that `last_end_by_tail` finds the end.
     #[test]
     fn the_last_end_of_much(pieces in prop::collection::vec((bytes(), 1usize..40), 1..6)) {
         let bytes = pieces.into_iter().map(|(bytes, times)| bytes.repeat(times)).collect::<Vec<_>>().concat();
@@ -145,13 +145,13 @@ proptest! {
         prop_assert_eq!(Transition::of(head, b',').then(Transition::of(tail, b',')), whole);
     }
 
-    /// Parts of any size, each of which knows only the transitions of those before it, own each record once.
+    /// Parts of any size own each record once, though each part knows only the transitions of the parts before it.
     #[test]
     fn every_record_has_one_owner(bytes in bytes(), size in 1usize..150) {
         let mut before = Transition::IDENTITY;
         let mut starts = vec![0];
         for (i, part) in bytes.chunks(size).enumerate() {
-            // A part also looks behind its end, as a record that ends there has its successor there.
+            // A part also looks behind its end, because a record that ends there is followed by one that begins there.
             let state = before.from(QuoteState::FieldStart);
             let first = first_record_start(state, &bytes[i * size..], b',').map(|at| i * size + at);
             let mut next = first;
@@ -191,7 +191,7 @@ fn records_longer_than_they_may_be() {
     let text = b"ab\nabc\r\nabcd";
     let first = |most| LINES.too_long(text, most);
     assert_eq!((first(1), first(2), first(3), first(4)), (Some(0), Some(3), Some(8), None));
-    // A return at the end of the text ends no line.
+    // A carriage return at the end of the text ends no line.
     let too_long = |text, most| LINES.too_long(text, most);
     assert_eq!((too_long(b"ab\r", 2), too_long(b"ab\r\n", 2), too_long(b"ab\n", 2)), (Some(0), None, None));
     assert_eq!((too_long(b"\n\n\n", 0), too_long(b"a", 0), too_long(b"", 0)), (None, Some(0), None));
@@ -201,6 +201,6 @@ fn records_longer_than_they_may_be() {
 fn any_byte_may_end_records() {
     let list = Framing::Terminator(0);
     assert_eq!((list.count(b"a\nb\0c\r\0"), list.first_end(b"a\nb\0c"), list.last_end(b"a\0b")), (2, Some(4), Some(2)));
-    // Only a newline takes the return before it along.
+    // Only before a newline does a carriage return belong to the end.
     assert_eq!((list.too_long(b"ab\r\0", 2), list.too_long(b"ab\r\0", 3)), (Some(0), None));
 }

@@ -1,9 +1,11 @@
-//! Records: blocks of bytes to batches of records.
+//! Readers of records. They turn blocks of bytes into batches of records, and find where records end.
 //!
 //! ```text
 //! block ─► windows of records ─► batches of fields
-//!   framing: where records end            text: a record is a line, its one field
-//!                                         delimited: a record of CSV or TSV has several
+//!   framing: where records end            text: a record is a line, which is its one field
+//!                                         pattern: the fields of a line are what a pattern's groups match
+//!                                         delimited: a record of CSV or TSV has several fields
+//!                                         json: a record is a line that holds an object
 //! ```
 
 pub mod bits;
@@ -17,17 +19,17 @@ mod text;
 pub use framing::{Framing, QuoteState, Transition, first_record_start, likely_state};
 pub use text::{TERMINATOR, count, line, lines, unended};
 
-/// What of a window was read: so many records, that fill so many bytes.
+/// The part of a window that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     pub records: u64,
     pub bytes: usize,
 }
 
-/// What may end a record and is no part of it: `\r\n`.
+/// Bytes of `\r\n`, the longest end that a record can have. The end is no part of the record.
 const LONGEST_END: u64 = 2;
 
-/// Bytes after which a record without an end is known to have more than `most`.
+/// Returns the number of bytes after which a record without an end is known to have more than `most` bytes.
 pub fn longest(most: u64) -> u64 {
     most + LONGEST_END + 1
 }

@@ -1,8 +1,9 @@
-//! Lines that match a pattern: windows of records to batches of what its named groups match.
+//! Lines that match a pattern: the reader turns windows of records into batches of what the pattern's named groups
+//! match.
 //!
-//! A record is a line, its fields are the named groups. A group that took no part is null. A line that doesn't match is
-//! handed to the caller as a bad one, and an empty line, too, unless the pattern matches it. Groups that nobody wants cost
-//! nothing: they are taken out of the pattern before it is compiled.
+//! A record is a line, and its fields are the named groups. A group that took no part in the match is null. A line that
+//! doesn't match, which an empty line may be too, is handed to the caller as a bad record. Groups that aren't wanted
+//! cost nothing, because they are taken out of the pattern before it is compiled.
 
 use regex_automata::meta::{self, Regex};
 use regex_automata::util::captures::Captures;
@@ -13,13 +14,13 @@ use super::{Taken, lines};
 use crate::data::{Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
 
-/// A pattern that was compiled for the groups that are wanted.
+/// A pattern, compiled for the groups that are wanted.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
     wanted: Vec<String>,
     regex: Regex,
-    /// The number of each wanted group.
+    /// The number of each wanted group in the regex.
     groups: Vec<usize>,
 }
 
@@ -30,7 +31,8 @@ impl PartialEq for Pattern {
 }
 
 impl Pattern {
-    /// Of a text that is known to be a pattern, for groups that it has. `None` if it is too large.
+    /// Compiles a text that is known to be a valid pattern, for groups that it has. Returns `None` if the pattern is
+    /// too large.
     pub fn new(text: &str, groups: &[&str]) -> Option<Pattern> {
         let hir = syntax::parse_with(text, &syntax::Config::new().utf8(false)).ok()?;
         let config = meta::Config::new().utf8_empty(false);
@@ -43,7 +45,8 @@ impl Pattern {
     }
 }
 
-/// The same pattern with no other groups than these, of which there were `before` before it.
+/// Returns the pattern with no other groups than `groups`. `before` counts the groups that were kept so far, and
+/// numbers the next one.
 fn with_groups(hir: Hir, groups: &[&str], before: &mut u32) -> Hir {
     let all = |subs: Vec<Hir>, before: &mut u32| subs.into_iter().map(|sub| with_groups(sub, groups, before)).collect();
     match hir.into_kind() {
@@ -65,29 +68,30 @@ fn with_groups(hir: Hir, groups: &[&str], before: &mut u32) -> Hir {
     }
 }
 
-/// Reads windows of lines. Holds scratch memory: one a worker.
+/// Reads windows of lines. A reader holds scratch memory, so each worker has its own.
 #[derive(Debug)]
 pub struct Reader {
     pattern: Pattern,
     captures: Captures,
-    /// What the groups match, by column.
+    /// The spans that the groups match, one list per column.
     found: Vec<Vec<Span>>,
     records: Vec<Span>,
     verbatim: bool,
 }
 
 impl Reader {
-    /// A last column has the records as they stand if they are wanted `verbatim`.
+    /// Makes a reader. If records are wanted `verbatim`, the batches have a last column with the whole lines.
     pub fn new(pattern: &Pattern, verbatim: bool) -> Self {
-        // Cloned: each worker's has a cache of its own.
+        // Each worker's clone of the regex has its own cache.
         let pattern = pattern.clone();
         let captures = pattern.regex.create_captures();
         let found = pattern.groups.iter().map(|_| Vec::new()).collect();
         Reader { pattern, captures, found, records: Vec::new(), verbatim }
     }
 
-    /// Hands the records of `window`, which are whole, to `out`, and the spans of lines that don't match to `bad`, in order.
-    /// Returns what it took, bad ones included. The batches' columns are `Column::Bytes`.
+    /// Hands the matching lines of `window` to `out` and the spans of the others to `bad`, in order. `window` must hold
+    /// whole records. Returns the records and bytes that it took, bad records included. The columns of the batches are
+    /// `Column::Bytes`.
     pub fn read(&mut self, window: &[u8], bad: &mut dyn FnMut(Span), out: &mut dyn Sink) -> Result<Taken> {
         let (mut records, mut result) = (0, Ok(()));
         lines(window, |lines| {
@@ -99,7 +103,7 @@ impl Reader {
                 if self.line(window, line) {
                     self.records.push(line);
                 } else {
-                    // First what came before it.
+                    // The records before the bad one are handed on first.
                     result = self.hand_on(window, out);
                     bad(line);
                 }
@@ -165,7 +169,7 @@ mod tests {
         }
     }
 
-    /// The rows, and the lines that don't match.
+    /// Returns the rows, and the lines that don't match.
     fn read(pattern: &str, groups: &[&str], text: &[u8]) -> (Vec<Row>, Vec<Vec<u8>>) {
         let (mut rows, mut bad) = (Rows(Vec::new()), Vec::new());
         let mut reader = Reader::new(&Pattern::new(pattern, groups).unwrap(), true);

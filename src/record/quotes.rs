@@ -1,4 +1,4 @@
-//! Which bytes of a CSV file are inside quotes, exactly, a block of 64 at a time.
+//! Finds which bytes of a CSV file are inside quotes, exactly, a block of 64 bytes at a time.
 //!
 //! RFC 4180 as a machine of three states; `,` stands for the delimiter:
 //!
@@ -9,22 +9,23 @@
 //! Quoted       FieldStart  Quoted       Quoted
 //! ```
 //!
-//! A quote in a quoted field leads to where it may be doubled, be closed by a delimiter or a newline, or be followed by
-//! what doesn't belong there. The next byte does there what it does at a field's start, so that is the same state.
+//! Behind a quote in a quoted field, there may be a second quote that makes it a doubled quote, a delimiter or newline
+//! that ends the field, or a byte that doesn't belong there. Each has the same effect there as at the start of a field,
+//! so both places are one state.
 //!
-//! The parity of the quotes before a byte tells whether the byte is inside, as long as every quote that should open a
-//! field may open one: it follows a separator or a quote that closed. The first quote of a block that may not is an
-//! ordinary byte; it is taken out, and the parity worked out again. That takes a turn for each such quote, and none where
-//! a file is well formed.
+//! The parity of the quotes before a byte tells whether the byte is inside quotes, as long as every quote that should
+//! open a field may open one: it must follow a separator or a quote that closed. The first quote in a block that may
+//! not open a field is an ordinary byte. It is taken out of the mask, and the parity is computed again. This takes one
+//! turn for each such quote, and none if the file is well formed.
 
 use super::bits::Vector;
 
 pub const QUOTE: u8 = b'"';
 
-/// Where the machine is between two bytes.
+/// The state of the machine between two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QuoteState {
-    /// Where a record begins, too.
+    /// The start of a field, and also of a record.
     FieldStart,
     Unquoted,
     Quoted,
@@ -33,7 +34,7 @@ pub enum QuoteState {
 impl QuoteState {
     pub const ALL: [QuoteState; 3] = [QuoteState::FieldStart, QuoteState::Unquoted, QuoteState::Quoted];
 
-    /// The state behind bytes without a quote, the last of which is `last`.
+    /// Returns the state behind bytes without a quote. `last` is the last of these bytes.
     pub fn behind_unquoted(self, last: u8, delimiter: u8) -> QuoteState {
         match self {
             QuoteState::Quoted => QuoteState::Quoted,
@@ -43,19 +44,19 @@ impl QuoteState {
     }
 }
 
-/// A state as masks.
+/// A state of the machine as masks.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
     /// All ones in [`QuoteState::Quoted`], else zero.
     pub inside: u64,
-    /// One where a quote as the next byte would open a field. Of no meaning inside.
+    /// One if a quote as the next byte would open a field, else zero. Without meaning inside quotes.
     pub opens: u64,
 }
 
-/// The quotes of a block.
+/// What is known of a block's quotes, as masks.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotes {
-    /// Bytes in quotes, with the quote that opens and without the one that closes.
+    /// Bytes inside quotes, with the quote that opens and without the quote that closes.
     pub inside: u64,
     /// The quotes that open or close.
     pub real: u64,
@@ -64,7 +65,8 @@ pub struct Quotes {
 }
 
 impl Machine {
-    /// Passes a block whose quotes are `quotes`, and whose delimiters and newlines, wherever they are, `separators`.
+    /// Passes a block, and finds what its quotes mean. `quotes` has all its quotes, `separators` all its delimiters and
+    /// newlines, inside quotes or not.
     #[inline(always)]
     pub fn pass<V: Vector>(&mut self, vector: V, quotes: u64, separators: u64) -> Quotes {
         let (mut real, mut stray) = (quotes, 0);

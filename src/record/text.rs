@@ -1,24 +1,25 @@
-//! Text: a record is a line, its one field.
+//! Text: a record is a line, which is its one field.
 
 use super::Framing;
 use crate::data::{BATCH, Bytes, Span};
 
-/// Ends a record.
+/// The byte that ends a record.
 pub const TERMINATOR: u8 = b'\n';
 
-/// [`Framing::count`] of lines.
+/// Counts the lines of `text`, as [`Framing::count`] does.
 pub fn count(text: &[u8]) -> u64 {
     Framing::Terminator(TERMINATOR).count(text)
 }
 
-/// The line that begins at `start` and whose terminator, or the end of the last line, is at `end`: without `\r` before `\n`.
+/// Returns the span of the line from `start` to its terminator at `end`, without a `\r` before the `\n`. For a last
+/// line without a terminator, `end` is the end of `text`.
 #[inline]
 pub fn line(text: &[u8], start: usize, end: usize) -> Span {
     let cr = end > start && text[end - 1] == b'\r' && end < text.len();
     Span::of(start..end - usize::from(cr))
 }
 
-/// A record without its end, `\n` or `\r\n`, if it has one.
+/// Returns a record without its end, `\n` or `\r\n`, if it has one.
 pub fn unended(record: &[u8]) -> &[u8] {
     record.strip_suffix(b"\n").map_or(record, |line| line.strip_suffix(b"\r").unwrap_or(line))
 }

@@ -1,5 +1,5 @@
-//! A block as eight integers of eight bytes each, for processors without the vectors we know. The vectors are tested
-//! against it.
+//! A block as eight integers of eight bytes each, for processors without the vector instructions of the other modules.
+//! The tests compare those modules with this one.
 
 use super::{BLOCK, Vector};
 
@@ -20,7 +20,8 @@ impl Vector for Words8 {
     fn equal(self, byte: u8) -> u64 {
         let mut mask = 0;
         for (i, &eight) in self.0.iter().enumerate() {
-            // Zero where the byte is. A sum's top bit tells that one of the seven low bits is set, and carries nowhere.
+            // `differs` is zero in each byte that equals `byte`. The top bit of a byte's sum tells whether one of its
+            // seven low bits is set. The sums don't carry into other bytes.
             let differs = eight ^ (u64::from(byte) * LOW);
             let equals = !(((differs & !HIGH) + !HIGH) | differs) & HIGH;
             // The multiplication brings the eight bits together in the top byte.

@@ -1,4 +1,4 @@
-//! Spans of the wanted fields, out of the places where fields end.
+//! Makes batches: the spans of the wanted fields, from the places where fields end.
 
 use super::index::Index;
 use super::{Dialect, Layout, Malformed, Quoting, Reject, is_end};
@@ -7,21 +7,21 @@ use crate::data::{BATCH, Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
 use crate::record::quotes::QUOTE;
 
-/// A batch in the making.
+/// A batch that is being made.
 #[derive(Debug)]
 pub struct Cells {
     quoting: Quoting,
     nulls: Vec<Box<[u8]>>,
     columns: Vec<OneColumn>,
-    /// The records as they stand.
+    /// The records as they are written.
     records: Vec<Span>,
 }
 
-/// One column of it.
+/// One column of the batch.
 #[derive(Debug, Default)]
 struct OneColumn {
     spans: Vec<Span>,
-    /// What the spans point into, if not into the window.
+    /// The bytes that the spans point into, if they don't point into the window.
     rewritten: Vec<u8>,
     is_rewritten: bool,
 }
@@ -31,7 +31,7 @@ impl Cells {
         Cells { quoting: dialect.quoting, nulls: dialect.nulls.clone(), columns: Vec::new(), records: Vec::new() }
     }
 
-    /// Hands on the first `rows` records of the index, which have the fields that they should, and newlines behind them.
+    /// Hands on the first `rows` records of the index. They must have the right number of fields and end in newlines.
     pub fn take(
         &mut self,
         index: &Index,
@@ -63,8 +63,8 @@ impl Cells {
         self.hand_on(rows, index.marks(), window, layout, out)
     }
 
-    /// Hands on the records of the index one by one: malformed ones to `bad`, others in batches to `out`. Returns how many
-    /// there are.
+    /// Hands on the records of the index one by one: malformed ones to `bad`, the others in batches to `out`. Returns
+    /// the number of records.
     pub fn take_singly(
         &mut self,
         index: &Index,
@@ -151,11 +151,11 @@ impl Cells {
 }
 
 impl OneColumn {
-    /// Makes fields null that are written as one of `nulls`.
+    /// Makes null the fields that are written as one of `nulls`.
     fn find_nulls(&mut self, nulls: &[Box<[u8]>], window: &[u8], quoting: Quoting) {
         for span in self.spans.iter_mut().filter(|span| !span.is_null()) {
             let (start, end) = (span.start as usize, span.end as usize);
-            // Before a field without quotes there is a delimiter, a newline or nothing.
+            // A quote stands before a quoted field only. Before any other there is a delimiter, a newline or nothing.
             let is_quoted = quoting == Quoting::Quoted && start > 0 && window[start - 1] == QUOTE;
             if !is_quoted && nulls.iter().any(|null| equal(null, &window[start..end])) {
                 *span = Span::NULL;
@@ -163,8 +163,8 @@ impl OneColumn {
         }
     }
 
-    /// Rewrites the fields that have marks in them. If there are any, all are copied, as a column has one place to point
-    /// into.
+    /// Rewrites the fields that have marks in them. If there are any, all fields are copied, because a column can point
+    /// into one place only.
     fn rewrite(&mut self, marks: &[u32], window: &[u8], quoting: Quoting) {
         self.is_rewritten = false;
         let Some(first) = self.spans.iter().find(|span| !span.is_null()) else { return };
@@ -202,7 +202,7 @@ impl OneColumn {
     }
 }
 
-/// The fields of records that all have `step` of them.
+/// The fields of records that all have `step` fields.
 struct EvenFields<'a> {
     window: &'a [u8],
     places: &'a [u32],
@@ -210,7 +210,8 @@ struct EvenFields<'a> {
 }
 
 impl EvenFields<'_> {
-    /// Appends the spans of each record's field `field`. Which case it is, is known once a batch: a loop each.
+    /// Appends the span of field `field` of each record. The constants are known for the whole batch, so each case has
+    /// its own loop.
     #[inline(always)]
     fn put<const QUOTED: bool, const RETURNS: bool, const EMPTY_IS_NULL: bool>(
         &self,
@@ -251,26 +252,28 @@ impl EvenFields<'_> {
     }
 }
 
-/// A field that is well formed and has nothing else to it. A quoted one's span is of what is between the quotes.
+/// Returns the span of a well-formed field without a carriage return behind it. The span of a quoted field is the bytes
+/// between its quotes.
 #[inline(always)]
 fn span<const QUOTED: bool, const EMPTY_IS_NULL: bool>(window: &[u8], start: u32, end: u32) -> Span {
     let quote = u32::from(QUOTED && window.get(start as usize) == Some(&QUOTE));
     if EMPTY_IS_NULL && start == end { Span::NULL } else { Span { start: start + quote, end: end - quote } }
 }
 
-/// Where a record or its last field ends whose newline is at `end`.
+/// Returns where a record, or its last field, ends. The newline is at `end`.
 #[inline(always)]
 fn without_return(window: &[u8], start: u32, end: u32) -> u32 {
     end - u32::from(end > start && window[end as usize - 1] == b'\r')
 }
 
-/// The record from `start` to the newline at `end`, or to the window's end, without a return before the newline.
+/// Returns the span of the record from `start` to the newline at `end` or to the window's end, without a carriage
+/// return before the newline.
 fn record(window: &[u8], start: u32, end: u32) -> Span {
     let is_terminated = (end as usize) < window.len();
     Span { start, end: if is_terminated { without_return(window, start, end) } else { end } }
 }
 
-/// Appends a name of a header, which is as it stands there.
+/// Appends a name of a header, given as it is written there.
 pub fn put_name(name: &[u8], quoting: Quoting, out: &mut Vec<u8>) {
     match (quoting, name) {
         (Quoting::Quoted, [QUOTE, quoted @ .., QUOTE]) => put_undoubled(quoted, out),
@@ -279,7 +282,7 @@ pub fn put_name(name: &[u8], quoting: Quoting, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends what is between the quotes of a field, in which quotes are doubled.
+/// Appends the bytes between the quotes of a field, and makes each doubled quote one quote.
 fn put_undoubled(mut field: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = memchr::memchr(QUOTE, field) {
         out.extend_from_slice(&field[..=at]);
@@ -288,7 +291,7 @@ fn put_undoubled(mut field: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(field);
 }
 
-/// Appends a TSV field.
+/// Appends a TSV field, and undoes its escapes.
 fn put_unescaped(mut field: &[u8], out: &mut Vec<u8>) {
     while let Some(at) = memchr::memchr(b'\\', field) {
         out.extend_from_slice(&field[..at]);

@@ -1,13 +1,13 @@
-//! Where the fields of a window end: the places of its delimiters and newlines that are not in quotes.
+//! The index of a window: the places where its fields end, which are its delimiters and newlines outside quotes.
 //!
 //! ```text
 //! window    k,"a,b"⏎l,"c""d"⏎
 //! places   ╵ ╵     ╵ ╵      ╵     the first is the byte before the window: field i lies between places i and i + 1
-//! marks                ╵          fields with one in them must be rewritten
+//! marks                ╵          a field with a mark in it must be rewritten
 //! ```
 //!
-//! What is wrong with quotes is found on the way, as masks too, and kept with its place. A window is indexed some records at
-//! a time, so that places and text are in the first-level cache when the fields are taken.
+//! Wrong quotes are found at the same time, also as masks, and are kept with their places. A window is indexed some
+//! records at a time, so that places and text are still in the first-level cache when the fields are taken.
 
 #![allow(unsafe_code)]
 
@@ -22,30 +22,30 @@ pub struct Index {
     delimiter: u8,
     quoting: Quoting,
     places: Vec<u32>,
-    /// Of the places, those that are.
+    /// How many of the places are filled.
     filled: usize,
     /// How many of the places end a record.
     ends: usize,
     cursor: Cursor,
-    /// Whether the window's end is a record's.
+    /// Whether the window's end is a record's end.
     is_whole: bool,
     /// The end of the last block that has quotes.
     quotes_to: usize,
-    /// That of the last block that has returns.
+    /// The end of the last block that has carriage returns.
     returns_to: usize,
-    /// The second of each two quotes that stand for one, or backslashes.
+    /// Where the second quote of each doubled pair is, or each backslash in TSV.
     marks: Vec<u32>,
     faults: Vec<(u32, Malformed)>,
 }
 
-/// Where the scan of a window stands.
+/// The state of the scan of a window.
 #[derive(Clone, Copy, Debug)]
 struct Cursor {
     read: usize,
     machine: Machine,
-    /// One where the byte before closed a quoted field, or was the first of two quotes.
+    /// One if the byte before closed a quoted field or was the first of two quotes, else zero.
     closed: u64,
-    /// One where the byte before was a return behind such a quote.
+    /// One if the byte before was a carriage return behind such a quote, else zero.
     returned: u64,
 }
 
@@ -78,18 +78,18 @@ impl Index {
         Index { level, ..Index::new(dialect) }
     }
 
-    /// Begins a window. The last record of one that isn't whole may go on behind it.
+    /// Begins a window. If the window isn't whole, its last record may go on behind it.
     pub fn begin(&mut self, is_whole: bool) {
         self.places.resize(self.places.len().max(1), 0);
-        self.places[0] = u32::MAX; // the byte before the first
+        self.places[0] = u32::MAX; // the byte before the window
         (self.filled, self.ends, self.quotes_to, self.returns_to) = (1, 0, 0, 0);
         (self.cursor, self.is_whole) = (Cursor::start(), is_whole);
         self.marks.clear();
         self.faults.clear();
     }
 
-    /// Indexes `window` further, until it has `target` places or more. Returns whether it has all: the end of a last record
-    /// without a terminator is then the window's.
+    /// Indexes `window` further, until there are `target` places or more. Returns whether the whole window is indexed.
+    /// If so, the window's end is the last place if the last record has no terminator.
     pub fn fill(&mut self, window: &[u8], target: usize) -> bool {
         if self.cursor.read < window.len() && self.filled < target {
             if self.places.len() < target + BLOCK {
@@ -124,37 +124,37 @@ impl Index {
         self.ends += 1;
     }
 
-    /// The places there are. The first is the byte before the first record.
+    /// Returns the places. The first is the byte before the first record.
     pub fn places(&self) -> &[u32] {
         &self.places[..self.filled]
     }
 
-    /// How many records end at one of the places.
+    /// Returns how many records end at the places.
     pub fn ends(&self) -> usize {
         self.ends
     }
 
-    /// The end of the last block that has quotes. Behind it there are none so far.
+    /// Returns the end of the last block so far that has quotes.
     pub fn quotes_to(&self) -> usize {
         self.quotes_to
     }
 
-    /// The end of the last block that has returns.
+    /// Returns the end of the last block so far that has carriage returns.
     pub fn returns_to(&self) -> usize {
         self.returns_to
     }
 
-    /// In ascending order.
+    /// Returns the marks in ascending order.
     pub fn marks(&self) -> &[u32] {
         &self.marks
     }
 
-    /// What is wrong, in ascending order of places.
+    /// Returns what is wrong, in ascending order of places.
     pub fn faults(&self) -> &[(u32, Malformed)] {
         &self.faults
     }
 
-    /// Is done with `records` records, that end at place `last` of the places.
+    /// Drops the first `records` records, which end at place number `last`.
     pub fn drop_front(&mut self, records: usize, last: usize) {
         let end = self.places[last];
         self.places.copy_within(last..self.filled, 0);

@@ -1,35 +1,36 @@
-//! CSV and TSV: windows of records to batches of the fields that are wanted.
+//! CSV and TSV: the reader turns windows of records into batches of the fields that are wanted.
 //!
 //! ```text
 //! window ──────► index: where fields end ──────► spans of wanted fields ──────► batch
-//!                64 bytes at a time                 │                             a column a wanted field, and one
-//!                                                   └─► bad records               of the records as they stand
+//!                64 bytes at a time                 │                             a column per wanted field, and one
+//!                                                   └─► bad records               of the records as they are written
 //! ```
 //!
-//! A CSV record is one of RFC 4180: fields may be quoted by `"`, in which a quote is doubled. A TSV record has quotes as
-//! ordinary bytes, and `\t \n \r \\` for what can't stand in a field; a backslash before anything else is one. `\r\n` ends a
-//! record as `\n` does. White space is kept.
+//! A CSV record follows RFC 4180: fields may be quoted by `"`, and a quote inside is doubled. In a TSV record quotes
+//! are ordinary bytes, and `\t \n \r \\` stand for the bytes that a field can't hold. A backslash before anything else
+//! is a backslash. `\r\n` ends a record as `\n` does. White space is kept.
 //!
-//! - **Null** is an empty CSV field without quotes, `\N` in a TSV field, and what the dialect lists, without quotes. `""` is
-//!   the empty string, and so is an empty TSV field.
-//! - **An empty line** is no record, and isn't counted, as DuckDB and the `csv` crate have it. Where records have one field
-//!   it is a record with that field empty: what was written must come back.
-//! - **A malformed record** is handed to the caller with what is wrong, and no other record is the worse for it.
+//! - **Null** is an empty CSV field without quotes, a TSV field `\N`, or a field without quotes that the dialect lists.
+//!   `""` is the empty string, and so is an empty TSV field.
+//! - **An empty line** is no record and isn't counted, as in DuckDB and the `csv` crate. If records have one field, an
+//!   empty line is a record whose field is empty, so that a column that was written can be read back.
+//! - **A malformed record** is handed to the caller with what is wrong. It doesn't affect other records.
 //!
-//! Records and malformed records come in the order of the input. Fields are spans into the window. A field in which a
-//! quote is doubled or a backslash stands for something is rewritten, and with it the other fields of its column in that
-//! batch, which then lie together.
+//! Records and malformed records come in the order of the input. Fields are spans into the window. A field with a
+//! doubled quote or an escape is rewritten. Then all fields of its column in that batch are copied too, so that they
+//! lie together.
 //!
-//! A batch in which every n-th place is a newline and no other is, n being the fields of a record, is taken column by column.
-//! Any other, or one in which something is malformed, is taken record by record.
+//! Let n be the number of fields of a record. A batch is taken column by column if every n-th place is a newline and no
+//! other place is. Any other batch, or one with something malformed, is taken record by record.
 //!
-//! `benches/delimited.rs` has these shapes. Nanoseconds of processor time a record, windows of 1 MiB cut and read, on one
-//! of two virtual cores of an EPYC (Zen 2, AVX2) that was busy with other work too:
+//! The table has nanoseconds of processor time per record, for windows of 1 MiB that are cut and read.
+//! `benches/delimited.rs` has these shapes. The core was one of two virtual cores of an EPYC (Zen 2, AVX2) that was
+//! busy with other work too:
 //!
 //! ```text
 //!                                               bytes    plain    quoted
 //! two fields, both wanted                       13       4.7      8.5 (17 bytes)
-//! the same with the record as it stands         13       5.0
+//! the same with the record as it is written     13       5.0
 //! the same as TSV                               13       3.6
 //! nine fields, three wanted                     52       16.4     25.5 (70 bytes)
 //! ```
@@ -43,21 +44,21 @@ use crate::error::Result;
 use cells::Cells;
 use index::Index;
 
-/// How fields are written.
+/// The form in which fields are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialect {
-    /// None of `"`, `\`, `\r` and `\n`.
+    /// The byte between fields: none of `"`, `\`, `\r` and `\n`.
     pub delimiter: u8,
     pub quoting: Quoting,
-    /// Fields that are null where they stand without quotes, as they are written.
+    /// Fields, as they are written, that are null if they stand without quotes.
     pub nulls: Vec<Box<[u8]>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quoting {
-    /// CSV.
+    /// Fields may be quoted, as in CSV.
     Quoted,
-    /// TSV.
+    /// Fields may hold escapes, as in TSV.
     Escaped,
 }
 
@@ -70,7 +71,7 @@ impl Dialect {
         Dialect { delimiter: b'\t', quoting: Quoting::Escaped, nulls: Vec::new() }
     }
 
-    /// Where records end.
+    /// Returns the rule by which records end.
     pub fn framing(&self) -> super::Framing {
         match self.quoting {
             Quoting::Quoted => super::Framing::Quoted { delimiter: self.delimiter },
@@ -79,18 +80,18 @@ impl Dialect {
     }
 }
 
-/// What the records of a file have, and what of it is wanted.
+/// The number of fields of a file's records, and which of them are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Fields of a record: at least one.
+    /// Fields of a record, at least one.
     pub fields: usize,
-    /// For each column of the batches which field it is.
+    /// The number of the field for each column of the batches.
     pub wanted: Vec<usize>,
-    /// Whether the batches have a last column of the records as they stand in the window, without their ends.
+    /// Whether the batches have a last column of the records as they are written, without their ends.
     pub verbatim: bool,
 }
 
-/// What is wrong with a record. Of several things the first.
+/// What is wrong with a record. If several things are wrong, the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("{has} field{} where {wants} {} wanted", plural(*has), if *wants == 1 { "is" } else { "are" })]
@@ -107,13 +108,13 @@ fn plural(n: usize) -> &'static str {
     if n == 1 { "" } else { "s" }
 }
 
-/// Where malformed records go: the span of one in the window, without its end, and what is wrong.
+/// The consumer of malformed records. It gets the span of the record in the window, without its end, and what is wrong.
 pub type Reject<'a> = dyn FnMut(Span, Malformed) -> Result<()> + 'a;
 
-/// Places that are indexed at once. Few enough that they stay in the first-level cache, where records have few fields.
+/// Places that are indexed at a time. They are few enough to stay in the first-level cache if records have few fields.
 const PLACES: usize = 1 << 12;
 
-/// Reads windows of records. Holds scratch memory: one a worker.
+/// Reads windows of records. A reader holds scratch memory, so each worker has its own.
 #[derive(Debug)]
 pub struct Reader {
     index: Index,
@@ -125,10 +126,10 @@ impl Reader {
         Reader { index: Index::new(dialect), cells: Cells::new(dialect) }
     }
 
-    /// Hands the records of `window` to `out`, and the malformed ones to `bad`, in order. Returns what it took, malformed ones
-    /// included. A window that is whole ends with a record's terminator, or is the last of its file. Any other ends with a
-    /// newline; where that stands in quotes, the record that goes on behind it is left. The batches' columns are
-    /// `Column::Bytes`, as `layout` says.
+    /// Hands the records of `window` to `out` and the malformed ones to `bad`, in order. Returns the records and bytes
+    /// that it took, malformed records included. A whole window ends with a record's terminator or with its file. Any
+    /// other window ends with a newline; if that newline stands in quotes, the record that goes on behind it isn't
+    /// taken. The columns of the batches are `Column::Bytes`, as `layout` says.
     pub fn read(
         &mut self,
         window: &[u8],
@@ -149,7 +150,7 @@ impl Reader {
                         let behind_last = index.places()[0].wrapping_add(1) as usize;
                         return Ok(Taken { records, bytes: if is_whole { window.len() } else { behind_last } });
                     }
-                    // A record with many more fields than there should be.
+                    // A record has many more fields than it should have. More places are indexed until it ends.
                     false => target = 2 * index.places().len(),
                 }
                 continue;
@@ -172,7 +173,8 @@ impl Reader {
     }
 }
 
-/// How many records there are, at most a batch, if all that are indexed have `fields` fields and nothing wrong, else 0.
+/// Returns the number of indexed records, at most a batch, if all have `fields` fields and none is malformed. Otherwise
+/// returns 0.
 fn regular(index: &Index, window: &[u8], fields: usize) -> usize {
     let places = index.places();
     let rows = (places.len() - 1) / fields;
@@ -183,19 +185,19 @@ fn regular(index: &Index, window: &[u8], fields: usize) -> usize {
     }
 }
 
-/// Which of the places is the last that ends a record: there is one.
+/// Returns the index of the last place that ends a record. There must be one.
 fn last_end(places: &[u32], window: &[u8]) -> usize {
     let is_end = |&place: &u32| is_end(window, place);
     places.iter().rposition(is_end).expect("a record ends")
 }
 
-/// Whether a record ends at one of its places: a newline, or the window's end.
+/// Whether a record ends at `place`, which is one of its places: at a newline or at the window's end.
 fn is_end(window: &[u8], place: u32) -> bool {
     window.get(place as usize).is_none_or(|&byte| byte == b'\n')
 }
 
-/// The fields of the one record `record`, as names: with quotes and escapes undone. The record may have its end. An empty
-/// one has one empty name.
+/// Returns the fields of the one record `record` as names, with quotes and escapes undone. The record may include its
+/// end. An empty record has one empty name.
 pub fn header(record: &[u8], dialect: &Dialect) -> Result<Vec<Vec<u8>>, Malformed> {
     let line = unended(record);
     if line.is_empty() {

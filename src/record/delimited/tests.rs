@@ -8,12 +8,12 @@ type Field = Option<Vec<u8>>;
 /// A record's bytes without its end, and its fields or what is wrong with it.
 type Record = (Vec<u8>, Result<Vec<Field>, Malformed>);
 
-/// What a window has, a byte at a time as the module's docs say.
+/// Reads the records of a window byte by byte, as the module's docs say.
 fn reference(text: &[u8], dialect: &Dialect, fields: usize) -> Vec<Record> {
     let mut records = vec![];
     let mut rest = text;
     while !rest.is_empty() {
-        // `end` is that of the record, where a newline or the text's end is.
+        // `end` is the record's end, at a newline or at the text's end.
         let (record, end) = match dialect.quoting {
             Quoting::Quoted => csv_record(rest, dialect),
             Quoting::Escaped => tsv_record(rest, dialect),
@@ -46,7 +46,7 @@ fn plain(field: &[u8], dialect: &Dialect) -> Field {
     (!is_null).then(|| field.to_vec())
 }
 
-/// The record that `text` begins with, and where it ends.
+/// Returns the record that `text` begins with, and where it ends.
 fn csv_record(text: &[u8], dialect: &Dialect) -> (Result<Vec<Field>, Malformed>, usize) {
     let (mut fields, mut fault, mut at) = (vec![], None, 0);
     let is_separator = |byte| byte == dialect.delimiter || byte == b'\n';
@@ -116,7 +116,7 @@ fn tsv_record(text: &[u8], dialect: &Dialect) -> (Result<Vec<Field>, Malformed>,
     (Ok(fields.collect()), end.unwrap_or(text.len()))
 }
 
-/// Gathers what a reader hands on.
+/// Collects the records of a reader's batches.
 #[derive(Default)]
 struct Gather(Vec<Vec<Field>>);
 
@@ -135,7 +135,7 @@ impl Sink for Gather {
     }
 }
 
-/// The records that a reader finds in windows of about `size` bytes; of good ones the columns of `layout`.
+/// Returns the records that a reader finds in windows of about `size` bytes. A good record has the columns of `layout`.
 fn read(text: &[u8], dialect: &Dialect, layout: &Layout, level: Level, size: usize, likely: bool) -> Vec<Record> {
     let mut reader = Reader { index: Index::with_level(dialect, level), cells: Cells::new(dialect) };
     let (mut found, mut rest, mut is_too_short) = (vec![], text, false);
@@ -191,7 +191,7 @@ fn agrees(text: &[u8], dialect: &Dialect, layout: &Layout, sizes: &[usize]) -> R
     Ok(())
 }
 
-/// Pieces of records, well formed or not.
+/// Pieces of records, which may be malformed.
 fn text(delimiter: char) -> impl Strategy<Value = Vec<u8>> {
     let pieces = [
         "\"",
@@ -324,7 +324,7 @@ proptest! {
         agrees(&text, &Dialect::csv(), &layout, &[size, 1 << 20])?;
     }
 
-    /// What the `csv` crate reads, null being the empty string there.
+    /// The reader reads what the `csv` crate reads, except that an empty string there may be null here.
     #[test]
     fn tables_are_read_as_by_the_csv_crate((fields, text) in table(0.5)) {
         let layout = Layout { fields, wanted: (0..fields).collect(), verbatim: true };
@@ -364,7 +364,7 @@ fn null_and_empty_are_two_things() {
     assert_eq!(records("NA,NA\n\"NA\", NA\n", &csv, 2), [null(), some(["NA", " NA"])]);
     let tsv = Dialect::tsv();
     assert_eq!(records("\t\n\\N\t\\N\n\\\\N\t\"\"\n", &tsv, 2), [some(["", ""]), null(), some(["\\N", "\"\""])]);
-    // Of one field an empty line is a record.
+    // If records have one field, an empty line is a record.
     assert_eq!(
         records("a\n\n\"\"\n\r\n", &Dialect::csv(), 1),
         [some(["a"]), Ok(vec![None]), some([""]), Ok(vec![None])]

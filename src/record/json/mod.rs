@@ -1,19 +1,19 @@
-//! JSON lines: windows of records to batches of the fields that are wanted.
+//! JSON lines: the reader turns windows of records into batches of the fields that are wanted.
 //!
-//! A record is a line that holds an object (RFC 8259). What isn't wanted is passed over, and only its form is looked at. A
-//! wanted field is found by its name, or by names along a path: `a.b` is `b` of the object `a`, and a dot in a name is
-//! written `\.`.
+//! A record is a line that holds an object (RFC 8259). Values that aren't wanted are skipped, and only their syntax is
+//! checked. A wanted field is found by its name, or by names along a path: `a.b` is `b` of the object `a`, and a dot in
+//! a name is written `\.`.
 //!
-//! - **Null** is the value `null`, and a name that isn't there. `""` is the empty string.
-//! - **A string** is its text, with escapes undone; **a number** its digits as they stand, so that nothing of it is lost;
-//!   `true` and `false` are those words; an array or an object is its JSON as it stands. A field that keeps its type is a
-//!   cell of [`Column::Json`], in which a quote marks a string.
-//! - **Of a name that is there twice** the last value counts.
-//! - **An empty line**, or one of white space, is no record.
+//! - **Null** is the value `null`, or a name that is missing. `""` is the empty string.
+//! - **A string** is read as its text, with escapes undone. **A number** is read as its digits as they are written, so
+//!   that no digit is lost. `true` and `false` are read as those words, an array or an object as its JSON as it is
+//!   written. A field that keeps its type is a cell of [`Column::Json`], in which a quote marks a string.
+//! - **A name that is there twice** has the last of its values.
+//! - **An empty line**, or a line of white space, is no record.
 //!
-//! Fields are spans into the window. A string with an escape is rewritten, and with it the other fields of its column in that
-//! batch, which then lie together. The parser is `jiter`, which bounds how deep values may be nested; lines that are like the
-//! one before are read by a template, which is several times as fast.
+//! Fields are spans into the window. A string with an escape is rewritten. Then all fields of its column in that batch
+//! are copied too, so that they lie together. The parser is `jiter`, which limits how deep values may be nested. Lines
+//! that are like the line before are read by a template, which is several times as fast.
 
 mod member;
 mod template;
@@ -31,7 +31,7 @@ use template::{Draft, Slot, Template};
 pub use wanted::{Field, path};
 use wanted::{Node, Target, Wanted};
 
-/// What is wrong with a line: no JSON, or no object.
+/// What is wrong with a line: it isn't JSON, or it isn't an object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("no JSON: {what} at byte {at} of the line")]
@@ -40,25 +40,25 @@ pub enum Malformed {
     NoObject(&'static str),
 }
 
-/// Where bad lines go: the span of one in the window, without its end, and what is wrong.
+/// The consumer of bad lines. It gets the span of the line in the window, without its end, and what is wrong.
 pub type Reject<'a> = dyn FnMut(Span, Malformed) + 'a;
 
-/// Reads windows of lines. Holds scratch memory: one a worker.
+/// Reads windows of lines. A reader holds scratch memory, so each worker has its own.
 #[derive(Debug)]
 pub struct Reader {
     wanted: Node,
     template: Option<Template>,
     draft: Draft,
-    /// Lines in a row that no template was made of, though they differ from the one there is.
+    /// Lines in a row that the template didn't read.
     misses: u32,
-    /// Of jiter, for escapes.
+    /// Memory in which jiter undoes escapes.
     tape: Vec<u8>,
     record: Vec<Cell>,
     spans: Vec<Span>,
     texts: Vec<Texts>,
-    /// Strings of the batch without their escapes.
+    /// Strings of the batch whose escapes were undone.
     unescaped: Vec<u8>,
-    /// The records as they stand, if they are wanted too.
+    /// The whole lines, if they are wanted too.
     verbatim: Option<Vec<Span>>,
 }
 
@@ -66,31 +66,33 @@ pub struct Reader {
 #[derive(Clone, Debug)]
 enum Cell {
     Null,
-    /// In the window.
+    /// A range of the window.
     Here(Range<usize>),
-    /// Among the strings without their escapes.
+    /// A range of the strings whose escapes were undone.
     Unescaped(Range<usize>),
 }
 
-/// The values of a field in a batch.
+/// The values of one field in a batch.
 #[derive(Debug, Default)]
 struct Texts {
     keeps_type: bool,
-    /// In the window.
+    /// Values in the window, as spans into it.
     spans: Vec<Span>,
-    /// Those that aren't: of which record, and where among the strings without escapes.
+    /// Values whose escapes were undone: the record, and the range among the strings whose escapes were undone.
     unescaped: Vec<(usize, Range<usize>)>,
-    /// All of them, where one isn't in the window, and where they lie in that.
+    /// Copies of all values, made if one of them isn't in the window, and the spans of the copies.
     copied: Vec<u8>,
     copies: Vec<Span>,
 }
 
-/// Lines in a row that differ from their template, after which a new one is made only now and then.
+/// After this many lines in a row that the template didn't read, only one line in [`NOW_AND_THEN`] becomes a new
+/// template.
 const VARIED: u32 = 4;
 const NOW_AND_THEN: u32 = 64;
 
 impl Reader {
-    /// The wanted fields are a column each; a last column has the records as they stand if they are wanted `verbatim`.
+    /// Makes a reader whose batches have a column for each wanted field. If records are wanted `verbatim`, a last
+    /// column has the whole lines.
     pub fn new(fields: &[Field], verbatim: bool) -> Self {
         Reader {
             wanted: Node::of(fields),
@@ -106,8 +108,8 @@ impl Reader {
         }
     }
 
-    /// Hands the records of `window`, which are whole, to `out`, and the bad ones to `bad`, in order. Returns what it took, bad
-    /// ones included.
+    /// Hands the records of `window` to `out` and the bad ones to `bad`, in order. `window` must hold whole records.
+    /// Returns the records and bytes that it took, bad records included.
     pub fn read(&mut self, window: &[u8], bad: &mut Reject<'_>, out: &mut dyn Sink) -> Result<Taken> {
         let (mut records, mut rows, mut at) = (0, 0, 0);
         while at < window.len() {
@@ -129,7 +131,7 @@ impl Reader {
                             Some(line)
                         }
                         Err(malformed) => {
-                            // First what came before it.
+                            // The records before the bad one are handed on first.
                             self.hand_on(window, rows, out)?;
                             rows = 0;
                             bad(Span::of(line), malformed);
@@ -156,7 +158,8 @@ impl Reader {
         Ok(Taken { records, bytes: window.len() })
     }
 
-    /// Reads the line at `at` into `spans` if it is like the one before. Returns where it ends, without its terminator.
+    /// Reads the line at `at` into `spans` if the line is like the one before. Returns where the line ends, without its
+    /// terminator.
     #[inline]
     fn alike(&mut self, window: &[u8], at: usize) -> Option<usize> {
         let template = self.template.as_ref()?;
@@ -171,7 +174,7 @@ impl Reader {
         end
     }
 
-    /// Reads one line into `record`.
+    /// Reads one line into `record` with the parser.
     fn line(&mut self, window: &[u8], line: Range<usize>) -> Result<(), Malformed> {
         let Reader { wanted, template, draft, misses, tape, record, unescaped, .. } = self;
         record.fill(Cell::Null);
@@ -195,7 +198,7 @@ impl Reader {
         told
     }
 
-    /// Puts what was read into `record` where [`alike`](Self::alike) puts it. It is record `row` of the batch.
+    /// Moves the values in `record` to where [`alike`](Self::alike) puts them. The line is record `row` of the batch.
     fn place(&mut self, row: usize) {
         let columns = self.record.iter_mut().zip(&mut self.spans).zip(&mut self.texts);
         for ((cell, span), texts) in columns {
@@ -226,7 +229,7 @@ impl Reader {
     }
 }
 
-/// Behind the line that ends at `end` without its terminator.
+/// Returns the start of the next line, given the end of a line without its terminator.
 fn behind_end(window: &[u8], end: usize) -> usize {
     match &window[end..] {
         [] => end,
@@ -263,11 +266,11 @@ impl Texts {
     }
 }
 
-/// A line at which a parser stands.
+/// A line that is being parsed.
 struct Object<'a, 'w> {
     json: Jiter<'w>,
     line: &'w [u8],
-    /// Of the line, in the window.
+    /// Where the line begins in the window.
     start: usize,
     record: &'a mut [Cell],
     unescaped: &'a mut Vec<u8>,
@@ -300,12 +303,12 @@ impl From<Wrong> for Malformed {
 }
 
 impl Object<'_, '_> {
-    /// Reads the object that comes next. A template is drafted of the outermost.
+    /// Reads the next object. If a `draft` is given, as for the outermost object, adds the values to it.
     fn read(&mut self, wanted: &Node, mut draft: Option<&mut Draft>) -> Result<(), Wrong> {
         match self.json.peek()? {
             Peek::Object => {}
             peek => {
-                // First: it may be no JSON at all.
+                // The value is skipped first, so that invalid JSON is reported as such.
                 self.json.known_skip(peek)?;
                 return Err(Wrong::NoObject(kind(peek)));
             }
@@ -329,7 +332,7 @@ impl Object<'_, '_> {
         Ok(())
     }
 
-    /// Reads the value that comes next, of which something is wanted.
+    /// Reads the next value, which is wanted, or of which some field is.
     fn value(&mut self, wanted: &Wanted) -> Result<(), Wrong> {
         let peek = self.json.peek()?;
         let from = self.json.current_index();
@@ -349,7 +352,7 @@ impl Object<'_, '_> {
             Peek::Null => Cell::Null,
             Peek::String => {
                 let text = target.begin(here.start)..here.end - 1;
-                // An escape is longer than what it stands for.
+                // An escape is longer than the character it stands for. Equal lengths mean that there is none.
                 match text.len() == self.unescaped.len() - unescaped {
                     true => {
                         self.unescaped.truncate(unescaped);

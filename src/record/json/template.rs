@@ -1,5 +1,5 @@
-//! Lines that look like the one before: the same names in the same order, and the same white space. Most JSON lines are
-//! written by one program, and so most lines do.
+//! Reads lines that look like the line before: the same names in the same order, and the same white space. Most JSON
+//! lines do, because one program writes them all.
 //!
 //! ```text
 //! line       {"id":7,"name":"x","ok":true}
@@ -7,9 +7,10 @@
 //!            the same bytes; between them values, whose ends are found
 //! ```
 //!
-//! What is between the values is compared, so no name is read and looked up. A value is held to its grammar. Where a line
-//! differs, or a value isn't plain (an escape in a string, an object or array of which something is wanted), the line is the
-//! parser's, and the template is made anew of it. A line that fits a template is read as the parser would read it.
+//! The bytes between the values are compared, so no name is read and looked up. The syntax of each value is checked. If
+//! a line differs, or if a value isn't plain (a string with an escape, or an object or array in which something is
+//! wanted), the parser reads the line, and a new template is made of it. A line that fits a template is read as the
+//! parser would read it.
 
 use std::ops::Range;
 
@@ -18,21 +19,21 @@ use jiter::Jiter;
 use super::Target;
 use crate::data::Span;
 
-/// What a line looks like, between its values.
+/// The bytes of a line between its values, and which values are wanted.
 #[derive(Debug)]
 pub struct Template {
     parts: Vec<Part>,
     end: Literal,
 }
 
-/// A value, and what stands before it.
+/// A value, and the bytes before it.
 #[derive(Debug)]
 struct Part {
     before: Literal,
     wanted: Option<Slot>,
 }
 
-/// Bytes to be found. The first 16 are compared as two words, which takes less than a call of `memcmp`.
+/// Bytes that must be there. The first 16 are compared as two words, which takes less time than a call of `memcmp`.
 #[derive(Debug)]
 struct Literal {
     bytes: Box<[u8]>,
@@ -51,7 +52,7 @@ impl Literal {
         Literal { bytes: bytes.into(), words, masks }
     }
 
-    /// Where it ends that stands at `at`.
+    /// Returns where the literal ends if it stands at `at`.
     #[inline]
     fn behind(&self, window: &[u8], at: usize) -> Option<usize> {
         let Some(next) = window.get(at..at + 16).filter(|_| self.bytes.len() <= 16) else {
@@ -63,26 +64,26 @@ impl Literal {
     }
 }
 
-/// Where a wanted value goes.
+/// The use of a wanted value.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
     pub target: Option<Target>,
-    /// Whether something inside it is wanted.
+    /// Whether something inside the value is wanted.
     pub has_inner: bool,
 }
 
-/// A template being made.
+/// A template that is being made.
 #[derive(Debug, Default)]
 pub struct Draft {
-    /// Names so far, and where the last value ended in the line.
+    /// The names so far, and where the last value ended in the line.
     names: Vec<Box<[u8]>>,
     end: usize,
     parts: Vec<Part>,
-    /// A name is there twice, or there are too many of them.
+    /// Whether the line can't become a template, because a name is there twice or there are too many values.
     is_spoilt: bool,
 }
 
-/// Most values of a line that is like others.
+/// The most values of a line that a template is made of.
 const MOST: usize = 256;
 
 impl Draft {
@@ -90,7 +91,7 @@ impl Draft {
         *self = Draft::default();
     }
 
-    /// The line has a value of this name there.
+    /// Adds a value of the line, which has this name and these bytes.
     pub fn value(&mut self, line: &[u8], name: &[u8], value: Range<usize>, wanted: Option<Slot>) {
         if self.is_spoilt {
             return;
@@ -101,7 +102,7 @@ impl Draft {
         self.end = value.end;
     }
 
-    /// The template of the line, if it can be that of others.
+    /// Returns the template of the line, if one can be made of it.
     pub fn finish(&mut self, line: &[u8]) -> Option<Template> {
         let Draft { end, parts, is_spoilt, .. } = std::mem::take(self);
         let ends_well = !is_spoilt && !parts.is_empty();
@@ -110,8 +111,9 @@ impl Draft {
 }
 
 impl Template {
-    /// Reads the line that begins at `at` of `window`: the spans of the wanted values go to `record`, by column, which holds
-    /// nulls. Returns where its object ends; `None` if the line is the parser's, whatever `record` has by then.
+    /// Reads the line that begins at `at` of `window`. Puts the spans of the wanted values into `record`, which is
+    /// indexed by column and holds nulls before. Returns where the line's object ends. Returns `None` if the parser
+    /// must read the line; some spans may be in `record` by then.
     pub fn read(&self, window: &[u8], mut at: usize, record: &mut [Span]) -> Option<usize> {
         for Part { before, wanted } in &self.parts {
             at = before.behind(window, at)?;
@@ -164,7 +166,7 @@ impl Template {
     }
 }
 
-/// Where `text` ends that stands at `at`.
+/// Returns where `text` ends if it stands at `at`.
 #[inline]
 fn behind(window: &[u8], at: usize, text: &[u8]) -> Option<usize> {
     let end = at + text.len();
@@ -174,14 +176,14 @@ fn behind(window: &[u8], at: usize, text: &[u8]) -> Option<usize> {
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-/// The high bit of each byte that is 0; above the lowest such byte others may be set, too.
+/// Sets the high bit of each byte that is 0. Above the lowest such byte, the high bits of other bytes may be set too.
 #[inline]
 fn zeros(word: u64) -> u64 {
     word.wrapping_sub(LOW) & !word & HIGH
 }
 
-/// Where the quote is that closes the string whose text begins at `at`, and whether the text is ASCII. `None` if there is an
-/// escape before, or what can't be in a string.
+/// Returns the place of the quote that closes the string whose text begins at `at`, and whether the text is ASCII.
+/// Returns `None` if an escape, or a byte that can't be in a string, comes first.
 #[inline]
 pub(super) fn string_end(window: &[u8], mut at: usize) -> Option<(usize, bool)> {
     let mut above = 0;
@@ -208,10 +210,11 @@ pub(super) fn string_end(window: &[u8], mut at: usize) -> Option<(usize, bool)> 
     }
 }
 
-/// Bytes of the longest number that is plain. Of some thousands of digits the parser says that they are no number.
+/// Bytes of the longest number that a template reads. The parser refuses numbers of some thousands of digits.
 const LONGEST_NUMBER: usize = 1000;
 
-/// Where the number ends that begins at `at`. `None` if it is none, or so long that it is the parser's.
+/// Returns where the number that begins at `at` ends. Returns `None` if it isn't a number, or is so long that the
+/// parser must read it.
 #[inline]
 pub(super) fn number_end(window: &[u8], mut at: usize) -> Option<usize> {
     let digits = |mut at: usize| {

@@ -5,7 +5,7 @@ use super::*;
 
 type Row = Vec<Option<String>>;
 
-/// Takes batches apart.
+/// Collects the rows of batches.
 #[derive(Default)]
 struct Rows(Vec<Row>);
 
@@ -23,7 +23,8 @@ impl Sink for Rows {
     }
 }
 
-/// The rows, and the bad lines with what is wrong. They are the same whether types are kept, but for the mark of a string.
+/// Returns the rows, the bad lines with what is wrong, and the number of records. Checks that keeping types changes
+/// nothing but the mark of a string.
 fn read(names: &[&str], verbatim: bool, text: &[u8]) -> (Vec<Row>, Vec<(String, String)>, u64) {
     let plain = read_as(names, false, verbatim, text);
     let (mut rows, bad, records) = read_as(names, true, verbatim, text);
@@ -151,7 +152,7 @@ fn what_is_wrong_is_said_and_where() {
     assert!(bad[0].1.starts_with("no JSON: invalid unicode"), "{bad:?}");
 }
 
-/// No stack overflows, whether it is wanted or not.
+/// Deep nesting overflows no stack, whether the value is wanted or not.
 #[test]
 fn nesting_is_bounded() {
     let deep = |depth: usize| format!("{{\"a\":{}1{}}}", "[".repeat(depth), "]".repeat(depth));
@@ -164,7 +165,7 @@ fn nesting_is_bounded() {
     assert_eq!(read(&["a.a.a"], false, objects.as_bytes()).1.len(), 1);
 }
 
-/// A bad line is told behind the records before it, and a batch is full at most.
+/// A bad line is reported after the records before it, and no batch has more than [`BATCH`] records.
 #[test]
 fn order_and_batches() {
     let text: String =
@@ -175,7 +176,7 @@ fn order_and_batches() {
     assert_eq!(rows, expected);
 }
 
-/// A value, as JSON and as what is read of it.
+/// A value as JSON, and as the text that is read from it.
 #[derive(Clone, Debug)]
 enum Tree {
     Plain(String, Option<String>),
@@ -237,19 +238,19 @@ proptest! {
         prop_assert_eq!(rows, expected);
     }
 
-    /// serde_json is a parser of its own.
+    /// The good lines are those that an independent parser, serde_json, accepts.
     #[test]
     fn good_is_what_another_parser_takes(line in "[{}\\[\\]\"ab:, 0-9.eE\\-\\\\ntrufalse]{0,12}", wraps in any::<bool>()) {
         let line = if wraps { format!("{{\"a\":{line}}}") } else { line };
         prop_assume!(!line.trim().is_empty());
         let (rows, bad, _) = read(&["a"], false, line.as_bytes());
         let other = serde_json::from_str::<Map<String, Value>>(&line);
-        // What a double can't hold is no number there.
+        // serde_json refuses numbers that no double holds.
         prop_assume!(!other.as_ref().is_err_and(|error| error.to_string().contains("out of range")));
         prop_assert_eq!((rows.len(), bad.len()), if other.is_ok() { (1, 0) } else { (0, 1) }, "{:?} {:?}", other, bad);
     }
 
-    /// Nothing panics, and no line is the worse for another.
+    /// Nothing panics, and a bad line doesn't affect the next.
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
         let mut text = bytes.clone();
@@ -260,7 +261,7 @@ proptest! {
 }
 
 proptest! {
-    /// What a line is read as doesn't depend on those before it.
+    /// A line is read in the same way whatever lines come before it.
     #[test]
     fn lines_that_are_alike(
         lines in prop::collection::vec((
@@ -296,7 +297,7 @@ proptest! {
     }
 }
 
-/// The parser has an end to what it takes for a number, and so has a line that is like the one before.
+/// The parser limits the length of a number. A line that is read by a template has the same limit.
 #[test]
 fn long_numbers_are_what_they_are_alone() {
     let digits = |count: usize| "9".repeat(count);

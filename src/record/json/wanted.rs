@@ -1,4 +1,4 @@
-//! What is wanted of records: fields by their paths, as a tree of names.
+//! The fields that are wanted of records: their paths, as a tree of names.
 
 use super::Cell;
 
@@ -7,7 +7,7 @@ use super::Cell;
 pub struct Field {
     /// The names along the path to it.
     pub path: Vec<String>,
-    /// Whether a string is to be told from a number.
+    /// Whether a string must be told apart from a number.
     pub keeps_type: bool,
 }
 
@@ -19,13 +19,14 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Where a string begins that has its opening quote at `quote`: a quote in front marks it where the type is kept.
+    /// Returns where the cell of a string begins whose opening quote is at `quote`. If the type is kept, the cell
+    /// includes that quote, which marks the string.
     pub(super) fn begin(self, quote: usize) -> usize {
         quote + usize::from(!self.keeps_type)
     }
 }
 
-/// What is wanted of an object.
+/// The fields that are wanted of an object, by name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     pub(super) names: Vec<(Box<[u8]>, Wanted)>,
@@ -33,13 +34,13 @@ pub(super) struct Node {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
-    /// Where the value itself goes.
+    /// The column of the value itself, if the value is wanted.
     pub(super) target: Option<Target>,
-    /// What is wanted of the object that it is.
+    /// The fields that are wanted of the value if it is an object.
     pub(super) inner: Node,
 }
 
-/// The names along the path that `name` is.
+/// Splits `name` into the names along its path.
 pub fn path(name: &str) -> Vec<String> {
     let (mut path, mut is_escaped) = (vec![String::new()], false);
     for c in name.chars() {
@@ -47,7 +48,7 @@ pub fn path(name: &str) -> Vec<String> {
         match (is_escaped, c) {
             (false, '\\') => is_escaped = true,
             (false, '.') => path.push(String::new()),
-            // A backslash before anything but a dot is one.
+            // A backslash before any other character than a dot is a backslash.
             (true, c) => {
                 if c != '.' {
                     last.push('\\');
@@ -95,7 +96,7 @@ impl Node {
 }
 
 impl Wanted {
-    /// The object that it is has no value any more.
+    /// Sets to null the value and all wanted fields inside it.
     pub(super) fn clear(&self, record: &mut [Cell]) {
         if let Some(Target { column, .. }) = self.target {
             record[column] = Cell::Null;
