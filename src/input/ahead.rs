@@ -1,5 +1,5 @@
-//! Splits of files whose newlines may stand in quotes, found while those before them are mapped: where a deadline may come
-//! before all are found.
+//! Finds splits of files whose newlines may stand in quotes, while the splits before them are mapped. This is for jobs
+//! whose deadline may come before all splits are found.
 
 use std::thread;
 
@@ -12,20 +12,20 @@ use crate::error::{Error, Result};
 use crate::panics;
 use crate::record::Framing;
 
-/// What a thread finds.
+/// The splits that a thread finds.
 #[derive(Debug)]
 pub struct Ahead {
     splits: Receiver<Result<Split>>,
-    /// A message for each split, behind it.
+    /// One message for each split, sent after the split.
     ready: Receiver<()>,
-    /// Sources that are cut in splits.
+    /// Sources that are cut into splits.
     files: Vec<usize>,
-    /// The first source of the last split that came.
+    /// The first source of the last split that was taken.
     reached: Option<usize>,
 }
 
 impl Ahead {
-    /// Begins to find them. Where nothing has to be found all splits are there at once.
+    /// Begins to find the splits. If nothing has to be found, all splits are returned at once.
     pub fn begin(
         sources: &[Source],
         splits: Vec<Split>,
@@ -37,7 +37,7 @@ impl Ahead {
         let stop = stop.clone();
         let check = move || if stop.is_asked() { Err(Error::Cancelled) } else { Ok(()) };
         let find = move || {
-            // Whoever is gone wants no more.
+            // If the receiver is gone, nobody wants more splits.
             let hand_over = |split| {
                 let _ = to.send(split);
                 let _ = say.send(());
@@ -62,19 +62,19 @@ impl Ahead {
         Ok((Vec::new(), Some(Ahead { splits, ready, files: files.collect(), reached: None })))
     }
 
-    /// The next split, if one is found by now.
+    /// Takes the next split, if one has been found.
     pub fn take(&mut self) -> Result<Result<Split>, TryRecvError> {
         let split = self.splits.try_recv()?;
         self.reached = split.as_ref().map_or(self.reached, |split| Some(split.source()));
         Ok(split)
     }
 
-    /// Says that there is something to take.
+    /// Receives a message when there is something to take.
     pub fn ready(&self) -> Receiver<()> {
         self.ready.clone()
     }
 
-    /// Whether splits of sources before this one may yet come.
+    /// Whether splits of sources before `turn` may still come.
     pub fn is_before(&self, turn: usize) -> bool {
         let last = self.files.iter().rfind(|&&file| file < turn);
         last.is_some_and(|&last| self.reached.is_none_or(|reached| reached <= last))

@@ -1,16 +1,18 @@
-//! A source's bytes, read in as many attempts as it takes.
+//! Reads a source's bytes in as many attempts as needed. [`Attempts`] hands over each byte once, even if attempts fail
+//! or one runs beside another.
 //!
 //! ```text
 //! attempt 0 ─ handed over ────────╳ failed
-//! attempt 1   ╰─ passed: held against the checksum ─┴─ handed over ──┬──────────► the end: won
-//! attempt 2                             begun beside it: slow        ╰─ passed ─► lost
+//! attempt 1   ╰─ skipped, compared by its checksum ─┴─ handed over ──┬──────────► the end: won
+//! attempt 2                             begun beside it: slow        ╰─ skipped ► lost
 //! ```
 //!
-//! Where a source can be read again, an attempt that fails for a reason that may pass is followed by another one from the
-//! source's beginning. What was handed over before is passed, which is allowed only if its checksum is that of what was
-//! handed over: a source that gives other bytes the second time is an error. So nothing is kept of the bytes themselves.
-//! One that is slow gets an attempt beside the first ([`hedging`](super::hedging) says when); whichever is further ahead
-//! hands over, and the first to end wins.
+//! If a source can be read again, an attempt that fails for a reason that may pass is followed by another attempt,
+//! which reads from the source's beginning. The new attempt skips the bytes that were handed over before. It may do so
+//! only if they have the checksum of the bytes that were handed over: a source that gives other bytes the second time
+//! is an error. So the bytes themselves needn't be kept. A slow source gets a second attempt beside the first
+//! ([`hedging`](super::hedging) says when). The attempt that is further ahead hands over its bytes, and the first
+//! attempt to reach the end wins.
 
 use std::io;
 
@@ -27,12 +29,12 @@ pub struct Attempts {
     source: Source,
     retry: Retry,
     gauge: Gauge,
-    /// One, or two while one is made beside another.
+    /// Attempts that are running: one, or two while one runs beside another.
     going: Vec<Attempt>,
     begun: u32,
     failures: Vec<Error>,
     given: Prefix,
-    /// While there are two.
+    /// Set while there are two attempts.
     hedge: Option<Hedge>,
     was_hedged: bool,
 }
@@ -47,13 +49,14 @@ struct Attempt {
 /// How far an attempt has come.
 #[derive(Debug)]
 enum Progress {
-    /// As far as what was handed over.
+    /// The attempt has read exactly what was handed over.
     Level,
-    /// It has `read` less than that. When it comes as far as `known`, which was handed over, that has to be the same.
+    /// The attempt has read `read`, which is less than was handed over. `known` is a prefix that was handed over. When
+    /// the attempt has read as many bytes as that, the two must be the same.
     Behind { read: Prefix, known: Prefix },
 }
 
-/// First bytes of a source: how many, and their checksum, if the source may be read again.
+/// The first bytes of a source: their number, and their checksum if the source may be read again.
 #[derive(Clone, Debug, Default)]
 struct Prefix {
     bytes: u64,
@@ -72,7 +75,7 @@ impl Prefix {
 }
 
 impl Progress {
-    /// How many of the next bytes were handed over before: `given` is all that was.
+    /// Returns how many of the `next` bytes were handed over before. `given` is all that was handed over.
     fn pass(&mut self, next: &[u8], given: &Prefix) -> Result<usize, Failure> {
         let mut passed = 0;
         while let Progress::Behind { read, known } = self {
@@ -116,7 +119,7 @@ impl Attempts {
         &self.gauge
     }
 
-    /// From now on it is among the sources of that run.
+    /// Counts the source among those of `retry`'s run from now on.
     pub fn join(&mut self, retry: Retry) {
         self.retry = retry;
         if self.gauge.first_byte().is_some() {
@@ -124,7 +127,7 @@ impl Attempts {
         }
     }
 
-    /// Appends what one read gives, as much as there is room for, which is a byte at least.
+    /// Appends what one read gives, as much as `out` has room for. There must be room for at least one byte.
     pub fn read(&mut self, out: &mut Vec<u8>, stop: &Stop) -> Result<Got, Failure> {
         let before = out.len();
         loop {
@@ -143,12 +146,12 @@ impl Attempts {
         }
     }
 
-    /// That what was read of a file, up to `at`, is what was planned.
+    /// Checks that a file, which was read up to `at`, is still as planned.
     pub fn check(&self, at: u64) -> Result<(), Error> {
         self.going.iter().try_for_each(|attempt| attempt.origin.check(&self.source, at))
     }
 
-    /// Whether there is nothing to read for a moment.
+    /// Whether the source has nothing to read for a moment.
     pub fn waits(&self) -> io::Result<bool> {
         let level = self.going.iter().find(|attempt| matches!(attempt.place, Progress::Level));
         level.map_or(Ok(true), |attempt| attempt.origin.waits())
@@ -158,7 +161,7 @@ impl Attempts {
         self.retry.attempts() > 1 && self.source.can_be_read_again()
     }
 
-    /// Waits, and does what can be done then. `None` if there is nothing to hand over yet.
+    /// Waits, and then does what can be done without waiting. `None` if there is nothing to hand over yet.
     fn go_on(&mut self, out: &mut Vec<u8>, stop: &Stop) -> Result<Option<Got>, Failure> {
         let is_ready = match self.wait(stop)? {
             Woken::Ready(is_ready) => is_ready,
@@ -180,7 +183,7 @@ impl Attempts {
                 Err(failure) => {
                     out.truncate(before);
                     self.fail(at, failure)?;
-                    // Those behind it have another place now.
+                    // The attempts after the failed one have moved to other indices.
                     break;
                 }
             }
@@ -188,7 +191,7 @@ impl Attempts {
         Ok(None)
     }
 
-    /// Waits until an attempt can go on, and hedges the source if it has to be waited for too long.
+    /// Waits until an attempt can go on. Hedges the source if it keeps the reader waiting too long.
     fn wait(&mut self, stop: &Stop) -> Result<Woken<4>, Failure> {
         if self.going.iter().any(|attempt| !attempt.origin.can_be_waited_for()) {
             return Ok(if stop.is_asked() { Woken::Stopped } else { Woken::Ready([true; 4]) });
@@ -214,7 +217,8 @@ impl Attempts {
         self.going.len() == 1 && !self.was_hedged && self.may_be_read_again() && self.begun < self.retry.attempts()
     }
 
-    /// Of what attempt `at` has read, which is behind `before`, leaves what is new. False if there is nothing.
+    /// Removes the bytes that were handed over before from what attempt `at` has read, which begins at `before`.
+    /// Returns whether new bytes are left.
     fn hand_over(&mut self, at: usize, out: &mut Vec<u8>, before: usize) -> Result<bool, Failure> {
         let passed = self.going[at].place.pass(&out[before..], &self.given)?;
         out.drain(before..before + passed);
@@ -222,7 +226,7 @@ impl Attempts {
             return Ok(false);
         }
         if !self.may_be_read_again() {
-            // Nobody will ask for the checksum.
+            // The source isn't read again, so the checksum isn't needed.
             self.given.bytes += (out.len() - before) as u64;
             return Ok(true);
         }
@@ -236,7 +240,7 @@ impl Attempts {
         Ok(true)
     }
 
-    /// Attempt `at` has come to the source's end, and so has the source.
+    /// Ends the source, because attempt `at` has come to its end.
     fn end(&mut self, at: usize) -> Result<Got, Failure> {
         if let Progress::Behind { .. } = self.going[at].place {
             return Err(Failure::OtherBytes);
@@ -252,7 +256,7 @@ impl Attempts {
         Ok(Got::End)
     }
 
-    /// Makes another attempt, and others while they fail and nothing else goes on.
+    /// Begins another attempt; and further ones if that fails and no other attempt is running.
     fn attempt(&mut self) -> Result<(), Failure> {
         loop {
             let number = self.begun;
@@ -275,7 +279,7 @@ impl Attempts {
         }
     }
 
-    /// Attempt `at` has failed: another goes on, or is made.
+    /// Handles a failure of attempt `at`: another attempt goes on, or a new one is begun.
     fn fail(&mut self, at: usize, failure: Failure) -> Result<(), Failure> {
         let Attempt { number, origin, .. } = self.going.remove(at);
         drop(origin);
@@ -284,7 +288,8 @@ impl Attempts {
         if self.going.is_empty() { self.attempt() } else { Ok(()) }
     }
 
-    /// Fails if no other attempt goes on or may be made.
+    /// Notes that an attempt failed. Returns an error if the failure can't pass, or if no other attempt is running or
+    /// may be made.
     fn note_failed(&mut self, number: u32, failure: Failure) -> Result<(), Failure> {
         let may_pass = failure.may_pass();
         let error = failure.into_error(&self.source, self.given.bytes, self.given.bytes);

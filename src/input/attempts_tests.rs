@@ -1,4 +1,5 @@
-//! What is passed of a second reading, however it is cut. How commands and files are read again is in `tests/it/retries.rs`.
+//! What a second attempt skips, however its bytes are cut. `tests/it/retries.rs` tests how commands and files are read
+//! again.
 
 use super::*;
 
@@ -8,8 +9,8 @@ fn prefix(bytes: &[u8]) -> Prefix {
     prefix
 }
 
-/// Reads `again` in pieces of `size`, where `text` was handed over, and more of it before each piece. Gives how much was passed,
-/// and whether nothing is left to be passed.
+/// Reads `again` in pieces of `size` after `first` bytes of `text` were handed over. Before each further piece, `more`
+/// bytes are handed over. Returns how many bytes were skipped, and whether none are left to be skipped.
 fn passed(text: &[u8], again: &[u8], first: usize, more: usize, size: usize) -> Result<(usize, bool), Failure> {
     let mut given = first;
     let mut place = Progress::Behind { read: Prefix::default(), known: prefix(&text[..given]) };
@@ -30,7 +31,7 @@ fn what_was_handed_over_is_passed_and_no_more() {
         }
         assert_eq!(passed(&text, &text[..30], 31, 0, size).unwrap(), (30, false));
     }
-    // While the other reads on it stays behind.
+    // While the other attempt reads on, this one stays behind.
     assert_eq!(passed(&text, &text, 10, 5, 5).unwrap(), (100, true));
     assert_eq!(passed(&text, &text[..60], 10, 10, 5).unwrap(), (60, false));
 }

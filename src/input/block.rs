@@ -1,4 +1,5 @@
-//! Blocks of files: the bytes of whole records that a map attempt works on.
+//! Blocks of files: the bytes of whole records that a map attempt works on. [`FileBlock::open`] takes pieces of files,
+//! and maps or reads the records that begin in them.
 //!
 //! ```text
 //! piece                 [offset ········· offset + len)
@@ -6,15 +7,15 @@
 //! block                        └──────────────────────────┘
 //! ```
 //!
-//! A record belongs to the piece that holds its first byte, so the block begins after the first terminator at or behind
-//! `offset - 1` and ends with the record that holds the piece's last byte. Only the edges are read to find that; the
-//! block itself is mapped, and unmapped when it is dropped, which keeps resident memory bounded. Where newlines may stand
-//! in quotes the pieces are whole records already; or it is assumed where the first begins, and where the last ends is the
-//! reader's to find out (see [`edges`]).
+//! A record belongs to the piece that holds its first byte. So the block begins after the first terminator at or after
+//! `offset - 1`, and ends with the record that holds the piece's last byte. Only the edges are read to find these
+//! places. The block itself is mapped, and unmapped when it is dropped, which keeps resident memory bounded. If
+//! newlines may stand in quotes, either the pieces already are whole records, or the start of the first record is
+//! assumed and the reader finds the end of the last one (see [`edges`]).
 //!
-//! A small file is read into memory that the worker keeps instead. To unmap stops every thread of the process for a
-//! moment: of 100,000 files of 10 KB, mapped one by one, two threads counted the words in twice the time that they took
-//! for one file of that size; read, in 1.15 times it.
+//! A small file is read instead, into memory that the worker keeps. Unmapping stops every thread of the process for a
+//! moment. Two threads counted the words of 100,000 files of 10 KB, and of one file of the same total size. With the
+//! small files mapped one by one they took twice the time of the one file; with the small files read, 1.15 times.
 
 use std::fs::File;
 use std::io;
@@ -34,7 +35,7 @@ use crate::error::Result;
 use crate::failpoint::{self, Point};
 use crate::record::Framing;
 
-/// Files up to this size are read, larger ones mapped.
+/// Bytes of the largest file that is read. Larger files are mapped.
 const SMALL: u64 = 256 << 10;
 
 /// How the pieces of files become blocks.
@@ -42,11 +43,11 @@ const SMALL: u64 = 256 << 10;
 pub struct Bounds {
     pub end_of: RecordEnd,
     pub edges: Edges,
-    /// Whether small files may be joined in one block: not where each begins with a header.
+    /// Whether small files may be joined in one block. They may not if each begins with a header.
     pub joins: bool,
 }
 
-/// What small files are read into, kept from block to block.
+/// The buffer that small files are read into. It is reused from block to block.
 #[derive(Debug, Default)]
 pub struct FileBuffer {
     bytes: Vec<u8>,
@@ -65,23 +66,24 @@ enum Bytes<'b> {
     None,
     Read(&'b FileBuffer),
     Mapped {
-        /// Goes before its mapping does.
+        /// Declared before the mapping, so that it is dropped first.
         guard: Guard,
         map: Mmap,
         file: File,
-        /// Length of the byte order mark that the map begins with.
+        /// Length of the byte order mark that the mapping begins with.
         mark: usize,
         is_first: bool,
-        /// The bytes behind the mark.
+        /// The bytes after the mark.
         part: StretchPart,
-        /// How many of them hold the beginnings of the piece's records.
+        /// The piece's records begin in this many of the bytes after the mark.
         owned: usize,
     },
 }
 
 impl<'b> FileBlock<'b> {
-    /// The records that begin in the first of `pieces`, which is taken from them; or in the first few, if these are small
-    /// files. The `sources` are files as they were when the job was planned. `memory` is for the bytes of small ones.
+    /// Opens the records that begin in the first of `pieces`, or in the first few if these are small files. Removes
+    /// these pieces from `pieces`. The `sources` must be as they were when the job was planned. `memory` is for the
+    /// bytes of small files.
     pub fn open(
         sources: &'b [Source],
         pieces: &mut &[Piece],
@@ -97,14 +99,14 @@ impl<'b> FileBlock<'b> {
         memory.bytes.clear();
         memory.parts.clear();
         read(sources, piece, memory)?;
-        // Together with others, while a record can't span files.
+        // Files are joined as long as no record can span two of them.
         while cut.joins
             && let Framing::Terminator(terminator) = cut.end_of.framing
             && let Some((&next, after)) = rest.split_first()
             && memory.bytes.last() == Some(&terminator)
             && is_small(sources, next)
             && memory.bytes.len() as u64 + next.len <= SMALL
-            // One that can't be read is met again, when the records before it are done.
+            // A file that can't be read is tried again after the records before it are done.
             && read(sources, next, memory).is_ok()
         {
             rest = after;
@@ -118,7 +120,7 @@ impl<'b> FileBlock<'b> {
         let file = planned::open(source, piece.offset)?;
         let stop = piece.offset + piece.len;
         let farthest = stop.saturating_add(end_of.longest).min(source.bytes());
-        // The first record begins at `start`, the last one before `begun`, and by `end` that one has ended.
+        // The first record begins at `start`. The last one begins before `begun` and has ended by `end`.
         let (start, begun, end) = match (end_of.framing, edges) {
             (Framing::Terminator(terminator), _) => {
                 let find = |from, to| find(&file, terminator, from, to).map_err(|e| failed(from, e));
@@ -142,7 +144,7 @@ impl<'b> FileBlock<'b> {
         let is_first = start == 0;
         let mark = if is_first { mark_len(&map) } else { 0 };
         let part = StretchPart { start: 0, place: Place { source: piece.source, offset: start + mark as u64 } };
-        // The first record of a file belongs to its first piece, even if a mark is longer than that.
+        // The first record of a file belongs to the first piece, even if the mark is longer than that piece.
         let owned = ((begun - start) as usize).saturating_sub(mark).max(1).min(map.len() - mark);
         Ok(FileBlock { source, bytes: Bytes::Mapped { guard, map, file, mark, is_first, part, owned } })
     }
@@ -157,7 +159,7 @@ impl<'b> FileBlock<'b> {
         }
     }
 
-    /// Whether the bytes that were read were the file's, all of them. To be asked after reading.
+    /// Checks that all bytes that were read were the planned file's. To be called after reading.
     pub fn verify(&self) -> Result<()> {
         let Bytes::Mapped { guard, file, part, mark, .. } = &self.bytes else { return Ok(()) };
         let at = part.place.offset - *mark as u64;
@@ -173,7 +175,7 @@ fn is_small(sources: &[Source], piece: Piece) -> bool {
     piece.len <= SMALL && piece.len == sources[piece.source].bytes()
 }
 
-/// Appends what a small file holds, without a byte order mark; or nothing, where it fails.
+/// Appends the contents of a small file, without its byte order mark. Appends nothing if reading fails.
 fn read(sources: &[Source], piece: Piece, memory: &mut FileBuffer) -> Result<()> {
     let (source, FileBuffer { bytes, parts }) = (&sources[piece.source], memory);
     let start = bytes.len();
@@ -181,7 +183,7 @@ fn read(sources: &[Source], piece: Piece, memory: &mut FileBuffer) -> Result<()>
         let file = planned::open(source, 0)?;
         let len = start + source.bytes() as usize;
         bytes.reserve(len - start);
-        // One read gives all of it, unless a signal comes.
+        // One read gives the whole file, unless a signal comes.
         while bytes.len() < len {
             failpoint::hit(Point::InputRead).map_err(|e| failed(source)(0, e))?;
             let at = (bytes.len() - start) as u64;
@@ -191,7 +193,7 @@ fn read(sources: &[Source], piece: Piece, memory: &mut FileBuffer) -> Result<()>
                 Err(error) => return Err(failed(source)(0, error.into())),
             }
         }
-        // It may have grown.
+        // The file may have grown.
         bytes.truncate(len);
         planned::check(source, &file, 0)
     };
@@ -208,18 +210,19 @@ fn read(sources: &[Source], piece: Piece, memory: &mut FileBuffer) -> Result<()>
 #[allow(unsafe_code)]
 fn map(file: &File, start: u64, len: usize) -> io::Result<Mmap> {
     failpoint::hit(Point::InputMap)?;
-    // SAFETY: a mapping is unsound where its file changes under it: the bytes are then not those of a `&[u8]`. Nothing
-    // here relies on a byte staying the same between two reads: every index is bounds-checked against lengths that were
-    // computed from it, so a writer can spoil the answer, not memory. A file cut shorter is the guard's business.
+    // SAFETY: a mapping is unsound if its file changes under it, because the bytes then aren't those of a `&[u8]`.
+    // Nothing here relies on a byte staying the same between two reads. Every index is bounds-checked against lengths
+    // that were computed from the mapping, so a writer can spoil the answer, but not memory. The guard handles a file
+    // that is cut shorter.
     let map = unsafe { MmapOptions::new().offset(start).len(len).map(file)? };
-    // Advice is no promise: where it isn't taken, reading is as right, only slower.
+    // Advice is no promise. If the system ignores it, reading is still correct, only slower.
     let _ = map.advise(Advice::Sequential);
     Ok(map)
 }
 
 /// Offset of the first `byte` in `from..to` of the file.
 fn find(file: &File, byte: u8, mut from: u64, to: u64) -> io::Result<Option<u64>> {
-    // Most lines are short; a long one is searched in larger steps.
+    // Most lines are short. A long line is searched in larger steps.
     let mut buffer = vec![0; 512];
     while from < to {
         failpoint::hit(Point::InputRead)?;

@@ -22,8 +22,8 @@ fn whole(source: &Source) -> Piece {
     Piece { source: 0, offset: 0, len: source.bytes() }
 }
 
-/// Pieces are whole files here. Those that are read together are the same bytes as those that are read apart, and
-/// each byte is known to be its file's.
+/// Each piece is a whole file here. Files that are read together give the same bytes as files that are read apart, and
+/// each byte is known to be from its file.
 #[test]
 fn small_files_are_read_together() {
     let texts: [&[u8]; 7] = [b"a\n", b"\xef\xbb\xbfb\n", b"no end", b"c\n", b"\xef\xbb\xbf", b"d\r", b"e"];
@@ -63,7 +63,7 @@ fn of_joined_files_one_that_cannot_be_read_is_met_when_it_is_first() {
     assert!(error.starts_with(&*sources[1].name()), "{error}");
 }
 
-/// Whatever the cuts, the blocks of a file's pieces are the file.
+/// However a file is cut, the blocks of its pieces make up the file.
 #[test]
 fn every_record_once() {
     for text in ["", "a", "a\n", "\n\n\n", "one\ntwo\nthree", "a\n\nb\r\nccccccccccccc\n\n", "x\ny"] {
@@ -105,7 +105,7 @@ fn a_byte_order_mark_is_no_part_of_a_record() {
     }
 }
 
-/// As a small file is read, and as a large one is mapped.
+/// A small file is read, and a large one is mapped.
 #[test]
 fn a_file_that_is_not_as_planned() {
     for len in [100_000, 2 * SMALL] {
@@ -145,7 +145,7 @@ fn a_file_cut_shorter_while_it_is_read_is_an_error() {
     assert!(error.to_string().ends_with("the file was cut shorter while the job ran"), "{error}");
 }
 
-/// The same length, and other bytes: some of them may have been read before, some after.
+/// The length stays the same and the bytes change. Some bytes may have been read before the change, some after it.
 #[test]
 fn a_file_changed_in_place_while_it_is_read_is_an_error() {
     let (file, _) = with(&vec![b'a'; 2 * SMALL as usize]);
@@ -170,7 +170,8 @@ fn a_record_without_end_is_not_looked_for_to_its_end() {
     assert_eq!(block.stretch().bytes.len() as u64, 10 + LINES.longest);
 }
 
-/// The records of a file as its pieces are read with their edges assumed, and whether these hold.
+/// Reads the records of a file in pieces of `size` bytes, with their edges assumed. Also returns whether these edges
+/// hold.
 fn assumed(source: &Source, size: u64) -> (Vec<u8>, bool) {
     let csv = RecordEnd { framing: Framing::Quoted { delimiter: b',' }, longest: 1 << 20 };
     let cut = Bounds { end_of: csv, edges: Edges::Assumed, joins: false };
@@ -196,7 +197,7 @@ fn assumed(source: &Source, size: u64) -> (Vec<u8>, bool) {
 }
 
 proptest! {
-    /// Where they hold, each byte was read once, in pieces that are whole records.
+    /// If assumed edges hold, each byte was read once, in pieces that are whole records.
     #[test]
     fn assumed_edges_that_hold_are_right(
         mark in any::<bool>(),
@@ -207,12 +208,12 @@ proptest! {
         for size in 1..=source.bytes() {
             let (read, hold) = assumed(&source, size);
             prop_assert!(!hold || read == text.as_bytes(), "{:?} by {}", text, size);
-            // Bytes that are read twice or never show.
+            // Only a file of several pieces can have edges that don't hold.
             prop_assert!(hold || size < source.bytes());
         }
     }
 
-    /// Whatever the split size, in a file that is well formed.
+    /// In a well-formed file, assumed edges hold whatever the split size.
     #[test]
     fn edges_are_assumed_rightly(rows in prop::collection::vec(("[a-c]{1,4}", "[a-c]{1,4}([\n,][a-c]{1,4})?"), 1..30)) {
         let text: String = rows.iter().map(|(plain, quoted)| format!("{plain},\"{quoted}\"\n")).collect();

@@ -1,5 +1,5 @@
-//! Memory of blocks that goes round: from a reader to a worker, and back when the block is dropped. Fresh memory costs a
-//! page fault every 4 KiB, which for large blocks is as much time as zstd takes to fill them.
+//! Reuses the memory of blocks: it goes from a reader to a worker, and comes back when the block is dropped. Fresh
+//! memory costs a page fault every 4 KiB. For large blocks, these take as much time as zstd takes to fill the memory.
 
 use std::mem;
 use std::ops::Deref;
@@ -10,7 +10,8 @@ use crate::panics::lock;
 #[derive(Clone, Debug)]
 pub struct Buffers {
     free: Arc<Mutex<Vec<Vec<u8>>>>,
-    /// How many are kept, and the bytes of the largest that is kept: the block of a long record is given up.
+    /// Number of buffers that are kept, and bytes of the largest buffer that is kept. The buffer of a long record's
+    /// block is freed.
     most: usize,
     largest: usize,
 }
@@ -20,7 +21,7 @@ impl Buffers {
         Buffers { free: Arc::default(), most, largest }
     }
 
-    /// An empty one, or one that has held a block.
+    /// Returns a buffer that has held a block, or an empty one.
     pub fn take(&self) -> Vec<u8> {
         lock(&self.free).pop().unwrap_or_default()
     }
@@ -37,7 +38,7 @@ impl Buffers {
     }
 }
 
-/// Bytes whose memory goes back when they are dropped.
+/// Bytes of a block, whose memory goes back to its [`Buffers`] when they are dropped.
 #[derive(Debug)]
 pub struct Lent {
     bytes: Vec<u8>,
@@ -69,7 +70,7 @@ mod tests {
         assert_eq!(&lent[0][..], [b'a'; 10]);
         let first = lent[0].as_ptr();
         drop(lent);
-        // The second was one too many, the third too large.
+        // The second buffer was one too many, and the third was too large.
         let taken = buffers.take();
         assert_eq!((taken.as_ptr(), taken.capacity()), (first, 10));
         assert_eq!(buffers.take().capacity(), 0);

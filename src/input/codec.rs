@@ -1,28 +1,28 @@
-//! What a source is packed by, known by its first bytes, whatever its name.
+//! Tells by the first bytes of a source how it is compressed, whatever its name.
 
 use super::Source;
 use crate::error::{Error, shown};
 
-/// What is unpacked while it is read.
+/// Compression formats that are decompressed while a source is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
-    /// RFC 1952, of any number of members.
+    /// RFC 1952, with any number of members.
     Gzip,
-    /// RFC 8878, of any number of frames, skippable ones included.
+    /// RFC 8878, with any number of frames, including skippable ones.
     Zstd,
 }
 
-/// What the first bytes of a source say.
+/// What the first bytes of a source say about its compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
     Plain,
     Packed(Codec),
     Refused(Unread),
-    /// More of them could say otherwise.
+    /// More bytes may change the answer.
     Undecided,
 }
 
-/// What isn't unpacked here, and the tool that does it.
+/// A compression format that isn't decompressed here, and the tool that decompresses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unread {
     name: &'static str,
@@ -43,22 +43,22 @@ impl Unread {
     }
 }
 
-/// As many first bytes as always decide.
+/// Number of first bytes that always decide.
 pub const ENOUGH: usize = 10;
 
-/// First and last value that a byte may have.
+/// The lowest and the highest value that a byte may have.
 type ByteRange = (u8, u8);
 
 const MAGICS: [(&[ByteRange], Packing); 5] = [
     (&only([0x1f, 0x8b, 0x08]), Packing::Packed(Codec::Gzip)),
     (&only([0x28, 0xb5, 0x2f, 0xfd]), Packing::Packed(Codec::Zstd)),
-    // A frame to be skipped, which other tools that pack by zstd begin with.
+    // A skippable frame. Data that other tools compress with zstd may begin with one.
     (&[(0x50, 0x5f), (0x2a, 0x2a), (0x4d, 0x4d), (0x18, 0x18)], Packing::Packed(Codec::Zstd)),
     (&only([0xfd, b'7', b'z', b'X', b'Z', 0x00]), Packing::Refused(Unread { name: "xz", tool: "xzcat" })),
     (&BZIP2, Packing::Refused(Unread { name: "bzip2", tool: "bzcat" })),
 ];
 
-/// The size of its blocks is a digit.
+/// The first bytes of bzip2 data. The fourth is a digit, which says how large the blocks are.
 const BZIP2: [ByteRange; ENOUGH] = {
     let mut magic = only([b'B', b'Z', b'h', b'1', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59]);
     magic[3] = (b'1', b'9');
@@ -75,7 +75,7 @@ const fn only<const N: usize>(bytes: [u8; N]) -> [ByteRange; N] {
     ranges
 }
 
-/// What `start`, a source's first bytes, say.
+/// Returns what `start`, the first bytes of a source, says.
 pub fn packing(start: &[u8]) -> Packing {
     let fits = |magic: &[ByteRange]| start.iter().zip(magic).all(|(byte, (low, high))| (low..=high).contains(&byte));
     match MAGICS.iter().find(|(magic, _)| fits(magic)) {

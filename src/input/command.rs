@@ -1,13 +1,13 @@
-//! Commands whose standard output is read: started without a shell, watched, and never left running.
+//! Runs commands whose standard output is read. A command is started without a shell, watched, and never left running.
 //!
 //! ```text
-//! command ── stdout ──► read as any stream
-//!         ── stderr ──► the last of it is kept for a message, all of it is read
+//! command ── stdout ──► read like any stream
+//!         ── stderr ──► all of it is read; its last bytes are kept for a message
 //!         ── its end ─► exit status: not 0 is an error
 //! ```
 //!
-//! A command leads a process group of its own. When it isn't wanted any more, for whatever reason, the group is asked to end,
-//! and killed a moment later; so is what the command started and left behind.
+//! A command leads a process group of its own. When the command isn't wanted any more, for whatever reason, the group
+//! is asked to end, and killed a moment later. So are processes that the command started and left behind.
 
 use std::ffi::OsStr;
 use std::io;
@@ -34,27 +34,27 @@ use super::written::Command;
 use crate::error::{Error, Result, reason, shown};
 use crate::panics::lock;
 
-/// How long a group that was asked to end may take.
+/// Time that a group has to end after it was asked to.
 const GRACE: Duration = Duration::from_millis(150);
-/// How long the system may take to end what was killed.
+/// Time that the system has to end what was killed.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is looked whether it has.
+/// How often to look whether something has ended.
 const LOOK: Duration = Duration::from_millis(5);
-/// Bytes of what a command said that are kept.
+/// Bytes of a command's standard error that are kept.
 const TAIL: usize = 4 << 10;
-/// Bytes of its last line that an error tells.
+/// Bytes of the last line of standard error that an error message shows.
 const TOLD: usize = 300;
 
-/// Groups that are running, so that whoever ends this process can end them before.
+/// Groups that are running. Whoever ends this process ends them first.
 static GROUPS: Groups = Groups::new();
 
 struct Groups(Mutex<Started>);
 
 struct Started {
     running: Vec<Pid>,
-    /// Commands that are being started: what groups they lead isn't known yet.
+    /// Number of commands that are being started. The groups that they lead aren't known yet.
     starting: usize,
-    /// No more are to be started.
+    /// Set when no more commands may be started.
     is_over: bool,
 }
 
@@ -67,8 +67,8 @@ impl Groups {
         lock(&self.0)
     }
 
-    /// With room in the list for one more. That is made without the lock: who gets no memory for it waits for the end of the
-    /// process, which takes the lock.
+    /// Locks the state, with room in the list for one more group. The room is made without the lock: if there is no
+    /// memory for it, this thread waits for the process to end, and ending takes the lock.
     fn with_room(&self) -> MutexGuard<'_, Started> {
         let mut larger = Vec::new();
         loop {
@@ -86,7 +86,7 @@ impl Groups {
         }
     }
 
-    /// Starts a command, and keeps its group in the list until it is reaped.
+    /// Starts a command, and keeps its group in the list until the command is reaped.
     fn start(&self, start: &mut process::Command) -> io::Result<(Child, Pid)> {
         {
             let mut state = self.with_room();
@@ -108,7 +108,7 @@ impl Groups {
 
     fn end(&self) {
         let signal_all = |state: &Started, signal| {
-            // Under the lock a group is its command's: none is reaped meanwhile.
+            // Under the lock, each group's number is still its command's: none is reaped meanwhile.
             for &group in &state.running {
                 let _ = kill_process_group(group, signal);
             }
@@ -127,24 +127,25 @@ impl Groups {
     }
 }
 
-/// Ends every command that runs or is being started, and has no other begin: this process is about to end.
+/// Ends every command that runs or is being started, and lets no other begin. To be called when this process is about
+/// to end.
 pub fn end_all() {
     GROUPS.end();
 }
 
-/// A command that was started. Dropped, it is ended.
+/// A command that was started. It is ended when this is dropped.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    /// Its process, and the group that it leads.
+    /// The command's process, and the group that it leads.
     pid: Pid,
     stdout: ChildStdout,
-    /// Whether its output has ended.
+    /// Whether the command's output has ended.
     has_closed: bool,
-    /// Until its end.
+    /// `None` once standard error has ended.
     stderr: Option<ChildStderr>,
     said: Vec<u8>,
-    /// Readable once the process has ended. Made when it is needed; not every system has it.
+    /// A descriptor that is readable once the process has ended. It is made when it is needed; not every system has it.
     ended: Option<OwnedFd>,
     is_reaped: bool,
 }
@@ -160,19 +161,20 @@ impl Running {
         Ok(Running { child, pid, stdout, stderr, has_closed: false, said: Vec::new(), ended: None, is_reaped: false })
     }
 
-    /// What to wait for before it goes on: its output, and then its end; and what it says.
+    /// The descriptors to wait for before calling [`go_on`](Self::go_on). The first is the command's output and, after
+    /// that, the command's end; the second is standard error.
     pub fn awaited(&self) -> [Option<BorrowedFd<'_>>; 2] {
         let first = if self.has_closed { self.ended.as_ref().map(AsFd::as_fd) } else { Some(self.stdout.as_fd()) };
         [first, self.stderr.as_ref().map(AsFd::as_fd)]
     }
 
-    /// Without a descriptor for its end it is looked for again and again.
+    /// How often to look whether the command has ended, if there is no descriptor for its end.
     pub fn looks_again_after(&self) -> Option<Duration> {
         (self.has_closed && self.ended.is_none()).then_some(10 * LOOK)
     }
 
-    /// Does what can be done without waiting: appends what one read gives. At the end of the output waits for that of the command,
-    /// which has to be a good one.
+    /// Does what can be done without waiting. Appends what one read of the output gives. After the output's end, gives
+    /// `None` until the command has ended, and an error if its exit status isn't 0.
     pub fn go_on(&mut self, [has_bytes, has_said]: [bool; 2], out: &mut Vec<u8>) -> Result<Option<Got>, Failure> {
         if has_said {
             self.hear()?;
@@ -197,7 +199,7 @@ impl Running {
         }
     }
 
-    /// Reads some of what it says, which is there or has ended.
+    /// Reads some of standard error, which has bytes or has ended.
     fn hear(&mut self) -> io::Result<()> {
         let Some(stderr) = &self.stderr else { return Ok(()) };
         let mut more = Vec::with_capacity(64 << 10);
@@ -213,9 +215,10 @@ impl Running {
         Ok(())
     }
 
-    /// How it ended.
+    /// Returns how the command ended. The process must have ended.
     fn end(&mut self) -> Result<Got, Failure> {
-        // What it has yet said; what others go on saying is not waited for.
+        // Read what the command has already written to standard error. What other processes go on writing isn't waited
+        // for.
         for _ in 0..16 {
             let Some(stderr) = &self.stderr else { break };
             match poll(&mut [PollFd::new(stderr, PollFlags::IN)], Some(&Timespec::default())) {
@@ -223,7 +226,8 @@ impl Running {
                 _ => break,
             }
         }
-        // What it left of its group is ended, too. Until the command is reaped the group's number is nobody else's.
+        // What the command left of its group is ended, too. Until the command is reaped, its number is no other
+        // group's.
         let _ = kill_process_group(self.pid, Signal::TERM);
         let status = self.reap()?;
         self.wait_for_what_it_left();
@@ -233,7 +237,7 @@ impl Running {
         }
     }
 
-    /// Whether the process has ended. It is left to be reaped, so that its number stays its own.
+    /// Whether the process has ended. It isn't reaped, so that its number stays its own.
     fn has_ended(&self) -> io::Result<bool> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
         match waitid(WaitId::Pid(self.pid), options) {
@@ -243,23 +247,23 @@ impl Running {
         }
     }
 
-    /// Reaps the process, which has ended.
+    /// Reaps the process, which must have ended.
     fn reap(&mut self) -> io::Result<ExitStatus> {
-        // First: afterwards the number may be another's.
+        // Removed first: afterwards the number may be another group's.
         GROUPS.state().running.retain(|&group| group != self.pid);
         self.is_reaped = true;
         self.child.wait()
     }
 
-    /// Waits for the rest of the group of a command that was reaped, and ends what doesn't end. The group's number is not given
-    /// to another while one of its processes lives.
+    /// Waits for the rest of the group of a reaped command, and kills what doesn't end. The system gives the group's
+    /// number to no other while one of its processes lives.
     fn wait_for_what_it_left(&self) {
         if !until(GRACE, || test_kill_process_group(self.pid).is_err()) {
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
     }
 
-    /// Whether nobody holds the other end of its output any more.
+    /// Whether nobody holds the other end of the output any more.
     fn is_closed(&self) -> bool {
         let mut asked = [PollFd::new(&self.stdout, PollFlags::empty())];
         poll(&mut asked, Some(&Timespec::default())).is_ok() && asked[0].revents().contains(PollFlags::HUP)
@@ -272,17 +276,17 @@ impl Drop for Running {
             return;
         }
         let _ = kill_process_group(self.pid, Signal::TERM);
-        // Others of the group may take longer than the one that leads it, and mostly hold its output.
+        // Other processes of the group may take longer than its leader, and mostly hold the output.
         until(GRACE, || self.has_ended().unwrap_or(true) && self.is_closed());
         let _ = kill_process_group(self.pid, Signal::KILL);
-        // One that hangs in the system is the system's to end; nothing more is heard of it.
+        // A process that hangs in the system is left to the system. Nothing more is reported of it.
         if until(PATIENCE, || self.has_ended().unwrap_or(true)) {
             let _ = self.reap();
         }
     }
 }
 
-/// Waits for `is_so` as long as that. False if it isn't.
+/// Waits for `is_so` for up to `most`. Returns false if it isn't so by then.
 fn until(most: Duration, is_so: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
     loop {
@@ -302,7 +306,7 @@ fn ended_with(status: ExitStatus) -> String {
     }
 }
 
-/// `how`, and the last line of what it said that isn't empty.
+/// Returns `how` and the last line of `said` that isn't empty.
 fn with_last_line(how: &str, said: &[u8]) -> String {
     let last = said.split(|&byte| matches!(byte, b'\n' | b'\r')).map(<[u8]>::trim_ascii).rfind(|line| !line.is_empty());
     match last {
@@ -312,10 +316,10 @@ fn with_last_line(how: &str, said: &[u8]) -> String {
     }
 }
 
-/// Raises the limit of open files as far as may be, so that so many sources that wait can be open at once beside what the job
-/// needs. Where it isn't enough opening one fails, and says so.
+/// Raises the limit of open files as far as possible, so that this many waiting sources can be open at once beside what
+/// the job needs. If the limit is still too low, opening a source fails with a message.
 pub fn make_room(sources: usize) {
-    // Two pipes, and once it ends a descriptor of the process.
+    // Two pipes for each, and a descriptor of its process once its output ends.
     let wanted = 3 * sources as u64;
     let limit = getrlimit(Resource::Nofile);
     if let (Some(current), true) = (limit.current, sources > 1) {
@@ -324,7 +328,7 @@ pub fn make_room(sources: usize) {
     }
 }
 
-/// That a command can be started, so far as can be known without doing it.
+/// Checks that a command can be started, as far as that can be known without starting it.
 pub fn check(command: &Command) -> Result<()> {
     let title = shown(&*command.title());
     let Some(program) = command.words.first().filter(|program| !program.is_empty()) else {
@@ -358,7 +362,7 @@ fn executable(path: &Path) -> io::Result<()> {
     if found.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    // Root may do everything, but what nobody may execute it can't either.
+    // Root may do everything except execute a file that nobody may execute.
     if found.permissions().mode() & 0o111 == 0 {
         return Err(io::ErrorKind::PermissionDenied.into());
     }

@@ -1,4 +1,4 @@
-//! Commands as hostile as they come, run as a job would run them. That nothing of them is left is asked of the system.
+//! Hostile commands, run as a job would run them. The system is asked whether anything of them is left.
 
 use crate::input::Counted;
 use std::process;
@@ -29,7 +29,7 @@ fn sh(script: &str, timeout: Option<&str>) -> Source {
     Source::command(written(&["sh", "-c", script], timeout))
 }
 
-/// What is read of the sources, and how that ended.
+/// Reads the sources. Returns their bytes, how that ended, and what was covered.
 fn read(sources: &[Source]) -> (Vec<u8>, Result<()>, Vec<Covered>) {
     let (queues, readers) = stream::read(sources, LINES, true, &Hedging::new(1, &[], sources)).unwrap();
     let mut bytes = Vec::new();
@@ -83,21 +83,21 @@ fn what_was_watched() {
     assert_eq!(watched[3].read.first_byte_s, None);
 }
 
-/// Processes whose command line has this word, which is to be one that no other has.
+/// Number of processes that have this word on their command line. No other process may have it.
 fn left(word: &str) -> usize {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     lines.filter(|line| line.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes())).count()
 }
 
-/// A time to sleep for, as no other test has it.
+/// Seconds to sleep, different from those of every other test.
 fn long(seed: u32) -> String {
     format!("{}{:05}", 1000 + seed, process::id() % 100_000)
 }
 
 #[track_caller]
 fn nothing_is_left(word: &str) {
-    // The system takes a moment to take down what was killed.
+    // The system takes a moment to remove what was killed.
     assert!(until(PATIENCE, || left(word) == 0), "{} left", left(word));
 }
 
@@ -110,12 +110,12 @@ fn what_a_command_prints() {
     let (bytes, ended, _) = read(&[sh("true", None)]);
     ended.unwrap();
     assert!(bytes.is_empty());
-    // Packed, as FIFOs may be, and with words that a shell would take apart.
+    // The output may be compressed, as that of FIFOs may be. Words that a shell would take apart stay whole.
     let (bytes, ended, _) =
         read(&[sh("printf 'x\\n' | gzip", None), Source::command(written(&["echo", "a  b", "$HOME"], None))]);
     ended.unwrap();
     assert_eq!(bytes, b"x\na  b $HOME\n");
-    // It has no standard input to wait for.
+    // The command has no standard input to wait for.
     let (bytes, ended, _) = read(&[Source::command(written(&["cat"], None))]);
     ended.unwrap();
     assert!(bytes.is_empty());
@@ -126,7 +126,7 @@ fn a_command_that_ends_otherwise_than_well() {
     fails(sh("echo a; echo 'no such\thost' >&2; echo >&2; exit 3", None), "web1: exit status 3: no such\\thost");
     fails(sh("exit 255", None), "web1: exit status 255");
     fails(sh("echo dying >&2; kill -9 $$", None), "web1: killed by signal 9: dying");
-    // Half of packed data: why is what the command says.
+    // Compressed data ends early. The reason is what the command says.
     fails(sh("printf 'x\\n' | gzip | head -c 15; echo cut >&2; exit 1", None), "web1: exit status 1: cut");
     fails(
         sh("printf '\\037\\213\\010garbage'", None),
@@ -140,7 +140,7 @@ fn a_command_that_ends_otherwise_than_well() {
 
 #[test]
 fn a_command_that_says_much() {
-    // More than any pipe holds, before and behind what it prints.
+    // More than any pipe holds, before and after what the command prints.
     let much = "head -c 3000000 /dev/zero | tr '\\0' 'x' >&2";
     let (bytes, ended, _) = read(&[sh(&format!("{much}; echo a; {much}"), None)]);
     ended.unwrap();
@@ -150,7 +150,7 @@ fn a_command_that_says_much() {
     assert_eq!(ended.unwrap_err().to_string(), format!("web1: exit status 1: {}…", "x".repeat(TOLD)));
 }
 
-/// How a source ended whose time was over, and how much of it was read.
+/// Reads a source whose time will be over. Returns how many bytes were read of it.
 #[track_caller]
 fn is_late(source: Source, most: Duration) -> u64 {
     let begun = Instant::now();
@@ -169,17 +169,17 @@ fn a_command_that_takes_too_long() {
     let silent = long(1);
     fails(sh(&format!("exec sleep {silent}"), Some("100ms")), "web1: timed out after 100ms, 0 B read");
     nothing_is_left(&silent);
-    // It prints for ever.
+    // The command prints for ever.
     assert!(is_late(sh("yes", Some("100ms")), most) > 0);
-    // It hears no signal that can be heard, and neither does what it starts.
+    // The command and its child ignore every signal that can be ignored.
     let deaf = long(2);
     assert!(is_late(sh(&format!("trap '' TERM; echo a; sleep {deaf} & sleep {deaf}"), Some("1s")), most) == 2);
     nothing_is_left(&deaf);
-    // It has said all, and goes on.
+    // The command has printed everything, and goes on.
     let goes_on = long(3);
     assert!(is_late(sh(&format!("echo a; exec >&- 2>&-; sleep {goes_on}"), Some("1s")), most) == 2);
     nothing_is_left(&goes_on);
-    // It has ended, and its child holds the pipe.
+    // The command has ended, and its child holds the pipe.
     let child = long(4);
     assert!(is_late(sh(&format!("echo a; sleep {child} &"), Some("1s")), most) == 2);
     nothing_is_left(&child);
@@ -194,7 +194,7 @@ fn what_a_command_leaves_behind_is_ended() {
         assert_eq!(bytes, b"a\n");
         nothing_is_left(&child);
     }
-    // It has a moment to put its things in order, whether or not its command ended well.
+    // The child has a moment to put its things in order, whether or not its command ended well.
     let dir = tempfile::tempdir().unwrap();
     for status in [0, 1] {
         let (ready, said) = (dir.path().join(format!("ready{status}")), dir.path().join(format!("said{status}")));
@@ -207,7 +207,8 @@ fn what_a_command_leaves_behind_is_ended() {
     }
 }
 
-/// It closes its output and goes on for a while: without a timeout it is waited for, and its end counts.
+/// The command closes its output and goes on for a while. Without a timeout it is waited for, and its exit status
+/// counts.
 #[test]
 fn a_command_is_waited_for_to_its_end() {
     fails(sh("echo a; exec >&-; sleep 0.2; echo so >&2; exit 4", None), "web1: exit status 4: so");
@@ -227,7 +228,7 @@ fn commands_that_nobody_wants_any_more_are_ended() {
     drop((queues, readers));
     nothing_is_left(&child);
     nothing_is_left(&deaf);
-    // Nor is one left that was begun for its first record.
+    // A command that was begun for its first record isn't left, either.
     let begun = long(8);
     let source = sh(&format!("echo a; sleep {begun}"), None);
     let first = source.head(LINES.end_of, Retry::never(), &Stop::new().unwrap()).unwrap().unwrap();
@@ -249,7 +250,7 @@ fn commands_that_cannot_be_started() {
     assert_eq!(refused(&["/etc/passwd"]), "web1: /etc/passwd: permission denied");
     assert_eq!(refused(&[""]), "a command is empty");
     check(&written(&["sh"], None)).unwrap();
-    // What can only be known by starting it.
+    // Some errors can only be known by starting the command.
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("odd");
     fs::write(&path, "#!/no/such/interpreter\n").unwrap();
@@ -268,11 +269,11 @@ fn several_hundred_at_once() {
     let expected: String = (0..300).map(|i| format!("{i}\n")).collect();
     assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     assert!(covered.iter().all(|covered| covered.end == Some(SourceEnd::Whole)));
-    // One after the other they would sleep for 90 s.
+    // One after the other, they would sleep for 90 s.
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
-/// A stop ends them with what they hold in whole records.
+/// A stop ends the command, and the whole records that it printed are handed over.
 #[test]
 fn a_command_that_is_stopped() {
     let sleep = long(9);
@@ -288,11 +289,11 @@ fn a_command_that_is_stopped() {
     nothing_is_left(&sleep);
 }
 
-/// Whoever ends the process a moment later had seen an empty list, and left it running.
+/// A command that is being started isn't in the list yet. Ending all commands must end it, too.
 #[test]
 fn a_command_that_is_just_being_started_is_ended() {
     let groups = Groups::new();
-    // The system takes its time to start one.
+    // This stands for a command that the system is still starting.
     groups.state().starting += 1;
     let mut child = thread::scope(|scope| {
         let end = scope.spawn(|| groups.end());

@@ -1,25 +1,25 @@
-//! What is known of a file by the file system that it is on: whether it can be mapped, and whether a read may hang.
+//! Tells by a file's file system whether the file can be mapped and whether a read may hang.
 
 use std::fs::File;
 
 use rustix::fs::{FsWord, PROC_SUPER_MAGIC};
 
-/// Devices seen, and what their file systems are.
+/// The devices seen so far, and their file systems.
 #[derive(Default)]
 pub struct Devices(Vec<(u64, FileSystem)>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileSystem {
     Local,
-    /// On the other side of a network, or of another program. A read may hang, so a pool's task must not do it.
+    /// On the other side of a network or of another program. A read may hang, so a task of the pool must not make it.
     MayHang,
-    /// Its files are made up as they are read, have contents that their metadata doesn't tell, and can't be mapped.
+    /// Files are made up as they are read. They have contents that their metadata doesn't tell, and can't be mapped.
     Virtual,
 }
 
 impl FileSystem {
-    /// By the number that `statfs` has for it (Linux, `magic.h`). Some have the uppermost of 32 bits set, and are negative
-    /// where a word has no more.
+    /// Returns the kind of a file system by its number in `statfs` (Linux, `magic.h`). Some numbers have the uppermost
+    /// of 32 bits set, and are negative if a word has no more bits.
     fn of(magic: FsWord) -> Self {
         const PROC: FsWord = PROC_SUPER_MAGIC;
         const SYS: u32 = 0x6265_6572;
@@ -43,7 +43,7 @@ impl FileSystem {
 }
 
 impl Devices {
-    /// That of a file on the device of this number.
+    /// Returns the file system of a file on the device with this number.
     pub fn file_system(&mut self, file: &File, device: u64) -> FileSystem {
         if let Some((_, known)) = self.0.iter().find(|(seen, _)| *seen == device) {
             return *known;
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn file_systems_by_number() {
-        // As `stat -f -c %t` prints them.
+        // The numbers that `stat -f -c %t` prints.
         for magic in [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x517b, 0x6573_5546, 0x0102_1997] {
             assert_eq!(FileSystem::of(magic), FileSystem::MayHang, "{magic:x}");
         }

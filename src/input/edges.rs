@@ -1,7 +1,9 @@
-//! Where the pieces of a file begin whose newlines may stand in quotes.
+//! Finds where records begin in the pieces of files whose newlines may stand in quotes. The splits that come in are cut
+//! at any byte; the pieces of those that come out are whole records.
 //!
-//! Whether a newline ends a record depends on all bytes before it. So what each stretch between two cuts does to every state
-//! is found first, by several threads; then, in order, the state at each cut; then each cut moves to the next record's start.
+//! Whether a newline ends a record depends on all bytes before it. So several threads first find what each stretch
+//! between two cuts does to every state: its transition `T`. Then the state at each cut follows, one after the other.
+//! Last, each cut moves to the start of the next record.
 //!
 //! ```text
 //! cuts     0          ┊            ┊              ┊           len
@@ -10,13 +12,14 @@
 //! pieces   [0 ·············)[···)  [ ······ none ····· ) [ ··· )
 //! ```
 //!
-//! A piece is then what is in it, to the byte. One in which no record begins is dropped.
+//! Each piece then is its records, to the byte. A piece in which no record begins is dropped.
 //!
-//! That reads all bytes once before any is mapped. Where what is mapped can be thrown away, the pieces are mapped as they are
-//! instead: where the first record of each begins is [`assumed`](Edges::Assumed) from what follows the cut. When all are read
-//! it shows whether each piece's last record ended where the next one's first was taken to begin. As the first piece begins
-//! right, so then do all of them ([`hold`]); if not, everything is done again, exactly. A record that ended the job was one if
-//! this holds up to its piece.
+//! This reads all bytes once before any are mapped. If the results of the map can be thrown away, the pieces are mapped
+//! as they are instead. The start of each piece's first record is then [`assumed`](Edges::Assumed) from what follows
+//! the cut. After all pieces are read, it shows whether each piece's last record ended where the next piece's first
+//! record was assumed to begin. The first piece begins right, so if all records meet, all pieces began right
+//! ([`hold`]). Otherwise everything is done again, exactly. If a record ended the job, that counts only if the edges
+//! hold up to its piece.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -34,12 +37,12 @@ use crate::failpoint::{self, Point};
 use crate::panics;
 use crate::record::{Framing, QuoteState, Transition, first_record_start, likely_state};
 
-/// How it is known where the records of a piece begin, where newlines may stand in quotes.
+/// How the start of a piece's first record is known, if newlines may stand in quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edges {
-    /// From all that lies before; the pieces are cut there.
+    /// From all bytes before the piece. The pieces are cut there.
     Found,
-    /// From what follows the cut, which is nearly always right.
+    /// From the bytes after the cut, which is nearly always right.
     Assumed,
 }
 
@@ -50,26 +53,27 @@ pub struct PieceRead {
     pub records: Records,
 }
 
-/// The records of a piece, by offset in its file.
+/// The records of a piece, by offset in the piece's file.
 #[derive(Clone, Debug)]
 pub enum Records {
-    /// None seemed to begin in it.
+    /// No record seemed to begin in the piece.
     None,
-    /// From where the first was taken to begin to where the last ended.
+    /// From the assumed start of the first record to the end of the last record.
     All(Range<u64>),
-    /// One of them ended the job; the first was taken to begin here.
+    /// A record of the piece ended the job. The first record was assumed to begin at `begin`.
     Failed { begin: u64 },
 }
 
-/// Whether it may be assumed where pieces begin, and any begins inside a file: only files can be read again.
+/// Whether the edges may be assumed, and any piece begins inside a file. All sources must be files, since only files
+/// can be read again.
 pub fn may_be_assumed(sources: &[Source], split: u64, framing: Framing) -> bool {
     matches!(framing, Framing::Quoted { .. })
         && sources.iter().all(|source| !source.is_stream())
         && sources.iter().map(Source::bytes).sum::<u64>() > split
 }
 
-/// Whether all pieces, which come in the order of the input, were right to begin where they did; or all up to the first that
-/// ended the job.
+/// Whether all pieces began where a record begins, or all pieces up to the first that ended the job. `pieces` are in
+/// the order of the input.
 pub fn hold(pieces: &[PieceRead]) -> bool {
     let mut reached = 0;
     for PieceRead { piece, records } in pieces {
@@ -77,9 +81,9 @@ pub fn hold(pieces: &[PieceRead]) -> bool {
         match records {
             Records::All(records) if begins_right(records.start) => reached = records.end,
             Records::Failed { begin } => return begins_right(*begin),
-            // A byte order mark is all there is.
+            // The file may hold no more than a byte order mark.
             Records::None if piece.offset == 0 => reached = 0,
-            // The record before has to reach its end.
+            // The record before this piece must reach the end of this piece.
             Records::None if piece.offset + piece.len <= reached => {}
             _ => return false,
         }
@@ -87,13 +91,13 @@ pub fn hold(pieces: &[PieceRead]) -> bool {
     true
 }
 
-/// Read at once: what stays in a second-level cache.
+/// Bytes read at once: as many as stay in a second-level cache.
 const CHUNK: usize = 512 << 10;
-/// Read first: where a record begins is mostly near, and there are a few quotes in it, should there be any.
+/// Bytes read first. The start of a record is mostly among them, and so are a few quotes, if the file has any.
 const FIRST: usize = 16 << 10;
 
-/// Moves the cuts of `splits`, which are in the order of the input, to where records begin. `check` is asked now and then
-/// whether to go on.
+/// Moves the cuts of `splits`, which are in the order of the input, to where records begin. `check` is called now and
+/// then, and its error ends the search.
 pub fn to_records(
     sources: &[Source],
     splits: Vec<Split>,
@@ -106,24 +110,25 @@ pub fn to_records(
     Ok(finder.finish())
 }
 
-/// Finds where pieces begin, some of them at a time, in the order of the input.
+/// Finds where the records of pieces begin, a few pieces at a time, in the order of the input.
 #[derive(Debug)]
 pub struct Finder {
     sources: Vec<Source>,
     delimiter: u8,
-    /// With the splits that they are of, by number.
+    /// Pieces that are left, each with the number of its split.
     left: VecDeque<(usize, Piece)>,
-    /// The last that was looked at, and the state before it: what it does to that is needed for the next.
+    /// The last piece that was looked at. `state` is the state before this piece, and the next piece needs what this
+    /// piece does to it.
     last: Option<(usize, Piece)>,
     state: QuoteState,
-    /// Begun, and not known yet where it ends.
+    /// The piece that has begun and whose end isn't known yet.
     open: Option<(usize, Piece)>,
-    /// Their pieces are found, but for the last.
+    /// Splits whose pieces are found, each with its number. The last split may get more pieces.
     found: VecDeque<(usize, Split)>,
 }
 
 impl Finder {
-    /// For splits that are in the order of the input. `None` where they begin with records as they are.
+    /// Takes splits in the order of the input. `None` if all of them already begin with records.
     pub fn new(sources: &[Source], splits: &[Split], framing: Framing) -> Option<Self> {
         let Framing::Quoted { delimiter } = framing else { return None };
         let pieces = splits.iter().enumerate();
@@ -142,7 +147,7 @@ impl Finder {
         })
     }
 
-    /// Looks at so many pieces more, at most. Whether there were any.
+    /// Looks at up to `pieces` more pieces. Returns whether there were any.
     pub fn find(&mut self, pieces: usize, threads: usize, check: &(dyn Fn() -> Result<()> + Sync)) -> Result<bool> {
         let (sources, delimiter) = (&self.sources, self.delimiter);
         let known = usize::from(self.last.is_some());
@@ -151,7 +156,7 @@ impl Finder {
         let Some((&last, before_last)) = pieces.split_last() else { return Ok(false) };
         let transitions = in_parallel(threads, before_last, |&(_, piece)| {
             let mut transition = Transition::IDENTITY;
-            // What follows the last piece of a file begins anew.
+            // After the last piece of a file, the next file begins in its own first state.
             if piece.offset + piece.len < sources[piece.source].bytes() {
                 stretch(&sources[piece.source], piece, |bytes| {
                     transition = transition.then(Transition::of(bytes, delimiter));
@@ -172,7 +177,7 @@ impl Finder {
         (self.last, self.state) = (Some(last), state);
         let are_left = pieces.len() > known;
         for ((split, piece), start) in pieces.into_iter().skip(known).zip(starts) {
-            // One in which no record begins belongs to those before it.
+            // A piece in which no record begins belongs to the pieces before it.
             if let Some(start) = start {
                 self.begin(Some((split, Piece { offset: start, ..piece })));
             }
@@ -180,7 +185,7 @@ impl Finder {
         Ok(are_left)
     }
 
-    /// Begins a piece, which ends the one before it.
+    /// Begins the piece `next`, which ends the piece before it.
     fn begin(&mut self, next: Option<(usize, Piece)>) {
         let Some((number, open)) = std::mem::replace(&mut self.open, next) else { return };
         let behind = next.filter(|(_, next)| next.source == open.source).map(|(_, next)| next.offset);
@@ -192,22 +197,22 @@ impl Finder {
         }
     }
 
-    /// The splits all of whose pieces are found, each once.
+    /// Takes out the splits all of whose pieces are found.
     pub fn whole(&mut self) -> impl Iterator<Item = Split> {
         let open = self.open.map_or(0, |(number, _)| number);
         let whole = self.found.iter().take_while(|(number, _)| *number < open).count();
         self.found.drain(..whole).map(|(_, split)| split)
     }
 
-    /// The splits that are left, when all pieces were looked at.
+    /// Returns the splits that are left. All pieces must have been looked at.
     pub fn finish(mut self) -> Vec<Split> {
         self.begin(None);
         self.found.into_iter().map(|(_, split)| split).collect()
     }
 }
 
-/// Where the first record of `piece` likely begins: in the state before it that makes the best sense of what follows. If
-/// need be that is more than the piece.
+/// Returns where the first record of `piece` likely begins. The state before the piece is assumed to be the one that
+/// makes the best sense of the bytes that follow, which may be more than the piece.
 pub fn likely_start(source: &Source, piece: Piece, delimiter: u8) -> Result<Option<u64>> {
     let len = piece.len.max(FIRST as u64).min(source.bytes() - piece.offset);
     let what_follows = Piece { len, ..piece };
@@ -216,7 +221,7 @@ pub fn likely_start(source: &Source, piece: Piece, delimiter: u8) -> Result<Opti
     first_start(source, piece, delimiter, state, &|| Ok(()))
 }
 
-/// Where the first record of `piece` begins, given the state before it.
+/// Returns where the first record of `piece` begins, given the state before the piece.
 fn first_start(
     source: &Source,
     piece: Piece,
@@ -240,9 +245,9 @@ fn first_start(
     Ok(found.map(|(from, start)| from + start))
 }
 
-/// Hands `each` the bytes that decide what begins in `piece`, until it has found something; which comes back with where
-/// they begin. A record begins behind a newline, so these are the bytes one before those of the piece. A byte order mark
-/// is none of them.
+/// Calls `each` with the bytes that decide which records begin in `piece`, until `each` returns something. Returns
+/// that, and the offset at which these bytes begin. A record begins after a newline, so these bytes are the piece's,
+/// shifted back by one. A byte order mark isn't among them.
 fn stretch<T>(
     source: &Source,
     piece: Piece,
@@ -272,7 +277,7 @@ fn stretch<T>(
     Ok(None)
 }
 
-/// Reads until `bytes` are full or the file ends.
+/// Reads until `bytes` are full or the file ends. Returns how many bytes were read.
 pub fn full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {
@@ -287,7 +292,8 @@ pub fn full(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// What `make` makes of each item, on so many threads, or the error of the first that failed.
+/// Calls `make` with each item, on up to `threads` threads. Returns the results in order, or the error of the first
+/// item that failed.
 pub(super) fn in_parallel<I: Sync, T: Send>(
     threads: usize,
     items: &[I],
@@ -309,7 +315,7 @@ pub(super) fn in_parallel<I: Sync, T: Send>(
     };
     thread::scope(|scope| {
         for _ in 1..threads.min(items.len()) {
-            // Where no thread is to be had the others do it.
+            // If a thread can't be started, the others do its work.
             let _ = thread::Builder::new().name("edges".into()).spawn_scoped(scope, work);
         }
         work();
@@ -323,7 +329,7 @@ pub(super) fn in_parallel<I: Sync, T: Send>(
 mod tests {
     use super::*;
 
-    /// Pieces of 10 bytes of one file, then the first of another.
+    /// Whether these records hold in pieces of 10 bytes: four pieces of each file.
     fn held(found: &[Records]) -> bool {
         let piece = |i: usize| Piece { source: i / 4, offset: 10 * (i as u64 % 4), len: 10 };
         let read = found.iter().enumerate().map(|(i, records)| PieceRead { piece: piece(i), records: records.clone() });
@@ -337,10 +343,11 @@ mod tests {
         assert!(!held(&[All(0..12), All(11..38), None, All(38..40)]));
         assert!(!held(&[All(0..12), All(12..29), None, All(38..40)]));
         assert!(!held(&[All(0..12), All(12..38), None, All(39..40)]));
-        // A file of a byte order mark, and none that says where the record before ends.
+        // A file of only a byte order mark holds. A first piece without records doesn't say where the next record
+        // begins.
         assert!(held(&[None]));
         assert!(!held(&[None, All(13..20)]));
-        // What comes behind the record that ended the job is no matter.
+        // What follows the record that ended the job doesn't matter.
         assert!(held(&[All(0..12), Failed { begin: 12 }, All(15..38)]));
         assert!(!held(&[All(0..12), Failed { begin: 13 }]));
         assert!(!held(&[All(0..12), None, Failed { begin: 12 }]));

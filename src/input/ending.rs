@@ -1,22 +1,25 @@
-//! Waiting for commands to end.
+//! Waits for commands to end. Each thread that runs a command holds a [`RunsCommand`]; dropping the [`Ending`] waits
+//! until all of these are dropped.
 
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// Commands take a fraction of a second to be ended. More may be wrong with the system.
+/// How long to wait. Ending commands takes a fraction of a second. If it takes longer, more may be wrong with the
+/// system.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Dropped, waits until nobody runs a command any more: all are ended in the time that one takes.
+/// Waits, when it is dropped, until nobody runs a command any more. Commands are ended side by side, in the time that
+/// one takes.
 #[derive(Debug)]
 pub struct Ending {
-    /// Taken when it is dropped.
+    /// Taken when the `Ending` is dropped.
     runs_command: Option<Sender<()>>,
-    /// Disconnected when every command has ended. Nothing is sent.
+    /// Disconnected when every command has ended. Nothing is ever sent.
     commands: Receiver<()>,
 }
 
-/// For whoever runs a command to hold until it has ended.
+/// A token that whoever runs a command holds until the command has ended.
 #[derive(Debug)]
 pub struct RunsCommand {
     _held: Sender<()>,

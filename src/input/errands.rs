@@ -1,4 +1,4 @@
-//! Sources that a few readers take one after the other, and which of their errors is told.
+//! A list of sources that a few readers take one after the other. It also decides which of the readers' errors is sent.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use super::stream::StreamBlock;
 use crate::error::{Error, Result};
 use crate::panics::lock;
 
-/// A source that is to be read, and who is to have its blocks.
+/// A source to be read, and where to send its blocks.
 pub struct Errand {
     pub index: usize,
     pub source: Source,
@@ -21,17 +21,17 @@ pub struct Errands(Mutex<List>);
 
 struct List {
     left: VecDeque<Errand>,
-    /// Sources that are read.
+    /// Indices of the sources that are being read.
     running: Vec<usize>,
-    /// The earliest source that failed, until that is sent.
+    /// The error of the earliest source that failed, until the error is sent.
     failed: Option<(Error, Errand)>,
 }
 
 impl List {
-    /// What is later than a source that failed isn't begun.
+    /// Notes an error. Sources after one that failed aren't begun.
     fn fail(&mut self, error: Error, errand: Errand) {
         if self.failed.as_ref().is_none_or(|(_, earliest)| errand.index < earliest.index) {
-            // An answer may do without a source that is late.
+            // The result may do without a source that timed out.
             if !matches!(error, Error::TimedOut { .. }) {
                 self.left.retain(|left| left.index < errand.index);
             }
@@ -39,7 +39,7 @@ impl List {
         }
     }
 
-    /// The error, once nothing before it is read any more or will be.
+    /// Takes the error out, once no earlier source is being read or is left to be read.
     fn take_failed(&mut self) -> Option<(Error, Errand)> {
         let running = self.running.iter().copied();
         let mut open = running.chain(self.left.iter().map(|errand| errand.index));
@@ -48,13 +48,13 @@ impl List {
 }
 
 impl Errands {
-    /// To be taken in this order.
+    /// Makes a list that is taken in this order.
     pub fn new(left: VecDeque<Errand>) -> Self {
         Errands(Mutex::new(List { left, running: Vec::new(), failed: None }))
     }
 
-    /// Does one after the other. Of several errors the one that is earliest in the input is the first that is sent, whichever was
-    /// begun first.
+    /// Takes errands and calls `read` for each, until none is left. Of several errors, the one that is earliest in the
+    /// input is sent first, whichever source was begun first.
     pub fn run(&self, read: impl Fn(&Errand) -> Result<()>) {
         while let Some(errand) = self.begin() {
             let read = read(&errand);
@@ -66,7 +66,7 @@ impl Errands {
             let failed = list.take_failed();
             drop(list);
             if let Some((error, errand)) = failed {
-                // A receiver that is gone wants no error either.
+                // If the receiver is gone, nobody wants the error.
                 let _ = errand.to.send(Err(error));
             }
         }

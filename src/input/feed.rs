@@ -1,13 +1,13 @@
-//! What map tasks read, one after the other as it is there: splits of files, and blocks of streams as they come.
+//! Gives out what map tasks read, as it becomes available: splits of files, and blocks of streams as they come.
 //!
 //! ```text
 //! numbering       order of work                                   dealt before anything is read
 //! files first     splits, then blocks of any stream               all splits
-//! input           as the sources are: splits and streams in turn  all splits, if there is no stream
+//! input           input order: splits and streams in turn         all splits, if there is no stream
 //! ```
 //!
-//! Blocks of streams are bounded: each holds a permit until its task ends, and when none is left nobody takes more from
-//! the readers, which then wait themselves.
+//! The number of stream blocks in memory is bounded. Each block holds a permit until its task ends. When no permit is
+//! left, nobody takes more blocks from the readers, and the readers wait.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ use crate::error::Result;
 #[derive(Debug)]
 pub enum MapWork {
     Split(Split),
-    /// The permit is held.
+    /// A block of a stream, and the permit that it holds.
     Block(StreamBlock, Permit),
 }
 
 impl MapWork {
-    /// How to have the same once more, if it can be read again.
+    /// Returns how to get the same work once more, or `None` if it can't be read again.
     pub fn again(&self, sources: &[Source]) -> Option<Again> {
         match self {
             MapWork::Split(split) => Some(Again::Split(split.clone())),
@@ -43,7 +43,7 @@ impl MapWork {
         }
     }
 
-    /// Where its bytes begin, and how many they are.
+    /// Where the work's bytes begin, and how many they are.
     pub fn place(&self) -> (Place, u64) {
         match self {
             MapWork::Split(split) => (Place { source: split.source(), offset: split.pieces[0].offset }, split.bytes()),
@@ -52,11 +52,11 @@ impl MapWork {
     }
 }
 
-/// What a map task has read, of which nothing is kept.
+/// Work that was read, without its bytes.
 #[derive(Debug)]
 pub enum Again {
     Split(Split),
-    /// A packed file is unpacked from its beginning to have it.
+    /// To get the block, a compressed file is decompressed from its beginning.
     Block(BlockExtent),
 }
 
@@ -69,8 +69,8 @@ impl Again {
     }
 }
 
-/// What a stream block takes of a bounded number in memory: a long record counts for many. Dropped with its block,
-/// mapped or not.
+/// What a stream block takes of the bounded number of blocks in memory. A long record counts for several blocks. The
+/// permit is dropped with its block, whether or not the block was mapped.
 #[derive(Debug)]
 pub struct Permit {
     blocks: usize,
@@ -83,14 +83,14 @@ impl Drop for Permit {
     }
 }
 
-/// In which order tasks are numbered, and wanted.
+/// The order in which tasks are numbered and wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Numbering {
-    /// Files first: a slow stream keeps no worker waiting.
+    /// Files come first, so that a slow stream keeps no worker waiting.
     FilesFirst,
-    /// As the input is, and done in about that order.
+    /// The order of the input. Tasks are done in about that order.
     Input,
-    /// Likewise, and whoever waits for the output has each record as soon as it is there.
+    /// The order of the input, too. Whoever waits for the output gets each record as soon as it is there.
     Streaming,
 }
 
@@ -100,27 +100,28 @@ pub struct Cutting {
     pub numbering: Numbering,
     pub end_of: RecordEnd,
     pub edges: Edges,
-    /// Whether splits are handed out as their edges are found, while others are yet to be: a deadline may come first.
+    /// Whether splits are handed out as their edges are found, while other edges are still being searched. This is for
+    /// jobs whose deadline may come before all edges are found.
     pub ahead: bool,
-    /// Bytes of a split, and of a stream's block.
+    /// Bytes of a split (`split`) and of a stream's block (`block`).
     pub split: u64,
     pub block: usize,
-    /// Of the pool.
+    /// Threads of the pool.
     pub threads: usize,
-    /// Which blocks say what line they begin with.
+    /// Which streams have their newlines counted, so that their blocks say with which line they begin.
     pub counted: Counted,
 }
 
 #[derive(Debug)]
 pub struct Feed {
     splits: VecDeque<Split>,
-    /// Where more splits come from.
+    /// Finds the other splits meanwhile.
     ahead: Option<Ahead>,
-    /// The one in front is read; beside each the source whose turn it is then.
+    /// Blocks are taken from the queue in front. Beside each queue is the source whose turn it is then.
     queues: VecDeque<(usize, Queue)>,
-    /// Dropped behind the queues, so that no reader waits for one.
+    /// Declared after the queues, so that it is dropped after them. No reader then waits for room in a queue.
     readers: Readers,
-    /// Waits for a permit.
+    /// A block that waits for a permit.
     held: Option<StreamBlock>,
     numbering: Numbering,
     block: usize,
@@ -129,7 +130,8 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Begins to read streams. `check` is asked now and then whether to go on, where finding the cuts of files takes long.
+    /// Cuts files and begins to read streams. `check` is called now and then if finding the cuts takes long, and its
+    /// error ends that.
     pub fn new(
         sources: &[Source],
         cut: Cutting,
@@ -139,7 +141,7 @@ impl Feed {
         Feed::of(sources, splits::cut(sources, cut.split), cut, hedging, check)
     }
 
-    /// The same of these splits of the files.
+    /// Like [`Feed::new`], for these splits of the files.
     pub fn of(
         sources: &[Source],
         splits: Vec<Split>,
@@ -152,7 +154,7 @@ impl Feed {
         let blocks = Blocks { bytes: block, end_of, eager, counted, readers: threads + 1 };
         let (queues, readers) = stream::read(sources, blocks, numbering != Numbering::FilesFirst, hedging)?;
         let (permits, taken) = bounded(2 * threads);
-        // Before anything can fail: its queues are dropped before its readers.
+        // Made before anything can fail, so that its queues are dropped before its readers.
         let splits = splits.into();
         let mut feed = Feed { splits, ahead: None, queues, readers, held: None, numbering, block, permits, taken };
         if edges == Edges::Found {
@@ -166,20 +168,20 @@ impl Feed {
         Ok(feed)
     }
 
-    /// Who reads the streams.
+    /// The threads that read the streams.
     pub fn readers(&self) -> &Readers {
         &self.readers
     }
 
-    /// The work that may be dealt before any other is there.
+    /// Takes out the work that may be dealt before any other work is there.
     pub fn seed(&mut self) -> Vec<MapWork> {
         let is_all = self.numbering == Numbering::FilesFirst || self.queues.is_empty();
         let seed = if is_all { self.splits.len() } else { 0 };
         self.splits.drain(..seed).map(MapWork::Split).collect()
     }
 
-    /// The next work; `None` if no more will come. Pending: a block has to [arrive](Self::arrived), or a permit to come back,
-    /// before there is any. Nothing is read ahead of what is asked for.
+    /// Returns the next work, or `None` if no more will come. Pending: a block has to [arrive](Self::arrived) or a
+    /// permit has to come back before there is work. Nothing is taken from the readers ahead of what is asked for.
     pub fn poll(&mut self) -> Poll<Option<Result<MapWork>>> {
         match self.ahead.as_mut().map(Ahead::take) {
             Some(Ok(split)) => self.splits.extend([split?]),
@@ -201,7 +203,8 @@ impl Feed {
         if self.queues.is_empty() && self.ahead.is_none() { Poll::Ready(None) } else { Poll::Pending }
     }
 
-    /// The stream whose turn it is, where files before it come first and others later.
+    /// The first stream that is left, if work is in the order of the input: files before the stream come first, files
+    /// after it later. `None` if all files come first, or no stream is left.
     fn turn(&self) -> Option<usize> {
         match self.numbering {
             Numbering::FilesFirst => None,
@@ -209,12 +212,12 @@ impl Feed {
         }
     }
 
-    /// Says that there may be more to poll, beside blocks.
+    /// Receives a message when there may be more to poll, other than blocks.
     pub fn ready(&self) -> Receiver<()> {
         self.ahead.as_ref().map_or_else(never, Ahead::ready)
     }
 
-    /// What a block takes of the permits, if so many are left.
+    /// Takes a block's permit, if enough permits are left.
     fn permit(&self, block: &StreamBlock) -> Option<Permit> {
         let most = self.permits.capacity().unwrap_or(usize::MAX);
         let blocks = block.stretch().bytes.len().div_ceil(self.block).min(most);
@@ -225,7 +228,8 @@ impl Feed {
         Some(Permit { blocks, taken: self.taken.clone() })
     }
 
-    /// Where the next block comes from; nowhere while one waits for permits.
+    /// The queue of the next block. It gives nothing while a block waits for a permit, or while files before its stream
+    /// are still to come.
     pub fn blocks(&self) -> Queue {
         let files_come_first =
             self.turn().is_some_and(|turn| self.ahead.as_ref().is_some_and(|ahead| ahead.is_before(turn)));
@@ -235,11 +239,11 @@ impl Feed {
         }
     }
 
-    /// Takes what came from there.
+    /// Takes what was received from [`blocks`](Self::blocks).
     pub fn arrived(&mut self, block: Result<Result<StreamBlock>, RecvError>) -> Result<()> {
         match block {
             Ok(block) => self.held = Some(block?),
-            // All readers of this queue have ended.
+            // All readers of this queue's sources have ended.
             Err(RecvError) => drop(self.queues.pop_front()),
         }
         Ok(())

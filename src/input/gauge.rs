@@ -1,4 +1,5 @@
-//! What a source gave so far, and in how much of its own time: for whoever reads it, and for whoever wants to know meanwhile.
+//! Measures what a source has given so far and how much of its own time that took. The source's reader updates the
+//! gauge; others may look at it meanwhile.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use crate::panics::lock;
 use crate::report::event::ReadStep;
 use crate::units::Span;
 
-/// Copies tell of the same source.
+/// The gauge of one source. Copies share their measurements.
 #[derive(Clone, Debug)]
 pub struct Gauge(Arc<Mutex<Measured>>);
 
@@ -16,9 +17,10 @@ struct Measured {
     clock: SourceClock,
     bytes: u64,
     first_byte: Option<Duration>,
-    /// Since when it is waited for without having brought anything, if it is.
+    /// Since when the source has been waited for without bringing anything; `None` if it isn't waited for.
     silent_since: Option<Instant>,
-    /// What became of attempts, by their numbers, where there is more to tell than that one came to the source's end.
+    /// What became of the attempts, with their numbers. Empty if there is no more to tell than that one attempt came to
+    /// the source's end.
     steps: Vec<(Instant, u32, ReadStep)>,
 }
 
@@ -26,15 +28,16 @@ struct Measured {
 #[derive(Clone, Copy, Debug)]
 pub struct GaugeReading {
     pub begun: Instant,
-    /// Packed as they are.
+    /// Before decompression.
     pub bytes: u64,
-    /// Its own time until its first byte came, and until now: that in which it was read or waited for.
+    /// The source's own time until its first byte came (`first_byte`) and until this moment (`spent`): time in which it
+    /// was read or waited for.
     pub first_byte: Option<Duration>,
     pub spent: Duration,
 }
 
 impl Gauge {
-    /// Of a source whose reading begins now, and that has so much time.
+    /// Makes the gauge of a source whose reading begins now and may take as long as `timeout`.
     pub fn start(timeout: Option<Span>) -> Self {
         let clock = SourceClock::start(timeout);
         let state = Measured { clock, bytes: 0, first_byte: None, silent_since: None, steps: Vec::new() };
@@ -45,7 +48,7 @@ impl Gauge {
         change(&mut lock(&self.0))
     }
 
-    /// So many bytes came.
+    /// Notes that so many bytes came.
     pub fn advance(&self, bytes: usize) {
         self.change(|state| {
             state.bytes += bytes as u64;
@@ -54,14 +57,14 @@ impl Gauge {
         });
     }
 
-    /// The source is waited for.
+    /// Notes that the source is waited for.
     pub fn waits(&self) {
         self.change(|state| {
             state.silent_since.get_or_insert_with(Instant::now);
         });
     }
 
-    /// The source's time stands still while the source is not to blame: while the job has no room for what was read.
+    /// Stops the source's clock while the source isn't to blame, because the job has no room for what was read.
     pub fn pause(&self) {
         self.change(|state| {
             state.clock.pause();
@@ -73,12 +76,12 @@ impl Gauge {
         self.change(|state| state.clock.go_on());
     }
 
-    /// What is left of its time. Nothing when that is over, `None` where it has no end.
+    /// What is left of the source's time: zero when it is over, `None` if it has no end.
     pub fn left(&self) -> Option<Duration> {
         self.change(|state| state.clock.left())
     }
 
-    /// For how long it is waited for and has brought nothing, if it is.
+    /// How long the source has been waited for without bringing anything; `None` if it isn't waited for.
     pub fn silence(&self) -> Option<Duration> {
         self.change(|state| state.silent_since.map(|since| since.elapsed()))
     }
@@ -87,7 +90,7 @@ impl Gauge {
         self.change(|state| state.first_byte)
     }
 
-    /// This became of an attempt.
+    /// Notes what became of an attempt.
     pub fn note(&self, attempt: u32, step: ReadStep) {
         self.change(|state| state.steps.push((Instant::now(), attempt, step)));
     }
@@ -106,13 +109,13 @@ impl Gauge {
     }
 }
 
-/// The time that a source has, from when its reading begins.
+/// The time that a source has, counted from when its reading begins.
 #[derive(Debug)]
 struct SourceClock {
     begun: Instant,
     end: Option<Instant>,
     stands_since: Option<Instant>,
-    /// For how long it stood still before.
+    /// For how long the clock stood still before.
     stood: Duration,
 }
 
@@ -136,7 +139,7 @@ impl SourceClock {
         }
     }
 
-    /// The source's time that was over at `now`: without that in which the clock stood still.
+    /// The source's time that was spent by `now`, without the time in which the clock stood still.
     fn spent(&self, now: Instant) -> Duration {
         let until = self.stands_since.unwrap_or(now);
         until.saturating_duration_since(self.begun).saturating_sub(self.stood)
@@ -168,7 +171,7 @@ mod tests {
         assert!(watched.silence().unwrap() >= tick);
         gauge.advance(1);
         assert_eq!(watched.silence(), None);
-        // Nobody waits who has no room.
+        // A source isn't waited for while the job has no room.
         gauge.waits();
         gauge.pause();
         assert_eq!(watched.silence(), None);

@@ -1,8 +1,9 @@
-//! What becomes of reading a mapped file that is cut shorter, or whose disk fails, under the reader.
+//! Guards mapped files whose bytes get lost while they are read, because a file is cut shorter or its disk fails.
 //!
-//! The system then raises SIGBUS, which would end the process: no message, the spill directory left behind. Here a handler
-//! puts zeros where the bytes were, so that the attempt reads on, and marks the mapping; the attempt asks for the mark
-//! when it has read its block, and fails. A SIGBUS from anywhere else goes to whoever handled it before.
+//! The system then raises SIGBUS. That would end the process without a message, and leave the spill directory behind.
+//! The handler here puts zeros where the bytes were, so that the attempt reads on, and marks the mapping. When the
+//! attempt has read its block, it asks for the mark and fails. A SIGBUS from anywhere else goes to whoever handled it
+//! before.
 
 #![allow(unsafe_code)]
 
@@ -13,10 +14,10 @@ use std::{mem, ptr};
 
 use crate::failpoint::{self, Point};
 
-/// Mappings guarded at a time: one a worker. One more than these would go without.
+/// Mappings that can be guarded at a time. Each worker has one. A mapping beyond these isn't guarded.
 const MOST: usize = 4096;
 
-/// An address range that is guarded. `start` is 0 for a free place and [`TAKEN`] while `end` is being written.
+/// An address range that is guarded. `start` is 0 if the place is free, and [`TAKEN`] while `end` is being written.
 struct GuardedRange {
     start: AtomicUsize,
     end: AtomicUsize,
@@ -29,11 +30,11 @@ static GUARDED: [GuardedRange; MOST] =
     [const { GuardedRange { start: AtomicUsize::new(0), end: AtomicUsize::new(0), lost: AtomicBool::new(false) } };
         MOST];
 
-/// What handled SIGBUS before. Written once, never freed.
+/// The action that handled SIGBUS before. Written once, never freed.
 static BEFORE: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
 static SYSTEM_PAGE: AtomicUsize = AtomicUsize::new(4096);
 
-/// Guards a mapping until it is dropped, which must be before the mapping goes.
+/// Guards a mapping until the guard is dropped, which must be before the mapping is unmapped.
 #[derive(Debug)]
 pub struct Guard {
     place: Option<usize>,
@@ -55,7 +56,7 @@ impl Guard {
         Guard { place }
     }
 
-    /// Whether bytes that were read from the mapping were not the file's.
+    /// Whether bytes that were read from the mapping weren't the file's.
     pub fn lost(&self) -> bool {
         let lost = self.place.is_some_and(|place| GUARDED[place].lost.load(Ordering::Acquire));
         lost || failpoint::hit(Point::InputLost).is_err()
@@ -71,8 +72,8 @@ impl Drop for Guard {
 }
 
 fn install() {
-    // SAFETY: `sysconf` reads a constant. A zeroed `sigaction` is a valid one, with an empty mask and no flags; the handler
-    // has the signature that SA_SIGINFO calls for, and does nothing that a signal handler may not.
+    // SAFETY: `sysconf` reads a constant. A zeroed `sigaction` is valid: it has an empty mask and no flags. The handler
+    // has the signature that SA_SIGINFO calls for, and does nothing that a signal handler may not do.
     unsafe {
         if let Ok(page @ 1..) = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)) {
             SYSTEM_PAGE.store(page, Ordering::Relaxed);
@@ -84,13 +85,13 @@ fn install() {
         BEFORE.store(Box::into_raw(before), Ordering::Release);
         let mut action: libc::sigaction = mem::zeroed();
         action.sa_sigaction = handle as extern "C" fn(_, _, _) as usize;
-        // The stack that Rust's own handler has for threads that overflowed theirs.
+        // SA_ONSTACK: the handler runs on the stack that Rust's own handler has for threads that overflowed theirs.
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
         libc::sigaction(libc::SIGBUS, &action, ptr::null_mut());
     }
 }
 
-/// Only what is safe in a signal handler: atomics and system calls.
+/// Handles SIGBUS. Does only what is safe in a signal handler: atomics and system calls.
 extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: with SA_SIGINFO the system passes a valid `info`, which for SIGBUS has an address.
     let at = unsafe { (*info).si_addr() }.addr();
@@ -103,8 +104,8 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_vo
         place.lost.store(true, Ordering::Release);
         let page = SYSTEM_PAGE.load(Ordering::Relaxed);
         let from = at - at % page;
-        // SAFETY: the pages from here to the mapping's end are part of a private mapping that only its owner reads, and
-        // the thread that reads it is this one. They are replaced by readable pages of zeros.
+        // SAFETY: the pages from here to the mapping's end are part of a private mapping. Only its owner reads it, and
+        // the thread that reads it is this one. The pages are replaced by readable pages of zeros.
         let zeros = unsafe {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
             libc::mmap(ptr::with_exposed_provenance_mut(from), end - from, libc::PROT_READ, flags, -1, 0)
@@ -113,7 +114,7 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_vo
             return;
         }
     }
-    // Returning raises the signal again, now with whoever had it before.
+    // Returning raises the signal again, and the handler from before gets it.
     let before = BEFORE.load(Ordering::Acquire);
     // SAFETY: `before` was filled in by `sigaction` before this handler was installed, and is never freed.
     unsafe { libc::sigaction(signal, before, ptr::null_mut()) };

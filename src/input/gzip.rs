@@ -1,11 +1,12 @@
-//! The members of gzip data (RFC 1952), one after the other, without what is around them.
+//! Decompresses gzip data (RFC 1952): the contents of one member after the other, without headers and trailers.
 //!
 //! ```text
 //! header  deflated ······  CRC32 length │ header  deflated ···  CRC32 length │ 0 0 0 ···
 //! ```
 //!
-//! The members are taken apart here and not by a reader over them: a reader would not say where in the data it stopped, nor
-//! tell zeros that fill up a tape's block, which are fine, from what was appended by mistake.
+//! The members are taken apart here and not by a ready-made reader. Such a reader wouldn't say where in the data it
+//! stopped. It wouldn't tell zeros that fill up a tape's block, which are fine, from bytes that were appended by
+//! mistake.
 
 use std::io;
 
@@ -14,7 +15,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::unpack::Unpacked;
 
-/// A longer header says more than any tool writes.
+/// Bytes of a header after which its end isn't looked for any more. No tool writes a header as long as this.
 const LONGEST_HEADER: usize = 1 << 20;
 
 #[derive(Debug)]
@@ -22,18 +23,18 @@ pub struct Gzip {
     inflate: Decompress,
     stage: Stage,
     crc: Hasher,
-    /// Members that ended.
+    /// Number of members that have ended.
     members: u64,
 }
 
-/// What comes next.
+/// What comes next in the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// A member, or zeros, or nothing.
+    /// A member, zeros, or the end of the data.
     Member,
     Body,
     Trailer,
-    /// Zeros to the end.
+    /// Zeros to the end of the data.
     Zeros,
 }
 
@@ -42,7 +43,7 @@ impl Gzip {
         Gzip { inflate: Decompress::new(false), stage: Stage::Member, crc: Hasher::new(), members: 0 }
     }
 
-    /// Takes from `held`, the data that is there, and appends to `out`, which has room for it.
+    /// Takes bytes from `held`, the compressed data that is there, and appends to `out`, which has room.
     pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Unpacked> {
         match self.stage {
             Stage::Body => self.inflate(held, out),
@@ -88,14 +89,14 @@ impl Gzip {
         Ok(Unpacked::Took(taken))
     }
 
-    /// That the data may end here, of which `held` wasn't taken.
+    /// Checks that the data may end here. `held` is the part that wasn't taken.
     pub fn end(&self, held: &[u8]) -> io::Result<()> {
         let whole = matches!(self.stage, Stage::Member | Stage::Zeros) && held.is_empty();
         if whole { Ok(()) } else { Err(io::Error::other("the gzip data ends early")) }
     }
 }
 
-/// Length of the header that a member begins with, once all of it is there.
+/// Length of the header at the start of a member, once all of the header is there; `None` before.
 fn header(held: &[u8], is_later: bool) -> io::Result<Option<usize>> {
     const MAGIC: [u8; 2] = [0x1f, 0x8b];
     const DEFLATE: u8 = 8;

@@ -1,8 +1,8 @@
-//! First records, where the plan has to know them before the job runs.
+//! Reads the first records of sources, if the plan has to know them before the job runs.
 //!
-//! Those of files are read when they are asked for. Sources that may keep their reader waiting are all begun at once, each by
-//! a thread of its own, so that no command waits for another to print its first line. What isn't waited for any more is ended
-//! by its own thread, beside the job.
+//! The first record of a file is read when it is asked for. Sources that may keep their reader waiting are all begun at
+//! once, each by a thread of its own, so that no command waits for another to print its first line. A source that isn't
+//! waited for any more is ended by its own thread, beside the job.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::{RecordEnd, Source, Sources};
 use crate::error::{Error, Result, reason};
 use crate::panics;
 
-/// How often it is looked whether the wait is to end.
+/// How often a wait checks whether it is to end.
 const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
@@ -26,21 +26,21 @@ pub struct Heads<'s> {
     end_of: RecordEnd,
     hedging: Arc<Hedging>,
     stop: Stop,
-    /// Of those that may wait, by index.
+    /// The heads of sources that may wait, by index.
     waited_for: BTreeMap<usize, Head>,
 }
 
-/// What came of a source.
+/// What came of asking a source for its first record.
 #[derive(Debug)]
 pub enum Head {
-    /// Its first record: nothing if it is empty.
+    /// The first record. It is empty if the source is empty.
     Record(Vec<u8>),
-    /// It took too long, which is why it is to be left out.
+    /// The source took too long, so it is to be left out. The text says why.
     Late(String),
 }
 
 impl Head {
-    /// `None`: it didn't come in time.
+    /// Makes a head of a first record. `None` means that the record didn't come in time.
     fn of(record: Option<Vec<u8>>) -> Self {
         record.map_or_else(|| Head::Late("its first record didn't come in time".into()), Head::Record)
     }
@@ -48,11 +48,11 @@ impl Head {
 
 /// How long sources are waited for.
 pub struct Patience<'a> {
-    /// Asked now and then whether to go on.
+    /// Called now and then while waiting. Its error ends the wait.
     pub check: &'a dyn Fn() -> Result<()>,
-    /// Those that take longer than their own time are left out. Otherwise they are an error.
+    /// Whether sources that take longer than their own timeout are left out. Otherwise they are an error.
     pub leaves_out: bool,
-    /// Those that take longer than this are left out, too.
+    /// When this time comes, sources that are still waited for are left out, too.
     pub until: Option<Instant>,
 }
 
@@ -60,7 +60,7 @@ impl Patience<'_> {
     /// Waits as long as it takes.
     pub const ENDLESS: Patience<'static> = Patience { check: &|| Ok(()), leaves_out: false, until: None };
 
-    /// The next that threads send who each send something: nothing if it doesn't come by `end` or in the plan's time.
+    /// Receives the next message of threads that each send one. `None` if none comes before `end` or `self.until`.
     pub(super) fn wait<T>(&self, from: &Receiver<T>, end: Option<Instant>) -> Result<Option<T>> {
         let end = [end, self.until].into_iter().flatten().min();
         loop {
@@ -76,7 +76,8 @@ impl Patience<'_> {
 }
 
 impl<'s> Heads<'s> {
-    /// Waits for the first records of those that may wait. How often they may be read, and when one is slow, `hedging` says.
+    /// Waits for the first records of sources that may wait. `hedging` says how often a source may be read and when it
+    /// is slow.
     pub fn new(
         sources: &'s Sources,
         end_of: RecordEnd,
@@ -85,13 +86,13 @@ impl<'s> Heads<'s> {
     ) -> Result<Self> {
         let stop = Stop::new().map_err(cannot)?;
         let waited_for = wait_for(sources, end_of, &hedging, &stop, patience);
-        // Those that are not waited for any more end. All others have ended.
+        // Readers that aren't waited for any more end. All others have ended.
         stop.now();
         let stop = Stop::new().map_err(cannot)?;
         Ok(Heads { sources, end_of, hedging, stop, waited_for: waited_for? })
     }
 
-    /// The first record of a source, to be asked for once.
+    /// Returns the first record of a source. It may be asked for once.
     pub fn take(&mut self, index: usize) -> Result<Head> {
         let Heads { sources, end_of, hedging, stop, waited_for } = self;
         let read = || sources[index].head(*end_of, Retry::of(hedging, index), stop).map(Head::of);
@@ -119,7 +120,7 @@ fn wait_for(
         let runs_command = matches!(source, Source::Command { .. }).then(|| sources.runs_command());
         let read = move || {
             let head = panics::caught(|| format!("reader of {}", source.name()), || source.head(end_of, retry, &stop));
-            // Nobody may want it any more.
+            // The receiver may be gone.
             let _ = to.send((index, head));
             drop(runs_command);
         };
@@ -128,7 +129,8 @@ fn wait_for(
     in_order(waiting.iter().map(|(index, _)| *index), &heads, patience)
 }
 
-/// What comes of each source; or the error of the first in the input, as if one were read after the other.
+/// Returns what came of each source; or the error of the first source in the input that failed, as if the sources were
+/// read one after the other.
 fn in_order(
     indices: impl Iterator<Item = usize>,
     heads: &Receiver<(usize, Result<Option<Vec<u8>>>)>,

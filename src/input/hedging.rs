@@ -1,18 +1,19 @@
-//! When a source gets a second reading beside the first: when it is slow, and not too many are at a time.
+//! Decides when a source gets a second reading beside the first: when the source is slow and not too many others have a
+//! second reading.
 //!
-//! A source that can be read again and waited for is slow once it has brought nothing for longer than
+//! A source that can be read again and can be waited for is slow once it has brought nothing for longer than
 //!
 //! ```text
-//! its history           before its first byte             behind it
+//! its history           before its first byte             after its first byte
 //! consistently slow     its median time to first byte     that, and at least LEAST
-//! else, if known        its 95th percentile of it         that, and at least LEAST
-//! none                  3 times the median time to first byte of the other sources of this run that have
-//!                       brought theirs, and at least LEAST; while there are none it isn't slow
+//! else, if known        the 95th percentile of that time  that, and at least LEAST
+//! none                  3 times the median time to first byte of those other sources of this run whose first byte has
+//!                       come, and at least LEAST; while there are none of them, the source isn't slow
 //! ```
 //!
-//! Each gets one second reading at most, and no more than a tenth of the streams have one at a time, though one always may:
-//! where everything is slow, doubling the load would make it slower. (Dean and Barroso, The Tail at Scale, 2013: hedged
-//! requests.)
+//! A source gets one second reading at most. At most a tenth of the streams have one at a time, though one stream
+//! always may: if everything is slow, doubling the load would make it slower. (Dean and Barroso, The Tail at Scale,
+//! 2013: hedged requests.)
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,39 +23,39 @@ use super::Source;
 use super::gauge::Gauge;
 use crate::panics::lock;
 
-/// A source that brings nothing for less than this isn't slow, unless its history says that it is faster than that.
+/// A source that has brought nothing for less than this isn't slow, unless its history says that it is usually faster.
 const LEAST: Duration = Duration::from_millis(200);
-/// Slow is what takes this many times the median of the others.
+/// A source is slow after this many times the median of the other sources.
 const FACTOR: u32 = 3;
-/// A second reading at a time is made of one source in this many.
+/// One source in this many may have a second reading at a time.
 const SHARE: usize = 10;
-/// How often it is looked whether a source may have one, where that hangs on others.
+/// How often to look whether a source may have a second reading, if that depends on other sources.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long a source took until its first byte in runs before, as far as that is known.
+/// How long a source took until its first byte in earlier runs, as far as that is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Latency {
     pub p95: Option<Duration>,
     pub median: Option<Duration>,
-    /// Whether it is consistently slow: then it is begun first, too.
+    /// Whether the source is consistently slow. Such a source is also begun first.
     pub is_slow: bool,
 }
 
-/// What the readers of a run share: how often a source may be read, and what tells which are slow.
+/// What the readers of a run share: how often a source may be read, and what tells which sources are slow.
 #[derive(Debug)]
 pub struct Hedging {
     attempts: u32,
-    /// By source, as far as they are known.
+    /// Indexed by source, as far as they are known.
     latencies: Vec<Latency>,
-    /// Of this run, by source.
+    /// Times to first byte in this run, indexed by source.
     first_bytes: Mutex<Vec<Option<Duration>>>,
-    /// Second readings that go on, and how many may.
+    /// Second readings that are running (`going`), and how many may run at a time (`most`).
     going: AtomicUsize,
     most: usize,
 }
 
 impl Hedging {
-    /// Of a run over `sources`, each of which may be read `attempts` times, if it can be read again.
+    /// Makes the hedging of a run over `sources`. Each source that can be read again may be read `attempts` times.
     pub fn new(attempts: u32, latencies: &[Latency], sources: &[Source]) -> Arc<Hedging> {
         let streams = sources.iter().filter(|source| source.is_stream()).count();
         Arc::new(Hedging {
@@ -66,7 +67,7 @@ impl Hedging {
         })
     }
 
-    /// Second readings that there may be at a time.
+    /// Second readings that may run at a time.
     pub fn most(&self) -> usize {
         self.most
     }
@@ -75,7 +76,8 @@ impl Hedging {
         self.latencies.get(source).is_some_and(|latency| latency.is_slow)
     }
 
-    /// The silence after which a source is slow, which has brought bytes or not. `None` while that isn't known.
+    /// Returns the silence after which a source is slow. `has_begun` says whether the source has brought bytes. `None`
+    /// while the silence isn't known.
     fn after(&self, source: usize, has_begun: bool) -> Option<Duration> {
         let Latency { p95, median, is_slow } = self.latencies.get(source).copied().unwrap_or_default();
         match if is_slow { median } else { p95 } {
@@ -94,7 +96,7 @@ impl Hedging {
     }
 }
 
-/// What of it is one source's.
+/// One source's share of the [`Hedging`].
 #[derive(Clone, Debug)]
 pub struct Retry(Option<(Arc<Hedging>, usize)>);
 
@@ -102,12 +104,12 @@ pub struct Retry(Option<(Arc<Hedging>, usize)>);
 #[derive(Debug)]
 pub enum Decision {
     Now(Hedge),
-    /// It is to be asked again after so long.
+    /// Ask again after this time.
     Later(Duration),
 }
 
 impl Retry {
-    /// Of what is read once and for itself.
+    /// For a source that is read once and outside a run.
     pub fn never() -> Retry {
         Retry(None)
     }
@@ -121,14 +123,14 @@ impl Retry {
         self.0.as_ref().map_or(1, |(hedging, _)| hedging.attempts)
     }
 
-    /// The source has brought bytes.
+    /// Notes that the source has brought bytes.
     pub fn brought(&self, gauge: &Gauge) {
         if let Some((hedging, source)) = &self.0 {
             lock(&hedging.first_bytes)[*source] = gauge.first_byte();
         }
     }
 
-    /// Whether it is slow, and may have a second reading now. `None` where it never will.
+    /// Decides whether the source is slow and may have a second reading now. `None` if it never will.
     pub fn decide(&self, gauge: &Gauge) -> Option<Decision> {
         let (hedging, source) = self.0.as_ref()?;
         let silence = gauge.silence().unwrap_or_default();
@@ -140,7 +142,7 @@ impl Retry {
     }
 }
 
-/// A second reading that goes on. Dropped, another source may have one.
+/// A second reading that is running. When it is dropped, another source may have one.
 #[derive(Debug)]
 pub struct Hedge(Arc<Hedging>);
 
@@ -177,12 +179,12 @@ mod tests {
         let all = hedging(&[known, slow], 6);
         assert_eq!([all.after(0, false), all.after(0, true)], [Some(ms(50)), Some(LEAST)]);
         assert_eq!([all.after(1, false), all.after(1, true)], [Some(ms(500)); 2]);
-        // Of the others nothing is known before the run.
+        // Nothing is known of the other sources before the run.
         assert_eq!(all.after(2, false), None);
         for (source, first_byte) in [(2, 7000), (3, 100), (4, 10), (5, 4000)] {
             lock(&all.first_bytes)[source] = Some(ms(first_byte));
         }
-        // Its own doesn't count: 10, 100 and 4000 ms.
+        // The source's own time doesn't count. The others have 10, 100 and 4000 ms.
         assert_eq!(all.after(2, true), Some(ms(300)));
         lock(&all.first_bytes)[3] = Some(ms(1));
         assert_eq!(all.after(2, false), Some(LEAST));

@@ -1,4 +1,5 @@
-//! The sources of a job, with what was begun of them to plan it.
+//! The sources of a job, with what was begun of them to plan the job. When they are dropped, no command of theirs is
+//! left running.
 
 use std::ops::{Deref, DerefMut};
 use std::thread;
@@ -6,7 +7,8 @@ use std::thread;
 use super::Source;
 use super::ending::{Ending, RunsCommand};
 
-/// Read in this order. Dropped, what was begun of them is ended, and so is what was left out: no command outlives them.
+/// Sources in the order in which they are read. When they are dropped, whatever was begun of them or of the sources
+/// that were left out is ended: no command outlives them.
 #[derive(Debug)]
 pub struct Sources {
     all: Vec<Source>,
@@ -14,12 +16,13 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// For whoever reads some of them to plan the job: held until a command that isn't wanted has ended.
+    /// Returns a token for a thread that reads some of the sources to plan the job. The thread holds it until a command
+    /// that isn't wanted has ended.
     pub(super) fn runs_command(&self) -> RunsCommand {
         self.ending.runs_command()
     }
 
-    /// Leaves out those of which `is_left_out` says so, by index. They are ended beside the job.
+    /// Removes the sources for whose index `is_left_out` is true, and returns them. They are ended beside the job.
     pub fn leave_out(&mut self, is_left_out: impl Fn(usize) -> bool) -> Vec<Source> {
         let mut index = 0..;
         let left_out: Vec<_> = self.all.extract_if(.., |_| index.next().is_some_and(&is_left_out)).collect();
@@ -27,19 +30,19 @@ impl Sources {
         left_out
     }
 
-    /// Ends what was begun of them: each is read again from its beginning, if it can be.
+    /// Ends what was begun of the sources. Each source is then read again from its beginning, if it can be.
     pub fn forget_begun(&self) {
         end(&self.all, &Ending::default());
     }
 }
 
-/// Ends what was begun of the sources, if anything was, all at once.
+/// Ends what was begun of the sources, if anything was. All commands are ended at the same time.
 fn end(sources: &[Source], ending: &Ending) {
     for source in sources {
         let Some(begun) = source.take_begun() else { continue };
         if let Source::Command { .. } = source {
             let runs_command = ending.runs_command();
-            // Where no thread is to be had it is ended here.
+            // If no thread can be started, the command is ended here.
             let _ = thread::Builder::new().name("end".into()).spawn(move || {
                 drop(begun);
                 drop(runs_command);

@@ -1,19 +1,20 @@
-//! Inputs: what a user named, as sources; sources as splits; splits as blocks of records.
+//! Inputs of a job. What the user named becomes sources. Files are cut into splits, from which map tasks read blocks of
+//! records. Sources that can only be read front to back become blocks that reader threads hand over.
 //!
 //! ```text
 //! regular file ─► splits ─► edges ───────────► blocks, mapped, or read if small ─┐
-//!                 bytes     only if a newline                                    ├─► feed: work for map tasks
-//!                           may stand in quotes                                  │
-//! stdin, FIFO,  ─► a thread each: unpacked, ─► blocks, handed over ──────────────┘
-//! command,         cut behind records
-//! packed file,
+//!                 byte      only if a newline                                    ├─► feed: work for map tasks
+//!                 ranges    may stand in quotes                                  │
+//! stdin, FIFO,  ─► readers: decompressed, ───► blocks, handed over ──────────────┘
+//! command,         cut after records
+//! compressed file,
 //! file that may hang
 //! ```
 //!
-//! A source that can be read again is, when it fails or is slow: `attempts` hands over what all its readings have in common, and
-//! [`hedging`] says when one is slow.
+//! A source that fails or is slow is read again, if it can be. `attempts` compares the readings and hands over each
+//! byte once. [`hedging`] decides when a source is slow.
 //!
-//! What a block says of itself is a [`Stretch`]: the records that are its own, and which sources they are from.
+//! A block describes itself as a [`Stretch`]: which records belong to it, and which sources they come from.
 
 mod ahead;
 mod attempts;
@@ -74,7 +75,7 @@ pub use watch::{Covered, Watch, Watched};
 /// One input, checked to exist.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
-    /// A regular file of `len` bytes: read split by split, or front to back if it is packed or may hang.
+    /// A regular file of `len` bytes. It is read split by split, or front to back if it is compressed or may hang.
     File {
         path: PathBuf,
         len: u64,
@@ -82,7 +83,7 @@ pub enum Source {
         codec: Option<Codec>,
         reach: Reach,
     },
-    /// A FIFO, a device, anything that can only be read front to back.
+    /// A FIFO, a device, or anything else that can only be read front to back.
     Stream {
         path: PathBuf,
         begun: Begun,
@@ -92,13 +93,13 @@ pub enum Source {
         begun: Begun,
         timeout: Option<Span>,
     },
-    /// A path that didn't answer when the job was planned: `timeout` if that was its own, else the job's time for it was over.
-    /// Nothing can be read of it.
+    /// A path that didn't answer when the job was planned. Nothing can be read from it. `timeout` is the path's own
+    /// timeout if that passed; `None` if the job's time for planning passed first.
     Silent {
         path: PathBuf,
         timeout: Option<Span>,
     },
-    /// What a command prints. `name` is what messages call it.
+    /// The standard output of a command. `name` is what messages call the command.
     Command {
         command: Arc<written::Command>,
         name: PathBuf,
@@ -106,24 +107,24 @@ pub enum Source {
     },
 }
 
-/// What is known of the way to a source.
+/// Limits on reading a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// Whether a read may hang though poll says that it won't, as that of a file on a network.
+    /// Whether a read may hang although poll says that it won't, as for a file on a network.
     pub may_hang: bool,
-    /// From when its reading begins until its end.
+    /// How long reading the source may take, from its start to its end.
     pub timeout: Option<Span>,
 }
 
-/// How a record ends.
+/// Where records end.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordEnd {
     pub framing: Framing,
-    /// A record longer than this, its end included, may be cut there.
+    /// Bytes of the longest record, including its terminator. A longer record may be cut there.
     pub longest: u64,
 }
 
-/// Which file it is, whatever name it has, and when it was changed.
+/// Identity of a file, whatever its name, and the time when it was last modified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     device: u64,
@@ -142,19 +143,20 @@ impl FileId {
     }
 }
 
-/// Length of the UTF-8 byte order mark that a file begins with: it says how the file is encoded and is no part of its
-/// first record, so that a line is the same line wherever it stands. (ripgrep and DuckDB hold it so too.)
+/// Length of the UTF-8 byte order mark at the start of a file, or 0. The mark says how the file is encoded and isn't
+/// part of the first record, so a line is the same line wherever it stands. (ripgrep and DuckDB treat the mark this way
+/// too.)
 fn mark_len(start_of_file: &[u8]) -> usize {
     if start_of_file.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }
 }
 
-/// An error of the system's at a byte of `source`.
+/// Returns a function that makes an error of the system an error at a byte of `source`.
 fn failed(source: &Source) -> impl Fn(u64, io::Error) -> Error {
     move |at, error| Error::Read { path: source.path().into(), at, source: error }
 }
 
 impl Source {
-    /// A regular file as it is now, to be read as it is.
+    /// A regular file in its current state, to be read without decompression.
     pub fn file(path: &Path) -> io::Result<Source> {
         Ok(Source::of(path, &rustix::fs::stat(path)?, None, Reach::default()))
     }
@@ -176,7 +178,7 @@ impl Source {
         Source::Command { command: command.into(), name, begun: Begun::default() }
     }
 
-    /// Bytes that are there to be read, packed as they are, where that is known; else 0.
+    /// Bytes of the source before decompression, if that is known before reading; otherwise 0.
     pub fn bytes(&self) -> u64 {
         match self {
             Source::File { len, .. } => *len,
@@ -184,23 +186,24 @@ impl Source {
         }
     }
 
-    /// Whether it can only be read front to back.
+    /// Whether the source can only be read front to back.
     pub fn is_stream(&self) -> bool {
         !matches!(self, Source::File { codec: None, reach: Reach { may_hang: false, .. }, .. })
     }
 
-    /// Whether its bytes are there to be read, and how many.
+    /// Whether the source is a regular file, whose length is known.
     pub fn is_file(&self) -> bool {
         matches!(self, Source::File { .. })
     }
 
-    /// Whether it is the regular file that was found there. A file that may hang isn't looked at for that: it is known since it
-    /// was found.
+    /// Whether the source is the regular file that `found` describes. The source's path isn't looked at, since it may
+    /// hang: the file's identity is known from planning.
     pub fn is_same_file(&self, found: &Metadata) -> bool {
         matches!(self, Source::File { id, .. } if (id.device, id.inode) == (found.dev(), found.ino()))
     }
 
-    /// Whether its reader may have to wait for somebody else. Such a reader keeps no other source waiting.
+    /// Whether a reader of the source may have to wait for somebody else. Such a reader reads no other source, so no
+    /// other source waits for it.
     pub fn may_wait(&self) -> bool {
         match self {
             Source::File { reach, .. } => reach.may_hang,
@@ -211,7 +214,7 @@ impl Source {
         }
     }
 
-    /// Whether it can be read twice, and holds the same then.
+    /// Whether the source can be read twice and gives the same bytes.
     pub fn can_be_read_again(&self) -> bool {
         match self {
             Source::File { .. } => true,
@@ -220,7 +223,7 @@ impl Source {
         }
     }
 
-    /// The same, of which nothing was begun: what was begun may hold it.
+    /// Returns a copy of the source without its begun [`Reading`], so that this `Reading` can hold the copy.
     fn unbegun(&self) -> Source {
         let mut source = self.clone();
         match &mut source {
@@ -232,12 +235,12 @@ impl Source {
         source
     }
 
-    /// What was begun of it, which nobody goes on with then.
+    /// Takes out the begun [`Reading`] of the source, if there is one. No reader can continue it after that.
     fn take_begun(&self) -> Option<Reading> {
         self.begun().and_then(Begun::take)
     }
 
-    /// How long it may take, from when its reading begins until its end.
+    /// How long reading the source may take, from its start to its end.
     pub fn timeout(&self) -> Option<Span> {
         match self {
             Source::File { reach, .. } | Source::Stream { reach, .. } => reach.timeout,
@@ -246,7 +249,7 @@ impl Source {
         }
     }
 
-    /// What was read of it before the job, where it isn't read again from its beginning.
+    /// What was read of the source before the job. `None` for a source that is read again from its beginning.
     fn begun(&self) -> Option<&Begun> {
         match self {
             Source::File { .. } | Source::Silent { .. } => None,
@@ -254,7 +257,7 @@ impl Source {
         }
     }
 
-    /// Where messages say it is.
+    /// The path, or the name instead of a path, that messages show.
     pub fn path(&self) -> &Path {
         match self {
             Source::File { path, .. }
@@ -265,7 +268,8 @@ impl Source {
         }
     }
 
-    /// What it is called from run to run, wherever those are made: of what has a path, that from the root.
+    /// The name that stays the same from run to run, in whichever directory the runs are made. If the source has a
+    /// path, this is the absolute path.
     pub fn lasting_name(&self) -> String {
         let path = match self {
             Source::File { path, .. } | Source::Stream { path, .. } | Source::Silent { path, .. } => {

@@ -1,12 +1,14 @@
-//! How many newlines a file has before a place in it, where a job asks for the lines of its records.
+//! Counts the newlines of a file before a place in it, if a job asks for the lines of its records. A file is counted in
+//! chunks, and the count of each chunk is kept.
 //!
 //! ```text
 //! file     │ chunk 0 │ chunk 1 │ chunk 2 │ …
-//! counted  │      71 │      64 │       ? │ …   each once, by whoever first asks for what lies behind it
+//! counted  │      71 │      64 │       ? │ …   each once, when a place after the chunk is first asked for
 //! ```
 //!
-//! Splits are read in any order, and the lines before one are those of all splits before it: so files are read a second
-//! time, and what a chunk has before a split once more. What streams have before a block is counted while they are read.
+//! Splits are read in any order, and the lines before a split are those of all splits before it. So files are read a
+//! second time, and the bytes of a chunk that lie before a split are read once more. The newlines of streams are
+//! counted while the streams are read.
 
 use std::fs::File;
 use std::ops::Range;
@@ -21,23 +23,23 @@ use super::{Source, failed};
 use crate::error::Result;
 use crate::panics::lock;
 
-/// Bytes of a file that are counted at once.
+/// Bytes of a chunk of a file.
 const CHUNK: u64 = 8 << 20;
 
-/// Bytes that are read at once.
+/// Bytes read at once.
 const READ: usize = 256 << 10;
 
-/// What was counted so far of each source.
+/// The newlines counted so far in each source.
 #[derive(Debug, Default)]
 pub struct Newlines {
     files: Mutex<AHashMap<usize, Arc<[Chunk]>>>,
 }
 
-/// How many newlines a chunk has, once that is known.
+/// Number of newlines in a chunk, once it is known.
 type Chunk = Mutex<Option<u64>>;
 
 impl Newlines {
-    /// How many newlines the source has before byte `at` of the stretch, a part of it.
+    /// Counts the newlines of a source before byte `at` of `stretch`, which is a part of the source.
     pub fn before(&self, sources: &[Source], stretch: Stretch<'_>, at: usize) -> Result<u64> {
         let (place, start) = (stretch.place(at), stretch.part_start(at));
         let here = memchr::memchr_iter(b'\n', &stretch.bytes[start..at]).count() as u64;
@@ -74,7 +76,7 @@ impl Newlines {
     }
 }
 
-/// Newlines within these bytes of a file.
+/// Counts the newlines in a range of a file.
 fn count(source: &Source, file: &File, Range { mut start, end }: Range<u64>) -> Result<u64> {
     let (mut lines, mut buffer) = (0, vec![0; READ.min((end - start) as usize)]);
     while start < end {

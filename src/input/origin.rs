@@ -1,14 +1,16 @@
-//! Where the bytes of an open source come from, as they are: one attempt at reading it.
+//! One attempt at reading a source. An [`Origin`] opens the source and appends its bytes without decompressing them. It
+//! tells the caller which descriptors to poll, so that no read blocks.
 //!
 //! ```text
-//! regular file ──────────────────────────────► read: always there
+//! regular file ──────────────────────────────► read: always ready
 //! regular file that may hang ─► carrier ─pipe─┐
 //! stdin, FIFO, device ────────────────────────┼─► polled, then read
 //! command ─────────────────────────────pipe───┘
 //! ```
 //!
-//! A system can't be asked to wait only so long for a regular file: poll says that it is there, and the read hangs. So a
-//! thread of its own carries it into a pipe, and is left alone if it never comes back.
+//! The system can't limit the time that a read of a regular file takes: poll says that the file is ready, and the read
+//! hangs. So a thread of its own, the carrier, copies the file into a pipe. If that thread never comes back, it is left
+//! alone.
 
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Write};
@@ -30,15 +32,15 @@ use crate::error::{Error, may_pass, reason, shown};
 use crate::failpoint::{self, Point};
 use crate::panics::{self, lock};
 
-/// How long a stream has nothing before it is held to have nothing more for the moment.
+/// How long a stream must have nothing before it counts as having nothing more for the moment.
 const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// What a read gave.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Got {
     More,
     End,
-    /// Nothing: it was asked to stop.
+    /// Nothing was read: the reader was asked to stop.
     Stopped,
 }
 
@@ -46,21 +48,21 @@ pub enum Got {
 #[derive(Debug)]
 pub enum Failure {
     Io(io::Error),
-    /// Its time is over.
+    /// The source's time is over.
     Late,
     /// A command could not be started.
     Start(io::Error),
-    /// A command ended otherwise than well.
+    /// A command didn't end with exit status 0.
     Command(String),
-    /// It isn't what was handed over of it before.
+    /// The bytes differ from those that were handed over before.
     OtherBytes,
     Packed(Unread),
-    /// What there is to say of it is known.
+    /// An error that is already complete.
     Known(Error),
 }
 
 impl Failure {
-    /// Whether another attempt at the same source may do better.
+    /// Whether another attempt at the same source may succeed.
     pub fn may_pass(&self) -> bool {
         match self {
             Failure::Io(error) | Failure::Start(error) => may_pass(error),
@@ -70,7 +72,8 @@ impl Failure {
         }
     }
 
-    /// `at` is where in the source it was, of which `read` bytes were read, packed as they are.
+    /// Makes the failure an error. `at` is the byte of the source where it happened, and `read` is how many bytes were
+    /// read, both before decompression.
     pub fn into_error(self, source: &Source, at: u64, read: u64) -> Error {
         let name = || shown(source.path());
         match self {
@@ -106,14 +109,15 @@ impl From<Error> for Failure {
 
 #[derive(Debug)]
 pub enum Origin {
-    /// Always ready. Of one that may have grown: bytes that it had when it was planned and that weren't read yet.
+    /// A file that is always ready. `left` is for a file that may have grown: its bytes, as of the planning, that
+    /// weren't read yet.
     File {
         file: File,
         left: Option<u64>,
     },
     Polled(File),
     Carried(Carried),
-    /// There is nothing to wait for.
+    /// A path that didn't answer when the job was planned. There is nothing to wait for.
     Silent,
     Command(Box<Running>),
 }
@@ -123,13 +127,13 @@ impl Origin {
         Ok(match source {
             Source::File { reach: Reach { may_hang: true, .. }, .. }
             | Source::Stream { reach: Reach { may_hang: true, .. }, .. } => Origin::Carried(Carried::begin(source)?),
-            // Unbuffered: what is wanted is large.
+            // Unbuffered, because the reads are large.
             Source::File { len, .. } => Origin::File { file: planned::open(source, 0)?, left: Some(*len) },
             Source::Silent { timeout: Some(_), .. } => return Err(Failure::Late),
             Source::Silent { timeout: None, .. } => Origin::Silent,
             Source::Stdin { .. } => polled(io::stdin().as_fd().try_clone_to_owned()?.into())?,
             Source::Stream { path, .. } => {
-                // So that opening a FIFO doesn't wait for its writer. Until one came poll says nothing of it.
+                // NONBLOCK: opening a FIFO doesn't wait for its writer. Poll reports nothing until a writer has come.
                 let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
                 polled(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?.into())?
             }
@@ -137,12 +141,12 @@ impl Origin {
         })
     }
 
-    /// Whether poll says when it is ready. What it isn't asked about always is, or hangs.
+    /// Whether poll says when the origin is ready. Any other origin is always ready, or its reads hang.
     pub fn can_be_waited_for(&self) -> bool {
         !matches!(self, Origin::File { .. } | Origin::Silent)
     }
 
-    /// What to wait for, before it goes on.
+    /// The descriptors to wait for before calling [`go_on`](Self::go_on).
     pub fn awaited(&self) -> [Option<BorrowedFd<'_>>; 2] {
         match self {
             Origin::File { .. } | Origin::Silent => [None; 2],
@@ -152,7 +156,7 @@ impl Origin {
         }
     }
 
-    /// Where something is waited for that poll can't be asked about: how often it is to be looked.
+    /// How often to look again, if the origin waits for something that poll can't be asked about.
     pub fn looks_again_after(&self) -> Option<Duration> {
         match self {
             Origin::Command(command) => command.looks_again_after(),
@@ -160,8 +164,8 @@ impl Origin {
         }
     }
 
-    /// Does what can be done without waiting, where so much of what is awaited is ready: appends what one read gives, as much
-    /// as there is room for.
+    /// Does what can be done without waiting. `is_ready` says which of the [awaited](Self::awaited) descriptors are
+    /// ready. Appends what one read gives, as much as `out` has room for. `None` if there is nothing to report yet.
     pub fn go_on(&mut self, is_ready: [bool; 2], out: &mut Vec<u8>) -> Result<Option<Got>, Failure> {
         match self {
             Origin::File { file, left } => Ok(Some(read_file(file, out, left)?)),
@@ -176,16 +180,16 @@ impl Origin {
         }
     }
 
-    /// That what was read of a file, up to `at`, is what was planned.
+    /// Checks that a file, which was read up to `at`, is still as planned.
     pub fn check(&self, source: &Source, at: u64) -> Result<(), Error> {
         match self {
             Origin::File { file, .. } => planned::check(source, file, at),
-            // Who carries it looks.
+            // The carrier checks its file itself.
             Origin::Carried(_) | Origin::Polled(_) | Origin::Silent | Origin::Command(_) => Ok(()),
         }
     }
 
-    /// Whether there is nothing to read for a moment.
+    /// Whether the origin has nothing to read for a moment.
     pub fn waits(&self) -> io::Result<bool> {
         let Some(fd) = self.awaited()[0] else { return Ok(self.can_be_waited_for()) };
         match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&MOMENT)) {
@@ -196,7 +200,8 @@ impl Origin {
     }
 }
 
-/// What poll is asked about. A regular file is always ready, whatever poll says: those of /proc have ways of their own.
+/// Makes an origin of an open stream. Poll is asked about it, unless it is a regular file. A regular file is always
+/// ready, whatever poll says: files of /proc answer poll in their own ways.
 fn polled(file: File) -> io::Result<Origin> {
     let found = rustix::fs::fstat(&file)?;
     Ok(match FileType::from_raw_mode(found.st_mode) {
@@ -230,13 +235,13 @@ fn read_polled(from: &impl AsFd, out: &mut Vec<u8>) -> Result<Option<Got>, Failu
     match rustix::io::read(from, spare_capacity(out)) {
         Ok(0) => Ok(Some(Got::End)),
         Ok(_) => Ok(Some(Got::More)),
-        // Somebody else was faster.
+        // Another reader took the bytes first.
         Err(Errno::INTR | Errno::AGAIN) => Ok(None),
         Err(error) => Err(io::Error::from(error).into()),
     }
 }
 
-/// A file that a thread reads into a pipe.
+/// A file that a thread, the carrier, copies into a pipe.
 #[derive(Debug)]
 pub struct Carried {
     pipe: PipeReader,
@@ -249,13 +254,13 @@ impl Carried {
         let failed = Arc::new(Mutex::new(None));
         let (source, slot) = (source.clone(), failed.clone());
         thread::Builder::new().name("carrier".into()).spawn(move || {
-            // One that ended without a word would look like the end of the file.
+            // A carrier that ended without an error would look like the end of the file.
             let task = || format!("reader of {}", source.name());
             let carried = panics::caught(task, || Ok(carry(&source, &to)));
             if let Err(error) = carried.unwrap_or_else(|panic| Err(panic.into())) {
                 *lock(&slot) = Some(error);
             }
-            // Behind the error, which is looked for at the pipe's end.
+            // The pipe is closed after the error is stored, because the reader looks for an error at the pipe's end.
             drop(to);
         })?;
         Ok(Carried { pipe, failed })
@@ -278,7 +283,7 @@ fn carry(source: &Source, mut to: &PipeWriter) -> Result<(), Failure> {
     let mut bytes = Vec::with_capacity(AT_ONCE);
     while read_file(&file, &mut bytes, &mut left)? != Got::End {
         match to.write_all(&bytes) {
-            // Nobody wants more of it.
+            // Nobody wants more of the file.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
             written => written?,
         }

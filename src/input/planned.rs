@@ -1,17 +1,19 @@
-//! Whether files still are what they were when the job was planned.
+//! Checks whether files are still what they were when the job was planned. A file's identity, length and modification
+//! time are compared with the planned ones.
 //!
 //! ```text
 //! found now                                what it means
-//! another file, of another length or age   another took its name: an error
-//! shorter                                  cut: an error
-//! as long, and modified since              changed in place: an error
-//! longer                                   appended to: what was there when the job was planned is what counts
+//! another file, of another length or age   another file took its name: an error
+//! shorter                                  cut shorter: an error
+//! as long, but modified since              changed in place: an error
+//! longer                                   appended to: the job reads the bytes that were there when it was planned
 //! ```
 //!
-//! Each reader looks when it opens a file and when it has read what it is to read, so that all that is read is older than
-//! any change. Before the result is written files are looked at once more: who began to write in the same tick of
-//! the clock as the planning, which no time shows, has mostly gone on since. Those that may hang are not: the disk may be gone
-//! by then, and the answer with it. A file that was overwritten with something longer looks like one that was appended to.
+//! Each reader checks a file when it opens the file and again when it has read its part. So all bytes that it read are
+//! older than any change. Files are checked once more before the result is written. A writer that began in the same
+//! clock tick as the planning doesn't show in the modification time then, but has mostly written more since. Files that
+//! may hang aren't checked again: their disk may be gone by then, and the answer would be lost with it. A file that was
+//! overwritten with something longer looks like a file that was appended to.
 
 use std::fs::File;
 use std::io;
@@ -23,11 +25,11 @@ use super::{FileId, Reach, Source, failed};
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
 
-/// Files that are looked at in one go.
+/// Files that a thread checks in one go.
 const SOME: usize = 1000;
 
-/// Opens the file that was planned. It may have grown; another file that has its name now is an error: a result made of
-/// both would be neither's. `at` is where reading is to begin.
+/// Opens the planned file. The file may have grown. If another file has its name now, that is an error: a result made
+/// of both files would be the result of neither. `at` is where reading is to begin.
 pub fn open(source: &Source, at: u64) -> Result<File> {
     let Source::File { path, len, id, .. } = source else { unreachable!("only files are as planned") };
     let failed = |error| failed(source)(at, error);
@@ -35,7 +37,8 @@ pub fn open(source: &Source, at: u64) -> Result<File> {
     let file = File::open(path).map_err(failed)?;
     let found = fstat(&file).map_err(|e| failed(e.into()))?;
     let now = FileId::of(&found);
-    // Some network file systems number their files anew now and then: one as long and as old is held to be the same.
+    // Some network file systems renumber their files now and then. So a file of the same length and age counts as the
+    // same file.
     let is_as_it_was = found.st_size as u64 == *len && now.changed_ns == id.changed_ns;
     if !now.is_same_file(id) && !is_as_it_was {
         return Err(failed(io::Error::other("another file took its name while the job ran")));
@@ -44,7 +47,8 @@ pub fn open(source: &Source, at: u64) -> Result<File> {
     Ok(file)
 }
 
-/// That what was read of an open file, from `at` on, is what was planned. What isn't planned is what it is.
+/// Checks that an open file, which was read from `at` on, is still as planned. A source that isn't a regular file
+/// always passes.
 pub fn check(source: &Source, file: &File, at: u64) -> Result<()> {
     if !source.is_file() {
         return Ok(());
@@ -54,7 +58,8 @@ pub fn check(source: &Source, file: &File, at: u64) -> Result<()> {
     holds(source, &found, at)
 }
 
-/// That no file was changed in place so far, of those that can't hang. One that lost its name meanwhile was read as it was.
+/// Checks that no file was changed in place so far. Files that may hang are left out. A file that lost its name passes,
+/// since it was read as it was.
 pub fn check_all(sources: &[Source], threads: usize) -> Result<()> {
     let some: Vec<_> = sources.chunks(SOME).collect();
     let look = |source: &Source| {
@@ -88,7 +93,7 @@ mod tests {
     use std::fs;
     use std::time::{Duration, SystemTime};
 
-    /// What becomes of a file of four bytes, an hour old, that is changed behind its planning.
+    /// Results of opening and checking a file of four bytes, an hour old, that was changed after its planning.
     fn after(change: impl Fn(&std::path::Path)) -> [Result<()>; 3] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
@@ -125,7 +130,7 @@ mod tests {
         );
     }
 
-    /// Who has it open goes on, and what was read was the file.
+    /// A reader that has the old file open goes on, since what it read was the planned file.
     #[test]
     fn another_file_of_its_name_is_not_opened() {
         let replaced = after(|path| {

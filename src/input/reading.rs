@@ -1,4 +1,5 @@
-//! A source that is being read: what was read of it and not handed on yet, and the records that it begins with.
+//! A source that is being read. A [`Reading`] holds the decompressed bytes that were read and not handed on yet. The
+//! first record may be read before the job runs; what was read then is kept for the job.
 
 use std::fmt;
 use std::mem;
@@ -13,17 +14,18 @@ use super::{RecordEnd, Source, mark_len};
 use crate::error::Result;
 use crate::panics::lock;
 
-/// Bytes of a source, unpacked and without its byte order mark, from `offset` on.
+/// Bytes of a source, decompressed and without its byte order mark, from `offset` on.
 #[derive(Debug)]
 pub struct Reading {
     input: Input,
-    /// Where `bytes` begin in what the source holds, its mark included.
+    /// Offset of `bytes` in the decompressed source, counting the byte order mark.
     pub offset: u64,
     pub bytes: Vec<u8>,
 }
 
 impl Reading {
-    /// Goes on with what was begun of the source, if it was. `watch` has its gauge before anything is opened.
+    /// Continues the begun reading of the source, if there is one; otherwise opens the source. Calls `watch` with the
+    /// reading's gauge before anything is opened.
     pub fn go_on(source: &Source, retry: Retry, watch: impl FnOnce(&Gauge)) -> Result<Self> {
         if let Some(mut begun) = source.begun().and_then(Begun::take) {
             watch(begun.gauge());
@@ -37,7 +39,7 @@ impl Reading {
         Ok(Reading { input, offset: 0, bytes: Vec::new() })
     }
 
-    /// The time for which nobody reads doesn't count as the source's.
+    /// Stops the source's clock: time in which nobody reads doesn't count as the source's.
     pub fn stop_waiting(&self) {
         self.gauge().pause();
     }
@@ -46,7 +48,7 @@ impl Reading {
         self.gauge().go_on();
     }
 
-    /// What it gave so far.
+    /// The gauge of what the source has given so far.
     pub fn gauge(&self) -> &Gauge {
         self.input.gauge()
     }
@@ -60,11 +62,11 @@ impl Reading {
         stop: &Stop,
     ) -> Result<Filled> {
         let is_start = self.offset == 0 && self.bytes.is_empty();
-        // Enough to know a mark.
+        // Enough bytes to recognise a byte order mark.
         let wanted = if is_start { wanted.max(4) } else { wanted };
         let filled = self.input.fill(&mut self.bytes, wanted, may_wait, stop);
         if let Ok(Filled::End) | Err(_) = filled {
-            // First: how the bytes of two files can't be unpacked says nothing.
+            // Checked first: if the bytes are of two files, a decompression error says nothing.
             self.input.check()?;
         }
         let (position, read) = (self.input.position(), self.input.bytes_read());
@@ -75,12 +77,13 @@ impl Reading {
         Ok(filled)
     }
 
-    /// Bytes of the source, packed as they are, that were read.
+    /// Bytes of the source, before decompression, that were read and consumed.
     pub fn position(&self) -> u64 {
         self.input.position()
     }
 
-    /// Takes the first `len` bytes out; `memory` becomes what holds the others, and is given in exchange for it.
+    /// Takes out the first `len` bytes. The other bytes move to `memory`, which stays here in exchange for the old
+    /// buffer.
     pub fn split_off(&mut self, len: usize, mut memory: Vec<u8>) -> Vec<u8> {
         memory.clear();
         memory.extend_from_slice(&self.bytes[len..]);
@@ -91,8 +94,8 @@ impl Reading {
     }
 }
 
-/// The beginning of what can be read but once, where it was needed before the job runs. Which source it is of is not its
-/// business: all are equal.
+/// The beginning of a source that can be read only once, if it was needed before the job runs. A value doesn't know its
+/// source: all values are equal.
 #[derive(Clone, Default)]
 pub struct Begun(Arc<Mutex<Option<Reading>>>);
 
@@ -120,13 +123,14 @@ impl fmt::Debug for Begun {
 }
 
 impl Source {
-    /// The source's first record, with its end if it has one, unpacked and without a byte order mark: nothing if the source
-    /// is empty, and no more than about `longest` bytes. What is read of a stream here, which this waits for, is kept for
-    /// the job. `None` where it is to stop before: then the stream is ended.
+    /// Returns the source's first record, with its terminator if it has one, decompressed and without a byte order
+    /// mark. The record is empty if the source is empty, and has at most about `longest` bytes. This waits for a
+    /// stream, and keeps what it read of the stream for the job. `None` if it was asked to stop before; the stream is
+    /// ended then.
     pub fn head(&self, end_of: RecordEnd, retry: Retry, stop: &Stop) -> Result<Option<Vec<u8>>> {
         const FIRST: usize = 4 << 10;
         let longest = usize::try_from(end_of.longest).unwrap_or(usize::MAX);
-        // A command takes long to be started.
+        // Checked first, because starting a command takes long.
         if stop.is_asked() {
             return Ok(None);
         }
@@ -155,8 +159,8 @@ impl Source {
         Ok(Some(head))
     }
 
-    /// How many newlines what the source holds has before `offset`, a place in it: read anew, for a message. `None` for what
-    /// isn't [at hand](Self::is_at_hand).
+    /// Counts the newlines in the decompressed source before `offset`, for a message. Reads the source again. `None` if
+    /// the source isn't [at hand](Self::is_at_hand).
     pub fn lines_before(&self, offset: u64) -> Result<Option<u64>> {
         if !self.is_at_hand() {
             return Ok(None);
@@ -166,7 +170,8 @@ impl Source {
         Ok(Some(lines))
     }
 
-    /// `len` of the bytes that it holds, from `offset` on. Of a file that is [at hand](Self::is_at_hand).
+    /// Reads `len` bytes of the decompressed source again, from `offset` on. The source must be a file that is [at
+    /// hand](Self::is_at_hand).
     pub(super) fn read_anew(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let (mut bytes, mut at) = (Vec::with_capacity(len), 0);
         let input = self.pass(offset + len as u64, |next| {
@@ -181,7 +186,7 @@ impl Source {
         }
     }
 
-    /// Reads what the source holds from its beginning up to `end`, anew.
+    /// Reads the decompressed source again, from its beginning up to `end`.
     fn pass(&self, end: u64, mut each: impl FnMut(&[u8])) -> Result<Input> {
         let stop = Stop::new().map_err(|e| super::failed(self)(0, e))?;
         let gauge = Gauge::start(self.timeout());
@@ -201,7 +206,7 @@ impl Source {
         Ok(input)
     }
 
-    /// Whether it can be read as often as is needed, and never has to be waited for.
+    /// Whether the source can be read as often as needed and never has to be waited for.
     pub fn is_at_hand(&self) -> bool {
         self.is_file() && !self.may_wait()
     }

@@ -1,11 +1,11 @@
-//! What a user named as input, as sources: files, directories, globs, `-` and commands.
+//! Resolves what the user named as input (files, directories, globs, `-` and commands) to sources.
 //!
-//! The rules are those of a Unix tool: order is kept, a repeat is read twice, a directory stands for its files in the byte
-//! order of their paths, a glob for what the shell would have made of it. Everything that can be found wrong without
-//! reading the data is found here, so that a job doesn't fail on its last file.
+//! The rules are those of a Unix tool. The order is kept, and an input that is named twice is read twice. A directory
+//! stands for its files in the byte order of their paths. A glob stands for what the shell would expand it to. Every
+//! error that can be found without reading the data is found here, so that a job doesn't fail on its last file.
 //!
-//! What a timeout was given for may hang as soon as it is looked at. So threads of their own look at all of these at once, and
-//! what doesn't answer in time is [`Source::Silent`].
+//! A path with a timeout may hang as soon as it is looked at. So threads of their own look at all such paths at once. A
+//! path that doesn't answer in time becomes [`Source::Silent`].
 
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -33,15 +33,16 @@ use crate::units::Span;
 /// What is known about standard input before it is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stdin {
-    /// Nothing was redirected to it.
+    /// Standard input is a terminal: nothing was redirected to it.
     pub is_terminal: bool,
-    /// The process was started without one.
+    /// The process was started without standard input.
     pub is_closed: bool,
-    /// The spec was read from it.
+    /// The spec was read from standard input.
     pub held_spec: bool,
 }
 
-/// The sources that `inputs` stand for; standard input for none. Those that may hang are waited for as `patience` says.
+/// Returns the sources that `inputs` stand for, or standard input if there are none. `patience` says how long to wait
+/// for paths that may hang.
 pub fn resolve(inputs: &[Input], stdin: Stdin, patience: &Patience<'_>) -> Result<Vec<Source>> {
     let mut found = Found { stdin, ..Found::default() };
     if inputs.is_empty() {
@@ -65,7 +66,7 @@ pub fn resolve(inputs: &[Input], stdin: Stdin, patience: &Patience<'_>) -> Resul
         }
         found.entries.push(Entry::Source(Source::stdin()));
     }
-    // All before the first is waited for.
+    // All looks begin before the first is waited for.
     let looks = inputs.iter().map(|input| Look::begin(input, stdin)).collect::<Result<Vec<_>>>()?;
     for (input, look) in inputs.iter().zip(looks) {
         match (input, look) {
@@ -83,7 +84,7 @@ pub fn resolve(inputs: &[Input], stdin: Stdin, patience: &Patience<'_>) -> Resul
 #[derive(Default)]
 struct Found {
     stdin: Stdin,
-    /// Of the input that is being looked at.
+    /// The timeout of the input that is being looked at.
     timeout: Option<Span>,
     entries: Vec<Entry>,
 }
@@ -92,17 +93,18 @@ struct Found {
 #[derive(Clone)]
 enum Entry {
     Source(Source),
-    /// A regular file, to be looked at.
+    /// A regular file that is yet to be looked at, and its timeout.
     Regular(PathBuf, Option<Span>),
 }
 
-/// Files that are worth a thread to look at them.
+/// Number of files that is worth another thread to look at them.
 const WORTHWHILE: usize = 1000;
 
-/// Looks at the regular files among `entries`: thousands of files take long, so several threads do it.
+/// Looks at the regular files among `entries`, and returns all entries as sources. Looking at thousands of files takes
+/// long, so several threads share them.
 fn look_at(entries: &[Entry]) -> Result<Vec<Source>> {
     let worthwhile = entries.len() / WORTHWHILE;
-    // To ask how many there could be takes longer than to look at a few files.
+    // Asking for the number of processors takes longer than looking at a few files.
     let most = if worthwhile > 1 { thread::available_parallelism().map_or(1, |n| n.get()) } else { 1 };
     let threads = most.min(worthwhile).max(1);
     let (mine, others) = entries.split_at(entries.len().div_ceil(threads));
@@ -123,7 +125,7 @@ fn look_at(entries: &[Entry]) -> Result<Vec<Source>> {
             .collect();
         let mut sources = look(mine)?;
         for (entries, thread) in others {
-            // Where no thread is to be had this one does it.
+            // If the thread couldn't be started, this thread does its work.
             let looked = thread.map_or_else(|_| look(entries), |thread| thread.join().expect("looking doesn't panic"));
             sources.append(&mut looked?);
         }
@@ -158,7 +160,7 @@ fn stream(path: &Path, reach: Reach) -> Source {
     Source::Stream { path: path.to_owned(), begun: Begun::default(), reach }
 }
 
-/// A look at an input that has a timeout, as [`Found::add`] would do it, by a thread that may never come back.
+/// A look at an input that has a timeout, as [`Found::add`] would do it. A thread does it that may never come back.
 struct Look {
     path: PathBuf,
     timeout: Span,
@@ -167,7 +169,7 @@ struct Look {
 }
 
 impl Look {
-    /// Nothing for an input without a timeout.
+    /// Begins to look. `None` for an input without a timeout.
     fn begin(input: &Input, stdin: Stdin) -> Result<Option<Look>> {
         let Input::Path { path, timeout: Some(timeout) } = input else { return Ok(None) };
         let mut found = Found { stdin, timeout: Some(*timeout), entries: Vec::new() };
@@ -195,7 +197,7 @@ impl Look {
 }
 
 impl Found {
-    /// What can be read but once is named but once.
+    /// Adds a source. A source that can be read only once must not be named twice.
     fn push(&mut self, source: Source) -> Result<()> {
         let is_there = |is_same: &dyn Fn(&Source) -> bool| {
             self.entries.iter().any(|entry| matches!(entry, Entry::Source(other) if is_same(other)))
@@ -228,7 +230,7 @@ impl Found {
         }
         match fs::metadata(name) {
             Ok(metadata) => self.add_path(name, &metadata),
-            // A link to nothing has its very name, and is no pattern.
+            // A link to nothing exists under exactly this name, so the name isn't a pattern.
             Err(e) if fs::symlink_metadata(name).is_ok() => Err(unreadable(name, &e)),
             Err(e) => {
                 match name.to_str().filter(|text| text.contains(['*', '?', '['])).map(|text| (text, Pattern::new(text)))
@@ -260,7 +262,7 @@ impl Found {
         if metadata.is_dir() { self.add_directory(path) } else { self.add_file(path, metadata) }
     }
 
-    /// Named in so many words, or matched by a glob: of any kind.
+    /// Adds a file of any kind that was named itself or matched by a glob.
     fn add_file(&mut self, path: &Path, metadata: &Metadata) -> Result<()> {
         let kind = metadata.file_type();
         if kind.is_file() {
@@ -270,12 +272,12 @@ impl Found {
         if kind.is_socket() {
             return Err(Error::usage(format!("{}: is a socket, which can't be read as a file", shown(path))));
         }
-        // Opening a FIFO would wait for its writer, and reading it here would lose what was read.
+        // Opening a FIFO would wait for its writer, and what was read here would be lost.
         rustix::fs::access(path, rustix::fs::Access::READ_OK).map_err(|e| unreadable(path, &e.into()))?;
         self.push(stream(path, Reach { may_hang: false, timeout: self.timeout }))
     }
 
-    /// The regular files below, links to such included, in the byte order of their paths.
+    /// Adds the regular files below `root`, including links to regular files, in the byte order of their paths.
     fn add_directory(&mut self, root: &Path) -> Result<()> {
         let mut files = Vec::new();
         for entry in WalkDir::new(root).into_iter().filter_entry(is_visible) {
@@ -303,10 +305,11 @@ impl Found {
         Ok(())
     }
 
-    /// As the shell expands it, and in byte order: a leading dot must be written. `**` crosses directories.
+    /// Adds what the shell would expand `pattern` to, in byte order. A leading dot must be written. `**` crosses
+    /// directories.
     fn add_glob(&mut self, pattern: &str) -> Result<()> {
         let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
-        // At the end of a pattern `**` means what lies below, files too; the crate would stop at directories.
+        // `**` at the end of a pattern means everything below, including files. The crate would match only directories.
         let deep = pattern == "**" || pattern.ends_with("/**");
         let whole = if deep { format!("{pattern}/*") } else { pattern.to_owned() };
         let matches = glob::glob_with(&whole, options).map_err(|e| Error::usage(format!("{pattern}: {}", e.msg)))?;
@@ -320,7 +323,7 @@ impl Found {
         }
         paths.sort_unstable_by(|a, b| bytes(a).cmp(bytes(b)));
         paths.dedup();
-        // `logs/**` matches a directory and also what lies in it, which the directory stands for already.
+        // `logs/**` matches a directory and also what lies in it, but the directory already stands for that.
         let mut roots: Vec<PathBuf> = Vec::new();
         for path in paths {
             let metadata = fs::metadata(&path).map_err(|e| unreadable(&path, &e))?;
@@ -336,7 +339,8 @@ impl Found {
     }
 }
 
-/// The directory that was named always is; in it, names that start with `.` or `_` are not.
+/// Whether a directory's entry is visible. The named directory itself always is. Entries in it whose names start with
+/// `.` or `_` are not.
 fn is_visible(entry: &DirEntry) -> bool {
     entry.depth() == 0 || !matches!(entry.file_name().as_bytes().first(), Some(b'.' | b'_'))
 }
@@ -363,9 +367,9 @@ fn missing(path: &Path, e: &io::Error) -> Error {
     }
 }
 
-/// The entry of the same directory whose name is nearest.
+/// Returns the entry of the same directory whose name is nearest to that of `path`.
 fn similar_sibling(path: &Path) -> Option<PathBuf> {
-    /// A directory larger than this isn't searched to the end for a hint.
+    /// Entries of a directory that are searched for a hint, at most.
     const MOST: usize = 10_000;
     let name = path.file_name()?.to_str()?;
     let mut names: Vec<_> = fs::read_dir(parent(path))

@@ -4,13 +4,13 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// As [`super::resolve`], of names.
+/// Calls [`super::resolve`] with names.
 fn resolve(names: &[PathBuf], stdin: Stdin) -> Result<Vec<Source>> {
     super::resolve(&names.iter().cloned().map(Input::Name).collect::<Vec<_>>(), stdin, &Patience::ENDLESS)
 }
 use crate::input::Codec;
 
-/// A directory with these files in it, each holding its own name.
+/// A directory with these files in it. Each file holds its own name.
 fn directory(files: &[&str]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for file in files {
@@ -34,7 +34,7 @@ fn names(dir: &TempDir, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Message and hint of the refusal, the directory's own path taken out.
+/// Message and hint of the error for `name`, without the directory's own path.
 fn refusal(dir: &TempDir, name: &str) -> (String, String) {
     let error = resolve(&[dir.path().join(name)], Stdin::default()).unwrap_err();
     assert_eq!(error.exit_code(), 2);
@@ -69,7 +69,7 @@ fn a_directory_passes_over_hidden_names_and_links_to_directories() {
     symlink("../other/f", dir.path().join("d/to-file")).unwrap();
     symlink(".", dir.path().join("d/loop")).unwrap();
     assert_eq!(names(&dir, "d"), ["d/to-file", "d/x"]);
-    // Named in so many words they are read.
+    // Files and directories that are named themselves are read.
     assert_eq!(names(&dir, "d/_SUCCESS"), ["d/_SUCCESS"]);
     assert_eq!(names(&dir, "_named"), ["_named/g"]);
     assert_eq!(names(&dir, "d/link"), ["d/link/f"]);
@@ -219,7 +219,7 @@ fn names_need_not_be_utf8_nor_one_line() {
     assert!(error.ends_with("/a\\xff\\n: no such file or directory"), "{error}");
 }
 
-/// Whose time is over: the path's own, or that of the plan.
+/// The path's own time is over, or the plan's.
 #[test]
 fn a_path_that_does_not_answer() {
     use std::time::Duration;
@@ -242,7 +242,7 @@ fn a_path_that_does_not_answer() {
     assert_eq!(look(late, &interrupted).unwrap_err().to_string(), "interrupted");
 }
 
-/// So many that several threads look at them.
+/// There are so many files that several threads look at them.
 #[test]
 fn of_many_files_that_cannot_be_read_the_first_is_named() {
     let dir = directory(&[]);

@@ -1,12 +1,12 @@
-//! Splits: which bytes of which files one map task reads.
+//! Splits: the byte ranges of files that one map task reads. [`cut`] cuts the files of a job into splits.
 //!
-//! A split is a target of bytes, not of records: a record belongs to the split that holds its first byte
-//! (see [`block`](super::block)); where newlines may stand in quotes, `edges` says where that is. Small files share a split,
-//! so a job over many of them has few tasks.
+//! A split has a target size in bytes, not in records. A record belongs to the split that holds its first byte (see
+//! [`block`](super::block)). If newlines may stand in quotes, `edges` finds where that byte is. Small files share a
+//! split, so a job over many of them has few tasks.
 
 use super::Source;
 
-/// A byte range of one source. It holds the records whose first byte lies in it.
+/// A byte range of one source. The records whose first byte lies in it belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Index into the plan's sources.
@@ -15,14 +15,14 @@ pub struct Piece {
     pub len: u64,
 }
 
-/// What one map task reads, in input order. Never empty.
+/// The pieces that one map task reads, in input order. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     pub pieces: Vec<Piece>,
 }
 
 impl Split {
-    /// Index of the first source.
+    /// Index of the split's first source.
     pub fn source(&self) -> usize {
         self.pieces[0].source
     }
@@ -32,14 +32,16 @@ impl Split {
     }
 }
 
-/// Largest split that is chosen without being asked for.
+/// Bytes of the largest split that is chosen automatically.
 const LARGEST: u64 = 64 << 20;
 const SMALLEST: u64 = 1 << 20;
-/// A run of less of a large input has pages so small that reading them costs.
+/// Bytes of a split that is worth its run. In a large input, the runs of smaller splits have pages so small that
+/// reading them costs time.
 const WORTHWHILE: u64 = 4 << 20;
 
-/// A split size that gives each thread several tasks to balance, while a task stays worth its overhead. A split is mapped
-/// as a whole, so those of all threads together take no more than a quarter of the memory, if that leaves them worth it.
+/// Chooses a split size in bytes. Each thread gets several tasks to balance the load, and a task stays worth its
+/// overhead. A split is mapped as a whole, so the splits of all threads together take at most a quarter of `memory`,
+/// unless that makes them smaller than `WORTHWHILE`.
 pub fn choose_size(sources: &[Source], threads: usize, memory: u64) -> u64 {
     let bytes: u64 = sources.iter().filter(|source| !source.is_stream()).map(Source::bytes).sum();
     let threads = threads as u64;
@@ -49,11 +51,11 @@ pub fn choose_size(sources: &[Source], threads: usize, memory: u64) -> u64 {
 /// Cuts the files among `sources` into splits of about `size` bytes. Streams are cut as they are read.
 pub fn cut(sources: &[Source], size: u64) -> Vec<Split> {
     let mut splits: Vec<Split> = Vec::new();
-    // That the last split may yet have.
+    // Bytes that the last split still has room for.
     let mut room = 0;
     for (source, from) in sources.iter().enumerate() {
         if from.is_stream() {
-            // What comes before a stream and what comes after are no neighbours.
+            // Files before a stream and files after it aren't neighbours, so they don't share a split.
             room = 0;
             continue;
         }

@@ -1,14 +1,15 @@
-//! Sources that can only be read front to back: stdin, FIFOs, devices, commands, packed files, files that may hang.
+//! Reads sources that can only be read front to back: stdin, FIFOs, devices, commands, compressed files, and files that
+//! may hang. Reader threads turn them into blocks of whole records.
 //!
-//! Threads of their own read them, so that no pool task ever waits for a source, and hand over blocks of whole records
-//! through bounded channels: when the map is behind, the readers wait, and with them whoever writes.
+//! These threads are outside the pool, so that no task of the pool ever waits for a source. They hand over the blocks
+//! through bounded channels. When the map is behind, the readers wait, and so does whoever writes to them.
 //!
-//! What may keep a reader waiting has one to itself. Of packed files there may be thousands: a few readers take one after
-//! the other. A reader unpacks and looks for the last record's end, and nothing else: it may be all that the
-//! workers wait for.
+//! A source that may keep its reader waiting has a reader to itself. There may be thousands of compressed files, so a
+//! few readers take them one after the other. A reader decompresses and looks for the end of the last record. It does
+//! nothing else, since it may be all that the workers wait for.
 //!
-//! [`Readers`] ends them all: when it is dropped, or sooner, when [`Stop`] asks for what there is. [`Watch`] knows how each
-//! is read.
+//! [`Readers`] ends the readers when it is dropped. [`Stop`] ends them sooner, and asks for the records that are there.
+//! [`Watch`] knows how each stream is read.
 
 use std::collections::VecDeque;
 use std::io;
@@ -49,7 +50,7 @@ impl StreamBlock {
         Stretch { lines_before, packed_len, ..Stretch::of_one(bytes, *is_first, part) }
     }
 
-    /// Where it begins.
+    /// Where the block begins.
     pub fn place(&self) -> Place {
         self.part.place
     }
@@ -72,7 +73,7 @@ pub struct BlockExtent {
 }
 
 impl BlockExtent {
-    /// The block, of a file that is read once more for it.
+    /// Reads the block again. It must be of a file.
     pub fn read(&self, sources: &[Source]) -> Result<StreamBlock> {
         let BlockExtent { place, len, is_first, lines_before, packed_len } = *self;
         let bytes = Buffers::new(0, 0).lend(sources[place.source].read_anew(place.offset, len)?);
@@ -80,55 +81,55 @@ impl BlockExtent {
     }
 }
 
-/// Of which streams the newlines are counted while they are read.
+/// Which streams have their newlines counted while they are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
     Nothing,
-    /// Of what can't be read again to count them.
+    /// Streams that can't be read again to count their newlines.
     ReadOnce,
     All,
 }
 
-/// How streams are cut in blocks.
+/// How streams are cut into blocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Blocks {
-    /// About so many bytes a block, if there are not many readers.
+    /// Bytes of a block, about. If there are many readers, blocks are smaller.
     pub bytes: usize,
     pub end_of: RecordEnd,
-    /// Whole records are handed over, however few, where the stream has nothing more for the moment.
+    /// Whether whole records are handed over, however few, when the stream has nothing more for the moment.
     pub eager: bool,
     pub counted: Counted,
-    /// Readers that take files at the same time.
+    /// Number of readers that take files at the same time.
     pub readers: usize,
 }
 
-/// Blocks no smaller than this are made of many readers' share of memory.
+/// Bytes of the smallest block that is made because many readers share the memory.
 const SMALLEST: usize = 64 << 10;
 
-/// Blocks of one source or of several: its end is theirs, or after a record that was cut.
+/// Blocks of one source or of several. The queue ends when its sources do, or after a record that was cut.
 pub type Queue = Receiver<Result<StreamBlock>>;
 
-/// The threads that read. Dropped, they are ended, with the commands that they run.
+/// The threads that read the streams. When this is dropped, they are ended, and so are the commands that they run.
 #[derive(Debug)]
 pub struct Readers {
     stop: Stop,
     watch: Arc<Watch>,
-    /// Dropped behind what asks them to end.
+    /// Dropped after the readers are asked to end.
     commands: Ending,
 }
 
 impl Readers {
-    /// Before any is there.
+    /// Made before any reader is started.
     fn begin(sources: &[Source]) -> io::Result<Readers> {
         Ok(Readers { stop: Stop::new()?, watch: Arc::new(Watch::of(sources)), commands: Ending::default() })
     }
 
-    /// Asks the readers to hand over the whole records that they hold, and to end.
+    /// When this is set, the readers hand over the whole records that they hold, and end.
     pub fn stop(&self) -> &Stop {
         &self.stop
     }
 
-    /// How the streams are read, for whoever wants to know, as long as they like.
+    /// How the streams are read. It may be kept for as long as the caller likes.
     pub fn watch(&self) -> &Arc<Watch> {
         &self.watch
     }
@@ -140,7 +141,7 @@ impl Drop for Readers {
     }
 }
 
-/// How the reading ended. A record that was cut is not the source's fault.
+/// Returns how the reading of a source ended. A record that was cut isn't the source's fault.
 fn end_of(read: &Result<SourceEnd, Option<Error>>) -> SourceEnd {
     match read {
         Ok(end) => *end,
@@ -155,12 +156,12 @@ pub fn no_thread(error: io::Error) -> Error {
     Error::usage_hint(message, "ask for fewer with --threads")
 }
 
-/// Starts the threads that read the streams among `sources`. Their blocks come from a queue each, in the order of the
-/// sources, beside the source's index; or, if they are wanted in no order, all from one, beside the first's index. The
-/// queues are to be dropped before the readers.
+/// Starts the threads that read the streams among `sources`. Returns queues of their blocks, each beside the index of a
+/// source. With `in_order`, each source has a queue of its own, in the order of the sources. Otherwise all sources
+/// share one queue, which is beside the index of the first. The queues must be dropped before the readers.
 ///
-/// What is known to be slow is begun first. Of files in order it isn't: a reader would hold it until its turn, and all
-/// readers might.
+/// Sources that are known to be slow are begun first. Files in order are not: a reader would hold a slow file until its
+/// turn, and all readers might.
 pub fn read(
     sources: &[Source],
     cut: Blocks,
@@ -170,7 +171,7 @@ pub fn read(
     let readers = Readers::begin(sources).map_err(no_thread)?;
     let mut queues = VecDeque::new();
     let mut shared = None;
-    // Nothing more is waited for of the silent: one after the other they are told, the first of the input first.
+    // Silent sources aren't waited for. One thread reports them one after the other, in the order of the input.
     let (mut files, mut silent, mut alone) = (VecDeque::new(), VecDeque::new(), Vec::new());
     for (index, source) in sources.iter().enumerate().filter(|(_, source)| source.is_stream()) {
         let to = match &shared {
@@ -197,7 +198,7 @@ pub fn read(
     }
     command::make_room(alone.len() + hedging.most());
     let threads = alone.len() + files.len().min(cut.readers);
-    // All of them together hold about as much as those of files alone.
+    // The blocks of all threads together hold about as much memory as those of file readers alone.
     let bytes = match threads > cut.readers {
         true => (cut.bytes * cut.readers / threads).max(SMALLEST.min(cut.bytes)),
         false => cut.bytes,
@@ -227,7 +228,7 @@ pub fn read(
     Ok((queues, readers))
 }
 
-/// What every reader has.
+/// What all readers share.
 #[derive(Clone)]
 struct StreamReader {
     cut: Blocks,
@@ -249,7 +250,7 @@ impl StreamReader {
         }
     }
 
-    /// Reads one stream to its end. `Err(None)`: nobody receives any more, or a record was cut.
+    /// Reads one stream to its end. `Err(None)` means that nobody receives blocks any more, or that a record was cut.
     fn read(
         &self,
         index: usize,
@@ -270,20 +271,20 @@ impl StreamReader {
         };
         let mut lines = counts.then_some(0);
         let (mut is_first, mut handed) = (true, 0);
-        // The first bytes, which were searched and hold no record's end.
+        // Number of first bytes that were searched and hold no record's end.
         let mut searched = 0;
         loop {
-            // A record longer than the block makes it grow, though not for ever.
+            // A record longer than the block makes the block grow, but only up to `longest`.
             let wanted = block.max((2 * searched).min(longest)).saturating_sub(reading.bytes.len());
             let from = if let Framing::Terminator(_) = framing { searched } else { 0 };
             let waits = |held: &[u8]| eager && framing.first_end(&held[from..]).is_some();
-            // What was whole before the source's time was over is handed over first.
+            // Records that were whole before the source's time was over are handed over before the error.
             let (filled, late) = match reading.fill(source, wanted, waits, &self.stop) {
                 Err(late @ Error::TimedOut { .. }) => (Filled::Stopped, Some(late)),
                 filled => (filled?, None),
             };
             let (is_end, is_stopped) = (filled == Filled::End, filled == Filled::Stopped);
-            // A byte order mark is gone that was searched, in vain.
+            // A byte order mark may have been searched before it was removed.
             let from = from.min(reading.bytes.len());
             let (whole, is_cut) = match framing.last_end(&reading.bytes[from..]) {
                 _ if is_end => (reading.bytes.len(), false),
@@ -305,7 +306,7 @@ impl StreamReader {
                 let bytes = self.buffers.lend(bytes);
                 let next_lines = lines.map(|lines| lines + memchr::memchr_iter(b'\n', &bytes).count() as u64);
                 let block = StreamBlock { bytes, is_first, lines_before: lines, packed_len, part };
-                // The map is behind: that is not the source's fault.
+                // Time in which the map is behind isn't the source's.
                 reading.stop_waiting();
                 to.send(Ok(block)).map_err(|_| None)?;
                 reading.go_on_waiting();

@@ -1,4 +1,5 @@
-//! Streams that keep their readers waiting: none waits for another, each has an end, and what it covered is known.
+//! Streams that keep their readers waiting. None waits for another, each has an end, and it is known what was read of
+//! each.
 
 use std::fs;
 use std::io::Write;
@@ -23,7 +24,7 @@ const LINES: Blocks = Blocks {
     readers: 2,
 };
 
-/// What is read of them, none of it twice.
+/// Reads each source once, without second attempts.
 fn read_once(sources: &[Source], cut: Blocks, in_order: bool) -> Result<(VecDeque<(usize, Queue)>, Readers)> {
     read(sources, cut, in_order, &Hedging::new(1, &[], sources))
 }
@@ -43,12 +44,12 @@ fn writer(fifo: PathBuf) -> fs::File {
     fs::File::options().write(true).open(fifo).unwrap()
 }
 
-/// Numbers in an order that looks like none.
+/// A number below `most` that looks random.
 fn shuffled(seed: u64, most: u64) -> u64 {
     (seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 33) % most
 }
 
-/// Each writer dribbles a byte or a few at a time, and they take turns in no order.
+/// Each writer writes a byte or a few at a time, and the writers take turns in no order.
 #[test]
 fn three_hundred_fifos_at_once() {
     const FIFOS: usize = 300;
@@ -58,7 +59,7 @@ fn three_hundred_fifos_at_once() {
     let (mut queues, readers) = read_once(&sources, LINES, false).unwrap();
     let text = |i: usize| format!("first of {i}\nsecond of {i}\nlast of {i}");
     let dribble = move || {
-        // None has a writer when all are opened to be read.
+        // All FIFOs are opened to be read before any has a writer.
         let mut writers: Vec<_> =
             paths.into_iter().enumerate().map(|(i, path)| (text(i), Some(writer(path)))).collect();
         let (mut seed, mut open) = (1, FIFOS);
@@ -88,7 +89,7 @@ fn three_hundred_fifos_at_once() {
     assert!(readers.watch().covered().iter().enumerate().all(whole));
 }
 
-/// Who opens a FIFO and closes it has written all that there is; who hasn't opened it yet has not.
+/// A writer that opens a FIFO and closes it has written all that there is. A writer that hasn't opened it yet has not.
 #[test]
 fn a_fifo_has_ended_once_its_writer_came_and_went() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,20 +111,20 @@ fn a_fifo_that_takes_too_long() {
             return error.to_string();
         }
     };
-    // Nobody opens it.
+    // Nobody opens the FIFO.
     let path = fifo(&dir, "fifo");
     let (queues, _readers) = read_once(&resolved(path.clone(), Some("50ms")), LINES, true).unwrap();
     assert_eq!(late(&queues), format!("{}: timed out after 50ms, 0 B read", path.display()));
-    // Somebody does, and stops writing.
+    // A writer opens it, and stops writing.
     let (queues, readers) = read_once(&resolved(path.clone(), Some("1s")), LINES, true).unwrap();
     let mut writer = writer(path.clone());
     writer.write_all(b"a\nha").unwrap();
     assert_eq!(late(&queues), format!("{}: timed out after 1s, 4 B read", path.display()));
-    // The record that was whole by then was handed over before.
+    // The record that was whole by then was handed over first.
     assert_eq!(readers.watch().covered(), [Covered { source: 0, bytes: 2, end: Some(SourceEnd::TimedOut) }]);
 }
 
-/// While nobody takes the blocks the time of their source stands still.
+/// While nobody takes the blocks, their source's clock stands still.
 #[test]
 fn a_source_is_not_late_because_the_job_is() {
     let dir = tempfile::tempdir().unwrap();
@@ -149,7 +150,7 @@ fn a_stop_takes_the_whole_records_that_there_are() {
     let mut writers: Vec<_> = paths[..2].iter().cloned().map(writer).collect();
     writers[0].write_all(b"one\ntwo\nthr").unwrap();
     writers[1].write_all(b"not a record").unwrap();
-    // All of it was read when the pipes are empty.
+    // When the pipes are empty, all of it was read.
     let empty = |file: &fs::File| rustix::io::ioctl_fionread(file).unwrap() == 0;
     while !writers.iter().all(empty) || readers.watch().covered()[3].end.is_none() {
         thread::sleep(Duration::from_millis(1));
@@ -174,7 +175,7 @@ fn a_stop_takes_the_whole_records_that_there_are() {
     assert_eq!(readers.watch().covered(), expected);
 }
 
-/// Of quoted records too: a newline in quotes ends none. What is packed is cut likewise.
+/// Quoted records are cut correctly, too: a newline in quotes ends no record. So is compressed data.
 #[test]
 fn a_stop_among_quotes_and_in_packed_data() {
     let dir = tempfile::tempdir().unwrap();
@@ -193,7 +194,7 @@ fn a_stop_among_quotes_and_in_packed_data() {
     assert_eq!(readers.watch().covered(), [Covered { source: 0, bytes: 8, end: Some(SourceEnd::Stopped) }]);
 }
 
-/// One that is carried is the file as it was planned, byte for byte; and one that is packed is unpacked.
+/// A file that is carried is read as it was planned, byte for byte. A compressed file is decompressed as well.
 #[test]
 fn a_file_with_a_timeout_is_read_as_a_stream() {
     let dir = tempfile::tempdir().unwrap();
@@ -222,7 +223,7 @@ fn a_file_with_a_timeout_is_read_as_a_stream() {
             Ok::<_, Error>(bytes)
         };
         assert!(all().unwrap() == text.as_bytes());
-        // What was appended is not the job's; what is cut off it can't do without.
+        // Appended bytes aren't the job's. Bytes that were cut off are missing.
         fs::File::options().append(true).open(&path).unwrap().write_all(b"more\n").unwrap();
         assert!(all().unwrap() == text.as_bytes());
         fs::File::options().write(true).open(&path).unwrap().set_len(1000).unwrap();
@@ -240,7 +241,7 @@ fn packed(dir: &TempDir, name: &str, text: &str) -> Source {
     found.unwrap().pop().unwrap()
 }
 
-/// Where the order doesn't matter; and where it does nothing waits for ever.
+/// Slow files are begun first if the order doesn't matter. If it does, nothing waits for ever.
 #[test]
 fn slow_files_are_begun_first() {
     let dir = tempfile::tempdir().unwrap();
@@ -255,7 +256,7 @@ fn slow_files_are_begun_first() {
         blocks.map(|block| block.unwrap().place().source).collect::<Vec<_>>()
     };
     assert_eq!((order(false), order(true)), (vec![3, 5, 0, 1, 2, 4], vec![0, 1, 2, 3, 4, 5]));
-    // Of several that fail the first is named, whichever is begun first.
+    // Of several files that fail, the first in the input is named, whichever is begun first.
     for source in [&sources[2], &sources[4], &sources[5]] {
         fs::File::options().write(true).open(source.path()).unwrap().set_len(12).unwrap();
     }

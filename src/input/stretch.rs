@@ -1,10 +1,10 @@
-//! A block as its reader sees it: the records that are its own, and where each byte is from. Bytes of the next one's records may
-//! follow them.
+//! A block as its reader sees it: the records that belong to the block, and the source of each byte. Bytes of the next
+//! block's records may follow them.
 
 use std::ops::Range;
 use std::slice;
 
-/// A byte of what a source holds, unpacked.
+/// The position of a byte: its source, and its offset in the decompressed source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Index into the plan's sources.
@@ -12,26 +12,28 @@ pub struct Place {
     pub offset: u64,
 }
 
-/// Bytes from `start` on are those of one source from `place` on.
+/// A part of a stretch that is from one source: the bytes from `start` on are those of the source from `place` on.
 #[derive(Clone, Copy, Debug)]
 pub struct StretchPart {
     pub start: usize,
     pub place: Place,
 }
 
-/// Records. Small files may be joined in one; a record is of one source.
+/// The bytes of a block's records. Small files may be joined in one stretch, but a record is always from one source.
 #[derive(Clone, Copy, Debug)]
 pub struct Stretch<'b> {
     pub bytes: &'b [u8],
-    /// The records that begin in so many bytes are this stretch's. What lies behind them it may have, so that the last is whole.
+    /// The records that begin in the first `owned` bytes belong to this stretch. The bytes after these are there to
+    /// complete the last record.
     pub owned: usize,
-    /// Whether `bytes` begin with the first record of their source: where there is a header a file, this is it.
+    /// Whether `bytes` start at the source's first record, which is the header if files have one.
     pub is_first: bool,
-    /// How many newlines their source has before `bytes`, where that was asked for and they are unpacked or can't be read again.
+    /// Newlines in the source before `bytes`. `None` for blocks of files, and for streams whose newlines weren't
+    /// [counted](super::Counted).
     pub lines_before: Option<u64>,
-    /// Bytes of the input that were read for them, packed as they are.
+    /// Bytes of the source, before decompression, that were read for this stretch.
     pub packed_len: u64,
-    /// In order; the first is at the beginning.
+    /// In the order of `bytes`. The first part is at the beginning.
     pub(super) parts: &'b [StretchPart],
 }
 
@@ -44,8 +46,8 @@ impl<'b> Stretch<'b> {
         Stretch::new(bytes, is_first, slice::from_ref(part))
     }
 
-    /// Which bytes of which sources the records before `at` are, which is where one ends. What a file begins with that is no
-    /// part of its first record counts as that.
+    /// Returns which bytes of which sources hold the records before `at`, which must be the end of a record. Bytes
+    /// before a file's first record, such as a byte order mark, count as part of that record.
     pub fn covered(&self, at: usize) -> impl Iterator<Item = (usize, Range<u64>)> {
         self.parts.iter().enumerate().filter(move |(_, part)| part.start <= at).map(move |(i, part)| {
             let end = self.parts.get(i + 1).map_or(at, |next| next.start.min(at));
@@ -54,18 +56,18 @@ impl<'b> Stretch<'b> {
         })
     }
 
-    /// Which byte of which source the one at `at` is.
+    /// Returns the source and the offset of the byte at `at`.
     pub fn place(&self, at: usize) -> Place {
         let part = &self.parts[self.parts.partition_point(|part| part.start <= at) - 1];
         Place { offset: part.place.offset + (at - part.start) as u64, ..part.place }
     }
 
-    /// Where the bytes of the source begin that the one at `at` is of.
+    /// Returns where the part begins that holds the byte at `at`.
     pub fn part_start(&self, at: usize) -> usize {
         self.parts[self.parts.partition_point(|part| part.start <= at) - 1].start
     }
 
-    /// Which byte that of a source is, if it is one of these.
+    /// Returns the index in `bytes` of the byte at `place`, if it is one of this stretch.
     pub fn find(&self, place: Place) -> Option<usize> {
         self.parts.iter().enumerate().filter(|(_, part)| part.place.source == place.source).find_map(|(i, part)| {
             let end = self.parts.get(i + 1).map_or(self.bytes.len(), |next| next.start);

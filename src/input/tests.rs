@@ -1,4 +1,4 @@
-//! Whole inputs, through the feed: what is read is what is there, each byte once, and from where it says.
+//! Whole inputs, read through the feed. Each byte of an input is read once, and is from where its place says.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -39,7 +39,7 @@ const CUTTING: Cutting = Cutting {
     counted: Counted::ReadOnce,
 };
 
-/// What a task would have read.
+/// What a map task would have read.
 #[derive(Debug, PartialEq)]
 struct Seen {
     place: Place,
@@ -57,7 +57,7 @@ impl Seen {
     }
 }
 
-/// The next work, waited for.
+/// Waits for the next work.
 fn next(feed: &mut Feed) -> Result<Option<MapWork>> {
     loop {
         match feed.poll() {
@@ -91,7 +91,7 @@ fn all(sources: &[Source], cut: Cutting) -> Result<Vec<Seen>> {
     Ok(seen)
 }
 
-/// What is read of files where all edges are found first, which is the same if they are found on the way.
+/// What is read of files if all edges are found first. Checks that the same is read if they are found on the way.
 fn all_ways(sources: &[Source], cut: Cutting) -> Vec<Seen> {
     let seen = all(sources, cut).unwrap();
     for numbering in [Numbering::Input, Numbering::FilesFirst] {
@@ -150,13 +150,13 @@ fn head(source: &Source, end_of: RecordEnd) -> Vec<u8> {
     source.head(end_of, Retry::never(), &Stop::new().unwrap()).unwrap().unwrap()
 }
 
-/// Writes in the background: opening a FIFO waits for its reader.
+/// Writes on a thread of its own, because opening a FIFO waits for its reader.
 fn write(fifo: &Path, contents: Vec<u8>) -> thread::JoinHandle<()> {
     let fifo = fifo.to_owned();
     thread::spawn(move || OpenOptions::new().write(true).open(fifo).unwrap().write_all(&contents).unwrap())
 }
 
-/// Lines of several lengths, each of them different.
+/// Lines of several lengths, all of them different.
 fn text(lines: usize) -> Vec<u8> {
     (0..lines).flat_map(|i| format!("{i} {}\n", "x".repeat(i * i % 97)).into_bytes()).collect()
 }
@@ -165,7 +165,7 @@ fn text(lines: usize) -> Vec<u8> {
 fn members_and_frames_one_after_the_other() {
     let dir = Dir::new();
     let text = text(3000);
-    // Neither ends with a record.
+    // The first part ends inside a record.
     let (a, b) = text.split_at(50_001);
     let skippable = b"\x53\x2a\x4d\x18\x03\0\0\0abc";
     for (name, packed) in [
@@ -185,7 +185,7 @@ fn members_and_frames_one_after_the_other() {
     }
 }
 
-/// Every field that a header may have, and a checksum of it.
+/// A header has every field that it may have, and a checksum.
 #[test]
 fn a_gzip_header_with_all_there_is() {
     let dir = Dir::new();
@@ -212,7 +212,7 @@ fn packed_data_that_ends_early() {
         for len in 4..packed.len() {
             match all(&[dir.source("f", &packed[..len])], CUTTING) {
                 Err(error) => assert!(error.to_string().ends_with(message), "{error}"),
-                // Between the two.
+                // It was cut between the two.
                 Ok(seen) => assert!(joined(&seen) == text),
             }
         }
@@ -237,7 +237,7 @@ fn packed_data_with_a_wrong_bit() {
                     );
                     refused += 1;
                 }
-                // A time or the like.
+                // The bit was part of a time or the like.
                 Ok(seen) => assert!(joined(&seen) == text, "{name} {at}"),
             }
         }
@@ -261,7 +261,8 @@ fn packed_data_with_something_behind_it() {
     assert!(zstd.ends_with("the zstd data is corrupt: unknown frame descriptor"), "{zstd}");
 }
 
-/// A record doesn't span sources, a mark is no part of one, and the order is that of the input however fast each is read.
+/// A record doesn't span sources, and a byte order mark isn't part of a record. The order is that of the input, however
+/// fast each source is read.
 #[test]
 fn sources_of_every_kind_in_order() {
     let dir = Dir::new();
@@ -288,7 +289,7 @@ fn sources_of_every_kind_in_order() {
             let firsts: Vec<_> = seen.iter().filter(|seen| seen.is_first).map(|seen| seen.place).collect();
             let place = |source, offset| Place { source, offset };
             assert_eq!(firsts, [place(0, 0), place(1, 3), place(2, 0), place(3, 0), place(4, 3), place(6, 0)]);
-            // In no order it is the same.
+            // Without an order, the same bytes come.
             let writer = write(&fifo, b"3\nfifo".to_vec());
             let mut seen = all(&sources, Cutting { numbering: Numbering::FilesFirst, ..cut }).unwrap();
             writer.join().unwrap();
@@ -325,7 +326,7 @@ fn of_several_packed_files_that_are_corrupt_the_first_is_named() {
     }
 }
 
-/// The first FIFO has no writer until the second was read.
+/// The first FIFO has no writer until the second FIFO was read.
 #[test]
 fn no_stream_waits_for_another() {
     let dir = Dir::new();
@@ -382,7 +383,7 @@ fn a_head_is_no_longer_than_a_record_may_be() {
     assert!((10..=4096).contains(&head.len()));
 }
 
-/// Quoted newlines, doubled and stray quotes, empty lines, no end.
+/// Quoted newlines, doubled and stray quotes, empty lines, and texts without a last newline.
 const QUOTED: [&str; 7] = [
     "a,\"b\nc\",d\ne,\"f\n\"\"\ng\"\n\nh,i\"j\nk\n\"l\"",
     "\"\n\n\n\n\n\n\n\n\",x\ny\n",
@@ -393,7 +394,7 @@ const QUOTED: [&str; 7] = [
     "x",
 ];
 
-/// Where the records of a text begin, its mark included.
+/// Where the records of a text begin, counting its byte order mark.
 fn starts(text: &[u8], framing: Framing) -> Vec<u64> {
     let mut at = mark_len(text);
     let mut starts = vec![at as u64];
@@ -425,7 +426,7 @@ fn quoted_files_are_cut_at_records_whatever_the_size() {
     }
 }
 
-/// A file of many chunks of a pass, mapped and not read.
+/// A file of many chunks, so that it is mapped and not read.
 #[test]
 fn a_large_quoted_file() {
     let dir = Dir::new();
@@ -479,7 +480,7 @@ fn lines_before_a_place() {
     }
 }
 
-/// Where a record has no end, no more of it is read than it may have.
+/// If a record has no end, about as much of it is read as a record may have.
 #[test]
 fn a_record_that_is_too_long_is_cut() {
     let dir = Dir::new();
@@ -499,12 +500,12 @@ fn a_packed_file_that_is_cut_shorter_while_it_is_read() {
     fs::write(source.path(), &packed[..1000]).unwrap();
     let error = all(std::slice::from_ref(&source), CUTTING).unwrap_err().to_string();
     assert!(error.ends_with("the file was cut shorter while the job ran"), "{error}");
-    // What was appended is not the job's.
+    // Appended bytes aren't the job's.
     fs::write(source.path(), [&packed[..], b"garbage"].concat()).unwrap();
     assert!(joined(&all(&[source], CUTTING).unwrap()) == text(10_000));
 }
 
-/// Whether what it holds now can be unpacked or not.
+/// The change is found whether or not the new contents can be decompressed.
 #[test]
 fn a_packed_file_that_is_changed_in_place_while_it_is_read() {
     let dir = Dir::new();

@@ -1,4 +1,4 @@
-//! What a source holds, read front to back and unpacked on the way.
+//! Reads a source front to back and decompresses it on the way. The first bytes of a stream say how it is compressed.
 
 use std::io;
 
@@ -13,31 +13,31 @@ use super::wait::Stop;
 use super::zstd::Zstd;
 use crate::error::Error;
 
-/// Packed bytes read at once: what comes of them stays in a second-level cache until it is summed.
+/// Compressed bytes read at once. Their decompressed bytes stay in a second-level cache until the checksum is computed.
 const PACKED: usize = 64 << 10;
 
-/// What an unpacker did.
+/// What one step of a decompressor did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpacked {
-    /// So many packed bytes were taken, or something was made of earlier ones.
+    /// The decompressor took this many compressed bytes, or made output from earlier ones.
     Took(usize),
-    /// Nothing can be done without more of them.
+    /// Nothing can be done without more compressed bytes.
     More,
 }
 
-/// Why no more was read.
+/// Why a fill ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filled {
-    /// As much as was wanted.
+    /// As many bytes as were wanted were appended.
     Wanted,
     End,
     /// The stream has nothing more for the moment.
     Waits,
-    /// It was asked to stop.
+    /// The reader was asked to stop.
     Stopped,
 }
 
-/// An open source. What it holds is appended to memory of the caller's.
+/// An open source. Its decompressed bytes are appended to a buffer of the caller's.
 #[derive(Debug)]
 pub struct Input {
     raw: Raw,
@@ -46,7 +46,7 @@ pub struct Input {
 
 #[derive(Debug)]
 enum Unpacker {
-    /// What the first bytes will say.
+    /// Decided by the first bytes, which aren't read yet.
     Unknown,
     Plain,
     Gzip(Box<Gzip>),
@@ -64,7 +64,7 @@ impl Unpacker {
 }
 
 impl Input {
-    /// Opens a source. Of a stream nothing is read yet: its first bytes will say how it is packed.
+    /// Opens a source. Nothing of a stream is read yet: its first bytes will say how it is compressed.
     pub fn open(source: &Source, retry: Retry, gauge: Gauge) -> Result<Input, Failure> {
         let unpacker = match source {
             Source::File { codec, .. } => Unpacker::new(*codec)?,
@@ -75,17 +75,17 @@ impl Input {
         Ok(Input { raw: Raw::new(Attempts::begin(source, retry, gauge)?), unpacker })
     }
 
-    /// How many bytes of the source, packed as they are, were taken.
+    /// Bytes of the source, before decompression, that were taken.
     pub fn position(&self) -> u64 {
         self.raw.taken
     }
 
-    /// That what was read of a file is what was planned.
+    /// Checks that a file that was read is still as planned.
     pub fn check(&self) -> Result<(), Error> {
         self.raw.from.check(self.position())
     }
 
-    /// How many of them were read, taken or not.
+    /// Bytes of the source, before decompression, that were read, whether taken or not.
     pub fn bytes_read(&self) -> u64 {
         self.raw.taken + self.raw.held().len() as u64
     }
@@ -94,13 +94,13 @@ impl Input {
         self.raw.from.gauge()
     }
 
-    /// From now on it is among the sources of that run.
+    /// Counts the source among those of `retry`'s run from now on.
     pub fn join(&mut self, retry: Retry) {
         self.raw.from.join(retry);
     }
 
-    /// Appends about `wanted` bytes; less, where the stream has nothing more for the moment and `may_wait` says that what
-    /// `out` holds is worth handing over, or where it is to stop.
+    /// Appends about `wanted` bytes to `out`. Appends fewer if the source ends, if the reader is to stop, or if the
+    /// stream has nothing more for the moment and `may_wait` says that what `out` holds is worth handing over.
     pub fn fill(
         &mut self,
         out: &mut Vec<u8>,
@@ -110,12 +110,12 @@ impl Input {
     ) -> Result<Filled, Failure> {
         let full = out.len() + wanted;
         loop {
-            // More may come where there is room for more.
+            // A read may give more than is wanted, if `out` has room for more.
             let left = full.saturating_sub(out.len());
             if left == 0 {
                 return Ok(Filled::Wanted);
             }
-            // A small input asks for no large memory.
+            // A small input needs no large buffer.
             if out.capacity() - out.len() < left.min(PACKED) {
                 out.reserve_exact(left.min(out.len().max(PACKED)));
             }
@@ -170,15 +170,15 @@ impl Input {
     }
 }
 
-/// Bytes of a source as they are.
+/// A source before decompression.
 #[derive(Debug)]
 struct Raw {
     from: Attempts,
-    /// Read; from `at` on not yet taken.
+    /// Bytes that were read. Those from `at` on aren't taken yet.
     bytes: Vec<u8>,
     at: usize,
     taken: u64,
-    /// A terminal may go on after its end: here it doesn't.
+    /// Whether the source has ended. A terminal may go on after its end, but it isn't read any further.
     has_ended: bool,
 }
 
@@ -196,7 +196,7 @@ impl Raw {
         self.taken += bytes as u64;
     }
 
-    /// Reads more behind what is held.
+    /// Reads more bytes and appends them to what is held.
     fn more(&mut self, stop: &Stop) -> Result<Got, Failure> {
         if self.has_ended {
             return Ok(Got::End);
@@ -209,7 +209,7 @@ impl Raw {
         Ok(got)
     }
 
-    /// Reads on into `out`, past what is held, which is nothing.
+    /// Reads directly into `out`. Nothing must be held.
     fn read_to(&mut self, out: &mut Vec<u8>, stop: &Stop) -> Result<Got, Failure> {
         if self.has_ended {
             return Ok(Got::End);

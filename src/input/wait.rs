@@ -1,4 +1,5 @@
-//! Waiting for bytes that somebody else has yet to write: never past a source's time, and no longer than it is wanted.
+//! Waits for bytes that somebody else has yet to write. A wait ends when the source's time is over, or when the bytes
+//! aren't wanted any more.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -12,14 +13,15 @@ use smallvec::SmallVec;
 
 use super::gauge::Gauge;
 
-/// Asks readers to end: each hands over the whole records that it holds, and reads no more. A copy asks the same readers.
+/// Asks readers to end. Each reader hands over the whole records that it holds, and reads no more. Copies ask the same
+/// readers.
 #[derive(Clone, Debug)]
 pub struct Stop(Arc<Asked>);
 
 #[derive(Debug)]
 struct Asked {
     is_asked: AtomicBool,
-    /// Can be read once it is asked, and stays so: whoever polls it beside a source wakes at once.
+    /// Readable once the stop is asked for, and from then on. A reader that polls it beside a source wakes at once.
     event: OwnedFd,
 }
 
@@ -31,7 +33,7 @@ impl Stop {
 
     pub fn now(&self) {
         if !self.0.is_asked.swap(true, Ordering::AcqRel) {
-            // A counter of eight bytes: writing once to one that is 0 can't fail.
+            // The eventfd is a counter of eight bytes. Writing once to a counter of 0 can't fail.
             let _ = rustix::io::write(&self.0.event, &1u64.to_ne_bytes());
         }
     }
@@ -44,16 +46,16 @@ impl Stop {
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Woken<const N: usize> {
-    /// Of each descriptor, whether it can be read without waiting, its end included.
+    /// For each descriptor, whether it can be read without waiting. That includes its end.
     Ready([bool; N]),
     Stopped,
     /// The source's time is over.
     Late,
-    /// Nothing happened for as long as the caller wanted to wait at most.
+    /// Nothing happened for the longest time that the caller wanted to wait.
     Quiet,
 }
 
-/// Waits until one of the descriptors can be read, for `most` at most.
+/// Waits until one of the descriptors can be read, for up to `most`.
 pub fn wait<const N: usize>(
     fds: [Option<BorrowedFd<'_>>; N],
     stop: &Stop,
@@ -63,7 +65,7 @@ pub fn wait<const N: usize>(
     gauge.waits();
     loop {
         let left = gauge.left();
-        // Asked first: what is always ready would never end.
+        // Checked first: reading a source that is always ready would never end otherwise.
         if stop.is_asked() {
             return Ok(Woken::Stopped);
         }
@@ -72,7 +74,7 @@ pub fn wait<const N: usize>(
         }
         let polled = fds.map(|fd| match fd {
             Some(fd) => PollFd::from_borrowed_fd(fd, PollFlags::IN),
-            // Another one of it where there is none.
+            // In place of a missing descriptor, the stop's is polled once more.
             None => PollFd::new(&stop.0.event, PollFlags::IN),
         });
         let mut polled: SmallVec<[PollFd<'_>; 5]> = polled.into_iter().collect();
@@ -126,7 +128,7 @@ mod tests {
         to_one.write_all(b"x").unwrap();
         assert_eq!(wait(both, &stop, &forever, None).unwrap(), Woken::Ready([true, true]));
         assert_eq!(wait([both[0], None], &stop, &forever, None).unwrap(), Woken::Ready([true, false]));
-        // Bytes that are there don't keep it from ending.
+        // Bytes that are ready don't keep a late source from ending.
         let late = Gauge::start(span("1ms"));
         thread::sleep(Duration::from_millis(2));
         assert_eq!(wait(both, &stop, &late, None).unwrap(), Woken::Late);

@@ -1,4 +1,5 @@
-//! How streams are read: what was handed over of each, when its reader began and ended, and what it had by then.
+//! Watches how streams are read: what was handed over of each, when its reader began and ended, and what it had read by
+//! then.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,14 +10,14 @@ use super::gauge::{Gauge, GaugeReading};
 use crate::panics::lock;
 use crate::report::event::{ReadStep, SourceEnd, SourceRead};
 
-/// What was handed over of a stream.
+/// How much of a stream was handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Covered {
     /// Index into the plan's sources.
     pub source: usize,
-    /// Whole records that begin in so many of its first bytes, unpacked, were handed over.
+    /// The whole records that begin in this many first bytes of the decompressed source were handed over.
     pub bytes: u64,
-    /// How its reading ended, if it did.
+    /// How the reading ended, if it has.
     pub end: Option<SourceEnd>,
 }
 
@@ -26,22 +27,23 @@ pub struct Watched {
     /// Index into the plan's sources.
     pub source: usize,
     pub begun: Instant,
-    /// Of one that is being read: now.
+    /// When the reading ended. If it goes on, the current time.
     pub ended: Instant,
     pub read: SourceRead,
-    /// What became of attempts at it, by their numbers, where there is more to tell than that one came to its end.
+    /// What became of the attempts at the source, with their numbers. Empty if there is no more to tell than that one
+    /// attempt came to the source's end.
     pub steps: Vec<(Instant, u32, ReadStep)>,
 }
 
-/// Of all streams, by their indices.
+/// What is known of each stream, by its index.
 #[derive(Debug, Default)]
 pub struct Watch(Mutex<BTreeMap<usize, WatchedSource>>);
 
 #[derive(Debug, Default)]
 struct WatchedSource {
-    /// Bytes that were handed over.
+    /// Decompressed bytes that were handed over.
     covered: u64,
-    /// Once a reader has begun.
+    /// Set once a reader has begun.
     gauge: Option<Gauge>,
     ended: Option<(Instant, SourceEnd)>,
 }
@@ -56,7 +58,7 @@ impl Watch {
         self.change(source, |reading| reading.gauge = Some(gauge));
     }
 
-    /// Of the source's first bytes so many were handed over.
+    /// Notes that this many first bytes of the source were handed over.
     pub fn cover(&self, source: usize, bytes: u64) {
         self.change(source, |reading| reading.covered = bytes);
     }
@@ -65,7 +67,7 @@ impl Watch {
         self.change(source, |reading| reading.ended = Some((Instant::now(), end)));
     }
 
-    /// The sources that are waited for and have brought nothing for so long, in the order of the input.
+    /// Returns the sources that are waited for and have brought nothing for at least `time`, in the order of the input.
     pub fn silent(&self, time: Duration) -> Vec<usize> {
         let is_silent = |reading: &WatchedSource| {
             let silence = reading.gauge.as_ref().and_then(Gauge::silence);
@@ -74,7 +76,7 @@ impl Watch {
         lock(&self.0).iter().filter(|(_, reading)| is_silent(reading)).map(|(&source, _)| source).collect()
     }
 
-    /// In the order of the input.
+    /// Returns what was handed over of each stream, in the order of the input.
     pub fn covered(&self) -> Vec<Covered> {
         let of = |(&source, reading): (&usize, &WatchedSource)| {
             let end = reading.ended.map(|(_, end)| end);
@@ -83,7 +85,8 @@ impl Watch {
         lock(&self.0).iter().map(of).collect()
     }
 
-    /// Those that a reader has begun with, in the order of the input. What is being read counts as stopped.
+    /// Returns the streams that a reader has begun, in the order of the input. A stream that is still being read counts
+    /// as stopped.
     pub fn watched(&self) -> Vec<Watched> {
         let now = Instant::now();
         let of = |(&source, reading): (&usize, &WatchedSource)| {

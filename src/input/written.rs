@@ -1,4 +1,4 @@
-//! Inputs as a job spec has them: names, and objects that say more.
+//! Inputs as a job spec writes them: names, or objects that say more.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::schema::{Key, Shape, Variant, Variants};
 use crate::units::Span;
 
-/// What an element of `input` looks like.
+/// The shape of an element of `input`.
 pub static SHAPE: Shape = Shape::NameOr(&Variants {
     what: "an input",
     example: r#"{"path": "a.log", "timeout": "2s"}"#,
@@ -41,7 +41,7 @@ const COMMAND: &[Key] = &[
 pub enum Input {
     /// A file, directory, glob, or `-`.
     Name(#[serde(serialize_with = "lossy")] PathBuf),
-    /// The same, with a time after which each of its files counts as failed.
+    /// A name with a timeout, after which each of its files counts as failed.
     Path {
         #[serde(serialize_with = "lossy")]
         path: PathBuf,
@@ -57,18 +57,18 @@ pub struct Command {
     /// The program and its arguments, at least one word.
     #[serde(rename = "command")]
     pub words: Vec<String>,
-    /// What messages and reports call it.
+    /// The name that messages and reports use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
-    /// Whether it may be run again, and prints the same then.
+    /// Whether the command may be run again and then prints the same.
     #[serde(default, skip_serializing_if = "is_false")]
     pub retry: bool,
 }
 
 impl Command {
-    /// `name`, else the words as a shell would take them.
+    /// `name`, or else the words quoted for a shell.
     pub fn title(&self) -> Cow<'_, str> {
         match &self.name {
             Some(name) => name.into(),
@@ -80,7 +80,7 @@ impl Command {
 }
 
 impl Input {
-    /// Whether it is standard input.
+    /// Whether the input is standard input.
     pub fn is_stdin(&self) -> bool {
         self.path().is_some_and(|path| path.as_os_str() == "-")
     }
@@ -99,7 +99,7 @@ impl From<PathBuf> for Input {
     }
 }
 
-/// `"a"` for `["a"]`.
+/// Reads one input or a list of them: `"a"` is short for `["a"]`.
 pub fn one_or_more<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Input>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -113,7 +113,7 @@ pub fn one_or_more<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Input>, D:
     })
 }
 
-/// Names from the command line need not be UTF-8; the report's JSON must be.
+/// Writes a path as UTF-8. Names from the command line need not be UTF-8, but the report's JSON must be.
 fn lossy<S: Serializer>(path: &Path, out: S) -> Result<S::Ok, S::Error> {
     out.collect_str(&path.to_string_lossy())
 }

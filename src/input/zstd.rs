@@ -1,4 +1,4 @@
-//! The frames of zstd data (RFC 8878), one after the other.
+//! Decompresses zstd data (RFC 8878), one frame after the other.
 
 use std::{fmt, io};
 
@@ -8,7 +8,7 @@ use super::unpack::Unpacked;
 
 pub struct Zstd {
     context: DCtx<'static>,
-    /// Part of a frame was taken.
+    /// Whether a part of a frame was taken, and not all of it.
     is_within: bool,
 }
 
@@ -24,7 +24,7 @@ impl Zstd {
         Ok(Zstd { context, is_within: false })
     }
 
-    /// Takes from `held`, the data that is there, and appends to `out`, which has room for it.
+    /// Takes bytes from `held`, the compressed data that is there, and appends to `out`, which has room.
     pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Unpacked> {
         let made = out.len();
         let mut from = InBuffer::around(held);
@@ -38,7 +38,7 @@ impl Zstd {
         Ok(Unpacked::Took(taken))
     }
 
-    /// That the data may end here.
+    /// Checks that the data may end here.
     pub fn end(&self) -> io::Result<()> {
         if self.is_within { Err(io::Error::other("the zstd data ends early")) } else { Ok(()) }
     }
@@ -46,7 +46,7 @@ impl Zstd {
 
 fn corrupt(code: usize) -> io::Error {
     let why = get_error_name(code);
-    // Of zstd's own tool the same is asked for in the same words.
+    // Zstd's own tool asks for the same option, in the same words.
     let hint = if why.contains("too much memory") { ": zstd -dc --long=31 unpacks it" } else { "" };
     let why = why.strip_suffix(" detected").unwrap_or(why).to_lowercase();
     io::Error::other(format!("the zstd data is corrupt: {why}{hint}"))
