@@ -1,8 +1,9 @@
-//! Bad records: what becomes of them, and of the job.
+//! Bad records: counts, reports and saves them, or fails the job, as the plan's `on_error` says.
 //!
-//! One that makes an attempt [panic](super::panicking) is bad, too. By default the earliest ends the job. Where they are to be
-//! skipped each attempt counts its own, keeps the first few for the report, and, if they are to be saved, writes them to a
-//! file of its own in the spill directory; when all are read these files become one, in the order of the tasks.
+//! A record that makes an attempt [panic](super::panicking) is bad, too. By default the earliest bad record ends the
+//! job. If bad records are skipped, each attempt counts its own and keeps the first few for the report. If they are to
+//! be saved, each attempt writes them to a file of its own in the spill directory. When all input is read, these files
+//! are joined in the order of the tasks.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -23,15 +24,15 @@ use crate::panics;
 use crate::plan::{OnError, Read};
 use crate::report::{BadRecord, Counters};
 
-/// Bad records of a job that its report tells of.
+/// The most bad records that a report shows.
 pub const MOST_REPORTED: usize = 10;
 
-/// A bad record for the report. Its line is counted when the report is made, and only if it is one of those told: to count it
-/// a file is read from its beginning.
+/// A bad record for the report. Its line number is found only when the report is made, and only if the record is shown:
+/// counting lines means reading the file from its beginning.
 #[derive(Debug)]
 pub struct ReportedRecord {
     place: Place,
-    /// Newlines before it, where that is known.
+    /// Newlines before the record, if known.
     lines: Option<u64>,
     why: Why,
 }
@@ -46,7 +47,7 @@ impl ReportedRecord {
         BadRecord { record: self.begins(sources), why: self.why.to_string() }
     }
 
-    /// Where it begins: `sales.csv:1207`, or by the byte where lines can't be counted any more.
+    /// Where the record begins: `sales.csv:1207`, or the byte offset if its lines can't be counted any more.
     fn begins(&self, sources: &[Source]) -> String {
         let source = &sources[self.place.source];
         let name = shown(source.path());
@@ -66,18 +67,19 @@ pub struct Bad {
     saved: Option<(TempPath, BufWriter<File>)>,
 }
 
-/// Those of a task that met some.
+/// The bad records of a task that has some.
 #[derive(Debug)]
 pub struct BadOfTask {
     pub number: usize,
-    /// The first of them.
+    /// The first few.
     pub reported: Vec<ReportedRecord>,
-    /// The file where all are, if they are to be saved.
+    /// The file that holds all of them, if they are saved.
     pub saved: Option<TempPath>,
 }
 
 impl Bad {
-    /// Takes those of a window, which is this part of the stretch. Fails with the first, where they aren't skipped.
+    /// Takes the bad records of a window, which is the range `window` of `stretch`. Fails with the first one unless bad
+    /// records are skipped.
     pub fn take(
         &mut self,
         job: &Job<'_>,
@@ -96,7 +98,7 @@ impl Bad {
         Ok(())
     }
 
-    /// Takes one, whose bytes are these of the stretch. Fails where it isn't skipped.
+    /// Takes one bad record, which is the range `record` of `stretch`. Fails unless bad records are skipped.
     pub fn add(
         &mut self,
         job: &Job<'_>,
@@ -134,14 +136,14 @@ impl Bad {
         written.map_err(|source| Error::Spill { path: path.to_path_buf(), source })
     }
 
-    /// All are read. Writes what waits to be saved while the attempt may yet fail and another be made.
+    /// Flushes the file of saved records once all are read, while the attempt may still fail and be made again.
     pub fn finish(&mut self) -> Result<()> {
         let Some((path, file)) = &mut self.saved else { return Ok(()) };
         let flushed = failpoint::hit(Point::SpillWrite).and_then(|()| file.flush());
         flushed.map_err(|source| Error::Spill { path: path.to_path_buf(), source })
     }
 
-    /// The attempt won: the job has its bad records.
+    /// Hands the bad records to the job. The attempt has won.
     pub fn place(self, job: &Job<'_>, number: usize) {
         if self.records > 0 {
             let saved = self.saved.map(|(path, _)| path);
@@ -150,8 +152,8 @@ impl Bad {
     }
 }
 
-/// No more is read: saves the bad records, and fails if they are too many. Where a limit ended the reading, how much was read
-/// says nothing, and so neither does their share.
+/// Judges the bad records once reading has ended: saves them, and fails if their share is too large. If a limit ended
+/// the reading early, the share isn't checked: how much was read then means nothing.
 pub fn judge(job: &Job<'_>, is_all_read: bool) -> Result<()> {
     let OnError::SkipUpTo { share, save_to } = &job.plan.on_error else { return Ok(()) };
     if let Some(to) = save_to {
@@ -164,7 +166,7 @@ pub fn judge(job: &Job<'_>, is_all_read: bool) -> Result<()> {
     Ok(())
 }
 
-/// One file of several, whole or not at all; compressed if its name says so.
+/// Joins several files into one, which appears whole or not at all. It is compressed if its name says so.
 fn save(to: &Path, parts: &[PathBuf]) -> io::Result<()> {
     path::replace(to, |file| {
         let mut file = Stream::new(file.try_clone()?, Compression::of(to))?;

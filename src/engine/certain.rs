@@ -1,17 +1,18 @@
-//! Which ranks of a partial result are certain, whatever the missing bytes hold.
+//! Which ranks of a partial result are certain, whatever the missing bytes hold. [`Certainty`] notes the first rows of
+//! the result and judges their ranks from the missing parts of the input.
 //!
-//! Rows are ordered by a count, greatest first. A record of a group has some of the input's bytes for itself, so missing bytes
-//! hold only so many of them:
+//! Rows are ordered by a count, greatest first. Each record of a group takes some bytes of the input that no other
+//! record shares, so the missing bytes hold only a limited number of records:
 //!
 //! ```text
 //! rank   group   count   may grow by
-//! 1      the     900     missing / 4    certain if 900 > 500 + missing / 3, and more than any other row may come to
+//! 1      the     900     missing / 4    certain if 900 > 500 + missing / 3, and 900 > what any other row may come to
 //! 2      of      500     missing / 3
-//!        any     0       missing / 2    groups that nobody has seen yet
+//!        any     0       missing / 2    groups that haven't been seen yet
 //! ```
 //!
-//! Row *a* stays before row *b* if its count is greater than that of *b* may become. A rank is certain if all rows before it stay
-//! before it, and it stays before all rows behind it, seen or not.
+//! Row *a* stays before row *b* if *a*'s count is greater than *b*'s count can become. A rank is certain if all rows
+//! before it stay before it, and if its row stays before all rows after it, seen or not.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -25,50 +26,51 @@ use crate::panics::lock;
 use crate::plan::{Groups, Plan, Read, Rows};
 use crate::report::{CertainRanks, Missing};
 
-/// Ranks behind these are not looked at: memory holds what is known of each.
+/// The most ranks that are judged, as each takes memory.
 const MOST: usize = 10_000;
 
-/// The first rows of the result, whose ranks are to be judged.
+/// The first rows of the result, whose ranks are judged at the end.
 #[derive(Debug)]
 pub struct Certainty<'p> {
     ranked: Result<Ranked<'p>, Unknown>,
-    /// By range of the output.
+    /// Rows of each range of the output, by range number.
     rows: Mutex<BTreeMap<usize, Vec<Row>>>,
 }
 
-/// Groups in the order of a count.
+/// Groups ranked by a count, with what is needed to read a row's count and size from its sort key.
 #[derive(Debug)]
 struct Ranked<'p> {
     groups: &'p Groups,
-    /// First the count.
+    /// The sort keys. The first one is the count.
     order: &'p [SortKey],
     limit: usize,
     takes: Takes<'p>,
 }
 
-/// Bytes of the input that each mapped record has for itself, at least.
+/// The least number of input bytes that each mapped record has for itself.
 #[derive(Debug)]
 enum Takes<'p> {
-    /// There is one for each record that was read: the bytes of the fields before field `read`, and those behind each field.
+    /// One mapped record for each record read. It takes the bytes of the fields whose numbers are below `read`, and
+    /// `between` bytes that follow the fields.
     Record { read: Field, between: u64 },
-    /// There is one for each piece of a field that was read.
+    /// One mapped record for each piece of a field that was split.
     Piece { field: Field, on: &'p Splitter },
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Row {
     count: u64,
-    /// Bytes that each of its records has for itself, at least.
+    /// The least number of input bytes that each of the row's records has for itself.
     takes: u64,
 }
 
-/// Why no rank is certain.
+/// The reason why no rank is certain.
 type Unknown = &'static str;
 
 const NOT_KNOWN: Unknown = "how often a group is in so many bytes isn't known";
 
 impl<'p> Certainty<'p> {
-    /// Where the plan has ranks, and may answer from a part of its input.
+    /// Returns a judge if the plan has ranks and its result may be partial.
     pub fn of(plan: &'p Plan) -> Option<Self> {
         let limit = plan.limit.filter(|_| plan.is_ranked && plan.may_be_partial())?;
         let ranked = match &plan.rows {
@@ -82,7 +84,7 @@ impl<'p> Certainty<'p> {
         Some(Certainty { ranked, rows: Mutex::default() })
     }
 
-    /// Notes rows of a range of the output, which have these sort keys.
+    /// Notes the rows of a range of the output, given by their sort keys.
     pub fn note<'k>(&self, range: usize, keys: impl Iterator<Item = &'k [u8]>) {
         let Ok(ranked) = &self.ranked else { return };
         let rows = keys.take(ranked.limit + 1).map(|key| ranked.row(key).expect("a sort key is whole")).collect();
@@ -98,14 +100,14 @@ impl<'p> Certainty<'p> {
         let Some(gaps) = gaps.collect::<Option<Vec<u64>>>() else {
             return unknown("how many bytes are missing isn't known");
         };
-        // The last record of a gap may have no end.
+        // The last record of a gap may lack its terminator, hence one byte more.
         let growth = |takes: u64| gaps.iter().map(|gap| (gap + 1) / takes).sum::<u64>();
         let noted = lock(&self.rows);
-        // When enough rows were written a range behind them may have been given up, and one behind that not.
+        // Once enough rows are written, ranges may be given up: one range may be missing although a later one is there.
         let in_order = noted.iter().zip(0..).take_while(|((range, _), next)| *range == next);
         let rows: Vec<Row> = in_order.flat_map(|((_, rows), _)| rows).copied().collect();
         let (rows, behind) = rows.split_at(rows.len().min(ranked.limit));
-        // No row behind them has a greater count than the next, or, if that wasn't looked at, than the last.
+        // No later row has a greater count than the next row, or, if that wasn't looked at, than the last one.
         let greatest = behind.first().or(rows.last().filter(|_| rows.len() == ranked.limit));
         let others = greatest.map_or(0, |row| row.count) + growth(ranked.takes.least());
         CertainRanks { ranges: ranges(&certain(rows, others, growth)), unknown: None }
@@ -116,10 +118,10 @@ fn unknown(why: &str) -> CertainRanks {
     CertainRanks { ranges: Vec::new(), unknown: Some(why.into()) }
 }
 
-/// Of each row whether its rank is certain, if any row behind them all may come to `others`.
+/// Returns for each row whether its rank is certain, if any row after all of these can come to at most `others`.
 fn certain(rows: &[Row], others: u64, growth: impl Fn(u64) -> u64) -> Vec<bool> {
     let most: Vec<u64> = rows.iter().map(|row| row.count + growth(row.takes)).collect();
-    // What any row behind may come to.
+    // The greatest count that any later row may come to.
     let mut behind = others;
     let mut certain = vec![false; rows.len()];
     for (rank, row) in rows.iter().enumerate().rev() {
@@ -130,7 +132,7 @@ fn certain(rows: &[Row], others: u64, growth: impl Fn(u64) -> u64) -> Vec<bool> 
     certain
 }
 
-/// First and last of each row of ranks that are certain, from 1.
+/// Returns the first and last rank of each sequence of certain ranks, counted from 1.
 fn ranges(certain: &[bool]) -> Vec<(u64, u64)> {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     for rank in (1..).zip(certain).filter(|(_, certain)| **certain).map(|(rank, _)| rank) {
@@ -185,7 +187,7 @@ impl<'p> Takes<'p> {
                 let fields = layouts.iter().map(|layout| layout.fields).min().unwrap_or(1);
                 (layouts.first().map_or(0, |layout| layout.wanted.len()), fields as u64)
             }
-            // A value may be within another that is wanted, too.
+            // The values of two wanted fields may share bytes.
             Read::Json { .. } | Read::Matching { .. } => return Err(NOT_KNOWN),
         };
         let mut takes = Takes::Record { read, between };
@@ -201,7 +203,7 @@ impl<'p> Takes<'p> {
         Ok(takes)
     }
 
-    /// What a record of any group takes.
+    /// The least number of bytes of a record of any group.
     fn least(&self) -> u64 {
         match self {
             Takes::Record { between, .. } => *between,
@@ -209,7 +211,7 @@ impl<'p> Takes<'p> {
         }
     }
 
-    /// What a record takes that took `takes` if this field's value weren't known.
+    /// Returns the bytes that a record takes once the value of `field` is known, given the bytes `takes` without it.
     fn with(&self, takes: u64, field: Field, value: &[u8]) -> u64 {
         match self {
             Takes::Record { read, .. } if field < *read => takes + value.len() as u64,
@@ -241,19 +243,19 @@ mod tests {
         let judged = |rows: &[Row], others, missing: u64| ranges(&certain(rows, others, |takes| missing / takes));
         let rows = [row(900, 4), row(500, 3), row(490, 10), row(10, 100)];
         assert_eq!(judged(&rows, 3, 0), [(1, 4)]);
-        // The third may come to 510, but the second to more than 900 only with 1200 bytes.
+        // The third row may come to 510. The second would need 1200 bytes to pass 900.
         assert_eq!(judged(&rows, 103, 200), [(1, 1)]);
         assert_eq!(judged(&rows, 5, 90), [(1, 4)]);
-        // Any other may come to as many as the last has.
+        // Any other row may come to as many as the last row has.
         assert_eq!(judged(&rows, 10, 90), [(1, 3)]);
         assert_eq!(judged(&rows, 10, 100), [(1, 1)]);
-        // The first two may change places, but no other may pass them.
+        // The first two may change places, but no other row may pass them.
         assert_eq!(judged(&[row(900, 4), row(899, 4), row(500, 4), row(400, 4)], 0, 100), [(3, 4)]);
         assert_eq!(judged(&[row(5, 1), row(5, 1)], 0, 0), []);
         assert_eq!(judged(&[], 0, 10), []);
     }
 
-    /// A job over this text whose greatest counts are wanted.
+    /// Plans a job over `text` that asks for the greatest counts.
     fn plan(dir: &Path, job: &str, text: &[u8], limit: Option<u64>) -> Plan {
         let (from, to) = (dir.join("in"), dir.join("out"));
         std::fs::write(&from, text).unwrap();
@@ -266,7 +268,7 @@ mod tests {
         plan::resolve(&spec, &Invocation { force: true, ..Invocation::default() }).unwrap()
     }
 
-    /// All groups in order, with their counts.
+    /// Returns all groups in order, with their counts.
     fn ranking(dir: &Path, job: &str, text: &[u8]) -> Vec<(String, u64)> {
         crate::engine::run(&plan(dir, job, text, None), &Control::default()).unwrap();
         let rows = String::from_utf8_lossy(&std::fs::read(dir.join("out")).unwrap()).into_owned();
@@ -276,7 +278,7 @@ mod tests {
 
     const LIMIT: usize = 3;
 
-    /// The certain ranks of what is left of a text from which a gap of so many bytes was cut.
+    /// Returns the certain ranks of `rows`, the ranking of a text from which `gap` bytes were cut.
     fn certain_of(dir: &Path, job: &str, rows: &[(String, u64)], gap: u64) -> CertainRanks {
         let plan = plan(dir, job, b"", Some(LIMIT as u64));
         let certainty = Certainty::of(&plan).unwrap();
@@ -297,7 +299,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
-        /// Whatever of the same length stands in the gap, the groups at certain ranks stay there.
+        /// The groups at certain ranks stay there, whatever the gap holds.
         #[test]
         fn nothing_in_a_gap_moves_a_certain_rank(
             counts in prop::collection::vec(0usize..60, 6),
@@ -322,13 +324,13 @@ mod tests {
             if ranges.is_empty() {
                 return Ok(());
             }
-            // As much of one group as there is room for, in the shortest way to write it.
+            // As many records of one group as fit the gap, each written in the shortest way.
             let repeated = ["a", "bb", "ccc", "İ", "ȺȺ", "K", "long-word", "z", ""];
             let repeat = |word| between.iter().map(move |between| format!("{before_key}{word}{between}").repeat(gap));
             let fills = repeated.into_iter().flat_map(repeat).chain((between.len() > 1).then_some(fill));
             for mut fill in fills.map(String::into_bytes) {
                 fill.truncate(gap);
-                // A record of a table has all its fields.
+                // Records of a table are kept whole, with all their fields.
                 if between.len() == 1 {
                     fill.truncate(fill.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1));
                 }

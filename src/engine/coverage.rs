@@ -1,4 +1,5 @@
-//! How much of the input is in a result, where it need not be all of it.
+//! How much of the input is in a result that may be partial. Attempts and readers note what they read; at the end the
+//! gaps become the report's list of missing parts.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -11,16 +12,16 @@ use crate::plan::Plan;
 use crate::report::event::SourceEnd;
 use crate::report::{Coverage, Missing};
 
-/// What was read, as attempts that count note it.
+/// What was read: noted by the attempts that won, and by the readers of streams.
 #[derive(Debug, Default)]
 pub struct Covering {
-    /// Whole records, by source and offset.
+    /// The byte ranges of whole records, with their sources.
     read: Mutex<Vec<(usize, Range<u64>)>>,
-    /// What readers handed over of streams, in the order of the input.
+    /// What the readers of streams handed over, in the order of the input.
     streams: Mutex<Vec<Covered>>,
-    /// Whether a source took longer than its own time.
+    /// Whether any source exceeded its own timeout.
     is_any_late: AtomicBool,
-    /// As many records as are wanted were there before any that is missing.
+    /// Set when the limit was reached before anything was missing.
     is_complete: AtomicBool,
 }
 
@@ -33,17 +34,17 @@ impl Covering {
         *lock(&self.streams) = streams;
     }
 
-    /// A source whose turn had come took longer than its own time.
+    /// Notes that a source exceeded its own timeout when its turn had come.
     pub fn note_late(&self) {
         self.is_any_late.store(true, Ordering::Relaxed);
     }
 
-    /// As many records as are wanted are there, in the order of the input, and nothing was cut short so far.
+    /// Notes that the limit is reached, in the order of the input. This counts only if nothing was cut short before.
     pub fn note_complete(&self) {
         self.is_complete.store(!self.is_any_late.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// What of the plan's sources is missing, and how much isn't.
+    /// Returns the missing parts of the plan's sources, and how much was covered.
     pub fn result(&self, plan: &Plan) -> (Vec<Missing>, Coverage) {
         if plan.left_out.is_empty() && self.is_complete.load(Ordering::Relaxed) {
             return Default::default();
@@ -59,7 +60,7 @@ impl Covering {
         };
         let (mut missing, mut coverage) = (Vec::new(), Coverage::default());
         coverage.of_sources = sources.len() + left_out.len();
-        // Of streams that didn't end nobody knows how long they are.
+        // The length of a stream that didn't end isn't known.
         let mut of_bytes = Some(0);
         let (mut read, mut streams) = (read.into_iter().peekable(), streams.iter().peekable());
         for (index, source) in sources.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! What every task of a running job shares: the plan with its open settings decided, the budget, the spill directory,
-//! the worker memory that is kept from task to task, and the record of what happened.
+//! What all tasks of a running job share: the plan, the sizes chosen for it, the spill directory, worker memory that is
+//! reused from task to task, and the record of what happened.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,41 +27,41 @@ use crate::report::{CertainRanks, Counters, Coverage, Missing};
 use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress};
 use crate::shuffle::RowLimit;
 
-/// Sizes that follow from the plan, its inputs and the machine. None of them changes the output.
+/// Sizes that follow from the plan, its inputs and the machine. No size changes the output.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
     pub split: u64,
     pub partitions: usize,
     /// Bytes of a map task's table.
     pub table: usize,
-    /// Groups that a map task may meet at most.
+    /// The most groups that a map task can meet.
     pub groups: usize,
-    /// Payload at which a partition's buffer is written as a page.
+    /// Payload bytes at which a partition's buffer is written as a page.
     pub page: usize,
-    /// A reduce task takes partitions until they hold at most this many bytes, and folds as many at a time as hold
-    /// `fold` bytes.
+    /// Bytes of a reduce task and of one fold. A reduce task takes neighbouring partitions while they hold at most
+    /// `reduce` bytes. It folds as many of them at a time as hold `fold` bytes.
     pub reduce: u64,
     pub fold: u64,
-    /// Rows that a map attempt sorts at once, where records pass through sorted.
+    /// Bytes of rows that a map attempt sorts at once, in a job without groups that sorts.
     pub sort: u64,
-    /// A range of ordered output.
+    /// Bytes of a range of ordered output.
     pub range: u64,
-    /// A block of a stream.
+    /// Bytes of a stream's block.
     pub block: usize,
-    /// What a map task may write.
+    /// The longest row that a map task may write.
     pub longest_row: RowLimit,
 }
 
-/// So small that the buffers of 1024 partitions, 16 MiB, find room in a third-level cache; with pages of 64 KiB mapping
-/// nearly distinct lines took a tenth more.
+/// Largest payload of a page in bytes. At this size the buffers of 1024 partitions take 16 MiB, which fits a
+/// third-level cache. With pages of 64 KiB, mapping nearly distinct lines took a tenth longer.
 const LARGEST_PAGE: usize = 16 << 10;
 
 impl Sizes {
     pub fn choose(plan: &Plan) -> Sizes {
         let settings = &plan.settings;
         let input: u64 = plan.sources.iter().map(|source| source.bytes()).sum();
-        // Each worker's share of the budget goes in parts: half to partition buffers, an eighth to the table, what is
-        // left to its arena, to blocks and to what is being written.
+        // Each worker's share of the budget is divided: half goes to partition buffers, an eighth to the table, and the
+        // rest to the table's arena, to blocks and to the rows that are being written.
         let share = settings.memory / settings.threads as u64;
         let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
         let streams = plan.sources.iter().any(|source| source.is_stream());
@@ -76,12 +76,13 @@ impl Sizes {
                 .max(1),
             partitions,
             table: (share / 8) as usize,
-            // No more groups than bytes.
+            // A group takes at least one byte of input.
             groups: if streams { usize::MAX } else { input as usize },
             page: (share as usize / 2 / partitions).clamp(256, LARGEST_PAGE),
             reduce: (share / 32).clamp(4 << 10, 8 << 20),
             fold: (share / 32).clamp(4 << 10, 1 << 20),
-            // As much as fits, with what there is beside each row to sort it by: every range of the output reads every run.
+            // As large as memory allows, counting the sort entry that is kept beside each row: every range of the
+            // output reads every run, so few runs are best.
             sort: (share / 8).clamp(4 << 10, if has_deadline { SOON } else { 256 << 20 }),
             range: (share / 16).clamp(4 << 10, 4 << 20),
             block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
@@ -90,19 +91,21 @@ impl Sizes {
     }
 }
 
-/// Copies of a row that are in memory while it is sorted and written: its key and its line as they are read, as they are
-/// held, and as they are written.
+/// Copies of one row that are live while sorting and writing: its key and its line as they are read, as they are held,
+/// and as they are written.
 const ROW_COPIES: u64 = 4;
 
-/// Of a packed table with 200,000 groups, blocks of half as much took 1.09 times the CPU time: each is mapped to a run of its
-/// own. Smaller ones at the beginning and the end, so that no worker waits, took more time than they saved.
+/// Largest block of a stream in bytes. On a compressed table with 200,000 groups, blocks of half this size took 1.09
+/// times the CPU time, because each block is mapped to a run of its own. Smaller blocks at the beginning and the end,
+/// meant to keep all workers busy, cost more time than they saved.
 const BLOCK: usize = 64 << 20;
 
-/// Where there is a deadline what is held is to be mapped, and what is mapped to be sorted, in milliseconds.
+/// Bytes of a block, or of rows sorted at once, in a job with a deadline. A worker maps a block, or sorts the rows, in
+/// milliseconds.
 const SOON: u64 = 4 << 20;
 
-/// Input bytes a partition: so much that its groups still fit the caches when it is reduced. Reducing nearly distinct
-/// lines took 1.5 times as long with four times as much; with half as much nothing more was gained.
+/// Input bytes per partition. The groups of so much input still fit the caches when the partition is reduced. Reducing
+/// nearly distinct lines took 1.5 times as long with four times as much; half as much gained nothing more.
 const PARTITION_INPUT: u64 = 1 << 20;
 
 #[derive(Debug)]
@@ -111,31 +114,31 @@ pub struct Job<'p> {
     pub control: &'p Control,
     pub sizes: Sizes,
     pub pool: Pool,
-    /// What small files are read into.
+    /// The buffer that small files are read into. It is reused from block to block.
     pub small_files: Kept<FileBuffer>,
     newlines: Newlines,
     spill: Scratch,
-    /// Runs that may yet be kept open.
+    /// How many more runs may be kept open.
     open_runs: AtomicI64,
     log: Log,
     pub covering: Covering,
-    /// Time is over: attempts end with what they have read.
+    /// Set when the time is over: attempts then end with what they have read.
     pub is_cut: AtomicBool,
-    /// What is read of the files, where that isn't all of them.
+    /// The part of the input to read, if not all of it.
     pub sample: Option<Sample>,
-    /// Where the result has ranks that may not be certain.
+    /// The judge of which ranks are certain, if the result has ranks and may be partial.
     pub certainty: Option<Certainty<'p>>,
     bad: Mutex<Vec<BadOfTask>>,
-    /// What pieces whose edges were assumed were found to be, by task and place.
+    /// For pieces whose edges were assumed: the records found in each, by task, source and offset.
     pieces: Mutex<BTreeMap<(usize, usize, u64), PieceRead>>,
 }
 
-/// What is left of a job when it is over.
+/// What is left of a job when it ends, for the report.
 #[derive(Debug, Default)]
 pub struct JobRecord {
     pub events: Vec<Event>,
     pub bad: Vec<BadOfTask>,
-    /// What of the input is missing, and how much isn't, where it need not be all of it.
+    /// The missing parts of the input and how much was covered, for a job whose result may be partial.
     pub covered: Option<(Vec<Missing>, Coverage)>,
     pub certain_ranks: Option<CertainRanks>,
 }
@@ -167,17 +170,18 @@ impl<'p> Job<'p> {
         })
     }
 
-    /// Where the window lies that begins at `begin` of a stretch.
+    /// Returns where in the input the window that begins at byte `begin` of `stretch` lies.
     pub fn home<'a>(&'a self, stretch: Stretch<'a>, begin: usize) -> Home<'a> {
         Home { sources: &self.plan.sources, stretch, begin, newlines: &self.newlines }
     }
 
-    /// Whether one more run may be kept open.
+    /// Returns whether one more run may be kept open, and counts that run.
     pub fn may_keep_open(&self) -> bool {
         self.open_runs.fetch_sub(1, Ordering::Relaxed) > 0
     }
 
-    /// How it is known where records begin, of which none is read twice. Between the pieces of a sample nobody reads.
+    /// How attempts know where a piece's first record begins. A sample assumes it: the bytes between its pieces aren't
+    /// read.
     pub fn edges(&self) -> Edges {
         if self.sample.is_some() { Edges::Assumed } else { Edges::Found }
     }
@@ -187,7 +191,7 @@ impl<'p> Job<'p> {
         RecordEnd { framing: self.plan.read.framing(), longest: record::longest(self.plan.max_record) }
     }
 
-    /// A path in the spill directory, which goes away with the job.
+    /// A path in the spill directory, which is removed with the job.
     pub fn spill_path(&self, name: &str) -> PathBuf {
         self.spill.path().join(name)
     }
@@ -202,7 +206,7 @@ impl<'p> Job<'p> {
         RowLayout::new(output.format, columns.iter().map(|column| (column.name.as_str(), column.index, column.kind)))
     }
 
-    /// What the output begins with: a row of column names, if it is asked for.
+    /// The first bytes of the output: a row of column names if one is asked for, else nothing.
     pub fn header(&self) -> Buffer {
         if self.plan.output.header { self.layout().header() } else { Buffer::default() }
     }
@@ -214,12 +218,12 @@ impl<'p> Job<'p> {
         Writer::open(&output.target, header, output.force, output.part_size, temporaries, *aside)
     }
 
-    /// Fails once a signal asked the job to end.
+    /// Fails once a signal asked the job to end or its time is over.
     pub fn check(&self) -> Result<()> {
         self.control.check()
     }
 
-    /// When what was read by then is answered from.
+    /// The deadline of a job that may answer from a part of its input; `None` for any other job.
     pub fn deadline(&self) -> Option<Deadline> {
         let begun = self.control.begun;
         let timeout = self.plan.timeout.filter(|_| self.plan.may_be_partial())?;
@@ -244,7 +248,7 @@ impl<'p> Job<'p> {
             deal,
             attempts,
             sources: &self.plan.sources,
-            // What is done in the order of the input stays in it.
+            // Tasks dealt in turn stay in the order of the input: slow sources don't go first.
             latencies: if let Deal::Split = deal { &self.plan.latencies } else { &[] },
             meter,
             control: self.control,
@@ -253,7 +257,7 @@ impl<'p> Job<'p> {
         }
     }
 
-    /// That as many rows of runs were read as were written.
+    /// Fails unless as many rows were read from runs as were written to them.
     pub fn check_rows(&self, read: u64, written: u64) -> Result<()> {
         if read == written {
             return Ok(());
@@ -270,7 +274,7 @@ impl<'p> Job<'p> {
         self.log.note_all(told);
     }
 
-    /// What attempts that count have counted so far.
+    /// Sums the counters of the attempts that won so far.
     pub fn counters(&self) -> Counters {
         self.log.counters()
     }
@@ -279,24 +283,25 @@ impl<'p> Job<'p> {
         lock(&self.bad).push(bad);
     }
 
-    /// The files that bad records were saved in, in the order of the tasks.
+    /// The files with saved bad records, in the order of the tasks.
     pub fn saved_bad(&self) -> Vec<PathBuf> {
         let bad = &mut lock(&self.bad);
         bad.sort_by_key(|bad| bad.number);
         bad.iter().filter_map(|bad| Some(bad.saved.as_ref()?.to_path_buf())).collect()
     }
 
-    /// Notes what a piece of task `number` was found to be. What another attempt found is the same, or it failed.
+    /// Notes the records found in a piece of task `number`. If another attempt noted the piece before, it found the
+    /// same records or failed.
     pub fn note_read(&self, number: usize, read: PieceRead) {
         lock(&self.pieces).insert((number, read.piece.source, read.piece.offset), read);
     }
 
-    /// What pieces were found to be, in the order of the input.
+    /// Takes the noted pieces, in the order of the input.
     pub fn pieces_read(&self) -> Vec<PieceRead> {
         std::mem::take(&mut *lock(&self.pieces)).into_values().collect()
     }
 
-    /// What map attempts have made so far counts no more: all are made again.
+    /// Discards what map attempts have made so far: all tasks are mapped again.
     pub fn forget(&self) {
         self.note(What::Forgotten);
         lock(&self.bad).clear();
@@ -315,13 +320,14 @@ impl<'p> Job<'p> {
     }
 }
 
-/// Half of the files that the process may have open and doesn't need otherwise.
+/// Half of the files that the process may open beyond those it needs for other things.
 fn most_open_runs(plan: &Plan) -> i64 {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     (i64::try_from(files).unwrap_or(i64::MAX) - 32 - 4 * plan.settings.threads as i64) / 2
 }
 
-/// Memory of workers that is kept from task to task: an attempt takes one and owns it until it ends.
+/// Worker memory that is reused from task to task: an attempt takes an item, owns it, and puts it back when it
+/// succeeds.
 #[derive(Debug)]
 pub struct Kept<T>(Mutex<Vec<T>>);
 

@@ -1,4 +1,5 @@
-//! The map phase: splits to runs.
+//! The map phase: turns splits and stream blocks into runs, one run for each map task. It also defines what map
+//! attempts share and what an attempt that won hands to the job.
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -29,7 +30,8 @@ use crate::run::{self, Attempt, Cut, Deal, Done, Inflow, Phase};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 use crate::table::slot_words;
 
-/// Attempts every split and stream block, for as long as `wanted`. Gives what `place` made of them, by number.
+/// Attempts every split and stream block for as long as `wanted` returns true. Returns what `place` made of each task,
+/// by task number.
 pub fn tasks<T, U: Send>(
     job: &Job<'_>,
     numbering: Numbering,
@@ -86,14 +88,14 @@ impl run::Work for MapWork {
     }
 }
 
-/// What is read of streams, and of files between them, for as long as it is wanted.
+/// The inflow of map work: stream blocks, and the splits between them, for as long as they are wanted.
 struct Arriving<'a, F> {
     job: &'a Job<'a>,
     feed: &'a mut Feed,
     wanted: F,
 }
 
-/// How streams were read is told when nobody wants more of them, however the phase ends.
+/// Notes how streams were read once no more of them is wanted, however the phase ends.
 impl<F> Drop for Arriving<'_, F> {
     fn drop(&mut self) {
         let told = self.feed.readers().watch().watched().into_iter().flat_map(
@@ -125,7 +127,7 @@ impl<F: Fn() -> bool> Inflow<MapWork> for Arriving<'_, F> {
     }
 
     fn arrived(&mut self, message: Result<Self::Message, RecvError>) -> Result<()> {
-        // What a source brought before its own time was over is answered from, if that may be.
+        // If the result may be partial, it uses the bytes that a source delivered before its own timeout.
         let may_be_partial = self.job.plan.may_be_partial();
         self.feed.arrived(message).or_else(|error| match error {
             Error::TimedOut { .. } if may_be_partial => {
@@ -145,14 +147,14 @@ impl<F: Fn() -> bool> Inflow<MapWork> for Arriving<'_, F> {
     }
 }
 
-/// What a map attempt made, and what the job takes over if it wins.
+/// What a map attempt made, and what the job takes over if the attempt wins.
 #[derive(Debug)]
 pub struct Mapped<T> {
     made: T,
     bad: Bad,
-    /// Bytes for the reduce phase.
+    /// Row bytes for the reduce phase.
     shuffled: u64,
-    /// Bytes of input, packed as they are.
+    /// Bytes of input, counted as they are stored (compressed or not).
     packed: u64,
     covered: Vec<(usize, Range<u64>)>,
 }
@@ -167,7 +169,7 @@ impl<T> Mapped<T> {
         Mapped { made: change(made), bad, shuffled, packed, covered }
     }
 
-    /// With what was read and written to make it.
+    /// Combines what an attempt made with the counters of what it read and wrote.
     pub fn done(made: T, read: AttemptRead, written: RunSize, mut counters: Counters) -> Done<Mapped<T>> {
         counters.bad_records = read.bad.records;
         counters.map_input_bytes = read.bytes;
@@ -193,24 +195,25 @@ struct Workspace {
 #[derive(Debug)]
 pub struct MapRun {
     pub run: Arc<Run>,
-    /// What it was made of, if that can be read again.
+    /// How to read the run's input once more, if that is possible.
     pub again: Option<Again>,
-    /// The attempt that made it.
+    /// The number of the attempt that made the run.
     pub attempt: u32,
-    /// How its rows grew.
+    /// How the task's output grew: rows written and groups held after so many records.
     pub course: Course,
 }
 
-/// Maps every source. One run a task, in the order of the input.
+/// Maps every source. Returns one run per task, in the order of the tasks.
 pub fn map<'a>(job: &'a Job<'a>, grouping: &'a Grouping<'a>) -> Result<Runs<'a>> {
     if job.sample.is_some() {
         return Mapping::new(job, grouping, Edges::Assumed).run();
     }
-    // Beside what wasn't read an edge can't be held against the one before.
+    // In a partial result some pieces aren't read, so the assumed edges of their neighbours can't be checked.
     let may_be_assumed = !job.plan.may_be_partial();
     if may_be_assumed && edges::may_be_assumed(&job.plan.sources, job.sizes.split, job.record_end().framing) {
         let made = Mapping::new(job, grouping, Edges::Assumed).run();
-        // A wrong edge can make good records look bad. Of several errors this is the first in the input.
+        // A wrong edge can make a good record look bad, so an error of a record counts only if the edges hold. Of
+        // several errors `made` has the earliest in the input.
         let may_be_wrong = made.as_ref().err().is_none_or(Error::is_of_a_record);
         if !may_be_wrong || edges::hold(&job.pieces_read()) {
             return made;
@@ -221,11 +224,11 @@ pub fn map<'a>(job: &'a Job<'a>, grouping: &'a Grouping<'a>) -> Result<Runs<'a>>
     Mapping::new(job, grouping, Edges::Found).run()
 }
 
-/// Runs so far.
+/// The runs made so far, for samples of the reduce phase.
 #[derive(Debug, Default)]
 struct Made {
     runs: Vec<Arc<Run>>,
-    /// Bytes of input that were in runs when reducing was last tried.
+    /// Bytes of input that were in runs when the last sample was taken.
     sampled_at: u64,
 }
 
@@ -236,7 +239,7 @@ pub struct Mapping<'a> {
     grouping: &'a Grouping<'a>,
     edges: Edges,
     workspaces: Kept<Workspace>,
-    /// Where there is a deadline, to see how long reducing takes.
+    /// Used only with a deadline, to measure how long reducing takes.
     made: Mutex<Made>,
 }
 
@@ -245,7 +248,7 @@ impl<'a> Mapping<'a> {
         Mapping { job, grouping, edges, workspaces: Kept::default(), made: Mutex::default() }
     }
 
-    /// Without the memory that attempts took so far.
+    /// Drops the memory that attempts have used so far.
     pub fn begun_anew(self) -> Self {
         Mapping { workspaces: Kept::default(), made: Mutex::default(), ..self }
     }
@@ -260,8 +263,8 @@ impl<'a> Mapping<'a> {
         Ok(Runs::new(self, made))
     }
 
-    /// Where there is a deadline: how long reducing takes, from the runs that there are whenever twice as much is mapped as
-    /// before.
+    /// With a deadline: measures how long reducing takes, on the runs made so far. Measures again whenever twice as
+    /// much input is mapped as at the last measurement.
     fn sample(&self, run: &Arc<Run>) {
         let Mapping { job, grouping, made, .. } = self;
         if job.deadline().is_none() {
@@ -277,14 +280,14 @@ impl<'a> Mapping<'a> {
             *sampled_at = in_runs;
             runs.clone()
         };
-        // What is wrong with a run, or with reducing it, the reduce phase finds out.
+        // Errors are ignored here: the reduce phase meets them again and reports them.
         let sample = || reduce::sample(job, grouping, &runs, &format!("sample-{in_runs}"));
         if let Ok((took, bytes)) = panics::caught(|| "a sample".into(), sample) {
             job.control.progress.sample.note(took, bytes);
         }
     }
 
-    /// One attempt at one task: owns its memory, writes its own run.
+    /// Makes one attempt at one task. The attempt owns its memory and writes its own run.
     pub fn attempt(&self, attempt: &Attempt<'_>, work: &MapWork) -> Result<Done<Mapped<MapRun>>> {
         let task = MapTask { work, edges: self.edges };
         panicking::attempt(self.job, attempt, task, |records| self.map(attempt, work, records))
@@ -306,14 +309,15 @@ impl<'a> Mapping<'a> {
         let size = run.size;
         counters.reduce_shuffle_bytes = size.row_bytes;
         let run = Arc::new(Run::open(run, !records.is_trial() && job.may_keep_open())?);
-        // One that was cut would read on.
+        // The deadline may have cut the attempt short: mapping its input again would read more records than the attempt
+        // did.
         let again = if job.plan.may_be_partial() { None } else { work.again(&job.plan.sources) };
         let made = MapRun { run, again, attempt: attempt.id.attempt, course };
         Ok(Mapped::done(made, read, size, counters))
     }
 }
 
-/// How large tables grow.
+/// Returns how the tables of map tasks grow.
 pub fn growth(job: &Job<'_>, grouping: &Grouping<'_>) -> Growth {
     let words = slot_words(grouping.aggregation.shape.identity.len());
     match job.plan.settings.table_slots {

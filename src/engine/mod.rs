@@ -1,6 +1,6 @@
-//! The engine: runs a plan.
+//! The engine: runs a plan on the machine's cores and returns a [`Report`] of what happened.
 //!
-//! [`run`] reads like the drawing in the crate's docs. Each phase is a module here; what their tasks do to bytes is in
+//! [`run`] follows the drawing in the crate's docs. Each phase is a module here. The code that tasks run on bytes is in
 //! the modules below: `input`, `record`, `map`, `shuffle`, `reduce`, `output`.
 
 mod bad;
@@ -36,19 +36,19 @@ pub use job::Sizes;
 use job::{Job, JobRecord};
 pub use sample::{Findings, Sample};
 
-/// A run that did not end well: why, and what had happened so far.
+/// A job that failed: the error, and the report of what happened until then.
 #[derive(Debug)]
 pub struct Failed {
     pub error: Error,
     pub report: Box<Report>,
 }
 
-/// Runs the plan to its result, which is published last: a directory's with the report.
+/// Runs the plan and publishes its result as the last step. A result directory is published together with the report.
 pub fn run(plan: &Plan, control: &Control) -> Result<Report, Failed> {
     run_on(plan, control, None).map(|(report, _)| report)
 }
 
-/// Runs the plan on a part of its input.
+/// Runs the plan on a part of its input, and returns what the sample shows beside the report.
 pub fn sample(plan: &Plan, control: &Control, sample: Sample) -> Result<(Report, Findings), Failed> {
     run_on(plan, control, Some(sample))
 }
@@ -81,12 +81,12 @@ fn run_on(plan: &Plan, control: &Control, sample: Option<Sample>) -> Result<(Rep
     }
 }
 
-/// A panic that no attempt has is the job's.
+/// Turns a panic outside of any attempt into an error of the job.
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     panics::caught(|| "the job".into(), work)
 }
 
-/// Splits ─► runs ─► parts ─► commit; where records pass through splits ─► parts ─► commit.
+/// Splits ─► runs ─► parts ─► commit. In a job without groups: splits ─► parts ─► commit.
 fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
     let parts = match &job.plan.rows {
         Rows::Groups(groups) => {
@@ -106,17 +106,18 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
     })
 }
 
-/// What reducing made, or passing through, for the output phase.
+/// The rows that the reduce phase, or the map phase of a job without groups, hands to the output phase.
 #[derive(Debug)]
 enum Parts {
-    /// Sequenced lines, for the target; or for a file of the spill directory, where the target can't be taken back and
-    /// something may yet fail.
+    /// `Sequenced`: lines already written to the target. `Staged`: lines written to a file of the spill directory,
+    /// because the target can't be taken back and the job may still fail. `Sorted`: sorted runs that are yet to be
+    /// merged.
     Sequenced(Sequencer),
     Staged(Sequencer),
     Sorted(Merge),
 }
 
-/// How records are grouped, in the terms of map and reduce attempts.
+/// How records are grouped, in the form that map and reduce attempts need.
 #[derive(Debug)]
 struct Grouping<'p> {
     groups: &'p Groups,
@@ -134,7 +135,7 @@ impl<'p> Grouping<'p> {
         }
     }
 
-    /// Whether all records make one group, which there is even if there are no records.
+    /// Whether all records make one group. That group exists even if there are no records.
     fn is_one_group(&self) -> bool {
         self.groups.key.is_empty()
     }
@@ -195,12 +196,12 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: JobRecord, phases: PhaseSec
     }
 }
 
-/// From now on the peak is that of what follows, where the system can do so.
+/// Resets the peak of resident memory that `peak_rss` reads, on systems that can do so.
 pub fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Peak resident memory of this process in bytes, mapped files included; 0 where the system doesn't say.
+/// Returns the peak resident memory of this process in bytes, mapped files included; 0 if the system doesn't tell.
 fn peak_rss() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

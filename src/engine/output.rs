@@ -1,4 +1,5 @@
-//! The output phase: the parts of the result, to its target, in order.
+//! The output phase: writes the rows of the reduce phase, or of the map phase of a job without groups, to the target in
+//! order, and commits the output.
 
 use std::fs::File;
 use std::task::Poll;
@@ -30,14 +31,14 @@ pub fn output(job: &Job<'_>, parts: Parts) -> Result<Committed> {
     writer.commit()
 }
 
-/// The writer of all that was sequenced.
+/// Returns the writer once all lines are written.
 fn finished(job: &Job<'_>, sequencer: Sequencer) -> Writer {
     let (writer, rows) = sequencer.finish();
     job.note(What::Written { rows });
     writer
 }
 
-/// Merges range by range; workers take ranges in order, so that few wait to be written.
+/// Merges sorted runs range by range. Workers take the ranges in order, so that few merged ranges wait to be written.
 fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Writer> {
     job.control.progress.output.begin(merge.bytes());
     let sequencer = Sequencer::new(job.writer(job.header())?, job.plan.limit);
@@ -60,7 +61,7 @@ fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Writer> {
     let place = |number, lines: Chunk| sequencer.place(number, lines.into());
     let ranges = Ranges { next: 0, all: merge.ranges(), ahead: job.pool.threads() + AHEAD, sequencer: &sequencer };
     job.pool.run(&job.phase(PhaseName::Output, Deal::Round), Vec::new(), ranges, attempt, place)?;
-    // A limit leaves ranges unread.
+    // With a limit, some ranges may be unread, so the rows aren't checked.
     let is_all = !sequencer.is_complete();
     let (writer, rows) = sequencer.finish();
     if is_all {
@@ -70,8 +71,8 @@ fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Writer> {
     Ok(writer)
 }
 
-/// Ranges that are merged or wait for an earlier one, beyond one a worker: memory holds them while the output's reader is
-/// slow.
+/// How many ranges beyond one per worker may be merged ahead of what is written. They are held in memory while the
+/// reader of the output is slow.
 const AHEAD: usize = 8;
 
 /// A range of a merge, by number.
@@ -84,7 +85,7 @@ impl Work for OutputRange {
     }
 }
 
-/// Ranges in order, no more ahead of what is written than may wait.
+/// Hands out ranges in order, at most `ahead` ranges beyond those that are written.
 struct Ranges<'s> {
     next: usize,
     all: usize,
@@ -119,7 +120,7 @@ impl Inflow<OutputRange> for Ranges<'_> {
     }
 }
 
-/// Copies lines that waited in the spill directory to a target that can't be taken back.
+/// Copies staged lines from the spill directory to a target that can't be taken back.
 fn copied(job: &Job<'_>, staged: Writer) -> Result<Writer> {
     let path = job.spill_path("output");
     let bytes = staged.bytes;
@@ -128,7 +129,7 @@ fn copied(job: &Job<'_>, staged: Writer) -> Result<Writer> {
     let opened = failpoint::hit(Point::StagedRead).and_then(|()| File::open(&path));
     let mut from = opened.map_err(|source| Error::Spill { path, source })?;
     let mut writer = job.writer(Buffer::default())?;
-    // All at once, as a piece may end within a row.
+    // One call for all pieces, because a piece may end in the middle of a row.
     writer.aside().run(|| {
         loop {
             job.check()?;

@@ -1,4 +1,5 @@
-//! Records that panic: a bug in mapfold that one record meets makes that record a bad one, and nothing else.
+//! Records that panic. If a bug in mapfold makes an attempt panic on one record, this module finds that record, reports
+//! it as a bad record, and maps the others.
 //!
 //! ```text
 //! attempt ─► panics ─► each window of its task ─┬─► passes
@@ -7,8 +8,9 @@
 //! attempt once more, without the records found
 //! ```
 //!
-//! A panic may leave behind what is broken, so whatever panics loses its memory and its run. Nothing is found where the
-//! panic doesn't come again, or takes several records together: the attempt has failed then, and others are made.
+//! A panic may leave memory in a broken state, so an attempt that panics loses its memory and its run. The search finds
+//! nothing if the panic doesn't come again, or if it needs several records together. The attempt has then failed, and
+//! the task is attempted again as after any other failure.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,15 +25,15 @@ use crate::plan::OnError;
 use crate::record::delimited::Layout;
 use crate::run::Attempt;
 
-/// After so many searches a panic that still comes is none of single records.
+/// How often a task is searched. A panic that still comes after that isn't caused by single records.
 const SEARCHES: usize = 3;
 
-/// Records that panic whatever is mapped with them, and what they panic with.
+/// Records that panic on their own, by source and offset, each with its panic message.
 #[derive(Debug, Default)]
 pub struct Panicking(BTreeMap<(usize, u64), String>);
 
 impl Panicking {
-    /// Those of a stretch, by where they begin in it.
+    /// Returns the records found in `stretch`, by where they begin in it.
     pub fn within(&self, stretch: Stretch<'_>) -> BTreeMap<usize, &str> {
         let found = self.0.iter().filter_map(|(&(source, offset), message)| {
             let at = stretch.find(Place { source, offset })?;
@@ -41,8 +43,8 @@ impl Panicking {
     }
 }
 
-/// Makes an attempt by `make`, which maps the records that it is given. If they panic, it is made once more without those
-/// that do.
+/// Makes an attempt with `make`, which maps the records that it is given. If `make` panics, the records that panic are
+/// searched for and the attempt is made once more without them.
 pub fn attempt<T>(
     job: &Job<'_>,
     attempt: &Attempt<'_>,
@@ -60,7 +62,7 @@ pub fn attempt<T>(
         let trial = |window: Window<'_>| make(&Portion::Trial(window)).map(drop);
         let searched = Search { job, attempt, trial: &trial, found: &mut found }.search(task);
         if found.0.len() == known {
-            // What keeps it from being searched is more likely what is wrong.
+            // If the search failed too, its error more likely names the cause than the panic does.
             return searched.and(made);
         }
         attempt.take_back();
@@ -71,13 +73,13 @@ pub fn attempt<T>(
 struct Search<'a> {
     job: &'a Job<'a>,
     attempt: &'a Attempt<'a>,
-    /// Maps a window alone.
+    /// Maps one window and throws the result away.
     trial: &'a dyn Fn(Window<'_>) -> Result<()>,
     found: &'a mut Panicking,
 }
 
 impl Search<'_> {
-    /// Finds those of a task; or the first, if it ends the job.
+    /// Finds the panicking records of a task. Stops at the first one if a bad record ends the job.
     fn search(&mut self, task: MapTask<'_>) -> Result<()> {
         each_block(self.job, self.attempt, task, &mut |stretch| {
             let (layout, mut at) = begin(self.job, stretch);
@@ -91,7 +93,7 @@ impl Search<'_> {
         })
     }
 
-    /// Finds those of some whole records.
+    /// Finds the panicking records in a range of whole records, by halving it.
     fn halve(&mut self, stretch: Stretch<'_>, records: Range<usize>, layout: Option<&Layout>) -> Result<()> {
         if self.is_over() {
             return Ok(());

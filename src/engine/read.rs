@@ -1,4 +1,5 @@
-//! Reading: a task's records, window by window, to its mapper.
+//! Reading: hands a map task's records to its mapper, one window of whole records at a time. Bad records, progress and
+//! the bytes covered are noted on the way.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,7 +20,8 @@ use crate::record::delimited::{self, Layout};
 use crate::record::{TERMINATOR, Taken, json, pattern};
 use crate::run::Attempt;
 
-/// Records handed to the mapper at once: so that progress moves and Ctrl-C is heard.
+/// Bytes of records that the mapper gets at once. The progress meter moves, and a signal is noticed, between two
+/// windows.
 const WINDOW: usize = 1 << 20;
 
 /// What an attempt has read.
@@ -27,10 +29,10 @@ const WINDOW: usize = 1 << 20;
 pub struct AttemptRead {
     pub bytes: u64,
     pub records: u64,
-    /// As many bytes as that was of the input, packed as it is.
+    /// Bytes of input, counted as they are stored (compressed or not).
     pub packed: u64,
     pub bad: Bad,
-    /// Whole records, by source and offset, where that has to be known.
+    /// The byte ranges of the whole records read, by source. Empty unless the result may be partial.
     pub covered: Vec<(usize, Range<u64>)>,
 }
 
@@ -43,7 +45,7 @@ impl AttemptRead {
     }
 }
 
-/// One worker's mapper. `wanted` are the fields of mapped records that are of use behind the steps.
+/// Makes one worker's mapper. `wanted` are the fields of mapped records that are needed after the steps.
 pub fn mapper(job: &Job<'_>, wanted: &[Field]) -> Mapper {
     let steps = &job.plan.steps;
     let rejects = Rejects::new(job.plan.on_error == plan::OnError::Fail);
@@ -72,9 +74,9 @@ pub struct MapTask<'a> {
 /// Records for a mapper.
 #[derive(Clone, Copy, Debug)]
 pub enum Portion<'a> {
-    /// A task's. Some are known to panic, and are bad ones.
+    /// A task's records. Those in `without` are known to panic and count as bad.
     MapTask { task: MapTask<'a>, without: &'a Panicking },
-    /// Those of a window, to see whether they panic. What is made of them is nobody's.
+    /// The records of one window, mapped only to see whether they panic. The result is thrown away.
     Trial(Window<'a>),
 }
 
@@ -84,7 +86,7 @@ impl Portion<'_> {
     }
 }
 
-/// Hands records to `mapper` and what it makes of them to `out`.
+/// Hands records to `mapper` and the mapped records to `out`.
 pub fn read(
     job: &Job<'_>,
     attempt: &Attempt<'_>,
@@ -110,7 +112,7 @@ pub fn read(
     Ok(read)
 }
 
-/// Calls `each` with the stretches of a task. It gives where the last record that it took ends.
+/// Calls `each` with every stretch of a task. `each` returns where the last record that it took ends.
 pub fn each_block(
     job: &Job<'_>,
     attempt: &Attempt<'_>,
@@ -128,14 +130,16 @@ pub fn each_block(
                 let stretch = block.stretch();
                 let begin = (stretch.owned > 0).then(|| stretch.place(0).offset);
                 let mapped = each(stretch);
-                // First: what was made of bytes that weren't the file's says nothing.
+                // This comes before anything else: if the file changed while it was read, what was mapped means
+                // nothing.
                 block.verify()?;
                 if edges == Edges::Assumed {
                     let records = match (begin, &mapped) {
                         (None, _) => Some(Records::None),
                         (Some(begin), Ok(end)) => Some(Records::All(begin..begin + *end as u64)),
                         (Some(begin), Err(error)) if error.is_of_a_record() => Some(Records::Failed { begin }),
-                        // An attempt that lost, or failed for another reason, says nothing of the records: another one does.
+                        // An attempt that lost, or failed for another reason, doesn't tell about the records. Another
+                        // attempt will.
                         (Some(_), Err(_)) => None,
                     };
                     if let Some(records) = records {
@@ -153,7 +157,7 @@ pub fn each_block(
     Ok(())
 }
 
-/// Where a stretch has which field, and where its records begin: behind its header.
+/// Returns the layout of a stretch's fields, and where its records begin: after the header, if it has one.
 pub fn begin<'a>(job: &'a Job<'_>, stretch: Stretch<'_>) -> (Option<&'a Layout>, usize) {
     match &job.plan.read {
         plan::Read::Delimited { layouts, header, .. } if !stretch.bytes.is_empty() => {
@@ -165,13 +169,14 @@ pub fn begin<'a>(job: &'a Job<'_>, stretch: Stretch<'_>) -> (Option<&'a Layout>,
     }
 }
 
-/// Where the next window of whole records ends in `rest`; `owned` of it are the stretch's.
+/// Returns where the next window of whole records ends in `rest`. The first `owned` bytes of `rest` are the stretch's
+/// own.
 pub fn measured(job: &Job<'_>, rest: &[u8], owned: usize) -> usize {
     let RecordEnd { framing, longest } = job.record_end();
     framing.window(rest, WINDOW.min(owned), usize::try_from(longest).unwrap_or(usize::MAX))
 }
 
-/// Maps the records of `stretch`, save those that are known to panic. Returns where the last of them ends.
+/// Maps the records of `stretch` except those that are known to panic. Returns where the last of them ends.
 fn windows(
     job: &Job<'_>,
     attempt: &Attempt<'_>,
@@ -209,19 +214,19 @@ fn windows(
                     Window { bytes: &rest[..window], home: job.home(stretch, at), is_whole: likely.is_none(), layout };
                 let taken = mapper.map(window, out)?;
                 if !out.wants_more() {
-                    // As many records as are wanted came before the first bad one that ends a job.
+                    // The limit was reached before the first bad record that would end the job.
                     mapper.rejects().forget_the_end();
                 }
                 read.bad.take(job, mapper.rejects(), stretch, at..at + taken.bytes, &save_as)?;
                 taken
             }
         };
-        // The likely window held no whole record, so the next one is measured.
+        // If the likely window held no whole record, the next window is measured exactly.
         is_too_short = taken.bytes == 0;
         let end = at + taken.bytes;
         read.records += taken.records;
         read.bytes += (end - at) as u64;
-        // Of packed bytes each window has its share.
+        // Each window counts its proportional share of the stretch's stored (compressed) bytes.
         let done = (u128::from(stretch.packed_len) * end as u128 / len as u128) as u64;
         attempt.advance(done - packed);
         read.packed += done - packed;
@@ -230,7 +235,7 @@ fn windows(
     Ok(at)
 }
 
-/// That no record of the window is longer than one may be, and than this worker's part of the memory.
+/// Fails if a record of the window is longer than records may be, or than one worker's share of the memory.
 pub fn check(job: &Job<'_>, stretch: Stretch<'_>, window: Range<usize>) -> Result<()> {
     let most = job.plan.max_record;
     let place = |at| {
@@ -244,7 +249,7 @@ pub fn check(job: &Job<'_>, stretch: Stretch<'_>, window: Range<usize>) -> Resul
         return Err(Error::RecordTooLong { path, at, most, len });
     }
     let (bytes, threads) = (window.len() as u64, job.pool.threads() as u64);
-    // Only a window that is one record is longer than a window should be.
+    // Only a window of a single record is longer than `WINDOW`.
     if bytes > (job.plan.settings.memory / threads).max(WINDOW as u64) {
         let (path, at) = place(0);
         return Err(Error::RecordTooLarge { path, at, bytes, needs: bytes * threads });

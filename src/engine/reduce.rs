@@ -1,4 +1,6 @@
-//! The reduce phase: runs to finished rows, one reduce task for a few partitions of every run.
+//! The reduce phase: folds the runs of the map phase into groups and finishes the groups as rows. A reduce task takes a
+//! few neighbouring partitions of every run. Its rows are lines in any order, or a sorted run for the output phase to
+//! merge.
 
 use std::io::Write;
 use std::ops::Range;
@@ -42,10 +44,10 @@ impl run::Work for ReduceWork {
     }
 }
 
-/// The memory of a longer page, which is one row, isn't kept for the next.
+/// Bytes of the largest page whose memory is kept for the next page. A longer page holds a single row.
 const LONG_PAGE: usize = 32 << 20;
 
-/// Slots with which a reduce task's table begins.
+/// Initial slots of a reduce task's table.
 const SLOTS: usize = 1 << 12;
 
 pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result<Parts> {
@@ -89,8 +91,8 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
     Ok(reduced)
 }
 
-/// Reduces some partitions of the runs that there are, and throws away what comes of it, to see how long that takes. Gives
-/// the bytes of the rows. What is written on the way has this name, which no other sample has.
+/// Reduces some partitions of `runs` and throws the rows away, to measure how long that takes. Returns the time and the
+/// bytes of the rows read. Files written meanwhile are called `name`, which no other sample uses.
 pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Arc<Run>], name: &str) -> Result<(Duration, u64)> {
     const BYTES: u64 = 256 << 10;
     let Groups { key, results, having, order, .. } = grouping.groups;
@@ -99,11 +101,11 @@ pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Arc<Run>], name: &
     let mut lines = Chunk::default();
     let mut took = Duration::ZERO;
     let mut bytes = 0;
-    // Twice: at first the memory is new to the process.
+    // Done twice, and the second time counts: at first the memory is new to the process.
     for _ in 0..2 {
         let begun = Instant::now();
         bytes = 0;
-        // Of each partition all that there is, as reduce tasks fold rows of many runs into one group.
+        // Each partition is read whole, from all runs: reduce tasks fold rows of many runs into one group, too.
         for partition in 0..job.sizes.partitions {
             if bytes >= BYTES {
                 break;
@@ -135,17 +137,18 @@ pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Arc<Run>], name: &
     Ok((took, bytes))
 }
 
-/// Neighbouring partitions go to a task until they hold enough bytes for one. Largest tasks first.
+/// Plans the reduce tasks: neighbouring partitions are joined until they hold enough bytes for a task. The largest
+/// tasks come first.
 fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<ReduceWork> {
     let total: u64 = bytes.iter().sum();
     if grouping.is_one_group() {
-        // The one group is in some partition, or, where there was no record, in none: its task has to know.
+        // The one group is in any partition, or in none if there are no records. So one task must see all partitions.
         return vec![ReduceWork { partitions: 0..bytes.len(), bytes: total }];
     }
-    // Several tasks a worker, so that there is something to steal.
+    // Several tasks per worker, so that there is something to steal.
     let even = total / (8 * job.pool.threads() as u64);
     let most = match grouping.groups.order {
-        // Lines wait for their task to be done: no more than a cache holds until they are copied.
+        // Lines wait in memory until their task is done, so a task is no larger than a cache holds.
         Order::Free => job.sizes.fold,
         Order::By(_) => job.sizes.reduce.min(even.max(job.sizes.fold)),
     };
@@ -156,7 +159,7 @@ fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<Redu
     works
 }
 
-/// Gathers neighbouring partitions until they hold `most` bytes; a larger one stays alone.
+/// Joins neighbouring partitions as long as they hold at most `most` bytes. A larger partition stays alone.
 fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize>> {
     let mut gathered: Vec<Range<usize>> = Vec::new();
     let mut held = 0;
@@ -175,14 +178,14 @@ fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize
     gathered
 }
 
-/// Lines wait here while reduce tasks may still fail.
+/// Opens a file of the spill directory in which lines wait while reduce tasks may still fail.
 fn stage(job: &Job<'_>) -> Result<Writer> {
     let target = Target::Scratch(job.spill_path("output"));
     let part_size = job.plan.output.part_size;
     Writer::open(&target, job.header(), false, part_size, &job.control.temporaries, Aside::default())
 }
 
-/// What the attempts of the phase share.
+/// What reduce attempts share.
 struct ReducePhase<'a> {
     job: &'a Job<'a>,
     grouping: &'a Grouping<'a>,
@@ -191,12 +194,12 @@ struct ReducePhase<'a> {
     bytes: &'a [u64],
     finisher: Finisher<'a>,
     workspaces: Kept<Workspace>,
-    /// What lines are held in, kept from task to task.
+    /// Chunks for lines, reused from task to task.
     lines: Kept<Chunk>,
 }
 
 impl ReducePhase<'_> {
-    /// One attempt whose rows are lines in no order.
+    /// Makes one attempt whose rows become lines in any order.
     fn lines(&self, attempt: &Attempt<'_>, work: &ReduceWork) -> Result<Done<Chunk>> {
         let mut workspace = self.workspaces.take(|| workspace(self.job, self.grouping));
         let mut lines = self.lines.take(Chunk::default);
@@ -207,7 +210,7 @@ impl ReducePhase<'_> {
         Ok(Done { made: lines, records: counters.reduce_input_records, counters })
     }
 
-    /// One attempt whose rows go to a run sorted by `keys`.
+    /// Makes one attempt whose rows go to a run sorted by `keys`.
     fn sorted(&self, attempt: &Attempt<'_>, work: &ReduceWork, keys: &[SortKey]) -> Result<Done<SortedRun>> {
         let job = self.job;
         let mut workspace = self.workspaces.take(|| workspace(job, self.grouping));
@@ -215,7 +218,7 @@ impl ReducePhase<'_> {
         let counters =
             self.fold(attempt, work, fold, page, |fold| self.finisher.sorted(&mut fold.table, keys, sorter))?;
         let path = job.attempt_path(attempt, "run");
-        // Whether the last row's rank is certain the next one says.
+        // Whether the last row's rank is certain depends on the row after it, so one more row is kept.
         let limit = job.plan.limit.map(|limit| limit.saturating_add(u64::from(job.certainty.is_some())));
         let (run, back) = sorter.write(path, limit, job.may_keep_open(), std::mem::take(buffers))?;
         *buffers = back;
@@ -223,7 +226,7 @@ impl ReducePhase<'_> {
         Ok(Done { made: run, records: counters.reduce_input_records, counters })
     }
 
-    /// Folds the partitions of a task, a few at a time, and has each table finished.
+    /// Folds the partitions of a task, a few at a time. Calls `finish` with the table of each fold.
     fn fold(
         &self,
         attempt: &Attempt<'_>,
@@ -257,7 +260,7 @@ impl ReducePhase<'_> {
         Ok(counters)
     }
 
-    /// Folds one run's pages of some partitions. Returns how many rows they had.
+    /// Folds one run's pages of some partitions. Returns the number of rows.
     fn absorb(
         &self,
         attempt: &Attempt<'_>,

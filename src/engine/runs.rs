@@ -1,4 +1,5 @@
-//! The runs of the map phase, as reduce attempts read them. The map task of one that is found damaged is made again.
+//! The runs of the map phase, as reduce attempts read them. If a reduce attempt finds a run damaged, its map task is
+//! attempted again and the new run takes its place.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,20 +16,20 @@ use crate::shuffle::Run;
 #[derive(Debug)]
 pub struct Runs<'a> {
     mapping: Mapping<'a>,
-    /// By map task.
+    /// Indexed by map task.
     slots: Vec<Mutex<Slot>>,
 }
 
 #[derive(Debug)]
 struct Slot {
     run: Arc<Run>,
-    /// To make it again, where its input can be read again.
+    /// How to read the task's input again, if that is possible.
     again: Option<Again>,
-    /// The attempt that made it.
+    /// The number of the attempt that made the run.
     attempt: u32,
     is_damaged: bool,
     is_first: bool,
-    /// How its rows grew.
+    /// How the task's output grew: rows written and groups held after so many records.
     course: Course,
 }
 
@@ -47,18 +48,18 @@ impl<'a> Runs<'a> {
         bytes
     }
 
-    /// Calls `each` with every run and how its rows grew.
+    /// Calls `each` with every run and its course.
     pub fn each(&self, mut each: impl FnMut(&Run, &Course) -> Result<()>) -> Result<()> {
         self.slots.iter().map(|slot| lock(slot)).try_for_each(|slot| each(&slot.run, &slot.course))
     }
 
-    /// The rows that reduce attempts read if each reads its partitions once; `None` once a run was made again, as an equal
-    /// run may have combined more of its rows, or fewer.
+    /// The number of rows that reduce attempts read if each reads its partitions once. `None` once a run was made
+    /// again: the new run may have combined more rows, or fewer.
     pub fn rows(&self) -> Option<u64> {
         self.slots.iter().map(|slot| lock(slot)).map(|slot| slot.is_first.then_some(slot.run.rows)).sum()
     }
 
-    /// The runs as they are now, for a reduce attempt. Those that were found damaged are made again before.
+    /// Returns the runs for a reduce attempt. Makes damaged runs again first.
     pub fn current(&self, attempt: &Attempt<'_>) -> Result<Vec<Arc<Run>>> {
         self.slots.iter().enumerate().map(|(task, slot)| self.whole(task, &mut lock(slot), attempt)).collect()
     }
@@ -66,7 +67,7 @@ impl<'a> Runs<'a> {
     /// Notes that a run of map task `task` can't be read.
     pub fn note_damage(&self, task: usize, run: &Arc<Run>) {
         let mut slot = lock(&self.slots[task]);
-        // Another attempt may have found it out before.
+        // Another attempt may have found the damage before, and the run may have been made again.
         if Arc::ptr_eq(&slot.run, run) {
             slot.is_damaged = true;
         }
@@ -77,11 +78,11 @@ impl<'a> Runs<'a> {
         let is_left = slot.attempt + 1 < job.plan.settings.attempts;
         if let (true, Some(again), true) = (slot.is_damaged, &slot.again, is_left) {
             let id = AttemptId { task: TaskId { phase: PhaseName::Map, number }, attempt: slot.attempt + 1 };
-            // What it reads was read before, and counts as that.
+            // The input was read and counted before, so this attempt gets a meter of its own.
             let meter = Meter::default();
             let work = again.work(&job.plan.sources);
             let made = work.and_then(|work| self.mapping.attempt(&attempt.aside(id, &meter), &work));
-            // One that was only wanted no more has not been tried.
+            // An attempt that was cancelled doesn't count as one of the task's attempts.
             slot.attempt += u32::from(!matches!(made, Err(Error::Cancelled)));
             let Done { made, .. } = made?;
             slot.run = made.into_made().run;

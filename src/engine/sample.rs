@@ -1,11 +1,13 @@
-//! A sample: a job's own map, reduce and output over a part of its input, and what of that tells of the whole.
+//! A sample: runs a job's own map, reduce and output phases on a part of its input, and notes findings from which the
+//! whole job's counters are predicted.
 //!
-//! Nothing of the engine is done otherwise for it, but that it is given the splits to read, and that nobody asks whether records
-//! which begin in one piece were whole in the piece before. Beside the counters that any run has there are two things to see:
+//! The engine runs a sample as it runs any job, with two exceptions: a sample is given the splits to read, and it
+//! doesn't check that the first record of a piece begins where the last record of the piece before ended. Beside the
+//! usual counters a sample notes two things:
 //!
 //! ```text
-//! course   a task's rows after so many records       how its table combines, and from when on it is full
-//! met      keys that one task met, two, three, …     how many more keys other parts of the input would bring
+//! course   a task's rows after so many records       how the task's table combines, and when it is full
+//! met      keys met by one task, by two, …            how many more keys other parts of the input would bring
 //! ```
 
 use std::sync::Mutex;
@@ -24,29 +26,30 @@ use crate::run::Meter;
 use crate::shuffle::row::get_row;
 use crate::table::hash;
 
-/// Bytes of rows in which keys are looked for. Of more of them only those of the first partitions are, which are any of all.
+/// Bytes of rows in which keys are counted. If there are more, only the first partitions are looked at: the keys in any
+/// partition are a random part of all keys.
 const MOST: u64 = 48 << 20;
 
-/// What is read of the input.
+/// The part of the input that is read.
 #[derive(Debug)]
 pub struct Sample {
-    /// Of files.
+    /// The splits of files to read.
     pub splits: Vec<Split>,
-    /// Bytes, packed as they are, after which no more is read of packed files.
+    /// Bytes, counted as they are stored (compressed), after which compressed files are read no further.
     most: u64,
-    /// Bytes of a block of those.
+    /// Bytes of a block of compressed files.
     pub block: usize,
     findings: Mutex<Findings>,
 }
 
-/// What is seen of it beside the counters.
+/// What a sample shows beside the counters.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Keys that just one task met, just two, and so on.
+    /// The number of keys that exactly one task met, exactly two tasks, and so on.
     pub met: Vec<f64>,
-    /// Of each task.
+    /// One course per task.
     pub courses: Vec<Course>,
-    /// How tables of the job grow.
+    /// How the tables of the job's map tasks grow.
     pub growth: Option<Growth>,
 }
 
@@ -71,7 +74,7 @@ impl Sample {
             })
             .count()
             .max(1);
-        // By hash: the last task that met the key, and how many did.
+        // By hash of the key: the last task that met the key, and how many tasks did.
         let mut keys: AHashMap<u64, (u32, u32)> = AHashMap::new();
         let mut buffer = Vec::new();
         let mut tasks = 0;

@@ -1,4 +1,5 @@
-//! The map phase of a job without groups: records pass through to lines of output.
+//! The map phase of a job without groups: it turns records into lines of output. The lines stay in the order of the
+//! input, or go to sorted runs that the output phase merges.
 
 use std::sync::atomic::Ordering;
 
@@ -21,10 +22,10 @@ use crate::report::Counters;
 use crate::run::{Attempt, Done};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 
-/// Payload of a page of lines.
+/// Largest payload of a page of lines in bytes.
 const LINES_PAGE: u64 = 256 << 10;
 
-/// One worker's workspace.
+/// One worker's memory for map attempts.
 #[derive(Debug)]
 struct Workspace {
     mapper: Mapper,
@@ -42,7 +43,7 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             buffers: PartitionBuffers::limited(job.sizes.longest_row),
         })
     };
-    // With a deadline no source waits for the turn of another: what was read of all of them is put in order in the end.
+    // With a deadline, no source waits for its turn. The parts are put in the order of the input when all are read.
     let as_they_come = job.deadline().is_some() && job.plan.sources.len() < 1 << SOURCE_BITS;
     let Some(order) = sort else {
         let sequencer = Sequencer::new(job.writer(job.header())?, job.plan.limit);
@@ -57,7 +58,8 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
                 Ok(done)
             })
         };
-        // As many as a limit wants may be there long before.
+        // With a limit, lines are written while the input is read instead: enough of them may arrive long before its
+        // end.
         if as_they_come && job.plan.limit.is_none() {
             let attempt =
                 |of: &Attempt<'_>, work: &MapWork| Ok(attempt(of, work)?.map(|made| made.map(|part| (at(work), part))));
@@ -82,7 +84,7 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             Ok(())
         };
         tasks(job, Numbering::Streaming, job.edges(), || !sequencer.is_complete(), attempt, place)?;
-        // Tasks that weren't read for want of time left gaps.
+        // Tasks that the deadline left unread are gaps in the sequence.
         if job.plan.may_be_partial() {
             sequencer.close_gaps()?;
         }
@@ -114,7 +116,7 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
     Ok(Parts::Sorted(Merge::new(runs.into_iter().flatten().collect(), job.sizes.range)))
 }
 
-/// One attempt whose lines stay in the order of its records.
+/// Makes one attempt whose lines stay in the order of its records.
 fn in_order(
     job: &Job<'_>,
     layout: &RowLayout,
@@ -127,7 +129,7 @@ fn in_order(
     let mut out =
         LinesInOrder { layout, run, limit: job.plan.limit.unwrap_or(u64::MAX), rows: 0, line: Buffer::default() };
     let read = read(job, attempt, records, &mut workspace.mapper, &mut out);
-    // What lies before a bad record is written before the job ends for it.
+    // The lines before a bad record are written before the record ends the job.
     let (read, bad) = match read {
         Err(bad @ Error::BadRecord { .. }) => (AttemptRead::default(), Some(bad)),
         read => (read?, None),
@@ -139,16 +141,17 @@ fn in_order(
     Ok(Mapped::done(part, read, size, Counters { map_output_records: size.rows, ..Counters::default() }))
 }
 
-/// Of a place in the input, what its source takes of a number that says how far it is in front.
+/// Bits of the source's index in the number that [`at`] makes of a place in the input.
 const SOURCE_BITS: u32 = 16;
 
-/// How far in front in the input a task's records are.
+/// Returns a number that orders tasks by where their records begin in the input: first by source, then by offset.
 fn at(work: &MapWork) -> u64 {
     let (Place { source, offset }, _) = work.place();
     (source as u64) << (u64::BITS - SOURCE_BITS) | offset
 }
 
-/// One attempt whose lines are sorted; those that are equal by the number of their task, and then as they came.
+/// Makes one attempt whose lines are sorted. Lines with equal sort keys stay in the order of `task`, and within a task
+/// in the order of its records.
 fn sorted(
     job: &Job<'_>,
     layout: &RowLayout,
