@@ -1,4 +1,5 @@
-//! Attempts at tasks.
+//! Attempts at tasks: the task itself, an attempt's view of the run (its meter, and whether it should end), and what an
+//! attempt that succeeds hands over.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -9,12 +10,12 @@ use crate::error::{Error, Result};
 use crate::report::Counters;
 use crate::report::event::{AttemptId, Extent};
 
-/// What a task is to do. Any number of attempts may read it at a time.
+/// What a task works on. Several attempts may read it at once.
 pub trait Work: Send + Sync {
     fn extent(&self) -> Extent;
 }
 
-/// A task, kept until one of the attempts at it has won.
+/// A task. It is kept until an attempt at it has won.
 #[derive(Debug)]
 pub(super) struct Task<W> {
     pub number: usize,
@@ -30,7 +31,7 @@ impl<W> Task<W> {
         Task { number, work, winner: AtomicU32::new(OPEN) }
     }
 
-    /// Whether `attempt` is the first to have done it.
+    /// Claims the task for `attempt`. Returns whether it is the first attempt to finish.
     pub fn win(&self, attempt: u32) -> bool {
         self.winner.compare_exchange(OPEN, attempt, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
@@ -40,52 +41,53 @@ impl<W> Task<W> {
     }
 }
 
-/// One attempt at a task. It writes nothing that others see: what it made is placed when it has won, and goes with it if
-/// it fails.
+/// One attempt at a task. It writes nothing that others see: what it made is placed only after it has won, and is
+/// dropped if it fails.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     pub id: AttemptId,
     pub place: Assignment,
     pub(super) cancel: Cancel<'a>,
     pub(super) meter: &'a Meter,
-    /// What it added to the meter.
+    /// Bytes that this attempt added to the meter.
     pub(super) metered: Cell<u64>,
 }
 
 impl Attempt<'_> {
-    /// The number of its task.
+    /// The number of the attempt's task.
     pub fn number(&self) -> usize {
         self.id.task.number
     }
 
-    /// Fails once it is to end: attempts ask every few milliseconds.
+    /// Fails once the attempt should end. Attempts call this every few milliseconds.
     pub fn check(&self) -> Result<()> {
         self.cancel.check()
     }
 
-    /// Whether it is to end with what it has read.
+    /// Whether the attempt should end with what it has read.
     pub fn is_cut(&self) -> bool {
         self.cancel.is_cut()
     }
 
-    /// An attempt at another task, which this one needs to go on.
+    /// An attempt at another task, made as part of this one because this one needs its result.
     pub fn aside<'b>(&'b self, id: AttemptId, meter: &'b Meter) -> Attempt<'b> {
         Attempt { id, place: self.place, cancel: self.cancel, meter, metered: Cell::new(0) }
     }
 
-    /// Notes that it has done so many bytes more.
+    /// Adds `bytes` to the progress.
     pub fn advance(&self, bytes: u64) {
         self.metered.set(self.metered.get() + bytes);
         self.meter.add(bytes);
     }
 
-    /// What it did so far doesn't count.
+    /// Takes back the progress that this attempt added.
     pub fn take_back(&self) {
         self.meter.take_back(self.metered.take());
     }
 }
 
-/// Why an attempt should end before it is done: a signal, a task before its own that failed, or a lost race.
+/// What may end an attempt early: a signal or the time limit, the failure of an earlier task, or another attempt that
+/// won.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cancel<'a> {
     pub control: &'a Control,
@@ -93,7 +95,7 @@ pub(super) struct Cancel<'a> {
     pub failed: &'a AtomicUsize,
     pub number: usize,
     pub winner: &'a AtomicU32,
-    /// Set: attempts end with what they have read.
+    /// When set, attempts end with what they have read.
     pub cut: Option<&'a AtomicBool>,
 }
 
@@ -121,7 +123,7 @@ impl<'a> Cancel<'a> {
     }
 }
 
-/// What a successful attempt made, and what there is to count of it.
+/// What a successful attempt made, and its counters.
 #[derive(Debug)]
 pub struct Done<T> {
     pub made: T,

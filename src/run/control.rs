@@ -1,4 +1,5 @@
-//! What a run shares with whoever watches it.
+//! What a run shares with the code that watches it, such as the signal handler and the progress display: the way to
+//! stop the run, and how far it has come.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -14,27 +15,28 @@ use crate::units::Span;
 /// The way to stop a run, and how far it has come.
 #[derive(Debug)]
 pub struct Control {
-    /// When the run was asked for: deadlines count from here.
+    /// When the run was asked for. Deadlines count from here.
     pub begun: Instant,
-    /// Number of the signal that asked the run to end, 0 for none. `Arc` so that a signal handler can hold it.
+    /// Number of the signal that asked the run to end; 0 for none. An `Arc`, so that a signal handler can hold it.
     pub signal: Arc<AtomicUsize>,
     pub progress: Progress,
     /// How the result is written to a terminal.
     pub aside: Aside,
-    /// What the run removes before it returns. Should it never return, stuck in a system call, its watcher removes it.
+    /// Files that the run removes before it returns. If the run gets stuck in a system call, its watcher removes them.
     pub temporaries: Temporaries,
     limit: OnceLock<Limit>,
 }
 
-/// When the run fails if it isn't done.
+/// The time after which the run fails if it isn't done.
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     after: Span,
-    /// And so much later, where an answer from what is read by then is on its way.
+    /// Time added for a run that answers from what it has read by `after`.
     reserve: Option<Span>,
 }
 
-/// For an answer that is foreseen a little wrong, or late as the machine has other work: a part of its time, and no less.
+/// The reserve of a run that may answer late, because its estimate was a little wrong or the machine is busy: a
+/// `RESERVE`th of its time, and at least `LEAST_RESERVE` seconds.
 const RESERVE: u64 = 10;
 const LEAST_RESERVE: u64 = 2;
 
@@ -45,7 +47,7 @@ impl Default for Control {
 }
 
 impl Control {
-    /// Of a run that is asked for now.
+    /// The control of a run that is asked for now.
     pub fn new(aside: Aside) -> Self {
         Control {
             begun: Instant::now(),
@@ -57,18 +59,19 @@ impl Control {
         }
     }
 
-    /// From now on the run fails if it isn't done `after` it was asked for.
+    /// Sets a limit: the run fails if it isn't done `after` it was asked for. Only the first limit counts.
     pub fn limit(&self, after: Span) {
         let _ = self.limit.set(Limit { after, reserve: None });
     }
 
-    /// The same, but it answers from what it has read by then, and that may take a moment longer.
+    /// Sets a limit for a run that answers from what it has read by then. The answer may take a little longer: the
+    /// reserve.
     pub fn limit_of_answer(&self, after: Span) {
         let reserve = Span::seconds((after.duration().as_secs() / RESERVE).max(LEAST_RESERVE));
         let _ = self.limit.set(Limit { after, reserve: Some(reserve) });
     }
 
-    /// Fails once a signal asked the run to end, or its time is over. Whoever works asks every few milliseconds.
+    /// Fails once a signal asked the run to end, or its time is over. Workers call this every few milliseconds.
     pub fn check(&self) -> Result<()> {
         Error::unless_interrupted(&self.signal)?;
         let Some(&Limit { after, reserve }) = self.limit.get() else { return Ok(()) };
@@ -87,31 +90,31 @@ pub struct Progress {
     pub map: Meter,
     pub reduce: Meter,
     pub output: Meter,
-    /// Bytes of input that the finished map attempts have read: what is foreseen of later phases comes of these.
+    /// Bytes of input that the finished map attempts have read. Later phases are predicted from them.
     pub in_runs: AtomicU64,
-    /// What was reduced before it was due, to see how long that takes.
+    /// The pace of the last sample of reduce work.
     pub sample: LastPace,
-    /// Of the streams, once they are read.
+    /// The watch of the streams' readers, once they read.
     watch: Mutex<Option<Arc<Watch>>>,
 }
 
 impl Progress {
-    /// The streams are read, from their beginnings.
+    /// Sets the watch: the streams' readers begin.
     pub fn reads(&self, watch: Arc<Watch>) {
         *lock(&self.watch) = Some(watch);
     }
 
-    /// The sources that are waited for and have brought nothing for so long.
+    /// Returns the sources that are waited for and have delivered nothing for `time`.
     pub fn silent(&self, time: Duration) -> Vec<usize> {
         let watch = lock(&self.watch).clone();
         watch.map_or_else(Vec::new, |watch| watch.silent(time))
     }
 }
 
-/// How long the last sample of a later phase's work took one worker.
+/// How long one worker took per byte in the last sample of a later phase's work.
 #[derive(Debug, Default)]
 pub struct LastPace {
-    /// Bits of the seconds for a byte; 0 before there is one.
+    /// The seconds per byte, as the bits of an `f64`; 0 before there is a sample.
     seconds_a_byte: AtomicU64,
 }
 
@@ -128,7 +131,8 @@ impl LastPace {
     }
 }
 
-/// `total` is 0 where it isn't known (streams) or not yet. Before its phase has begun it is what is foreseen.
+/// The progress of a phase in bytes. `total` is 0 if unknown: streams have no known length, and nothing may be mapped
+/// yet. Before the phase begins, `total` is a prediction.
 #[derive(Debug, Default)]
 pub struct Meter {
     pub begun: AtomicBool,
@@ -141,17 +145,17 @@ impl Meter {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Takes back what was added for nothing.
+    /// Takes back bytes of an attempt that doesn't count.
     pub fn take_back(&self, bytes: u64) {
         self.done.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// What a map attempt made for a later phase to do.
+    /// Adds bytes that a map attempt made for a later phase.
     pub fn foresee(&self, bytes: u64) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Begins the phase, which is to do so much.
+    /// Begins the phase, which has `bytes` to do.
     pub fn begin(&self, bytes: u64) {
         self.total.store(bytes, Ordering::Relaxed);
         self.begun.store(true, Ordering::Release);
@@ -168,7 +172,7 @@ mod tests {
         let after: Span = "1ms".parse().unwrap();
         fails.limit(after);
         answers.limit_of_answer(after);
-        // The first holds.
+        // The first limit stays.
         answers.limit(after);
         std::thread::sleep(Duration::from_millis(2));
         assert_eq!(fails.check().unwrap_err().to_string(), "not done after 1ms");

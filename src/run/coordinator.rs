@@ -1,4 +1,5 @@
-//! The coordinator: the thread that started the job. It alone decides what is attempted, again if need be.
+//! The coordinator: the thread that started the job. It alone decides which tasks are attempted, and which are
+//! attempted again.
 //!
 //! ```text
 //! tasks ──────────┐                      ┌─► worker: attempt ─► won? ─► placed ─┐
@@ -7,11 +8,11 @@
 //! (streams' blocks)    └──────────────── ended: won, lost, failed ◄─────────────┘
 //! ```
 //!
-//! A task stays in the slab until one of the attempts at it has won, and attempts borrow it. An attempt that failed for a
-//! reason that may pass is made again, by another worker if one is free. One that takes far longer than its peers gets a
-//! second attempt beside it when a worker has nothing else to do: the first to finish wins. Of several errors the one
-//! earliest in the input is the one to report: when a task has failed for good, those that come later in the input are
-//! given up, and those that come earlier go on.
+//! A task stays in the slab until an attempt at it has won; attempts borrow the task. If an attempt fails for a reason
+//! that may pass, the task is attempted again, by another worker if one is free. If an attempt takes far longer than
+//! its peers, and a worker has nothing else to do, a second attempt is made beside it: the first to finish wins. Of
+//! several errors, the one earliest in the input is reported: when a task has failed for good, tasks after it are given
+//! up and tasks before it go on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,13 +31,13 @@ use super::worker::{End, Message, Ticket, Worker};
 use crate::error::{Error, Result};
 use crate::report::event::{AttemptId, TaskId, What};
 
-/// How often a signal is looked for while nothing happens.
+/// How long the coordinator waits at most before it looks for a signal.
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Pool {
-    /// Attempts the tasks, and those that flow in meanwhile, numbered after them, until each is won. What an attempt made is
-    /// placed by the worker that won. Gives what `place` made of each, by number; or the error of the earliest task that
-    /// failed.
+    /// Attempts `tasks`, and the tasks that `inflow` brings meanwhile, which are numbered after them, until each is
+    /// won. What an attempt made is placed by the worker whose attempt won. Returns what `place` made of each task, by
+    /// number; or the error of the earliest task that failed.
     pub fn run<W: Work, T, U: Send>(
         &self,
         phase: &Phase<'_>,
@@ -79,31 +80,31 @@ struct Coordinator<'a, W, U, I> {
     workers: usize,
     inflow: I,
     messages: Receiver<Message<W, U>>,
-    /// By number.
+    /// Indexed by task number.
     slab: Vec<Slot<W, U>>,
-    /// Slots that are open.
+    /// How many slots are open.
     open: usize,
-    /// Attempts that go on.
+    /// How many attempts are going on.
     running: usize,
-    /// Tasks whose first attempt goes on alone.
+    /// Tasks with a first attempt going on and no second attempt beside it.
     alone: BTreeSet<usize>,
     pace: Pace,
-    /// That of the earliest task that failed.
+    /// The error of the earliest task that failed.
     error: Option<Error>,
 }
 
 enum Slot<W, U> {
     Open {
         task: Arc<Task<W>>,
-        /// Attempts that were asked for, and those of them that haven't ended.
+        /// How many attempts were handed out, and how many of those haven't ended.
         attempts: u32,
         running: u32,
-        /// When the first began, and by whom.
+        /// When the first attempt began, and on which worker.
         begun: Option<(Instant, usize)>,
         failures: Vec<Error>,
     },
     Placed(U),
-    /// It failed, or one before it did, or nobody wants it.
+    /// The task failed, or an earlier task did, or the task isn't wanted.
     GivenUp,
 }
 
@@ -156,7 +157,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
         }
     }
 
-    /// What the deadline asks for now, if there is one.
+    /// Returns what the deadline asks for now, if there is one.
     fn moment(&self) -> Moment {
         let Some(cut) = self.phase.cut else { return Moment::Wait(LOOK) };
         if cut.is_made.load(Ordering::Relaxed) {
@@ -178,7 +179,8 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
         Ticket { task, attempt: 0, not_by: None, goes_first }
     }
 
-    /// A second attempt at each task whose first takes far longer than its peers did, if a worker has nothing to do.
+    /// Hands out a second attempt at each task whose first attempt takes far longer than its peers did, as far as
+    /// workers have nothing to do.
     fn speculate(&mut self, hand_over: &mut dyn FnMut(Ticket<W>)) {
         let idle = self.workers.saturating_sub(self.running);
         if idle == 0 || self.phase.attempts < 2 || self.has_failed() {
@@ -228,9 +230,9 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                 self.pace.note(seconds, task.work.extent().bytes);
                 self.close(number, Slot::Placed(placed));
             }
-            // One that was lost to another is closed by it.
+            // The task is still attempted, or the winner closes it.
             End::Lost if *running > 0 || !task.is_open() => {}
-            // What failed, and then wasn't tried again for want of time, isn't only late.
+            // A task that failed, and wasn't tried again because of the deadline, counts as failed, not as merely late.
             End::Lost if !failures.is_empty() && self.phase.control.check().is_ok() => self.fail_for_good(number),
             End::Lost => self.close(number, Slot::GivenUp),
             End::Misplaced(error) => {
@@ -262,7 +264,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
         self.open -= 1;
     }
 
-    /// What the failures of a task come to.
+    /// Joins the errors of all attempts at a task into one.
     fn of_all_attempts(&mut self, number: usize) -> Error {
         let Slot::Open { task, failures, .. } = &mut self.slab[number] else { unreachable!("it is open") };
         let causes = std::mem::take(failures);

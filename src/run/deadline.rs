@@ -1,13 +1,14 @@
-//! Deadlines that an incomplete answer may keep: when to stop reading, so that what was read is answered in time.
+//! Deadlines of jobs that may answer from a part of their input. [`Deadline::moment`] predicts how long the rest of the
+//! job takes, and says when to stop reading so that the answer is out in time.
 //!
 //! ```text
-//! begun ───── reading ───────────── readers stop ── cut ── what is shuffled is reduced and written ── deadline
+//! begun ───── reading ───────────── readers stop ── cut ── shuffled rows are reduced and written ── deadline
 //! ```
 //!
-//! How long what is shuffled takes to be reduced is foreseen from samples: some partitions of the runs that there are, are
-//! reduced for nothing but to see how long that takes. Until there is a sample a byte that is reduced is taken to cost [`REDUCE`] times what map
-//! attempts took for a byte of input. To write the result in order is taken to cost [`OUTPUT`] of the time of reduce. These
-//! factors are those that progress counts with; what they may be wrong by is allowed for.
+//! The time that reducing the shuffled rows takes is predicted from samples: some partitions of the runs made so far
+//! are reduced, only to measure the time. Before there is a sample, reducing a byte is assumed to cost [`REDUCE`] times
+//! what mapping a byte of input cost. Writing the result in order is assumed to cost [`OUTPUT`] of the time of the
+//! reduce phase. The progress display uses the same factors. An allowance is added because they may be wrong.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,45 +18,47 @@ use super::pace::Pace;
 
 pub const REDUCE: f64 = 2.0;
 pub const OUTPUT: f64 = 0.4;
-/// To merge a byte that attempts have sorted, of the time in which they mapped and sorted a byte of input.
+/// Time to merge a byte that attempts have sorted, as a part of the time in which they mapped and sorted a byte of
+/// input.
 const MERGE: f64 = 0.5;
-/// What is foreseen may take this much longer: by the factors, and from a sample.
+/// How many times longer than predicted the rest may take: if predicted by the factors, and if predicted from a sample.
 const ALLOWANCE: f64 = 1.5;
 const ALLOWANCE_OF_SAMPLE: f64 = 1.3;
-/// To end attempts, to commit, to end the process.
+/// Time to end attempts, to commit, and to end the process.
 const LEAST: Duration = Duration::from_millis(20);
-/// Part of the whole time that is kept back while no attempt has ended that anything could be foreseen from, and the
-/// longest that it is: what attempts that go on have read is reduced in that.
+/// The part of the whole time that is kept back before any attempt has ended to predict from, and the longest time kept
+/// back then. In this time the rows that unfinished attempts have read are reduced.
 const UNKNOWN: f64 = 0.3;
 const LONGEST_UNKNOWN: Duration = Duration::from_secs(1);
-/// Readers hand over what they hold so long before the cut, which is mapped until then: a part of the whole time, within bounds.
+/// How long before the cut readers hand over what they hold, so that it is mapped by then: a part of the whole time,
+/// within bounds.
 const HANDING_OVER: u32 = 20;
 const LEAST_HANDING_OVER: Duration = Duration::from_millis(20);
 const MOST_HANDING_OVER: Duration = Duration::from_millis(200);
 
-/// When the answer is to be out.
+/// When a job began, and when its answer must be out.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     pub begun: Instant,
     pub end: Instant,
-    /// Whether the result is put in order when it is reduced.
+    /// Whether the result is put in order after it is reduced.
     pub is_ordered: bool,
 }
 
-/// What is to be done now.
+/// What the coordinator should do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// Nothing, and to look again after so long at most.
+    /// Nothing. Look again after this time at most.
     Wait(Duration),
-    /// The readers are to hand over what they hold, and again to look.
+    /// The readers should hand over what they hold. Look again after this time at most.
     StopReaders(Duration),
-    /// Attempts are to end with what they have read.
+    /// Attempts should end with what they have read.
     Cut,
 }
 
 impl Deadline {
     pub fn moment(&self, now: Instant, progress: &Progress, pace: &Pace, workers: usize) -> Moment {
-        /// What is foreseen changes while attempts go on.
+        /// The prediction changes while attempts run.
         const OFTEN: Duration = Duration::from_millis(5);
         let cut = self.end.checked_sub(self.needed(progress, pace, workers)).unwrap_or(self.begun);
         let left = cut.saturating_duration_since(now);
@@ -68,7 +71,7 @@ impl Deadline {
         }
     }
 
-    /// Between the cut and the deadline.
+    /// Returns the time needed between the cut and the deadline.
     fn needed(&self, progress: &Progress, pace: &Pace, workers: usize) -> Duration {
         let in_runs = progress.in_runs.load(Ordering::Acquire);
         let mapped = progress.map.done.load(Ordering::Relaxed).max(in_runs);
@@ -76,7 +79,7 @@ impl Deadline {
             let whole = self.end.saturating_duration_since(self.begun);
             return if mapped == 0 { LEAST } else { whole.mul_f64(UNKNOWN).min(LONGEST_UNKNOWN).max(LEAST) };
         };
-        // Attempts that go on will shuffle like those that ended.
+        // Unfinished attempts are taken to shuffle as much per byte as those that ended.
         let scale = if in_runs == 0 { 1.0 } else { mapped as f64 / in_runs as f64 };
         let all = |bytes: u64| scale * bytes as f64;
         let (shuffled, sorted) = (&progress.reduce.total, &progress.output.total);
@@ -86,7 +89,7 @@ impl Deadline {
             None => (REDUCE * mapping, ALLOWANCE),
         };
         let output = if self.is_ordered { OUTPUT } else { 0.0 };
-        // What attempts sorted where there is nothing to reduce is yet to be merged.
+        // In a job without groups, what attempts sorted must still be merged.
         let seconds = allowance * shuffled * reducing * (1.0 + output) + ALLOWANCE * sorted * mapping * MERGE;
         LEAST + Duration::from_secs_f64(seconds / workers as f64)
     }
@@ -102,14 +105,14 @@ mod tests {
         let at = |ms| begun + Duration::from_millis(ms);
         let deadline = Deadline { begun, end: at(1000), is_ordered: true };
         let (mut pace, progress) = (Pace::default(), Progress::default());
-        // Nothing is there that would have to be reduced.
+        // Nothing to reduce yet.
         assert!(matches!(deadline.moment(at(925), &progress, &pace, 2), Moment::Wait(_)));
-        // What is there is not known yet to be much or little.
+        // One byte is mapped, and it isn't known whether much or little follows from it.
         progress.map.add(1);
         assert_eq!(deadline.moment(at(0), &progress, &pace, 2), Moment::Wait(Duration::from_millis(5)));
         assert_eq!(deadline.moment(at(690), &progress, &pace, 2), Moment::StopReaders(Duration::from_millis(5)));
         assert_eq!(deadline.moment(at(700), &progress, &pace, 2), Moment::Cut);
-        // A gigabyte a second by each of two workers; half of it is shuffled: 100 MB, which take 100 ms to reduce.
+        // Each of two workers maps a gigabyte a second. Half of it is shuffled: 100 MB, which take 100 ms to reduce.
         pace.note(0.2, 200_000_000);
         progress.map.add(199_999_999);
         progress.in_runs.store(200_000_000, Ordering::Relaxed);
@@ -118,19 +121,19 @@ mod tests {
         assert_eq!(needed, 20 + 210);
         assert!(matches!(deadline.moment(at(690), &progress, &pace, 2), Moment::Wait(_)));
         assert_eq!(deadline.moment(at(771), &progress, &pace, 2), Moment::Cut);
-        // A sample says that it takes a quarter of that; in no order it is written at once.
+        // According to a sample it takes a quarter of that. A result in no order is written at once.
         progress.sample.note(Duration::from_millis(5), 10_000_000);
         assert_eq!(deadline.needed(&progress, &pace, 2).as_micros(), 20_000 + 45_500);
         let unordered = Deadline { is_ordered: false, ..deadline };
         assert_eq!(unordered.needed(&progress, &pace, 2).as_micros(), 20_000 + 32_500);
-        // What is sorted is merged.
+        // Sorted rows must be merged, too.
         progress.output.foresee(100_000_000);
         assert_eq!(unordered.needed(&progress, &pace, 2).as_micros(), 20_000 + 32_500 + 37_500);
         progress.output.total.store(0, Ordering::Relaxed);
         // Hardly anything is shuffled.
         progress.reduce.total.store(1000, Ordering::Relaxed);
         assert_eq!(deadline.needed(&progress, &pace, 2).as_millis(), 20);
-        // An hour is not read for two thirds of it because a stream is slow.
+        // With an hour and a slow stream, no more than `LONGEST_UNKNOWN` is kept back.
         let hour = Deadline { end: begun + Duration::from_secs(3600), ..deadline };
         assert_eq!(hour.needed(&progress, &Pace::default(), 2), LONGEST_UNKNOWN);
     }

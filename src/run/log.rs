@@ -1,4 +1,4 @@
-//! The events of a run, as they happen.
+//! The log of a run's events, in the order of their times. The report's counters, tasks and workers are made from it.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -22,21 +22,21 @@ impl Default for Log {
 impl Log {
     pub fn note(&self, what: What) {
         let mut events = lock(&self.events);
-        // Under the lock, so that they are in the order of their times.
+        // The time is taken under the lock, so events are in the order of their times.
         let at_s = self.started.elapsed().as_secs_f64();
         events.push(Event { at_s, what });
     }
 
-    /// What happened earlier and is told now.
+    /// Adds events that happened earlier, and puts them in the order of their times.
     pub fn note_all(&self, told: impl IntoIterator<Item = (Instant, What)>) {
         let mut events = lock(&self.events);
         let since = |at: Instant| at.saturating_duration_since(self.started).as_secs_f64();
         events.extend(told.into_iter().map(|(at, what)| Event { at_s: since(at), what }));
-        // Stable: what happened at the same time stays in its order.
+        // A stable sort: events with equal times stay in their order.
         events.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     }
 
-    /// What attempts that count have counted so far.
+    /// Sums the counters of the attempts that won so far.
     pub fn counters(&self) -> Counters {
         let mut counters = Counters::default();
         for event in lock(&self.events).iter() {

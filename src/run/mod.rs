@@ -1,4 +1,5 @@
-//! Running: the workers, the attempts they make at tasks, and who decides what is attempted.
+//! Running: the pool of workers, the attempts that they make at tasks, and the coordinator that decides what is
+//! attempted. A phase gives its tasks to [`Pool::run`] and gets back what the winning attempts made.
 
 pub mod attempt;
 pub mod control;

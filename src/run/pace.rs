@@ -1,8 +1,9 @@
-//! How fast attempts are: which of them is a straggler, and what is foreseen of those to come.
+//! How fast attempts are: the seconds and bytes of the attempts that won. From these the coordinator recognises
+//! stragglers, and the deadline predicts attempts to come.
 
 use std::time::Duration;
 
-/// What attempts that won took, and for how many bytes.
+/// Seconds that winning attempts took, and the bytes that they worked on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
     seconds: f64,
@@ -15,16 +16,17 @@ impl Pace {
         self.bytes += bytes;
     }
 
-    /// Whether an attempt that goes on for so long takes far longer than those that ended did for as much.
+    /// Whether an attempt that has run for `took` on `bytes` bytes is a straggler: far slower than the attempts that
+    /// ended.
     pub fn is_beyond(&self, took: Duration, bytes: u64) -> bool {
         const FACTOR: f64 = 3.0;
-        /// What is soon over is not worth it.
+        /// In seconds. A shorter attempt isn't worth a second one.
         const LEAST: f64 = 0.2;
         let expected = self.seconds_a_byte().map(|seconds| seconds * bytes as f64);
         expected.is_some_and(|expected| took.as_secs_f64() > (FACTOR * expected).max(LEAST))
     }
 
-    /// Of a worker, for a byte.
+    /// Seconds per byte that one worker needs.
     pub fn seconds_a_byte(&self) -> Option<f64> {
         (self.bytes > 0).then(|| self.seconds / self.bytes as f64)
     }

@@ -1,4 +1,4 @@
-//! Phases: what their tasks have in common, and where tasks come from while others run.
+//! Phases: what the tasks of a phase have in common, and the inflow of tasks that come while others run.
 
 use std::sync::atomic::AtomicBool;
 use std::task::Poll;
@@ -18,20 +18,20 @@ use crate::report::event::PhaseName;
 pub struct Phase<'a> {
     pub name: PhaseName,
     pub deal: Deal,
-    /// Attempts that a task may have.
+    /// The most attempts at a task.
     pub attempts: u32,
-    /// To name what a task works on.
+    /// The sources, for names in error messages.
     pub sources: &'a [Source],
-    /// What is known of them. Of each worker's tasks those of sources that are known to be slow come first.
+    /// What is known of how slow the sources are. Each worker takes its tasks of slow sources first.
     pub latencies: &'a [Latency],
     pub meter: &'a Meter,
     pub control: &'a Control,
     pub log: &'a Log,
-    /// Where what is read by then is answered.
+    /// The deadline, if the job answers from what it has read by then.
     pub cut: Option<Cut<'a>>,
 }
 
-/// When attempts end before they have read all that they are to read.
+/// A deadline at which attempts end before they have read everything.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut<'a> {
     pub deadline: Deadline,
@@ -41,26 +41,26 @@ pub struct Cut<'a> {
 /// Tasks that come while others run.
 pub trait Inflow<W> {
     type Message;
-    /// The next task, or why there is none; `None` if no more will come. Pending: a message has to arrive, a task to end, or
-    /// [`ready`](Self::ready) to say so, before there is one.
+    /// Returns the next task or an error; `None` if no more will come. While it is pending there is none before a
+    /// message arrives, a task ends, or [`ready`](Self::ready) has a message.
     fn poll(&mut self) -> Poll<Option<Result<W>>>;
-    /// Says that `poll` may have more, though no message came.
+    /// Receives a message when `poll` may have more though no message came from [`messages`](Self::messages).
     fn ready(&self) -> Receiver<()> {
         never()
     }
     /// Where messages come from while `poll` is pending.
     fn messages(&self) -> Receiver<Self::Message>;
-    /// Takes what came from there.
+    /// Takes a message from [`messages`](Self::messages), or the error that there are no more.
     fn arrived(&mut self, message: Result<Self::Message, RecvError>) -> Result<()>;
     /// Whether all tasks are wanted.
     fn is_wanted(&self) -> bool {
         true
     }
-    /// Whoever sends messages is to send what there is, and to end.
+    /// Asks the senders of messages to send what they have, and to end.
     fn stop(&mut self) {}
 }
 
-/// None come.
+/// An inflow without tasks.
 #[derive(Debug)]
 pub struct NoMore;
 

@@ -1,14 +1,14 @@
-//! The pool: workers, and attempts handed out to them by one of three schedulers.
+//! The pool: a fixed set of worker threads, and three schedulers that hand attempts out to them.
 //!
 //! ```text
-//!              dealt before any runs         a worker with none left     what comes later
-//! stealing     as a static split would be    takes another worker's      to whoever is free
-//! static       likewise                      is done                     dealt round
-//! shared       not at all: one queue         takes the next              the end of the queue
+//!              tasks known at the start     a worker with none left     tasks that come later
+//! stealing     dealt to workers             takes another worker's      go to any free worker
+//! static       dealt to workers             is done                     dealt in turn
+//! shared       one queue, in order          takes the next              go to the end of the queue
 //! ```
 //!
-//! What a scheduler decides is who runs an attempt and when (`schedulers`). What becomes of it ([`coordinator`]) is the
-//! same under each, so they can be compared, and none changes the output.
+//! A scheduler decides which worker runs an attempt, and when (`schedulers`). What happens with its result
+//! ([`coordinator`]) is the same under each, so the schedulers can be compared. None of them changes the output.
 //!
 //! [`coordinator`]: super::coordinator
 
@@ -27,25 +27,25 @@ pub struct Pool {
     scheduler: Scheduler,
 }
 
-/// Where an attempt runs.
+/// The worker that an attempt runs on, and the one that it was dealt to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assignment {
     pub worker: usize,
-    /// The worker it was dealt to. What nobody dealt counts as the worker's own.
+    /// The worker that the task was dealt to. A task that wasn't dealt counts as dealt to `worker`.
     pub seeded: usize,
 }
 
-/// How tasks are dealt to workers by the schedulers that deal.
+/// How tasks are dealt to workers, under the schedulers that deal.
 #[derive(Clone, Copy, Debug)]
 pub enum Deal {
-    /// Neighbouring tasks to the same worker: the static split of an input.
+    /// Neighbouring tasks go to the same worker: a static split of the input.
     Split,
-    /// In turn, as cards are: for tasks sorted largest first.
+    /// Tasks go to the workers in turn, as cards are dealt. For tasks sorted largest first.
     Round,
 }
 
 impl Deal {
-    /// The worker that task `number` goes to, of `tasks` that are there from the start.
+    /// Returns the worker that task `number` goes to, if `tasks` tasks are there from the start.
     fn worker(self, number: usize, tasks: usize, workers: usize) -> usize {
         match self {
             Deal::Split => number * workers / tasks,
@@ -54,11 +54,11 @@ impl Deal {
     }
 }
 
-/// What is handed out.
+/// Something that can be handed out to workers.
 pub(super) trait Handed: Send {
-    /// The worker that is to run what comes later, of so many, where one is to be chosen.
+    /// The worker, of `workers` many, that this goes to if it comes later and the scheduler deals.
     fn worker(&self, workers: usize) -> usize;
-    /// Whether it goes before others.
+    /// Whether this goes before the others that are there.
     fn goes_first(&self) -> bool;
 }
 
@@ -76,7 +76,7 @@ impl Pool {
         self.threads
     }
 
-    /// Runs `first`, and what `coordinate`, called on this thread, hands over meanwhile.
+    /// Runs `first`, and whatever `coordinate` hands over meanwhile. `coordinate` is called on this thread.
     pub(super) fn hand_out<I: Handed>(
         &self,
         first: Vec<I>,

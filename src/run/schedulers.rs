@@ -1,8 +1,8 @@
-//! Three ways to hand out attempts, on the same threads.
+//! Three schedulers: ways to hand out attempts, on the same threads.
 //!
-//! Each function runs every attempt that it is handed and returns when all have ended. `coordinate` is called on the calling
-//! thread; it hands over attempts, and when it returns no more will come. A worker that has none waits for it alone.
-//! Should it panic, its end of the queues goes with it and the workers end.
+//! Each function runs every attempt that it is handed, and returns when all have ended. It calls `coordinate` on the
+//! calling thread; `coordinate` hands over attempts, and after it returns no more come. A worker without an attempt
+//! waits for `coordinate` only. If `coordinate` panics, its end of the queues is dropped and the workers end.
 
 use std::sync::Mutex;
 
@@ -12,8 +12,8 @@ use rayon::{Scope, ThreadPool};
 use super::pool::Assignment;
 use crate::panics::lock;
 
-/// Rayon's deques: a worker takes its own `seeds` in order, and one that has none left takes from the other end of
-/// another's. What is handed over later goes to whoever is free.
+/// Work stealing with rayon's deques: a worker takes its own `seeds` in order. A worker that has none left takes from
+/// the other end of another worker's deque. Attempts handed over later go to any free worker.
 pub fn stealing<I: Send>(
     workers: &ThreadPool,
     seeds: Vec<Vec<I>>,
@@ -37,7 +37,8 @@ pub fn stealing<I: Send>(
     });
 }
 
-/// One queue a worker: it runs what is dealt to it, in order, and nothing else. `dealt` says who gets what comes later.
+/// One queue per worker: a worker runs only what is dealt to it, in order. `dealt` returns the worker of an attempt
+/// that comes later.
 pub fn fixed<I: Send>(
     workers: &ThreadPool,
     seeds: Vec<Vec<I>>,
@@ -61,7 +62,8 @@ pub fn fixed<I: Send>(
     });
 }
 
-/// One queue for all, in the order of the input: who is free takes the next. Nothing is dealt, so nothing is stolen.
+/// One queue for all, in the order of the input: a free worker takes the next attempt. Nothing is dealt, so nothing is
+/// stolen.
 pub fn shared<I: Send>(
     workers: &ThreadPool,
     coordinate: impl FnOnce(&mut dyn FnMut(I)),

@@ -14,13 +14,13 @@ use crate::report::event::{Event, Extent, PhaseName, What};
 
 const ALL: [Scheduler; 3] = [Scheduler::Stealing, Scheduler::Static, Scheduler::Shared];
 
-/// Each scheduler with few threads and with many, also more than there are tasks.
+/// Each scheduler with few threads and with more threads than there are tasks.
 fn pools() -> impl Iterator<Item = Pool> {
     let with = |scheduler| [1, 2, 3, 256].map(|threads| Pool::new(threads, scheduler).unwrap());
     ALL.into_iter().flat_map(with)
 }
 
-/// Fails instead of hanging when `body` doesn't end.
+/// Runs `body`, and fails instead of hanging if it doesn't end.
 fn ends<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
     let (to, from) = mpsc::channel();
     thread::spawn(move || drop(to.send(body())));
@@ -33,7 +33,7 @@ impl Work for usize {
     }
 }
 
-/// A phase of its own, and what happened in it.
+/// What one test's phase needs: a control and a log.
 #[derive(Default)]
 struct Ground {
     control: Control,
@@ -41,7 +41,7 @@ struct Ground {
 }
 
 impl Ground {
-    /// Attempts `tasks` and what flows in up to `attempts` times. Gives what `work` made of each.
+    /// Attempts `tasks` and the tasks that flow in, each up to `attempts` times. Returns what `work` made of each.
     fn run<T: Send>(
         &self,
         pool: &Pool,
@@ -84,7 +84,7 @@ fn run<T: Send>(
     Ground::default().run(pool, tasks, deal, 1, |attempt| work(attempt.number(), attempt.place))
 }
 
-/// Messages of a thread: `Some` of a task, or nothing yet.
+/// An inflow whose messages come from a thread: each is a task, or says that there is none yet.
 struct Late {
     messages: Receiver<Result<Option<usize>>>,
     held: Option<usize>,
@@ -151,7 +151,7 @@ fn the_earliest_error_wins() {
         for _ in 0..20 {
             let error = run(&pool, (50, NoMore), Deal::Split, |number, _| match number {
                 7 => {
-                    // The later ones fail first.
+                    // The later tasks fail first.
                     thread::sleep(Duration::from_millis(1));
                     Err(failing(7))
                 }
@@ -255,7 +255,7 @@ fn shared_tasks_begin_in_order() {
     let next = Mutex::new((0..3).collect::<Vec<_>>());
     let (ahead, all) = (AtomicUsize::new(0), Barrier::new(3));
     let run = run(&pool, (30, NoMore), Deal::Split, |number, _| {
-        // Three run at a time, so the next to begin is one of the three that come next.
+        // Three tasks run at a time, so the next task to begin is one of the next three.
         let mut next = next.lock().unwrap();
         ahead.fetch_add(usize::from(!next.contains(&number)), Ordering::Relaxed);
         next.retain(|&waiting| waiting != number);
@@ -268,7 +268,7 @@ fn shared_tasks_begin_in_order() {
     assert_eq!(ahead.into_inner(), 0);
 }
 
-/// Workers wait for a stream that brings nothing; a task fails; the stream is not waited for.
+/// Workers wait for a stream that delivers nothing, and a task fails: the stream isn't waited for.
 #[test]
 fn a_failing_task_is_heard_of_while_a_stream_is_slow() {
     for scheduler in ALL {
@@ -285,7 +285,7 @@ fn a_failing_task_is_heard_of_while_a_stream_is_slow() {
     }
 }
 
-/// As an interrupt does, which the wait for a stream hears of.
+/// An interrupt comes this way: the wait for a stream reports it.
 #[test]
 fn an_error_of_the_stream_ends_the_waiting_of_workers() {
     for pool in pools() {
@@ -300,7 +300,7 @@ fn an_error_of_the_stream_ends_the_waiting_of_workers() {
     }
 }
 
-/// An error before the stream's in the input is the one to report, also if it comes after.
+/// If a task that is earlier in the input than the stream's error fails, its error is reported, even if it comes later.
 #[test]
 fn a_task_before_the_streams_error_wins() {
     for scheduler in ALL {
@@ -316,7 +316,7 @@ fn a_task_before_the_streams_error_wins() {
     }
 }
 
-/// It is a bug, and still no reason to hang.
+/// A panic here is a bug, but the run must not hang.
 #[test]
 fn a_panic_of_the_coordinator_leaves_no_worker_waiting() {
     struct Panicking;
@@ -363,7 +363,7 @@ fn what_may_pass_is_attempted_again_and_only_that() {
         });
         let expected: Vec<_> = (0..20).map(|number| [2, 1, 0, 0][number % 4]).collect();
         assert_eq!(made.unwrap(), expected, "{pool:?}");
-        // Only what counted is progress.
+        // Only attempts that won count as progress.
         assert_eq!(ground.control.progress.map.done.load(Ordering::Relaxed), 200);
         let failed = ground.events().iter().filter(|event| matches!(event.what, What::Failed { .. })).count();
         assert_eq!(failed, 15);
@@ -413,7 +413,7 @@ fn another_worker_makes_the_next_attempt() {
     assert_eq!(places.into_inner().unwrap(), [0, 1, 0]);
 }
 
-/// What is wanted no more ends at its next look.
+/// A task that isn't wanted any more ends at its next check.
 #[test]
 fn tasks_behind_one_that_failed_are_cancelled() {
     for scheduler in ALL {
@@ -435,7 +435,7 @@ fn tasks_behind_one_that_failed_are_cancelled() {
     }
 }
 
-/// The first attempt at one task never ends by itself. A second one is made, wins, and the first hears of it.
+/// The first attempt at one task never ends by itself. A second attempt is made and wins, and the first one notices.
 #[test]
 fn a_straggler_loses_to_a_second_attempt() {
     for scheduler in ALL {

@@ -1,4 +1,4 @@
-//! What a worker does with leave to attempt a task, and what it tells the coordinator of it.
+//! A worker: takes a ticket, makes the attempt, places what it made if it won, and tells the coordinator how it ended.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use crate::error::{Error, Result};
 use crate::panics;
 use crate::report::event::{AttemptId, TaskId, What};
 
-/// Leave to attempt a task.
+/// Leave to make one attempt at a task.
 #[derive(Debug)]
 pub(super) struct Ticket<W> {
     pub task: Arc<Task<W>>,
     pub attempt: u32,
-    /// A worker that failed at it, or is at it.
+    /// A worker that failed at the task, or that is at it now.
     pub not_by: Option<usize>,
     pub goes_first: bool,
 }
 
 impl<W> Ticket<W> {
-    /// For one attempt more than there were, by another worker.
+    /// A ticket for one attempt more, by a worker other than `not_by`.
     pub fn again(task: &Arc<Task<W>>, attempts: &mut u32, not_by: usize) -> Self {
         let attempt = *attempts;
         *attempts += 1;
@@ -55,7 +55,7 @@ pub(super) enum Message<W, U> {
         seconds: f64,
         end: End<U>,
     },
-    /// Another worker should have it.
+    /// The ticket goes back, because another worker should have it.
     Declined(Ticket<W>),
 }
 
@@ -63,11 +63,11 @@ pub(super) enum End<U> {
     Won(U),
     Lost,
     Failed(Error),
-    /// It won, and what it made could not be placed.
+    /// The attempt won, but placing what it made failed.
     Misplaced(Error),
 }
 
-/// What all workers know of a phase.
+/// What all workers of a phase share.
 pub(super) struct Worker<'a, W, U, A, P> {
     pub phase: &'a Phase<'a>,
     pub failed: &'a AtomicUsize,
@@ -93,11 +93,11 @@ where
             let end = self.attempt(&task, attempt, place);
             let seconds = begun.elapsed().as_secs_f64();
             let number = task.number;
-            // If nobody else holds the task its memory is free before the coordinator hears of it.
+            // If nothing else holds the task, its memory is free before the coordinator gets the message.
             drop(task);
             Message::Ended { number, worker: place.worker, seconds, end }
         };
-        // A coordinator that is gone wants no message.
+        // Sending fails if the coordinator is gone, and then nobody needs the message.
         let _ = self.to.send(message);
     }
 
@@ -105,7 +105,7 @@ where
         let Phase { name, control, log, meter, .. } = *self.phase;
         let cut = self.phase.cut.map(|cut| cut.is_made);
         let cancel = Cancel::of(task, control, self.failed, cut);
-        // The coordinator finds out by itself why the run is to end.
+        // The coordinator finds out by itself why the run should end.
         if cancel.is_cut() || cancel.check().is_err() {
             return End::Lost;
         }
@@ -127,7 +127,7 @@ where
                 }
             }
             Ok(_) | Err(Error::Cancelled) => lost(),
-            // The run ends for a reason of its own, or another attempt has won.
+            // The run ends for another reason, or another attempt has won.
             Err(_) if control.check().is_err() || !task.is_open() => lost(),
             Err(error) => {
                 of_task.take_back();
