@@ -1,11 +1,13 @@
-//! Compressed output: gzip and zstd, by the ending of the output's name.
+//! Compressed output: gzip or zstd, chosen by the ending of the output's name. Rows go in, and a compressed file comes
+//! out.
 //!
 //! ```text
-//! chunks of rows ─► blocks of a fixed size ─► compressor, a thread of its own ─► file
+//! chunks of rows ─► blocks of a fixed size ─► compressor in its own thread ─► file
 //! ```
 //!
-//! The same rows make the same file, whatever chunks they come in: what a compressor makes of its input may depend on how the input
-//! was cut, so it is cut anew. A gzip file holds neither a name nor a time. Two compressors of other versions may differ.
+//! The same rows make the same file, whatever chunks they come in. What a compressor makes of its input may depend on
+//! how the input is cut, so rows are cut into blocks of one size first. A gzip file holds neither a name nor a time.
+//! Other versions of a compressor may make another file.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -19,9 +21,9 @@ use flate2::write::GzEncoder;
 use crate::failpoint::{self, Point};
 use crate::panics;
 
-/// What a compressor is given at once; only the last block is shorter.
+/// Bytes of a block, which a compressor gets at once. Only the last block is shorter.
 const BLOCK: usize = 128 << 10;
-/// Blocks that wait for it.
+/// The most blocks that wait for the compressor.
 const AHEAD: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// What the name of a file asks for: `x.gz`, `x.zst`.
+    /// Returns the compression that a file's name asks for: `x.gz`, `x.zst`.
     pub fn of(path: &Path) -> Compression {
         match path.extension().and_then(|ending| ending.to_str()) {
             Some("gz") => Compression::Gzip,
@@ -44,7 +46,7 @@ impl Compression {
     }
 }
 
-/// A file that is written from its beginning on.
+/// A file that is written from its beginning on, compressed or not.
 #[derive(Debug)]
 pub enum Stream {
     Plain(File),
@@ -67,17 +69,17 @@ impl Stream {
         })
     }
 
-    /// Copies up to `most` bytes from a file. Returns how many: 0 at its end.
+    /// Copies up to `most` bytes from a file. Returns how many; 0 at its end.
     pub fn copy(&mut self, from: &mut File, most: u64) -> io::Result<u64> {
         let mut from = from.take(most);
         match self {
-            // By the system, without a way through memory here.
+            // The system copies the bytes, without a buffer of ours.
             Stream::Plain(to) => failpoint::hit(Point::OutputWrite).and_then(|()| io::copy(&mut from, to)),
             Stream::Compressed(to) => io::copy(&mut from, to),
         }
     }
 
-    /// All is written that was handed over, to the file if not to the disk.
+    /// Writes all that was handed over to the file, though not necessarily to the disk.
     pub fn finish(self) -> io::Result<()> {
         match self {
             Stream::Plain(_) => Ok(()),
@@ -99,13 +101,13 @@ impl Write for Stream {
     }
 }
 
-/// Hands blocks to a thread that compresses and writes them. Dropped unfinished it leaves a file that ends early.
+/// Hands blocks to a thread that compresses and writes them. If it is dropped unfinished, the file lacks its end.
 #[derive(Debug)]
 pub struct Compressor {
     block: Vec<u8>,
-    /// One that isn't full is the last.
+    /// Blocks to compress. A block that isn't full is the last one.
     blocks: Sender<Vec<u8>>,
-    /// Blocks to be filled again, and the error if there was one, with which the thread ended.
+    /// Blocks to fill again, and the error that ended the thread, if there was one.
     back: Receiver<io::Result<Vec<u8>>>,
     thread: JoinHandle<()>,
 }
@@ -124,7 +126,7 @@ impl Compressor {
     }
 
     fn finish(self) -> io::Result<()> {
-        // A thread that has failed takes nothing.
+        // If the thread has failed, the block isn't taken.
         let _ = self.blocks.send(self.block);
         if let Err(panic) = self.thread.join() {
             std::panic::resume_unwind(panic);
@@ -153,7 +155,8 @@ impl Write for Compressor {
     }
 }
 
-/// Compresses to memory: one that wrote to the file would end it well when it is dropped, also where the job has failed.
+/// An encoder that compresses to memory. An encoder that wrote to the file would complete the file when it is dropped,
+/// even if the job failed.
 trait Encoder: Write + Send + 'static {
     fn compressed(&mut self) -> &mut Vec<u8>;
     fn end(self) -> io::Result<Vec<u8>>;
@@ -179,7 +182,7 @@ impl Encoder for zstd::Encoder<'static, Vec<u8>> {
     }
 }
 
-/// Until the last block is written, or until none comes any more.
+/// Compresses and writes blocks until the last block is written, or until no more come.
 fn compress(
     mut encoder: impl Encoder,
     mut file: File,

@@ -6,7 +6,7 @@ use super::*;
 
 const ALL: [Compression; 2] = [Compression::Gzip, Compression::Zstd];
 
-/// What a file holds after these pieces were written to it.
+/// Returns what a file holds after `pieces` were written to it.
 fn written(compression: Compression, pieces: &[&[u8]]) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out");
@@ -28,7 +28,7 @@ fn read(compression: Compression, bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Lines that compress, and neither too well nor too badly.
+/// Lines that compress neither too well nor too badly.
 fn lines(count: u32) -> Vec<u8> {
     (0..count).flat_map(|i| format!("{}\t{}\n", i.wrapping_mul(2_654_435_761) % 100_000, i / 7).into_bytes()).collect()
 }
@@ -50,7 +50,7 @@ fn names_say_how() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
 
-    /// Pieces shorter and longer than blocks, and none.
+    /// Pieces shorter and longer than blocks, and no piece.
     #[test]
     fn how_it_was_cut_does_not_matter(count in 0u32..40_000, cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..40)) {
         let text = lines(count);
@@ -65,7 +65,7 @@ proptest! {
     }
 }
 
-/// A block's end is no end of the file.
+/// The end of a block isn't the end of the file.
 #[test]
 fn of_whole_blocks_and_nothing_else() {
     let text = lines(120_000);
@@ -77,7 +77,7 @@ fn of_whole_blocks_and_nothing_else() {
     }
 }
 
-/// Neither time nor name nor system: magic, deflate, no flags, no time, no hint at the level, unknown system.
+/// The header has no time, name or system: magic, deflate, no flags, no time, no hint at the level, unknown system.
 #[test]
 fn a_gzip_file_begins_the_same_everywhere() {
     assert_eq!(written(Compression::Gzip, &[b"a"])[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
@@ -112,7 +112,7 @@ fn an_error_is_told_while_more_is_written_and_at_the_end() {
     }
 }
 
-/// What a failed job leaves on a device doesn't read as a whole file.
+/// What a failed job leaves on a device can't be read as a complete file.
 #[test]
 fn unfinished_it_ends_early() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! A result that takes the place of another in one step: their directories exchange their names.
+//! Replaces a result by another in one step: the two directories exchange their names.
 //!
-//! The new result then is in a directory of its own, so this is done only where nobody can tell the one from the other, but by
-//! what is in it.
+//! The new result is then in another directory (another inode). So this is done only if the two directories differ in
+//! nothing but their content.
 
 use std::env;
 use std::ffi::OsString;
@@ -18,7 +18,8 @@ use crate::data::path::{parent, rename_new};
 use crate::data::scratch::Scratch;
 use crate::failpoint::{self, Point};
 
-/// Where a result waits beside its directory: what is in a directory can't exchange its name with it.
+/// Returns the path beside `directory` at which a staged result waits. A directory can't exchange names with one that
+/// is inside of it.
 pub fn aside(directory: &Path) -> Option<PathBuf> {
     let mut name = OsString::from(".");
     name.push(directory.file_name()?);
@@ -26,7 +27,8 @@ pub fn aside(directory: &Path) -> Option<PathBuf> {
     Some(parent(directory).join(name))
 }
 
-/// Exchanges what is staged in a directory with the older result in it, which is staged then. False: it stayed as it was.
+/// Exchanges the staged result with the older result in `directory`; the older one is then the staged one. Returns
+/// false if everything stayed as before.
 pub fn exchange(staging: &mut Scratch, directory: &Path) -> bool {
     let Some(aside) = aside(directory).filter(|_| is_replaceable(staging, directory).unwrap_or(false)) else {
         return false;
@@ -36,12 +38,12 @@ pub fn exchange(staging: &mut Scratch, directory: &Path) -> bool {
         return false;
     }
     let old = aside.join(RESULT);
-    // By its bare name: a slash at the end would mean what a link points to.
+    // The bare path has no slash at the end, which would mean the directory that a link points to.
     let bare: PathBuf = directory.components().collect();
     let exchanged = failpoint::hit(Point::CommitExchange)
         .and_then(|()| Ok(renameat_with(CWD, &old, CWD, &bare, RenameFlags::EXCHANGE)?));
     if exchanged.is_err() {
-        // What is staged is whole under either name.
+        // The staged result is complete under either name.
         let _ = staging.rename(&inside);
         return false;
     }
@@ -51,7 +53,7 @@ pub fn exchange(staging: &mut Scratch, directory: &Path) -> bool {
     true
 }
 
-/// What somebody put into the old directory in the last moment.
+/// Moves files that somebody put into the old directory at the last moment to `directory`.
 pub fn return_what_is_not_ours(old: &Path, directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(old)? {
         let entry = entry?;
@@ -63,8 +65,9 @@ pub fn return_what_is_not_ours(old: &Path, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether another directory can take this one's place: an older result is in it and nothing else, it isn't a link, a
-/// mount point or where this process is, and its owner and permissions can be had.
+/// Whether another directory can take the place of `directory`: it holds an older result and nothing else; it isn't a
+/// link, a mount point or the working directory of this process or above it; and its owner and permissions can be given
+/// to the new directory.
 fn is_replaceable(staging: &Scratch, directory: &Path) -> io::Result<bool> {
     let bare: PathBuf = directory.components().collect();
     let replaced = fs::symlink_metadata(&bare)?;
@@ -86,7 +89,8 @@ fn is_replaceable(staging: &Scratch, directory: &Path) -> io::Result<bool> {
     Ok(results > 0 && !is_here && !has_attributes(directory) && resemble(&staging.path().join(RESULT), &replaced)?)
 }
 
-/// Access control lists and the like. What a security module adds, it adds to the new directory, too.
+/// Whether a directory has extended attributes, such as access control lists. Attributes of security modules don't
+/// count: the module gives the new directory its own.
 fn has_attributes(directory: &Path) -> bool {
     let mut names = [0; 4096];
     match listxattr(directory, &mut names[..]) {
@@ -97,7 +101,7 @@ fn has_attributes(directory: &Path) -> bool {
     }
 }
 
-/// Gives a directory the owner and permissions of another, as far as may be. Returns whether it has them.
+/// Gives a directory the owner and permissions of another, as far as possible. Returns whether it has them.
 fn resemble(directory: &Path, like: &fs::Metadata) -> io::Result<bool> {
     let opened = File::open(directory)?;
     let _ = fchown(&opened, Some(like.uid()), Some(like.gid()));

@@ -1,4 +1,5 @@
-//! Output: rows to bytes in the order asked for, to where they were asked for, all or nothing.
+//! Output: formats rows, puts them in the order asked for, and writes them to the target, which shows all of the result
+//! or nothing.
 
 pub mod compress;
 mod exchange;

@@ -1,15 +1,15 @@
-//! Order: from the rows of each task to one sequence, in parallel. A task is one of reduce, or one of map whose records pass
-//! through.
+//! Order: sorts the rows of each task and merges them into one sequence, in parallel. A task here is a reduce task, or
+//! a map task of a job without groups.
 //!
 //! ```text
 //! task          rows ─► sort ─► sorted run, a page at a time; the first key of each page stays in memory
-//!                                              │ these keys are the sample that cuts the output in ranges
+//!                                              │ these keys are a sample, which cuts the output in ranges
 //! range 0       the slice of every sorted run that falls in it ─► merged ─► lines ┐
 //! range 1       …                                                                 ├─► in order to the writer
 //! ```
 //!
-//! Sorted runs are runs of one partition, whose rows are `varint key length · varint line length · sort key · line`.
-//! A range is merged in memory by a stable sort, which finds the sorted slices and merges them (std's driftsort).
+//! A sorted run is a run of one partition, whose rows are `varint key length · varint line length · sort key · line`. A
+//! range is merged in memory by a stable sort, which finds the sorted slices and merges them (std's driftsort).
 
 use std::path::PathBuf;
 
@@ -19,21 +19,23 @@ use crate::error::{Error, Result};
 use crate::shuffle::row::{get_varint, put_varint};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 
-/// Pages of sorted runs are small: each range reads one page more than it needs from every run.
+/// Largest payload of a sorted run's page in bytes. It is small because each range reads one page more than it needs
+/// from every run.
 const SORTED_PAGE: usize = 4 << 10;
 
-/// The memory of longer pages, which are of long rows, isn't kept while these are copied.
+/// Bytes of the largest page buffer that is kept. Longer pages hold long rows, and their memory is freed before the
+/// rows are copied.
 const LONG_PAGES: usize = 32 << 20;
 
-/// Bytes of a page's first key that stay in memory: a small part of a page even if each row has a page of its own, enough
-/// to tell apart keys that begin alike.
+/// The most bytes of a page's first key that stay in memory: few beside a page, even if each row has its own page, and
+/// enough to tell keys with a common beginning apart.
 const SAMPLED: usize = 1 << 10;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    /// Sixteen bytes of the sort key, zero padded, as a number: most comparisons end here.
+    /// Sixteen bytes of the sort key, zero padded, as a number. Most comparisons need only these.
     prefix: u128,
-    /// Where key and line begin.
+    /// Where the row's key begins. The line follows the key.
     at: u64,
     key: u32,
     line: u32,
@@ -44,9 +46,9 @@ struct Entry {
 struct HeldRows {
     bytes: Buffer,
     entries: Vec<Entry>,
-    /// Bytes that all keys begin with, which are left out of the prefixes.
+    /// Length of the beginning that all keys share. The entries' prefixes start after it.
     common: usize,
-    /// Bytes of a row that was too long to have an entry.
+    /// Length of a row that was too long for an entry.
     too_long: Option<u64>,
 }
 
@@ -55,7 +57,7 @@ impl HeldRows {
         key(&self.bytes, entry)
     }
 
-    /// Key and line.
+    /// A row's key and line.
     fn row(&self, entry: &Entry) -> &[u8] {
         &self.bytes.as_slice()[entry.at as usize..][..entry.key as usize + entry.line as usize]
     }
@@ -73,7 +75,7 @@ impl HeldRows {
         self.entries.push(Entry { prefix, at: at as u64, key: key as u32, line: line as u32 });
     }
 
-    /// Sorts the entries by key. Where they are some sorted sequences already, `merge` is faster.
+    /// Sorts the entries by key. Set `merge` if the entries consist of sorted sequences: a stable sort is faster then.
     fn sort(&mut self, merge: bool) {
         match merge {
             true => self.entries.sort_by_key(|entry| entry.prefix),
@@ -82,7 +84,7 @@ impl HeldRows {
         break_ties(&mut self.entries, &self.bytes, self.common + PREFIX);
     }
 
-    /// Drops all but the `limit` first rows, which stay unsorted.
+    /// Drops all but the first `limit` rows, which stay unsorted.
     fn keep_first(&mut self, limit: usize) {
         if let Some(last) = limit.checked_sub(1)
             && limit < self.entries.len()
@@ -99,16 +101,16 @@ impl HeldRows {
     }
 }
 
-/// Sorts the entries within each run of equal prefixes by what their keys have from byte `from` on.
+/// Sorts the entries within each group of equal prefixes by the bytes of their keys from byte `from` on.
 fn break_ties(entries: &mut [Entry], bytes: &Buffer, from: usize) {
     for tied in entries.chunk_by_mut(|a, b| a.prefix == b.prefix).filter(|tied| tied.len() > 1) {
         let rest = |entry: &Entry| key(bytes, entry).get(from..).unwrap_or_default();
         if tied.len() < MANY || tied.iter().all(|entry| rest(entry).is_empty()) {
-            // A key that ends earlier is the lesser: zeros in front of `from` may be padding.
+            // Of keys whose bytes are equal the shorter one is less: zeros before `from` may be padding.
             tied.sort_unstable_by(|a, b| rest(a).cmp(rest(b)).then(a.key.cmp(&b.key)));
         } else {
-            // As numbers again, sixteen bytes further on: comparing numbers compiles to code without branches to
-            // mispredict and without a look at the keys.
+            // Compares the next sixteen bytes as numbers. Comparing numbers compiles to code without branches to
+            // mispredict, and without reading the keys.
             tied.iter_mut().for_each(|entry| entry.prefix = prefix(rest(entry)));
             tied.sort_unstable_by_key(|entry| entry.prefix);
             break_ties(tied, bytes, from + PREFIX);
@@ -118,7 +120,7 @@ fn break_ties(entries: &mut [Entry], bytes: &Buffer, from: usize) {
 
 /// Bytes in a prefix.
 const PREFIX: usize = 16;
-/// Ties that are worth new prefixes.
+/// The fewest ties for which new prefixes are worthwhile.
 const MANY: usize = 16;
 
 fn prefix(key: &[u8]) -> u128 {
@@ -136,24 +138,24 @@ fn key<'b>(bytes: &'b Buffer, entry: &Entry) -> &'b [u8] {
     &bytes.as_slice()[entry.at as usize..][..entry.key as usize]
 }
 
-/// Sorts rows of one task and writes them as a sorted run.
+/// Collects the rows of one task, sorts them and writes them as a sorted run.
 #[derive(Debug, Default)]
 pub struct Sorter {
     rows: HeldRows,
 }
 
-/// Rows of one task on disk, sorted.
+/// Sorted rows of one task on disk.
 #[derive(Debug)]
 pub struct SortedRun {
     run: Run,
-    /// First key of each page, up to [`SAMPLED`] bytes of it. A bound is one of these, and a key is below a bound exactly
-    /// if its first bytes are.
+    /// The first key of each page, up to [`SAMPLED`] bytes of it. A range's bound is one of these. So a key is below a
+    /// bound exactly if its first `SAMPLED` bytes are.
     first_keys: Vec<Box<[u8]>>,
     pub size: RunSize,
 }
 
 impl Sorter {
-    /// Adds a row: `put_key` and then `put_line` append to the bytes they are given.
+    /// Adds a row: `put_key` and then `put_line` append to the buffer that they are given.
     pub fn add(&mut self, put_key: impl FnOnce(&mut Buffer), put_line: impl FnOnce(&mut Buffer)) {
         let at = self.rows.bytes.len();
         put_key(&mut self.rows.bytes);
@@ -167,7 +169,7 @@ impl Sorter {
         self.rows.bytes.len()
     }
 
-    /// Writes the rows in order, no more than the first `limit` of them, and forgets them.
+    /// Writes the rows in order, at most the first `limit` of them, and drops them.
     pub fn write(
         &mut self,
         path: PathBuf,
@@ -203,7 +205,7 @@ impl Sorter {
     }
 }
 
-/// The whole sequence, cut in ranges of sort keys.
+/// The whole sequence, cut into ranges of sort keys.
 #[derive(Debug)]
 pub struct Merge {
     runs: Vec<SortedRun>,
@@ -211,7 +213,7 @@ pub struct Merge {
     bounds: Vec<Box<[u8]>>,
 }
 
-/// Memory of one worker's merging.
+/// One worker's memory for merging.
 #[derive(Debug, Default)]
 pub struct Merger {
     rows: HeldRows,
@@ -239,7 +241,7 @@ impl Merge {
         self.bounds.len() + 1
     }
 
-    /// Of all ranges.
+    /// Rows of all ranges.
     pub fn rows(&self) -> u64 {
         self.runs.iter().map(|run| run.size.rows).sum()
     }
@@ -256,7 +258,7 @@ impl Merge {
         };
         let mut kept = 0;
         for SortedRun { run, first_keys, .. } in &self.runs {
-            // The page before the first one that begins in the range may end in it.
+            // The page before the first page that begins in the range may end in it.
             let from = low.map_or(0, |low| first_keys.partition_point(|key| **key < *low).saturating_sub(1));
             let to = high.map_or(first_keys.len(), |high| first_keys.partition_point(|key| **key < *high));
             if from >= to {
@@ -265,8 +267,9 @@ impl Merge {
             let reader = run.reader()?;
             let wanted = &run.pages(0..1)[from..to];
             for (i, payload) in reader.read_neighbours(wanted, page)?.enumerate() {
-                // Only the outer pages can have rows of other ranges. A page is the last if the next one's first key,
-                // which is known up to `SAMPLED` bytes, may be outside.
+                // Only the first and the last page can hold rows of other ranges. A page also counts as the last if the
+                // first key of the next page is truncated to `SAMPLED` bytes, because that key may lie outside of the
+                // range.
                 let ends_inside = i + 1 < wanted.len() && first_keys[from + i + 1].len() < SAMPLED;
                 let (low, high) = (low.filter(|_| i == 0), high.filter(|_| !ends_inside));
                 kept += rows
@@ -287,7 +290,7 @@ impl Merge {
 }
 
 impl HeldRows {
-    /// Adds the rows of a page whose keys are in `low..high`. Returns their bytes.
+    /// Adds the rows of a page whose keys are in `low..high`. Returns their bytes; `None` if the page is damaged.
     fn gather(&mut self, page: &[u8], low: Option<&[u8]>, high: Option<&[u8]>) -> Option<u64> {
         let base = self.bytes.len();
         self.bytes.extend(page);
@@ -322,7 +325,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// However the rows lie in runs and however small the ranges, the lines come in the order of their keys.
+        /// The lines come in the order of their keys, however the rows are spread over runs and however small the
+        /// ranges are.
         #[test]
         fn merges_in_order(
             keys in prop::collection::btree_set("(aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa){0,1}[ab\\x00]{0,20}", 0..400),

@@ -1,4 +1,5 @@
-//! A directory's part files: the output cut after rows, so that `cat part-*` is the output.
+//! A result directory's part files: the output cut between rows, so that `cat part-*` prints the output. The files are
+//! made in a staging directory and published together.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,7 +14,7 @@ use crate::failpoint::{self, Point};
 #[derive(Debug)]
 pub struct Parts {
     staging: Scratch,
-    /// Goes after what was staged in it.
+    /// Dropped after `staging`, which is inside of it.
     _made: Option<MadeDirectory>,
     part: File,
     part_bytes: u64,
@@ -22,7 +23,7 @@ pub struct Parts {
     header: Vec<u8>,
 }
 
-/// A directory that was made for the output, and goes away if nothing came to be in it.
+/// A directory that was made for the output. It is removed if it stays empty.
 #[derive(Debug)]
 struct MadeDirectory(PathBuf, Temporaries);
 
@@ -40,8 +41,8 @@ fn part_name(n: usize) -> String {
 }
 
 impl Parts {
-    /// Begins the first part in a hidden directory inside `directory`, which is made if it isn't there. `header` begins every
-    /// part; a part is full at `part_size` bytes of rows.
+    /// Begins the first part in a hidden directory inside `directory`, which is made if it doesn't exist. Every part
+    /// begins with `header`. A part is full at `part_size` bytes of rows.
     pub fn create(directory: &Path, header: &[u8], part_size: u64, temporaries: &Temporaries) -> io::Result<Parts> {
         let made = match fs::create_dir(directory) {
             Ok(()) => Some(MadeDirectory(directory.to_owned(), temporaries.clone())),
@@ -55,8 +56,8 @@ impl Parts {
         Ok(Parts { staging, _made: made, part, part_bytes: 0, part_size, parts: 1, header })
     }
 
-    /// Writes the chunk, beginning a new part after the row with which a part reaches its size: so the cuts depend on
-    /// the output alone.
+    /// Writes the chunk. A new part begins after the row with which a part reaches its size, so the cuts depend only on
+    /// the output.
     pub fn write(&mut self, chunk: &Chunk) -> io::Result<()> {
         let mut from = 0;
         while from < chunk.bytes.len() {
@@ -83,13 +84,13 @@ impl Parts {
         File::create_new(self.staging.path().join(RESULT).join(name))
     }
 
-    /// A file beside the parts.
+    /// Adds a file beside the parts.
     pub fn add(&mut self, name: &str, text: &[u8]) -> io::Result<()> {
         failpoint::hit(Point::CommitAdd)?;
         self.new_file(name)?.write_all(text)
     }
 
-    /// Puts what is staged in the directory, in the place of an older result only if that is asked for.
+    /// Publishes the staged files in `directory`. Replaces an older result only if `force` is set.
     pub fn publish(mut self, directory: &Path, force: bool, is_locked: bool) -> io::Result<()> {
         publish::publish(&mut self.staging, directory, force, is_locked)
     }

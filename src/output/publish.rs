@@ -1,13 +1,14 @@
-//! How a result comes to be in its directory: all of it, or what was there before.
+//! Publishes a result in its directory: all of it, or the directory stays as it was.
 //!
 //! ```text
 //! d/_temporary.x1y2z3/result/   parts, _REPORT.json, _SUCCESS: complete before anything of d is touched
-//! d/_temporary.x1y2z3/old/      the older result, while the new one comes to be in its place
+//! d/_temporary.x1y2z3/old/      the older result, while the new one takes its place
 //! ```
 //!
-//! Where a result is to be replaced, `d` and `result` exchange their names, in one step: [`exchange`] says where that can't be. Else
-//! files are renamed one by one, the mark of success first of the old ones and last of the new ones, and back again if one of
-//! them fails. A process that is killed meanwhile leaves both results, and the next one ends what it began ([`recover`]).
+//! If a result is replaced, `d` and `result` exchange their names in one step; [`exchange`] says where that can't be
+//! done. Otherwise files are renamed one by one, and renamed back if a rename fails. `_SUCCESS` is the first of the old
+//! files to go and the last of the new ones to come. A process that is killed meanwhile leaves both results, and the
+//! next job completes or undoes what it began ([`recover`]).
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirEntry, File};
@@ -23,15 +24,15 @@ use crate::data::path::rename_new;
 use crate::data::scratch::{self, Scratch};
 use crate::data::temporary::Temporaries;
 
-/// How the names of directories begin in which results are staged.
+/// The beginning of the names of staging directories.
 pub const STAGING: &str = "_temporary.";
-/// What is to be published, and what it replaces.
+/// Inside a staging directory: the result to publish, and the result that it replaces.
 pub const RESULT: &str = "result";
 const OLD: &str = "old";
 const SUCCESS: &str = "_SUCCESS";
 const FIRST_PART: &str = "part-00000";
 
-/// Whether it is one of the files of a result.
+/// Whether a directory entry is one of the files of a result.
 pub fn is_of_a_result(entry: &DirEntry) -> bool {
     has_its_name(&entry.file_name()) && entry.file_type().is_ok_and(|kind| !kind.is_dir())
 }
@@ -43,14 +44,14 @@ fn has_its_name(name: &OsStr) -> bool {
         || number.is_some_and(|digits| digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Locks a directory against other jobs that come to stage or to publish; `None` where the file system has no locks.
+/// Locks a directory against other jobs that stage or publish there. Returns `None` if the file system has no locks.
 pub fn lock(directory: &Path) -> io::Result<Option<File>> {
     loop {
         let opened = File::open(directory)?;
         if retry_on_intr(|| flock(&opened, FlockOperation::LockExclusive)).is_err() {
             return Ok(None);
         }
-        // Whoever had it before may have put another in its place.
+        // The job that held the lock before may have replaced the directory.
         if is_same(&opened.metadata()?, &fs::metadata(directory)?) {
             return Ok(Some(opened));
         }
@@ -61,7 +62,7 @@ pub fn is_same(a: &fs::Metadata, b: &fs::Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
-/// Makes the directory in `directory` where a result waits. Removes those that dead jobs left.
+/// Makes the staging directory inside `directory`. Removes the staging directories of dead jobs.
 pub fn stage(directory: &Path, temporaries: &Temporaries) -> io::Result<Scratch> {
     if let Some(_lock) = lock(directory)? {
         scratch::sweep(directory, STAGING, |dead| recover(dead, directory));
@@ -79,8 +80,8 @@ fn make(directory: &Path, temporaries: &Temporaries) -> io::Result<Scratch> {
     Ok(staging)
 }
 
-/// Publishes what is staged. Replaces an older result only if that is asked for, and never what somebody else put there while
-/// the job ran.
+/// Publishes the staged result. Replaces an older result only if `force` is set, and never replaces other files that
+/// were put there while the job ran.
 pub fn publish(staging: &mut Scratch, directory: &Path, force: bool, is_locked: bool) -> io::Result<()> {
     staging.take_from_watcher();
     if force && is_locked && exchange(staging, directory) {
@@ -109,7 +110,7 @@ fn replace(moves: &mut Moves, staging: &Path, directory: &Path, force: bool) -> 
     moves.all(&names(&result)?, &result, directory)
 }
 
-/// The files of a result that are in a directory, in the order in which they are to come to be there.
+/// Returns the names of the result files in a directory, in the order in which they are moved in.
 fn names(directory: &Path) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -144,8 +145,8 @@ impl Moves {
     }
 }
 
-/// Ends what a job that is dead began to do in `directory`: its own result takes the place of the old one once all of
-/// that was moved away, else the old one comes back.
+/// Completes or undoes what a dead job began in `directory`. If all of the old result was moved away, the dead job's
+/// result takes its place; else the old result comes back.
 fn recover(dead: &Path, directory: &Path) -> io::Result<()> {
     let [result, old] = [RESULT, OLD].map(|name| dead.join(name));
     if result.exists() {

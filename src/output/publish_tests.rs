@@ -2,7 +2,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
-/// A result of these parts, each with this text.
+/// Writes a result of `parts` parts, each with this text.
 fn write(directory: &Path, parts: usize, text: &str) {
     fs::create_dir_all(directory).unwrap();
     for n in 0..parts {
@@ -12,7 +12,7 @@ fn write(directory: &Path, parts: usize, text: &str) {
     fs::write(directory.join(SUCCESS), "").unwrap();
 }
 
-/// That there is a result of these parts and nothing else.
+/// Checks that the directory holds a result of `parts` parts and nothing else.
 #[track_caller]
 fn holds(directory: &Path, parts: usize, text: &str) {
     let found = names(directory).unwrap();
@@ -29,7 +29,7 @@ struct Case {
 }
 
 impl Case {
-    /// With an old result of three parts in `d`.
+    /// Makes a directory `d` with an old result of three parts.
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         write(&dir.path().join("d"), 3, "old");
@@ -40,7 +40,7 @@ impl Case {
         self.dir.path().join("d")
     }
 
-    /// A new result of two parts, staged.
+    /// Stages a new result of two parts.
     fn staged(&self, directory: &Path) -> Scratch {
         let staging = stage(directory, &self.temporaries).unwrap();
         write(&staging.path().join(RESULT), 2, "new");
@@ -51,7 +51,7 @@ impl Case {
         fs::metadata(self.d()).unwrap().ino()
     }
 
-    /// Publishes over the old result. Returns whether the directory is another one then.
+    /// Publishes over the old result. Returns whether `d` is another directory afterwards.
     fn replaced(&self, directory: &Path) -> bool {
         let (before, mut staging) = (self.inode(), self.staged(directory));
         publish(&mut staging, directory, true, true).unwrap();
@@ -110,7 +110,7 @@ fn what_somebody_puts_there_in_the_last_moment_stays() {
     holds(&other, 1, "other");
 }
 
-/// Killed when the names were exchanged and the old result not yet removed.
+/// The job was killed after the names were exchanged and before the old result was removed.
 #[test]
 fn a_job_that_was_killed_when_it_had_exchanged() {
     let case = Case::new();
@@ -143,7 +143,7 @@ fn without_a_lock_or_force_files_are_renamed() {
     holds(&case.d(), 2, "new");
 }
 
-/// A rename fails when the old result is away and half of the new one there.
+/// A rename fails after the old result was moved away and half of the new one moved in.
 #[test]
 fn what_cannot_be_replaced_is_as_it_was() {
     let case = Case::new();
@@ -158,7 +158,7 @@ fn what_cannot_be_replaced_is_as_it_was() {
     holds(&case.d(), 3, "old");
 }
 
-/// Killed between any two renames: the next job finds the one result or the other, whole.
+/// A job is killed between any two renames: the next job leaves one of the two results, complete.
 #[test]
 fn a_job_that_was_killed_while_it_published() {
     for killed_after in 0..=9 {

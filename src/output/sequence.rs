@@ -1,12 +1,13 @@
-//! The sequencer: what tasks made of the output, one after the other to its writer.
+//! The sequencer: takes the lines that tasks made and hands them to the writer one after the other, in the order of the
+//! tasks if the order matters.
 //!
 //! ```text
-//! map task, records pass through     a run of lines        by number  ┐
+//! map task of a job without groups   a run of lines        by number  ┐
 //! reduce task, rows in any order     lines                 as it comes├─► sequencer ─► writer
 //! range of a merge, rows in order    lines                 by number  ┘
 //! ```
 //!
-//! Only the winner of a task places what it made here, so whatever was written is part of the result.
+//! Only the winning attempt of a task places its lines here, so everything that is written is part of the result.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -18,11 +19,11 @@ use crate::panics::{lock, unlocked};
 use crate::shuffle::Run;
 use crate::shuffle::row::get_varint;
 
-/// What one task made.
+/// What one task made of the output.
 #[derive(Debug)]
 pub struct TaskLines {
     pub lines: PartLines,
-    /// The bad record behind the lines, which ends the job if rows from there on are wanted.
+    /// The bad record after the lines. It ends the job if rows after the lines are wanted.
     pub bad: Option<Error>,
 }
 
@@ -35,7 +36,7 @@ pub enum PartLines {
 }
 
 impl TaskLines {
-    /// Of the lines, about.
+    /// Returns the bytes of the lines, approximately.
     pub fn bytes(&self) -> u64 {
         match &self.lines {
             PartLines::Held(chunk) => chunk.bytes.len() as u64,
@@ -57,16 +58,16 @@ impl From<Chunk> for TaskLines {
 #[derive(Debug)]
 pub struct Sequencer {
     state: Mutex<Pending>,
-    /// The task whose part comes next. Beside the state, which is locked while somebody writes.
+    /// The task whose part comes next. It is outside of `state`, which is locked while a thread writes.
     next: AtomicUsize,
-    /// Nothing more is wanted.
+    /// Whether the limit is reached.
     is_complete: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Pending {
     writer: Writer,
-    /// Parts of later tasks.
+    /// Parts of later tasks, which wait.
     early: BTreeMap<usize, TaskLines>,
     /// Rows still wanted.
     rows_left: u64,
@@ -84,17 +85,17 @@ impl Sequencer {
         Sequencer { state: Mutex::new(state), next: AtomicUsize::new(0), is_complete: AtomicBool::new(rows_left == 0) }
     }
 
-    /// Whether nothing more is wanted.
+    /// Whether the limit is reached, so that no more lines are wanted.
     pub fn is_complete(&self) -> bool {
         self.is_complete.load(Ordering::Relaxed)
     }
 
-    /// How many tasks have their parts written, where these are placed by number.
+    /// Returns how many tasks have their parts written, if parts are placed by number.
     pub fn written(&self) -> usize {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// Writes the lines as the next ones. Their memory is the caller's to use again.
+    /// Writes the lines next. The caller can use their memory again.
     pub fn append(&self, lines: &mut Chunk) -> Result<()> {
         let mut state = self.lock();
         state.write(lines)?;
@@ -102,7 +103,7 @@ impl Sequencer {
         Ok(())
     }
 
-    /// Writes the part of task `number` once those of all before it are written. Every number is placed once.
+    /// Writes the part of task `number` once the parts of all tasks before it are written. Each number is placed once.
     pub fn place(&self, number: usize, part: TaskLines) -> Result<()> {
         let mut state = self.lock();
         state.early.insert(number, part);
@@ -113,7 +114,7 @@ impl Sequencer {
         Ok(())
     }
 
-    /// Writes what waits for parts that will never come.
+    /// Writes the parts that wait for parts that will never come.
     pub fn close_gaps(&self) -> Result<()> {
         let mut state = self.lock();
         while let Some((_, part)) = state.early.pop_first() {
@@ -128,11 +129,11 @@ impl Sequencer {
             PartLines::Run(run) => state.copy(&run)?,
         }
         self.is_complete.store(state.rows_left == 0, Ordering::Relaxed);
-        // If nobody wants the rows behind a bad record, it is no error.
+        // A bad record after the last wanted row isn't an error.
         bad.filter(|_| state.rows_left > 0).map_or(Ok(()), Err)
     }
 
-    /// The writer back, and the rows written.
+    /// Returns the writer and the number of rows written.
     pub fn finish(self) -> (Writer, u64) {
         let state = unlocked(self.state);
         (state.writer, state.rows)
@@ -176,7 +177,7 @@ impl Pending {
     }
 }
 
-/// Appends the lines of a page of a run, at most `most`. `None` where the page holds something else.
+/// Appends at most `most` lines of a run's page. Returns how many; `None` if the page holds something else.
 fn read_lines(page: &[u8], most: u64, out: &mut Chunk) -> Option<u64> {
     let (mut at, mut lines) = (0, 0);
     while at < page.len() && lines < most {

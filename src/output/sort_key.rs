@@ -1,23 +1,23 @@
-//! Sort keys: the cells that rows are ordered by, as bytes that sort as they do.
+//! Sort keys: encode the cells that rows are ordered by as bytes, so that comparing bytes orders the rows.
 
 use crate::data::buffer::Buffer;
 use crate::data::key::{put_escaped, take_escaped};
 use crate::data::ordered::{get_decimal, get_float, put_decimal, put_float};
 use crate::data::{Decimal, Kind, Value};
 
-/// The sequence of output rows.
+/// The order of output rows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Order {
-    /// As they come.
+    /// Any order: rows are written as they come.
     Free,
-    /// By these columns. The list ends where it determines the sequence: once it holds every `group_by` column no two
+    /// By these columns. The list ends where it determines the order: once it holds every `group_by` column, no two
     /// rows are equal.
     By(Vec<SortKey>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SortKey {
-    /// Which cell of a group, or field of a record.
+    /// Index of a group's cell, or of a record's field.
     pub index: usize,
     pub descending: bool,
 }
@@ -25,19 +25,19 @@ pub struct SortKey {
 const TEXT: u8 = 1;
 const JSON: u8 = 0xf0;
 
-/// Appends one column of a sort key: bytes that sort as the values do, null first, and are prefix-free unless the
-/// column is the `last` one.
+/// Appends one column of a sort key. Its bytes sort as the values do, null first, and no column's bytes begin
+/// another's, unless it is the `last` column.
 ///
 /// ```text
 /// null      00
 /// text      01 · bytes, with 00 written 00 FF · 00 00
-/// decimal   as ordered.rs draws it, which begins with 6F to 90
-/// float     01 · as ordered.rs draws it
+/// decimal   as drawn in ordered.rs; begins with 6F to 90
+/// float     01 · as drawn in ordered.rs
 /// JSON      strings and numbers as above; else F0 · as text
 /// ```
 ///
-/// What ends a text, or a decimal from 0 on, is left out of the last column. Of a negative one the end is what puts -1 after
-/// -1.5. Descending, all is complemented.
+/// The end mark of a text, or of a decimal that isn't negative, is left out in the last column if it is ascending. A
+/// negative decimal keeps its end mark, which sorts -1 after -1.5. In a descending column all bytes are complemented.
 #[inline]
 pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last: bool) {
     let start = out.len();
@@ -57,7 +57,7 @@ pub fn put_sort_key(out: &mut Buffer, value: &Value<'_>, descending: bool, last:
     }
 }
 
-/// Out of line, so that what nearly all rows are made of stays in one piece.
+/// Out of line, so that the code for the kinds that nearly all rows consist of stays together.
 #[inline(never)]
 fn put_json(out: &mut Buffer, json: &[u8], needs_end: bool) {
     match Value::Json(json).resolved() {
@@ -83,7 +83,7 @@ fn put_number(out: &mut Buffer, number: Decimal, needs_end: bool) {
     }
 }
 
-/// Appends the sort key of a row whose cells `cell` gives by index.
+/// Appends the sort key of a row. `cell` returns a cell by its index.
 #[inline]
 pub fn put_sort_keys<'a>(out: &mut Buffer, keys: &[SortKey], cell: impl Fn(usize) -> Value<'a>) {
     for (i, key) in keys.iter().enumerate() {
@@ -91,7 +91,8 @@ pub fn put_sort_keys<'a>(out: &mut Buffer, keys: &[SortKey], cell: impl Fn(usize
     }
 }
 
-/// Takes one column of this kind off the front of a sort key, the bytes of a text to `text`. `None` if none is there.
+/// Takes one column of this kind off the front of a sort key. The bytes of a text go to `text`. Returns `None` if there
+/// is no such column.
 pub fn take_sort_key<'t>(
     key: &mut &[u8],
     kind: Kind,
@@ -141,7 +142,7 @@ mod tests {
         Value::Decimal(Decimal::parse(text.as_bytes()).unwrap())
     }
 
-    /// Least first.
+    /// Values of each kind, least first.
     fn columns() -> [Vec<Value<'static>>; 4] {
         let texts = [&b""[..], b"\0", b"\0\0", b"\0a", b"a", b"a\0", b"a\0b", b"ab", b"\xff"].map(Value::Bytes);
         let decimals = ["-70000", "-1.5", "-1", "-0.5", "0", "0.5", "1", "1.05", "2", "255", "256", "65536", "1e30"];
@@ -177,7 +178,7 @@ mod tests {
         }
     }
 
-    /// A row's columns, least to greatest of each kind, come back one after the other.
+    /// Two columns of a row come back one after the other, for all pairs of values of each kind.
     #[test]
     fn what_is_taken_off_is_what_was_put() {
         let kinds = [Kind::Bytes, Kind::Decimal, Kind::Float, Kind::Json];
@@ -205,7 +206,7 @@ mod tests {
     }
 
     proptest! {
-        /// A count takes a byte more than its digits need, and one to end it.
+        /// A count takes one byte more than its digits need, and one more to end it.
         #[test]
         fn counts_are_short(count in any::<u64>(), shift in 0u32..64) {
             let count = count >> shift;

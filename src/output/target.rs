@@ -7,18 +7,18 @@ use super::compress::Compression;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     Stdout,
-    /// A regular file, made under a temporary name beside it and renamed.
+    /// A regular file, made under a temporary name beside the path and renamed.
     File(PathBuf, Compression),
-    /// Something that exists and isn't a regular file or directory: written through.
+    /// Something that exists and is neither a regular file nor a directory. It is written directly.
     Device(PathBuf, Compression),
-    /// part-00000…, _SUCCESS, _REPORT.json.
+    /// A directory for `part-00000`…, `_SUCCESS` and `_REPORT.json`.
     Directory(PathBuf),
-    /// A file of the spill directory, where lines wait that are not to be seen yet.
+    /// A file of the spill directory, in which lines wait that must not be seen yet.
     Scratch(PathBuf),
 }
 
 impl Target {
-    /// Whether bytes written are undone if the job fails afterwards.
+    /// Whether written bytes vanish if the job fails afterwards.
     pub fn is_staged(&self) -> bool {
         matches!(self, Target::File(..) | Target::Directory(_))
     }

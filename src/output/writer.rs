@@ -1,10 +1,10 @@
-//! Where the result goes, all or nothing.
+//! The writer of the result: all of the result becomes visible, or nothing.
 //!
-//! A file gets its name when it is complete ([`NewFile`]). A directory's parts are made in a hidden directory inside it and published
-//! together. Nothing waits for the disk (`fsync` took 5 to 8 %
-//! of a run, on a fast one), so after a power cut a result may be missing. Standard output and devices can't be taken
-//! back, so the engine begins to write to them only when every reduce task has succeeded; records that only pass through are
-//! written as they come. Files and devices are compressed if their names ask for it, parts never.
+//! A file gets its name when it is complete ([`NewFile`]). A directory's parts are made in a hidden directory inside it
+//! and published together. Nothing waits for the disk (`fsync` took 5 to 8 % of a run, on a fast one), so after a power
+//! cut a result may be missing. Standard output and devices can't be taken back, so the engine begins to write groups
+//! to them only when every reduce task has succeeded; the lines of a job without groups are written as they come. Files
+//! and devices are compressed if their names ask for it, parts never.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
@@ -39,8 +39,8 @@ impl Chunk {
     }
 }
 
-/// How rows are written to a terminal: with whatever else is drawn there out of the way. It is handed what writes whole rows,
-/// and runs it once.
+/// How rows are written to a terminal: other things drawn there, such as the progress, are cleared away meanwhile. The
+/// function gets a closure that writes whole rows, and runs it once.
 #[derive(Clone, Copy, Debug)]
 pub struct Aside(pub fn(&mut dyn FnMut()));
 
@@ -64,21 +64,21 @@ pub struct Writer {
     to: To,
     force: bool,
     aside: Aside,
-    /// Of the rows and the header, however they are compressed.
+    /// Bytes of the rows and the header before compression.
     pub bytes: u64,
 }
 
 #[derive(Debug)]
 enum To {
-    /// Seen as it is written.
+    /// Visible while it is written.
     Through(Stream),
-    /// Seen when it is complete.
+    /// Visible once it is complete.
     File(Stream, NewFile),
     Directory(Parts),
 }
 
 impl Writer {
-    /// Opens the target. `header` begins the output, and every part file.
+    /// Opens the target. The output, and every part file, begins with `header`.
     pub fn open(
         target: &Target,
         header: Buffer,
@@ -109,13 +109,13 @@ impl Writer {
         written.map_err(|source| output_error(&self.target, source))
     }
 
-    /// For several [copies](Self::copy) that make whole rows together.
+    /// Returns how to write to the target's terminal, for several [copies](Self::copy) that make whole rows together.
     pub fn aside(&self) -> Aside {
         self.aside
     }
 
-    /// Copies up to `most` bytes from a file, whatever rows are in them, so not to a directory. Returns how many: 0 at its
-    /// end.
+    /// Copies up to `most` bytes from a file. Returns how many; 0 at its end. The bytes may end within a row, so this
+    /// fails for a directory.
     pub fn copy(&mut self, from: &mut File, most: u64) -> Result<u64> {
         let copied = match &mut self.to {
             To::Through(stream) | To::File(stream, _) => stream.copy(from, most),
@@ -126,8 +126,8 @@ impl Writer {
         Ok(copied)
     }
 
-    /// Completes the output. A file is under its name then; a directory's parts once they are [sealed](Committed::seal), and until
-    /// then the directory isn't another job's to change.
+    /// Completes the output. A file has its name then. A directory's parts are published later, when they are
+    /// [sealed](Committed::seal); until then no other job may change the directory.
     pub fn commit(self) -> Result<Committed> {
         let Writer { target, to, force, .. } = self;
         let parts = commit(to, target.path(), force).map_err(|source| output_error(&target, source))?;
@@ -152,14 +152,15 @@ fn commit(to: To, path: &Path, force: bool) -> io::Result<Option<(Parts, Option<
 #[must_use]
 pub struct Committed {
     target: Target,
-    /// Of a directory: what waits to be published, and the lock on it. Another job that writes the directory waits as long
-    /// as the lock is held.
+    /// For a directory: the parts to publish, and the lock on the directory. Another job that writes the directory
+    /// waits as long as the lock is held.
     parts: Option<(Parts, Option<File>)>,
     force: bool,
 }
 
 impl Committed {
-    /// Publishes a directory's parts with the report and, if they are all of the result, the mark of success: all of it, or nothing.
+    /// Publishes a directory's parts with the report and, if the result is complete, `_SUCCESS`: all of these files or
+    /// none.
     pub fn seal(self, report: &Report) -> Result<()> {
         let Some((mut parts, lock)) = self.parts else { return Ok(()) };
         let json = serde_json::to_vec_pretty(report).expect("a report is JSON");
@@ -185,7 +186,7 @@ fn open(target: &Target, header: &[u8], part_size: u64, temporaries: &Temporarie
     failpoint::hit(Point::OutputCreate)?;
     let plain = |file| To::Through(Stream::Plain(file));
     Ok(match target {
-        // A file of its own, unbuffered: chunks are large.
+        // A duplicate handle without a buffer: chunks are large.
         Target::Stdout => plain(io::stdout().as_fd().try_clone_to_owned()?.into()),
         Target::Device(path, compression) => {
             To::Through(Stream::new(File::options().write(true).open(path)?, *compression)?)
@@ -193,7 +194,7 @@ fn open(target: &Target, header: &[u8], part_size: u64, temporaries: &Temporarie
         Target::File(path, compression) => {
             let new = NewFile::create(path, temporaries)?;
             if let Ok(replaced) = fs::metadata(path) {
-                // What was private stays so. Who may not give files away keeps what they make.
+                // A private file stays private. A user who may not give files away stays the owner of the new file.
                 let _ = fchown(new.file(), Some(replaced.uid()), Some(replaced.gid()));
                 new.file().set_permissions(replaced.permissions())?;
             }

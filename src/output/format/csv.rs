@@ -1,9 +1,9 @@
-//! CSV: RFC 4180, but that a row ends with a newline alone.
+//! CSV as in RFC 4180, except that a row ends with a newline alone.
 //!
-//! It reads back as it was written. Null is nothing at all, the empty text `""`. A text is quoted only if it needs it: for a comma,
-//! a quote or an end of line in it, and in the first column for a byte order mark at its beginning, which would pass for the
-//! file's. White space is part of a cell, with quotes or without. Where there is one column, the row that is null is an empty line,
-//! as PostgreSQL's COPY writes and reads it, and a reader must not pass over it.
+//! CSV reads back as it was written. Null is an empty cell, and the empty text is `""`. A text is quoted only if it
+//! needs quotes: if it holds a comma, a quote or a line end, or if it begins the first column with a byte order mark,
+//! which a reader would take for the file's own. White space is part of a cell, with or without quotes. With one
+//! column, a null row is an empty line, as PostgreSQL's COPY writes and reads it; a reader must not skip that line.
 
 use super::special::{equal, holds};
 use super::{RowFormat, separate};

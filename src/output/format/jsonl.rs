@@ -1,8 +1,9 @@
-//! JSON lines: one object a line, its keys the names of the columns in their order.
+//! JSON lines: one object per line, with the names of the columns as keys, in their order.
 //!
-//! Values of JSON are written as they came. Decimals are numbers with all their digits, which a reader that makes floats of them rounds. JSON has no NaN and no infinities:
-//! they are `null`, as in JavaScript, jq's NaN, polars and ClickHouse. Bytes that are not UTF-8 become U+FFFD, one for each
-//! part of a sequence that can't go on (the Unicode Standard's "substitution of maximal subparts").
+//! JSON values are written as they were read. Decimals are numbers with all their digits, which a reader that turns
+//! numbers into floats rounds. JSON has no NaN and no infinities: they are `null`, as in JavaScript, jq's NaN, polars
+//! and ClickHouse. Bytes that are not UTF-8 become U+FFFD, one for each maximal subpart of an ill-formed sequence (the
+//! Unicode Standard's "substitution of maximal subparts").
 
 use super::RowFormat;
 use super::special::{below, equal, holds};
@@ -59,7 +60,7 @@ fn put_string(out: &mut Buffer, bytes: &[u8]) {
     out.push(b'"');
 }
 
-/// JSON as it came, on one line: an end of line in it is white space.
+/// Writes JSON as it was read, on one line: a line end in it is white space and becomes a space.
 fn put_json(out: &mut Buffer, json: &[u8]) {
     if json.iter().all(|&byte| (b' '..=b'~').contains(&byte)) {
         return out.extend(json);

@@ -1,4 +1,4 @@
-//! Output formats: one row of cells to bytes, a file each.
+//! Output formats: each turns a row of cells into bytes, and has a file here.
 
 mod csv;
 mod jsonl;
@@ -24,25 +24,25 @@ choices! {
         Tsv = "tsv",
         /// RFC 4180.
         Csv = "csv",
-        /// One JSON object a line. Bytes that are not UTF-8 become U+FFFD.
+        /// One JSON object per line. Bytes that are not UTF-8 become U+FFFD.
         Jsonl = "jsonl",
     }
 }
 
-/// What a row of the output is: which cells, and how they are written.
+/// The layout of an output row: which cells it has, and how they are written.
 #[derive(Clone, Debug)]
 pub struct RowLayout {
     pub format: Format,
-    /// Of the cells that there are, those to write.
+    /// Indices of the cells to write.
     pub columns: Vec<usize>,
-    /// Their names.
+    /// The names of the columns.
     pub names: Vec<String>,
-    /// By what clocks they are written if they are timestamps. None if none is.
+    /// For each column that is a timestamp, the clock that writes it. Empty if no column is one.
     pub clocks: Vec<Option<Clock>>,
 }
 
 impl RowLayout {
-    /// Of columns by what they are called, where they are, and what they are.
+    /// Makes a layout of columns, given by name, index of the cell, and kind.
     pub fn new<'a>(format: Format, columns: impl Iterator<Item = (&'a str, usize, Kind)>) -> Self {
         let mut layout = RowLayout { format, columns: Vec::new(), names: Vec::new(), clocks: Vec::new() };
         for (name, index, kind) in columns {
@@ -63,7 +63,7 @@ impl RowLayout {
         out
     }
 
-    /// Appends the row whose cells `cell` gives by index.
+    /// Appends a row. `cell` returns a cell by its index.
     #[inline]
     pub fn line<'a>(&self, format: &mut impl RowFormat, cell: impl Fn(usize) -> Value<'a>, out: &mut Buffer) {
         if !self.clocks.is_empty() {
@@ -75,7 +75,7 @@ impl RowLayout {
         format.end(out);
     }
 
-    /// Out of line, so that rows without timestamps are as fast as if there were none.
+    /// Out of line, so that rows without timestamps are as fast as if there were no timestamps.
     #[inline(never)]
     fn line_with_timestamps<'a>(
         &self,
@@ -98,7 +98,7 @@ impl RowLayout {
     }
 }
 
-/// An expression with a value of the [`RowFormat`] of a layout's format in it: compiled for each.
+/// Evaluates an expression with the [`RowFormat`] of a layout's format. It is compiled once for each format.
 macro_rules! with_row_format {
     ($layout:expr, $format:ident => $body:expr) => {{
         use $crate::output::format::{Csv, Format, Jsonl, Text, Tsv};
@@ -125,11 +125,11 @@ macro_rules! with_row_format {
 }
 pub(crate) use with_row_format;
 
-/// One format's rules. A type each, so that the loop over rows is compiled for its format.
+/// The rules of one format. Each format has its own type, so that the loop over rows is compiled for it.
 pub trait RowFormat {
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>);
     fn end(&mut self, out: &mut Buffer);
-    /// A row of column names, where the format can have one.
+    /// Appends a row of column names, if the format can have one.
     fn header(&mut self, out: &mut Buffer, names: &[String]) {
         for (i, name) in names.iter().enumerate() {
             self.cell(out, i, Value::Bytes(name.as_bytes()));
@@ -138,7 +138,7 @@ pub trait RowFormat {
     }
 }
 
-/// Between columns.
+/// Appends the delimiter before every column but the first.
 #[inline]
 fn separate(out: &mut Buffer, column: usize, by: u8) {
     if column > 0 {

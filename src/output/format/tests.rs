@@ -54,7 +54,7 @@ fn what_json_has_no_number_for_is_null() {
 #[test]
 fn json_replaces_what_is_not_utf8() {
     assert_eq!(row(Jsonl::new(&["w".into()]), &[Value::Bytes(b"a\xffb")]), "{\"w\":\"a\u{fffd}b\"}\n");
-    // Two bytes of three, then one that begins nothing.
+    // Two bytes of a three-byte sequence, then a byte that begins nothing.
     assert_eq!(row(Jsonl::new(&["w".into()]), &[Value::Bytes(b"\xe2\x82\xc0")]), "{\"w\":\"\u{fffd}\u{fffd}\"}\n");
 }
 
@@ -74,7 +74,7 @@ fn tsv_tells_null_from_what_looks_like_it() {
 
 type Cell = Option<Vec<u8>>;
 
-/// Cells as readers of RFC 4180 read them, one row.
+/// Reads the cells of one row as a reader of RFC 4180 does.
 fn read_csv(line: &[u8]) -> Vec<Cell> {
     let mut line = line.strip_suffix(b"\n").unwrap();
     let mut cells = Vec::new();

@@ -1,5 +1,5 @@
-//! Text: raw bytes, columns joined by TAB, null empty. Nothing is escaped, so a cell with a TAB or a newline in it, or one
-//! that is empty, doesn't read back; [`Tsv`](super::Tsv) is for that.
+//! Text: raw bytes, columns joined by TAB, null empty. Nothing is escaped, so a cell that is empty or has a TAB or a
+//! newline in it doesn't read back as it was. [`Tsv`](super::Tsv) does.
 
 use super::{RowFormat, separate};
 use crate::data::buffer::Buffer;

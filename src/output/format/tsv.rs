@@ -1,8 +1,8 @@
 //! TSV: columns joined by TAB, with `\t \n \r \\` for those four bytes, and null as `\N`. Quotes are ordinary.
 //!
-//! It reads back as it was written. So a reader must take an empty line for an empty text where there is one column. A cell
-//! that is `\N` is written `\\N`. No escape can keep a byte order mark that begins the first cell of a file without a header:
-//! a reader takes it for the file's.
+//! TSV reads back as it was written. With one column, a reader must therefore read an empty line as an empty text. A
+//! cell that is `\N` is written `\\N`. No escape protects a byte order mark at the beginning of the first cell of a
+//! file without a header: a reader takes it for the file's own.
 
 use super::special::{equal, holds};
 use super::{RowFormat, separate};
@@ -37,7 +37,7 @@ fn special(word: u64) -> u64 {
     equal(word, b'\t') | equal(word, b'\n') | equal(word, b'\r') | equal(word, b'\\')
 }
 
-/// The letter behind the backslash.
+/// Returns the letter after the backslash.
 fn escape(byte: u8) -> Option<u8> {
     match byte {
         b'\t' => Some(b't'),
