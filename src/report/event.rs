@@ -1,11 +1,11 @@
-//! Events: what happened in a run, in the order in which it did. Counters, tasks and workers of a report are what they
-//! [add up](super::tally) to.
+//! Events: what happened in a run, in the order in which it happened. The counters, tasks and workers of a report are
+//! [added up](super::tally) from them.
 
 use std::fmt;
 
 use super::Counters;
 
-/// Phases in their order.
+/// The phases, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PhaseName {
     Map,
@@ -37,7 +37,7 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// One try at a task; the first is 0.
+/// One attempt at a task; the first is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AttemptId {
     pub task: TaskId,
@@ -54,9 +54,9 @@ impl fmt::Display for AttemptId {
 /// What an attempt works on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Extent {
-    /// Index of the source, and the offset in it, at which a map task begins.
+    /// For a map task: the index of the source, and the offset in it, at which the task begins.
     pub from: Option<(usize, u64)>,
-    /// Of input, or of runs.
+    /// Bytes of input, or of runs.
     pub bytes: u64,
 }
 
@@ -65,54 +65,54 @@ pub struct Extent {
 pub enum SourceEnd {
     /// It was read to its end.
     Whole,
-    /// The job wanted no more of it.
+    /// The job needed no more of the source.
     Stopped,
     TimedOut,
     Failed,
 }
 
-/// What a reader of its own had of a source when it ended.
+/// What a reader that reads only this source had read when it ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SourceRead {
-    /// Packed as they are.
+    /// Bytes as they are stored (compressed or not).
     pub bytes: u64,
-    /// Until its first byte came, if one did.
+    /// Seconds until the first byte came, if one came.
     pub first_byte_s: Option<f64>,
-    /// In which it was read or waited for: not that in which the job had no room for more.
+    /// Seconds in which the source was read or waited for, without the time in which the job had no room for more.
     pub reading_s: f64,
     pub end: SourceEnd,
 }
 
-/// What became of an attempt at reading a source.
+/// What happened to an attempt at reading a source.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReadStep {
-    /// It is made beside an earlier one, which is slow.
+    /// It was started beside an earlier attempt, which is slow.
     Speculated,
-    /// Of several attempts it was the first to come to the source's end.
+    /// It was the first of several attempts to reach the source's end.
     Won,
-    /// Another one was.
+    /// Another attempt was first.
     Lost,
-    /// With its error.
+    /// It failed with this error.
     Failed(String),
 }
 
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Since the run began. What had begun before, as the reading of what the plan needs, began at 0.
+    /// Seconds since the run began. Events from before, such as the reading of file headers for the plan, are at 0.
     pub at_s: f64,
     pub what: What,
 }
 
 #[derive(Clone, Debug)]
 pub enum What {
-    /// On `worker`; it had been dealt to `seeded`.
+    /// The attempt began on `worker`. Its task was dealt to `seeded`.
     Begun {
         attempt: AttemptId,
         worker: usize,
         seeded: usize,
         extent: Extent,
     },
-    /// Of the attempts at its task this is the one that counts, with what it read.
+    /// The attempt is the one at its task that counts. It read `records` records.
     Won {
         attempt: AttemptId,
         records: u64,
@@ -122,21 +122,21 @@ pub enum What {
         attempt: AttemptId,
         error: String,
     },
-    /// Another attempt had won, or the task was wanted no more.
+    /// Another attempt had won, or the task wasn't wanted any more.
     Lost {
         attempt: AttemptId,
     },
-    /// The attempt is made beside an earlier one at its task, which takes far longer than its peers.
+    /// The attempt is a second one beside an earlier attempt at its task, which takes far longer than its peers.
     Speculated {
         attempt: AttemptId,
     },
-    /// What an earlier attempt at this map task had made was damaged, and this one made it again.
+    /// The run of an earlier attempt at this map task was damaged, and this attempt made it again.
     Remade {
         attempt: AttemptId,
     },
-    /// What all attempts so far had made counts no more: their tasks begin anew.
+    /// The results of all attempts so far were discarded: their tasks begin anew.
     Forgotten,
-    /// So many rows of the result were written.
+    /// `rows` rows of the result were written.
     Written {
         rows: u64,
     },
@@ -150,7 +150,7 @@ pub enum What {
         source: usize,
         read: SourceRead,
     },
-    /// Of an attempt at reading a source; the first is 0.
+    /// Something happened to an attempt at reading a source. The first attempt is 0.
     SourceStep {
         source: usize,
         attempt: u32,

@@ -1,7 +1,7 @@
-//! How sources were read in runs before: what is kept of them, and which are consistently slow.
+//! The history: how sources were read in earlier runs, and which sources are consistently slow.
 //!
-//! A history is a file of JSON lines ([`mod@file`]), an [`Entry`] for each source of each run. Of each source its last [`COUNTED`]
-//! entries count.
+//! A history is a file of JSON lines ([`mod@file`]) with one [`Entry`] for each source of each run. Only the last
+//! [`COUNTED`] entries of a source count.
 
 mod entries;
 pub mod file;
@@ -15,35 +15,37 @@ use serde::{Deserialize, Serialize};
 
 pub use entries::{Known, entries};
 
-/// How many runs of a source count: its last.
+/// How many runs of a source count: the last ones.
 pub const COUNTED: usize = 100;
 
-/// A source is consistently slow if it can be compared in at least so many of its runs …
+/// A source is consistently slow if it can be compared with others in at least this many of its runs …
 pub const FEWEST: usize = 5;
-/// … and was slow in more than half of so many of those, its last.
+/// … and was slow in more than half of the last runs of these, at most this many.
 pub const LOOKED_AT: usize = 20;
 
-/// How a source was read in a run.
+/// How a source was read in one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Which run it was: no other has the same.
+    /// The run's identifier, which no other run has.
     pub run: String,
-    /// Seconds since 1970, UTC, when the run began.
+    /// When the run began, in seconds since 1970, UTC.
     pub when: u64,
     pub source: String,
     pub how: How,
     pub outcome: SourceOutcome,
-    /// Packed as they are.
+    /// Bytes as they are stored (compressed or not).
     pub bytes: u64,
-    /// From the beginning of its reading to its end.
+    /// Seconds from the beginning of the reading to its end.
     pub seconds: f64,
-    /// In which it was read or waited for; of a mapped file, those of all attempts at its tasks that won.
+    /// Seconds in which the source was read or waited for. For a mapped file: the seconds of all winning attempts at
+    /// its tasks.
     pub reading_seconds: f64,
-    /// Until its first byte came, where that is known.
+    /// Seconds until the first byte came, if known.
     pub first_byte_seconds: Option<f64>,
 }
 
-/// Only what was read alike is compared: the time of a mapped file has that of its map tasks in it.
+/// How a source was read. Only sources read in the same way are compared, because the time of a mapped file includes
+/// the time to map it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
@@ -58,21 +60,21 @@ pub enum How {
 pub enum SourceOutcome {
     /// It was read to its end.
     Ok,
-    /// The job wanted no more of it.
+    /// The job needed no more of the source.
     Stopped,
     TimedOut,
     Failed,
 }
 
 impl Entry {
-    /// `None` for what is no entry: a torn line, or somebody else's.
+    /// Parses an entry. Returns `None` if the line isn't one: it is torn, or was written by something else.
     fn parse(line: &[u8]) -> Option<Entry> {
         let entry: Entry = serde_json::from_slice(line).ok()?;
         let times = [Some(entry.seconds), Some(entry.reading_seconds), entry.first_byte_seconds];
         times.into_iter().flatten().all(|time| time >= 0.0).then_some(entry)
     }
 
-    /// Bytes per second of reading. `None` where nothing tells how fast it is.
+    /// Returns the bytes read per second; `None` if the entry doesn't tell how fast the source is.
     pub fn throughput(&self) -> Option<f64> {
         let is_known = match self.outcome {
             SourceOutcome::Ok => self.bytes > 0,
@@ -83,7 +85,7 @@ impl Entry {
     }
 }
 
-/// What a history says of a source.
+/// What a history says about a source.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Account<'a> {
     pub source: &'a str,
@@ -92,30 +94,30 @@ pub struct Account<'a> {
     pub stopped: usize,
     pub timed_out: usize,
     pub failed: usize,
-    /// Of `reading_seconds` where it was read to its end.
+    /// Median of `reading_seconds` over the runs in which the source was read to its end.
     pub median_seconds: Option<f64>,
     pub p95_seconds: Option<f64>,
     pub median_first_byte_seconds: Option<f64>,
-    /// Median of its throughputs.
+    /// Median of the source's throughputs.
     pub bytes_per_second: Option<f64>,
-    /// Of its last runs so many were looked at, and in so many it was slow.
+    /// How many of the source's last runs could be compared; in `slow` of them it was slow.
     pub compared: usize,
     pub slow: usize,
     pub consistently_slow: bool,
 }
 
-/// The entries that count.
+/// The entries of a history that count.
 #[derive(Debug, Default)]
 pub struct History {
     /// In the order in which they were appended.
     entries: Vec<Entry>,
-    /// Places of a source's entries.
+    /// Indices into `entries`, by source.
     sources: BTreeMap<String, Vec<usize>>,
-    /// What was read to its end in a run, by the run and how it was read.
+    /// The speeds of the sources that were read to their end, by run and by how they were read.
     runs: HashMap<(String, How), Speeds>,
 }
 
-/// Of several sources, each sorted.
+/// The speeds of several sources; each list is sorted.
 #[derive(Debug, Default)]
 struct Speeds {
     throughputs: Vec<f64>,
@@ -123,7 +125,7 @@ struct Speeds {
 }
 
 impl History {
-    /// Of entries in the order in which they were appended.
+    /// Makes a history from entries in the order in which they were appended.
     pub fn of(all: Vec<Entry>) -> History {
         let kept = kept(&all);
         let entries: Vec<_> =
@@ -144,7 +146,7 @@ impl History {
         history
     }
 
-    /// What there is to say of each source, in the order of their names.
+    /// Returns an account of each source, in the order of their names.
     pub fn accounts(&self) -> Vec<Account<'_>> {
         self.sources.keys().map(|source| self.account(source)).collect()
     }
@@ -170,20 +172,21 @@ impl History {
         }
     }
 
-    /// Whether it is consistently slow: it can be compared in at least [`FEWEST`] runs, and was slow in more than half of the
-    /// last [`LOOKED_AT`] of them.
+    /// Whether a source is consistently slow: it can be compared in at least [`FEWEST`] runs, and was slow in more than
+    /// half of the last [`LOOKED_AT`] of these runs.
     pub fn is_slow(&self, source: &str) -> bool {
         let (compared, slow) = self.slowness(source);
         compared >= FEWEST && 2 * slow > compared
     }
 
-    /// The seconds that suffice to read it to its end in 95 of 100 runs in which that was done.
+    /// Returns the seconds that were enough to read the source to its end in 95 of 100 runs that did so.
     pub fn p95(&self, source: &str) -> Option<f64> {
         p95(&self.seconds(source))
     }
 
-    /// The median of the seconds until its first byte came, and those that suffice in 95 of 100 runs, of runs in which it was
-    /// read to its end by a reader of its own: `None` of fewer than [`FEWEST`].
+    /// Returns the median of the seconds until the source's first byte came, and the seconds that were enough in 95 of
+    /// 100 runs. Runs count in which a reader of its own read the source to its end. `None` for fewer than [`FEWEST`]
+    /// runs.
     pub fn first_byte(&self, source: &str) -> Option<(f64, f64)> {
         let read = self.of_source(source).filter(|entry| entry.outcome == SourceOutcome::Ok);
         let seconds = sorted(read.filter_map(|entry| entry.first_byte_seconds));
@@ -191,7 +194,7 @@ impl History {
         Some((median(&seconds, None)?, p95(&seconds)?))
     }
 
-    /// The sources' names.
+    /// The names of the sources.
     pub fn sources(&self) -> impl Iterator<Item = &str> {
         self.sources.keys().map(String::as_str)
     }
@@ -208,14 +211,15 @@ impl History {
         )
     }
 
-    /// Of the last runs in which it can be compared: how many they are, and in how many it was slow.
+    /// Returns how many of the source's last runs can be compared, and in how many of these it was slow.
     fn slowness(&self, source: &str) -> (usize, usize) {
         let judged = self.of_source(source).rev().filter_map(|entry| self.was_slow(entry)).take(LOOKED_AT);
         judged.fold((0, 0), |(compared, slow), was_slow| (compared + 1, slow + usize::from(was_slow)))
     }
 
-    /// Whether its throughput was less than half of the median of the others of that run, and its reading took longer than
-    /// theirs: what is only short isn't slow, however long it took to begin. `None` if there is nothing to compare.
+    /// Whether the source was slow in a run: its throughput was less than half of the median of the run's other
+    /// sources, and it took longer than their median. A small source isn't slow, however long it took to begin. `None`
+    /// if there is nothing to compare with.
     fn was_slow(&self, entry: &Entry) -> Option<bool> {
         let throughput = entry.throughput()?;
         let speeds = self.runs.get(&(entry.run.clone(), entry.how))?;
@@ -226,7 +230,7 @@ impl History {
     }
 }
 
-/// Of each whether it counts.
+/// Returns for each entry whether it counts.
 fn kept(entries: &[Entry]) -> Vec<bool> {
     let mut seen: HashMap<&str, usize> = HashMap::new();
     let mut kept: Vec<_> = entries
@@ -248,13 +252,14 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// Of sorted values the least that 95 of 100 don't exceed. `None` of none.
+/// Returns the least of the sorted values that 95 of 100 values don't exceed; `None` if there are no values.
 fn p95(sorted: &[f64]) -> Option<f64> {
     let rank = (95 * sorted.len()).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()
 }
 
-/// Of sorted values, one of them left out if that is asked for. `None` of none.
+/// Returns the median of the sorted values, leaving out one value equal to `without` if that is given; `None` if there
+/// are no values.
 fn median(sorted: &[f64], without: Option<f64>) -> Option<f64> {
     let left_out = without.map_or(sorted.len(), |value| sorted.partition_point(|&other| other < value));
     let len = sorted.len() - usize::from(left_out < sorted.len());

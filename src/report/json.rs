@@ -1,4 +1,4 @@
-//! The report as JSON, in a file that is whole or not there.
+//! Writes a report as JSON, to a file that appears whole or not at all.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::data::path;
 use crate::error::{Error, Result};
 
-/// Indented, with a final newline.
+/// Renders a report as indented JSON with a final newline.
 pub fn render(report: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut text = serde_json::to_vec_pretty(report)?;
     text.push(b'\n');
@@ -20,7 +20,7 @@ pub fn write(report: &impl Serialize, path: &Path) -> Result<()> {
     replace(path, &text)
 }
 
-/// Made under another name beside `path` and renamed; replaces a file that is there.
+/// Writes a file under another name beside `to` and renames it. A file that exists is replaced.
 pub fn replace(to: &Path, text: &[u8]) -> Result<()> {
     let written = path::replace(to, |mut file| file.write_all(text));
     written.map_err(|source| Error::Output { path: to.to_owned(), source })

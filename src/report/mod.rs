@@ -1,10 +1,12 @@
-//! What happened: events, and the counters, tasks and workers that they add up to, as JSON for scripts and as a summary for people.
+//! The report of a run: its events, and the counters, tasks and workers that are added up from them. It is written as
+//! JSON for scripts, as a summary for people, as a trace, and as a history of the sources.
 //!
 //! Counter names are Hadoop's where Hadoop has one. `map_output_bytes` counts every map output record as the value row
-//! that the shuffle would have carried without a combiner; `reduce_shuffle_bytes` the rows that it did carry. Both add
-//! up encoded row lengths without page headers and index, of winning attempts, so their difference is what the combiner
-//! saved. (Hadoop counts serialised records without their length prefix as "map output bytes", and "reduce shuffle
-//! bytes" after compression and with the run's framing: there the difference mixes codec and combiner.)
+//! that the shuffle would carry without a combiner. `reduce_shuffle_bytes` counts the rows that it did carry. Both add
+//! up encoded row lengths, without page headers and index, of winning attempts, so their difference is what the
+//! combiner saved. (Hadoop's "map output bytes" are serialised records without their length prefix, and its "reduce
+//! shuffle bytes" are counted after compression and with the run's framing. There the difference mixes codec and
+//! combiner.)
 
 pub mod event;
 #[cfg(test)]
@@ -32,7 +34,7 @@ pub struct Counters {
     pub combine_input_records: u64,
     pub combine_output_records: u64,
     pub reduce_shuffle_bytes: u64,
-    /// `map_output_bytes - reduce_shuffle_bytes`: below zero where states are longer than what they combine.
+    /// `map_output_bytes - reduce_shuffle_bytes`; negative if states are longer than the records that they combine.
     pub shuffle_bytes_saved: i64,
     pub spilled_records: u64,
     pub spilled_bytes: u64,
@@ -46,7 +48,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Adds a task's counts.
+    /// Adds an attempt's counts.
     pub fn add(&mut self, more: &Counters) {
         self.map_input_bytes += more.map_input_bytes;
         self.map_input_records += more.map_input_records;
@@ -69,14 +71,14 @@ impl Counters {
     }
 }
 
-/// What became of an attempt at a task, or at reading a source.
+/// How an attempt at a task, or at reading a source, ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// What it made counts.
+    /// Its result counts.
     #[default]
     Won,
-    /// Another one had won, or the task was wanted no more.
+    /// Another attempt had won, or the task wasn't wanted any more.
     Lost,
     Failed,
 }
@@ -86,14 +88,14 @@ pub enum Outcome {
 pub struct TaskAttempt {
     /// `map-00003` or `reduce-00012`.
     pub id: String,
-    /// From 0 for each task.
+    /// Counted from 0 for each task.
     pub attempt: u32,
     pub outcome: Outcome,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     pub worker: usize,
-    /// The worker that it was dealt to; `worker` itself where the scheduler deals nothing.
+    /// The worker that the task was dealt to; `worker` if the scheduler deals nothing.
     pub seeded_worker: usize,
     pub start_s: f64,
     pub end_s: f64,
@@ -104,7 +106,7 @@ pub struct TaskAttempt {
     pub offset: Option<u64>,
     /// Bytes to read: of input by a map task, of runs by a reduce task.
     pub bytes: u64,
-    /// Records read: of input by a map task, rows of runs by a reduce task. Only what won has counted them.
+    /// Records read: of input by a map task, rows of runs by a reduce task. Counted only if the attempt won.
     pub records: u64,
 }
 
@@ -112,7 +114,7 @@ pub struct TaskAttempt {
 #[derive(Clone, Debug, Serialize)]
 pub struct SourceAttempt {
     pub source: String,
-    /// From 0 for each source.
+    /// Counted from 0 for each source.
     pub attempt: u32,
     pub outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,26 +124,26 @@ pub struct SourceAttempt {
 }
 
 impl TaskAttempt {
-    /// It won on another worker than the one that it was dealt to.
+    /// Whether the attempt won on a worker that the task wasn't dealt to.
     pub fn was_stolen(&self) -> bool {
         self.outcome == Outcome::Won && self.worker != self.seeded_worker
     }
 }
 
-/// A record that is not in the result.
+/// A bad record, which is not in the result.
 #[derive(Clone, Debug, Serialize)]
 pub struct BadRecord {
-    /// Where it begins: `FILE:LINE`.
+    /// Where the record begins: `FILE:LINE`.
     pub record: String,
     pub why: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct WorkerReport {
-    /// In attempts, whatever became of them.
+    /// Seconds spent in attempts, whichever way they ended.
     pub busy_s: f64,
-    /// The rest of the map and reduce phases: waiting for a stream, for the last tasks of other workers, for what a phase
-    /// does before and after its tasks. The output phase has no tasks and is in neither.
+    /// The rest of the map and reduce phases, in seconds: waiting for a stream or for the last tasks of other workers,
+    /// and the time before and after the tasks of a phase. The output phase counts in neither.
     pub idle_s: f64,
     /// Attempts that won.
     pub tasks: u64,
@@ -169,7 +171,7 @@ pub struct SettingsAsRun {
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Succeeded,
-    /// It answers from a part of its input.
+    /// The result is made from a part of the input.
     Partial,
     Failed,
 }
@@ -189,28 +191,28 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub source_attempts: Vec<SourceAttempt>,
     pub workers: Vec<WorkerReport>,
-    /// The first bad records, where such are skipped.
+    /// The first bad records, if bad records are skipped.
     pub bad_records: Vec<BadRecord>,
-    /// Input that is not in the result.
+    /// Parts of the input that are not in the result.
     pub missing: Vec<Missing>,
-    /// How much of it is, where it may be a part.
+    /// How much of the input is in the result, if the result may be partial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
-    /// Where a partial result is sorted and has a limit.
+    /// The certain ranks, if the result is partial, sorted and has a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certain_ranks: Option<CertainRanks>,
-    /// What all of that adds up from, for a trace.
+    /// The events that all of this is made from, for a trace.
     #[serde(skip)]
     pub events: Vec<Event>,
 }
 
-/// Records of a source that are not in the result.
+/// A range of a source's records that are not in the result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Missing {
     pub source: String,
-    /// Those that begin from this byte on, unpacked, ...
+    /// The records missing are those that begin at this byte or later (of the decompressed source), ...
     pub from: u64,
-    /// ... and before this one; none: up to an end that nobody saw.
+    /// ... and before this byte; `None` if the end of the source wasn't seen.
     pub to: Option<u64>,
     pub cause: String,
 }
@@ -218,18 +220,18 @@ pub struct Missing {
 /// Ranks of a partial result that are certain, whatever the missing bytes hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CertainRanks {
-    /// First and last of each row of them, from 1.
+    /// The first and last rank of each sequence of certain ranks, counted from 1.
     pub ranges: Vec<(u64, u64)>,
-    /// Why none can be known.
+    /// Why no rank is known to be certain.
     pub unknown: Option<String>,
 }
 
 /// How much of the input is in a partial result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Coverage {
-    /// Unpacked.
+    /// Bytes read, decompressed.
     pub bytes: u64,
-    /// None where a source's end wasn't seen.
+    /// Bytes of the whole input, decompressed; `None` if the end of a source wasn't seen.
     pub of_bytes: Option<u64>,
     /// Sources of which nothing is missing.
     pub sources: usize,

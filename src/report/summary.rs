@@ -1,11 +1,11 @@
-//! The report for a person: in one line, or in a few.
+//! The summary: tells a person about a report, in one line or in a few.
 
 use std::fmt::Write;
 
 use super::{CertainRanks, Coverage, Missing, Outcome, Report, Status, TaskAttempt};
 use crate::units::{binary, count, data, percent, plural, rate, seconds};
 
-/// What a run came to, in one line without its end. `title` is the job's name.
+/// Tells about a run in one line, without its line end. `title` is the job's name.
 pub fn line(report: &Report, title: &str) -> String {
     let c = &report.counters;
     let mut line = format!("{}, {} of input", head(report, title), data(c.map_input_bytes));
@@ -23,7 +23,7 @@ pub fn line(report: &Report, title: &str) -> String {
     line
 }
 
-/// The same in a few lines, ended by newlines. `title` is the job's name.
+/// Tells about a run in a few lines, ended by newlines. `title` is the job's name.
 pub fn render(report: &Report, title: &str) -> String {
     let mut out = String::new();
     let mut line = |label: &str, text: String| {
@@ -43,7 +43,7 @@ pub fn render(report: &Report, title: &str) -> String {
     format!("{}\n{out}", head(report, title))
 }
 
-/// What a partial result is of, and what is missing from it.
+/// Tells what part of the input a partial result is made from, and what is missing.
 pub fn partial(report: &Report) -> String {
     const NAMED: usize = 5;
     let mut text = String::new();
@@ -84,7 +84,7 @@ fn certain(CertainRanks { ranges, unknown }: &CertainRanks) -> String {
     }
 }
 
-/// Whether there are groups, or records pass through: then there is nothing to shuffle.
+/// Whether the job has groups. Without groups there is nothing to shuffle.
 fn grouped(report: &Report) -> bool {
     report.counters.map_output_records == 0 || report.counters.map_output_bytes > 0
 }
@@ -137,7 +137,7 @@ fn shuffle(report: &Report) -> String {
 fn on_disk(report: &Report) -> String {
     let c = &report.counters;
     let mut text = format!("{} of runs", data(c.map_output_materialized_bytes));
-    // What was spilled again on its way, beyond the runs themselves.
+    // Bytes that were spilled beyond the runs themselves.
     if c.spilled_bytes > c.map_output_materialized_bytes {
         let _ = write!(text, ", {} spilled", data(c.spilled_bytes));
     }
@@ -156,12 +156,12 @@ fn tasks(report: &Report) -> String {
     text
 }
 
-/// Attempts of a phase that count.
+/// The attempts of a phase that won.
 fn won<'a>(tasks: &'a [TaskAttempt], phase: &'a str) -> impl Iterator<Item = &'a TaskAttempt> {
     tasks.iter().filter(move |task| task.outcome == Outcome::Won && task.id.starts_with(phase))
 }
 
-/// The split that took longest.
+/// The map task that took longest.
 fn slowest(tasks: &[TaskAttempt]) -> Option<&TaskAttempt> {
     won(tasks, "map-").max_by(|a, b| took(a).total_cmp(&took(b)))
 }

@@ -1,23 +1,23 @@
-//! What events add up to.
+//! The tally: adds up a run's events to its counters, tasks, attempts at sources and workers.
 
 use std::collections::HashMap;
 
 use super::event::{AttemptId, Event, Extent, PhaseName, ReadStep, What};
 use super::{Counters, Outcome, SourceAttempt, TaskAttempt, WorkerReport};
 
-/// Of one run.
+/// What the events of one run add up to.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub counters: Counters,
-    /// Attempts that ended, without the names of their inputs. By phase, number and attempt.
+    /// Attempts that ended, sorted by phase, number and attempt. The names of their inputs are filled in later.
     pub tasks: Vec<(AttemptId, Extent, TaskAttempt)>,
-    /// By source and attempt, without the names of the sources.
+    /// Attempts at reading sources, sorted by source and attempt. The names of the sources are filled in later.
     pub source_attempts: Vec<(usize, SourceAttempt)>,
-    /// Seconds until all that was made was forgotten.
+    /// Seconds until the map attempts were discarded and made again; 0 if they weren't.
     pub forgotten_s: f64,
 }
 
-/// Attempts at reading a source: when they began, and how many haven't ended.
+/// Attempts at reading one source: when they began, and how many haven't ended.
 struct Begun {
     at_s: Vec<f64>,
     going: usize,
@@ -108,7 +108,7 @@ impl Tally {
         let start_s = begun.at_s.get(attempt as usize).copied().unwrap_or(at_s);
         if outcome == Outcome::Failed {
             begun.going = begun.going.saturating_sub(1);
-            // The next one is made when none goes on.
+            // When no attempt is going on, the next one is made.
             if begun.going == 0 {
                 begun.going = 1;
                 begun.at_s.push(at_s);
@@ -118,7 +118,7 @@ impl Tally {
         self.source_attempts.push((source, of));
     }
 
-    /// What each of so many workers did in the `seconds` of the phases that have tasks.
+    /// Returns what each worker did, given the `seconds` of the phases that have tasks.
     pub fn workers(&self, threads: usize, seconds: f64) -> Vec<WorkerReport> {
         let mut workers = vec![WorkerReport::default(); threads];
         for (.., task) in &self.tasks {

@@ -1,8 +1,8 @@
-//! A run as Chrome trace events, which Perfetto and chrome://tracing show: one process, and in it a thread for the phases, one a
-//! worker, and one for each source that is read by a reader of its own.
+//! The trace: draws a run as Chrome trace events, which Perfetto and chrome://tracing show. There is one process, with
+//! one thread for the phases, one for each worker, and one for each source that has a reader of its own.
 //!
-//! The format is the [JSON object format][format]. Attempts, phases and readings are complete events (`X`); what happens at a
-//! moment is an instant (`i`). Times are microseconds since the run began.
+//! The format is the [JSON object format][format]. Attempts, phases and the reading of sources are complete events
+//! (`X`). A moment is an instant event (`i`). Times are microseconds since the run began.
 //!
 //! [format]: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
 
@@ -16,9 +16,9 @@ use super::event::{AttemptId, Event, Extent, PhaseName, ReadStep, SourceEnd, Sou
 use super::{Report, json};
 use crate::error::{Error, Result};
 
-/// The one process.
+/// The only process.
 const PROCESS: usize = 1;
-/// The thread of the phases. Those of workers come after it, and then those of sources.
+/// The thread of the phases. The threads of workers come after it, and then those of sources.
 const PHASES: usize = 1;
 
 #[derive(Debug, Serialize)]
@@ -51,18 +51,18 @@ struct Shown {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(tag = "ph")]
 enum When {
-    /// From when, and for how long.
+    /// An event with a beginning and a duration.
     #[serde(rename = "X")]
     Complete { cat: &'static str, ts: f64, dur: f64 },
-    /// `s`: `t` marks its thread, `p` all of the process.
+    /// A moment. `s` is `t` to mark its thread, and `p` to mark the whole process.
     #[serde(rename = "i")]
     Instant { cat: &'static str, ts: f64, s: char },
-    /// A name of a process or thread, or its place.
+    /// The name of a process or thread, or its place in the list.
     #[serde(rename = "M")]
     Metadata,
 }
 
-/// Writes the trace of a run. `inputs` are the names of its sources; a file that is there is replaced.
+/// Writes the trace of a run. `inputs` are the names of its sources. A file that exists is replaced.
 pub fn write(report: &Report, inputs: &[String], path: &Path) -> Result<()> {
     let text = serde_json::to_vec(&trace(report, inputs));
     let mut text = text.map_err(|e| Error::Output { path: path.to_owned(), source: e.into() })?;
@@ -83,13 +83,13 @@ fn trace<'a>(report: &'a Report, inputs: &[String]) -> Trace<'a> {
     }
 }
 
-/// What has begun and not ended yet, and what was drawn.
+/// Events drawn so far, and the beginnings of what hasn't ended yet.
 struct Drawing<'a> {
     threads: usize,
     inputs: &'a [String],
     attempts: HashMap<AttemptId, Begun>,
     phases: HashMap<PhaseName, f64>,
-    /// By their index.
+    /// When each source began to be read, by its index.
     sources: HashMap<usize, f64>,
     events: Vec<Shown>,
 }
@@ -207,7 +207,7 @@ impl<'a> Drawing<'a> {
         self.events.push(Shown { name, when, pid: PROCESS, tid, args });
     }
 
-    /// Every worker has its thread, also one that had nothing to do; of sources those have one that were read.
+    /// Names the threads: one for each worker, even if it did nothing, and one for each source that was read.
     fn name_threads(&mut self) {
         let workers = (0..self.threads).map(|worker| (worker_thread(worker), format!("worker-{worker}")));
         let mut threads: Vec<_> = [(PHASES, "phases".to_owned())].into_iter().chain(workers).collect();

@@ -1,4 +1,4 @@
-//! What the events of a run say of its sources.
+//! Makes a history's entries from the events of a run: one for each source that the run read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,15 +8,15 @@ use crate::report::event::{AttemptId, Event, Extent, PhaseName, SourceEnd, What}
 /// A source of a run.
 #[derive(Clone, Debug)]
 pub struct Known {
-    /// What it is called from run to run.
+    /// The source's name, which is the same in every run.
     pub name: String,
-    /// Bytes of a file that map tasks read; `None` of what a reader of its own reads.
+    /// Bytes of a file that map tasks read; `None` for a source with a reader of its own.
     pub len: Option<u64>,
     /// Whether the run failed because of it.
     pub has_failed: bool,
 }
 
-/// How far map tasks came with a file.
+/// What map tasks read of a file.
 #[derive(Debug)]
 struct Mapped {
     begun_s: f64,
@@ -25,10 +25,10 @@ struct Mapped {
     reading_s: f64,
 }
 
-/// Entries of a run that began at `when`, in the order of the input. There is none of an empty file, and none of what the job
-/// didn't come to.
+/// Returns the entries of a run that began at `when`, in the order of the input. An empty file has no entry, nor has a
+/// source that the job didn't reach.
 pub fn entries(run: &str, when: u64, events: &[Event], sources: &[Known]) -> Vec<Entry> {
-    // What was forgotten was read again.
+    // Discarded attempts are skipped: their input was read again.
     let forgotten = events.iter().rposition(|event| matches!(event.what, What::Forgotten));
     let events = &events[forgotten.map_or(0, |at| at + 1)..];
     let mut mapped = BTreeMap::new();
@@ -58,7 +58,7 @@ pub fn entries(run: &str, when: u64, events: &[Event], sources: &[Known]) -> Vec
                     SourceEnd::TimedOut => SourceOutcome::TimedOut,
                     SourceEnd::Failed => SourceOutcome::Failed,
                 };
-                // What was begun before the run has taken longer than the run knows.
+                // A reading that began before the run has taken longer than the run's own events tell.
                 let seconds = (at_s - begun_s).max(how.reading_s);
                 let entry = entry(*source, How::Read, outcome, how.bytes, seconds, how.reading_s, how.first_byte_s);
                 found.push((*source, entry));
@@ -79,7 +79,7 @@ pub fn entries(run: &str, when: u64, events: &[Event], sources: &[Known]) -> Vec
     found.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// Adds an attempt that ended to the files that it read. Its time is shared out by their bytes.
+/// Adds an attempt that ended to the files that it read. Its time is divided among them by their bytes.
 fn end(
     attempts: &mut HashMap<AttemptId, (f64, Extent)>,
     attempt: &AttemptId,
@@ -100,13 +100,14 @@ fn end(
     }
 }
 
-/// The files that a map task reads, and how many bytes of each. A split goes on in the next file where one ends.
+/// Returns the files that a map task reads, with the bytes of each. At the end of a file, a split goes on in the next
+/// file.
 fn files(extent: Extent, sources: &[Known]) -> Vec<(usize, u64)> {
     let Some((first, mut offset)) = extent.from else { return Vec::new() };
     let mut left = extent.bytes;
     let mut files = Vec::new();
     for (source, known) in sources.iter().enumerate().skip(first) {
-        // A split never goes on behind a stream, and of a stream it is a block.
+        // A split never goes on after a stream, and the extent of a stream's task is a block.
         let Some(len) = known.len else { break };
         if left == 0 {
             break;
@@ -143,7 +144,7 @@ mod tests {
         Known { name: name.into(), len: Some(len), has_failed: false }
     }
 
-    /// Of events a second apart: source, outcome, bytes, seconds, seconds of reading.
+    /// Returns the entries of events a second apart: source, outcome, bytes, seconds, seconds of reading.
     fn told(events: Vec<What>, sources: &[Known]) -> Vec<(String, SourceOutcome, u64, f64, f64)> {
         let events: Vec<_> = events.into_iter().enumerate().map(|(i, what)| Event { at_s: i as f64, what }).collect();
         let told = entries("r", 7, &events, sources).into_iter();
@@ -168,7 +169,7 @@ mod tests {
             won(0, 1),
             What::Lost { attempt: id(2, 0) },
         ];
-        // Task 1, of two seconds, has 10 bytes of big and all 4 of small.
+        // Task 1 takes two seconds and reads 10 bytes of big and all 4 of small.
         let expected = [
             ("big".to_owned(), SourceOutcome::Ok, 30, 6.0, 2.0 + 2.0 * 10.0 / 14.0),
             ("small".to_owned(), SourceOutcome::Ok, 4, 2.0, 2.0 * 4.0 / 14.0),
@@ -200,7 +201,7 @@ mod tests {
             won(0, 0),
             won(1, 0),
             What::SourceEnded { source: 0, read: read(9, 3.0, SourceEnd::TimedOut) },
-            // Its reading had begun three seconds before the run.
+            // The reading of source 2 began three seconds before the run.
             What::SourceEnded { source: 2, read: read(8, 10.0, SourceEnd::Whole) },
         ];
         let expected = [

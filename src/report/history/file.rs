@@ -1,8 +1,8 @@
-//! The file that holds a history: read, appended to and compacted under a lock, by any number of processes.
+//! The file that holds a history. Any number of processes may read it, append to it and compact it, each under a lock.
 //!
-//! What a run appends is written by one `write` to a file opened with `O_APPEND`, under `flock`. A file of which much doesn't
-//! count any more is replaced by one that holds what does. Who waited for the lock of a file that was replaced meanwhile opens the
-//! new one.
+//! A run's entries are written by one `write` to a file opened with `O_APPEND`, under `flock`. If most of a file's
+//! lines don't count any more, the file is replaced by one with the lines that do. A process that waited for the lock
+//! of a file that was replaced meanwhile opens the new file.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,34 +14,34 @@ use std::time::{Duration, Instant};
 use super::{Entry, History, kept};
 use crate::data::path;
 
-/// A file of more than so many times as many lines as count is compacted.
+/// A file is compacted if it has more than this many times as many lines as count.
 const COMPACTED: usize = 4;
 
-/// How long another may hold the lock.
+/// How long to wait for another process that holds the lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a file holds.
+/// What a history file holds.
 #[derive(Debug, Default)]
 pub struct Held {
     pub history: History,
-    /// Lines that are no entries: torn, or somebody else's. The first is 1.
+    /// Numbers, from 1, of lines that are no entries: torn, or written by something else.
     pub passed_over: Vec<usize>,
 }
 
 impl Held {
-    /// Whether it holds lines, and none of them is an entry.
+    /// Whether the file has lines and none of them is an entry.
     pub fn is_foreign(&self) -> bool {
         self.history.entries.is_empty() && !self.passed_over.is_empty()
     }
 }
 
-/// Reads it.
+/// Reads the file.
 pub fn read(path: &Path) -> io::Result<Held> {
     let file = locked(path, || File::open(path), File::try_lock_shared)?;
     Ok(held(&bytes(&file)?))
 }
 
-/// Reads it and finds out whether it can be appended to. It is made if it isn't there.
+/// Reads the file and checks that it can be appended to. It is created if it doesn't exist.
 pub fn prepare(path: &Path) -> io::Result<Held> {
     let file = locked(path, || open(path), File::try_lock)?;
     Ok(held(&bytes(&file)?))
@@ -59,7 +59,7 @@ pub fn append(path: &Path, entries: &[Entry]) -> io::Result<()> {
     }
     let file = locked(path, || open(path), File::try_lock)?;
     write(&file, text)?;
-    // One that can't be compacted is as good as before, only longer.
+    // A file that can't be compacted works as before, and is only longer.
     let _ = compact(&fs::canonicalize(path)?, &file);
     Ok(())
 }
@@ -68,7 +68,7 @@ fn open(path: &Path) -> io::Result<File> {
     File::options().read(true).append(true).create(true).open(path)
 }
 
-/// The file of that name, locked.
+/// Opens and locks the file that has this name now.
 fn locked(
     path: &Path,
     open: impl Fn() -> io::Result<File>,
@@ -99,7 +99,7 @@ fn bytes(mut file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes behind what is there, whole or not at all. A line that was torn stays one of its own.
+/// Writes `text` at the end of the file, all of it or nothing. A torn last line is ended first.
 fn write(mut file: &File, mut text: Vec<u8>) -> io::Result<()> {
     let len = file.metadata()?.len();
     let mut last = [b'\n'];
@@ -134,12 +134,12 @@ fn held(bytes: &[u8]) -> Held {
     Held { history: History::of(entries), passed_over }
 }
 
-/// Lines that aren't empty, and their numbers from 0.
+/// Returns the lines that aren't empty, with their numbers from 0.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     bytes.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty())
 }
 
-/// Replaces the file, which is locked, if most of it doesn't count.
+/// Replaces the file, which is locked, if most of its lines don't count.
 fn compact(path: &Path, file: &File) -> io::Result<()> {
     let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut bytes, 0)?;
@@ -163,7 +163,7 @@ fn compact(path: &Path, file: &File) -> io::Result<()> {
         }
         new.set_permissions(old.permissions())?;
         new.write_all(&text)?;
-        // Before it takes the place of what is on the disk.
+        // The new file reaches the disk before it replaces the old one.
         new.sync_all()
     })
 }

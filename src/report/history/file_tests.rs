@@ -50,7 +50,7 @@ fn lines_that_are_no_entries_are_passed_over() {
     let (_dir, path) = new();
     append(&path, &[entry(0, "a")]).unwrap();
     let line = fs::read(&path).unwrap();
-    // The last line was torn by whoever wrote it.
+    // The last line is torn.
     fs::write(&path, [&b"notes\n\n"[..], &line, &line[..20]].concat()).unwrap();
     let held = prepare(&path).unwrap();
     assert_eq!((held.history.entries.len(), &held.passed_over[..], held.is_foreign()), (1, &[1, 4][..], false));
@@ -79,14 +79,14 @@ fn one_that_is_four_times_as_long_as_what_counts_is_compacted() {
     assert_eq!(runs(&path, "rare"), ["run-0"]);
     let expected: Vec<_> = (most - COUNTED + 1..=most).map(|run| format!("run-{run}")).collect();
     assert_eq!(runs(&path, "a"), expected);
-    // It is the same file to whoever looks, and nothing else is left.
+    // The file keeps its permissions, the link still leads to it, and no other file is left.
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     assert!(link.is_symlink() && fs::read_dir(dir.path()).unwrap().count() == 2);
     append(&path, &[entry(0, "b")]).unwrap();
     assert_eq!(lines_of(&path), COUNTED + 2);
 }
 
-/// One that waits for the lock while the file is replaced appends to the new one.
+/// A writer that waits for the lock while the file is replaced appends to the new file.
 #[test]
 fn nothing_is_appended_to_a_file_that_is_gone() {
     let (_dir, path) = new();
@@ -97,7 +97,7 @@ fn nothing_is_appended_to_a_file_that_is_gone() {
         thread::sleep(Duration::from_millis(50));
         let text = fs::read(&path).unwrap();
         assert!(!appending.is_finished());
-        // Nobody has locked the new one.
+        // The new file isn't locked.
         path::replace(&path, |mut new| new.write_all(&text)).unwrap();
         drop(held);
         appending.join().unwrap().unwrap();
@@ -105,8 +105,8 @@ fn nothing_is_appended_to_a_file_that_is_gone() {
     assert_eq!(runs(&path, "a"), ["run-0", "run-1"]);
 }
 
-/// Several at once, also while the file is compacted again and again. Threads are as good as processes: each opens the file
-/// anew.
+/// Several writers at once, also while the file is compacted again and again. Threads test this as well as processes
+/// would: each opens the file anew.
 #[test]
 fn many_at_once() {
     let (_dir, path) = new();

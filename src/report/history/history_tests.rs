@@ -1,4 +1,4 @@
-//! Made-up runs, and what is to be said of their sources.
+//! Tests of histories with made-up runs.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn ok(run: usize, source: &str, bytes: u64, seconds: f64) -> Entry {
     entry(run, source, bytes, seconds, SourceOutcome::Ok)
 }
 
-/// Three that give 100 bytes in a second, and one that gives as many in so many seconds, in run after run.
+/// A history of runs with three sources that deliver 100 bytes in one second, and a fourth that needs `seconds`.
 fn beside_others(seconds: impl IntoIterator<Item = f64>) -> History {
     let of_run = |(run, seconds)| {
         let others = ["a", "b", "c"].map(|source| ok(run, source, 100, 1.0));
@@ -61,7 +61,7 @@ fn more_than_half_of_the_last_twenty() {
     assert_eq!((odd.compared, odd.slow, odd.consistently_slow), (20, 6, false));
 }
 
-/// What is done sooner than the others keeps nobody waiting.
+/// A source that is done sooner than the others delays nothing.
 #[test]
 fn what_is_only_short_is_not_slow() {
     let runs = (0..9).flat_map(|run| [ok(run, "a", 1_000_000, 2.0), ok(run, "short", 10, 1.0)]);
@@ -72,7 +72,8 @@ fn what_is_only_short_is_not_slow() {
 
 #[test]
 fn only_what_tells_how_fast_it_is_is_compared() {
-    // Nobody to compare with: alone, beside what failed, was stopped or empty, or was read otherwise.
+    // Nothing to compare with: the source is alone, or the other one failed, was stopped, was empty, or was read in
+    // another way.
     let mapped = |run| Entry { how: How::Mapped, ..ok(run, "mapped", 1000, 1.0) };
     for other in [
         |run| entry(run, "a", 1000, 1.0, SourceOutcome::Failed),
@@ -85,12 +86,12 @@ fn only_what_tells_how_fast_it_is_is_compared() {
         let history = History::of((0..9).flat_map(|run| [other(run), ok(run, "odd", 1, 9.0)]).collect());
         assert_eq!(history.slowness("odd"), (0, 0));
     }
-    // What was stopped or failed itself isn't; what timed out is.
+    // A source that was stopped or failed isn't compared. One that timed out is.
     for (outcome, compared) in [(SourceOutcome::Failed, 0), (SourceOutcome::Stopped, 0), (SourceOutcome::TimedOut, 9)] {
         let runs = (0..9).flat_map(|run| [ok(run, "a", 1000, 1.0), entry(run, "odd", 0, 9.0, outcome)]);
         assert_eq!(History::of(runs.collect()).slowness("odd"), (compared, compared), "{outcome:?}");
     }
-    // Twice the same source in a run: it is beside itself.
+    // The same source twice in a run is compared with itself.
     let twice = (0..9).flat_map(|run| [ok(run, "odd", 100, 1.0), ok(run, "odd", 100, 9.0)]);
     assert_eq!(History::of(twice.collect()).slowness("odd"), (18, 9));
 }
@@ -138,9 +139,9 @@ fn an_account() {
         failed: 1,
         median_seconds: Some(2.5),
         p95_seconds: Some(4.0),
-        // Of 0.1, 0.4, 0.5 and 0.05.
+        // Median of 0.1, 0.4, 0.5 and 0.05.
         median_first_byte_seconds: Some(0.25),
-        // Of 100, 25 and 6.
+        // Median of 100, 25 and 6.
         bytes_per_second: Some(25.0),
         compared: 1,
         slow: 0,
@@ -170,7 +171,7 @@ fn a_line() {
     );
     assert_eq!(line, expected);
     assert_eq!(Entry::parse(line.as_bytes()), Some(written));
-    // What a later version adds does no harm.
+    // Keys that a later version adds do no harm.
     assert!(Entry::parse(line.replace("{\"run\"", "{\"more\":[1],\"run\"").as_bytes()).is_some());
     for wrong in [
         &line[..line.len() - 1],
