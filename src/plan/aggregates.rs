@@ -1,4 +1,4 @@
-//! The aggregates of a job, and what they observe.
+//! The aggregates of a job: resolves the aggregates of a spec, and the fields that they observe.
 
 use super::Field;
 use crate::aggregate::summary::{self, Statistics};
@@ -13,11 +13,12 @@ use crate::spec;
 #[derive(Debug, Default)]
 pub(super) struct Aggregates<'s> {
     pub all: Vec<Box<dyn Aggregate>>,
-    /// One for each of the spec's.
+    /// One column for each aggregate of the spec.
     pub results: Vec<ResultColumn>,
-    /// Fields of mapped records, each once.
+    /// The fields of mapped records that the aggregates observe, each once.
     pub observed: Vec<(Field, Kind)>,
-    /// Fields that are null where a predicate doesn't hold: of which field, by which predicate.
+    /// Fields that are null where a predicate doesn't hold: the original field, the predicate, and the field made from
+    /// them.
     only: Vec<(Option<Field>, &'s Predicate, Field)>,
 }
 
@@ -35,7 +36,7 @@ impl<'s> Aggregates<'s> {
         Ok(aggregates)
     }
 
-    /// Brings the parts of each column's summary together, and its quantiles.
+    /// Joins the statistics of each column into one summary, and its quantiles into one sketch.
     fn place(&mut self, made: Vec<(Made, String)>) {
         let mut summaries = vec![Statistics::default(); self.observed.len()];
         for (made, _) in &made {
@@ -97,7 +98,8 @@ impl<'s> Aggregates<'s> {
         Ok((op.make)(&observed, &Options { q: written.q }))
     }
 
-    /// The field of this name, as it is to be observed, in the records of which the predicate holds.
+    /// Returns the field called `name` in the form in which it is observed, limited to the records for which the
+    /// predicate holds.
     fn field(
         &mut self,
         (at, name): (&str, &Option<String>),
@@ -122,7 +124,8 @@ impl<'s> Aggregates<'s> {
                 .unconverted(at, name)?
                 .filter(|(_, to)| predicate.is_some() && (observes != Observes::Number || *to != Type::Timestamp))
             {
-                // Converted behind the predicate: where it doesn't hold, the record doesn't reach the op.
+                // The field is converted after the predicate, so it isn't converted in records for which the predicate
+                // doesn't hold.
                 Some((field, to)) => {
                     let field = self.where_holds(Some(field), predicate, scope);
                     field.map(|field| scope.convert(field, name, to))
@@ -139,8 +142,8 @@ impl<'s> Aggregates<'s> {
         })
     }
 
-    /// The field, null where the predicate doesn't hold; where there is no field, the number 1. As it is without a
-    /// predicate.
+    /// Returns a field that is null where the predicate doesn't hold, and otherwise equals `field`, or the number 1 if
+    /// there is no field. Without a predicate, returns `field` itself.
     fn where_holds(
         &mut self,
         field: Option<Field>,
@@ -157,7 +160,7 @@ impl<'s> Aggregates<'s> {
         Some(added)
     }
 
-    /// The index of a field among those that are observed, and what it is.
+    /// Returns the index of a field among the observed fields, and the field's kind.
     fn observe(&mut self, field: Field, scope: &Scope<'_>) -> (usize, Kind) {
         let kind = scope.kind(field);
         let index = self.observed.iter().position(|(known, _)| *known == field).unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! Columns: what the cells of a row are called, and what `sort` and `output.columns` make of them.
+//! Columns: the names of a row's cells, and what `sort` and `output.columns` make of them.
 
 use ahash::AHashSet;
 
@@ -16,7 +16,7 @@ use crate::spec::Spec;
 pub(super) struct NamedColumn {
     pub name: String,
     pub kind: Kind,
-    /// Which cell of a group, or field of a record.
+    /// Index of a group's cell, or of a record's field.
     pub index: usize,
 }
 
@@ -30,7 +30,7 @@ impl From<&NamedColumn> for OutputColumn {
 #[derive(Debug)]
 pub(super) struct NamedColumns {
     pub all: Vec<NamedColumn>,
-    /// How many of them are the key of a group.
+    /// How many of the columns are the key of a group.
     group_by: usize,
     names: AHashSet<String>,
 }
@@ -40,7 +40,7 @@ impl NamedColumns {
         NamedColumns { all: Vec::new(), group_by, names: AHashSet::new() }
     }
 
-    /// Those of `group_by`, then those of the aggregates; and the key.
+    /// Returns the key, and the columns of groups: those of `group_by`, then those of the aggregates.
     pub fn of_groups(spec: &Spec, aggregates: &Aggregates, scope: &mut Scope<'_>) -> Result<(KeyFields, Self)> {
         let blame = scope.blame;
         if spec.select.is_some() {
@@ -64,7 +64,7 @@ impl NamedColumns {
         Ok((KeyFields::new(key, may_be_null), columns))
     }
 
-    /// Those of `select`, or all fields.
+    /// Returns the columns of records: those of `select`, or all fields.
     pub fn of_records(spec: &Spec, scope: &mut Scope<'_>) -> Result<Self> {
         let blame = scope.blame;
         if spec.having.is_some() {
@@ -116,7 +116,7 @@ impl NamedColumns {
     }
 }
 
-/// `having` asks columns by name.
+/// Lets `having` name columns.
 impl Names for (&NamedColumns, Blame<'_>) {
     fn find(&mut self, path: &str, name: &str, _: Wanted, _: &[Predicate]) -> Result<(usize, Kind)> {
         let (columns, blame) = self;
@@ -124,7 +124,7 @@ impl Names for (&NamedColumns, Blame<'_>) {
     }
 }
 
-/// The columns to write: all of them, or those of `output.columns`.
+/// Returns the columns to write: all of them, or those of `output.columns`.
 pub(super) fn output(spec: &Spec, columns: &NamedColumns, blame: &Blame<'_>) -> Result<Vec<OutputColumn>> {
     let Some(chosen) = &spec.output.columns else {
         let all = columns.all.iter();
@@ -145,12 +145,12 @@ pub(super) fn output(spec: &Spec, columns: &NamedColumns, blame: &Blame<'_>) -> 
     Ok(output)
 }
 
-/// What `sort` asks for.
+/// Returns the sort keys that `sort` asks for.
 pub(super) fn sort_keys(spec: &Spec, columns: &NamedColumns, blame: &Blame<'_>) -> Result<Vec<SortKey>> {
     let mut keys: Vec<SortKey> = Vec::new();
     for (i, name) in spec.sort.iter().enumerate() {
         let path = format!("sort.{i}");
-        // A column whose own name starts with `-` is meant by its name.
+        // A name that is a column's full name means that column, even if it starts with `-`.
         let named_so = columns.all.iter().any(|column| column.name == *name);
         let (name, descending) = match name.strip_prefix('-') {
             Some(column) if !named_so => (column, true),
@@ -165,8 +165,8 @@ pub(super) fn sort_keys(spec: &Spec, columns: &NamedColumns, blame: &Blame<'_>) 
     Ok(keys)
 }
 
-/// The order that `sort` asks for, or key order, completed so that it leaves nothing open. `unordered` frees it, except
-/// where `limit` makes it a matter of which rows there are.
+/// Returns the order that `sort` asks for, or key order, completed so that no two rows are equal. With `unordered` rows
+/// come in any order, unless a `limit` makes the order decide which rows there are.
 pub(super) fn group_order(spec: &Spec, columns: &NamedColumns, unordered: bool, blame: &Blame<'_>) -> Result<Order> {
     let mut keys = sort_keys(spec, columns, blame)?;
     for NamedColumn { index, .. } in &columns.all {
@@ -178,7 +178,7 @@ pub(super) fn group_order(spec: &Spec, columns: &NamedColumns, unordered: bool, 
     Ok(if unordered && spec.limit.is_none() { Order::Free } else { Order::By(keys) })
 }
 
-/// How many of the keys it takes until they hold every `group_by` column: no two rows agree in all of those.
+/// Returns how many of the keys are needed to hold every `group_by` column: no two rows agree in all of those.
 fn determined_by(keys: &[SortKey], group_by: usize) -> usize {
     let last = keys.iter().rposition(|key| key.index < group_by);
     last.map_or(0, |last| last + 1)

@@ -1,4 +1,4 @@
-//! What the table of keys says of defaults is what a plan makes of a spec that hasn't those keys.
+//! Tests that the defaults in the table of keys are what a plan uses if a spec lacks those keys.
 
 use std::fs;
 
@@ -17,13 +17,13 @@ fn a_default_that_is_written_changes_no_plan() {
     let planned = |spec: &Value| {
         let mut spec = Document::parse("spec.json", spec.to_string().as_bytes()).unwrap().finish().unwrap();
         spec.input = vec![input.clone().into()];
-        // As written it differs.
+        // The specs as written differ.
         let plan = resolve(&spec, &Invocation::default()).unwrap();
         let plan = super::Plan { job: Value::Null, ..plan };
         format!("{plan:?}")
     };
     let spec = json!({"read": {}, "map": [{"extract": "a", "pattern": "1", "as": "c"}], "deadline": {}, "run": {}});
-    // What is for another format.
+    // For a key of another format.
     let of_text = json!({"read": {"format": "text"}});
     let schema = json_schema::of("", &SPEC);
     let steps = schema["$defs"]["step"]["anyOf"].as_array().unwrap();

@@ -1,8 +1,8 @@
-//! What this process may use: threads, memory, a directory to spill to.
+//! What this process may use: threads, memory, and a directory to spill to.
 //!
-//! Memory is the least of what the machine has, what the process's address space is limited to (`ulimit -v`), and what
-//! its control groups allow, versions 1 and 2, its own and those above it. A job's default is half of that, which leaves
-//! the other half to the page cache that its runs and input live in.
+//! Memory is the least of three limits: the machine's memory, the limit of the process's address space (`ulimit -v`),
+//! and the limits of its control groups, versions 1 and 2, its own and those above it. A job's default is half of that.
+//! The other half is left to the page cache, which holds the job's runs and input.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, thread};
@@ -12,15 +12,16 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::error::{Error, Result, reason, shown};
 
-/// Less memory than this is refused: not even the buffers of one thread fit.
+/// The least memory that a job accepts in bytes. With less, not even the buffers of one thread fit.
 pub const LEAST_MEMORY: u64 = 1 << 20;
 
-/// More threads than these, and than there are cores, aren't started. An idle worker looks for work with every other, so what
-/// idle ones cost grows with the square of their number: with 20 KB of input on two cores 256 took 0.1 s, 1024 took
-/// 5 s and 4096 took 46 s.
+/// The most threads that are started, unless there are more cores. An idle worker looks for work with every other
+/// worker, so the cost of idle workers grows with the square of their number: with 20 KB of input on two cores 256 took
+/// 0.1 s, 1024 took 5 s and 4096 took 46 s.
 const MOST_THREADS: usize = 256;
 
-/// Threads to start. The default is the cores this process may use, as affinity and control groups limit them.
+/// Returns the number of threads to start. The default is the number of cores that this process may use, as limited by
+/// affinity and control groups.
 pub(super) fn threads(asked: Option<usize>) -> usize {
     let cores = thread::available_parallelism().map_or(1, |n| n.get());
     asked.map_or(cores, |asked| asked.min(MOST_THREADS.max(cores)))
@@ -38,7 +39,7 @@ pub(super) fn memory(asked: Option<u64>) -> Result<u64> {
 }
 
 fn usable_memory() -> u64 {
-    /// Of a machine that doesn't tell.
+    /// The memory assumed if no limit is known.
     const UNKNOWN: u64 = 2 << 30;
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let limits = [
@@ -56,13 +57,14 @@ fn physical_memory(meminfo: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// The least limit of the groups that /proc/self/cgroup names, below `mount`. Inside a container the path is often that
-/// of the host and isn't mounted; the root that is mounted is then the container's own group.
+/// Returns the least limit of the groups that /proc/self/cgroup names, below `mount`. Inside a container the path is
+/// often the host's and isn't mounted; the mounted root is then the container's own group.
 fn control_group_memory(groups: &str, mount: &Path) -> Option<u64> {
     groups.lines().filter_map(|line| group_memory(line, mount)).min()
 }
 
-/// One line: `0::/path` in version 2, `5:memory:/path` in version 1.
+/// Returns the least limit of one line's group and the groups above it. The line is `0::/path` in version 2, and
+/// `5:memory:/path` in version 1.
 fn group_memory(line: &str, mount: &Path) -> Option<u64> {
     let mut parts = line.splitn(3, ':');
     let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -77,7 +79,8 @@ fn group_memory(line: &str, mount: &Path) -> Option<u64> {
     above.filter_map(|directory| fs::read_to_string(directory.join(file)).ok()?.trim().parse().ok()).min()
 }
 
-/// The directory in which a job makes its own: as asked, else `$TMPDIR`, else /var/tmp, which unlike /tmp is on a disk.
+/// Returns the directory in which a job makes its own: the one asked for, else `$TMPDIR`, else /var/tmp, which unlike
+/// /tmp is on a disk.
 pub(super) fn spill_dir(asked: Option<&Path>) -> Result<PathBuf> {
     let from_environment = || env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let (directory, named_by) = match (asked, from_environment()) {

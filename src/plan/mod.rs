@@ -1,8 +1,8 @@
 //! The plan: a job with nothing left to interpret.
 //!
 //! A spec and a command line become a [`Plan`] in one checked step: every name is resolved to a number, every input to
-//! a source, every size to bytes. The engine reads plans and nothing else, so a built-in job, a user's spec and a
-//! library caller's plan have the same powers.
+//! a source, every size to bytes. The engine reads nothing but plans, so a built-in job, a user's spec and a library
+//! caller's plan have the same powers.
 
 mod aggregates;
 mod columns;
@@ -37,29 +37,30 @@ pub use target::writable_parent;
 pub struct Plan {
     /// The spec as run, for the report.
     pub job: serde_json::Value,
-    /// Read in this order.
+    /// The sources, read in this order.
     pub sources: Sources,
-    /// How long each takes to begin, by its place among them; none where nothing is known.
+    /// How long each source takes to begin, by its index in `sources`. Empty if nothing is known.
     pub latencies: Vec<Latency>,
-    /// Names of sources that took too long for the plan, with why: the result is partial.
+    /// Names of sources that took too long while the plan was made, each with the reason. If there are any, the result
+    /// is partial.
     pub left_out: Vec<(String, String)>,
-    /// Bytes of the longest record that may be.
+    /// The longest record allowed, in bytes.
     pub max_record: u64,
-    /// What becomes of bad records.
+    /// What to do with bad records.
     pub on_error: OnError,
     pub read: Read,
-    /// What its reader makes of a record.
+    /// The fields that the reader makes of a record.
     pub fields: FieldNames,
     pub steps: Vec<Box<dyn Step>>,
-    /// Of each step, which part of the spec it is for, dotted.
+    /// For each step, the dotted path of the part of the spec that it comes from.
     pub origins: Vec<String>,
-    /// Names of fields that something can only take as numbers.
+    /// Names of fields that are needed as numbers.
     pub numbers: BTreeSet<String>,
     pub rows: Rows,
     pub limit: Option<u64>,
-    /// Whether the spec says in which order the rows are: then a limit takes the first ranks.
+    /// Whether the spec has a `sort`: a limit then takes the first ranks.
     pub is_ranked: bool,
-    /// When the answer is to be out, from when the job was asked for.
+    /// Time from the request for the job until the answer must be out.
     pub timeout: Option<Span>,
     pub on_timeout: OnTimeout,
     /// Columns to write.
@@ -71,19 +72,20 @@ pub struct Plan {
 /// The fields of the sources' records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FieldNames {
-    /// By number.
+    /// Names of the fields that are read, by field number.
     pub read: Vec<String>,
-    /// Those that nothing wants; none where records may have any.
+    /// Names of the fields that nothing uses; `None` if records may have fields of any name.
     pub unread: Option<Vec<String>>,
 }
 
 impl Plan {
-    /// Whether it may answer from a part of its input.
+    /// Whether the job may answer from a part of its input.
     pub fn may_be_partial(&self) -> bool {
         self.on_timeout == OnTimeout::Partial
     }
 
-    /// Where it may be asked on which line a record is: everywhere by a step, or for a message if the record is bad.
+    /// Which blocks must know the line that they begin with. A step may ask for a record's line in any of them. A
+    /// message about a bad record needs its line, too.
     pub fn counted_lines(&self) -> Counted {
         let may_be_bad = match &self.read {
             Read::Text { .. } => self.steps.iter().any(|step| step.may_reject()),
@@ -100,29 +102,29 @@ impl Plan {
 /// What the rows of the result are.
 #[derive(Debug)]
 pub enum Rows {
-    /// One a group.
+    /// One row per group.
     Groups(Groups),
-    /// The mapped records themselves: in input order, or sorted, ties in input order.
+    /// The mapped records themselves, in input order or sorted; ties stay in input order.
     Records { sort: Option<Vec<SortKey>> },
 }
 
-/// Cells of a group are those of the key's fields followed by those of the aggregates.
+/// A job's groups. The cells of a group are those of the key's fields, followed by those of the aggregates.
 #[derive(Debug)]
 pub struct Groups {
     pub key: KeyFields,
-    /// What the aggregates observe: fields of mapped records, each once, with what they are.
+    /// The fields of mapped records that the aggregates observe, each once, with their kinds.
     pub observed: Vec<(Field, Kind)>,
     pub aggregates: Vec<Box<dyn Aggregate>>,
-    /// One for each aggregate of the spec.
+    /// One column for each aggregate of the spec.
     pub results: Vec<ResultColumn>,
-    /// Over cells.
+    /// A condition on the cells of a group.
     pub having: Option<Predicate>,
     pub order: Order,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputColumn {
-    /// Which cell of a group, or field of a record.
+    /// Index of a group's cell, or of a record's field.
     pub index: usize,
     pub name: String,
     pub kind: Kind,
@@ -132,31 +134,31 @@ pub struct OutputColumn {
 pub struct Output {
     pub target: Target,
     pub format: Format,
-    /// First row of column names.
+    /// Whether the first row has the names of the columns.
     pub header: bool,
-    /// Replace what exists.
+    /// Whether to replace an output that exists.
     pub force: bool,
     /// Bytes after which a directory's next part file begins.
     pub part_size: u64,
 }
 
-/// What never changes the output.
+/// Settings that never change the output.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub threads: usize,
     /// Bytes for tables, arenas and buffers.
     pub memory: u64,
-    /// `None`: chosen from the input's size.
+    /// Bytes of a split; `None`: chosen from the input's size.
     pub split_size: Option<u64>,
     /// `None`: chosen from the input's size.
     pub partitions: Option<usize>,
     pub combiner: Combiner,
     pub scheduler: Scheduler,
-    /// Attempts that a task may have, if those before failed for a reason that may pass.
+    /// The most attempts at a task, if the earlier ones failed for a reason that may pass.
     pub attempts: u32,
-    /// Directory in which the job makes its own spill directory.
+    /// The directory in which the job makes its own spill directory.
     pub spill_dir: PathBuf,
-    /// For tests: slots of every table, instead of what fits the caches.
+    /// For tests: slots of every table, instead of a size that fits the caches.
     pub table_slots: Option<usize>,
     /// For tests: every hash is masked with this; 0 makes all keys collide.
     pub hash_mask: u64,

@@ -1,4 +1,4 @@
-//! How the sources are read: the format, the fields, and where each source has which.
+//! How the sources are read: finds the format, the fields, and where each source has which field.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,25 +19,25 @@ use crate::spec::{self, ReadFormat};
 /// How sources are read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Read {
-    /// Lines, or what a separator ends: field 0.
+    /// Lines, or texts that another separator ends. The text is field 0.
     Text { separator: u8 },
     Delimited {
         dialect: Dialect,
         /// Whether each source begins with a record that names its fields.
         header: bool,
-        /// By source.
+        /// One layout for each source.
         layouts: Vec<Arc<Layout>>,
     },
     /// JSON lines.
     Json {
         fields: Vec<json::Field>,
-        /// Whether a last field has the record as it stands.
+        /// Whether an additional last field holds the record as it was read.
         verbatim: bool,
     },
     /// Lines that match a pattern.
     Matching {
         pattern: Pattern,
-        /// Whether a last field has the line.
+        /// Whether an additional last field holds the line.
         verbatim: bool,
     },
 }
@@ -52,7 +52,7 @@ impl Read {
     }
 }
 
-/// The format that the spec names, else the one that the names of the inputs end with, else text.
+/// Returns the format that the spec names, else the one that the endings of the inputs' names tell, else text.
 pub(super) fn format(read: &spec::Read, sources: &[Source]) -> Result<ReadFormat> {
     if let Some(format) = read.format {
         return Ok(format);
@@ -61,7 +61,7 @@ pub(super) fn format(read: &spec::Read, sources: &[Source]) -> Result<ReadFormat
         return Ok(ReadFormat::Regex);
     }
     let mut found: Option<(ReadFormat, &Source)> = None;
-    // The words of a command are no file's name.
+    // The words of a command aren't a file name.
     for source in sources.iter().filter(|source| !matches!(source, Source::Command { .. })) {
         let format = by_ending(source.path())?;
         match found {
@@ -98,13 +98,13 @@ fn by_ending(path: &Path) -> Result<ReadFormat> {
 pub(super) struct FieldsOfSources {
     dialect: Dialect,
     header: bool,
-    /// By source; `None` for one that is empty.
+    /// One list for each source; `None` for an empty source.
     sources: Vec<Option<Arc<[String]>>>,
 }
 
 impl FieldsOfSources {
-    /// Looks into the sources, where they say themselves what fields they have. Beside the fields: which sources took too long
-    /// and are to be left out, and why.
+    /// Finds the fields, by reading the first record of each source unless the spec names the fields. Also returns
+    /// which sources took too long and are left out, and why.
     pub fn of(
         read: &spec::Read,
         format: ReadFormat,
@@ -154,18 +154,18 @@ impl FieldsOfSources {
                 true => names.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
                 false => (1..=names.len()).map(|number| format!("${number}")).collect(),
             };
-            // Files of a kind share one list.
+            // Sources with equal fields share one list.
             let last = known.iter().rev().flatten().next().filter(|last| ***last == *names);
             known.push(Some(last.cloned().unwrap_or_else(|| names.into())));
         }
         Ok((FieldsOfSources { dialect, header, sources: known }, late))
     }
 
-    /// Those of the first source that isn't empty.
+    /// Returns the fields of the first source that isn't empty.
     pub fn names(&self, sources: &[Source]) -> Result<Vec<&str>> {
         match self.sources.iter().flatten().next() {
             Some(names) => Ok(names.iter().map(String::as_str).collect()),
-            // Nobody said that there is a header: there is nothing at all, which can be counted.
+            // If no header is expected, sources that are all empty are valid: there are zero records.
             None if !self.header => Ok(Vec::new()),
             None => {
                 let name = sources.first().map_or_else(String::new, |source| shown(source.path()));
@@ -175,11 +175,11 @@ impl FieldsOfSources {
         }
     }
 
-    /// Where each source has the fields of these names, which are `used`.
+    /// Finds where each source has the fields `used`.
     pub fn layouts(&self, sources: &[Source], used: &[&str], verbatim: bool) -> Result<Read> {
         let mut layouts: Vec<Arc<Layout>> = Vec::new();
         for (number, (names, source)) in self.sources.iter().zip(sources).enumerate() {
-            // Files of a kind share one list, and so one layout.
+            // Sources that share a list of fields share a layout, too.
             let is_as_before = number > 0
                 && match (names, &self.sources[number - 1]) {
                     (Some(names), Some(before)) => Arc::ptr_eq(names, before),
@@ -189,7 +189,7 @@ impl FieldsOfSources {
                 layouts.push(last.clone());
                 continue;
             }
-            // An empty source has no record to be laid out.
+            // An empty source has no record to lay out.
             let (fields, used) = names.as_deref().map_or((&[][..], &[][..]), |fields| (fields, used));
             let wanted = find(fields, used, source, self.header)?;
             layouts.push(Layout { fields: fields.len().max(1), wanted, verbatim }.into());
@@ -198,7 +198,7 @@ impl FieldsOfSources {
     }
 }
 
-/// The pattern that lines are to match, or that the preset stands for.
+/// Returns the pattern that lines must match, or the one that the preset stands for.
 pub(super) fn pattern(read: &spec::Read, blame: &Blame<'_>) -> Result<Regex> {
     let (text, at) = match (read.preset, &read.pattern) {
         (Some(preset), _) => (preset.pattern(), "read.preset"),
@@ -212,14 +212,14 @@ pub(super) fn pattern(read: &spec::Read, blame: &Blame<'_>) -> Result<Regex> {
     Ok(pattern)
 }
 
-/// Reading lines by a pattern of which these groups are `used`.
+/// Reads lines by a pattern, with the groups `used` as fields.
 pub(super) fn matching(pattern: &Regex, used: &[&str], verbatim: bool, blame: &Blame<'_>) -> Result<Read> {
     let pattern = Pattern::new(pattern.as_str(), used);
     let pattern = pattern.ok_or_else(|| blame.error("read.pattern", "is too large a pattern", None))?;
     Ok(Read::Matching { pattern, verbatim })
 }
 
-/// That a source doesn't begin as what is surely no table.
+/// Fails if a source begins like something that is certainly not a table.
 fn check_is_text(start: &[u8], source: &Source) -> Result<()> {
     let name = shown(source.path());
     let outer = match source {
@@ -229,7 +229,7 @@ fn check_is_text(start: &[u8], source: &Source) -> Result<()> {
     let (what, tool) = match start {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("is UTF-16, and UTF-8 is wanted", "iconv -f UTF-16 -t UTF-8"),
         [b'P', b'K', 3, 4, ..] => ("is a zip archive, which is not supported", "unzip -p"),
-        // What packs a source is known before: this is what is in it.
+        // The compression of a source itself is known already. This is its decompressed content.
         [0x1f, 0x8b, 8, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => ("is packed twice", outer),
         _ => return Ok(()),
     };
@@ -237,7 +237,7 @@ fn check_is_text(start: &[u8], source: &Source) -> Result<()> {
     Err(Error::usage_hint(format!("{name}: {what}"), hint))
 }
 
-/// How to have a tool work on what is read of the source. `of_file` says it of a file.
+/// Returns a hint how to run a tool on the content of a source. `of_file` returns the hint for a file.
 fn on_its_way(source: &Source, tool: &str, of_file: impl FnOnce() -> String) -> String {
     match source {
         Source::Stdin { .. } => format!("… | {tool} | mapfold … -"),
@@ -246,7 +246,7 @@ fn on_its_way(source: &Source, tool: &str, of_file: impl FnOnce() -> String) -> 
     }
 }
 
-/// That the first line of a source is one, and names columns if it should.
+/// Fails if the first line of a source doesn't end as lines do, or is an empty header.
 fn check_first_line(line: &[u8], dialect: &Dialect, header: bool, source: &Source) -> Result<()> {
     let name = shown(source.path());
     if header && matches!(line, b"\n" | b"\r\n") {
@@ -258,7 +258,7 @@ fn check_first_line(line: &[u8], dialect: &Dialect, header: bool, source: &Sourc
         is_quoted ^= byte == b'"' && dialect.quoting == Quoting::Quoted;
         byte == b'\r' && !is_quoted && line.get(at + 1) != Some(&b'\n')
     };
-    // In a record that ends with a newline one may stand, in a name it is no name's.
+    // A return may be part of a record that ends with a newline, but not of a column's name.
     if (header || !line.ends_with(b"\n")) && line.iter().enumerate().any(is_return) {
         let tool = r"tr '\r' '\n'";
         let how = on_its_way(source, tool, || format!("{tool} < {name} > FILE"));
@@ -268,7 +268,8 @@ fn check_first_line(line: &[u8], dialect: &Dialect, header: bool, source: &Sourc
     Ok(())
 }
 
-/// The numbers of the fields of these names, which `header` says are the source's own.
+/// Returns the numbers of the fields called `names`. `header` tells whether the names come from the source's own
+/// header.
 fn find(fields: &[String], names: &[&str], source: &Source, header: bool) -> Result<Vec<usize>> {
     let (mut numbers, mut twice) = (AHashMap::new(), AHashSet::new());
     for (number, field) in fields.iter().enumerate() {

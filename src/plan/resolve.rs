@@ -1,5 +1,5 @@
-//! Spec, inputs and what only a command line says, to a [`Plan`]: every name resolved, everything checked that can be
-//! checked before reading.
+//! Resolves a spec, its inputs and the rest of a command line to a [`Plan`]: every name is resolved, and everything is
+//! checked that can be checked before reading.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -32,27 +32,27 @@ use crate::spec::{self, OnTimeout, ReadFormat, Spec};
 /// What a command line says besides the spec.
 #[derive(Clone, Debug, Default)]
 pub struct Invocation {
-    /// What messages call the spec.
+    /// The name of the spec in messages.
     pub origin: String,
-    /// Rows in any sequence.
+    /// Whether rows may come in any order.
     pub unordered: bool,
-    /// Where the result goes, in place of where the spec says.
+    /// The output's path, in place of the spec's.
     pub output: Option<PathBuf>,
-    /// Replace an output that exists.
+    /// Whether to replace an output that exists.
     pub force: bool,
     pub stdin: Stdin,
-    /// Number of the signal that asked for the end, 0 for none: the inputs may have to be waited for.
+    /// Number of the signal that asked for the end; 0 for none. Making a plan may have to wait for inputs.
     pub signal: Arc<AtomicUsize>,
-    /// When the job was asked for, where it has a deadline to keep.
+    /// When the job was asked for, if it has a deadline.
     pub begun: Option<Instant>,
-    /// What is known of sources from runs before, by their lasting names.
+    /// How slow sources were in earlier runs, by their lasting names.
     pub latencies: HashMap<String, Latency>,
 }
 
 impl Invocation {
     fn check(&self, deadline: &spec::Deadline) -> Result<()> {
         Error::unless_interrupted(&self.signal)?;
-        // Where sources may be left out nothing is waited for that long.
+        // If sources may be left out, the plan doesn't wait as long as that.
         let timeout = deadline.timeout.filter(|_| deadline.on_timeout != Some(OnTimeout::Partial));
         match (self.begun, timeout) {
             (Some(begun), Some(after)) if begun.elapsed() >= after.duration() => Err(Error::Deadline { after }),
@@ -60,7 +60,7 @@ impl Invocation {
         }
     }
 
-    /// Of each source. None if nothing is known of any.
+    /// The latency of each source; empty if nothing is known of any.
     fn latencies(&self, sources: &[input::Source]) -> Vec<Latency> {
         if self.latencies.is_empty() {
             return Vec::new();
@@ -69,19 +69,20 @@ impl Invocation {
         sources.iter().map(of).collect()
     }
 
-    /// Until when a plan that may leave sources out waits for them: half of the time is the job's.
+    /// How long a plan that may leave sources out waits for them. The other half of the time is for the job.
     fn until(&self, deadline: &spec::Deadline) -> Option<Instant> {
         Some(self.begun? + deadline.timeout?.duration() / 2)
     }
 }
 
-/// Bytes of the longest record, where the spec doesn't say: no line of a text is as long, and memory holds some.
+/// The longest record in bytes, if the spec doesn't say. No line of a text is that long, and memory holds a few such
+/// records.
 const MAX_RECORD: u64 = 256 << 20;
 
-/// Steps of a job: each hands its records to the next one, which takes of the stack.
+/// The most steps of a job: each step calls the next one with its records, which takes stack.
 const MOST_STEPS: usize = 1000;
 
-/// Bytes of a part file.
+/// Bytes of a part file, if the spec doesn't say.
 const PART_SIZE: u64 = 128 << 20;
 
 pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
@@ -103,8 +104,8 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         let rows = rows(spec, call, &mut scope)?;
         Ok::<_, Error>((scope, rows))
     };
-    // Twice: of many fields only those are read that the first time turned out to be used. Without `names` a record may have
-    // any field.
+    // Works the job out twice. The first time shows which fields are used, and the second time only these are read.
+    // Without `names`, a record may have fields of any name.
     let of_used = |names: Option<Vec<&str>>, read: &dyn Fn(&[Named<'_>], bool) -> Result<Read>| {
         let is_open = names.is_none();
         let all = names.clone();
@@ -212,7 +213,8 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     })
 }
 
-/// The columns as they are called where they are written: a name in JSON is no path, if no other column has it.
+/// Sets the names under which columns are written: a quoted name of a JSON field is written as the name itself, unless
+/// another column has it.
 fn written(mut columns: Vec<OutputColumn>, read: ReadFormat) -> Vec<OutputColumn> {
     let paths: Vec<_> = columns.iter().map(|column| json::path(&column.name)).collect();
     for (i, path) in paths.into_iter().enumerate().filter(|_| read == ReadFormat::Jsonl) {
@@ -247,7 +249,7 @@ fn max_record(read: &spec::Read, blame: &Blame<'_>) -> Result<u64> {
     }
 }
 
-/// Works out the steps, and what becomes of the records behind them.
+/// Works out the steps, and what becomes of the records after them.
 fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, NamedColumns)> {
     let blame = scope.blame;
     steps::resolve(&spec.map, scope)?;
@@ -274,7 +276,7 @@ fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, 
     Ok((Rows::Groups(groups), columns))
 }
 
-/// Attempts at a task, if the job doesn't say.
+/// The most attempts at a task, if the job doesn't say.
 const ATTEMPTS: u32 = 4;
 
 fn settings(run: &spec::RunSettings) -> Result<Settings> {

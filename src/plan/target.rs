@@ -1,4 +1,5 @@
-//! Where the result goes, checked so far as it can be before the work: that it may be written, and that nothing is lost by it.
+//! Where the result goes. As far as possible before the work, it is checked that the target can be written, and that
+//! writing destroys nothing else.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -13,22 +14,22 @@ use crate::error::{Error, Result, reason, shown};
 use crate::input::Source;
 use crate::output::{Compression, STAGING, is_of_a_result};
 
-/// Where the result is to go.
+/// The target that was asked for.
 pub(super) struct Asked<'a> {
     pub path: &'a Path,
     pub by: By,
-    /// Replace what exists.
+    /// Whether to replace an output that exists.
     pub force: bool,
 }
 
-/// Who says so.
+/// Where the path comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
     Flag,
     Spec,
 }
 
-/// Standard output for `-`.
+/// Returns the target that the path means; `-` means standard output.
 pub(super) fn resolve(asked: &Asked<'_>, sources: &[Source]) -> Result<Target> {
     let path = asked.path;
     if path.as_os_str() == "-" {
@@ -38,7 +39,7 @@ pub(super) fn resolve(asked: &Asked<'_>, sources: &[Source]) -> Result<Target> {
     if path.as_os_str().is_empty() {
         return Err(Error::usage("the output's path is empty"));
     }
-    // These name streams that are open already, whatever stands behind them.
+    // These paths name streams that are open already, whatever they lead to.
     if matches!(path.to_str(), Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1")) {
         return Ok(Target::Stdout);
     }
@@ -82,7 +83,7 @@ fn existing_file(asked: &Asked<'_>, metadata: &Metadata, sources: &[Source]) -> 
     if !asked.force {
         return Err(exists(asked));
     }
-    // The name that was given says how. Then through a link to the file it names, as `>` would write it.
+    // The name that was given decides the compression. A link is followed to the file it leads to, as `>` does.
     let compression = Compression::of(path);
     let path = fs::canonicalize(path).map_err(|e| unwritable(path, &e))?;
     access(&path, Access::WRITE_OK).map_err(|e| unwritable(&path, &e.into()))?;
@@ -90,15 +91,16 @@ fn existing_file(asked: &Asked<'_>, metadata: &Metadata, sources: &[Source]) -> 
     Ok(Target::File(path, compression))
 }
 
-/// An empty one is filled. One with an older result in it is replaced if that is asked for, and if nothing but a result
-/// is in it: a mistyped `-o` must not mix into, or cost, what somebody else keeps there.
+/// Checks a directory that exists. An empty directory is used. A directory with an older result is replaced only with
+/// `force`, and only if it holds nothing but a result: a mistyped `-o` must not add to somebody else's files, or
+/// destroy them.
 fn existing_directory(asked: &Asked<'_>, sources: &[Source]) -> Result<Target> {
     let path = asked.path;
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(|e| unwritable(path, &e))? {
         let entry = entry.map_err(|e| unwritable(path, &e))?;
         let file = entry.file_name();
-        // Another job's, which is worked beside, or a dead one's, which is removed.
+        // Another job's staging directory, which stays, or a dead job's, which is removed later.
         if file.as_bytes().starts_with(STAGING.as_bytes()) {
             continue;
         }
@@ -124,7 +126,7 @@ fn existing_directory(asked: &Asked<'_>, sources: &[Source]) -> Result<Target> {
     Ok(Target::Directory(path.to_owned()))
 }
 
-/// That a file can be made beside `path`.
+/// Fails unless a file can be made beside `path`.
 pub fn writable_parent(path: &Path) -> Result<()> {
     let directory = parent(path);
     let metadata = fs::metadata(directory).map_err(|e| match e.kind() {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::output::Compression;
 use crate::spec::Document;
 
-/// A spec in a directory that has a file `in.txt` and, unless the spec names another, reads it.
+/// Resolves a spec in a directory that has a file `in.txt`, which is the input unless `change` says otherwise.
 fn plan(dir: &TempDir, text: &str, change: impl FnOnce(&mut Invocation)) -> Result<Plan> {
     let input = dir.path().join("in.txt");
     fs::write(&input, "x\n").unwrap();
@@ -310,7 +310,7 @@ fn columns_are_chosen_and_ordered() {
     assert_eq!(groups(plan).order, by(&[(0, false)]));
 }
 
-/// The target of `-o path` in a directory made by `prepare`.
+/// Returns the target of `-o path` in a directory made by `prepare`.
 fn target(path: &str, force: bool, prepare: impl FnOnce(&Path)) -> Result<Target, String> {
     let dir = tempfile::tempdir().unwrap();
     prepare(dir.path());
@@ -386,7 +386,7 @@ fn a_directory_is_replaced_only_if_it_is_a_result() {
         assert_eq!(target("out", false, holding(file)).unwrap_err(), format!("out: exists | {REPLACED}"));
         assert_eq!(target("out/", true, holding(file)), Ok(Target::Directory("out/".into())));
     }
-    // Another job's, or a dead one's: it is worked beside.
+    // A staging directory of another job, living or dead, is no obstacle.
     assert_eq!(target("out", false, holding("_temporary.x1y2z3")), Ok(Target::Directory("out".into())));
     for file in ["thesis.tex", "part-x", ".hidden", "part-00000/thesis.tex"] {
         let error = target("out", true, holding(file)).unwrap_err();
