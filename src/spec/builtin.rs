@@ -1,5 +1,5 @@
-//! The built-in jobs: `jobs/*.json`, embedded by `build.rs`. Each is a spec that a user could have written, and is read
-//! by the same parser.
+//! The built-in jobs: the files `jobs/*.json`, embedded by `build.rs`. Each is a spec that a user could have written,
+//! and is read by the same parser.
 
 use super::Document;
 use crate::error::{Error, Result, meant};
@@ -10,7 +10,7 @@ pub struct Builtin {
     pub text: &'static str,
 }
 
-/// All of them, by name.
+/// All built-in jobs, ordered by name.
 pub static ALL: &[Builtin] = &include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
 
 impl Builtin {

@@ -32,11 +32,11 @@ fn objects_say_more_than_names() {
             command(&["ls"], None, None, false),
         ]
     );
-    // As the report has them.
+    // As they are in the report.
     let written = json!(["a", {"path": "b*", "timeout": "2s"},
         {"command": ["ssh", "web1", "cat", "x y"], "name": "web1", "timeout": "1.5s", "retry": true}, {"command": ["ls"]}]);
     assert_eq!(serde_json::to_value(&found).unwrap()["input"], written);
-    // One is a list of one.
+    // A single input is a list of one.
     let one = spec(r#"{"input": {"command": ["ls"]}}"#).unwrap();
     assert_eq!(one.input, [command(&["ls"], None, None, false)]);
 }
@@ -59,7 +59,7 @@ fn a_command_is_called_by_its_name_or_its_words() {
 fn set_reaches_into_inputs() {
     let two = "2s".parse().ok();
     let path = |path: &str, timeout| Input::Path { path: path.into(), timeout };
-    // A name becomes what it is short for.
+    // A plain name becomes the object that it is short for.
     assert_eq!(set(r#"{"input": ["a", "b"]}"#, &["input.1.timeout=2s"]).unwrap()[1], path("b", two));
     assert_eq!(set(r#"{"input": "a"}"#, &["input.0.timeout=2s"]).unwrap(), [path("a", two)]);
     assert_eq!(set(r#"{"input": {"path": "a"}}"#, &["input.0.timeout=2s"]).unwrap(), [path("a", two)]);

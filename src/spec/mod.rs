@@ -1,13 +1,13 @@
-//! The job spec, as a user writes it.
+//! The job spec, as a user writes it. JSON text and overrides go in, and a checked [`Spec`] of plain values comes out.
 //!
 //! ```text
 //! bytes ──json──► Value ──--set──► Value ──params──► Value ──check──► Spec
 //!         syntax          overrides        --param           every key, type and range
 //! ```
 //!
-//! A [`Document`] is a spec being read: JSON text with the name that messages call it by. [`Document::finish`] holds it to
-//! [`schema::SPEC`], a table of every key there is, and hands out a [`Spec`] of plain values. Whether the names in it mean
-//! anything (fields, columns, files) is the plan's to say. A built-in job is a spec like any other.
+//! A [`Document`] is a spec being read: JSON text with the name that messages use for it. [`Document::finish`] checks
+//! it against [`schema::SPEC`], a table of all keys, and returns a [`Spec`]. Whether the names in it mean anything
+//! (fields, columns, files) is checked by the plan. A built-in job is a spec like any other.
 
 pub mod builtin;
 #[cfg(test)]
@@ -46,7 +46,7 @@ pub use read::{OnError, Read, ReadFormat};
 /// A spec being read.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// What messages call it: a path, a built-in's name, `stdin`.
+    /// The name of the spec in messages: a path, a built-in's name, `stdin`.
     pub origin: String,
     value: Value,
     given: Given,
@@ -59,17 +59,17 @@ impl Document {
         Ok(Document { origin, value, given: Given::default() })
     }
 
-    /// One that was made here, and not written by a user.
+    /// A document that was made by the program, not written by a user.
     pub fn new(origin: impl Into<String>, object: Map<String, Value>) -> Self {
         Document { origin: origin.into(), value: object.into(), given: Given::default() }
     }
 
-    /// Overrides one field: `PATH=VALUE` as given to `--set`.
+    /// Overrides one key: `PATH=VALUE` as given to `--set`.
     pub fn set(&mut self, assignment: &str) -> Result<()> {
         set::assignment(&mut self.value, &SPEC, assignment)
     }
 
-    /// Overrides the field at the dotted `path` by a flag of its own, which messages name.
+    /// Overrides the key at the dotted `path`, by a flag of its own that messages name.
     pub fn set_flag(&mut self, flag: &str, path: &str, value: &str) -> Result<()> {
         set::flag(&mut self.value, &SPEC, flag, path, value)
     }
@@ -79,22 +79,22 @@ impl Document {
         self.given.add(assignment)
     }
 
-    /// Gives a param its value by a flag of its own name.
+    /// Gives a param its value by a flag that has the param's name.
     pub fn param_flag(&mut self, name: &str, value: &str) {
         self.given.add_flag(name, value);
     }
 
-    /// What the job is for, in its own words.
+    /// The description that the spec gives of the job.
     pub fn description(&self) -> &str {
         self.value.get("description").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The params that it declares.
+    /// The params that the spec declares.
     pub fn params(&self) -> Result<Vec<Param>> {
         params::declared(&self.value).map_err(|wrong| wrong.into_error(&self.origin))
     }
 
-    /// The spec, if everything in it is right.
+    /// Returns the spec if everything in it is valid.
     pub fn finish(mut self) -> Result<Spec> {
         params::resolve(&mut self.value, &SPEC, &self.given, &self.origin)?;
         check(&self.value, &SPEC, &mut Vec::new()).map_err(|wrong| wrong.into_error(&self.origin))?;
@@ -105,10 +105,10 @@ impl Document {
     }
 }
 
-/// That nobody asks for one group of all records, and for nothing of it: it would have no columns.
+/// Fails if a spec asks for one group of all records without an aggregate: the row would have no columns.
 fn check_groups(spec: &Value) -> Result<(), Wrong> {
     let is_empty = spec.get("group_by").and_then(Value::as_array).is_some_and(Vec::is_empty);
-    // Who says of both that there are none has the records pass through.
+    // If both are given and empty, records pass through.
     if !is_empty || spec.get("aggregate").is_some() {
         return Ok(());
     }
@@ -123,13 +123,13 @@ pub struct Spec {
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Names as the user gave them; what they name is for `input::sources` to find.
+    /// The inputs' names as the user gave them. `input::sources` finds what they mean.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more")]
     pub input: Vec<Input>,
     #[serde(skip_serializing_if = "Read::is_default")]
     pub read: Read,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    /// As written: each step knows its own keys.
+    /// The steps as written: each step knows its own keys.
     pub map: Vec<Map<String, Value>>,
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub filter: Option<Predicate>,
@@ -141,7 +141,7 @@ pub struct Spec {
     pub having: Option<Predicate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub select: Option<Vec<String>>,
-    /// Output columns, `-` before those in descending order.
+    /// Output columns, with `-` before those in descending order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sort: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,7 +157,7 @@ pub struct Spec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Deadline {
-    /// When the answer is to be out, from when the job was asked for.
+    /// Time from the request for the job until the answer must be out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,12 +167,12 @@ pub struct Deadline {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Aggregate {
     pub op: String,
-    /// The field that it is over; `count` without one counts records.
+    /// The field that is aggregated. `count` without a field counts records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     #[serde(rename = "as", skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The records that it sees: all of them, or those for which this holds.
+    /// The aggregate sees only records for which this holds; without it, all.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     pub filter: Option<Predicate>,
     /// The field by which a record is chosen.
@@ -184,13 +184,13 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
-    /// What its column is called: `as`, else `op_field`, else `op`.
+    /// Returns the name of the aggregate's column: `as`, else `op_field`, else `op`.
     pub fn column(&self) -> Cow<'_, str> {
         self.name.as_deref().map_or_else(|| default_column(&self.op, self.field.as_deref()), Cow::from)
     }
 }
 
-/// What the column of an aggregate is called that has no `as`.
+/// Returns the name of an aggregate's column if there is no `as`.
 pub fn default_column<'a>(op: &'a str, field: Option<&str>) -> Cow<'a, str> {
     match field {
         Some(field) => format!("{op}_{field}").into(),
@@ -213,7 +213,7 @@ pub struct Output {
     pub part_size: Option<u64>,
 }
 
-/// What never changes the output.
+/// Settings that never change the output.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunSettings {
@@ -239,23 +239,23 @@ choices! {
     /// How tasks get to workers.
     #[derive(Default)]
     pub enum Scheduler {
-        /// Dealt as a static split of the input; a worker that has none left takes another's.
+        /// Tasks are dealt as a static split of the input. A worker that has none left takes another worker's.
         #[default]
         Stealing = "stealing",
-        /// Dealt likewise; each worker runs its own and no others.
+        /// Tasks are dealt in the same way. Each worker runs only its own.
         Static = "static",
-        /// One queue that every worker takes from.
+        /// All workers take tasks from one queue.
         Shared = "shared",
     }
 }
 
 choices! {
-    /// What becomes of a job that isn't done in its time, or a source of which isn't.
+    /// What happens when a job, or one of its sources, isn't done in its time.
     #[derive(Default)]
     pub enum OnTimeout {
         #[default]
         Fail = "fail",
-        /// What was read by then is answered from.
+        /// The job answers from what was read by then.
         Partial = "partial",
     }
 }
@@ -289,7 +289,7 @@ impl RunSettings {
     }
 }
 
-/// Names from the command line need not be UTF-8; the report's JSON must be.
+/// Writes a path as text. A path from the command line may not be UTF-8, but the report's JSON must be.
 fn lossy_option<S: Serializer>(path: &Option<PathBuf>, out: S) -> Result<S::Ok, S::Error> {
     path.as_deref().map(|path| path.to_string_lossy()).serialize(out)
 }

@@ -4,7 +4,7 @@ use super::tests::{refused as refused_spec, wordcount_with};
 use super::*;
 use crate::predicate::written::{Literal, Test};
 
-/// A spec with params of every kind, and values for some.
+/// A spec with params of every kind, with values for some of them.
 fn with_params(given: &[&str]) -> Result<Spec> {
     let mut document = Document::parse(
         "spec.json",
@@ -23,7 +23,7 @@ fn params_stand_for_their_values() {
     let spec = with_params(&["what=1", "rows=7", "what=404"]).unwrap();
     assert_eq!(spec.map[0]["n"], 2);
     assert_eq!(spec.limit, Some(7));
-    // A value is read as the place wants it: text where text may stand.
+    // A value is read as its place needs it: as text where text may stand.
     assert_eq!(spec.name.as_deref(), Some("404"));
     let Some(Predicate::Or { or }) = &spec.filter else { panic!("{:?}", spec.filter) };
     assert_eq!(or[0], Predicate::Field { field: "x".into(), test: Test::Equal(Literal::Text("404".into())) });

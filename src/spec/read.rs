@@ -1,4 +1,4 @@
-//! How records are read: `read` of a spec.
+//! How records are read: the key `read` of a spec, its type and its checks.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub struct Read {
     /// `None`: as the endings of the inputs' names say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<ReadFormat>,
-    /// What ends a record of text: a newline, unless this says otherwise.
+    /// The byte that ends a record of text; a newline if `None`.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "read_separator",
@@ -25,34 +25,35 @@ pub struct Read {
     /// Names of the columns, in place of a header row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Vec<String>>,
-    /// Whether the first record of a file names its columns; without names they are `$1`, `$2`, ….
+    /// Whether the first record of a file names its columns. Without a header, and without `fields`, the columns are
+    /// called `$1`, `$2`, ….
     #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
-    /// What stands between two fields: ASCII, and neither a newline, a return nor a quote.
+    /// The delimiter between two fields: ASCII, but not a newline, a return or a quote.
     #[serde(
         skip_serializing_if = "Option::is_none",
         deserialize_with = "read_delimiter",
         serialize_with = "write_byte"
     )]
     pub delimiter: Option<u8>,
-    /// Cells that stand for null, besides what the format has for it.
+    /// Cells that mean null, besides the format's own null.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub null: Vec<String>,
-    /// Whose named groups are the fields.
+    /// A pattern whose named groups are the fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
-    /// In place of a pattern.
+    /// A named pattern in place of `pattern`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
-    /// Of fields by name.
+    /// Types of fields, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub types: BTreeMap<String, Type>,
-    /// Of timestamps that don't say how far their clocks are ahead.
+    /// The time zone of timestamps without an offset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     #[serde(skip_serializing_if = "OnError::is_default")]
     pub on_error: OnError,
-    /// Bytes of the longest record that isn't a bad one.
+    /// The longest record allowed, in bytes.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "size::option")]
     pub max_record: Option<u64>,
 }
@@ -63,11 +64,11 @@ choices! {
         Text = "text",
         /// RFC 4180.
         Csv = "csv",
-        /// Fields between tabs, with `\t \n \r \\` escaped and null as `\N`.
+        /// Fields separated by tabs, with `\t \n \r \\` escaped and null as `\N`.
         Tsv = "tsv",
         /// A record is a line that holds a JSON object.
         Jsonl = "jsonl",
-        /// A record is a line, its fields what the named groups of a pattern match.
+        /// A record is a line. Its fields are what the named groups of a pattern match.
         Regex = "regex",
     }
 }
@@ -75,18 +76,18 @@ choices! {
 choices! {
     /// Patterns that have a name.
     pub enum Preset {
-        /// As web servers write their access logs.
+        /// The format in which web servers write their access logs.
         CommonLog = "common-log",
-        /// The same with referer and user agent.
+        /// `CommonLog` with referer and user agent.
         CombinedLog = "combined-log",
-        /// RFC 3164, as it is found in files.
+        /// RFC 3164, as found in files.
         Syslog = "syslog",
     }
 }
 
 impl Preset {
     pub fn pattern(self) -> String {
-        // At no byte can two things come next, and so a line is read in one pass.
+        // At each byte only one continuation is possible, so a line is read in one pass.
         const COMMON: &str = concat!(
             r#"(?-u)^(?P<host>[^ ]+) (?P<ident>[^ ]+) (?P<user>[^ ]+) \[(?P<time>[^\]]*)\] "#,
             r#""(?P<request>(?P<method>(?:[^ "\\]|\\.)*)(?: (?P<path>(?:[^ "\\]|\\.)*)"#,
@@ -106,17 +107,17 @@ impl Preset {
     }
 }
 
-/// What becomes of a job that meets a bad record.
+/// What a job does with a bad record.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum OnError {
     #[default]
     Fail,
     Skip,
-    /// Skips bad records, and fails if they are more than this share of all.
+    /// Skips bad records, and fails if their share of all records is larger than `share`.
     SkipUpTo {
         /// From 0 to 1.
         share: f64,
-        /// Where the bad records are kept as they were read.
+        /// The file in which bad records are kept as they were read.
         save_to: Option<PathBuf>,
     },
 }
@@ -126,7 +127,7 @@ impl Read {
         *self == Read::default()
     }
 
-    /// Whether every key that is given means something with `format`. A plan asks when it has chosen one.
+    /// Checks that every given key means something with `format`. The plan calls this when it has chosen the format.
     pub fn fits(&self, format: ReadFormat) -> Result<(), Wrong> {
         let given = [
             ("record_separator", self.record_separator.is_some(), "text"),
@@ -155,7 +156,7 @@ impl Read {
         Ok(())
     }
 
-    /// Whether the keys go together, so far as the spec alone can tell.
+    /// Checks that the keys go together, as far as the spec alone can tell.
     pub(super) fn check(&self) -> Result<(), Wrong> {
         if let (Some(_), Some(true)) = (&self.fields, self.header) {
             let hint = "with fields every row is a record; without them the first row names the columns";
@@ -195,7 +196,7 @@ fn write_byte<S: Serializer>(byte: &Option<u8>, out: S) -> Result<S::Ok, S::Erro
     byte.map(char::from).serialize(out)
 }
 
-/// The object that [`OnError::SkipUpTo`] is.
+/// How [`OnError::SkipUpTo`] is written in JSON.
 #[derive(Serialize, Deserialize)]
 struct Skip {
     skip_up_to: f64,

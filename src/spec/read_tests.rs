@@ -1,4 +1,5 @@
-//! `read` and `aggregate` of a spec: everything they may say, what is refused, and that it comes back as it was.
+//! Tests of `read` and `aggregate` of a spec: what is accepted, what is refused, and that values are written back
+//! unchanged.
 
 use super::tests::{refused as refused_spec, wordcount_with};
 use super::*;

@@ -1,7 +1,7 @@
-//! Every key that a spec may have, as a table.
+//! The table of all keys that a spec may have.
 //!
-//! The checker, `--set`, the suggestions, the JSON Schema, docs/spec.md and the completions come of it, so a key is named in one
-//! place besides its type in [`super::Spec`].
+//! The checker, `--set`, the suggestions, the JSON Schema, docs/spec.md and the completions are derived from it. So a
+//! key is named in one place besides its type in [`super::Spec`].
 
 use super::read::{Preset, ReadFormat};
 use super::{OnTimeout, Scheduler};
@@ -75,7 +75,7 @@ const READ: &[Key] = &[
         .by_default("256M"),
 ];
 
-/// What a field may be declared to be.
+/// The types that a field may be declared to have.
 pub static TYPE: Shape = Shape::Choice(Choice::of(Type::NAMES));
 
 const SKIP: &[Key] = &[
@@ -93,7 +93,7 @@ const OUTPUT: &[Key] = &[
     Key::later("partitions"),
 ];
 
-/// More threads or partitions than these are a slip of the finger.
+/// The most threads, partitions and attempts accepted. A larger number is a mistake in typing.
 const MOST_THREADS: u64 = 4096;
 const MOST_PARTITIONS: u64 = 65_536;
 const MOST_ATTEMPTS: u64 = 100;

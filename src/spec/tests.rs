@@ -288,7 +288,7 @@ fn what_is_promised_is_told_from_what_is_misspelt() {
     }
 }
 
-/// What other tools call what has another name here.
+/// Names that other tools use for something that has another name here.
 #[test]
 fn names_from_elsewhere() {
     let ops = "must be one of count, sum, min, max, mean, variance, variance_pop, stddev, stddev_pop, \
@@ -364,7 +364,7 @@ fn set_makes_what_is_missing_and_null_takes_away() {
     assert!(spec.aggregate.is_empty());
 }
 
-/// Whatever a key holds: text, one of some words, a size, a span of time, an input.
+/// For a key of any kind: a text, a choice, a size, a span of time, an input.
 #[test]
 fn null_is_never_text() {
     let mut spec = wordcount_with(&[
@@ -384,7 +384,7 @@ fn null_is_never_text() {
     assert_eq!(spec.name.take(), None);
     let same = wordcount_with(&["read={}"]);
     assert_eq!(spec, Spec { name: None, ..same });
-    // In a list it is text, and so is what a param is given.
+    // In a list, null is text, and so is the value of a param.
     assert_eq!(wordcount_with(&["read.format=csv", "read.null=[\"null\"]"]).read.null, ["null"]);
     let mut document = builtin::find("grep").unwrap().document().unwrap();
     document.param("pattern=null").unwrap();
