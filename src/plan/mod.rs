@@ -84,8 +84,8 @@ impl Plan {
         self.on_timeout == OnTimeout::Partial
     }
 
-    /// Which blocks must know the line that they begin with. A step may ask for a record's line in any of them. A
-    /// message about a bad record needs its line, too.
+    /// Returns which blocks must know the number of their first line: all of them if a step tells lines; those of
+    /// sources that can't be read again if records may be bad, for the message about a bad record.
     pub fn counted_lines(&self) -> Counted {
         let may_be_bad = match &self.read {
             Read::Text { .. } => self.steps.iter().any(|step| step.may_reject()),
@@ -150,7 +150,7 @@ pub struct Settings {
     pub memory: u64,
     /// Bytes of a split; `None`: chosen from the input's size.
     pub split_size: Option<u64>,
-    /// `None`: chosen from the input's size.
+    /// Number of partitions; `None`: chosen from the input's size.
     pub partitions: Option<usize>,
     pub combiner: Combiner,
     pub scheduler: Scheduler,

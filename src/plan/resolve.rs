@@ -213,8 +213,8 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     })
 }
 
-/// Sets the names under which columns are written: a quoted name of a JSON field is written as the name itself, unless
-/// another column has it.
+/// Sets the names under which columns are written. If a name in JSON is a path of one part, it is written without the
+/// backslashes of the path, unless another column has that name.
 fn written(mut columns: Vec<OutputColumn>, read: ReadFormat) -> Vec<OutputColumn> {
     let paths: Vec<_> = columns.iter().map(|column| json::path(&column.name)).collect();
     for (i, path) in paths.into_iter().enumerate().filter(|_| read == ReadFormat::Jsonl) {
