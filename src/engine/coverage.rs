@@ -12,12 +12,12 @@ use crate::plan::Plan;
 use crate::report::event::SourceEnd;
 use crate::report::{Coverage, Missing};
 
-/// What was read: noted by the attempts that won, and by the readers of streams.
+/// The parts of the input that were read, as noted by the attempts that won and by the readers of streams.
 #[derive(Debug, Default)]
 pub struct Covering {
     /// The byte ranges of whole records, with their sources.
     read: Mutex<Vec<(usize, Range<u64>)>>,
-    /// What the readers of streams handed over, in the order of the input.
+    /// The streams' parts that their readers handed over, in the order of the input.
     streams: Mutex<Vec<Covered>>,
     /// Whether any source exceeded its own timeout.
     is_any_late: AtomicBool,

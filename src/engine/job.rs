@@ -1,5 +1,5 @@
-//! What all tasks of a running job share: the plan, the sizes chosen for it, the spill directory, worker memory that is
-//! reused from task to task, and the record of what happened.
+//! The state that all tasks of a running job share: the plan, the sizes chosen for it, the spill directory, worker
+//! memory that is reused from task to task, and the record of what happened.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

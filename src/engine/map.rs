@@ -147,7 +147,7 @@ impl<F: Fn() -> bool> Inflow<MapWork> for Arriving<'_, F> {
     }
 }
 
-/// What a map attempt made, and what the job takes over if the attempt wins.
+/// A map attempt's result, and what the job takes over if the attempt wins.
 #[derive(Debug)]
 pub struct Mapped<T> {
     made: T,
@@ -169,7 +169,7 @@ impl<T> Mapped<T> {
         Mapped { made: change(made), bad, shuffled, packed, covered }
     }
 
-    /// Combines what an attempt made with the counters of what it read and wrote.
+    /// Combines an attempt's result with the counters of what it read and wrote.
     pub fn done(made: T, read: AttemptRead, written: RunSize, mut counters: Counters) -> Done<Mapped<T>> {
         counters.bad_records = read.bad.records;
         counters.map_input_bytes = read.bytes;
@@ -232,7 +232,7 @@ struct Made {
     sampled_at: u64,
 }
 
-/// What map attempts share.
+/// State that map attempts share.
 #[derive(Debug)]
 pub struct Mapping<'a> {
     pub job: &'a Job<'a>,

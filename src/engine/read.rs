@@ -24,7 +24,7 @@ use crate::run::Attempt;
 /// windows.
 const WINDOW: usize = 1 << 20;
 
-/// What an attempt has read.
+/// Totals of what an attempt has read.
 #[derive(Debug, Default)]
 pub struct AttemptRead {
     pub bytes: u64,
@@ -64,7 +64,7 @@ pub fn mapper(job: &Job<'_>, wanted: &[Field]) -> Mapper {
     }
 }
 
-/// What a map task reads.
+/// The input of a map task.
 #[derive(Clone, Copy, Debug)]
 pub struct MapTask<'a> {
     pub work: &'a MapWork,
@@ -130,8 +130,7 @@ pub fn each_block(
                 let stretch = block.stretch();
                 let begin = (stretch.owned > 0).then(|| stretch.place(0).offset);
                 let mapped = each(stretch);
-                // This comes before anything else: if the file changed while it was read, what was mapped means
-                // nothing.
+                // This comes first: if the file changed while it was read, the mapped records mean nothing.
                 block.verify()?;
                 if edges == Edges::Assumed {
                     let records = match (begin, &mapped) {

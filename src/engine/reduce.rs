@@ -185,7 +185,7 @@ fn stage(job: &Job<'_>) -> Result<Writer> {
     Writer::open(&target, job.header(), false, part_size, &job.control.temporaries, Aside::default())
 }
 
-/// What reduce attempts share.
+/// State that reduce attempts share.
 struct ReducePhase<'a> {
     job: &'a Job<'a>,
     grouping: &'a Grouping<'a>,

@@ -42,7 +42,7 @@ pub struct Sample {
     findings: Mutex<Findings>,
 }
 
-/// What a sample shows beside the counters.
+/// Findings of a sample beside the counters.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// The number of keys that exactly one task met, exactly two tasks, and so on.

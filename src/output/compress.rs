@@ -5,9 +5,9 @@
 //! chunks of rows ─► blocks of a fixed size ─► compressor in its own thread ─► file
 //! ```
 //!
-//! The same rows make the same file, whatever chunks they come in. What a compressor makes of its input may depend on
-//! how the input is cut, so rows are cut into blocks of one size first. A gzip file holds neither a name nor a time.
-//! Other versions of a compressor may make another file.
+//! The same rows make the same file, whatever chunks they come in. A compressor's output may depend on how its input is
+//! cut, so rows are cut into blocks of one size first. A gzip file holds neither a name nor a time. Other versions of a
+//! compressor may make another file.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

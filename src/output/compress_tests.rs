@@ -112,7 +112,7 @@ fn an_error_is_told_while_more_is_written_and_at_the_end() {
     }
 }
 
-/// What a failed job leaves on a device can't be read as a complete file.
+/// A failed job's output on a device can't be read as a complete file.
 #[test]
 fn unfinished_it_ends_early() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,10 +5,10 @@
 //! d/_temporary.x1y2z3/old/      the older result, while the new one takes its place
 //! ```
 //!
-//! If a result is replaced, `d` and `result` exchange their names in one step; [`exchange`] says where that can't be
-//! done. Otherwise files are renamed one by one, and renamed back if a rename fails. `_SUCCESS` is the first of the old
-//! files to go and the last of the new ones to come. A process that is killed meanwhile leaves both results, and the
-//! next job completes or undoes what it began ([`recover`]).
+//! If a result is replaced, `d` and `result` exchange their names in one step; [`mod@exchange`] says where that can't
+//! be done. Otherwise files are renamed one by one, and renamed back if a rename fails. `_SUCCESS` is the first of the
+//! old files to go and the last of the new ones to come. A process that is killed meanwhile leaves both results, and
+//! the next job completes or undoes what it began ([`recover`]).
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirEntry, File};

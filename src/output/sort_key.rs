@@ -25,8 +25,8 @@ pub struct SortKey {
 const TEXT: u8 = 1;
 const JSON: u8 = 0xf0;
 
-/// Appends one column of a sort key. Its bytes sort as the values do, null first, and no column's bytes begin
-/// another's, unless it is the `last` column.
+/// Appends one column of a sort key. Its bytes sort as the values do, null first. No column's bytes begin another's,
+/// unless it is the `last` column.
 ///
 /// ```text
 /// null      00

@@ -51,7 +51,7 @@ impl fmt::Display for AttemptId {
     }
 }
 
-/// What an attempt works on.
+/// The range of bytes that an attempt works on.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Extent {
     /// For a map task: the index of the source, and the offset in it, at which the task begins.
@@ -71,7 +71,7 @@ pub enum SourceEnd {
     Failed,
 }
 
-/// What a reader that reads only this source had read when it ended.
+/// Totals of a source's own reader when the reading ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SourceRead {
     /// Bytes as they are stored (compressed or not).
@@ -83,7 +83,7 @@ pub struct SourceRead {
     pub end: SourceEnd,
 }
 
-/// What happened to an attempt at reading a source.
+/// A step in an attempt at reading a source.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReadStep {
     /// It was started beside an earlier attempt, which is slow.

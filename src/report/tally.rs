@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::event::{AttemptId, Event, Extent, PhaseName, ReadStep, What};
 use super::{Counters, Outcome, SourceAttempt, TaskAttempt, WorkerReport};
 
-/// What the events of one run add up to.
+/// The sums over the events of one run.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub counters: Counters,

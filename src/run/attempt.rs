@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::report::Counters;
 use crate::report::event::{AttemptId, Extent};
 
-/// What a task works on. Several attempts may read it at once.
+/// The work of a task. Several attempts may read it at once.
 pub trait Work: Send + Sync {
     fn extent(&self) -> Extent;
 }
@@ -41,8 +41,8 @@ impl<W> Task<W> {
     }
 }
 
-/// One attempt at a task. It writes nothing that others see: what it made is placed only after it has won, and is
-/// dropped if it fails.
+/// One attempt at a task. It writes nothing that others see: its result is placed only after it has won, and is dropped
+/// if it fails.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     pub id: AttemptId,
@@ -86,8 +86,8 @@ impl Attempt<'_> {
     }
 }
 
-/// What may end an attempt early: a signal or the time limit, the failure of an earlier task, or another attempt that
-/// won.
+/// The reasons that may end an attempt early: a signal or the time limit, the failure of an earlier task, or another
+/// attempt that won.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cancel<'a> {
     pub control: &'a Control,
@@ -123,7 +123,7 @@ impl<'a> Cancel<'a> {
     }
 }
 
-/// What a successful attempt made, and its counters.
+/// The result of a successful attempt, and its counters.
 #[derive(Debug)]
 pub struct Done<T> {
     pub made: T,

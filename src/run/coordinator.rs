@@ -36,8 +36,8 @@ const LOOK: Duration = Duration::from_millis(50);
 
 impl Pool {
     /// Attempts `tasks`, and the tasks that `inflow` brings meanwhile, which are numbered after them, until each is
-    /// won. What an attempt made is placed by the worker whose attempt won. Returns what `place` made of each task, by
-    /// number; or the error of the earliest task that failed.
+    /// won. The worker whose attempt won places its result. Returns what `place` made of each task, by number; or the
+    /// error of the earliest task that failed.
     pub fn run<W: Work, T, U: Send>(
         &self,
         phase: &Phase<'_>,

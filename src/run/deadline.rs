@@ -45,7 +45,7 @@ pub struct Deadline {
     pub is_ordered: bool,
 }
 
-/// What the coordinator should do now.
+/// The coordinator's next action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// Nothing. Look again after this time at most.
@@ -89,7 +89,7 @@ impl Deadline {
             None => (REDUCE * mapping, ALLOWANCE),
         };
         let output = if self.is_ordered { OUTPUT } else { 0.0 };
-        // In a job without groups, what attempts sorted must still be merged.
+        // In a job without groups, the rows that attempts sorted must still be merged.
         let seconds = allowance * shuffled * reducing * (1.0 + output) + ALLOWANCE * sorted * mapping * MERGE;
         LEAST + Duration::from_secs_f64(seconds / workers as f64)
     }

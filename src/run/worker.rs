@@ -1,4 +1,4 @@
-//! A worker: takes a ticket, makes the attempt, places what it made if it won, and tells the coordinator how it ended.
+//! A worker: takes a ticket, makes the attempt, places its result if it won, and tells the coordinator how it ended.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ impl<W: Work> Handed for Ticket<W> {
     }
 }
 
-/// What a worker tells the coordinator.
+/// A worker's message to the coordinator.
 pub(super) enum Message<W, U> {
     Begun {
         number: usize,
@@ -67,7 +67,7 @@ pub(super) enum End<U> {
     Misplaced(Error),
 }
 
-/// What all workers of a phase share.
+/// State that all workers of a phase share.
 pub(super) struct Worker<'a, W, U, A, P> {
     pub phase: &'a Phase<'a>,
     pub failed: &'a AtomicUsize,
