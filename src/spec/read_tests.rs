@@ -1,8 +1,10 @@
 //! Tests of `read` and `aggregate` of a spec: what is accepted, what is refused, and that values are written back
 //! unchanged.
 
+use super::read::Preset;
 use super::tests::{refused as refused_spec, wordcount_with};
 use super::*;
+use crate::record::pattern::Pattern;
 
 fn spec(text: &str) -> Result<Spec> {
     Document::parse("spec.json", text.as_bytes())?.finish()
@@ -180,4 +182,16 @@ fn params_stand_in_all_of_it() {
     document.param_flag("share", "2");
     let error = document.finish().unwrap_err();
     assert_eq!(error.to_string(), "--share: read.on_error.skip_up_to: must be a share between 0 and 1, is 2");
+}
+
+/// Presets are matched by the faster matcher, whichever groups are wanted.
+#[test]
+fn presets_need_not_go_back() {
+    for preset in [Preset::CommonLog, Preset::CombinedLog, Preset::Syslog] {
+        let pattern = preset.pattern();
+        let names: Vec<_> = pattern.split("(?P<").skip(1).map(|rest| rest.split_once('>').unwrap().0).collect();
+        for groups in [vec![], vec![names[0]], vec![*names.last().unwrap()], names] {
+            assert!(Pattern::new(&pattern, &groups).unwrap().is_predictive(), "{preset:?} {groups:?}");
+        }
+    }
 }

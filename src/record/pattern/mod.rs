@@ -5,6 +5,9 @@
 //! doesn't match, which an empty line may be too, is handed to the caller as a bad record. Groups that aren't wanted
 //! cost nothing, because they are taken out of the pattern before it is compiled.
 
+mod predictive;
+
+use regex_automata::PatternID;
 use regex_automata::meta::{self, Regex};
 use regex_automata::util::captures::Captures;
 use regex_automata::util::syntax;
@@ -13,16 +16,22 @@ use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
 use super::{Taken, lines};
 use crate::data::{Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
+use predictive::{Predictive, UNSET};
 
 /// A pattern, compiled for the groups that are wanted.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
     wanted: Vec<String>,
+    /// Matches most patterns of logs, and is faster than the regex.
+    predictive: Option<Predictive>,
     regex: Regex,
-    /// The number of each wanted group in the regex.
+    /// The number of each wanted group, in both.
     groups: Vec<usize>,
 }
+
+/// Bytes of the longest pattern that [`Predictive`] is tried for: compiling takes time that grows with their square.
+const LONGEST: usize = 4096;
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
@@ -35,13 +44,20 @@ impl Pattern {
     /// too large.
     pub fn new(text: &str, groups: &[&str]) -> Option<Pattern> {
         let hir = syntax::parse_with(text, &syntax::Config::new().utf8(false)).ok()?;
+        let hir = with_groups(hir, groups, &mut 0);
         let config = meta::Config::new().utf8_empty(false);
-        let regex = meta::Builder::new().configure(config).build_from_hir(&with_groups(hir, groups, &mut 0)).ok()?;
+        let regex = meta::Builder::new().configure(config).build_from_hir(&hir).ok()?;
+        let predictive = if text.len() <= LONGEST { Predictive::new(&hir) } else { None };
         let info = regex.group_info();
-        let number = |name: &&str| info.to_index(regex_automata::PatternID::ZERO, name);
+        let number = |name: &&str| info.to_index(PatternID::ZERO, name);
         let wanted = groups.iter().map(|&name| name.to_owned()).collect();
         let groups = groups.iter().map(number).collect::<Option<_>>()?;
-        Some(Pattern { text: text.to_owned(), wanted, regex, groups })
+        Some(Pattern { text: text.to_owned(), wanted, predictive, regex, groups })
+    }
+
+    /// Whether lines are matched without the regex engine.
+    pub fn is_predictive(&self) -> bool {
+        self.predictive.is_some()
     }
 }
 
@@ -73,6 +89,8 @@ fn with_groups(hir: Hir, groups: &[&str], before: &mut u32) -> Hir {
 pub struct Reader {
     pattern: Pattern,
     captures: Captures,
+    /// Where groups begin and end in a line, as [`Predictive`] finds them.
+    slots: Vec<usize>,
     /// The spans that the groups match, one list per column.
     found: Vec<Vec<Span>>,
     records: Vec<Span>,
@@ -85,8 +103,9 @@ impl Reader {
         // Each worker's clone of the regex has its own cache.
         let pattern = pattern.clone();
         let captures = pattern.regex.create_captures();
+        let slots = vec![UNSET; 2 * (pattern.regex.group_info().group_len(PatternID::ZERO) - 1)];
         let found = pattern.groups.iter().map(|_| Vec::new()).collect();
-        Reader { pattern, captures, found, records: Vec::new(), verbatim }
+        Reader { pattern, captures, slots, found, records: Vec::new(), verbatim }
     }
 
     /// Hands the matching lines of `window` to `out` and the spans of the others to `bad`, in order. `window` must hold
@@ -116,8 +135,18 @@ impl Reader {
     }
 
     fn line(&mut self, window: &[u8], line: Span) -> bool {
-        let Reader { pattern: Pattern { regex, groups, .. }, captures, found, .. } = self;
+        let Reader { pattern: Pattern { predictive, regex, groups, .. }, captures, slots, found, .. } = self;
         let text = &window[line.start as usize..line.end as usize];
+        if let Some(predictive) = predictive.as_ref().filter(|predictive| predictive.covers(text)) {
+            let matches = predictive.find(text, slots);
+            if matches {
+                for (group, found) in groups.iter().zip(found) {
+                    let (start, end) = (slots[2 * group - 2], slots[2 * group - 1]);
+                    found.push(if start == UNSET { Span::NULL } else { Span::of(start..end).shifted(line.start) });
+                }
+            }
+            return matches;
+        }
         if groups.is_empty() {
             return regex.is_match(text);
         }
