@@ -29,6 +29,7 @@ pub const UNSET: usize = usize::MAX;
 
 #[derive(Clone, Debug)]
 enum Op {
+    Byte(u8),
     /// These bytes come next.
     Literal(Box<[u8]>),
     /// Bytes of a class come next: as many as there are, but at most `most`. There are at least `least`.
@@ -109,6 +110,12 @@ impl Predictive {
             op += 1;
             let rest = &text[at..];
             match next {
+                Op::Byte(byte) => {
+                    if rest.first() != Some(byte) {
+                        return false;
+                    }
+                    at += 1;
+                }
                 Op::Literal(literal) => {
                     if !rest.starts_with(literal) {
                         return false;
@@ -261,7 +268,10 @@ impl Compiler {
         }
         match hir.kind() {
             HirKind::Empty => {}
-            HirKind::Literal(literal) => self.program.push(Op::Literal(literal.0.clone())),
+            HirKind::Literal(literal) => self.program.push(match *literal.0 {
+                [byte] => Op::Byte(byte),
+                _ => Op::Literal(literal.0.clone()),
+            }),
             HirKind::Class(class) => {
                 let class = Class::new(&self.set(class));
                 self.program.push(Op::Run { class, least: 1, most: 1 });

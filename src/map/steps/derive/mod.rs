@@ -5,6 +5,7 @@
 //! by zero. A result of more than 38 digits makes the record bad.
 
 mod grammar;
+mod narrow;
 
 use super::AS;
 use super::gather::Gather;
@@ -15,6 +16,7 @@ use crate::map::scope::Written;
 use crate::map::{Field, Makes, Next, Scope, Stage, Step, Why};
 use crate::schema::{Key, Shape};
 use grammar::Operator;
+use narrow::narrow;
 
 pub(super) use grammar::Expression;
 
@@ -105,7 +107,10 @@ impl Stage for Deriving {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
         let Deriving { step: Derive { expression, kind, record, name }, decimals, floats, bad, kept, gather } = self;
         bad.clear();
-        let added = if *kind == Kind::Float {
+        let narrow = if *kind == Kind::Decimal { narrow(expression, batch) } else { None };
+        let added = if let Some(narrow) = &narrow {
+            Column::Decimal(narrow.column())
+        } else if *kind == Kind::Float {
             floats.clear();
             (0..batch.rows).for_each(|i| floats.push(real(expression, batch, i).map(float::canonical)));
             Column::Float(floats.column())
