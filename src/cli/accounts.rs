@@ -1,4 +1,4 @@
-//! What a run tells of itself in files beside its result: reports, a trace, and the history of its inputs.
+//! Files in which a run accounts for itself beside its result: reports, a trace, and the history of its inputs.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -16,18 +16,19 @@ use crate::plan::{OnError, Plan};
 use crate::report::history::{Known, entries, file};
 use crate::report::{Report, json, trace};
 
-/// Files that can be written when the run is over, so far as can be known before it.
+/// The files to write when the run is over. As far as that can be known before, they can be written.
 pub struct Accounts<'a> {
     plan: &'a Plan,
     reports: &'a [PathBuf],
     trace: Option<&'a Path>,
     history: Option<PathBuf>,
-    /// Since 1970, UTC.
+    /// When the run began, since 1970, UTC.
     begun: Duration,
 }
 
 impl<'a> Accounts<'a> {
-    /// That each can be written, and that none is written over something else. `spec` is the file that holds the job.
+    /// Checks that each file can be written, and that none is written over something else. `spec` is the file that
+    /// holds the job's spec.
     pub fn prepare(args: &'a ResultArgs, spec: Option<&Path>, plan: &'a Plan) -> Result<Accounts<'a>> {
         let reports = args.report.iter().map(|path| ("--report", path.as_path()));
         let mut all: Vec<_> = reports.chain(args.trace.iter().map(|path| ("--trace", path.as_path()))).collect();
@@ -45,19 +46,19 @@ impl<'a> Accounts<'a> {
             all.push((by, path));
         }
         for (at, (flag, path)) in all.iter().enumerate() {
-            // A report may be asked for twice: the second is the same.
+            // One file may be named twice as the report: the second report is the same.
             let clash = all[..at].iter().find(|(other, taken)| other != flag && written::same_file(taken, path));
             if let Some((other, _)) = clash {
                 return Err(Error::usage(format!("{flag} {}: is the {other}, too", shown(path))));
             }
         }
-        // Last: it makes the file.
+        // This comes last, because it creates the file.
         let history = history.map(|named| history::prepare(&named).map(|()| named.path)).transpose()?;
         let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Accounts { plan, reports: &args.report, trace: args.trace.as_deref(), history, begun })
     }
 
-    /// Each is written even if another can't be. `error` is why the run failed.
+    /// Writes each file, even if another can't be written. `error` is why the run failed.
     pub fn write(&self, report: &Report, error: Option<&Error>) -> anyhow::Result<()> {
         let sources = &self.plan.sources;
         let reports = self.reports.iter().map(|path| json::write(report, path)).fold(Ok(()), Result::and);
@@ -78,7 +79,7 @@ impl<'a> Accounts<'a> {
             has_failed: error.and_then(Error::of_input).is_some_and(|path| path == source.path()),
         };
         let sources: Vec<_> = self.plan.sources.iter().map(known).collect();
-        // Several runs may begin at once, on several machines.
+        // The process id is part of the name, because several runs may begin at once, also on several machines.
         let run = format!("{:x}-{:x}", self.begun.as_nanos(), process::id());
         let entries = entries(&run, self.begun.as_secs(), &report.events, &sources);
         file::append(path, &entries).map_err(|source| Error::Output { path: path.to_owned(), source })

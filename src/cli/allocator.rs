@@ -1,8 +1,10 @@
-//! Memory that is not to be had, as under `ulimit -v`: a message and exit code 1, where the standard library would abort.
+//! An allocator for processes whose memory is limited, as by `ulimit -v`: when an allocation fails, mapfold prints a
+//! message and exits with code 1 instead of aborting.
 //!
-//! Who asked can't go on, nor unwind out of an allocator. So their thread waits, while the watch over the job removes what
-//! the job would have removed, says what was asked for, and ends the process. Where nobody watches, or the watch is stuck
-//! itself, the thread says it and ends the process.
+//! The thread whose allocation failed can't go on, and it can't unwind out of an allocator. So the thread waits, while
+//! the watch thread of the job removes what the job would have removed, prints the message, and ends the process. If
+//! there is no watch thread, or the watch thread is stuck too, the waiting thread prints the message and ends the
+//! process.
 
 #![allow(unsafe_code)]
 
@@ -18,13 +20,14 @@ use std::{panic, thread};
 use super::last_words;
 use crate::error::{Error, LESS_MEMORY};
 
-/// The system's allocator, but that what it can't give ends the process.
+/// The system's allocator, except that a failed allocation ends the process.
 pub struct Allocator;
 
-// SAFETY: all is handed to `System` as it comes, and what it gives is handed back. What is null is never handed back.
+// SAFETY: every call is handed to `System` unchanged, and what `System` returns is returned unchanged. A null pointer
+// is never returned.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promises are those that `System` asks for.
+        // SAFETY: the caller makes the promises that `System` asks for.
         given(|| unsafe { System.alloc(layout) }, layout.size())
     }
 
@@ -46,7 +49,8 @@ unsafe impl GlobalAlloc for Allocator {
 
 #[inline]
 fn given(ask: impl FnOnce() -> *mut u8, bytes: usize) -> *mut u8 {
-    // What is left is the watch's, and nobody makes files that it is about to remove.
+    // Once an allocation has failed, the memory that is left is for the watch thread. No other thread may make files
+    // that the watch thread is about to remove.
     if MISSING.load(Ordering::Relaxed) > 0 && !IS_WATCH.get() {
         end(bytes);
     }
@@ -58,23 +62,23 @@ fn given(ask: impl FnOnce() -> *mut u8, bytes: usize) -> *mut u8 {
 }
 
 thread_local! {
-    /// Whether this thread is the watch.
+    /// Whether this thread is the watch thread.
     static IS_WATCH: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Bytes that could not be had; 0: none yet.
+/// Bytes of the first allocation that failed; 0 if none has.
 static MISSING: AtomicUsize = AtomicUsize::new(0);
 static IS_WATCHED: AtomicBool = AtomicBool::new(false);
-/// For the watch, who needs some to clean up.
+/// Memory that is freed for the watch thread, which needs some to clean up.
 static RESERVE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 const RESERVED: usize = 256 << 10;
 
-/// How long the watch may take until it begins to clean up, and until it is done.
+/// How long the watch thread may take until it begins to clean up, and then until it is done.
 const PATIENCE: Duration = Duration::from_secs(3);
 const PATIENCE_OF_CLEANING: Duration = Duration::from_secs(30);
 static IS_CLEANING: AtomicBool = AtomicBool::new(false);
 
-/// While this lives its thread looks at [`missing`] now and then.
+/// A guard of the watch thread: while it lives, its thread looks at [`missing`] now and then.
 pub struct Watching;
 
 impl Watching {
@@ -94,12 +98,13 @@ impl Drop for Watching {
     }
 }
 
-/// The watch cleans up from now on, and ends the process then. There may be much to remove.
+/// Tells waiting threads that the watch thread has begun to clean up, and ends the process afterwards. There may be
+/// much to remove.
 pub fn cleans_up() {
     IS_CLEANING.store(true, Ordering::Release);
 }
 
-/// Waits for the watch to end the process.
+/// Waits for the watch thread to end the process. Returns if that takes too long.
 fn give_way(is_cleaning: &AtomicBool, wait: impl Fn(Duration)) {
     wait(PATIENCE);
     if is_cleaning.load(Ordering::Acquire) {
@@ -107,24 +112,25 @@ fn give_way(is_cleaning: &AtomicBool, wait: impl Fn(Duration)) {
     }
 }
 
-/// Where the address space is limited all threads share the one heap. Else the system's allocator sets 64 MiB of it aside for
-/// each thread, and one that finds none left while it is started ends the process its own way. To be called before there are
-/// any.
+/// Makes all threads share one heap if the address space is limited. Otherwise the system's allocator sets 64 MiB of
+/// addresses aside for each thread, and a thread that finds none left when it is started ends the process in its own
+/// way. To be called before any thread is started.
 pub fn share_addresses() {
     #[cfg(target_env = "gnu")]
     if rustix::process::getrlimit(rustix::process::Resource::As).current.is_some() {
-        // SAFETY: it sets a number of the allocator, and nothing but this thread is there to use it.
+        // SAFETY: the call sets a parameter of the allocator, and no other thread exists that could use the allocator.
         unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
     }
 }
 
-/// The allocation that failed, if one did.
+/// Returns the error of the allocation that failed, if one did.
 pub fn missing() -> Option<Error> {
     let bytes = MISSING.load(Ordering::Acquire);
     (bytes > 0).then_some(Error::OutOfMemory { bytes })
 }
 
-/// A thread that finds no room for the stack of its signal handlers panics where nobody can catch it.
+/// Installs a panic hook that ends the process when a thread finds no memory for the stack of its signal handlers: such
+/// a thread panics where nobody can catch the panic.
 pub fn end_for_want_of_stacks() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -157,7 +163,7 @@ fn end(bytes: usize) -> ! {
         let left = rest.len();
         last_words::put(&text[..text.len() - left]);
     }
-    // SAFETY: it does nothing but end the process.
+    // SAFETY: the call does nothing but end the process.
     unsafe { libc::_exit(1) }
 }
 
@@ -165,13 +171,13 @@ fn end(bytes: usize) -> ! {
 mod tests {
     use super::*;
 
-    /// It removed half of what there was, and the error was said twice.
+    /// Otherwise only a part of the files would be removed, and the error would be printed twice.
     #[test]
     fn who_cleans_up_is_given_time() {
         let is_cleaning = AtomicBool::new(false);
         let waits = || {
             let waited = Cell::new(Duration::ZERO);
-            // The watch begins while they wait.
+            // Adds up the time instead of waiting.
             give_way(&is_cleaning, |time| waited.set(waited.get() + time));
             waited.get()
         };
@@ -180,7 +186,7 @@ mod tests {
         assert_eq!(waits(), PATIENCE + PATIENCE_OF_CLEANING);
     }
 
-    /// The words are the standard library's, and nobody promised them.
+    /// The text is the standard library's, and nothing guarantees it.
     #[test]
     fn other_panics_are_none_of_it() {
         let text = "failed to allocate an alternative stack: Cannot allocate memory (os error 12)".to_owned();

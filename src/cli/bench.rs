@@ -1,12 +1,12 @@
-//! `mapfold bench`: the same job with one value of a setting and another in turn, and what that shows.
+//! `mapfold bench`: runs the same job with several values of a setting in turn, and shows how the values differ.
 //!
 //! ```text
-//! warm-up   round 1   round 2   …        A, B: values of the setting; each run a process of its own
+//! warm-up   round 1   round 2   …        A, B: values of the setting; each run is a process of its own
 //!  A  B      A  B      A  B
 //! ```
 //!
-//! The result is a table on standard output; [`statistics`] says what it claims and on what grounds, [`results`] is
-//! the same as JSON.
+//! The result is a table on standard output. [`statistics`] says what the table claims and on what grounds. [`results`]
+//! has the same figures for JSON.
 
 mod results;
 mod statistics;
@@ -125,7 +125,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     bench.same_output = bench.outputs_agree();
     if let Err(error) = outcome {
         bench.error = Some(error.to_string());
-        // That a run failed is what matters, whatever becomes of those before it.
+        // Why a run failed matters more than an error in exporting the runs before it.
         let _ = args.export_json.as_deref().map(|path| json::write(&bench, path));
         return Err(error.into());
     }
@@ -162,7 +162,7 @@ fn measure(bench: &mut Bench, trials: &Trials, vary: &Vary, progress: When) -> R
 
 const MOST_RUNS: usize = 1000;
 
-/// Fewer than two have no spread, and so no interval.
+/// Parses the number of rounds. Fewer than two rounds have no spread, and so no interval.
 fn rounds(text: &str) -> Result<usize> {
     match text.parse::<usize>() {
         Ok(n @ ..2) => Err(Error::usage_hint(

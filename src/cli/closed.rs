@@ -1,7 +1,7 @@
-//! Whether the process was started without a standard input or output (`<&-`, `>&-`).
+//! Whether the process was started with its standard input or output closed (`<&-`, `>&-`).
 //!
-//! Rust opens /dev/null in their place before `main`, so that a result would go nowhere with exit code 0. So they are
-//! looked at earlier, among the initialisers that the system runs before anything else.
+//! Before `main`, Rust opens /dev/null in place of a closed stream, so a result would be lost with exit code 0. So this
+//! module looks at the streams earlier, in one of the initialisers that the system runs before anything else.
 
 #![allow(unsafe_code)]
 
@@ -18,15 +18,16 @@ pub fn stdout() -> bool {
     STDOUT.load(Ordering::Relaxed)
 }
 
-// SAFETY: the section holds pointers to functions of this signature, which run once, on the only thread. This one makes
-// two system calls and stores to atomics, none of which needs what Rust sets up before `main`.
+// SAFETY: the section holds pointers to functions of this signature, which run once, on the only thread. This function
+// makes two system calls and stores to atomics. Neither needs what Rust sets up before `main`.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK: extern "C" fn() = look;
 
 extern "C" fn look() {
     for (number, closed) in [(0, &STDIN), (1, &STDOUT)] {
-        // SAFETY: asks for a flag of a descriptor; of one that isn't open it is an error.
+        // SAFETY: the call only asks for a flag of a descriptor. If the descriptor isn't open, the call returns an
+        // error.
         closed.store(unsafe { libc::fcntl(number, libc::F_GETFD) } == -1, Ordering::Relaxed);
     }
 }

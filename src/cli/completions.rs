@@ -1,7 +1,9 @@
-//! `mapfold completions`: what makes a shell complete mapfold's commands, flags, their values, built-in jobs and files.
+//! `mapfold completions`: prints a script that makes a shell complete mapfold's commands, flags and their values,
+//! built-in jobs and files.
 //!
-//! Scripts are made from the commands themselves and the table of a spec's keys, so that they can't fall behind. What
-//! clap_complete doesn't know is added here: that a JOB is a name as well as a file, and what stands behind `--set` and `--type`.
+//! Scripts are made from the commands themselves and from the table of a spec's keys, so they can't fall behind. This
+//! module adds what clap_complete doesn't know: that a JOB is a name or a file, and what may follow `--set` and
+//! `--type`.
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command, CommandFactory, ValueEnum, ValueHint};
@@ -19,7 +21,7 @@ enum For {
     Fish,
 }
 
-/// Those that there are scripts for.
+/// The shells that there are scripts for.
 pub const SHELLS: &str = "bash, zsh, fish";
 
 const EXAMPLES: &str = "\
@@ -57,12 +59,13 @@ fn script(shell: For) -> anyhow::Result<String> {
     })
 }
 
-/// The command with what is to be completed where. What a value is, its name says.
+/// Returns the command with hints that say what is completed for each argument. The name of an argument's value says
+/// what the value is.
 fn hinted(command: Command) -> Command {
     let hint = |arg: Arg| match arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str()) {
         Some("PATH" | "INPUT") => arg.value_hint(ValueHint::AnyPath),
         Some("DIR") => arg.value_hint(ValueHint::DirPath),
-        // Hints that nothing else has: what zsh and fish do for them is replaced.
+        // No other argument has these hints. What zsh and fish do for them is replaced.
         Some("JOB") => arg.value_hint(ValueHint::CommandString),
         Some("PATH=VALUE") => arg.value_hint(ValueHint::Hostname),
         Some("COL=TYPE") => arg.value_hint(ValueHint::Username),
@@ -77,25 +80,26 @@ fn names() -> impl Iterator<Item = &'static str> {
     builtin::ALL.iter().map(|job| job.name)
 }
 
-/// Names and descriptions of the built-in jobs.
+/// Returns the names and descriptions of the built-in jobs.
 fn jobs() -> anyhow::Result<Vec<(&'static str, String)>> {
     builtin::ALL.iter().map(|job| Ok((job.name, job.document()?.description().to_owned()))).collect()
 }
 
-/// The commands that take a JOB.
+/// Returns the commands that take a JOB.
 fn commands() -> Vec<String> {
     let root = Cli::command();
     let takes_job = |command: &&Command| command.get_positionals().any(|arg| arg.get_id() == "job");
     root.get_subcommands().filter(takes_job).map(|command| command.get_name().to_owned()).collect()
 }
 
-/// The fields of a spec that `--set` takes.
+/// Returns the fields of a spec that `--set` takes.
 fn fields() -> Vec<Path> {
-    // What begins with a $ is for editors.
+    // Fields that begin with a $ are for editors.
     paths::of(&SPEC).into_iter().filter(|field| !field.path.starts_with('$')).collect()
 }
 
-/// A script that shells have in common, with the fields, their values and the types. `value` is what offers values.
+/// Fills a script that several shells use with the fields, their values and the types. `value` returns the shell code
+/// that offers the given values.
 fn filled(script: &str, value: impl Fn(&str) -> String) -> String {
     let fields = fields();
     let case = |field: &Path| format!("            {}) {} ;;", field.path, value(&field.words.join(" ")));
@@ -119,13 +123,13 @@ fn bash() -> String {
 
 fn zsh(script: &str) -> anyhow::Result<String> {
     let job = |(name, description): (&str, String)| {
-        // Quoted for the array, and a colon for `_describe`.
+        // Quotes are escaped for the array, and colons for `_describe`.
         format!("        '{name}:{}'", description.replace('\\', "\\\\").replace('\'', "'\\''").replace(':', "\\:"))
     };
     let jobs: Vec<_> = jobs()?.into_iter().map(job).collect();
     let functions = filled(include_str!("completions/values.zsh"), |words| format!("compadd {words}"));
     let functions = functions.replace("@JOBS@", &jobs.join("\n"));
-    // Before what the script does when it is loaded.
+    // The functions come before the code that the script runs when it is loaded.
     let (head, rest) = script.split_once('\n').unwrap_or((script, ""));
     let rest = [("cmdstring", "jobs"), ("hosts", "set"), ("users", "types")]
         .iter()
@@ -134,7 +138,7 @@ fn zsh(script: &str) -> anyhow::Result<String> {
 }
 
 fn fish(script: &str) -> anyhow::Result<String> {
-    // Anything may stand behind a `=` that nothing stands behind here.
+    // If a field has no fixed values, only the field and its `=` are completed: any value may follow.
     let assignments = |field: &Path| match field.words {
         [] => vec![format!("'{}='", field.path)],
         words => words.iter().map(|word| format!("{}={word}", field.path)).collect(),

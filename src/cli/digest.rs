@@ -1,4 +1,4 @@
-//! What a run wrote, as a number to compare: BLAKE3 of its bytes, or of its lines in any sequence.
+//! Digests of outputs, to compare them: BLAKE3 of a file's bytes, or of its lines in any order.
 
 use std::fmt;
 use std::fs::File;
@@ -13,10 +13,10 @@ pub struct Digest([u8; 32]);
 const BLOCK: usize = 1 << 20;
 
 impl Digest {
-    /// Of a file. `go_on` is asked now and then, and ends it with its error.
+    /// Computes the digest of a file. Calls `go_on` now and then, and stops with its error.
     ///
-    /// Unordered, it is the sum of the lines' digests, as four numbers modulo 2^64: of as many equal lines too, and the
-    /// same in any sequence.
+    /// If `unordered`, the digest is the sum of the lines' digests, as four numbers modulo 2^64. So it depends on how
+    /// often each line occurs, and not on the order of lines.
     pub fn of(path: &Path, unordered: bool, go_on: impl Fn() -> Result<()>) -> Result<Digest> {
         let error = |source| Error::Spill { path: path.to_owned(), source };
         let file = File::open(path).map_err(error)?;
@@ -64,7 +64,7 @@ fn of_lines(mut file: impl BufRead, go_on: impl Fn() -> io::Result<()>) -> io::R
     Ok(Digest(digest))
 }
 
-/// In hexadecimal; `{:.12}` is its first twelve digits.
+/// Prints the digest in hexadecimal; `{:.12}` prints its first twelve digits.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_digest_is_that_of_the_bytes() {
-        // The first of the official test vectors, of no bytes.
+        // The first of the official test vectors, which is the digest of no bytes.
         let empty = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
         assert_eq!(ordered("").to_string(), empty);
         assert_eq!(format!("{:.12}", ordered("")), &empty[..12]);

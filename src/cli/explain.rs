@@ -1,10 +1,10 @@
-//! `mapfold explain`: what a job does with its inputs, and what it will come to.
+//! `mapfold explain`: describes what a job does with its inputs, and predicts its counters, memory and time from a
+//! sample. The sample runs the job itself on pieces of the files.
 //!
 //! ```text
-//! spec, inputs ─► plan ─► told                       plan.rs
-//!                   └───► sample ─► engine ─► seen   sampling.rs     the job itself, on pieces of the files
-//!                                     seen ─► foreseen               predict.rs, keys.rs
-//! with --run        └───► engine ─► counted          beside it       render.rs
+//! spec, inputs ─► plan ─► description                                     plan.rs
+//!                   ├───► sample ─► engine ─► findings ─► prediction      sampling.rs, predict.rs, keys.rs
+//! with --run        └───► engine ─► counters, beside the prediction       render.rs
 //! ```
 
 mod keys;
@@ -84,13 +84,13 @@ pub struct Args {
     help: Option<bool>,
 }
 
-/// All that is said.
+/// Everything that the command says.
 #[derive(Serialize)]
 struct Explained {
     mapfold: &'static str,
     job: String,
     plan: Told,
-    /// What is not in the sample.
+    /// The inputs that are not in the sample.
     not_sampled: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     predicted: Option<Prediction>,
@@ -171,7 +171,8 @@ fn sample_bytes(text: &str) -> Result<u64> {
     }
 }
 
-/// Takes samples: one as the job is, and, where another combiner might have done otherwise, one with that.
+/// Takes samples and predicts from them: one sample with the job's combiner, and one with each other combiner that
+/// might have done otherwise.
 fn foresee(plan: &planned::Plan, sampler: &Sampler<'_>, bytes: Option<u64>, control: &Control) -> Result<Prediction> {
     let (main, enough) = sampler.take(bytes, control)?;
     let mut others: Vec<Sampled> = Vec::new();
@@ -191,9 +192,9 @@ fn foresee(plan: &planned::Plan, sampler: &Sampler<'_>, bytes: Option<u64>, cont
     Ok(predict::predict(plan, sampler, &main, &others))
 }
 
-/// Runs the job as `run` does.
+/// Runs the job as `mapfold run` does, and returns its figures.
 fn actual(job: &AskedJob, plan: &planned::Plan, planning: &Control, armed: &signals::Armed) -> anyhow::Result<Figures> {
-    // Its time counts from now.
+    // The job's time counts from now.
     let mut control = Control::new(Aside(|write| line::aside(write)));
     control.signal = planning.signal.clone();
     job.limit(&control);

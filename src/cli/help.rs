@@ -1,4 +1,4 @@
-//! What the help of several commands has in common: headings, which arrange flags by task, and texts.
+//! Texts that the help of several commands shares, and the headings that group flags by task.
 
 pub const INPUT_AND_JOB: &str = "Input and job";
 pub const OUTPUT: &str = "Output";
@@ -16,7 +16,7 @@ The result goes to standard output, or to where -o says, and nothing else does. 
 standard error. Nothing of a grouped result shows before all of it is there; records that only pass through show as \
 they come.";
 
-/// Lines of eighty columns at most, since they aren't wrapped.
+/// Examples for the help. Lines have at most 80 columns, because they aren't wrapped.
 pub const EXAMPLES: &str = "\
 Examples:
   mapfold run wordcount book.txt              most frequent words first
@@ -47,7 +47,7 @@ Sizes:
   A SIZE is a number of bytes, alone or with a unit: K M G T, or KiB to TiB,
   are powers of 1024; KB MB GB TB are powers of 1000.";
 
-/// What ends the long help of a command that runs jobs.
+/// Returns the end of the long help of a command that runs jobs.
 pub fn after_long(examples: &str) -> String {
     [examples, SIZES, EXIT_CODES].join("\n\n")
 }

@@ -1,4 +1,5 @@
-//! `mapfold history`: how inputs were read in runs before, and the file that runs keep it in.
+//! `mapfold history`: shows how inputs were read in earlier runs, from the history file that runs append to. `mapfold
+//! run` and `mapfold agg` find and check that file here.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ pub struct Args {
     json: bool,
 }
 
-/// A history's file, and what named it.
+/// A history file, and the flag or variable that named it.
 pub struct Named {
     pub path: PathBuf,
     pub by: &'static str,
@@ -43,7 +44,7 @@ pub struct Named {
 
 const VARIABLE: &str = "MAPFOLD_HISTORY";
 
-/// The file that a run is to append to. A variable that is empty names none.
+/// Returns the history file that a run is to append to. An empty variable names none.
 pub fn named(flag: Option<&Path>) -> Option<Named> {
     let variable = || env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
     match flag {
@@ -52,8 +53,8 @@ pub fn named(flag: Option<&Path>) -> Option<Named> {
     }
 }
 
-/// What the file that a run is to append to says of its sources, by their lasting names. Of what can't be read there is nothing to
-/// say: [`prepare`] says why.
+/// Returns the latencies of the sources in the history file that a run is to append to, by the sources' lasting names.
+/// The result is empty if the file can't be read: [`prepare`] says why.
 pub fn latencies(flag: Option<&Path>) -> HashMap<String, Latency> {
     let file = named(flag).filter(|named| fs::metadata(&named.path).is_ok_and(|found| found.is_file()));
     let held = file.and_then(|named| file::read(&named.path).ok()).unwrap_or_default();
@@ -70,7 +71,7 @@ pub fn latencies(flag: Option<&Path>) -> HashMap<String, Latency> {
     history.sources().map(|source| (source.to_owned(), of(source))).collect()
 }
 
-/// That a run can append to it.
+/// Checks that a run can append to the file.
 pub fn prepare(named: &Named) -> Result<()> {
     let Named { path, by } = named;
     let name = format!("{by} {}", shown(path));
@@ -79,7 +80,8 @@ pub fn prepare(named: &Named) -> Result<()> {
     told(&name, &held)
 }
 
-/// Says which lines are passed over. A file without any other is somebody else's.
+/// Warns of lines that aren't history and are passed over. A file without any line of history is an error: the file
+/// belongs to something else.
 fn told(name: &str, held: &Held) -> Result<()> {
     let Some(first) = held.passed_over.first() else { return Ok(()) };
     if held.is_foreign() {
@@ -116,7 +118,7 @@ struct Accounts<'a> {
     sources: Vec<Account<'a>>,
 }
 
-/// A row a source, and a sentence about each that is slow.
+/// Formats one row per source, and one sentence about each source that is slow.
 fn table(sources: &[Account<'_>]) -> String {
     let head = ["runs", "median", "p95", "first byte", "rate", "timed out", "failed", "source"];
     let time = |s: Option<f64>| s.map_or("-".to_owned(), seconds);

@@ -1,4 +1,5 @@
-//! JOB, its INPUTs, and the flags that change the spec: what `run` has in common with every command that runs jobs.
+//! The arguments of every command that runs jobs: JOB, its INPUTs, and the flags that change the spec. They are turned
+//! into a spec to be run.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -13,7 +14,7 @@ use crate::error::{Error, Result, nearest, reason, shown};
 use crate::run::Control;
 use crate::spec::{Command, Document, Input, OnTimeout, Param, Spec, builtin};
 
-/// A spec is written by hand: what is longer than this is some other file.
+/// Bytes of the longest spec. A spec is written by hand, so a longer file is something else.
 const LONGEST: u64 = 16 << 20;
 
 #[derive(clap::Args)]
@@ -86,10 +87,10 @@ pub struct Changes {
     spill_dir: Option<PathBuf>,
 }
 
-/// A job as the command line has it.
+/// A job as the command line asks for it.
 pub struct AskedJob {
     pub spec: Spec,
-    /// What messages call the spec.
+    /// The name of the spec in messages.
     pub origin: String,
     pub from_stdin: bool,
     /// The file that holds the spec, if one does.
@@ -97,7 +98,8 @@ pub struct AskedJob {
 }
 
 impl AskedJob {
-    /// Where the result goes if a flag says so. That is nothing that the job says: as the report has it, it runs again.
+    /// Returns where the result goes if a flag says so. The spec then has no path of its own, so the spec in the report
+    /// can be run again.
     pub fn output(&mut self, flag: Option<&OsString>) -> Option<PathBuf> {
         if flag.is_some() {
             self.spec.output.path = None;
@@ -105,7 +107,7 @@ impl AskedJob {
         flag.map(PathBuf::from)
     }
 
-    /// Has the job end in time, from now on.
+    /// Starts the time that the job has, if it has a timeout.
     pub fn limit(&self, control: &Control) {
         let Some(after) = self.spec.deadline.timeout else { return };
         match self.spec.deadline.on_timeout.unwrap_or_default() {
@@ -116,7 +118,7 @@ impl AskedJob {
 }
 
 impl JobArgs {
-    /// The spec as it is to be run.
+    /// Returns the spec to be run.
     pub fn load(&self) -> Result<AskedJob> {
         let mut document = document(&self.job)?;
         for assignment in &self.param {
@@ -129,7 +131,8 @@ impl JobArgs {
 }
 
 impl Changes {
-    /// The job that comes of a spec: `--set` in order, then the flags that have a field of the spec.
+    /// Returns the job that comes of a spec after all changes: each `--set` in order, then the flags that stand for a
+    /// field of the spec.
     pub fn apply(&self, mut document: Document) -> Result<AskedJob> {
         let origin = document.origin.clone();
         for assignment in &self.set {
@@ -148,7 +151,7 @@ impl Changes {
         Ok(AskedJob { spec, origin, from_stdin: false, file: None })
     }
 
-    /// What on the command line already says that setting, if something does.
+    /// Returns the flag that already gives that setting on the command line, if there is one.
     pub fn gives(&self, setting: &Setting) -> Option<String> {
         if self.settings.has(setting) {
             return Some(format!("--{}", setting.flag));
@@ -158,7 +161,7 @@ impl Changes {
     }
 }
 
-/// A command as it is typed in a shell.
+/// Parses a command as it is typed in a shell.
 fn command(text: &str) -> Result<Input> {
     let flag = format!("--from-command {text:?}");
     let words = shlex::split(text).ok_or_else(|| Error::usage(format!("{flag}: a quote is not closed")))?;
@@ -173,7 +176,7 @@ fn command(text: &str) -> Result<Input> {
     }
 }
 
-/// The first word that is an operator of the shell, and isn't quoted.
+/// Returns the first word that is an operator of the shell and isn't quoted.
 fn shell_operator(text: &str) -> Option<&'static str> {
     const OPERATORS: [&str; 11] = ["|", "||", "|&", "&", "&&", ";", "<", ">", ">>", "2>", "2>&1"];
     let (mut quote, mut is_escaped, mut word) = (None, false, String::new());
@@ -197,7 +200,7 @@ fn shell_operator(text: &str) -> Option<&'static str> {
     None
 }
 
-/// The params of a JOB. None where reading the spec would use it up, or where it is no file.
+/// Returns the params of a JOB. Empty if reading the spec would use it up, or if its path is not a regular file.
 pub fn params(job: &OsStr) -> Result<Vec<Param>> {
     let can_be_read_again = || fs::metadata(job).map_or(true, |metadata| metadata.is_file());
     if job == "-" || (is_path(job) && !can_be_read_again()) {

@@ -1,4 +1,4 @@
-//! `mapfold jobs`: the built-in jobs, and their specs to read and start from.
+//! `mapfold jobs`: lists the built-in jobs, and prints their specs to read and start from.
 
 use clap::Subcommand;
 
@@ -28,7 +28,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A line a job: what it reads, answers and takes.
+/// Returns one line per job: what the job reads, answers and takes.
 fn list() -> Result<String> {
     let widest = builtin::ALL.iter().map(|job| job.name.len()).max().unwrap_or(0);
     let mut out = String::new();
@@ -42,7 +42,7 @@ fn list() -> Result<String> {
     Ok(out)
 }
 
-/// As a usage line has it: in brackets what may be left out.
+/// Formats a param as a usage line does, in brackets if it may be left out.
 fn usage(param: &Param) -> String {
     match &param.default {
         Some(default) => format!("[--{}={default}]", param.name),

@@ -1,5 +1,6 @@
-//! What is said just before the process ends by somebody else's wish: only if standard error takes it. It may be a pipe that
-//! nobody reads, or a terminal that was told to stop, and must not keep the process.
+//! Writes the last message before the process ends because of a signal, a deadline or a lack of memory. The message is
+//! written only if standard error takes it. Standard error may be a pipe that nobody reads, or a terminal that was told
+//! to stop, and must not keep the process.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -9,14 +10,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::line;
 
-/// How long standard error may take to take some more.
+/// How long standard error may take until it accepts more.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
-/// A pipe that takes something takes so much at once (PIPE_BUF).
+/// Bytes of one write: a pipe that accepts anything accepts this many at once (PIPE_BUF).
 const AT_ONCE: usize = 4096;
 
 pub fn say(text: &str) {
-    // Asked first: to erase the line is to write, too.
+    // This is asked first, because erasing the line writes too.
     if takes_more() {
         line::try_end();
         let mut styled = AutoStream::new(Vec::new(), AutoStream::choice(&io::stderr()));
@@ -25,7 +26,8 @@ pub fn say(text: &str) {
     }
 }
 
-/// Allocates nothing, and passes over the lock of standard error, whose holder may be stuck.
+/// Writes `bytes` to standard error. Allocates nothing, and doesn't take the lock of standard error, because its holder
+/// may be stuck.
 pub fn put(bytes: &[u8]) {
     for part in bytes.chunks(AT_ONCE) {
         if !takes_more() || rustix::io::write(io::stderr(), part).is_err() {

@@ -1,9 +1,9 @@
-//! One line on the terminal, on standard error, that is drawn again and again and erased in the end.
+//! One line on the terminal, on standard error, that is drawn again and again and erased at the end.
 //!
-//! indicatif draws it on a [`Screen`] of ours, which leaves the cursor where the line begins. On a screen of indicatif's the
-//! cursor stays behind a line that is full: a ^C that the terminal echoes goes to the next line, and the bar is left where it
-//! was. Here the ^C stands in the line and goes with it. So does a line that wrapped when its terminal was made narrower:
-//! erasing begins where the line does.
+//! indicatif draws the line on a [`Screen`] of this module, which leaves the cursor at the beginning of the line. On a
+//! screen of indicatif's the cursor stays after a line that is full. A ^C that the terminal echoes then goes to the
+//! next line, and the bar is left where it was. On [`Screen`] the ^C stands in the line and is erased with it. A line
+//! that wrapped when its terminal was made narrower is erased too, because erasing begins where the line begins.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,18 +15,18 @@ use crate::panics::lock;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use rustix::termios::tcgetwinsize;
 
-/// What a line says.
+/// The contents of a line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Line {
-    /// What goes on.
+    /// What is going on, such as the phase.
     pub what: String,
-    /// How much of it is done, in hundredths, where that is known.
+    /// How much of that is done, in per cent, if that is known.
     pub percent: Option<u64>,
     pub more: String,
 }
 
 impl Line {
-    /// All of it in words.
+    /// Returns the contents in words, without a bar.
     pub fn text(&self) -> String {
         let Line { what, percent, more } = self;
         match percent {
@@ -36,7 +36,7 @@ impl Line {
     }
 }
 
-/// Columns below which there is no room for a bar.
+/// Columns of a terminal below which there is no room for a bar.
 const NARROW: u16 = 64;
 const WITH_BAR: &str = "{prefix:6} {percent:>3} % {bar:20} {wide_msg}";
 const WORDS: &str = "{wide_msg}";
@@ -45,7 +45,7 @@ const WORDS: &str = "{wide_msg}";
 enum Display {
     None,
     Drawn(ProgressBar),
-    /// What comes now is said by others.
+    /// The line has ended: other text comes now.
     Ended,
 }
 
@@ -58,7 +58,7 @@ fn state() -> MutexGuard<'static, Display> {
 impl Display {
     fn bar(&mut self) -> Option<&ProgressBar> {
         if let Display::None = self {
-            // Whoever draws does so seldom enough.
+            // No rate limit is needed, because callers draw seldom enough.
             let target = ProgressDrawTarget::term_like(Box::new(Screen::default()));
             *self = Display::Drawn(ProgressBar::with_draw_target(Some(100), target));
         }
@@ -76,17 +76,17 @@ impl Display {
     }
 }
 
-/// Whether standard error is where a line can be drawn over.
+/// Whether a line can be drawn over on standard error.
 pub fn can_draw() -> bool {
     io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Lines may be drawn from now on.
+/// Allows lines to be drawn from now on.
 pub fn begin() {
     *state() = Display::None;
 }
 
-/// Draws `line` in place of what was drawn. False once the line has [`end`]ed.
+/// Draws `line` in place of what was drawn. Returns false once the line has [`end`]ed.
 pub fn draw(line: &Line) -> bool {
     let mut state = state();
     let Some(bar) = state.bar() else { return false };
@@ -105,27 +105,27 @@ fn draw_on(bar: &ProgressBar, line: &Line, width: u16, is_utf8: bool) {
     };
     let style = ProgressStyle::with_template(template).expect("it is one of two");
     bar.set_style(style.progress_chars(if is_utf8 { "━─" } else { "#-" }));
-    // Only the last of these draws.
+    // Of the calls from here on, only `set_message` draws.
     let bar = bar.clone().with_prefix(ascii(line.what.clone())).with_position(line.percent.unwrap_or(0));
     bar.set_message(ascii(message));
 }
 
-/// Writes with the line out of the way. What is written are whole lines.
+/// Calls `write` with the line erased. What `write` writes must be whole lines.
 pub fn aside<T>(write: impl FnOnce() -> T) -> T {
     let mut state = state();
     state.erase();
-    // Under the lock, so that nobody draws in between.
+    // The lock is held, so that nobody draws in between.
     write()
 }
 
-/// Erases the line, if there is one, and draws no more: something else is to be said.
+/// Erases the line, if there is one, and lets no more lines be drawn, because other text comes now.
 pub fn end() {
     let mut state = state();
     state.erase();
     *state = Display::Ended;
 }
 
-/// The same, unless somebody is just drawing or writing, who may be stuck.
+/// Like [`end`], but does nothing if another thread is just drawing or writing: that thread may be stuck.
 pub fn try_end() {
     if let Ok(mut state) = DISPLAY.try_lock() {
         state.erase();
@@ -133,21 +133,21 @@ pub fn try_end() {
     }
 }
 
-/// To standard error as it is. Nobody is left to tell if it is gone.
+/// Writes `text` to standard error as it is. An error is ignored, because it couldn't be reported anywhere.
 pub fn put(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Whether a terminal shows UTF-8, as the locale says that these `variable`s set.
+/// Whether the terminal shows UTF-8, according to the locale that the variables set. `variable` looks a variable up.
 pub fn is_utf8(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
     let locale = set.unwrap_or_default().to_string_lossy().to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
 }
 
-/// One line of the terminal on standard error. Each drawing is one write over what was there. Then it erases what is left of
-/// that, also in rows below, and takes the cursor back to where the line begins. Nothing is erased from a screen's first column
-/// on: tmux would keep it as if it had been scrolled away.
+/// One line of the terminal on standard error. Each drawing is one write over the old line. The write then erases what
+/// is left of the old line, also in rows below, and takes the cursor back to the beginning of the line. Nothing is
+/// erased from a screen's first column on: tmux would keep the text as if it had been scrolled away.
 #[derive(Debug, Default)]
 struct Screen(Mutex<String>);
 
@@ -158,9 +158,9 @@ impl Screen {
 }
 
 impl TermLike for Screen {
-    /// The last of the terminal's columns stays free: some wrap there.
+    /// Returns the columns of the terminal without the last, which stays free because some terminals wrap there.
     fn width(&self) -> u16 {
-        /// Of a terminal that doesn't say.
+        /// Columns of a terminal that doesn't say how many it has.
         const COLUMNS: u16 = 80;
         let columns = tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
         (if columns == 0 { COLUMNS } else { columns }).saturating_sub(1).max(1)
@@ -197,7 +197,8 @@ impl TermLike for Screen {
 
     fn flush(&self) -> io::Result<()> {
         let text = mem::take(&mut *self.text());
-        // indicatif fills the line. So it would wrap in a narrower terminal in which what it says has room.
+        // indicatif fills the line with spaces, which are cut off here. With them the line would wrap in a narrower
+        // terminal that has room for the text.
         put(&match text.trim_end() {
             "" => "\r \x1b[J\r\x1b[K".into(),
             text => format!("\r{text}\x1b[J\r"),
@@ -212,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    /// A terminal of so many columns.
+    /// A terminal with this number of columns.
     #[derive(Clone, Debug)]
     struct Narrow(u16, Arc<Mutex<String>>);
 
@@ -278,7 +279,7 @@ mod tests {
         }
     }
 
-    /// Of the letters that are used here.
+    /// Returns the columns of a text, if it has only letters that are used here.
     fn console_width(text: &str) -> usize {
         text.chars().map(|c| if "端末".contains(c) { 2 } else { 1 }).sum()
     }
@@ -293,7 +294,7 @@ mod tests {
         assert_eq!(shown(19, true), "map 50 %, 1.25 GB/s");
     }
 
-    /// All that can be said of a run whose whole is known has room beside the bar.
+    /// The longest line of a run whose whole is known has room beside the bar.
     #[test]
     fn nothing_is_cut_beside_a_bar() {
         let line = Line { what: "output".into(), percent: Some(99), more: "0.58 GB/s, 125 h 10 min left".into() };

@@ -1,7 +1,7 @@
-//! `mapfold man`: the manual, one page with every command, as one looks for it with `man mapfold`.
+//! `mapfold man`: prints the manual, one page with every command, as users look for it with `man mapfold`.
 //!
-//! It is made of the same texts as `--help`, so that neither says what the other doesn't. clap_mangen would make a
-//! page a command, and run the lines of examples together.
+//! The page is made of the same texts as `--help`, so both say the same. clap_mangen isn't used: it would make one page
+//! per command, and join the lines of examples.
 
 use clap::{Arg, Command, CommandFactory};
 use roff::{Inline, Roff, bold, italic, roman};
@@ -40,7 +40,7 @@ fn page() -> String {
     roff.control("fi", []);
 
     roff.control("SH", ["DESCRIPTION"]);
-    // The first paragraph was the name's.
+    // The first paragraph is already in the section NAME.
     let about = plain(root.get_long_about());
     prose(&mut roff, about.split_once("\n\n").map_or("", |(_, rest)| rest), "PP");
 
@@ -60,7 +60,7 @@ fn page() -> String {
     roff.render()
 }
 
-/// The commands in the order of the help, those below them after them.
+/// Returns the commands in the order of the help, each followed by its subcommands.
 fn with_their_own(root: &Command) -> Vec<&Command> {
     let below = |command| std::iter::once(command).chain(Command::get_subcommands(command));
     root.get_subcommands().flat_map(below).collect()
@@ -91,7 +91,7 @@ fn synopsis(command: &Command) -> Vec<Inline> {
     line
 }
 
-/// Arguments under their headings, as the help has them.
+/// Writes arguments under their headings, as the help does.
 fn arguments(roff: &mut Roff, command: &Command) {
     let shown = || command.get_arguments().filter(|arg| arg.get_id() != "help" && !arg.is_hide_set());
     let mut headings: Vec<Option<&str>> = Vec::new();
@@ -128,8 +128,8 @@ fn term(arg: &Arg) -> Vec<Inline> {
     term
 }
 
-/// Paragraphs, and lines that are indented: those stay as they are. A line that ends with a colon before such lines
-/// is their heading. `between` is the macro between paragraphs, or `SH`, that of headings.
+/// Writes paragraphs. Lines that are indented stay as they are, and a line that ends with a colon before such lines is
+/// their heading. `between` is the macro between paragraphs, or `SH`, the macro of headings.
 fn prose(roff: &mut Roff, text: &str, between: &str) {
     let (heading, paragraph) = if between == "SH" { (Some(between), "PP") } else { (None, between) };
     let mut literal = false;

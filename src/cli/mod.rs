@@ -1,12 +1,16 @@
-//! The command line: what a user types, to a checked plan or a message, and to an exit code.
+//! The command line: turns what a user types into a checked plan or a message, carries the plan out, and returns an
+//! exit code.
 //!
 //! ```text
-//! 0 done · 1 the job failed · 2 found wrong before reading · 3 done with a part of the input · 130, 143 interrupted ·
-//! a closed output pipe: 0, quietly
+//! 0         done; also when the reader of the output closed its pipe, without a message
+//! 1         the job failed
+//! 2         something was found wrong before anything was read
+//! 3         done with a part of the input
+//! 130, 143  interrupted
 //! ```
 //!
-//! Standard output carries results and nothing else. Everything else goes to standard error, an error as one line that says
-//! what is wrong and, where there is something to do about it, a second that says what.
+//! Standard output carries results and nothing else. Everything else goes to standard error. An error is one line that
+//! says what is wrong. If the user can do something about it, a second line says what.
 
 mod accounts;
 mod agg;
@@ -97,7 +101,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             return match job {
-                // Which flags there are isn't known without the JOB.
+                // The JOB couldn't be read, so the flags of its params aren't known.
                 Err(wrong) if error.kind() == ErrorKind::UnknownArgument => fail(&wrong.into()),
                 _ => usage::answer(error),
             };
@@ -129,10 +133,10 @@ fn parse(command: clap::Command, words: &[OsString]) -> Result<Cli, clap::Error>
     Cli::from_arg_matches(&command.try_get_matches_from(words)?)
 }
 
-/// Says what went wrong, and gives its exit code.
+/// Prints what went wrong, and returns the exit code.
 fn fail(error: &anyhow::Error) -> ExitCode {
     match typed(error) {
-        // Whoever wants the end now doesn't wait for somebody to read of it.
+        // The process is to end now, so the message must not wait for a reader.
         Some(Error::Interrupted { .. } | Error::Deadline { .. } | Error::Overdue { .. }) => {
             last_words::say(&message(error));
         }
@@ -150,14 +154,14 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     typed(error).map_or(1, Error::exit_code)
 }
 
-/// What is said of it: a line, and a second one if there is something to do about it.
+/// Returns the message for an error: one line, and a second one if there is something to do about it.
 fn message(error: &anyhow::Error) -> String {
     let cause = match typed(error) {
         None => return said(&format!("{error:#}"), None),
         Some(Error::Partial(what)) => return format!("{WARNING}partial result:{WARNING:#} {}\n", readable(what)),
         Some(cause) => cause,
     };
-    // What an `Error` was caused by is in its own message.
+    // An `Error`'s own message includes its causes.
     let context = error.chain().take_while(|cause| !cause.is::<Error>()).map(|context| format!("{context}: "));
     said(&format!("{}{cause}", context.collect::<String>()), cause.hint().as_deref())
 }
@@ -174,8 +178,8 @@ fn said(message: &str, hint: Option<&str>) -> String {
     text
 }
 
-/// A message quotes what it was given, which may be a whole file in the place of a name, or have signs in it that would do
-/// something to a terminal.
+/// Returns `message` as one line of limited length. A message quotes what the user gave, which may be a whole file in
+/// place of a name, or hold characters that control a terminal.
 fn readable(message: &str) -> Cow<'_, str> {
     const LONGEST: usize = 2000;
     const END: usize = 200;
@@ -187,14 +191,14 @@ fn readable(message: &str) -> Cow<'_, str> {
     format!("{} … {}", &message[..start], &message[end..]).into()
 }
 
-/// Styles in `text` show on a terminal only, and there unless NO_COLOR or TERM=dumb say otherwise. Nobody is left to tell
-/// if standard error is gone.
+/// Writes `text` to standard error. Its styles show only on a terminal, unless NO_COLOR or TERM=dumb is set. An error
+/// is ignored, because it couldn't be reported anywhere.
 fn to_stderr(text: &str) {
     line::end();
     let _ = AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes());
 }
 
-/// Says of what should have been removed that it wasn't. What the command did stays as it is.
+/// Warns of files that should have been removed and weren't. The command's result stays as it is.
 fn warn_of_left(temporaries: &Temporaries) {
     let text = warnings(temporaries);
     if !text.is_empty() {
@@ -207,7 +211,7 @@ fn warnings(temporaries: &Temporaries) -> String {
     left.map(|(path, why)| warning(&format!("cannot remove {}: {}", shown(path), reason(&why)))).collect()
 }
 
-/// Says what is not as it should be, but does no harm to the result.
+/// Warns of something that is not as it should be, but does no harm to the result.
 fn warn(message: &str) {
     to_stderr(&warning(message));
 }
@@ -224,7 +228,7 @@ fn to_stdout(text: &str) -> Result<()> {
     write_to_stdout(text, |stdout| stdout)
 }
 
-/// With styles, where they show.
+/// Writes `text` to standard output, with its styles if they show there.
 fn to_stdout_styled(text: &str) -> Result<()> {
     write_to_stdout(text, AutoStream::auto)
 }

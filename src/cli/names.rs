@@ -1,17 +1,18 @@
-//! Lists of names on a command line: `region,"first, last",-sum(amount)`.
+//! Parses lists of names on a command line: `region,"first, last",-sum(amount)`.
 //!
-//! Commas part names, except those in double quotes or parentheses. In quotes a name is what it is, `""` in it being a quote.
+//! Commas separate names, except in double quotes or parentheses. A name in quotes is taken literally, and `""` in it
+//! is a quote.
 
 use crate::error::{Error, Result};
 
 #[derive(Debug, PartialEq)]
 pub struct Name {
-    /// With the `-` of a descending sort key still before it.
+    /// The name, still with the `-` of a descending sort key before it.
     pub text: String,
     pub quoted: bool,
 }
 
-/// `flag` is what messages blame.
+/// Parses a list of names. `flag` is the flag that messages blame.
 pub fn list(flag: &str, text: &str) -> Result<Vec<Name>> {
     let (mut names, mut start, mut depth, mut quoted) = (Vec::new(), 0, 0_usize, false);
     for (at, c) in text.char_indices() {

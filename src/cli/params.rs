@@ -1,11 +1,11 @@
 //! A job's params as flags of their own: `mapfold run grep --pattern rabbit book.txt`.
 //!
 //! ```text
-//! words ──► JOB ──its spec──► params ──► the command with a flag for each ──► parsed
+//! words ──► JOB ──its spec──► params ──► the command with a flag for each param ──► parsed
 //! ```
 //!
-//! Which flags there are depends on the JOB, so that is looked for first. A param whose name another flag has is given by
-//! `--param` alone.
+//! The JOB decides which flags there are, so the JOB is looked for first. If another flag has the name of a param, the
+//! param can only be given by `--param`.
 
 use std::ffi::{OsStr, OsString};
 
@@ -17,13 +17,13 @@ use super::{help, job};
 use crate::error::{Result, one_line};
 use crate::spec::{Document, Param};
 
-/// What the ids of these flags begin with.
+/// The beginning of the ids that these flags have in clap.
 const ID: &str = "param:";
 
 /// The params that were given by flags of their own.
 #[derive(Debug, Default)]
 pub struct ParamFlags {
-    /// Name and value.
+    /// Names and values.
     given: Vec<(String, String)>,
 }
 
@@ -33,8 +33,8 @@ impl ParamFlags {
     }
 }
 
-/// `root` with the flags that the params of the JOB among `words` make, and what is wrong with that JOB. `words` begin with
-/// the program's name.
+/// Returns `root` with a flag for each param of the JOB among `words`, and an error if that JOB is wrong. `words`
+/// begins with the program's name.
 pub fn with_flags(root: Command, words: &[OsString]) -> (Command, Result<()>) {
     let Some(name) = words.get(1).and_then(|word| word.to_str()) else { return (root, Ok(())) };
     let Some(job) = root.find_subcommand(name).and_then(|command| find_job(command, &words[2..])) else {
@@ -52,8 +52,8 @@ pub fn with_flags(root: Command, words: &[OsString]) -> (Command, Result<()>) {
     (root, Ok(()))
 }
 
-/// The first of `words` that is no flag and no flag's value, if the command takes a JOB. None if an unknown flag comes
-/// before it: it can't be told whether what follows is its value.
+/// Returns the first of `words` that is neither a flag nor a flag's value, if the command takes a JOB. None if an
+/// unknown flag comes before it, because the word after that flag may be the flag's value.
 fn find_job<'w>(command: &Command, words: &'w [OsString]) -> Option<&'w OsStr> {
     command.get_positionals().find(|arg| arg.get_id() == "job")?;
     let mut words = words.iter();
@@ -75,7 +75,8 @@ fn find_job<'w>(command: &Command, words: &'w [OsString]) -> Option<&'w OsStr> {
                 }
             }
             None => {
-                // Of short flags in one word, the first that takes a value has the rest of the word, or the next one.
+                // Among several short flags in one word, the first that takes a value takes the rest of the word. If
+                // nothing is left of the word, that flag takes the next word.
                 for (at, short) in text.char_indices().skip(1) {
                     if takes_value(command.get_arguments().find(|arg| arg.get_short() == Some(short))?) {
                         if at + short.len_utf8() == text.len() {
@@ -90,7 +91,7 @@ fn find_job<'w>(command: &Command, words: &'w [OsString]) -> Option<&'w OsStr> {
     None
 }
 
-/// Whether a flag may be called so, and none is.
+/// Whether `name` can be the name of a flag, and isn't the name of one yet.
 fn can_be_flag(command: &Command, name: &str) -> bool {
     let is_plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let taken = command.get_arguments().any(|arg| arg.get_long() == Some(name));

@@ -1,4 +1,4 @@
-//! How far a run has come and when it will end, in one line on standard error.
+//! The progress line on standard error: how far a run has come, and when it will end.
 //!
 //! ```text
 //! map     43 % ━━━━━━━━──────────── 1.24 GB/s, 12 s left
@@ -6,12 +6,13 @@
 //! map 5.21 GB, 1.24 GB/s, waiting for web1, web2 and 3 more
 //! ```
 //!
-//! The per cent and the bar are the whole run's, and so is the time that [`TimeLeft`] says; the word is the phase. The whole
-//! isn't known before the first map task has ended, nor of streams. Then the line says how much was read, and which streams
-//! are waited for. Input per second is since the run began.
+//! The percentage, the bar and the time left, which [`TimeLeft`] predicts, are those of the whole run. The word is the
+//! current phase. The whole isn't known before the first map task has ended, nor while streams are read. Then the line
+//! says how much was read, and which streams are waited for. Input per second is the average since the run began.
 //!
-//! A thread of its own looks at the engine's meters a few times a second, so that the engine only ever adds to a number. A run
-//! that is over in half a second shows nothing; the line is taken away in the end, as the summary says the same better.
+//! A thread of its own reads the engine's meters a few times a second, so the engine only ever adds to numbers. A run
+//! that is over in half a second shows nothing. The line is erased at the end, because the summary says the same
+//! better.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,14 +36,15 @@ pub enum When {
 
 const FIRST_AFTER: Duration = Duration::from_millis(500);
 const EVERY: Duration = Duration::from_millis(200);
-/// Where no line can be drawn over, lines are written: every second, and every ten once there have been many.
+/// Intervals for an output on which a line can't be redrawn: there a line is written every second, and every ten
+/// seconds after [`MANY_LINES`].
 const LINE_EVERY: Duration = Duration::from_secs(1);
 const LATER_LINE_EVERY: Duration = Duration::from_secs(10);
 const MANY_LINES: usize = 30;
-/// A stream that brings nothing for so long is waited for.
+/// A stream that has brought nothing for this long is named as waited for.
 const SILENT: Duration = Duration::from_secs(2);
 
-/// Runs `work`, which reads `sources`, showing its progress.
+/// Runs `work`, which reads `sources`, and shows its progress.
 pub fn show<T>(when: When, quiet: bool, sources: &[Source], progress: &Progress, work: impl FnOnce() -> T) -> T {
     let can_draw = line::can_draw();
     let wanted = match when {
@@ -58,15 +60,15 @@ pub fn show<T>(when: When, quiet: bool, sources: &[Source], progress: &Progress,
         line::begin();
         let mut view = View::new(progress, sources);
         let tell = move || if can_draw { draw(&mut view, &is_done) } else { write(&mut view, &is_done) };
-        // Where no thread is to be had nothing is shown.
+        // If no thread can be started, nothing is shown.
         let _ = thread::Builder::new().name("progress".into()).spawn_scoped(scope, tell);
         let result = work();
-        drop(done); // which, if `work` panics, unwinding does
+        drop(done); // if `work` panics, unwinding drops it
         result
     })
 }
 
-/// Waits. False once the work is done.
+/// Waits for `wait`. Returns false once the work is done.
 fn goes_on(is_done: &Receiver<()>, wait: Duration) -> bool {
     is_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout)
 }
@@ -95,13 +97,14 @@ fn write(view: &mut View<'_>, is_done: &Receiver<()>) {
     }
 }
 
-/// Looks at the meters of one run.
+/// Reads the meters of one run, and makes the line to show.
 struct View<'p> {
     progress: &'p Progress,
     sources: &'p [Source],
     begun: Instant,
     time_left: TimeLeft,
-    /// Of the whole run, once it is known. It only grows, whatever is thought of the time left.
+    /// The share of the whole run that is done, once it is known. The share only grows, whatever the predicted time
+    /// left.
     share: Option<f64>,
 }
 
@@ -110,14 +113,14 @@ impl<'p> View<'p> {
         View { progress, sources, begun: Instant::now(), time_left: TimeLeft::default(), share: None }
     }
 
-    /// None while no phase has begun.
+    /// Returns the line to show. None while no phase has begun.
     fn look(&mut self) -> Option<Line> {
         let silent = self.progress.silent(SILENT);
         let silent: Vec<_> = silent.into_iter().map(|source| shown(self.sources[source].path())).collect();
         self.line(self.begun.elapsed().as_secs_f64(), &Readings::of(self.progress), &silent)
     }
 
-    /// What there is to say when the meters said so, `seconds` after the run began.
+    /// Returns the line for `readings` taken `seconds` after the run began.
     fn line(&mut self, seconds: f64, readings: &Readings, silent: &[String]) -> Option<Line> {
         let what = PHASES[readings.current()?].into();
         let MeterReading { done: read, total: all, .. } = readings.phases[0];
@@ -126,7 +129,7 @@ impl<'p> View<'p> {
         if let Some(left) = left {
             self.share = Some(self.share.unwrap_or(0.0).max(seconds / (seconds + left)));
         }
-        // A hundred per cent is of what is done, and has no line any more.
+        // 100 % is never shown, because there is no line once all is done.
         let percent = self.share.map(|share| ((100.0 * share) as u64).min(99));
         said.extend(match (percent, all) {
             (Some(_), _) => None,
@@ -140,7 +143,7 @@ impl<'p> View<'p> {
     }
 }
 
-/// The first two by name.
+/// Names the first two sources that are waited for, and counts the others.
 fn waiting_for(names: &[String]) -> Option<String> {
     let names = match names {
         [] => return None,
@@ -170,10 +173,10 @@ mod tests {
             view.line(seconds, &readings, &silent).map(|line| line.text())
         };
         assert_eq!(text(0.5, Readings::default(), &[]), None);
-        // No run is there yet to say what comes after the map.
+        // No run is written yet from which the phases after map could be predicted.
         let early = Readings { in_runs: 0, ..readings((5_000_000_000, 20_000_000_000), None) };
         assert_eq!(text(4.0, early, &[]).unwrap(), "map 5.00 GB of 20.0 GB, 1.25 GB/s");
-        // A stream: the whole isn't known.
+        // The whole isn't known, because a stream is read.
         let stream = || readings((5_000_000_000, 0), None);
         assert_eq!(text(4.0, stream(), &[]).unwrap(), "map 5.00 GB, 1.25 GB/s");
         assert_eq!(text(4.0, stream(), &["web1"]).unwrap(), "map 5.00 GB, 1.25 GB/s, waiting for web1");
@@ -201,11 +204,11 @@ mod tests {
             assert!((last..=99).contains(&percent), "{tenth}: {line:?} after {last}");
             last = percent;
             if tenth == 96 {
-                // Of the map 96 %.
+                // 96 % of the map phase is done.
                 assert!((15..40).contains(&percent), "{line:?}");
             }
         }
-        // The output is yet to come.
+        // The output phase is yet to come.
         assert!(last >= 70, "{last}");
     }
 

@@ -1,4 +1,4 @@
-//! `mapfold run`: a job over inputs, from the words of a command line to a committed result.
+//! `mapfold run`: runs a job over its inputs, from the words of a command line to a committed result.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -108,7 +108,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     execute(args.job.load()?, args.job.changes.unordered, &args.result)
 }
 
-/// Runs a job and writes its result, in any sequence of rows if `unordered`.
+/// Runs a job and writes its result, with the rows in any order if `unordered`.
 pub fn execute(mut job: AskedJob, unordered: bool, args: &ResultArgs) -> anyhow::Result<()> {
     let output = job.output(args.output.as_ref());
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
@@ -155,7 +155,7 @@ pub fn execute(mut job: AskedJob, unordered: bool, args: &ResultArgs) -> anyhow:
             if args.verbose {
                 to_stderr(&styled(&summary::render(&failed.report, &title)));
             }
-            // That the job failed is what matters, whatever becomes of its report.
+            // Why the job failed matters more than an error in writing its report.
             let _ = accounts.write(&failed.report, Some(&failed.error));
             Err(failed.error.into())
         }
@@ -164,12 +164,12 @@ pub fn execute(mut job: AskedJob, unordered: bool, args: &ResultArgs) -> anyhow:
 
 const TITLE: Style = Style::new().bold();
 
-/// A line that begins with its title, which is bold.
+/// Formats a line that begins with its title, with the title bold.
 fn titled(line: &str, title: &str) -> String {
     format!("{TITLE}{title}{TITLE:#}{}", line.strip_prefix(title).unwrap_or(line))
 }
 
-/// The summary with its title bold and its labels dim.
+/// Formats the summary, with its title bold and its labels dim.
 fn styled(summary: &str) -> String {
     const LABEL: Style = Style::new().dimmed();
     let line = |line: &str| match line.strip_prefix("  ").and_then(|rest| rest.split_once("  ")) {

@@ -1,4 +1,4 @@
-//! `mapfold schema`: what a spec may have in it, for editors and for readers.
+//! `mapfold schema`: prints what a spec may have in it, as JSON Schema for editors or as Markdown for readers.
 
 use super::to_stdout;
 use crate::schema::{json_schema, reference};
@@ -22,7 +22,7 @@ pub struct Args {
     markdown: bool,
 }
 
-/// What the page begins with.
+/// The beginning of the page in Markdown.
 const INTRO: &str = "\
 # Every key of a job spec
 

@@ -1,4 +1,5 @@
-//! Flags that stand for a field of the spec: one table, a row a flag.
+//! The flags that stand for a field of the spec, in one table with one row per flag. The flags that are given override
+//! those fields.
 
 use clap::error::Error as ClapError;
 use clap::{Arg, ArgMatches, Command};
@@ -10,12 +11,12 @@ use crate::map::Combiner;
 use crate::output::Format;
 use crate::spec::{Document, OnTimeout, Scheduler};
 
-/// A flag that takes one value, which is that of a field of the spec.
+/// A flag that takes one value, which is the value of a field of the spec.
 #[derive(Debug)]
 pub struct Setting {
-    /// Without its dashes.
+    /// The flag, without its dashes.
     pub flag: &'static str,
-    /// The field, dotted.
+    /// The dotted path of the field.
     pub path: &'static str,
     pub value: &'static str,
     pub help: &'static str,
@@ -25,9 +26,9 @@ pub struct Setting {
 
 #[derive(Debug, PartialEq)]
 pub enum Takes {
-    /// What the schema says.
+    /// Any value that the schema allows.
     Value,
-    /// One of these.
+    /// One of these words.
     One(&'static [&'static str]),
     /// A list of names, with commas between them.
     Names,
@@ -37,12 +38,12 @@ const fn setting(flag: &'static str, path: &'static str, value: &'static str, he
     Setting { flag, path, value, help, short: None, takes: Takes::Value }
 }
 
-/// The one of that name.
+/// Returns the setting whose flag has that name.
 pub fn find(flag: &str) -> Option<&'static Setting> {
     ALL.iter().find(|setting| setting.flag == flag)
 }
 
-/// In the order of the help. Those of `run` never change what a job prints.
+/// All settings, in the order of the help. Those that are fields of `run` never change what a job prints.
 pub const ALL: &[Setting] = &[
     Setting { takes: Takes::One(Format::NAMES), ..setting("format", "output.format", "F", "text, tsv, csv or jsonl") },
     Setting { short: Some('n'), ..setting("limit", "limit", "N", "The first so many rows") },
@@ -67,10 +68,10 @@ pub const ALL: &[Setting] = &[
     setting("attempts", "run.attempts", "N", "Tries at a task that fails  [default: 4]"),
 ];
 
-/// Flags that only the long help has.
+/// The flags that only the long help has.
 const SELDOM: &[&str] = &["on-timeout", "split-size", "partitions", "scheduler", "attempts"];
 
-/// What the long help adds.
+/// What the long help adds to the help of a flag.
 const LONGER: &[(&str, &str)] = &[
     (
         "format",
@@ -128,7 +129,7 @@ const LONGER: &[(&str, &str)] = &[
     ),
 ];
 
-/// Those that were given, with their values.
+/// The settings that were given, with their values.
 #[derive(Debug, Default)]
 pub struct Settings {
     given: Vec<(&'static Setting, String)>,
@@ -148,7 +149,7 @@ impl Settings {
 }
 
 impl Setting {
-    /// Overrides the field. `flag` is what messages blame.
+    /// Overrides the field. `flag` is the flag that messages blame.
     pub fn apply(&self, flag: &str, value: &str, document: &mut Document) -> Result<()> {
         match self.takes {
             Takes::Names => {
@@ -159,12 +160,12 @@ impl Setting {
         }
     }
 
-    /// Whether it is one of those that never change what a job prints.
+    /// Whether the setting never changes what a job prints.
     pub fn is_free(&self) -> bool {
         self.path.starts_with("run.")
     }
 
-    /// The values there are; none where the schema says more.
+    /// Returns all values of the setting. Empty if the schema says what it takes.
     pub fn choices(&self) -> &'static [&'static str] {
         match self.takes {
             Takes::One(choices) => choices,
@@ -181,10 +182,10 @@ impl Setting {
         };
         let arg = self.short.into_iter().fold(arg, Arg::short).hide_short_help(SELDOM.contains(&self.flag));
         match self.takes {
-            // What is wrong with it is for the schema to say.
+            // Negative numbers get through, so that the schema says what is wrong with the value.
             Takes::Value => arg.allow_negative_numbers(true),
             Takes::One(choices) => arg.value_parser(choices.to_vec()).hide_possible_values(true),
-            // The first may be a descending one.
+            // The list may begin with the `-` of a descending name.
             Takes::Names => arg.allow_hyphen_values(true),
         }
     }

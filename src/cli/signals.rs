@@ -1,9 +1,10 @@
-//! Interrupts: the first asks the job to end and clean up, a second one, a second later, ends it there and then. What
-//! comes sooner is the same request once more: `timeout` signals the process and then its group.
+//! Signals that interrupt a job. The first signal asks the job to end and clean up. A signal that comes a second later
+//! or more ends the process at once. A signal that comes sooner only repeats the request, because `timeout` signals the
+//! process and then its group.
 //!
-//! A job that can't hear the first, because a system call doesn't return (a full pipe that nobody reads, a FIFO that nobody
-//! opens, a dead network disk), is cleaned up after and ended by [`watched`], with the commands that it reads. So is one
-//! that doesn't hear that its time is over, and one that has no memory left.
+//! A job may not notice the first signal, because a system call doesn't return (a full pipe that nobody reads, a FIFO
+//! that nobody opens, a dead network disk). Then [`watched`] cleans up after the job, and ends the process and the
+//! commands that the job reads. It does the same if a job doesn't notice that its time is over, or has no memory left.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,29 +20,29 @@ use crate::error::Error;
 use crate::input::command;
 use crate::run::Control;
 
-/// How often the watch looks for a signal, and at the clock.
+/// How often the watch thread looks for a signal, and at the clock.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How long work that was asked to end may take.
+/// How long work may take to end after it was asked to.
 #[derive(Clone, Copy, Debug)]
 pub struct Grace {
-    /// From then on the next signal ends the process. Nothing hears it any more, so commands are ended before.
+    /// After this time the next signal ends the process. No handler runs then, so commands are ended before.
     armed: Duration,
-    /// How long after that the work is held to be stuck.
+    /// How long after `armed` the work is assumed to be stuck.
     stuck: Duration,
 }
 
 pub const RUNNING: Grace = Grace { armed: SECOND, stuck: Duration::from_secs(2) };
-/// To make a plan is soon over, unless a disk doesn't answer, and leaves nothing behind.
+/// Planning is soon over, unless a disk doesn't answer, and leaves nothing behind.
 pub const PLANNING: Grace = Grace { armed: LOOK, stuck: Duration::ZERO };
 
-/// How long after the first signal another one means that the user won't wait.
+/// How long after the first signal another signal means that the user won't wait.
 pub const SECOND: Duration = Duration::from_secs(1);
 
-/// Set: the next signal ends the process there and then.
+/// If set, the next signal ends the process at once.
 pub type Armed = Arc<AtomicBool>;
 
-/// Has the number of a signal stored in `signal`.
+/// Installs handlers that store a signal's number in `signal`.
 pub fn watch(signal: &Arc<AtomicUsize>) -> io::Result<Armed> {
     let armed = Armed::default();
     for number in [SIGHUP, SIGINT, SIGTERM] {
@@ -51,16 +52,17 @@ pub fn watch(signal: &Arc<AtomicUsize>) -> io::Result<Armed> {
         flag::register_conditional_default(number, Arc::clone(&armed))?;
         flag::register_usize(number, Arc::clone(signal), number as usize)?;
     }
-    // A file that outgrows `ulimit -f` is then an error of the write, as a full disk is.
+    // With a handler, a file that outgrows `ulimit -f` is an error of the write, as a full disk is.
     flag::register(SIGXFSZ, Arc::default())?;
     Ok(armed)
 }
 
-/// Runs `work`, which ends soon after a signal; if it doesn't, removes what it would have removed and ends the process.
+/// Runs `work`, which should end soon after a signal. If it doesn't, removes what `work` would have removed and ends
+/// the process.
 pub fn watched<T>(control: &Control, armed: &Armed, grace: Grace, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         let (done, is_done) = bounded::<()>(0);
-        // Where no thread is to be had the job runs unwatched.
+        // If no thread can be started, the job runs unwatched.
         let _ = thread::Builder::new().name("watch".into()).spawn_scoped(scope, move || {
             let _watched = allocator::Watching::begin();
             watch_over(control, armed, grace, &is_done);
@@ -88,7 +90,7 @@ fn watch_over(control: &Control, armed: &Armed, grace: Grace, is_done: &Receiver
                     }
                 }
             }
-            // Its time is over, which who works has heard by now.
+            // The job's time is over, and its workers have noticed that by now.
             Err(error) => {
                 if goes_on(grace.stuck.max(LOOK)) {
                     end(control, error);
@@ -98,7 +100,7 @@ fn watch_over(control: &Control, armed: &Armed, grace: Grace, is_done: &Receiver
     }
 }
 
-/// Ends the process as the job would have: with its commands, and what it made removed.
+/// Ends the process as the job would have ended: with its commands ended and its files removed.
 fn end(control: &Control, error: Error) -> ! {
     allocator::cleans_up();
     command::end_all();
@@ -108,7 +110,8 @@ fn end(control: &Control, error: Error) -> ! {
     process::exit(i32::from(exit_code(&error)))
 }
 
-/// `nohup` and shells that start jobs in the background have a signal ignored, and a handler would undo that.
+/// Whether the process was started with this signal ignored. `nohup` and shells that start jobs in the background do
+/// so, and a handler would undo that.
 fn ignored(number: i32) -> bool {
     fs::read_to_string("/proc/self/status").is_ok_and(|status| is_in_mask(&status, number))
 }

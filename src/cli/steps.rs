@@ -1,4 +1,4 @@
-//! How far a command has come that runs a job many times: a line on standard error, gone in the end.
+//! The progress line of a command that runs a job many times. The line is on standard error, and is erased at the end.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::line::{self, Line};
 use super::progress::When;
 use crate::units::whole_seconds;
 
-/// What such a command takes about what it shows.
+/// Flags of a command that runs a job many times, about what it shows.
 #[derive(clap::Args)]
 pub struct StepsArgs {
     /// On stderr: auto (on a terminal), always or never
@@ -29,13 +29,13 @@ pub struct StepsArgs {
     help: Option<bool>,
 }
 
-/// Steps to go, one run each.
+/// The steps of a command, each of which is one run of the job, and the line that shows them.
 pub struct Steps {
     total: usize,
     begun: usize,
     started: Instant,
     shown: Shown,
-    /// While there is one.
+    /// The line that is drawn, if one is.
     line: Option<Line>,
 }
 
@@ -57,7 +57,7 @@ impl Steps {
         Steps { total, begun: 0, started: Instant::now(), shown, line: None }
     }
 
-    /// The next run begins.
+    /// Begins the next run, and shows it.
     pub fn next(&mut self, what: &str) {
         let left = left(self.begun, self.total, self.started.elapsed());
         self.begun += 1;
@@ -71,7 +71,7 @@ impl Steps {
         }
     }
 
-    /// Writes with the line out of the way.
+    /// Calls `write` with the line erased, and draws the line again.
     pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         let Some(line) = &self.line else { return write() };
         let written = line::aside(write);
@@ -86,7 +86,7 @@ impl Drop for Steps {
     }
 }
 
-/// How long the rest takes if it goes on as before; nothing while nothing is done.
+/// Returns how long the rest takes if the command goes on as before. Empty while nothing is done.
 fn left(done: usize, total: usize, elapsed: Duration) -> String {
     if done == 0 {
         return String::new();

@@ -1,33 +1,35 @@
-//! How long a run will yet take, from what its meters say over time.
+//! Predicts how long a job will still take, from the readings of its meters over time.
 //!
-//! Of a phase that has begun: what is left of it, at its pace, in which the last seconds count for more than the first, as
-//! files that were cached say little about those that weren't. Of the phases after it: reducing a byte that is shuffled
-//! is taken to cost [`REDUCE`] times what mapping a byte of input did, and output to take [`OUTPUT`] of the time of
-//! reduce. How many bytes are shuffled is foreseen from the runs that are there. As a phase goes on, its own pace comes to
-//! count instead.
+//! For the current phase, the prediction is what is left of the phase, at the phase's pace. In this pace the last
+//! seconds count for more than the first, because files that were cached say little about files that weren't. For later
+//! phases, reducing a shuffled byte is assumed to cost [`REDUCE`] times what mapping a byte of input did, and output to
+//! take [`OUTPUT`] of the time of reduce. The number of shuffled bytes is predicted from the runs written so far. As a
+//! phase goes on, its own pace gradually replaces these assumptions.
 //!
-//! So reduce and output are counted in from the start, and time left doesn't run out with the map phase. The two factors
-//! are rough, as jobs differ; with reduce half as dear as that or three times, and output as long as reduce or none at all,
-//! what is said at half time is right within a factor of three, as the tests show.
+//! So reduce and output are included from the start, and the time left doesn't run out with the map phase. The two
+//! factors are rough, because jobs differ. If reduce costs half as much as assumed or three times as much, and output
+//! takes as long as reduce or no time at all, the prediction at half time is right within a factor of three, as the
+//! tests show.
 //!
-//! Nothing is said in the first second, before the first run is there, while a stream is read, whose end nobody knows, and in
-//! the first second of the reduce phase after one: mapping it may have been as slow as whoever wrote it. Nor while a result
-//! that is written gets its name, which is up to the disk.
+//! There is no prediction in the first second and before the first run is written. There is none while a stream is
+//! read, because nobody knows where a stream ends, nor in the first second of each phase after that: the map phase may
+//! have been as slow as whoever wrote the stream. There is also none while a finished result gets its name, which is up
+//! to the disk.
 
 use std::sync::atomic::Ordering;
 
 use crate::run::deadline::{OUTPUT, REDUCE};
 use crate::run::{Meter, Progress};
 
-/// The part of a phase in which what was foreseen counts for as much as its own pace.
+/// The share of a phase after which the prediction for the phase and the phase's own pace count equally.
 const TRUST: f64 = 0.15;
-/// Seconds of a phase that say too little about it.
+/// Seconds at the beginning of a phase that say too little about the phase.
 const TOO_EARLY: f64 = 1.0;
 
-/// In their order.
+/// The names of the phases, in their order.
 pub const PHASES: [&str; 3] = ["map", "reduce", "output"];
 
-/// What a meter said.
+/// One meter's reading at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MeterReading {
     pub begun: bool,
@@ -41,28 +43,28 @@ impl MeterReading {
         MeterReading { begun, done: meter.done.load(Ordering::Relaxed), total: meter.total.load(Ordering::Relaxed) }
     }
 
-    /// The part that is done, of a total that is known.
+    /// Returns the share that is done, of a total that is known.
     pub fn part(&self) -> f64 {
         if self.total == 0 { 1.0 } else { (self.done as f64 / self.total as f64).min(1.0) }
     }
 }
 
-/// What all meters said at one moment.
+/// The readings of all meters at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Readings {
     pub phases: [MeterReading; 3],
-    /// Bytes of input that the runs there are were made of.
+    /// Bytes of input whose output is in runs.
     pub in_runs: u64,
 }
 
 impl Readings {
     pub fn of(progress: &Progress) -> Self {
-        // In this order: no more in runs than is known to be shuffled.
+        // `in_runs` is read first: the shuffle's total that is read next then covers at least these runs.
         let in_runs = progress.in_runs.load(Ordering::Acquire);
         Readings { phases: [&progress.map, &progress.reduce, &progress.output].map(MeterReading::of), in_runs }
     }
 
-    /// Index of the phase that goes on, once one has begun.
+    /// Returns the index of the current phase, once a phase has begun.
     pub fn current(&self) -> Option<usize> {
         self.phases.iter().rposition(|reading| reading.begun)
     }
@@ -72,26 +74,28 @@ impl Readings {
 pub struct TimeLeft {
     phase: usize,
     began: [f64; 3],
-    /// When it was last looked, and what part of the phase was done.
+    /// Time of the last look, in seconds since the run began, and the share of the phase that was done then.
     last: (f64, f64),
-    /// Parts and seconds, each weighted by the time into the phase.
+    /// Sums of the shares done and of the seconds between looks, each weighted by the time since the phase began.
     parts: f64,
     seconds: f64,
 }
 
 impl TimeLeft {
-    /// Looks at the meters, `now` seconds after the run began, and says how many are left.
+    /// Takes the readings of the meters `now` seconds after the run began, and returns how many seconds are left. None
+    /// if that can't be predicted.
     pub fn look(&mut self, now: f64, readings: &Readings) -> Option<f64> {
         let phase = readings.current()?;
         if phase != self.phase {
-            // A phase may come and go between two looks.
+            // A phase may begin and end between two looks.
             self.began[self.phase + 1..=phase].fill(now);
             *self = TimeLeft { phase, began: self.began, last: (now, 0.0), ..TimeLeft::default() };
         }
         let [input, shuffle, merge] = readings.phases;
         let part = readings.phases[phase].part();
         if part < self.last.1 {
-            // What was mapped is mapped again: its edges weren't as they were assumed to be.
+            // Input that was mapped is mapped again, because the edges of its records weren't where they were assumed
+            // to be.
             self.began[phase] = now;
             *self = TimeLeft { phase, began: self.began, last: (now, part), ..TimeLeft::default() };
         }
@@ -107,7 +111,7 @@ impl TimeLeft {
         }
         let map = if phase == 0 { self.whole(None, part)? } else { self.began[1] - self.began[0] };
         let a_byte = (!stream).then(|| map / input.total as f64);
-        // While there are runs of a part of the input only, as much again comes of the rest.
+        // In the map phase the runs cover a part of the input. The rest is assumed to shuffle as much per byte.
         let all = |bytes: u64| match phase {
             0 => bytes as f64 / readings.in_runs as f64 * input.total as f64,
             _ => bytes as f64,
@@ -118,7 +122,8 @@ impl TimeLeft {
             1 => self.whole(foreseen, part)?,
             _ => self.began[2] - self.began[1],
         };
-        // Rows that the map sorted are merged at the price of those that were reduced before.
+        // Without a reduce phase, rows that map attempts sorted are merged. Output of such a row is assumed to cost as
+        // much as output of a row that was reduced.
         let unreduced = if shuffle.total == 0 { all(merge.total) * a_byte.unwrap_or(0.0) * REDUCE } else { 0.0 };
         let foreseen = (reduce + unreduced) * OUTPUT;
         let output = if phase < 2 { foreseen } else { self.whole((foreseen > 0.0).then_some(foreseen), part)? };
@@ -126,7 +131,7 @@ impl TimeLeft {
         Some(left + [reduce + output, output, 0.0][phase])
     }
 
-    /// Seconds of all of the phase, from its pace and from what was `foreseen`.
+    /// Returns the seconds that the whole phase takes, from its own pace and from the prediction `foreseen`.
     fn whole(&self, foreseen: Option<f64>, part: f64) -> Option<f64> {
         let own = (self.parts > 0.0).then(|| self.seconds / self.parts);
         match (own, foreseen) {
@@ -142,8 +147,8 @@ mod tests {
 
     const INPUT: u64 = 10_000_000_000;
 
-    /// A run of three phases of so many seconds, in which `shuffled` times the input is shuffled. `done` says what part of
-    /// the map phase is done after what part of its time.
+    /// A run whose three phases take `seconds`, and in which `shuffled` times the input is shuffled. `done` maps the
+    /// share of the map phase's time that has passed to the share of its input that is done.
     struct Run {
         seconds: [f64; 3],
         shuffled: f64,
@@ -169,7 +174,7 @@ mod tests {
             let writing = now >= map + reduce;
             let third =
                 if writing { reading(true, part(map + reduce, output), shuffle) } else { MeterReading::default() };
-            // In twenty tasks.
+            // The map phase has twenty tasks.
             let in_runs = ((mapped * 20.0).floor() / 20.0 * INPUT as f64) as u64;
             if !reducing {
                 second.total = (self.shuffled * in_runs as f64) as u64;
@@ -181,7 +186,7 @@ mod tests {
             self.seconds.iter().sum()
         }
 
-        /// Time left as it is shown: when, and what.
+        /// Returns the time of each look, and the time left that the look returned.
         fn shown(&self) -> Vec<(f64, Option<f64>)> {
             let mut time_left = TimeLeft::default();
             let steps = (self.whole() * 10.0) as usize;
@@ -189,7 +194,8 @@ mod tests {
             at.map(|now| (now, time_left.look(now, &self.readings(now)))).collect()
         }
 
-        /// By what factor, up or down, the most that was wrong with time left between two parts of the whole time.
+        /// Returns the largest factor, up or down, by which the time left was wrong between two shares of the whole
+        /// time.
         fn wrong(&self, from: f64, to: f64) -> f64 {
             let whole = self.whole();
             let shown = self.shown().into_iter().filter(|(now, _)| (from * whole..to * whole).contains(now));
@@ -211,7 +217,7 @@ mod tests {
         assert!(run.wrong(0.06, 0.98) < 1.05, "{}", run.wrong(0.06, 0.98));
     }
 
-    /// Little and much to shuffle, cheap and dear to reduce, with output and without.
+    /// Jobs with little and much to shuffle, with cheap and expensive reduce, with output and without.
     #[test]
     fn at_half_time_it_is_right_within_a_factor_of_three() {
         for shuffled in [0.01, 0.3, 1.0] {
@@ -232,7 +238,7 @@ mod tests {
         assert!(run.wrong(0.02, 0.98) < 1.1, "{}", run.wrong(0.02, 0.98));
     }
 
-    /// What is left is never next to nothing with much to come.
+    /// The time left is never close to zero while much is still to come.
     #[test]
     fn it_does_not_run_out_with_the_map() {
         for run in [run(20.0, 60.0, 20.0, 1.0), run(20.0, 20.0, 20.0, 1.0), run(20.0, 180.0, 180.0, 1.0)] {
@@ -242,7 +248,7 @@ mod tests {
         }
     }
 
-    /// A fifth of the input was cached, and read ten times as fast.
+    /// A fifth of the input is cached, and is read ten times as fast.
     #[test]
     fn a_pace_that_changes_is_noticed() {
         let done = |time: f64| if time < 0.0244 { time / 0.0244 * 0.2 } else { 0.2 + (time - 0.0244) / 0.9756 * 0.8 };
@@ -250,14 +256,14 @@ mod tests {
         assert!(run.wrong(0.1, 0.9) < 1.6, "{}", run.wrong(0.1, 0.9));
     }
 
-    /// A map that is done again takes as long as one that begins.
+    /// A map phase that is done again is predicted to take as long as a map phase that begins.
     #[test]
     fn what_is_begun_again_is_as_if_it_began() {
         let run = run(20.0, 40.0, 16.0, 1.0);
         let mut time_left = TimeLeft::default();
         (1..150).for_each(|i| _ = time_left.look(f64::from(i) / 10.0, &run.readings(f64::from(i) / 10.0)));
         for (now, left) in run.shown() {
-            // The first look falls together with the beginning.
+            // The first look coincides with the new beginning.
             let again = time_left.look(15.0 + now, &run.readings(now));
             assert!(again.zip(left).is_none_or(|(again, left)| (again / left - 1.0).abs() < 0.1), "{again:?} {left:?}");
             assert!(again.is_some() || now < TOO_EARLY + 0.2, "{now}");
@@ -280,7 +286,7 @@ mod tests {
     #[test]
     fn nothing_is_said_before_it_can_be_known() {
         let known = run(20.0, 5.0, 1.0, 0.5).shown();
-        // A twentieth of the map is the first run.
+        // The first run is written after a twentieth of the map phase.
         assert!(known.iter().all(|(now, left)| left.is_some() == (*now >= TOO_EARLY)), "{known:?}");
         let stream = Run { stream: true, ..run(20.0, 5.0, 2.0, 0.5) };
         for (now, left) in stream.shown() {

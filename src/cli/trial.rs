@@ -1,8 +1,8 @@
-//! Trials: a job run in processes of its own, as `bench` times them and `verify` compares them.
+//! Trials: runs of a job in processes of their own. `bench` times them and `verify` compares them.
 //!
-//! A trial is this same program called with `run`: the spec as the command line has it, the settings that are tried, an
-//! output file and a report, all in one directory below the spill directory. The spill files of the trials lie in
-//! it too, so whatever becomes of a trial, nothing is left of it once the directory is gone.
+//! A trial is this same program called with `run`: it is given the spec that the command line describes, the settings
+//! to be tried, an output file and a report. All files are in one directory below the spill directory, and so are the
+//! spill files of the trials. So whatever becomes of a trial, nothing is left of it once the directory is gone.
 
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -41,25 +41,25 @@ use crate::spec::{Document, Input, OnError, OnTimeout, Spec};
 /// Settings to run with, with their values.
 pub type Chosen<'a> = [(&'static Setting, &'a str)];
 
-/// Makes trials of one job.
+/// Runs trials of one job.
 pub struct Trials {
     spec: Spec,
-    /// The same as JSON, without input and output.
+    /// The spec as JSON, without output. It has the inputs only if they can't be words of a command line.
     json: Vec<u8>,
     call: Invocation,
     /// The file that holds the spec, if one does.
     pub file: Option<PathBuf>,
-    /// As the trials are to run where nothing is chosen.
+    /// The plan of a trial for which no settings are chosen.
     pub plan: Plan,
     directory: Scratch,
-    /// After the directory.
+    /// Dropped after the directory, so that it warns of what the directory couldn't remove.
     _warner: Warner,
     number: Cell<usize>,
     signal: Arc<AtomicUsize>,
     armed: Armed,
 }
 
-/// Says in the end what couldn't be removed.
+/// Warns, when it is dropped, of what couldn't be removed.
 struct Warner(Temporaries);
 
 impl Drop for Warner {
@@ -68,43 +68,45 @@ impl Drop for Warner {
     }
 }
 
-/// What one run took, and made.
+/// The resources that one run took, and its output.
 pub struct Trial {
-    /// From before the process was made until it had ended.
+    /// Seconds from before the process was made until it had ended.
     pub wall_seconds: f64,
     pub user_seconds: f64,
     pub system_seconds: f64,
     pub report: ReportOfTrial,
     pub digest: Digest,
     pub output_bytes: u64,
-    /// Removed with this.
+    /// The file with the output, which is removed with this.
     pub output: TempPath,
 }
 
-/// When a run ended, and what it had to say.
+/// When a run ended, and what it wrote to standard error.
 struct Ended {
     at: Instant,
     messages: Vec<u8>,
 }
 
-/// What of a report is needed here.
+/// The part of a report that is needed here.
 #[derive(Deserialize)]
 pub struct ReportOfTrial {
-    /// The system's own count (`ru_maxrss`) begins at what this process had when it made the other.
+    /// The peak from the report. The system's own count (`ru_maxrss`) isn't used: it begins at what this process had
+    /// when it made the other.
     pub peak_rss_bytes: u64,
     pub settings: Value,
     pub counters: Counters,
 }
 
 impl Trials {
-    /// `command` is what messages call the caller.
+    /// Prepares the trials of a job. `command` is the name of the calling command in messages.
     pub fn new(args: &JobArgs, command: &str) -> Result<Self> {
         let AskedJob { mut spec, origin, from_stdin, file } = args.load()?;
         if spec.input.is_empty() || spec.input.iter().any(Input::is_stdin) {
             return Err(once("standard input", command));
         }
         is_whole(&spec, command)?;
-        // What a trial writes is looked at here, and removed. Bad records that somebody saved before are none of it.
+        // The output of a trial is looked at here, and then removed. Bad records that an earlier run saved are left
+        // alone.
         spec.output.path = None;
         if let OnError::SkipUpTo { save_to, .. } = &mut spec.read.on_error {
             *save_to = None;
@@ -119,7 +121,7 @@ impl Trials {
         if let Some(source) = plan.sources.iter().find(|source| !is_same_for_others(source)) {
             return Err(once_only(source, command));
         }
-        // Names need not be UTF-8, so they don't pass through JSON if they don't have to.
+        // Names of files need not be UTF-8, so they pass through JSON only if they have to.
         let names = names(&spec.input);
         let passed = if names.is_some() { Vec::new() } else { spec.input.clone() };
         let plain = Spec { input: passed, ..spec.clone() };
@@ -127,7 +129,7 @@ impl Trials {
         let spill_dir = &plan.settings.spill_dir;
         let warner = Warner(Temporaries::default());
         let made = scratch::spill(spill_dir, &warner.0);
-        // A run that outlives this process writes there still.
+        // A run that outlives this process still writes there.
         let shared = made.and_then(|directory| directory.share_with_children().map(|()| directory));
         let directory = shared.map_err(|source| Error::SpillDirectory { path: spill_dir.clone(), source })?;
         let trials =
@@ -145,7 +147,7 @@ impl Trials {
         Error::Spill { path: path.to_owned(), source }
     }
 
-    /// What the job is called.
+    /// Returns the job's name for messages.
     pub fn title(&self) -> String {
         shown(self.spec.name.as_ref().unwrap_or(&self.call.origin))
     }
@@ -154,7 +156,7 @@ impl Trials {
         self.plan.sources.iter().map(Source::bytes).sum()
     }
 
-    /// The spec with these settings, if it can be run. `flag` is what messages blame.
+    /// Returns the spec with these settings, if it can be run. `flag` is the flag that messages blame.
     pub fn check(&self, flag: &str, chosen: &Chosen<'_>) -> Result<Spec> {
         let mut document = Document::parse(self.call.origin.clone(), &self.json)?;
         for (setting, value) in chosen {
@@ -170,11 +172,11 @@ impl Trials {
         let path = |name: &str| self.directory.path().join(format!("{number}.{name}"));
         let (output, report) = (path("out"), path("json"));
         let mut command = self.command(chosen, &output, &report);
-        // A pipe: in a file there may be no room to say that there is none.
+        // Standard error is a pipe: a file on a full disk would have no room for the message that the disk is full.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
 
         let begun = Instant::now();
-        // What the run makes is nobody else's to read. Here no other thread makes a file meanwhile.
+        // Nobody else may read what the run makes. No other thread of this process makes a file meanwhile.
         let mask = umask(Mode::RWXG | Mode::RWXO);
         let child = command.spawn();
         umask(mask);
@@ -203,12 +205,12 @@ impl Trials {
     }
 
     fn command(&self, chosen: &Chosen<'_>, output: &Path, report: &Path) -> Command {
-        // By this name it is the same program even if its file was replaced meanwhile.
+        // By this name the program is the same even if its file was replaced meanwhile.
         let own = Path::new("/proc/self/exe");
         let program = if own.exists() { own.to_owned() } else { env::current_exe().unwrap_or_default() };
         let mut command = Command::new(program);
         command.arg0("mapfold").args(["run", "--quiet", "--progress", "never"]);
-        // Trials of a job say nothing of how its inputs are otherwise.
+        // Trials aren't recorded in the history: they don't show how the job's inputs are read otherwise.
         command.env_remove("MAPFOLD_HISTORY").arg("--spill-dir").arg(self.directory.path());
         command.arg("--output").arg(output).arg("--report").arg(report);
         if self.call.unordered {
@@ -219,7 +221,7 @@ impl Trials {
         command
     }
 
-    /// Waits for the end of a run; a signal ends it sooner.
+    /// Waits for the end of a run. A signal ends the run sooner.
     fn wait(&self, mut child: Child) -> Result<(ResUse, Ended)> {
         let failed = |what| move |source| Error::Start { what, source };
         let pid = Pid::from_child(&child);
@@ -228,9 +230,9 @@ impl Trials {
             let (done, is_done) = bounded(1);
             let wait = move || {
                 let mut messages = Vec::new();
-                // What can't be read isn't known.
+                // An error in reading loses messages, and nothing else.
                 let _ = stderr.map(|mut stderr| stderr.read_to_end(&mut messages));
-                // It is left to be reaped, so that its number stays its own while it may be sent a signal.
+                // The process is left to be reaped, so that nobody else gets its number while it may be sent a signal.
                 let ended = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
                 let _ = done.send(ended.map(|_| Ended { at: Instant::now(), messages }));
             };
@@ -246,7 +248,8 @@ impl Trials {
     }
 
     fn watch(&self, pid: Pid, is_done: &Receiver<rustix::io::Result<Ended>>) -> rustix::io::Result<Ended> {
-        /// How often a signal is looked for, and how often after one it is for the run to end by itself.
+        /// Time between two looks for a signal, and the number of looks for which the run may go on after a signal
+        /// before it is killed.
         const LOOK: Duration = Duration::from_millis(50);
         const PATIENCE: u32 = 60;
         let mut asked = 0;
@@ -255,7 +258,8 @@ impl Trials {
                 return ended;
             }
             if self.go_on().is_err() {
-                // The first lets it clean up. A terminal sends it one of its own, which then is as good.
+                // The first signal lets the run clean up. If a terminal sent the run a signal too, both are one
+                // request.
                 if LOOK * asked >= signals::SECOND {
                     self.armed.store(true, Ordering::Relaxed);
                 }
@@ -269,7 +273,7 @@ impl Trials {
         }
     }
 
-    /// Fails once a signal asked for the end.
+    /// Returns an error once a signal has asked the process to end.
     pub fn go_on(&self) -> Result<()> {
         Error::unless_interrupted(&self.signal)
     }
@@ -285,14 +289,14 @@ fn is_whole(spec: &Spec, command: &str) -> Result<()> {
     }
 }
 
-/// The plan. Of its commands none is left running.
+/// Makes the plan, and leaves none of the plan's commands running.
 fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let plan = plan::resolve(spec, call)?;
     plan.sources.forget_begun();
     Ok(plan)
 }
 
-/// The inputs as words of a command line, if they can be said in such.
+/// Returns the inputs as words of a command line. None if an input can't be one.
 fn names(inputs: &[Input]) -> Option<Vec<&Path>> {
     let names = inputs.iter().map(|input| match input {
         Input::Name(name) => Some(name.as_path()),
@@ -301,7 +305,7 @@ fn names(inputs: &[Input]) -> Option<Vec<&Path>> {
     names.collect()
 }
 
-/// Settings for a message. None: those of the spec and the flags, and the defaults.
+/// Names settings for a message. Without any, the run has the settings of the spec and the flags, and the defaults.
 pub fn named(chosen: &Chosen<'_>) -> String {
     if chosen.is_empty() {
         return "settings as given".into();
@@ -325,21 +329,21 @@ fn once_only(source: &Source, command: &str) -> Error {
     }
 }
 
-/// Whether other processes read the same by its name, as often as they like: a regular file, and not by a name that means
-/// another one, or none, in another process; or a command that says so.
+/// Whether other processes read the same by the source's name, as often as they like. This holds for a regular file,
+/// unless its name means another file, or none, in another process. It also holds for a command whose spec says so.
 fn is_same_for_others(source: &Source) -> bool {
     let own = ["/dev/stdin", "/dev/fd", "/proc/self", "/proc/thread-self"];
     let path = source.path();
     match source {
         Source::Command { .. } => source.can_be_read_again(),
         _ if own.iter().any(|own| path.starts_with(own)) => false,
-        // A disk that may hang isn't asked once more. One that does fails each run, which says why.
+        // A disk that may hang isn't asked once more. If it hangs, each run fails and says why.
         Source::File { .. } | Source::Silent { .. } => true,
         Source::Stream { .. } | Source::Stdin { .. } => fs::metadata(path).is_ok_and(|found| found.is_file()),
     }
 }
 
-/// What a run that failed had to say, with the settings that it had.
+/// Returns the error of a run that failed: what the run said, with the settings that it had.
 fn failed(status: ExitStatus, messages: &[u8], chosen: &Chosen<'_>) -> Error {
     let text = String::from_utf8_lossy(messages);
     let said = |label: &str| text.lines().find_map(|line| line.strip_prefix(label)).map(str::to_owned);
@@ -349,7 +353,7 @@ fn failed(status: ExitStatus, messages: &[u8], chosen: &Chosen<'_>) -> Error {
         None => format!("the run ended with {status}"),
     });
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    // All that a trial writes, its result too, is in the spill directory.
+    // All that a trial writes, also its result, is in the spill directory.
     let is_full = || why.ends_with(&reason(&Errno::NOSPC.into())).then(|| ROOMIER.to_owned());
     let hint = match said("hint: ") {
         Some(hint) if hint == ANSWER_FROM_A_PART => {

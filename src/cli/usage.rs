@@ -1,4 +1,4 @@
-//! What clap finds wrong, said as everything else is said: `error: …`, `hint: …`, exit code 2.
+//! Prints what clap finds wrong in the form of every other error: `error: …`, `hint: …`, exit code 2.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use super::{Cli, completions, fail, say, to_stderr, to_stdout_styled};
 use crate::error::{meant, nearest};
 use crate::spec::builtin;
 
-/// Prints help and versions where they were asked for, else an error.
+/// Prints the help or the version if that was asked for, otherwise an error.
 pub fn answer(error: clap::Error) -> ExitCode {
     let rendered = || error.render().ansi().to_string();
     match error.kind() {
@@ -39,7 +39,7 @@ fn explain(error: &clap::Error) -> (String, String) {
         ErrorKind::UnknownArgument => {
             let right = error.get(ContextKind::SuggestedArg).and_then(text).unwrap_or_default();
             let right = right.split([' ', '=']).next().unwrap_or_default();
-            // What clap finds similar is often far off.
+            // Names that clap finds similar are often far off.
             let near = nearest(&flag, [right]).filter(|right| !right.is_empty());
             let hint = match (field(&flag), near) {
                 _ if let Some(job) = with_param(&flag) => {
@@ -127,7 +127,8 @@ fn explain(error: &clap::Error) -> (String, String) {
     }
 }
 
-/// How a flag is given, or the argument of `completions`, which alone has choices. `valid` lists them; nothing: it takes any.
+/// Returns how to give a flag, or the argument of `completions`, which is the only argument with choices. `valid` lists
+/// the choices; it is empty if any value is valid.
 fn usage_of(flag: &str, valid: &str) -> String {
     match (flag.split_once(' '), valid) {
         (_, "") => format!("usage: {flag}"),
@@ -136,7 +137,7 @@ fn usage_of(flag: &str, valid: &str) -> String {
     }
 }
 
-/// Of `a, b`: `a|b`.
+/// Turns `a, b` into `a|b`.
 fn choices(listed: &str) -> String {
     listed.replace(", ", "|")
 }
@@ -146,17 +147,17 @@ fn usage(error: &clap::Error) -> String {
     usage.trim().strip_prefix("Usage:").unwrap_or_default().trim().to_owned()
 }
 
-/// Commands that take names of files.
+/// The commands that take file names.
 const READ_FILES: [&str; 5] = ["run", "agg", "explain", "bench", "verify"];
 
-/// The command that the error is about: `run` where it names none.
+/// Returns the command that the error is about, or `run` if the error names none.
 fn command(error: &clap::Error) -> String {
     let usage = usage(error);
     let named = usage.split(' ').nth(1).filter(|name| Cli::command().find_subcommand(name).is_some());
     named.unwrap_or("run").to_owned()
 }
 
-/// How to give what has no flag, but is a field of the spec that people expect one for.
+/// Returns how to set a field of the spec that has no flag, if people expect a flag for it.
 fn field(flag: &str) -> Option<&'static str> {
     match flag {
         "--select" | "--columns" => Some(r#"--set 'output.columns=["word"]'"#),
@@ -168,7 +169,7 @@ fn field(flag: &str) -> Option<&'static str> {
     }
 }
 
-/// A built-in job that takes a param of this name.
+/// Returns a built-in job that takes a param of this name.
 fn with_param(flag: &str) -> Option<&'static str> {
     let name = flag.strip_prefix("--")?;
     let params = |job: &builtin::Builtin| job.document().and_then(|document| document.params()).unwrap_or_default();
@@ -176,7 +177,7 @@ fn with_param(flag: &str) -> Option<&'static str> {
     builtin::ALL.iter().find(takes).map(|job| job.name)
 }
 
-/// Of the commands and of those below them, as `jobs show`.
+/// Returns the command or subcommand that `name` most likely means, such as `jobs show`.
 fn nearest_command(name: &str) -> Option<String> {
     let root = Cli::command();
     let mut commands: Vec<(String, String)> = Vec::new();

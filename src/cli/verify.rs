@@ -1,7 +1,7 @@
-//! `mapfold verify`: the same job under hostile settings, which must all print the same.
+//! `mapfold verify`: runs the same job under hostile settings, and checks that all runs write the same output.
 //!
-//! The first run has the settings that `run` would have; every other is held against it. A setting given by a flag
-//! holds in all of them.
+//! The first run has the settings that `mapfold run` would have. The output of every other run is compared with that of
+//! the first. A setting given by a flag holds in all of them.
 
 mod compare;
 mod hostile;
@@ -56,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Err(Error::Run { message, hint: Some(hint), code: 1 })
                 if chosen.iter().any(|(what, _)| what.flag == "memory") && asks_for_memory(&hint) =>
             {
-                // A setting may decide whether a job ends, never what it prints.
+                // A setting may decide whether a job succeeds, but never what it prints.
                 steps.aside(|| to_stdout(&format!("- not done      {message}\n")))?;
                 unfinished += 1;
                 continue;
@@ -89,7 +89,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     .into())
 }
 
-/// Runs once and says what came of it.
+/// Runs the job once, and prints the digest of its output.
 fn next(trials: &Trials, chosen: &Chosen<'_>, reference: Option<&Trial>, steps: &mut Steps) -> Result<Trial> {
     steps.next(&named(chosen));
     let trial = trials.run(chosen)?;
@@ -98,7 +98,8 @@ fn next(trials: &Trials, chosen: &Chosen<'_>, reference: Option<&Trial>, steps: 
     Ok(trial)
 }
 
-/// Whether it would have been done with more of what `memory` takes away. A full disk or a changed input is another matter.
+/// Whether the run would have succeeded with more of what `memory` takes away. A full disk or a changed input is
+/// another matter.
 fn asks_for_memory(hint: &str) -> bool {
     ["--memory", "--partitions"].iter().any(|flag| hint.contains(flag))
 }

@@ -1,5 +1,5 @@
-//! Files that a command writes beside its result: reports, exports. One that exists is replaced, unless something would
-//! be lost that isn't such a file.
+//! Checks the files that a command writes beside its result, such as reports and exports. A file that exists is
+//! replaced, unless the job needs it, it isn't a regular file, or it may hold a user's data.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +10,8 @@ use crate::data::path::parent;
 use crate::error::{Error, Result, shown};
 use crate::plan::{self, Plan, Target};
 
-/// That the file named by `flag` can be written, and isn't one that the job needs. `spec` is the file that holds it.
+/// Checks that the file named by `flag` can be written, and isn't one that the job needs. `spec` is the file that holds
+/// the job's spec.
 pub fn check(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Result<()> {
     let name = shown(file);
     plan::writable_parent(file).map_err(|error| match error {
@@ -37,7 +38,7 @@ fn is_a_name(flag: &str, file: &Path) -> Result<()> {
     }
 }
 
-/// The same for a file that is appended to, and made where it isn't there.
+/// Like [`check`], for a file that is appended to, and is created if it doesn't exist.
 pub fn check_appended(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Result<()> {
     let name = shown(file);
     is_a_name(flag, file)?;
@@ -48,7 +49,7 @@ pub fn check_appended(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan)
     }
 }
 
-/// The same for a file that holds somebody's data: one that exists is replaced only by `--force`.
+/// Like [`check`], for a file that holds a user's data: if it exists, it is replaced only with `--force`.
 pub fn check_new(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> Result<()> {
     check(flag, file, spec, plan)?;
     let name = shown(file);

@@ -1,10 +1,10 @@
-//! A place in a text of the command line, which moves on as its parts are taken.
+//! A position in a text of the command line. It moves on as parts of the text are taken, and over white space.
 
 use crate::error::{Error, Result};
 
 #[derive(Debug)]
 pub struct Cursor<'a> {
-    /// What messages call the text: `agg`, `--where`.
+    /// The name of the text in messages: `agg`, `--where`.
     name: &'a str,
     text: &'a str,
     at: usize,
@@ -17,7 +17,7 @@ impl<'a> Cursor<'a> {
         cursor
     }
 
-    /// What is left, without white space before it.
+    /// Returns the rest of the text, without white space before it.
     pub fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
@@ -34,17 +34,17 @@ impl<'a> Cursor<'a> {
         self.text
     }
 
-    /// Where it is: a byte of the whole.
+    /// Returns the position as a byte of the whole text.
     pub fn mark(&self) -> usize {
         self.at
     }
 
-    /// What was taken since a mark, as it was written.
+    /// Returns the text that was taken since `mark`, as it was written.
     pub fn since(&self, mark: usize) -> &'a str {
         self.text[mark..self.at].trim_end()
     }
 
-    /// Takes `sign` if it is next.
+    /// Takes `sign` if it is next. Returns whether it was.
     pub fn eat(&mut self, sign: &str) -> bool {
         let found = self.rest().starts_with(sign);
         if found {
@@ -53,7 +53,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Takes the word `word`, in any case, if it is next.
+    /// Takes the word `word`, in any case, if it is next. Returns whether it was.
     pub fn eat_word(&mut self, word: &str) -> bool {
         let next = self.rest().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
         let found = next.eq_ignore_ascii_case(word);
@@ -63,7 +63,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Takes the characters of which `is_part` holds.
+    /// Takes characters while `is_part` holds for them.
     pub fn take_while(&mut self, is_part: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let taken = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
@@ -71,7 +71,7 @@ impl<'a> Cursor<'a> {
         taken
     }
 
-    /// Takes what is in quotes, if `quote` is next. A quote in it is written twice.
+    /// Takes a text in quotes, if `quote` is next. A quote in the text is written twice.
     pub fn quoted(&mut self, quote: char) -> Result<Option<String>> {
         let Some(inside) = self.rest().strip_prefix(quote) else { return Ok(None) };
         let mut text = String::new();
@@ -89,7 +89,7 @@ impl<'a> Cursor<'a> {
         Err(self.wrong(&format!("the quote {quote} is not closed"), None))
     }
 
-    /// Takes what is left up to the `)` that belongs to a `(` just taken, and that.
+    /// Takes the text up to the `)` that belongs to a `(` just taken, and the `)`. Returns the text without the `)`.
     pub fn closing(&mut self) -> Option<&'a str> {
         let rest = self.rest();
         let mut depth = 1;
@@ -107,7 +107,7 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// An error about what is next.
+    /// Returns an error about what is next.
     pub fn wrong(&self, what: &str, hint: Option<String>) -> Error {
         const SHOWN: usize = 30;
         let rest = self.rest().trim_end();

@@ -1,4 +1,4 @@
-//! The shorthand's grammar, by recursive descent.
+//! The parser of the shorthand of `mapfold agg`: turns texts into [`Agg`]s and [`Predicate`]s, by recursive descent.
 //!
 //! ```text
 //! aggs  = agg *("," agg)                agg  = call ["as" name]
@@ -13,23 +13,23 @@ use super::cursor::Cursor;
 use crate::aggregate::{OPS, WRITTEN};
 use crate::error::{Result, meant};
 
-/// One aggregate.
+/// One aggregate, such as `sum(amount) as total`.
 #[derive(Debug, PartialEq)]
 pub struct Agg {
     pub op: Op,
     pub distinct: bool,
     pub field: Option<Field>,
-    /// What stands behind the field: numbers and text.
+    /// The arguments after the field: numbers and text.
     pub args: Vec<Value>,
-    /// `as`, or the call as it was written.
+    /// The name after `as`, or the call as it was written.
     pub column: String,
 }
 
 #[derive(Debug, PartialEq)]
 pub enum Op {
-    /// One of the schema's.
+    /// An aggregate by its name in the schema.
     Named(String),
-    /// `p99.9`: a quantile, from 0 to 1.
+    /// A quantile, from 0 to 1, which is written as a percentile: `p99.9`.
     Quantile(Number),
 }
 
@@ -37,7 +37,7 @@ pub enum Op {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Field {
     Name(String),
-    /// `$1`, which is the first, where no header row names it.
+    /// A position, where no header row names the fields: `$1` is the first field.
     Position(String),
 }
 
@@ -49,22 +49,22 @@ pub struct Predicate {
 
 #[derive(Debug, PartialEq)]
 pub enum Test {
-    /// By the name that a spec has for it.
+    /// A comparison with a value. The comparison has its name in a spec.
     Compare(&'static str, Value),
     NotEqual(Value),
     In(Vec<Value>),
     Matches(String),
 }
 
-/// Whose names a predicate is about.
+/// What the names in a predicate stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
     Fields,
-    /// Of the result: `sum(amount)` is a name.
+    /// Columns of the result, in which `sum(amount)` is a name.
     Columns,
 }
 
-/// What is between the quotes of `mapfold agg '…'`.
+/// Parses what is between the quotes of `mapfold agg '…'`.
 pub fn aggs(text: &str) -> Result<Vec<Agg>> {
     let mut at = Cursor::new("agg", text);
     let mut aggs = vec![agg(&mut at)?];
@@ -91,7 +91,7 @@ fn agg(at: &mut Cursor<'_>) -> Result<Agg> {
     if at.eat("(") {
         let begun = at.mark();
         let is_first = at.eat_word("distinct");
-        // Alone it is a field of that name.
+        // `distinct` alone in the parentheses is a field of that name.
         let is_alone = is_first && matches!(at.next(), Some(')' | ','));
         distinct = is_first && !is_alone;
         field = Some(match is_alone {
@@ -136,7 +136,8 @@ fn op(at: &mut Cursor<'_>) -> Result<Op> {
     Ok(found)
 }
 
-/// `p99.9` as 0.999, exactly as written: the point moves two places.
+/// Returns the quantile of a percentile, exactly as written: in `p99.9` the point moves two places, to 0.999. None if
+/// `word` isn't a percentile, and an error if it is above p100.
 fn percentile(word: &str) -> Option<Result<Number, ()>> {
     let (whole, fraction) = word.strip_prefix('p')?.split_once('.').unwrap_or((&word[1..], ""));
     let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -150,7 +151,7 @@ fn percentile(word: &str) -> Option<Result<Number, ()>> {
     Some(number.ok_or(()))
 }
 
-/// `begun` is where the field began.
+/// Refuses arithmetic after a field. `begun` is where the field began.
 fn refuse_arithmetic(at: &Cursor<'_>, begun: usize) -> Result<()> {
     let Some(sign) = at.next().filter(|c| "+-*/%(".contains(*c)) else { return Ok(()) };
     let Some(end) = Cursor::new("agg", at.rest()).closing() else { return Err(at.wrong("expected \")\"", None)) };
@@ -163,7 +164,7 @@ fn refuse_arithmetic(at: &Cursor<'_>, begun: usize) -> Result<()> {
     Err(at.wrong("arithmetic inside an aggregate is not supported", Some(hint)))
 }
 
-/// A predicate, of the flag `flag`.
+/// Parses a predicate of the flag `flag`.
 pub fn predicate(flag: &str, text: &str, over: Over) -> Result<Predicate> {
     let mut at = Cursor::new(flag, text);
     let field = field(&mut at, over)?;
@@ -180,7 +181,7 @@ pub fn predicate(flag: &str, text: &str, over: Over) -> Result<Predicate> {
     })
 }
 
-/// `field` is what it is asked of.
+/// Parses the test of a predicate about `field`.
 fn test(at: &mut Cursor<'_>, field: &Field) -> Result<Test> {
     if at.eat_word("in") {
         if !at.eat("(") {
@@ -207,7 +208,7 @@ fn test(at: &mut Cursor<'_>, field: &Field) -> Result<Test> {
     }
 }
 
-/// What a spec calls the sign that is next; of `!=` it is nothing.
+/// Takes the comparison that is next, and returns its name in a spec. The name of `!=` is empty.
 fn comparison(at: &mut Cursor<'_>, field: &Field) -> Result<&'static str> {
     const SIGNS: &[(&str, &str)] = &[
         ("!=", ""),
@@ -221,7 +222,7 @@ fn comparison(at: &mut Cursor<'_>, field: &Field) -> Result<&'static str> {
     ];
     const SLIPS: &[(&str, &str)] = &[("<>", "!="), ("=>", ">="), ("=<", "<="), ("=!", "!="), ("=~", "~"), ("===", "=")];
     let written = match Cursor::new("", at.rest()).take_while(|c| "=!<>~".contains(c)) {
-        // Behind it is a pattern, which may begin with any sign.
+        // A pattern follows, which may begin with any sign.
         signs if signs.starts_with('~') => "~",
         signs => signs,
     };
@@ -245,7 +246,7 @@ fn comparison(at: &mut Cursor<'_>, field: &Field) -> Result<&'static str> {
     Err(at.wrong(&format!("no comparison {written:?}"), Some(hint)))
 }
 
-/// `wants_null`: whether it is asked for and not excluded.
+/// Refuses a comparison with null. `wants_null` says whether the test asks for null; otherwise it excludes null.
 fn refuse_null(at: &Cursor<'_>, field: &Field, wants_null: bool) -> Result<()> {
     if !bare(at, |c| c.is_whitespace() || ",)".contains(c)).eq_ignore_ascii_case("null") {
         return Ok(());
@@ -260,7 +261,7 @@ fn asked_for_null(field: &Field, wants_null: bool) -> String {
     format!("null is for a spec, which --print-spec gives you to start from: {test}")
 }
 
-/// A regular expression, as it was written.
+/// Takes a regular expression, as it was written.
 fn pattern(at: &mut Cursor<'_>) -> Result<String> {
     if let Some(text) = text(at)? {
         return Ok(text);
@@ -301,7 +302,7 @@ fn field(at: &mut Cursor<'_>, over: Over) -> Result<Field> {
     Ok(Field::Name(at.since(mark).to_owned()))
 }
 
-/// The name behind `as`.
+/// Takes the name after `as`.
 fn name(at: &mut Cursor<'_>) -> Result<String> {
     let name = match at.quoted('"')? {
         Some(name) => name,
@@ -313,7 +314,7 @@ fn name(at: &mut Cursor<'_>) -> Result<String> {
     }
 }
 
-/// A number or text. Without quotes it ends where `is_end` says.
+/// Takes a number or a text. Without quotes the value ends where `is_end` holds.
 fn value(at: &mut Cursor<'_>, is_end: impl Fn(char) -> bool) -> Result<Value> {
     if let Some(text) = text(at)? {
         return Ok(text.into());
@@ -332,7 +333,7 @@ fn value(at: &mut Cursor<'_>, is_end: impl Fn(char) -> bool) -> Result<Value> {
     Ok(value)
 }
 
-/// Text in quotes of either kind.
+/// Takes a text in quotes of either kind, if one is next.
 fn text(at: &mut Cursor<'_>) -> Result<Option<String>> {
     match at.next() {
         Some(quote @ ('\'' | '"')) => at.quoted(quote),
@@ -340,12 +341,13 @@ fn text(at: &mut Cursor<'_>) -> Result<Option<String>> {
     }
 }
 
-/// The word that is next.
+/// Returns the word that is next, and doesn't take it.
 fn bare<'a>(at: &Cursor<'a>, is_end: impl Fn(char) -> bool) -> &'a str {
     Cursor::new("", at.rest()).take_while(|c| !is_end(c))
 }
 
-/// What is wrong with a word that is hardly meant as text. What only begins with a digit, as 2024-01-01, is.
+/// Returns what is wrong with a word that is hardly meant as text. A word that only begins with a digit, such as
+/// 2024-01-01, is meant as text.
 fn slip(word: &str) -> Option<String> {
     let is_number = |text: &str| number(text).is_some();
     if let Some(sign) = word.chars().next().filter(|c| "=<>!".contains(*c)) {
@@ -361,7 +363,8 @@ fn slip(word: &str) -> Option<String> {
     size.is_some_and(is_number).then(|| "a number has no unit".into())
 }
 
-/// The number that a word is, or why JSON can't have it. Digits with a zero before them are text, as a postcode is.
+/// Returns the number that a word is, or why JSON can't hold the number. None if the word isn't a number. Digits with a
+/// zero before them are text, such as a postcode.
 fn number(word: &str) -> Option<Result<Number, String>> {
     let (sign, size) = match word.strip_prefix('-') {
         Some(size) => ("-", size),
@@ -386,7 +389,7 @@ fn number(word: &str) -> Option<Result<Number, String>> {
     let Ok(number) = serde_json::from_str::<Number>(&format!("{sign}{whole}{fraction}{exponent}")) else {
         return Some(Err("the number is out of range".into()));
     };
-    /// As many significant digits any double gives back.
+    /// Significant digits that any double gives back.
     const EXACT: usize = 15;
     let is_exact = number.is_u64() || number.is_i64() || digits.trim_start_matches('0').len() <= EXACT;
     Some(if is_exact { Ok(number) } else { Err("more digits than a number here may have".into()) })

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! -g region 'sum(amount) as total, count' --where 'status >= 500' sales.csv
-//!    grammar ──► Agg, Predicate, Field ──to_spec──► a spec in JSON ──► as `mapfold run` has it
+//!    grammar ──► Agg, Predicate, Field ──to_spec──► a spec in JSON ──► run as by `mapfold run`
 //! ```
 //!
-//! It can do nothing that a spec can't: `--print-spec` prints the one that it stands for.
+//! The command can do nothing that a spec can't do: `--print-spec` prints the spec that the command line stands for.
 
 mod cursor;
 mod grammar;
@@ -156,7 +156,7 @@ fn document(args: &Args) -> Result<Document> {
     Ok(document)
 }
 
-/// The file that was named in the place of AGGS, if one was.
+/// Adds a hint to `error` if a file was named in the place of AGGS.
 fn perhaps_a_file(aggs: &str, error: Error) -> Error {
     match error {
         Error::Usage { message, .. } if Path::new(aggs).exists() => {
@@ -183,7 +183,7 @@ fn group_by(fields: &str, header: Header) -> Result<Value> {
 fn types(given: &[String]) -> Result<Value> {
     let mut types = Map::new();
     for text in given {
-        // A name may have a = in it, a type has none.
+        // The name of a field may have a = in it, the name of a type has none.
         let Some((field, name)) = text.rsplit_once('=') else {
             let hint = "--type COL=TYPE, such as --type amount=float";
             return Err(Error::usage_hint(format!("--type {text}: no \"=\""), hint));

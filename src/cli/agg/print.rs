@@ -1,4 +1,4 @@
-//! A spec as people write one: a key a line, what is in it on that line.
+//! Prints a spec as people write one: one line per key of the spec, with the key's whole value on that line.
 
 use std::io::{self, Write};
 

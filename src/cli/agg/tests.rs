@@ -2,7 +2,7 @@ use clap::FromArgMatches;
 
 use super::*;
 
-/// The spec that the words behind `mapfold agg` stand for, as it is printed.
+/// Returns the spec that the words after `mapfold agg` stand for, as it is printed.
 fn spec(words: &[&str]) -> Result<String> {
     let command = <Args as clap::Args>::augment_args(clap::Command::new("agg"));
     let matches = command.get_matches_from([&["agg"], words].concat());
@@ -50,7 +50,7 @@ fn a_line_stands_for_a_spec() {
 }
 "#;
     assert_eq!(spec(&words).unwrap(), expected);
-    // What it prints is a spec.
+    // The printed text is a spec.
     let again = Document::parse("again.json", expected.as_bytes()).unwrap().finish().unwrap();
     assert_eq!(print::spec(&again).unwrap(), expected);
 }
@@ -130,7 +130,7 @@ fn what_a_call_takes() {
         "agg: sum(distinct a): distinct is for count and list",
         "count(distinct x) counts the values there are, list(distinct x) lists them",
     );
-    // These are grammar, and the spec says that they aren't built.
+    // The grammar has these aggregates, but the spec says that they aren't supported yet.
     for (agg, op) in [
         ("count(distinct a)", "distinct"),
         ("p99.9(a)", "quantile"),

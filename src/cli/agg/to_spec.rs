@@ -1,4 +1,4 @@
-//! The shorthand as a spec in JSON.
+//! Turns the parsed shorthand of `mapfold agg` into a spec in JSON.
 
 use serde_json::{Map, Value, json};
 
@@ -9,14 +9,14 @@ use crate::spec::default_column;
 /// How fields may be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
-    /// A row names them.
+    /// A header row names them.
     Row,
-    /// They are `$1`, `$2`, ….
+    /// No row names them: they are `$1`, `$2`, ….
     None,
 }
 
 impl Header {
-    /// What a spec calls a field. `flag` is what messages blame.
+    /// Returns a field's name in a spec. `flag` is the flag that messages blame.
     pub fn field<'f>(self, flag: &str, field: &'f Field) -> Result<&'f str> {
         match field {
             Field::Position(name) if self == Header::Row => Err(Error::usage_hint(
@@ -28,7 +28,7 @@ impl Header {
     }
 }
 
-/// An object of `aggregate`.
+/// Returns the object for one aggregate in the spec's `aggregate`.
 pub fn aggregate(agg: &Agg, header: Header) -> Result<Value> {
     let mut object = Map::new();
     let op = match (&agg.op, agg.distinct) {
@@ -89,7 +89,7 @@ fn written(agg: &Agg) -> String {
     }
 }
 
-/// That all of them hold; None without one.
+/// Returns the predicate that all of `predicates` hold. None if there are none.
 pub fn all(flag: &str, predicates: &[Predicate], header: Header) -> Result<Option<Value>> {
     let mut found = predicates.iter().map(|one| predicate(flag, one, header)).collect::<Result<Vec<_>>>()?;
     Ok(if found.len() > 1 { Some(json!({ "and": found })) } else { found.pop() })
@@ -101,7 +101,7 @@ fn predicate(flag: &str, predicate: &Predicate, header: Header) -> Result<Value>
         Test::Compare(key, value) => json!({"field": field, *key: value}),
         Test::In(values) => json!({"field": field, "in": values}),
         Test::Matches(pattern) => json!({"field": field, "matches": pattern}),
-        // As every other comparison, false of null.
+        // Like every other comparison, this one is false for null.
         Test::NotEqual(value) => {
             json!({"and": [{"field": field, "valid": true}, {"not": {"field": field, "equal": value}}]})
         }

@@ -1,4 +1,4 @@
-//! What `bench` measured, as `--export-json` writes it.
+//! The measurements of `bench`, as `--export-json` writes them.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::cli::digest::Digest;
 use crate::cli::trial::Trial;
 use crate::report::Counters;
 
-/// A job run with each of some values of a setting in turn.
+/// A job that was run with each of several values of a setting in turn.
 ///
 /// Times are in seconds, sizes in bytes. Counters have the names that they have in a report.
 #[derive(Debug, Serialize)]
@@ -19,37 +19,37 @@ pub struct Bench {
     pub job: Value,
     /// What was varied: `combiner`, `threads`, …
     pub vary: &'static str,
-    /// The values, in turn; the first is what the others are compared with.
+    /// The values, in the order in which they take turns. The others are compared with the first.
     pub values: Vec<String>,
-    /// Rounds that are measured; in each, every value runs once.
+    /// The number of rounds that are measured. In each round, every value runs once.
     pub rounds: usize,
-    /// Every run, in the order they ran.
+    /// All runs, in the order in which they ran.
     pub runs: Vec<TimedRun>,
-    /// One a value, over its measured rounds. Empty if not all of them ran.
+    /// One entry per value, over its measured rounds. Empty if not all rounds ran.
     pub summary: Vec<Summary>,
-    /// One a value but the first. Empty if not all rounds ran.
+    /// One entry per value except the first. Empty if not all rounds ran.
     pub comparisons: Vec<Comparison>,
-    /// Whether every run wrote the same.
+    /// Whether all runs wrote the same output.
     pub same_output: bool,
-    /// Why not all runs ran.
+    /// Why some runs are missing, if any are.
     pub error: Option<String>,
 }
 
-/// One run, a process of its own.
+/// One run, in a process of its own.
 #[derive(Debug, Serialize)]
 pub struct TimedRun {
     pub value: String,
-    /// From 1; 0 is the warm-up, which isn't measured.
+    /// Number of the round, from 1. 0 is the warm-up, which isn't measured.
     pub round: usize,
-    /// From before the process was made until it had ended.
+    /// Seconds from before the process was made until it had ended.
     pub wall_seconds: f64,
     pub user_seconds: f64,
     pub system_seconds: f64,
     pub peak_rss_bytes: u64,
     pub output_bytes: u64,
-    /// BLAKE3 of what it wrote; with `--unordered`, the sum of that of its lines.
+    /// BLAKE3 of the output; with `--unordered`, the sum of the digests of its lines.
     pub output_digest: Digest,
-    /// As in its report: what was chosen where nothing was asked for.
+    /// Settings as in the run's report, with what mapfold chose where nothing was asked for.
     pub settings: Value,
     pub counters: Counters,
 }
@@ -61,18 +61,18 @@ pub struct Summary {
     pub wall_seconds: Spread,
     /// User and system time together.
     pub cpu_seconds: Spread,
-    /// Input over the median wall time.
+    /// Bytes of input divided by the median wall time.
     pub input_bytes_per_second: f64,
-    /// The most that any of them had.
+    /// The largest peak of all these runs.
     pub peak_rss_bytes: u64,
-    /// Least and most, where runs differ in what they combine.
+    /// The least and the most bytes of all these runs, which differ if runs differ in what they combine.
     pub reduce_shuffle_bytes_min: u64,
     pub reduce_shuffle_bytes_max: u64,
-    /// Of the run in the middle by `reduce_shuffle_bytes`.
+    /// Counters of the run in the middle, by `reduce_shuffle_bytes`.
     pub counters: Counters,
 }
 
-/// One value against the first, by runs of the same round. See [`Ratio`].
+/// One value compared with the first, by runs of the same round. See [`Ratio`].
 #[derive(Debug, Serialize)]
 pub struct Comparison {
     pub value: String,
@@ -103,7 +103,7 @@ impl TimedRun {
 }
 
 impl Bench {
-    /// Works out what follows from the runs, which are complete.
+    /// Computes the summary and the comparisons. All runs must be complete.
     pub fn summarise(&mut self) {
         self.summary = self.values.iter().map(|value| summary(value, &self.measured(value))).collect();
         let Some((baseline, others)) = self.values.split_first() else { return };
@@ -114,7 +114,7 @@ impl Bench {
         self.runs.windows(2).all(|pair| pair[0].output_digest == pair[1].output_digest)
     }
 
-    /// The runs of a value without its warm-up, by round.
+    /// Returns the runs of a value without its warm-up, by round.
     pub fn measured(&self, value: &str) -> Vec<&TimedRun> {
         self.runs.iter().filter(|run| run.value == value && run.round > 0).collect()
     }
@@ -133,7 +133,7 @@ impl Bench {
     }
 }
 
-/// Of at least one run.
+/// Summarises the runs of one value, of which there must be at least one.
 fn summary(value: &str, runs: &[&TimedRun]) -> Summary {
     let spread = |time: fn(&TimedRun) -> f64| Spread::of(&runs.iter().map(|run| time(run)).collect::<Vec<_>>());
     let mut by_shuffle = runs.to_vec();

@@ -1,16 +1,17 @@
-//! What a few runs say about a difference, and no more than that.
+//! Statistics of a few runs: what the runs say about a difference, and no more than that.
 //!
-//! Runs take turns, so that a machine that slows down slows down both values of a round. The ratio of a round is then
-//! the thing measured, and the geometric mean of the rounds' ratios what is shown: it is the same whichever value is
-//! the baseline, which the arithmetic mean isn't (Fleming and Wallace, "How not to lie with statistics: the correct way
-//! to summarize benchmark results", CACM 29(3), 1986). Its interval is Student's, of the mean of the ratios' logarithms
-//! (paired t: NIST/SEMATECH e-Handbook of Statistical Methods, 7.3.1). Of five rounds that is wide, and rightly so: a
-//! percentile bootstrap of so few is too narrow to hold its 95 % (Hesterberg, "What Teachers Should Know About the
-//! Bootstrap", The American Statistician 69(4), 2015).
+//! Runs take turns, so a machine that slows down slows down both values of a round. So the ratio within a round is what
+//! is measured. The geometric mean of the rounds' ratios is what is shown: it is the same whichever value is the
+//! baseline, which the arithmetic mean isn't (Fleming and Wallace, "How not to lie with statistics: the correct way to
+//! summarize benchmark results", CACM 29(3), 1986). Its interval is Student's, for the mean of the ratios' logarithms
+//! (paired t: NIST/SEMATECH e-Handbook of Statistical Methods, 7.3.1). With five rounds the interval is wide, and
+//! rightly so: a percentile bootstrap of so few values is too narrow to hold its 95 % (Hesterberg, "What Teachers
+//! Should Know About the Bootstrap", The American Statistician 69(4), 2015).
 
 use serde::Serialize;
 
-/// The middle of some numbers, and the least and greatest: of five runs a quartile would be one run.
+/// The median of some numbers, and the least and greatest. Quartiles aren't given, because of five runs a quartile
+/// would be one run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
     pub median: f64,
@@ -19,7 +20,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of at least one number.
+    /// Computes the spread of at least one number.
     pub fn of(numbers: &[f64]) -> Spread {
         let mut sorted = numbers.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -29,7 +30,7 @@ impl Spread {
     }
 }
 
-/// How many times the baseline, with the 95 % confidence interval.
+/// How many times the baseline something is, with the 95 % confidence interval from `low` to `high`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ratio {
     pub ratio: f64,
@@ -38,9 +39,10 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// Of runs that took turns: the i-th of one belongs to the i-th of the other. At least two.
+    /// Computes the ratio of runs that took turns: `others[i]` and `baselines[i]` are of the same round. There must be
+    /// at least two rounds.
     pub fn of(others: &[f64], baselines: &[f64]) -> Ratio {
-        /// A clock too coarse to see a run at all.
+        /// Seconds that are used instead of less, because a clock may be too coarse to see a run at all.
         const LEAST: f64 = 1e-6;
         let logs: Vec<f64> = others
             .iter()
@@ -54,14 +56,15 @@ impl Ratio {
         Ratio { ratio: mean.exp(), low: (mean - half).exp(), high: (mean + half).exp() }
     }
 
-    /// Whether the runs show a difference: whether the interval leaves out 1.
+    /// Whether the runs show a difference: whether 1 is outside the interval.
     pub fn differs(&self) -> bool {
         self.low > 1.0 || self.high < 1.0
     }
 }
 
-/// The 97.5 % point of Student's t distribution: a table, and from ten degrees of freedom on the expansion 26.7.5 of
-/// Abramowitz and Stegun, "Handbook of Mathematical Functions", which is then right to four figures.
+/// Returns the 97.5 % point of Student's t distribution. It comes from a table, and from ten degrees of freedom on from
+/// the expansion 26.7.5 of Abramowitz and Stegun, "Handbook of Mathematical Functions", which is then right to four
+/// figures.
 fn student(degrees: usize) -> f64 {
     const TABLE: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
     const Z: f64 = 1.959964;
@@ -91,7 +94,7 @@ mod tests {
         assert_eq!(Spread::of(&[7.0]), Spread { median: 7.0, min: 7.0, max: 7.0 });
     }
 
-    /// Values of the tables in NIST's handbook, 1.3.6.7.2.
+    /// Values from the tables in NIST's handbook, 1.3.6.7.2.
     #[test]
     fn students_t() {
         for (degrees, t) in [(1, 12.706), (4, 2.776), (9, 2.262), (10, 2.228), (15, 2.131), (30, 2.042), (100, 1.984)] {
@@ -132,7 +135,7 @@ mod tests {
         assert!(!Ratio::of(&[1.0, 1.2, 0.9, 1.1, 1.0], &[1.1, 1.0, 1.0, 0.95, 1.05]).differs());
         assert!(!Ratio::of(&[1.0, 1.0], &[1.0, 1.0]).differs());
         assert!(Ratio::of(&[0.5, 0.52, 0.49], &[1.0, 1.0, 1.0]).differs());
-        // Of two rounds hardly anything can be said.
+        // Two rounds say hardly anything.
         assert!(!Ratio::of(&[1.0, 2.0], &[0.5, 1.5]).differs());
         assert_eq!(Ratio::of(&[0.0, 0.0], &[0.0, 0.0]).ratio, 1.0);
     }

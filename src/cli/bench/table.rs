@@ -1,4 +1,4 @@
-//! What `bench` measured, for people: a table of 80 columns, and the same as Markdown.
+//! Formats the measurements of `bench` for people: as a table of 80 columns, or as Markdown.
 
 use std::env;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use crate::units::{binary, count, data, percent, rate, three, time_unit};
 
 const COLUMNS: usize = 80;
 
-/// What bars are made of.
+/// The characters that bars are made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Look {
     Blocks,
@@ -19,7 +19,7 @@ pub enum Look {
 }
 
 impl Look {
-    /// Blocks need UTF-8, which the locale says, and more than a dumb terminal.
+    /// Returns the look for standard output. Blocks need a locale with UTF-8, and a terminal that isn't dumb.
     pub fn of_stdout() -> Look {
         let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
         if is_utf8(|name| env::var_os(name)) && !is_dumb { Look::Blocks } else { Look::Ascii }
@@ -27,7 +27,7 @@ impl Look {
 
     fn bar(self, part: u64, whole: u64, width: usize) -> String {
         let length = (part as f64 / whole.max(1) as f64 * width as f64).round() as usize;
-        // Something is never drawn as nothing.
+        // A part that is not zero has a bar.
         let length = length.clamp(usize::from(part > 0), width);
         match self {
             Look::Blocks => "█".repeat(length),
@@ -93,7 +93,7 @@ fn head(bench: &Bench, title: &str) -> String {
     )
 }
 
-/// A row of names and a row a value.
+/// Returns a row of names and one row per value.
 fn times(bench: &Bench) -> Vec<Vec<String>> {
     let names = [bench.vary, "wall (min to max)", "CPU (min to max)", "rate", "memory"];
     let rows = bench.summary.iter().map(|summary| {
@@ -108,7 +108,7 @@ fn times(bench: &Bench) -> Vec<Vec<String>> {
     std::iter::once(names.map(str::to_owned).to_vec()).chain(rows).collect()
 }
 
-/// The median with its unit, and the least and most in the same.
+/// Formats the median with its unit, and the least and greatest in the same unit.
 fn spread(seconds: &Spread) -> String {
     let (scale, unit) = time_unit(seconds.median);
     let [median, min, max] = [seconds.median, seconds.min, seconds.max].map(|s| three(s * scale));
@@ -133,7 +133,7 @@ fn comparisons(bench: &Bench) -> Vec<String> {
     bench.comparisons.iter().flat_map(sentences).collect()
 }
 
-/// What to do about a difference that the runs could not show.
+/// Returns what to do about a difference that the runs could not show.
 fn more_runs(bench: &Bench) -> Option<String> {
     let shows = |comparison: &Comparison| comparison.wall.differs() && comparison.cpu.differs();
     let more = (bench.rounds * 4).min(MOST_RUNS);
@@ -145,7 +145,7 @@ fn shown_by(bench: &Bench, ratio: &Ratio) -> String {
     format!("{} runs could show: {} ×", bench.rounds, factor(ratio.ratio))
 }
 
-/// Near 1 with a figure more, so that an interval that leaves it out is seen to.
+/// Formats a factor. Near 1 it has one figure more, so that one can see that an interval leaves 1 out.
 fn factor(x: f64) -> String {
     match x {
         x if x < 0.0005 => "less than 0.001".into(),
@@ -156,7 +156,7 @@ fn factor(x: f64) -> String {
 }
 
 fn shuffle(bench: &Bench, look: Look) -> String {
-    /// Of the columns beside the name and the bar, and what is between all of them.
+    /// Width of the columns other than the name and the bar, and of the gaps between all columns.
     const OTHERS: usize = 8 + 9 + 7 + 8 + 5 * 2;
     let without = bench.summary.iter().map(|summary| summary.counters.map_output_bytes).max().unwrap_or(0);
     if bench.summary.iter().all(|summary| summary.counters.reduce_shuffle_bytes == 0) {
@@ -178,7 +178,7 @@ fn shuffle(bench: &Bench, look: Look) -> String {
             format!("{name:name_width$}  {bar:bar_width$}  {:>8}  {saved:>9}  {part:>7}  {disk:>8}", data(bytes));
         let _ = writeln!(out, "{}", text.trim_end());
     };
-    // A run without a combiner shuffles just that.
+    // A run without a combiner shuffles just that, and has a line of its own.
     let all_combine = bench.runs.iter().all(|run| run.settings["combiner"] != "off");
     if all_combine {
         line(uncombined, without, Default::default());
@@ -244,7 +244,7 @@ fn digest(run: &super::results::TimedRun) -> String {
     format!("BLAKE3 {:.16}…", run.output_digest)
 }
 
-/// `a and b`, `a, b and c`.
+/// Formats a list: `a and b`, `a, b and c`.
 fn listed(words: &[String]) -> String {
     match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
@@ -267,7 +267,7 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// In lines of 80 columns, all but the first indented.
+/// Wraps text to lines of 80 columns, and indents all but the first.
 fn wrapped(text: &str) -> String {
     let indent = text.len() - text.trim_start().len();
     let mut out = " ".repeat(indent);

@@ -11,7 +11,7 @@ fn digest(text: &str) -> Digest {
     Digest::of(file.path(), false, || Ok(())).unwrap()
 }
 
-/// 2 s with the combiner and 4 s without, a little more from round to round.
+/// Makes a bench whose runs take 2 s with the combiner and 4 s without, and a little more from round to round.
 fn bench(values: &[&str]) -> Bench {
     let mut runs = Vec::new();
     for round in 0..=5 {

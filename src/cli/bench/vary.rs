@@ -1,4 +1,4 @@
-//! `--vary WHAT=A,B`: a setting, and the values that take turns.
+//! Parses `--vary WHAT=A,B`: a setting, and the values that take turns.
 
 use crate::cli::settings::{self, Setting};
 use crate::cli::trial::Trials;
@@ -7,7 +7,7 @@ use crate::error::{Error, Result, suggestion};
 #[derive(Debug)]
 pub struct Vary {
     pub setting: &'static Setting,
-    /// Two or more, no two the same. The others are compared with the first.
+    /// Two or more values, no two of which are the same. The others are compared with the first.
     pub values: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl Vary {
         Ok(Vary { setting, values })
     }
 
-    /// That the job can be run with every value, and that no two of them are the same thing.
+    /// Checks that the job can be run with every value, and that no two values mean the same.
     pub fn check(&self, trials: &Trials) -> Result<()> {
         let flag = format!("--vary {}", self.setting.flag);
         let mut seen: Vec<(crate::spec::RunSettings, &str)> = Vec::new();
@@ -82,7 +82,7 @@ mod tests {
             "--vary threads=4: one value, and nothing to compare it with",
             "name two or more: --vary threads=4,…",
         );
-        // What it prints is not a setting to vary.
+        // A setting that changes what the job prints can't be varied.
         let names: Vec<_> =
             settings::ALL.iter().filter(|setting| setting.is_free()).map(|setting| setting.flag).collect();
         refused("format=csv,tsv", "--vary: no setting \"format\"", &format!("settings: {}", names.join(", ")));

@@ -1,31 +1,36 @@
-//! How many keys the whole input has, from those that equal pieces of it have.
+//! Estimates how many keys the whole input has, from the keys of a few equal pieces of the input. The estimate has a
+//! lower and an upper bound.
 //!
 //! ```text
-//! keys                                              high: as many more with each piece as at the end
+//! keys                                              high: every further piece adds as many as the last ones
 //!   │                                    _ ‥ ‾
-//!   │                          _ ‥ ‾  _ _ ─ ─ ─ ─   found: the rate falls as it did
+//!   │                          _ ‥ ‾  _ _ ─ ─ ─ ─   found: the rate goes on falling as before
 //!   │             ___────‾‾ ‾ ‾ ‾ ‾ ‾               low: the rate falls exponentially
 //!   │     __─‾‾‾
 //!   └────┴────┴─────────┴────────────────────── pieces
 //!       m/4  m/2        m                    all
 //! ```
 //!
-//! Of keys that just j of m pieces have it follows how many any k of the pieces have on average (rarefaction; Hurlbert 1971), and so
-//! at which rate new keys come from the second eighth, the second quarter and the second half. That rate is a mixture of falling
-//! exponentials, whatever the keys are. So it doesn't grow, and its logarithm is convex: these are the bounds `high` and `low`, the
-//! second of which is Chao's. Between them is what goes on as it did:
+//! From the numbers of keys that exactly j of the m pieces have, for each j, follows how many keys any k of the pieces
+//! have on average (rarefaction; Hurlbert 1971). From this follows the rate at which the second eighth, the second
+//! quarter and the second half of the pieces add keys. This rate is a mixture of falling exponentials, whatever the
+//! keys are. So the rate doesn't grow, which gives the bound `high`, and its logarithm is convex, which gives the bound
+//! `low`, which is Chao's. The estimate `found` lies between the bounds. It assumes that the rate goes on falling by
+//! this law:
 //!
 //! ```text
-//! rate(t) = c · (θ + t)^−γ       γ = 0: all distinct · θ = 0: a power law, as words have · θ → ∞, γ/θ = h: drawn evenly
+//! rate(t) = c · (θ + t)^−γ       γ = 0            all keys are distinct
+//!                                θ = 0            a power law, as words have
+//!                                θ → ∞, γ/θ = h   keys are drawn evenly
 //! ```
 //!
-//! What is counted are pieces that have a key, not records: where equal records lie together, as in a sorted file, they say
-//! nothing of other pieces, and here they don't.
+//! The method counts the pieces that have a key, not the records. Equal records that lie together, as in a sorted file,
+//! say nothing of other pieces, so they count once.
 
-/// Keys of any number of pieces.
+/// Estimates the number of keys of any number of pieces.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// Of so many pieces, on average, from none to all that were seen.
+    /// Average number of keys of so many pieces, indexed by the number of pieces, from none to all that were seen.
     seen: Vec<f64>,
     law: Law,
 }
@@ -37,7 +42,7 @@ pub struct Estimate {
     pub high: f64,
 }
 
-/// How the rate at which new keys come falls behind the pieces that were seen.
+/// The law by which the rate of new keys falls beyond the pieces that were seen: θ and γ of the drawing above.
 #[derive(Clone, Copy, Debug)]
 struct Law {
     theta: f64,
@@ -45,12 +50,13 @@ struct Law {
 }
 
 impl Keys {
-    /// Of keys that just one piece has, just two, and so on.
+    /// Makes the estimator. `met` holds the number of keys that exactly one piece has, exactly two pieces have, and so
+    /// on.
     pub fn new(met: &[f64]) -> Self {
         let m = met.len();
         let mut seen = vec![0.0; m + 1];
         for (j, &keys) in (1..).zip(met).filter(|(_, keys)| **keys > 0.0) {
-            // That none of k pieces is among the j that have the key.
+            // The probability that none of k pieces is among the j pieces that have the key.
             let mut none = 1.0;
             for (k, sum) in seen.iter_mut().enumerate() {
                 *sum += keys * (1.0 - none);
@@ -66,14 +72,15 @@ impl Keys {
         (self.seen.len() - 1) as f64
     }
 
-    /// Keys of `k` pieces, no more than were seen.
+    /// Returns the average number of keys of `k` pieces, where `k` is at most the number of pieces that were seen.
     fn seen(&self, k: f64) -> f64 {
         let below = k.floor() as usize;
         let at = self.seen[below.min(self.seen.len() - 1)];
         self.seen.get(below + 1).map_or(at, |next| at + (next - at) * k.fract())
     }
 
-    /// What came with the second half of the pieces, with the second quarter, and with the second eighth.
+    /// Returns the numbers of keys that came with the second half of the pieces, with the second quarter, and with the
+    /// second eighth.
     fn gains(&self) -> [f64; 3] {
         let m = self.pieces();
         [m, m / 2.0, m / 4.0].map(|k| (self.seen(k) - self.seen(k / 2.0)).max(0.0))
@@ -84,7 +91,8 @@ impl Keys {
         if a <= 0.0 || b <= 0.0 {
             return Law { theta: 0.0, gamma: 0.0 };
         }
-        // For each θ the γ that gives the last two gains; of all, that which comes nearest to the one before.
+        // For each θ, bisection finds the γ that gives the last two gains. Of these laws, the one that comes nearest to
+        // the gain before is taken.
         let laws = std::iter::once(0.0).chain((-8..=16).map(|i| m * f64::exp2(f64::from(i) / 2.0))).map(|theta| {
             let (mut low, mut high) = (0.0, 60.0 * (1.0 + theta / m));
             for _ in 0..60 {
@@ -99,7 +107,7 @@ impl Keys {
         laws.min_by(|x, y| x.1.total_cmp(&y.1)).map_or(Law { theta: 0.0, gamma: 0.0 }, |(law, _)| law)
     }
 
-    /// Those of `pieces`, as many or more as were seen.
+    /// Estimates the number of keys of `pieces` pieces, which may be more than were seen.
     pub fn of(&self, pieces: f64) -> Estimate {
         let (m, [a, b, _]) = (self.pieces(), self.gains());
         let seen = self.seen(m);
@@ -111,12 +119,12 @@ impl Keys {
         if a <= 0.0 {
             return Estimate { low: seen, found: seen, high };
         }
-        // x is what a quarter of the pieces leaves of the rate: a / b = x (1 + x).
+        // A quarter of the pieces reduces the rate to the share x of what it was: a / b = x (1 + x).
         let x = ((f64::sqrt(1.0 + 4.0 * (a / b.max(f64::MIN_POSITIVE)).min(2.0)) - 1.0) / 2.0).min(1.0 - 1e-9);
         let left = |k: f64| x.powf(4.0 * k / m);
         let low = seen + a * (left(m) - left(pieces)) / (left(m / 2.0) - left(m)).max(f64::MIN_POSITIVE);
         let low = low.min(high);
-        // One piece alone says nothing of others.
+        // One piece alone says nothing about others.
         let low = if m < 2.0 { seen } else { low };
         let found = seen + a * self.law.sum(m, pieces, m) / self.law.sum(m / 2.0, m, m);
         Estimate { low, found: found.clamp(low, high), high }
@@ -124,10 +132,11 @@ impl Keys {
 }
 
 impl Law {
-    /// What comes between two numbers of pieces, in units that are the same for each.
+    /// Returns the number of keys that come between two numbers of pieces, in units that are the same for equal laws
+    /// and `m`.
     fn sum(self, from: f64, to: f64, m: f64) -> f64 {
         let Law { theta, gamma } = self;
-        // Scaled, so that no power is too small.
+        // The terms are scaled, so that no power is too small.
         let at = |k: f64| (theta + k) / (theta + m);
         match 1.0 - gamma {
             alpha if alpha.abs() < 1e-9 => (at(to) / at(from)).ln(),
@@ -140,7 +149,7 @@ impl Law {
 mod tests {
     use super::*;
 
-    /// Numbers that look random, and are the same each time.
+    /// Returns numbers from 0 to 1 that look random, and are the same each time.
     fn numbers() -> impl FnMut() -> f64 {
         let mut state = 1u64;
         move || {
@@ -149,7 +158,8 @@ mod tests {
         }
     }
 
-    /// Pieces of `records` keys each: the keys estimated from `seen` of them, spread over all, and those there are.
+    /// Makes `all` pieces of `records` keys each. Returns the estimate from `seen` pieces, spread over all, and the
+    /// true number of keys.
     fn estimated(seen: usize, all: usize, records: usize, mut key: impl FnMut() -> u64) -> (Estimate, f64) {
         let (mut met, mut keys) = (std::collections::HashMap::<u64, Vec<usize>>::new(), vec![0.0; seen]);
         for piece in 0..all {
@@ -180,7 +190,8 @@ mod tests {
     fn what_is_seen_is_known() {
         let keys = Keys::new(&[4.0, 1.0, 0.0, 2.0]);
         assert_eq!(keys.of(4.0).found, 7.0);
-        // One piece has a quarter of the first, half of the second, and all of the last.
+        // A piece has on average a quarter of the keys that are in one piece, half of the keys that are in two, and all
+        // of the keys that are in four.
         assert!((keys.of(1.0).found - 3.5).abs() < 1e-9);
         assert_eq!(keys.of(0.0).found, 0.0);
         assert_eq!(Keys::new(&[]).of(8.0), Estimate { low: 0.0, found: 0.0, high: 0.0 });

@@ -1,4 +1,5 @@
-//! What a plan does, in words: as data, which is printed as it is with `--json`, and a line or a few for each part.
+//! Describes what a plan does: as data, which `--json` prints as they are, and for people as a line or a few for each
+//! part.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -19,7 +20,7 @@ pub struct Told {
     pub steps: Vec<Step>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Grouping>,
-    /// Columns, `-` before descending ones; none: as they come.
+    /// Names of the sort columns, with `-` before descending ones. None if the rows aren't sorted.
     pub order: Option<Vec<String>>,
     pub limit: Option<u64>,
     pub output: Output,
@@ -29,12 +30,12 @@ pub struct Told {
 #[derive(Clone, Debug, Serialize)]
 pub struct Sources {
     pub number: usize,
-    /// Of files.
+    /// Bytes of all files.
     pub bytes: u64,
-    /// The first of them.
+    /// Names of the first sources.
     pub names: Vec<String>,
     pub packed: usize,
-    /// What is not a file.
+    /// Names of the sources that are not files.
     pub streams: Vec<String>,
 }
 
@@ -43,12 +44,13 @@ pub struct Reading {
     pub format: &'static str,
     pub header: bool,
     pub fields: Vec<String>,
-    /// Of the sources' fields those that nothing looks at; none where a record may have any.
+    /// The fields of the sources that nothing reads. None if a record may have any fields.
     pub unread: Option<Vec<String>>,
-    /// Fields that nothing looks at but in records that a filter left.
+    /// Fields that are read only in records that a filter left.
     pub lazy: Vec<String>,
     pub on_error: &'static str,
-    /// Parts of files, each for a map task, and their bytes; packed files and streams are cut as they are read.
+    /// The number of splits, one per map task, and the bytes of the largest split. Compressed files and streams aren't
+    /// counted: they are cut into blocks as they are read.
     pub splits: u64,
     pub split_bytes: u64,
 }
@@ -56,14 +58,14 @@ pub struct Reading {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Step {
     pub what: String,
-    /// Whether only records get there that a filter left.
+    /// Whether the step sees only records that a filter left.
     pub is_behind_filter: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Grouping {
     pub key: Vec<String>,
-    /// Those that share one state together.
+    /// The aggregates, with those that share one state in one list.
     pub states: Vec<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub having: Option<String>,
@@ -145,7 +147,7 @@ impl Told {
         }
     }
 
-    /// The same for a person: a label and what there is to say, part by part.
+    /// Returns the description for people: a label and a text for each line.
     pub fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![("input", self.sources.line()), ("read", self.read.line())];
         if !self.read.lazy.is_empty() {
@@ -261,7 +263,7 @@ impl Grouping {
     }
 }
 
-/// The first few of many names.
+/// Lists the names, or only the first few of many.
 fn few(names: &[String]) -> String {
     const FEW: usize = 8;
     match names.len().checked_sub(FEW + 1) {
@@ -335,11 +337,12 @@ fn steps(plan: &Plan) -> Vec<Step> {
                 let column = written::column(value);
                 format!("for {column}: where {}", written::predicate(&value["where"]))
             }
-            // What a part of an `or` isn't asked for is null: nothing that anybody wrote.
+            // The other steps aren't in the spec. They hide fields in records for which a part of an `or` isn't
+            // reached, or hand on values in another form.
             JobPart::Hides | JobPart::Prepares => continue,
         };
         let step_told = Step { what, is_behind_filter };
-        // An aggregate may look at two fields, by one condition.
+        // An aggregate with a condition may read two fields. The condition is described once.
         if !matches!(step.part(), JobPart::Hides) || told.last() != Some(&step_told) {
             told.push(step_told);
         }

@@ -1,13 +1,15 @@
-//! What a sample says of the whole job.
+//! Predicts the whole job's counters, time and memory from a run on a sample of its input.
 //!
 //! ```text
-//! bytes, records, mapped records     as the bytes of all are to those that were read
-//! keys                               `keys`
-//! rows to shuffle                    a task's, times the tasks. Where the sample's tasks are shorter than real ones: what a table
-//!                                    that was full goes on to write; or else what it would, as it grows, of so many more keys
-//! bytes to shuffle, on disk          as the rows; output runs as the keys
-//! time                               map as the bytes, shared by the threads; reduce as the rows; output as the keys
-//! memory                             the sample's, and what tasks that are longer map and buffer beside
+//! bytes, records, mapped records     in proportion to the bytes of input
+//! keys                               estimated in `keys`
+//! rows to shuffle                    the rows of a task, times the tasks. If the sample's tasks are shorter than the
+//!                                    job's: a table that was full goes on writing rows at the same rate; any other
+//!                                    writes the rows that it would, as it grows, for so many more keys
+//! bytes to shuffle, on disk          in proportion to the rows; output runs in proportion to the keys
+//! time                               map in proportion to the bytes, divided among the threads; reduce in proportion
+//!                                    to the rows; output in proportion to the keys
+//! memory                             the sample's, and what longer tasks map and buffer in addition
 //! ```
 
 use serde::Serialize;
@@ -19,14 +21,14 @@ use crate::map::emit::{Course, Reached};
 use crate::plan::{Plan, Rows};
 use crate::report::Report;
 
-/// What a run counts. Names are those of the report.
+/// The figures of a run, counted or predicted. Their names are those of the report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
     pub map_input_bytes: f64,
     pub map_input_records: f64,
     pub bad_records: f64,
     pub map_output_records: f64,
-    /// Keys.
+    /// The number of keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reduce_input_groups: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +42,7 @@ pub struct Figures {
     pub wall_seconds: f64,
 }
 
-/// Rows and bytes to shuffle with the combiner set so.
+/// Rows and bytes to shuffle with one setting of the combiner.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Shuffle {
     pub rows: f64,
@@ -49,24 +51,24 @@ pub struct Shuffle {
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Combining {
-    /// As the job has it.
+    /// The job's setting.
     pub set: &'static str,
     pub on: Shuffle,
     pub off: Shuffle,
     pub auto: Shuffle,
-    /// Of the records that auto maps, the share that it combines.
+    /// The share of the mapped records that `auto` combines.
     pub auto_combines: f64,
 }
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Prediction {
-    /// Everything was read.
+    /// Whether everything was read.
     pub is_exact: bool,
     pub sample_bytes: u64,
     pub sample_seconds: f64,
     pub pieces: usize,
     pub figures: Figures,
-    /// Between which they are; where everything was read, what they are.
+    /// The bounds of the number of keys. If everything was read, both are the number of keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<(f64, f64)>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,13 +76,13 @@ pub struct Prediction {
     /// The first bad record, and why it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_bad: Option<(String, String)>,
-    /// The share of the input after which a limit has its rows.
+    /// The share of the input after which a limit has its rows, if the job ends there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_share: Option<f64>,
 }
 
 impl Figures {
-    /// What a run counted.
+    /// Returns the figures that a run counted.
     pub fn of(report: &Report, is_grouped: bool) -> Figures {
         let c = &report.counters;
         let of_groups = |n: u64| is_grouped.then_some(n as f64);
@@ -100,13 +102,13 @@ impl Figures {
     }
 }
 
-/// The whole job beside the sample.
+/// The extent of the whole job, to scale the sample's figures by.
 struct Whole<'a> {
     plan: &'a Plan,
     sampler: &'a Sampler<'a>,
-    /// Bytes, unpacked.
+    /// Bytes of input, decompressed.
     bytes: f64,
-    /// How many map tasks read so many bytes.
+    /// Numbers of map tasks, each with the bytes that every one of these tasks reads.
     tasks: Vec<(f64, f64)>,
 }
 
@@ -122,27 +124,27 @@ impl<'a> Whole<'a> {
         Whole { plan, sampler, bytes: plain + unpacked, tasks }
     }
 
-    /// Map tasks.
+    /// Returns the number of map tasks, at least 1.
     fn number(&self) -> f64 {
         self.tasks.iter().map(|(number, _)| number).sum::<f64>().max(1.0)
     }
 
-    /// Bytes of the largest task.
+    /// Returns the bytes of the largest map task.
     fn largest(&self) -> f64 {
         self.tasks.iter().map(|(_, bytes)| *bytes).fold(0.0, f64::max)
     }
 
-    /// How many times the sample it is.
+    /// Returns how many times as large as the sample the whole job is.
     fn times(&self, sampled: &Sampled) -> f64 {
         if sampled.is_all { 1.0 } else { ratio(self.bytes, sampled.report.counters.map_input_bytes as f64).max(1.0) }
     }
 
-    /// Pieces of the sample's kind in the whole.
+    /// Returns the number of pieces, as large as the sample's, in the whole input.
     fn pieces(&self, sampled: &Sampled) -> f64 {
         self.times(sampled) * sampled.findings.met.len() as f64
     }
 
-    /// What the runs of all tasks hold.
+    /// Predicts the rows and bytes in the runs of all tasks.
     fn shuffle(&self, sampled: &Sampled, keys: &Keys) -> Shuffle {
         let c = &sampled.report.counters;
         let (rows, bytes) = (c.reduce_input_records as f64, c.reduce_shuffle_bytes as f64);
@@ -157,13 +159,14 @@ impl<'a> Whole<'a> {
             number * courses.iter().map(|course| rows_after(sampled, course, keys, records)).sum::<f64>()
         };
         let all = self.tasks.iter().map(rows_of).sum::<f64>() / (courses.len() as f64).max(1.0);
-        // No task combines what others have.
+        // Every key has at least one row, because no task combines what other tasks have. Every mapped record has at
+        // most one row.
         let all = all.min(mapped).max(keys.of(self.pieces(sampled)).found.min(mapped));
         Shuffle { rows: all, bytes: all * ratio(bytes, rows) }
     }
 }
 
-/// The rows of a task that goes on for so many records as that of the sample began.
+/// Predicts the rows that a task makes of `records` records if it goes on as the sample's task with this course began.
 fn rows_after(sampled: &Sampled, course: &Course, keys: &Keys, records: f64) -> f64 {
     let Some(&last) = course.last() else { return 0.0 };
     if last.records == 0 {
@@ -174,7 +177,7 @@ fn rows_after(sampled: &Sampled, course: &Course, keys: &Keys, records: f64) -> 
         return at(course, records);
     }
     if last.written > 0 {
-        // It was full: so it goes on.
+        // The table was full, so the task goes on writing rows as it did in its second half.
         let half = course.iter().find(|reached| reached.records * 2 >= last.records).unwrap_or(&last);
         let slope = ratio(end - rows_of(half), seen - half.records as f64);
         let slope = if slope > 0.0 { slope } else { end / seen };
@@ -182,7 +185,8 @@ fn rows_after(sampled: &Sampled, course: &Course, keys: &Keys, records: f64) -> 
     }
     let growth = sampled.findings.growth;
     let one = keys.of(1.0).found.max(1.0);
-    // As many keys more as other pieces bring, which may be less like this one than what comes next to it.
+    // The task gets as many more keys as other pieces bring. Other pieces may be less like this piece than what comes
+    // next to it.
     let keys_of = |r: f64| if r <= seen { at(course, r) } else { end * keys.of(r / seen).found / one };
     growth.map_or(keys_of(records), |growth| growth.rows(records, keys_of))
 }
@@ -191,7 +195,7 @@ fn rows_of(reached: &Reached) -> f64 {
     (reached.written + reached.held) as f64
 }
 
-/// A task's rows after so many records.
+/// Returns a task's rows after `records` records.
 fn at(course: &Course, records: f64) -> f64 {
     let mut before = Reached { records: 0, written: 0, held: 0 };
     for reached in course {
@@ -208,7 +212,8 @@ fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
 }
 
-/// `others` are samples with the combiner set otherwise, as far as they were needed.
+/// Predicts the whole job from the sample `main`. `others` are samples with other settings of the combiner, as far as
+/// they were needed.
 pub fn predict(plan: &Plan, sampler: &Sampler<'_>, main: &Sampled, others: &[Sampled]) -> Prediction {
     let whole = Whole::new(plan, sampler, main);
     let times = whole.times(main);
@@ -240,7 +245,7 @@ pub fn predict(plan: &Plan, sampler: &Sampler<'_>, main: &Sampled, others: &[Sam
     let shuffled = set.map_or(times, |set| ratio(set.bytes, seen.reduce_shuffle_bytes.unwrap_or(0.0)));
     let c = &main.report.counters;
     let runs = c.map_output_materialized_bytes as f64;
-    // What isn't rows is there for each task.
+    // The bytes of runs that aren't rows come once per task.
     let around = runs - seen.reduce_shuffle_bytes.unwrap_or(runs);
     let tasks = if main.is_all { 1.0 } else { ratio(whole.number(), main.pieces() as f64) };
     let spilled = match set {
@@ -273,7 +278,7 @@ pub fn predict(plan: &Plan, sampler: &Sampler<'_>, main: &Sampled, others: &[Sam
     }
 }
 
-/// No more keys than records.
+/// Limits an estimate of keys to the number of records.
 fn bounded(estimate: Estimate, records: f64) -> Estimate {
     let Estimate { low, found, high } = estimate;
     Estimate { low: low.min(records), found: found.min(records), high: high.min(records) }
@@ -319,7 +324,7 @@ fn memory(whole: &Whole<'_>, main: &Sampled, set: Option<Shuffle>) -> f64 {
     let threads = (main.report.settings.threads as f64).min(whole.number());
     let c = &main.report.counters;
     let pieces = (main.pieces() as f64).max(1.0);
-    // A file's bytes are mapped, and count while a task reads them.
+    // Files are mapped into memory, and a task's bytes count while the task reads them.
     let mapped = (whole.largest() - c.map_input_bytes as f64 / pieces).max(0.0);
     let most = (sizes.partitions * sizes.page) as f64;
     let buffered = set

@@ -1,4 +1,4 @@
-//! What is explained, for people: in 80 columns.
+//! Formats for people what `explain` says, in 80 columns.
 
 use std::fmt::Write;
 
@@ -9,12 +9,12 @@ use crate::units::{binary, count, data, percent, plural, seconds, three};
 const COLUMNS: usize = 80;
 const LABEL: usize = 10;
 
-/// What the job does.
+/// Formats what the job does.
 pub fn plan(explained: &Explained) -> String {
     section(&explained.job, explained.plan.lines())
 }
 
-/// What it will come to.
+/// Formats the prediction.
 pub fn prediction(explained: &Explained) -> String {
     let Explained { not_sampled, predicted, plan, .. } = explained;
     let mut text = String::from("\n");
@@ -34,7 +34,7 @@ pub fn prediction(explained: &Explained) -> String {
     text
 }
 
-/// What it came to beside what was foreseen.
+/// Formats the actual figures beside the predicted ones. Empty if the job wasn't run.
 pub fn comparison(explained: &Explained) -> String {
     let Explained { predicted, actual: Some(actual), .. } = explained else { return String::new() };
     let foreseen = predicted.as_ref().map(|prediction| &prediction.figures);
@@ -160,7 +160,7 @@ fn shuffle(combining: &Combining, mapped: f64, number: &dyn Fn(f64) -> String) -
     vec![("shuffle", line("on", on, "")), ("", line("off", off, "")), ("", line("auto", auto, &how))]
 }
 
-/// Three figures of what isn't exact.
+/// Formats a number, with three figures if it isn't exact.
 fn rounded(x: f64, is_exact: bool) -> String {
     if is_exact || x < 1000.0 {
         return count(x.round() as u64);
@@ -177,7 +177,8 @@ fn section(title: &str, lines: Vec<(&'static str, String)>) -> String {
     out
 }
 
-/// In lines of 80 columns, all but the first indented: `indent` columns are taken before it. What is aligned by spaces stays so.
+/// Wraps text to lines of 80 columns, and indents all but the first. In the first line `indent` columns are already
+/// taken. Text that is aligned by spaces stays aligned.
 fn wrapped(text: &str, indent: usize) -> String {
     let mut out = String::new();
     let mut at = indent;

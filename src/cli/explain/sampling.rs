@@ -1,8 +1,9 @@
-//! Which part of the input is read for a prediction, and what comes of running the job on it.
+//! Samples: chooses the part of the input that is read for a prediction, and runs the job on that part.
 //!
-//! Files are cut in pieces no longer than a split, of which equally many lie between any two that are read; so are the files that can
-//! only be unpacked from their beginning. Input that takes less than half a second is read whole. What a command prints, or a
-//! pipe, is not read: that would have an effect, or use it up.
+//! Files are cut into pieces no longer than a split, and equally many pieces lie between any two that are read. Files
+//! that can only be decompressed from their beginning are chosen in the same way, as a whole. Input that takes less
+//! than half a second is read whole. What a command prints and what a pipe brings is not read: running a command may
+//! have an effect, and reading a pipe would use it up.
 
 use std::path::PathBuf;
 
@@ -17,42 +18,44 @@ use crate::report::{Outcome, Report, TaskAttempt};
 use crate::run::Control;
 use crate::spec::{Input, Spec};
 
-/// Bytes that are read, however long that takes; how many times as many, where it took little; and no more.
+/// Bytes of the first sample, which is read however long that takes; how many times larger the next sample is if a
+/// sample took little time; and bytes of the largest sample.
 const LEAST: u64 = 4 << 20;
 const MORE: u64 = 4;
 const MOST: u64 = 64 << 20;
 const SECONDS: f64 = 0.5;
 
-/// Pieces, at least: of fewer nobody can say how many keys others have.
+/// The least number of pieces. With fewer pieces nobody can say how many keys others have.
 const PIECES: u64 = 16;
 const SMALLEST_PIECE: u64 = 16 << 10;
 
-/// What packed text is unpacked to, by the way, to know how much of it is enough.
+/// How many times longer compressed text is assumed to be when it is decompressed. Only the size of the sample depends
+/// on this.
 const PACKED: u64 = 4;
 
 /// Takes samples of a job.
 pub struct Sampler<'a> {
-    /// With the files that can be read for it, and nothing else.
+    /// The job's spec, with only those inputs that can be read for a sample.
     spec: Spec,
     call: &'a Invocation,
-    /// Of the whole job.
+    /// The sizes of the whole job's splits, tables and buffers.
     pub sizes: Sizes,
-    /// Bytes of files that are read by splits, and of packed ones, packed.
+    /// Bytes of the files that are read by splits, and bytes of the compressed files, as they are.
     pub plain: u64,
     pub packed: u64,
-    /// Names of what is not read.
+    /// Paths of the inputs that are not read.
     pub passed_over: Vec<PathBuf>,
 }
 
-/// What came of a sample.
+/// What a run on a sample showed.
 pub struct Sampled {
     pub combiner: Combiner,
     pub report: Report,
     pub findings: Findings,
-    /// Bytes of it that were in packed files: as they are, and unpacked.
+    /// Bytes of the sample that were in compressed files: as they are, and decompressed.
     pub packed: u64,
     pub unpacked: u64,
-    /// Peak of the process's memory.
+    /// Peak memory of the process, in bytes.
     pub peak: u64,
     pub is_all: bool,
     /// Whether each piece is a whole split.
@@ -60,7 +63,7 @@ pub struct Sampled {
 }
 
 impl Sampled {
-    /// Its map tasks.
+    /// Returns the attempts that did the sample's map tasks, one per task.
     pub fn tasks(&self) -> impl Iterator<Item = &TaskAttempt> {
         self.report.tasks.iter().filter(|task| task.outcome == Outcome::Won && task.id.starts_with("map-"))
     }
@@ -98,7 +101,8 @@ impl<'a> Sampler<'a> {
         !self.spec.input.is_empty()
     }
 
-    /// A sample of `bytes`; where nobody said how many, of as many as half a second is enough for, which a smaller one shows.
+    /// Takes a sample of `bytes`, and returns it with its size. Without `bytes`, the sample grows until it takes about
+    /// half a second.
     pub fn take(&self, bytes: Option<u64>, control: &Control) -> Result<(Sampled, u64)> {
         let combiner = self.spec.run.combiner.unwrap_or_default();
         let mut enough = bytes.unwrap_or(LEAST);
@@ -108,7 +112,7 @@ impl<'a> Sampler<'a> {
             enough = (enough * MORE).min(MOST);
             sampled = self.run(enough, combiner, control)?;
         }
-        // What a process does for the first time is most of so short a run.
+        // Most of such a short run is what a process does for the first time.
         if sampled.is_all && sampled.report.wall_seconds < SECONDS / 4.0 {
             let again = self.run(enough, combiner, control)?;
             if again.report.wall_seconds < sampled.report.wall_seconds {
@@ -157,7 +161,7 @@ impl<'a> Sampler<'a> {
         })
     }
 
-    /// The plan of a sample: it writes nothing that anybody sees, and counts bad records.
+    /// Returns the plan of a sample: its output goes to /dev/null, and bad records are counted.
     fn plan(&self, combiner: Combiner) -> Result<Plan> {
         let mut plan = plan::resolve(&self.spec, self.call)?;
         plan.output.target = Target::Device("/dev/null".into(), Compression::None);
@@ -166,7 +170,7 @@ impl<'a> Sampler<'a> {
         plan.settings.split_size = Some(self.sizes.split);
         plan.settings.partitions = Some(self.sizes.partitions);
         plan.latencies = Vec::new();
-        // How soon it comes to that many is worked out.
+        // How soon the job has the rows of its limit is computed from the sample.
         if let Rows::Records { sort: None } = plan.rows {
             plan.limit = None;
         }
@@ -174,7 +178,7 @@ impl<'a> Sampler<'a> {
     }
 }
 
-/// Leaves one in so many packed files in the plan.
+/// Keeps one in `of` compressed files in the plan, and leaves out the others.
 fn leave_out(plan: &mut Plan, of: u64) {
     let is_packed = |sources: &Sources, i: usize| sources[i].is_stream();
     let packed: Vec<_> = (0..plan.sources.len()).filter(|&i| is_packed(&plan.sources, i)).collect();
@@ -187,7 +191,7 @@ fn leave_out(plan: &mut Plan, of: u64) {
     }
 }
 
-/// So many of all, with as many between any two.
+/// Returns `wanted` of the splits, with equally many between any two.
 fn spread(all: Vec<Split>, wanted: usize) -> Vec<Split> {
     let n = all.len();
     let wanted = wanted.min(n);

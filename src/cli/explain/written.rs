@@ -1,10 +1,10 @@
-//! Parts of a spec as a person would say them.
+//! Formats parts of a spec as a person would say them.
 
 use serde_json::{Map, Value};
 
 use crate::map::steps;
 
-/// The part of a spec at a dotted path.
+/// Returns the part of a spec at a dotted path.
 pub fn at<'v>(spec: &'v Value, path: &str) -> &'v Value {
     path.split('.').fold(spec, |value, key| match key.parse::<usize>() {
         Ok(index) => &value[index],
@@ -16,7 +16,7 @@ pub fn names(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().map(word).collect()
 }
 
-/// A string as it is, if it is plain; anything else as JSON.
+/// Formats a plain string as it is, and anything else as JSON.
 fn word(value: &Value) -> String {
     let is_plain = |text: &str| !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     match value {
@@ -25,7 +25,7 @@ fn word(value: &Value) -> String {
     }
 }
 
-/// `split line on words as word`.
+/// Formats a step: `split line on words as word`.
 pub fn step(step: &Value) -> String {
     let Value::Object(keys) = step else { return step.to_string() };
     let text = |(key, value): (&String, &Value)| match (key.as_str(), value) {
@@ -39,7 +39,7 @@ pub fn step(step: &Value) -> String {
     first.chain(middle).chain(keys.iter().filter(is_name)).map(text).collect::<Vec<_>>().join(" ")
 }
 
-/// `sum(amount) as total`.
+/// Formats an aggregate with its name: `sum(amount) as total`.
 pub fn aggregate(aggregate: &Value) -> String {
     let call = call(aggregate);
     match aggregate.get("as").map(word) {
@@ -54,12 +54,12 @@ fn call(aggregate: &Value) -> String {
     if arguments.is_empty() { op } else { format!("{op}({})", arguments.join(", ")) }
 }
 
-/// An aggregate by its own name or, without one, as it is called.
+/// Returns the column of an aggregate: its own name or, without one, its call.
 pub fn column(aggregate: &Value) -> String {
     aggregate.get("as").map_or_else(|| call(aggregate), word)
 }
 
-/// `status >= 500 and not (path ~ "^/static")`.
+/// Formats a predicate: `status >= 500 and not (path ~ "^/static")`.
 pub fn predicate(predicate: &Value) -> String {
     let Value::Object(keys) = predicate else { return predicate.to_string() };
     let all = |parts: &Value, between: &str| {

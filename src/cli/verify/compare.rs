@@ -1,4 +1,4 @@
-//! Where two outputs differ.
+//! Finds the first row in which two outputs differ.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -7,17 +7,17 @@ use std::path::Path;
 
 use crate::error::{Error, Result, shown};
 
-/// The first row that isn't the same in both, ready to be shown.
+/// The first row that isn't the same in both outputs, formatted for a message.
 #[derive(Debug, PartialEq)]
 pub struct Difference {
-    /// From 1. None where rows come in any sequence.
+    /// Number of the line, from 1. None if rows may come in any order.
     pub line: Option<u64>,
     pub expected: String,
     pub found: String,
 }
 
 impl Difference {
-    /// Of two files that differ.
+    /// Finds the difference of two files that differ.
     pub fn between(reference: &Path, other: &Path, unordered: bool) -> Result<Difference> {
         let error = |path: &Path, source| Error::Spill { path: path.to_owned(), source };
         let open = |path: &Path| File::open(path).map(|file| BufReader::with_capacity(1 << 20, file));
@@ -27,7 +27,7 @@ impl Difference {
     }
 }
 
-/// By sequence: the first line.
+/// Finds the first line that differs, where the order of rows matters.
 fn first(mut reference: impl BufRead, mut other: impl BufRead) -> io::Result<Difference> {
     let (mut expected, mut found) = (Vec::new(), Vec::new());
     let mut line = 0;
@@ -41,8 +41,8 @@ fn first(mut reference: impl BufRead, mut other: impl BufRead) -> io::Result<Dif
     }
 }
 
-/// By rows: of each the first that the other has not, or less often. Takes memory for every different row, which is
-/// little beside what was read to make them.
+/// Finds, in each output, the first row that the other doesn't have or has less often. The order of rows doesn't
+/// matter. Takes memory for every different row, which is little compared with the input that the rows were made from.
 fn any<R: BufRead>(rows: impl Fn() -> io::Result<(R, R)>) -> io::Result<Difference> {
     let mut balance: HashMap<[u8; 32], i64> = HashMap::new();
     let mut row = Vec::new();
@@ -66,13 +66,13 @@ fn any<R: BufRead>(rows: impl Fn() -> io::Result<(R, R)>) -> io::Result<Differen
     Ok(Difference { line: None, expected: find(reference, |more| more > 0)?, found: find(other, |more| more < 0)? })
 }
 
-/// The next line with its newline. False, and an empty row, at the end.
+/// Reads the next line with its newline. At the end, returns false and leaves `row` empty.
 fn next(file: &mut impl BufRead, row: &mut Vec<u8>) -> io::Result<bool> {
     row.clear();
     Ok(file.read_until(b'\n', row)? > 0)
 }
 
-/// A row on one line, of a long one the part about `from`.
+/// Formats a row on one line. Of a long row only the part about byte `from` is shown.
 fn quoted(row: &[u8], from: usize) -> String {
     const BEFORE: usize = 20;
     const LONGEST: usize = 56;

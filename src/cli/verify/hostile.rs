@@ -1,20 +1,21 @@
-//! Settings that find out whether a job prints the same whatever they are.
+//! The settings under which `mapfold verify` runs a job, to find out whether the job prints the same whatever they are.
 
 use crate::cli::settings::{self, Setting};
 use crate::units::short_argument;
 
-/// What one run is given.
+/// The settings of one run, with their values.
 pub type Row = Vec<(&'static Setting, String)>;
 
-/// One setting at a time, which says where a difference comes from; then several at once, where they meet. Without those
-/// of which `is_given` says that the command line holds them.
+/// Returns the settings of all runs. At first one setting varies at a time, which shows where a difference comes from.
+/// Then several vary at once, which shows whether they affect each other. Settings for which `is_given` holds are given
+/// by the command line, and are left out.
 pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Row> {
-    /// Each split is a task and a run: more take long and show nothing new.
+    /// Each split is a task and a run. More splits take long and show nothing new.
     const MOST_SPLITS: u64 = 1000;
     const MIB: u64 = 1 << 20;
     let tiny = short_argument(input_bytes.div_ceil(MOST_SPLITS).max(1));
     let whole = short_argument(input_bytes.max(1));
-    // Little enough to spill, and not so little that a large input takes all day.
+    // The memory is so small that the job spills, but not so small that a large input takes all day.
     let memory = short_argument((input_bytes / 64).clamp(MIB, 64 * MIB) / MIB * MIB);
     let mut rows: Vec<String> = Vec::new();
     let mut vary = |what: &str, values: &[&str]| rows.extend(values.iter().map(|value| format!("{what}={value}")));
@@ -47,7 +48,7 @@ pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Ro
     settings
 }
 
-/// Of `a=b c=d`, what is a setting and not given.
+/// Parses `a=b c=d`, and keeps what is a setting and isn't given.
 fn parsed(row: &str, is_given: impl Fn(&Setting) -> bool) -> Row {
     let parts = row.split(' ').filter_map(|part| part.split_once('='));
     let known = parts.filter_map(|(what, value)| Some((settings::find(what)?, value.to_owned())));
