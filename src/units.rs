@@ -1,11 +1,11 @@
-//! Sizes, times and counts as people read and type them: every number that mapfold says in words is written here.
+//! Sizes, times and counts as people read and type them. Every number in mapfold's messages is formatted here.
 //!
-//! Data is in decimal units, so that GB and GB/s agree with each other and with `ls -l`; memory in binary ones, as
-//! `--memory` takes it.
+//! Sizes of data are in decimal units, so that GB and GB/s agree with each other and with `ls -l`. Sizes of memory are
+//! in binary units, as in `--memory`.
 //!
 //! ```text
 //! measured      data 1.93 GB · binary 1.93 GiB · rate 0.58 GB/s · count 12,345,678 · percent 83.0 %
-//! in a message  size 1.5 GiB                          as somebody may have set it
+//! in a message  size 1.5 GiB                          as a user may have set it
 //! to be typed   argument 1536M · short_argument 2G    a SIZE that holds at least as much
 //! time          seconds 1.93 s · whole_seconds 12 s · rounded_seconds 9 min 50 s
 //! to be typed   Span 500ms · 1.5s · 2m
@@ -15,12 +15,12 @@ pub mod span;
 
 pub use span::Span;
 
-/// `1.93 GB`: three figures and a power of a thousand.
+/// Formats bytes with three figures and a decimal unit: `1.93 GB`.
 pub fn data(bytes: u64) -> String {
     scaled(bytes, 1000.0, ["B", "KB", "MB", "GB", "TB"])
 }
 
-/// `1.93 GiB`: three figures and a power of 1024.
+/// Formats bytes with three figures and a binary unit: `1.93 GiB`.
 pub fn binary(bytes: u64) -> String {
     scaled(bytes, 1024.0, ["B", "KiB", "MiB", "GiB", "TiB"])
 }
@@ -28,7 +28,7 @@ pub fn binary(bytes: u64) -> String {
 fn scaled(bytes: u64, base: f64, units: [&str; 5]) -> String {
     let mut value = bytes as f64;
     let mut unit = 0;
-    // 999.6 would print as 1000.
+    // 999.6 would print as 1000, so the next unit begins at 999.5.
     while value >= base.min(999.5) && unit + 1 < units.len() {
         value /= base;
         unit += 1;
@@ -36,13 +36,13 @@ fn scaled(bytes: u64, base: f64, units: [&str; 5]) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{} {}", three(value), units[unit]) }
 }
 
-/// GB/s, in MB/s where that would be less than 0.1.
+/// Formats bytes per second, over `s` seconds, in GB/s, or in MB/s below 0.1 GB/s.
 pub fn rate(bytes: u64, s: f64) -> String {
     let gb = if s > 0.0 { bytes as f64 / s / 1e9 } else { 0.0 };
     if gb < 0.0995 { format!("{} MB/s", three(gb * 1e3)) } else { format!("{} GB/s", three(gb)) }
 }
 
-/// Bytes in a message, as somebody may have set them: `1.5 GiB`, `256 MiB`, `100 bytes`.
+/// Formats bytes for a message, as a user may have set them: `1.5 GiB`, `256 MiB`, `100 bytes`.
 pub fn size(bytes: u64) -> String {
     let unit = (bytes.max(1).ilog2() / 10).min(4);
     if unit == 0 {
@@ -52,7 +52,7 @@ pub fn size(bytes: u64) -> String {
     format!("{} {}iB", number.trim_end_matches(".0"), ["K", "M", "G", "T"][unit as usize - 1])
 }
 
-/// Bytes as a SIZE that is at least as many, and not many more: `1536M`, `2G`.
+/// Formats bytes as a SIZE argument, rounded up to whole MiB from 1 MiB on: `1536M`, `2G`.
 pub fn argument(bytes: u64) -> String {
     let mebibytes = bytes.div_ceil(1 << 20);
     match (bytes, mebibytes) {
@@ -62,7 +62,7 @@ pub fn argument(bytes: u64) -> String {
     }
 }
 
-/// The same in at most three figures, up to 999G: `2G`, `10K`.
+/// Formats bytes as a SIZE argument, rounded up to at most three figures as far as 999G: `2G`, `10K`.
 pub fn short_argument(bytes: u64) -> String {
     let units = [(30, "G"), (20, "M"), (10, "K")];
     match units.into_iter().find(|(shift, _)| bytes > 999 << (shift - 10)) {
@@ -71,7 +71,7 @@ pub fn short_argument(bytes: u64) -> String {
     }
 }
 
-/// `1.93 s`, `45 ms`, `2 min 5 s`.
+/// Formats seconds: `1.93 s`, `45 ms`, `2 min 5 s`.
 pub fn seconds(s: f64) -> String {
     match s {
         s if s < 0.0995 => format!("{:.0} ms", s * 1e3),
@@ -86,14 +86,15 @@ pub fn seconds(s: f64) -> String {
     }
 }
 
-/// The same of time to come, for which fractions of a second would claim too much: rounded up to `12 s`.
+/// Formats seconds that are yet to come, rounded up to whole seconds: `12 s`. Fractions of a second would claim too
+/// much.
 pub fn whole_seconds(s: f64) -> String {
     let s = s.ceil();
     if s < 60.0 { format!("{s} s") } else { seconds(s) }
 }
 
-/// The same of time to come that nobody knows exactly: `12 s`, `9 min 50 s`, `11 min`. At least a second, as nothing is over
-/// before it is over.
+/// Formats seconds that are yet to come and aren't known exactly: `12 s`, `9 min 50 s`, `11 min`. The least is one
+/// second, because the work isn't over yet.
 pub fn rounded_seconds(s: f64) -> String {
     match s.ceil().max(1.0) as u64 {
         s @ ..60 => format!("{s} s"),
@@ -103,12 +104,13 @@ pub fn rounded_seconds(s: f64) -> String {
     }
 }
 
-/// The unit in which a time of about `s` seconds is said beside others, and how many of it are a second.
+/// Returns the unit for showing times of about `s` seconds side by side: how many of the unit make a second, and its
+/// name.
 pub fn time_unit(s: f64) -> (f64, &'static str) {
     if s < 0.9995 { (1e3, "ms") } else { (1.0, "s") }
 }
 
-/// Three figures: 1.93, 19.3, 193.
+/// Formats a number with three figures: 1.93, 19.3, 193.
 pub fn three(x: f64) -> String {
     match x {
         x if x < 9.995 => format!("{x:.2}"),
@@ -119,12 +121,12 @@ pub fn three(x: f64) -> String {
 
 pub fn percent(part: u64, whole: u64) -> String {
     let percent = if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 };
-    // A hundred per cent is said only of all.
+    // 100 % is shown only if `part` is all of `whole`.
     let shown = if part < whole { percent.min(99.99) } else { percent };
     if (99.0..100.0).contains(&shown) { format!("{shown:.2} %") } else { format!("{shown:.1} %") }
 }
 
-/// `12,345,678`.
+/// Formats a count with commas: `12,345,678`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
@@ -137,7 +139,7 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// `1 row`, `1,234 rows`.
+/// Formats a count with its noun: `1 row`, `1,234 rows`.
 pub fn plural(n: u64, what: &str) -> String {
     format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }

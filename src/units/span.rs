@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// A span of time, longer than nothing. It is printed as it may be typed, and exactly.
+/// A span of time longer than zero. It is printed exactly, and in the form in which it is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(Duration);
 
-/// A regular expression for what is read as one, but for no time at all and too long a time.
+/// A regular expression for the texts that are read as a span. It also matches zero and times that are too long, which
+/// aren't.
 pub const PATTERN: &str = r"^\s*[0-9]+(\.[0-9]{1,9})?\s*([hH]|[mM][sS]?|[sS])\s*$";
 
 pub const HINT: &str = "a span of time is a number with a unit, ms, s, m or h: 500ms, 1.5s, 2m";
 
-/// Units, the largest first, and their nanoseconds.
+/// The units, the largest first, with their nanoseconds.
 const UNITS: [(&str, u64); 4] =
     [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000)];
 
@@ -40,7 +41,7 @@ impl FromStr for Span {
         let unit = unit.trim_start().to_ascii_lowercase();
         let (_, scale) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(not_a_span)?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-        // Nine digits are nanoseconds of a second; more would be cut off.
+        // Nine digits of a second are nanoseconds; further digits would be cut off.
         if whole.is_empty() || fraction.is_empty() || fraction.len() > 9 || fraction.contains('.') {
             return Err(not_a_span());
         }
