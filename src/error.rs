@@ -1,9 +1,9 @@
-//! What can go wrong, typed, with the words that a user sees.
+//! The errors of mapfold, with the words that a user sees.
 //!
-//! Every error says what was being done, to which path, and what to do next; [`Error::hint`] is the second line
-//! of the message and [`Error::exit_code`] the process's exit code. Nothing else in the crate prints. Here are also the
-//! things every message needs: [`shown`] names that can't spoil a line, the [`reason`] that the system gives, and
-//! [`nearest`] names to suggest.
+//! Every error says what was being done and to which path. [`Error::hint`] says what to do next, and is the second line
+//! of the message. [`Error::exit_code`] is the process's exit code. Only the command line prints errors. This module
+//! also defines what every message needs: [`shown`] escapes names so that they can't spoil a line, [`reason`] returns
+//! what the system says, and [`nearest`] finds a name to suggest.
 
 mod names;
 
@@ -18,16 +18,16 @@ pub use names::{meant, nearest, one_line, shown, suggestion};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The most that `read.max_record` may be: lengths in rows have 32 bits, and a record may be in a row twice.
+/// The largest value of `read.max_record`, in bytes: lengths in rows have 32 bits, and a row may hold a record twice.
 pub const LONGEST_RECORD: u64 = 2 << 30;
 
-/// The hint where the disk of the spill directory is full.
+/// The hint when the disk of the spill directory is full.
 pub const ROOMIER: &str = "choose a roomier directory with --spill-dir";
 
-/// The hint where the system gives no more memory.
+/// The hint when the system gives no more memory.
 pub const LESS_MEMORY: &str = "a smaller --memory, fewer --threads, or a higher limit (ulimit -v)";
 
-/// The hint where a job was not done in its time.
+/// The hint when a job wasn't done in its time.
 pub const ANSWER_FROM_A_PART: &str = "--on-timeout partial answers from what is read by then";
 
 #[derive(Debug, thiserror::Error)]
@@ -40,18 +40,19 @@ pub enum Error {
     #[error("{}: read at byte {at}: {}", shown(path), reason(source))]
     Read { path: PathBuf, at: u64, source: io::Error },
 
-    /// An input is not what it was when the job was planned, though as long as then.
+    /// An input was changed in place after the job was planned. Its length is the same.
     #[error("{}: was changed while the job ran", shown(path))]
     Changed { path: PathBuf },
-    /// The time that an input may take was over. `read` is how many of its bytes, packed as they are, were read by then.
+    /// An input took longer than its timeout. `read` is the number of its bytes, compressed if it is compressed, that
+    /// were read by then.
     #[error("{name}: timed out after {after}, {} read", data(*read))]
     TimedOut { name: String, after: Span, read: u64 },
 
-    /// A command that is an input could not be run or ended otherwise than well, or no input came in time.
+    /// A command whose output is an input could not be run or failed, or an input brought nothing in time.
     #[error("{name}: {why}")]
     Source { name: String, why: String },
 
-    /// An input that was read again is not what it was the first time.
+    /// An input gave other bytes when it was read again.
     #[error("{name}: gave other bytes when it was {} again", if *is_command { "run" } else { "read" })]
     OtherBytes { name: String, is_command: bool },
 
@@ -63,7 +64,7 @@ pub enum Error {
     #[error("spill directory {}: nothing can be made in it: {}", shown(path), reason(source))]
     SpillDirectory { path: PathBuf, source: io::Error },
 
-    /// A run on disk is not what was written: never answered from.
+    /// A run on disk is not what was written. No answer is made from it.
     #[error("run {}: {what}{}", shown(path), at_byte(*at))]
     Corrupt { path: PathBuf, at: Option<u64>, what: &'static str },
 
@@ -71,7 +72,7 @@ pub enum Error {
     #[error("cannot write {}: {}", shown(path), reason(source))]
     Output { path: PathBuf, source: io::Error },
 
-    /// Whoever read our standard output closed it: not a failure.
+    /// The reader of standard output closed it. This is not a failure.
     #[error("output closed")]
     ClosedPipe,
 
@@ -79,31 +80,33 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted { signal: i32 },
 
-    /// `at` is a byte of the record, `most` the job's `read.max_record`, and `len` the record's length where that is known.
+    /// A record is too long. `at` is the byte at which the record begins, `most` the job's `read.max_record`, and `len`
+    /// the record's length if it is known.
     #[error("{}: the record at byte {at} is longer than {}, the read.max_record of this job", shown(path), size(*most))]
     RecordTooLong { path: PathBuf, at: u64, most: u64, len: Option<u64> },
 
-    /// A record that a thread's part of the memory can't hold. `needs` is the memory with which it could.
+    /// A record doesn't fit in a thread's part of the memory. `needs` is the `--memory` with which it would fit.
     #[error("{}: the record at byte {at}, of {}, is more than the memory of a thread holds", shown(path), size(*bytes))]
     RecordTooLarge { path: PathBuf, at: u64, bytes: u64, needs: u64 },
 
-    /// The same for a row, whose key or value is that long.
+    /// A row doesn't fit in a thread's part of the memory, because its key or value is too long. `needs` is the
+    /// `--memory` with which it would fit.
     #[error("a row of {} is more than the memory of a thread holds", size(*bytes))]
     RowTooLarge { bytes: u64, needs: u64 },
 
-    /// A row of a run, or of the output with its sort key.
+    /// A row of a run, or a row of the output with its sort key, is longer than 4 GiB.
     #[error("a row of {bytes} bytes is longer than the 4 GiB that one may have")]
     RowTooLong { bytes: u64 },
 
-    /// A record that is none of its format, or a value in it that is none of its type. `place` is `FILE:LINE`.
+    /// A record is invalid in its format, or a value in it is invalid for its type. `place` is `FILE:LINE`.
     #[error("{place}: {why}")]
     BadRecord { place: String, why: String, hint: String },
 
-    /// More bad records than the job may skip.
+    /// More records are bad than the job may skip.
     #[error("{bad} of {records} records are bad, and read.on_error skips no more than a share of {share}")]
     TooManyBad { bad: u64, records: u64, share: f64 },
 
-    /// A group's value is beyond what its type holds. `group` is its key, where records are grouped.
+    /// A value is beyond what its type holds. `group` is the key of its group, if records are grouped.
     #[error("column {column:?}{} needs more than 38 digits", of_group(group.as_deref()))]
     Overflow { column: String, group: Option<String> },
 
@@ -114,15 +117,15 @@ pub enum Error {
     #[error("the keys of one of {partitions} partitions take more than 4 GiB")]
     PartitionTooLarge { partitions: usize },
 
-    /// A run in a process of its own could not be made or waited for.
+    /// A child process that runs the job could not be started or waited for.
     #[error("cannot {what}: {}", reason(source))]
     Start { what: &'static str, source: io::Error },
 
-    /// A run in a process of its own failed, and said why.
+    /// A child process that ran the job failed. `message` and `hint` are what it printed.
     #[error("{message}")]
     Run { message: String, hint: Option<String>, code: u8 },
 
-    /// Runs that must print the same didn't.
+    /// Executions of a job that must write the same output wrote different outputs.
     #[error("{message}")]
     Differ { message: String },
 
@@ -130,7 +133,8 @@ pub enum Error {
     #[error("internal error in {task}: {message}")]
     Panic { task: String, message: String },
 
-    /// Every attempt at a task failed for a reason that might have passed. `from` is where its input begins.
+    /// Every attempt at a task failed, for a reason that might have passed. `from` is the source and the byte at which
+    /// the task's input begins.
     #[error("{}", each_attempt(task, from.as_ref(), causes))]
     Attempts { task: String, from: Option<(PathBuf, u64)>, causes: Vec<Error> },
 
@@ -138,15 +142,15 @@ pub enum Error {
     #[error("not done after {after}")]
     Deadline { after: Span },
 
-    /// Nor was a job that answers from what it has read by then, `reserve` later.
+    /// A job that answers from what it read in its time had not answered `reserve` later.
     #[error("not done after {after}, nor {reserve} later")]
     Overdue { after: Span, reserve: Span },
 
-    /// The result is written, and is of a part of the input. The text says which.
+    /// The result is written, but it was made from a part of the input. The text says from which part.
     #[error("{0}")]
     Partial(String),
 
-    /// An attempt was told to end, as nobody wants what it makes. Only attempts see this.
+    /// An attempt was told to end, because its result isn't needed. Only attempts see this error.
     #[error("cancelled")]
     Cancelled,
 }
@@ -160,7 +164,7 @@ impl Error {
         Error::Usage { message: message.into(), hint: Some(hint.into()) }
     }
 
-    /// That no signal asked for the end. `signal` is the number of one that did, 0 for none.
+    /// Returns [`Error::Interrupted`] if a signal asked the process to end. `signal` holds that signal's number, or 0.
     pub fn unless_interrupted(signal: &AtomicUsize) -> Result<()> {
         match signal.load(Ordering::Relaxed) {
             0 => Ok(()),
@@ -168,7 +172,7 @@ impl Error {
         }
     }
 
-    /// What to do next, where there is something to do.
+    /// Returns what to do next, if there is something to do.
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Usage { hint, .. } | Error::Run { hint, .. } => hint.clone(),
@@ -211,10 +215,11 @@ impl Error {
         }
     }
 
-    /// What the failures of all attempts at a task, which works on the source `from`, come to; `may_pass` is of the last.
+    /// Makes one error of the failures of all attempts at a task. `from` is the source and the byte at which the task's
+    /// input begins. `may_pass` says whether the last failure might not come again.
     pub fn of_attempts(task: String, from: Option<(PathBuf, u64)>, mut causes: Vec<Error>, may_pass: bool) -> Error {
         match causes.pop() {
-            // If it may not pass, making it again didn't help, and it alone is what is wrong.
+            // If the last failure would come again, it alone is what is wrong: further attempts can't help.
             Some(last) if causes.is_empty() || !may_pass => last,
             last => {
                 causes.extend(last);
@@ -223,7 +228,7 @@ impl Error {
         }
     }
 
-    /// Whether another attempt at the same may do better.
+    /// Whether another attempt at the same task may succeed.
     pub fn may_pass(&self) -> bool {
         match self {
             Error::Read { source, .. } | Error::Spill { source, .. } => may_pass(source),
@@ -232,7 +237,8 @@ impl Error {
         }
     }
 
-    /// Whether what was written can't be read again: not where the system lacks something for the moment.
+    /// Whether a spill file is damaged, so that reading it again doesn't help. The system's errors for a momentary lack
+    /// of something don't count.
     pub fn is_damage(&self) -> bool {
         match self {
             Error::Corrupt { .. } => true,
@@ -241,7 +247,7 @@ impl Error {
         }
     }
 
-    /// Whether it is about one record or what was made of it.
+    /// Whether the error is about one record, or about a row made from a record.
     pub fn is_of_a_record(&self) -> bool {
         use Error::{BadRecord, RecordTooLarge, RecordTooLong, RowTooLarge, RowTooLong};
         matches!(
@@ -250,7 +256,7 @@ impl Error {
         )
     }
 
-    /// The input that is to blame, where map tasks read it.
+    /// Returns the input to blame, if map tasks failed to read it.
     pub fn of_input(&self) -> Option<&Path> {
         match self {
             Error::Read { path, .. } | Error::Changed { path } => Some(path),
@@ -271,7 +277,8 @@ impl Error {
     }
 }
 
-/// What the system said once, and may not say again. What was found out here, as that a file was cut, stays true.
+/// Whether an error may not come again. Only errors of the operating system may pass. What mapfold found out itself,
+/// such as that a file was truncated, stays true.
 pub fn may_pass(error: &io::Error) -> bool {
     use io::ErrorKind::{
         FileTooLarge, IsADirectory, NotADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
@@ -299,7 +306,7 @@ fn of_group(group: Option<&str>) -> String {
     group.map_or_else(String::new, |group| format!(" of the group {group}"))
 }
 
-/// The cause, if it was the same each time; else all of them in turn.
+/// Returns the message of [`Error::Attempts`]: the cause if it was the same each time, otherwise all causes in turn.
 fn each_attempt(task: &str, from: Option<&(PathBuf, u64)>, causes: &[Error]) -> String {
     let from = from.map_or_else(String::new, |(path, at)| format!(", {} from byte {at}", shown(path)));
     let attempts = causes.len();
@@ -311,7 +318,8 @@ fn each_attempt(task: &str, from: Option<&(PathBuf, u64)>, causes: &[Error]) -> 
     }
 }
 
-/// What the operating system says, uncapitalised, without its number and without what libraries add.
+/// Returns what the operating system says, with a lower-case first letter, without the error number and without what
+/// libraries add.
 pub fn reason(e: &io::Error) -> String {
     let text = e.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);

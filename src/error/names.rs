@@ -1,22 +1,23 @@
-//! Names in messages: shown so that they can't spoil a line, and suggested where one is misspelt.
+//! Names in messages: escapes a name so that it can't spoil a line, and suggests the right name for a misspelt one.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Whether a terminal does something else with it than show it: control characters, separators that end a line, and marks
-/// that turn the direction of text, so that what is read is not what is there.
+/// Whether a terminal does something else with `c` than show it. This holds for control characters, for separators that
+/// end a line, and for marks that change the direction of text, with which a text reads differently from what it is.
 fn is_unseen(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
         || c.is_control()
 }
 
-/// Text as one line in which all there is can be seen.
+/// Returns `text` as one line in which every character can be seen.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     if text.chars().any(is_unseen) { shown(text).into() } else { text.into() }
 }
 
-/// A path for a message: one line whatever its name holds. What can't be seen and bytes that are not UTF-8 are escaped.
+/// Returns a path for a message, as one line whatever the path holds. Characters that can't be seen, and bytes that are
+/// not UTF-8, are escaped.
 pub fn shown(path: impl AsRef<Path>) -> String {
     let mut out = String::new();
     for chunk in path.as_ref().as_os_str().as_encoded_bytes().utf8_chunks() {
@@ -30,8 +31,8 @@ pub fn shown(path: impl AsRef<Path>) -> String {
     out
 }
 
-/// The candidate that `word` is most likely a misspelling of: at most a third of its letters wrong, swaps counted once;
-/// of a short one a letter, and never more than half of it.
+/// Returns the candidate that `word` is most likely a misspelling of. At most a third of the letters may be wrong, in a
+/// short word one letter, and never more than half of the word. Two swapped letters count as one wrong letter.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     candidates
@@ -41,13 +42,13 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
             let letters = candidate.chars().count().max(lower.chars().count());
             *distance <= (letters / 3).max(1) && distance * 2 <= letters
         })
-        // Of two as near, the one whose end is missing: who types "of" means "off" and not "on".
+        // Of two candidates equally near, the one that begins with `word` wins: "of" means "off" and not "on".
         .min_by_key(|(distance, candidate)| (*distance, !candidate.to_lowercase().starts_with(&lower)))
         .map(|(_, candidate)| candidate)
         .filter(|candidate| *candidate != word)
 }
 
-/// What other tools call what has another name here.
+/// What other tools call a thing, with mapfold's name for it.
 const ELSEWHERE: &[(&str, &str)] = &[
     // Aggregates
     ("cnt", "count"),
@@ -100,15 +101,16 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("ls", "jobs"),
 ];
 
-/// The candidate that is meant by `word`, where the candidates are names that mapfold gave: what others call it, else the
-/// [`nearest`].
+/// Returns the candidate that `word` means: the one that other tools call `word`, otherwise the [`nearest`]. The
+/// candidates must be names that mapfold gave.
 pub fn meant<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let is_called = |candidate: &&str| ELSEWHERE.contains(&(lower.as_str(), *candidate));
     candidates.clone().into_iter().find(is_called).or_else(|| nearest(word, candidates))
 }
 
-/// The hint for a misspelt name: the nearest right one, or all of them as `label: a, b, c`; of very many the first.
+/// Returns the hint for a misspelt name: the nearest candidate, or all of them as `label: a, b, c`. If there are more
+/// than 50, only the first are listed.
 pub fn suggestion(word: &str, label: &str, candidates: &[&str]) -> String {
     const MOST: usize = 50;
     let more = candidates.len().saturating_sub(MOST);
@@ -129,14 +131,14 @@ mod tests {
     fn a_shown_path_is_one_line() {
         assert_eq!(shown("a b/ü.txt"), "a b/ü.txt");
         assert_eq!(shown("a\nb\x1b[2J"), "a\\nb\\u{1b}[2J");
-        // Marks that turn the direction of text hide what a name ends in.
+        // Marks that change the direction of text hide what a name ends with.
         assert_eq!(shown("a\u{202e}txt.exe"), "a\\u{202e}txt.exe");
         for mark in
             ["\u{61c}", "\u{200f}", "\u{2028}", "\u{202a}", "\u{2066}", "\u{2069}", "\u{feff}", "\u{85}", "\x7f"]
         {
             assert!(shown(mark).is_ascii() && !shown(mark).contains('\x7f'), "{mark:?}");
         }
-        // Letters that join or stand above others are letters.
+        // Characters that join letters or stand above them are shown.
         assert_eq!(shown("u\u{308}\u{200d}न"), "u\u{308}\u{200d}न");
         assert_eq!(shown(std::ffi::OsStr::from_bytes(b"a\xff\xc3")), "a\\xff\\xc3");
         assert_eq!((one_line("ü b"), one_line("a\nb")), ("ü b".into(), "a\\nb".into()));
