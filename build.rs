@@ -1,4 +1,4 @@
-//! Embeds `jobs/*.json`: writes the list of built-in jobs that `src/spec/builtin.rs` includes, so that adding a job is
+//! Embeds the built-in jobs `jobs/*.json`: writes the list that `src/spec/builtin.rs` includes. A job is added by
 //! adding its file.
 
 use std::{env, fmt::Write, fs, io, path::Path};

@@ -1,23 +1,23 @@
-//! Failpoints: operations that tests have fail, to see that a job answers right or not at all.
+//! Failpoints: operations that tests make fail, to check that a job gives the right answer or none.
 //!
-//! Without the feature `failpoints` all of this compiles to nothing. With it the variable `MAPFOLD_FAIL`, or `arm`, says
-//! what is to fail:
+//! Without the feature `failpoints` this module compiles to nothing. With the feature, the environment variable
+//! `MAPFOLD_FAIL`, or a call of `arm`, says what fails:
 //!
 //! ```text
 //! MAPFOLD_FAIL='spill.write:3=eio, run.read:2+=damage'
-//!               point       │  │            └ this and all later ones
-//!               its third operation, of all threads
-//!                              └ how: eio, enospc, panic, damage (of what is read), delay, stall
+//!               point       │ │             └ the second operation and all later ones
+//!                           │ └ how: eio, enospc, panic, damage (to the bytes read), delay, stall
+//!                           └ the third operation at this point, counted over all threads
 //! MAPFOLD_FAIL='record:BOOM&BANG=panic'
-//!                      each of these in a value of one batch that a step, or what comes behind them, is handed
-//!                                └ panic, or once: the first time only
+//!                      │         └ panic, or once: only the first time
+//!                      └ fails when a step, or what follows the steps, gets a batch whose values hold all these texts
 //! ```
 
 use std::io;
 
 macro_rules! points {
     ($($(#[$doc:meta])* $point:ident = $name:literal,)*) => {
-        /// Operations of one kind, wherever they are.
+        /// A kind of operation, wherever in the code it is done.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Point {
             $($(#[$doc])* $point,)*
@@ -36,14 +36,14 @@ macro_rules! points {
 }
 
 points! {
-    /// A look at an input that has a timeout.
+    /// Looking up an input that has a timeout.
     InputLook = "input.look",
     InputOpen = "input.open",
     InputRead = "input.read",
     InputMap = "input.map",
-    /// A mapped page that its device can't read.
+    /// Reading a mapped page that its device can't read.
     InputLost = "input.lost",
-    /// Whether a file still is what was planned.
+    /// Checking that a file is still the one that was planned.
     InputCheck = "input.check",
     SpillDirectory = "spill.directory",
     SpillCreate = "spill.create",
@@ -51,27 +51,27 @@ points! {
     RunOpen = "run.open",
     RunIndex = "run.index",
     RunRead = "run.read",
-    /// Of lines that waited for every task to end well.
+    /// Reading back lines that were kept until every task had succeeded.
     StagedRead = "staged.read",
     OutputCreate = "output.create",
     OutputWrite = "output.write",
-    /// A file gets its name.
+    /// Giving a file its name.
     CommitLink = "commit.link",
-    /// A file or a directory gets another name.
+    /// Renaming a file or a directory.
     CommitRename = "commit.rename",
     CommitExchange = "commit.exchange",
-    /// The report and the mark of success.
+    /// Adding the report and `_SUCCESS` to an output directory.
     CommitAdd = "commit.add",
     Remove = "remove",
 }
 
-/// To be called before an operation of the point.
+/// Fails if this operation of `point` is armed. To be called before the operation.
 #[inline(always)]
 pub fn hit(point: Point) -> io::Result<()> {
     read(point, &mut [])
 }
 
-/// To be called behind an operation of the point that has read `bytes`.
+/// Like [`hit`], but to be called after an operation has read `bytes`, which it may damage.
 #[inline(always)]
 pub fn read(point: Point, bytes: &mut [u8]) -> io::Result<()> {
     #[cfg(feature = "failpoints")]
@@ -80,7 +80,8 @@ pub fn read(point: Point, bytes: &mut [u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// To be called with the values of each batch of records, where what takes them may have a bug.
+/// Panics if `values` hold texts that are armed. To be called with the values of each batch of records before code that
+/// may have a bug takes them.
 #[inline(always)]
 pub fn records<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) {
     #[cfg(feature = "failpoints")]
@@ -110,7 +111,7 @@ mod armed {
     struct Armed {
         faults: Vec<Fault>,
         bugs: Vec<Bug>,
-        /// Operations so far, by point.
+        /// Operations so far, indexed by point.
         hits: [u64; Point::ALL.len()],
     }
 
@@ -120,7 +121,7 @@ mod armed {
         how: How,
     }
 
-    /// What panics at records that hold some texts, all of them in one batch.
+    /// A simulated bug: a panic at a batch of records whose values hold all of `texts`.
     struct Bug {
         texts: Vec<String>,
         is_once: bool,
@@ -143,12 +144,12 @@ mod armed {
         ARMED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on these fail, of operations counted from now on.
+    /// Arms `faults`, written as in `MAPFOLD_FAIL`, in place of all others. Operations are counted from zero again.
     pub fn arm(faults: &str) {
         *state() = Armed::of(faults);
     }
 
-    /// How many operations of the point there were.
+    /// Returns the number of operations of `point` so far.
     pub fn hits(point: Point) -> u64 {
         state().hits[point as usize]
     }

@@ -1,3 +1,5 @@
+//! The `mapfold` binary: sets the allocator, and hands over to the library's command line.
+
 use std::process::ExitCode;
 
 #[global_allocator]

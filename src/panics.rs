@@ -1,6 +1,7 @@
-//! Panics, as errors. Each is a bug in mapfold, and its message says so; a panic's own text would be a second one. Whoever
-//! goes on after one finds what is behind a lock whole: nothing here panics in the middle of a change to it. A record that
-//! makes a map attempt panic becomes a bad one, which is the engine's business.
+//! Turns panics into errors. Every panic is a bug in mapfold, and the error's message says so. Rust's own message would
+//! be a second one, so [`hush`] suppresses it. Threads that go on after a panic find whole data behind a lock, because
+//! no code panics in the middle of changing such data; so [`lock`] ignores that a lock is poisoned. If a record makes a
+//! map attempt panic, the engine makes it a bad record.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -11,19 +12,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, Result};
 
 thread_local! {
-    /// Whether somebody turns the panics of this thread into errors.
+    /// Whether a caller turns the panics of this thread into errors.
     static ARE_CAUGHT: Cell<bool> = const { Cell::new(false) };
-    /// Where the last panic of this thread began.
+    /// The source location of this thread's last panic.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// A panic of `work` fails it and nothing else. `task` is what messages call it.
+/// Runs `work`, and returns a panic in it as [`Error::Panic`]. `task` gives the name of the work for messages.
 pub fn caught<T>(task: impl FnOnce() -> String, work: impl FnOnce() -> Result<T>) -> Result<T> {
     quietly(|| catch_unwind(AssertUnwindSafe(work)))
         .unwrap_or_else(|panic| Err(Error::Panic { task: task(), message: message(&*panic) }))
 }
 
-/// For a thread whose panics another one turns into errors.
+/// Runs `work` on a thread whose panics another thread turns into errors: they print nothing.
 pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
     let before = ARE_CAUGHT.replace(true);
     let made = work();
@@ -40,17 +41,17 @@ fn message(panic: &(dyn Any + Send)) -> String {
     }
 }
 
-/// What is behind a lock, also after a panic.
+/// Locks `mutex`, even if a thread panicked while it held the lock.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What was behind it.
+/// Returns the data of `mutex`, even if a thread panicked while it held the lock.
 pub fn unlocked<T>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on panics that become errors print nothing, unless RUST_BACKTRACE asks for it.
+/// Installs a panic hook that prints nothing for panics that become errors, unless RUST_BACKTRACE asks for it.
 pub fn hush() {
     let before = panic::take_hook();
     let is_wanted = env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
