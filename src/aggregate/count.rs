@@ -9,8 +9,8 @@ use crate::table::{StateColumn, States};
 pub const OP: Op = Op {
     name: "count",
     keys: &[
-        op_key("How many records there are; with a field, those in which it isn't null"),
-        Key::optional("field", Shape::Name).about("The field that mustn't be null"),
+        op_key("The number of records; with a field, only of those in which the field isn't null"),
+        Key::optional("field", Shape::Name).about("A field: records in which it is null aren't counted"),
         AS,
         WHERE,
     ],

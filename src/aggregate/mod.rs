@@ -155,11 +155,11 @@ pub static WRITTEN: Tagged = Tagged {
     ],
 };
 
-const FIELD: Key = Key::required("field", Shape::Name).about("The field that it is over");
+const FIELD: Key = Key::required("field", Shape::Name).about("The field whose values are aggregated");
 const AS: Key =
-    Key::optional("as", Shape::Name).about("The name of its column, which else is op_field, or op without a field");
-const WHERE: Key =
-    Key::optional("where", Shape::Variants(&PREDICATES)).about("The records that it sees: those for which this holds");
+    Key::optional("as", Shape::Name).about("The name of the column; by default op_field, or op if there is no field");
+const WHERE: Key = Key::optional("where", Shape::Variants(&PREDICATES))
+    .about("A predicate: the aggregate sees only the records for which it holds");
 
 /// The key `op`. `about` says what the op is for.
 const fn op_key(about: &'static str) -> Key {
@@ -173,7 +173,7 @@ const fn of_a_field(about: &'static str) -> [Key; 4] {
 
 /// The keys of an op over one field that chooses a record by another field.
 const fn by_a_field(about: &'static str) -> [Key; 5] {
-    [op_key(about), FIELD, Key::required("by", Shape::Name).about("The field that a record is chosen by"), AS, WHERE]
+    [op_key(about), FIELD, Key::required("by", Shape::Name).about("The field by which the record is chosen"), AS, WHERE]
 }
 
 /// Returns the op with this name.

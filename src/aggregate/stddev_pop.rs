@@ -6,7 +6,7 @@ use super::{Observes, Op, of_a_field};
 
 pub const OP: Op = Op {
     name: "stddev_pop",
-    keys: &of_a_field("The standard deviation of all there is"),
+    keys: &of_a_field("The standard deviation of a whole population"),
     observes: Observes::Number,
     make: |observed, _| Spread { is_of_all: true, is_root: true }.of(observed.column()),
 };

@@ -6,7 +6,7 @@ use super::{Observes, Op, of_a_field};
 
 pub const OP: Op = Op {
     name: "sum",
-    keys: &of_a_field("The sum, exact also of floats"),
+    keys: &of_a_field("The sum, which is exact for floats too"),
     observes: Observes::Number,
     make: |observed, _| Statistic::Sum.of(observed.column()),
 };

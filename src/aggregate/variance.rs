@@ -6,7 +6,7 @@ use super::{Observes, Op, of_a_field};
 
 pub const OP: Op = Op {
     name: "variance",
-    keys: &of_a_field("The variance of a sample: null of one value"),
+    keys: &of_a_field("The variance of a sample; null if there is only one value"),
     observes: Observes::Number,
     make: |observed, _| Spread { is_of_all: false, is_root: false }.of(observed.column()),
 };

@@ -6,7 +6,7 @@ use super::{Observes, Op, of_a_field};
 
 pub const OP: Op = Op {
     name: "variance_pop",
-    keys: &of_a_field("The variance of all there is"),
+    keys: &of_a_field("The variance of a whole population"),
     observes: Observes::Number,
     make: |observed, _| Spread { is_of_all: true, is_root: false }.of(observed.column()),
 };

@@ -9,15 +9,15 @@ Examples:
   mapfold schema > mapfold.schema.json
   mapfold schema --markdown | less
 
-An editor that knows JSON Schema completes and checks a spec that begins with
+An editor that supports JSON Schema completes and checks a spec that begins with
   {
     \"$schema\": \"mapfold.schema.json\",";
 
-/// Print what a spec may have in it, as JSON Schema
+/// Print the keys of a job spec as JSON Schema
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// As a page to read: every key, in Markdown
+    /// Print a page to read instead, in Markdown
     #[arg(long)]
     markdown: bool,
 }
@@ -26,11 +26,12 @@ pub struct Args {
 const INTRO: &str = "\
 # Every key of a job spec
 
-What a spec may have in it, key by key. `mapfold schema --markdown` prints this page, from the table that mapfold checks specs by; \
-`mapfold schema` prints the same [for editors](guide.md#an-editor-that-knows-the-keys). [The guide](guide.md#the-job-spec) explains \
-more, with examples.
+A job spec is a JSON object. This page lists every key that it may have. `mapfold schema --markdown` prints this page, from the same \
+table by which mapfold checks specs; `mapfold schema` prints the keys as JSON Schema \
+[for editors](guide.md#an-editor-that-knows-the-keys). [The guide](guide.md#the-job-spec) explains more, with examples.
 
-In the place of any value but in `params` itself `{\"param\": NAME}` may stand for that of a param.
+`{\"param\": NAME}` may stand in the place of any value, except inside `params`, and means the value of the param NAME. In the column \
+\"other keys\", keys in brackets may be left out.
 ";
 
 pub fn run(args: &Args) -> anyhow::Result<()> {

@@ -15,8 +15,8 @@ pub static SHAPE: Shape = Shape::NameOr(&Variants {
     all: &[Variant { name: "path", keys: PATH }, Variant { name: "command", keys: COMMAND }],
 });
 
-const TIMEOUT: Key =
-    Key::optional("timeout", Shape::Span).about("How long reading it may take; then it counts as failed");
+const TIMEOUT: Key = Key::optional("timeout", Shape::Span)
+    .about("How long reading this input may take; if it takes longer, the input has failed");
 
 const PATH: &[Key] = &[
     Key::required("path", Shape::Name).about("A file, a directory, a glob, or - for standard input"),
@@ -27,10 +27,10 @@ const PATH: &[Key] = &[
 
 const COMMAND: &[Key] = &[
     Key::required("command", Shape::Words).about("A program and its arguments, whose standard output is read"),
-    Key::optional("name", Shape::Name).about("What messages and reports call it"),
+    Key::optional("name", Shape::Name).about("The command's name in messages and reports, by default its words"),
     TIMEOUT,
     Key::optional("retry", Shape::Flag)
-        .about("Whether it may be run again where it fails or is slow, and prints the same then")
+        .about("Whether the command may be run again if it fails or is slow; it must print the same each time")
         .by_default("false"),
     Key::later("read"),
 ];

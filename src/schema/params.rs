@@ -16,8 +16,9 @@ pub const SHAPE: Shape = Shape::Map(&Shape::Object(PARAM));
 pub const KEY: &str = "params";
 
 const PARAM: &[Key] = &[
-    Key::optional("default", Shape::Any).about("Its value where none is given; without one it has to be given"),
-    Key::optional("description", Shape::Text).about("What it is for, in a few words"),
+    Key::optional("default", Shape::Any)
+        .about("The param's value if none is given; without a default a value must be given"),
+    Key::optional("description", Shape::Text).about("What the param is for, in a few words"),
 ];
 
 /// A param as declared.

@@ -18,19 +18,24 @@ pub static PREDICATES: Variants = Variants {
             "matches",
             &[
                 FIELD,
-                Key::required("matches", Shape::Pattern)
-                    .about("This regular expression matches somewhere in the field"),
+                Key::required("matches", Shape::Pattern).about("The regular expression matches somewhere in the field"),
             ],
         ),
-        test("valid", &[FIELD, Key::required("valid", Shape::Flag).about("true: the field is not null; false: it is")]),
-        test("and", &[Key::required("and", Shape::List(&PREDICATE)).about("All of these hold")]),
-        test("or", &[Key::required("or", Shape::List(&PREDICATE)).about("One of these holds, or several")]),
-        test("not", &[Key::required("not", Shape::Variants(&PREDICATES)).about("This doesn't hold")]),
+        test(
+            "valid",
+            &[
+                FIELD,
+                Key::required("valid", Shape::Flag).about("true: the field is not null; false: the field is null"),
+            ],
+        ),
+        test("and", &[Key::required("and", Shape::List(&PREDICATE)).about("All of these predicates hold")]),
+        test("or", &[Key::required("or", Shape::List(&PREDICATE)).about("At least one of these predicates holds")]),
+        test("not", &[Key::required("not", Shape::Variants(&PREDICATES)).about("This predicate doesn't hold")]),
     ],
 };
 
 const FIELD: Key =
-    Key::required("field", Shape::Name).about("The field that is asked; in having, a column of the result");
+    Key::required("field", Shape::Name).about("The field that is tested; in having, a column of the result");
 
 const fn test(name: &'static str, keys: &'static [Key]) -> Variant {
     Variant { name, keys }

@@ -34,7 +34,7 @@ impl Page {
 
     fn object(&mut self, title: &str, keys: &'static [Key], path: &str) -> String {
         self.section(title, "an object", |page| {
-            let mut table = Table::new(&["key", "value", "default", "what it says"]);
+            let mut table = Table::new(&["key", "value", "default", "meaning"]);
             for key in keys.iter().filter(|key| key.is_built()) {
                 let default = if key.required { "required".into() } else { default(key) };
                 let value = page.value(&key.shape, &join(path, key.name));
@@ -70,7 +70,7 @@ impl Page {
             }
             Shape::NameOr(variants) => {
                 let object = self.variants(variants.what, variants.all, None, variants.example);
-                format!("text, which is its `{}`, or {object}", variants.all[0].name)
+                format!("text, which means its `{}`, or {object}", variants.all[0].name)
             }
             Shape::Words => "a list of words".into(),
             Shape::List(Shape::Text | Shape::Name) => "a list of text".into(),
@@ -91,13 +91,18 @@ impl Page {
     fn variants(&mut self, what: &str, all: &'static [Variant], tag: Option<&str>, example: &str) -> String {
         self.section(&capitalised(what), what, |page| {
             let mut text = match tag {
-                Some(tag) => format!("The value of `{tag}` says which it is.\n\n"),
-                None => format!("A key of its own says which it is: `{example}`.\n\n"),
+                Some(tag) => {
+                    format!("The key `{tag}` says which kind of {noun} it is.\n\n", noun = without_article(what))
+                }
+                None => format!(
+                    "One of these keys says which kind of {noun} it is. Example: `{example}`.\n\n",
+                    noun = without_article(what)
+                ),
             };
             let noun = tag.unwrap_or(without_article(what));
             let mut own = match tag {
-                Some(_) => Table::new(&[noun, "what it is", "with"]),
-                None => Table::new(&[noun, "value", "what it is", "with"]),
+                Some(_) => Table::new(&[noun, "meaning", "other keys"]),
+                None => Table::new(&[noun, "value", "meaning", "other keys"]),
             };
             let mut others = Others::default();
             let all: Vec<_> = all.iter().filter(|variant| variant.is_built()).collect();
@@ -136,7 +141,7 @@ impl Others {
         if self.0.is_empty() {
             return String::new();
         }
-        let mut table = Table::new(&["with", "of", "value", "default", "what it says"]);
+        let mut table = Table::new(&["other key", "of", "value", "default", "meaning"]);
         for ([name, value, default, about], of) in self.0 {
             let others: Vec<_> = all.iter().map(|variant| variant.name).filter(|name| !of.contains(name)).collect();
             let of = match others.as_slice() {

@@ -30,7 +30,7 @@ use registers::{Dense, Entry, MOST_SPARSE, REGISTERS, Sparse};
 
 pub const OP: Op = Op {
     name: "approx_distinct",
-    keys: &of_a_field("About how many different values there are"),
+    keys: &of_a_field("Approximately how many different values there are"),
     observes: Observes::Declared,
     make: |observed, _| {
         let (column, _) = observed.column();

@@ -28,7 +28,7 @@ use buckets::{Bucket, Buckets, Entry, Ordered};
 pub const OP: Op = Op {
     name: "approx_quantile",
     keys: &[
-        op_key("About the value that a share q of all values is not above"),
+        op_key("Approximately the value that a share q of all values doesn't exceed"),
         FIELD,
         Key::required("q", Shape::Share).about("Which quantile: 0.5 is the median"),
         AS,

@@ -12,8 +12,7 @@ use crate::map::scope::Written;
 use crate::schema::{Key, Shape};
 
 pub const KEYS: &[Key] = &[
-    Key::required("bin", Shape::Name)
-        .about("The greatest multiple of a step that isn't above the number in this field"),
+    Key::required("bin", Shape::Name).about("The number in this field, rounded down to a multiple of step"),
     Key::required("step", Shape::Literal).about("The width of a bin: a number above 0"),
     AS,
 ];

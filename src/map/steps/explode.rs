@@ -14,8 +14,10 @@ use crate::map::scope::Written;
 use crate::map::{Field, Makes, Next, Scope, Stage, Step};
 use crate::schema::{Key, Shape};
 
-pub const KEYS: &[Key] =
-    &[Key::required("explode", Shape::Name).about("One record for each element of the JSON array in this field"), AS];
+pub const KEYS: &[Key] = &[
+    Key::required("explode", Shape::Name).about("Makes one record of each element of the JSON array in this field"),
+    AS,
+];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let name = written.text("explode");

@@ -15,14 +15,14 @@ use crate::predicate::resolve::pattern;
 use crate::schema::{Blame, Key, Shape};
 
 pub const KEYS: &[Key] = &[
-    Key::required("extract", Shape::Name).about("What a pattern matches first in this field, or null"),
+    Key::required("extract", Shape::Name).about("The first match of a pattern in this field, or null"),
     Key::required("pattern", Shape::Pattern).about("A regular expression, which may match anywhere"),
     AS,
     Key::optional("group", Shape::Group)
-        .about("The group of the pattern to take, by number or name; 0 is all of it")
+        .about("The group of the pattern to take, by number or name; 0 is the whole match")
         .by_default("0"),
     Key::optional("all", Shape::Flag)
-        .about("One record for each match that isn't empty, and not the first alone")
+        .about("Whether to make one record of each match that isn't empty, and not only of the first")
         .by_default("false"),
 ];
 

@@ -13,8 +13,8 @@ use crate::predicate::{Predicate, Test, written};
 use crate::schema::predicate::PREDICATES;
 use crate::schema::{Key, Shape};
 
-pub const KEYS: &[Key] =
-    &[Key::required("filter", Shape::Variants(&PREDICATES)).about("Drops the records for which this doesn't hold")];
+pub const KEYS: &[Key] = &[Key::required("filter", Shape::Variants(&PREDICATES))
+    .about("Drops the records for which this predicate doesn't hold")];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let predicate = written::Predicate::deserialize(written.get("filter").expect("the schema asks for it"))

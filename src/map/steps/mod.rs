@@ -77,7 +77,7 @@ pub fn is_kind(key: &str) -> bool {
 }
 
 /// The key that names the field that a step adds.
-const AS: Key = Key::required("as", Shape::Name).about("The name of the field that comes of it");
+const AS: Key = Key::required("as", Shape::Name).about("The name of the new field");
 
 /// Resolves the steps of a spec's `map`, in order.
 pub fn resolve(map: &[Map<String, Value>], scope: &mut Scope<'_>) -> Result<()> {

@@ -14,8 +14,8 @@ use crate::schema::{Key, Shape};
 
 pub const KEYS: &[Key] = &[
     Key::required("ngrams", Shape::Name)
-        .about("One record for each run of n neighbouring pieces of this field, joined by a space"),
-    Key::required("of", Shape::Splitter).about("What the pieces are, as the on of a split says it"),
+        .about("Makes one record of each run of n neighbouring pieces of this field, joined by a space"),
+    Key::required("of", Shape::Splitter).about("What the pieces are: the same values as on of split"),
     Key::required("n", Shape::Whole { least: 1, most: MOST_WORDS }).about("How many pieces a run has"),
     AS,
 ];

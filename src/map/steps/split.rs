@@ -17,13 +17,15 @@ use crate::record::{self, Taken};
 use crate::schema::{Key, Shape};
 
 pub const KEYS: &[Key] = &[
-    Key::required("split", Shape::Name).about("One record for each piece of this field"),
-    Key::required("on", Shape::SplitterOr(BETWEEN))
-        .about("What the pieces are: those of a tokeniser, or what lies between a text or a pattern"),
+    Key::required("split", Shape::Name).about("Makes one record of each piece of this field"),
+    Key::required("on", Shape::SplitterOr(BETWEEN)).about(
+        "What the pieces are: words or characters, or the text between separators, which are a text or a pattern",
+    ),
     AS,
 ];
 
-const BETWEEN: &[Key] = &[Key::required("pattern", Shape::Pattern).about("Pieces are what lies between its matches")];
+const BETWEEN: &[Key] =
+    &[Key::required("pattern", Shape::Pattern).about("The pieces are the text between matches of this pattern")];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let input = scope.text(&written.at("split"), written.text("split"))?;

@@ -19,10 +19,12 @@ use crate::schema::{Choice, Key, Shape, choices};
 pub const KEYS: &[Key] = &[
     Key::required("time", Shape::Name)
         .about("The beginning of the hour, day, … that the timestamp in this field is in"),
-    Key::required("unit", Shape::Choice(Choice::of(Unit::NAMES))).about("What it is cut to"),
-    Key::optional("every", Shape::Whole { least: 1, most: 30 }).about("How many units make one").by_default("1"),
+    Key::required("unit", Shape::Choice(Choice::of(Unit::NAMES))).about("The unit whose beginning is taken"),
+    Key::optional("every", Shape::Whole { least: 1, most: 30 })
+        .about("The number of units that are taken as one, such as 15 minutes")
+        .by_default("1"),
     Key::optional("zone", Shape::Name)
-        .about("The zone whose clocks count, by its IANA name: by default that of the timestamp"),
+        .about("The time zone that says when a unit begins, by its IANA name: by default that of the timestamp"),
     AS,
 ];
 

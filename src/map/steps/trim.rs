@@ -8,8 +8,10 @@ use crate::map::scope::Written;
 use crate::map::{Field, Makes, Next, Scope, Stage, Step};
 use crate::schema::{Key, Shape};
 
-pub const KEYS: &[Key] =
-    &[Key::required("trim", Shape::Name).about("The text of this field without the white space at its ends"), AS];
+pub const KEYS: &[Key] = &[
+    Key::required("trim", Shape::Name).about("The text of this field without white space at its beginning and end"),
+    AS,
+];
 
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     rewrite::resolve("trim", |input| Trim { input }, written, scope)

@@ -22,7 +22,7 @@ pub(super) use grammar::Expression;
 
 pub const KEYS: &[Key] = &[
     Key::required("derive", Shape::Name)
-        .about("A number worked out of fields, by + - * / and parentheses: price * qty"),
+        .about("A number computed from fields, by + - * / and parentheses: price * qty"),
     AS,
 ];
 
