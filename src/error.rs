@@ -22,13 +22,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub const LONGEST_RECORD: u64 = 2 << 30;
 
 /// The hint when the disk of the spill directory is full.
-pub const ROOMIER: &str = "choose a roomier directory with --spill-dir";
+pub const ROOMIER: &str = "choose a directory with more free space with --spill-dir";
 
 /// The hint when the system gives no more memory.
-pub const LESS_MEMORY: &str = "a smaller --memory, fewer --threads, or a higher limit (ulimit -v)";
+pub const LESS_MEMORY: &str = "use a smaller --memory, fewer --threads, or a higher limit (ulimit -v)";
 
 /// The hint when a job wasn't done in its time.
-pub const ANSWER_FROM_A_PART: &str = "--on-timeout partial answers from what is read by then";
+pub const ANSWER_FROM_A_PART: &str = "with --on-timeout partial the job answers from what it has read by then";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,7 +37,7 @@ pub enum Error {
     Usage { message: String, hint: Option<String> },
 
     /// An input could not be read. `at` is a byte offset.
-    #[error("{}: read at byte {at}: {}", shown(path), reason(source))]
+    #[error("{}: cannot read at byte {at}: {}", shown(path), reason(source))]
     Read { path: PathBuf, at: u64, source: io::Error },
 
     /// An input was changed in place after the job was planned. Its length is the same.
@@ -53,7 +53,7 @@ pub enum Error {
     Source { name: String, why: String },
 
     /// An input gave other bytes when it was read again.
-    #[error("{name}: gave other bytes when it was {} again", if *is_command { "run" } else { "read" })]
+    #[error("{name}: gave different bytes when it was {} again", if *is_command { "run" } else { "read" })]
     OtherBytes { name: String, is_command: bool },
 
     /// A spill file or the spill directory could not be written or read.
@@ -61,11 +61,11 @@ pub enum Error {
     Spill { path: PathBuf, source: io::Error },
 
     /// No directory could be made in the spill directory.
-    #[error("spill directory {}: nothing can be made in it: {}", shown(path), reason(source))]
+    #[error("spill directory {}: cannot make a file in it: {}", shown(path), reason(source))]
     SpillDirectory { path: PathBuf, source: io::Error },
 
     /// A run on disk is not what was written. No answer is made from it.
-    #[error("run {}: {what}{}", shown(path), at_byte(*at))]
+    #[error("spill file {}: {what}{}", shown(path), at_byte(*at))]
     Corrupt { path: PathBuf, at: Option<u64>, what: &'static str },
 
     /// The result could not be written.
@@ -86,16 +86,16 @@ pub enum Error {
     RecordTooLong { path: PathBuf, at: u64, most: u64, len: Option<u64> },
 
     /// A record doesn't fit in a thread's part of the memory. `needs` is the `--memory` with which it would fit.
-    #[error("{}: the record at byte {at}, of {}, is more than the memory of a thread holds", shown(path), size(*bytes))]
+    #[error("{}: the record at byte {at}, of {}, doesn't fit in the memory of a thread", shown(path), size(*bytes))]
     RecordTooLarge { path: PathBuf, at: u64, bytes: u64, needs: u64 },
 
     /// A row doesn't fit in a thread's part of the memory, because its key or value is too long. `needs` is the
     /// `--memory` with which it would fit.
-    #[error("a row of {} is more than the memory of a thread holds", size(*bytes))]
+    #[error("a row of {} doesn't fit in the memory of a thread", size(*bytes))]
     RowTooLarge { bytes: u64, needs: u64 },
 
     /// A row of a run, or a row of the output with its sort key, is longer than 4 GiB.
-    #[error("a row of {bytes} bytes is longer than the 4 GiB that one may have")]
+    #[error("a row of {bytes} bytes is longer than 4 GiB, the most that a row may have")]
     RowTooLong { bytes: u64 },
 
     /// A record is invalid in its format, or a value in it is invalid for its type. `place` is `FILE:LINE`.
@@ -103,7 +103,7 @@ pub enum Error {
     BadRecord { place: String, why: String, hint: String },
 
     /// More records are bad than the job may skip.
-    #[error("{bad} of {records} records are bad, and read.on_error skips no more than a share of {share}")]
+    #[error("{bad} of {records} records are bad, but read.on_error allows only a share of {share}")]
     TooManyBad { bad: u64, records: u64, share: f64 },
 
     /// A value is beyond what its type holds. `group` is the key of its group, if records are grouped.
@@ -139,11 +139,11 @@ pub enum Error {
     Attempts { task: String, from: Option<(PathBuf, u64)>, causes: Vec<Error> },
 
     /// The job was not done in its time.
-    #[error("not done after {after}")]
+    #[error("the job was not done after {after}")]
     Deadline { after: Span },
 
     /// A job that answers from what it read in its time had not answered `reserve` later.
-    #[error("not done after {after}, nor {reserve} later")]
+    #[error("the job was not done after {after}, nor {reserve} later")]
     Overdue { after: Span, reserve: Span },
 
     /// The result is written, but it was made from a part of the input. The text says from which part.
@@ -177,37 +177,37 @@ impl Error {
         match self {
             Error::Usage { hint, .. } | Error::Run { hint, .. } => hint.clone(),
             Error::Differ { .. } => {
-                Some("an input that changed meanwhile, or else a bug in mapfold: please report it".into())
+                Some("either an input changed meanwhile, or this is a bug in mapfold: please report it".into())
             }
             Error::OutOfMemory { .. } => Some(LESS_MEMORY.into()),
             Error::OtherBytes { is_command: true, .. } => {
                 Some(r#""retry" is for commands that print the same bytes each time"#.into())
             }
             Error::Changed { .. } | Error::OtherBytes { is_command: false, .. } => {
-                Some("run the job again once nobody writes to it; only what is appended does no harm".into())
+                Some("run the job again when nothing writes to the file; only appending to it does no harm".into())
             }
             Error::Spill { source, .. } | Error::SpillDirectory { source, .. }
                 if source.kind() == io::ErrorKind::StorageFull =>
             {
                 Some(ROOMIER.into())
             }
-            Error::SpillDirectory { .. } => Some("name a directory on a roomy disk with --spill-dir".into()),
+            Error::SpillDirectory { .. } => Some("name a directory on a disk with free space with --spill-dir".into()),
             Error::Output { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
-                Some("somebody else made it while the job ran; --force replaces it".into())
+                Some("another program made it while the job ran; --force replaces it".into())
             }
             Error::RecordTooLong { most, len, .. } if *most < LONGEST_RECORD => {
                 let more = argument(most.saturating_mul(8).max(len.unwrap_or(0)).min(LONGEST_RECORD));
-                Some(format!("a newline ends a record; if this is one: --set read.max_record={more}"))
+                Some(format!("a newline ends a record; if this is one record, allow it: --set read.max_record={more}"))
             }
             Error::RecordTooLong { .. } => Some("a newline ends a record: is this a text file?".into()),
             Error::RecordTooLarge { needs, .. } | Error::RowTooLarge { needs, .. } => {
-                Some(format!("--memory {}, or fewer --threads", argument(*needs)))
+                Some(format!("use --memory {}, or fewer --threads", argument(*needs)))
             }
-            Error::PartitionTooLarge { partitions } => Some(format!("ask for more: --partitions {}", partitions * 8)),
+            Error::PartitionTooLarge { partitions } => {
+                Some(format!("use more partitions: --partitions {}", partitions * 8))
+            }
             Error::BadRecord { hint, .. } => Some(hint.clone()),
-            Error::Corrupt { .. } => {
-                Some("the spill directory's disk damaged what was written; run the job again".into())
-            }
+            Error::Corrupt { .. } => Some("the disk of the spill directory damaged the file; run the job again".into()),
             Error::Panic { .. } => Some("this is a bug in mapfold; please report it with the job's spec".into()),
             Error::Deadline { .. } => Some(ANSWER_FROM_A_PART.into()),
             Error::Attempts { causes, .. } => causes.last().and_then(Error::hint),

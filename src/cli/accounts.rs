@@ -49,7 +49,7 @@ impl<'a> Accounts<'a> {
             // One file may be named twice as the report: the second report is the same.
             let clash = all[..at].iter().find(|(other, taken)| other != flag && written::same_file(taken, path));
             if let Some((other, _)) = clash {
-                return Err(Error::usage(format!("{flag} {}: is the {other}, too", shown(path))));
+                return Err(Error::usage(format!("{flag} {}: is also the file of {other}", shown(path))));
             }
         }
         // This comes last, because it creates the file.
@@ -92,11 +92,11 @@ fn is_json(flag: &str, path: &Path) -> Result<()> {
         Some("json") => Ok(()),
         Some("html") => Err(Error::usage(format!("{flag} {name}: HTML is not supported yet"))),
         _ => Err(Error::usage_hint(
-            format!("{flag} {name}: which format?"),
+            format!("{flag} {name}: its ending doesn't say the format"),
             match name.as_str() {
                 "-" if flag == "--trace" => "name a file: --trace t.json".into(),
                 "-" => "name a file: --report r.json".into(),
-                _ => format!("its name says so: {}", shown(path.with_extension("json"))),
+                _ => format!("give it the ending .json: {}", shown(path.with_extension("json"))),
             },
         )),
     }

@@ -34,7 +34,7 @@ Examples:
 
 const COMPARISON: &str = "What is compared";
 
-/// Run a job both ways in turn and compare: time, memory, shuffle bytes
+/// Run a job with different settings and compare time, memory and shuffle
 #[derive(clap::Args)]
 #[command(
     after_help = EXAMPLES,
@@ -42,10 +42,10 @@ const COMPARISON: &str = "What is compared";
     disable_help_flag = true
 )]
 pub struct Args {
-    /// What differs  [default: combiner=on,off]
+    /// Setting to vary  [default: combiner=on,off]
     ///
-    /// WHAT is a setting that has a flag here: combiner, scheduler, threads, memory, split-size or partitions. The first
-    /// value is what the others are compared with.
+    /// WHAT is a setting that has a flag: combiner, scheduler, threads, memory, split-size or partitions. The other values
+    /// are compared with the first one.
     #[arg(
         long,
         value_name = "WHAT=A,B",
@@ -56,9 +56,10 @@ pub struct Args {
     )]
     vary: String,
 
-    /// Runs of each, after a warm-up  [default: 5]
+    /// Runs per value, after a warm-up  [default: 5]
     ///
-    /// They take turns, each a process of its own. More runs tell smaller differences from noise.
+    /// The values take turns, and each run is a process of its own. With more runs smaller differences can be told from
+    /// noise.
     #[arg(
         long,
         value_name = "N",
@@ -70,14 +71,14 @@ pub struct Args {
     )]
     runs: String,
 
-    /// Every run and the summary, as JSON
+    /// Write all runs and the summary as JSON
     ///
-    /// Times, counters, settings and the digest of the output of each run; of each value the medians; of each value against
-    /// the first the ratios with their intervals.
+    /// For each run: times, counters, settings and the digest of the output. For each value: the medians, and the ratios to
+    /// the first value with their intervals.
     #[arg(long, value_name = "PATH", help_heading = COMPARISON, display_order = 2)]
     export_json: Option<PathBuf>,
 
-    /// The tables, as Markdown
+    /// Write the tables as Markdown
     #[arg(long, value_name = "PATH", help_heading = COMPARISON, display_order = 3)]
     export_md: Option<PathBuf>,
 
@@ -92,8 +93,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let vary = Vary::parse(&args.vary)?;
     let rounds = rounds(&args.runs)?;
     if let Some(given) = args.job.changes.gives(vary.setting) {
-        let message = format!("{given} and --vary {} exclude each other", vary.setting.flag);
-        return Err(Error::usage_hint(message, "give one of them").into());
+        let message = format!("{given} and --vary {} can't be used together", vary.setting.flag);
+        return Err(Error::usage_hint(message, "give only one of them").into());
     }
     if closed::stdout() {
         return Err(stdout_is_closed().into());
@@ -103,7 +104,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let (Rows::Records { .. }, what @ ("combiner" | "partitions")) = (&trials.plan.rows, vary.setting.flag) {
         return Err(Error::usage_hint(
             format!("{} has no groups, so there is nothing to shuffle and {what} changes nothing", trials.title()),
-            "--vary threads=1,2 or another setting",
+            "vary another setting, such as --vary threads=1,2",
         )
         .into());
     }
@@ -182,7 +183,7 @@ fn check_exports(args: &Args, trials: &Trials) -> Result<()> {
     }
     match exports.map(|(_, path)| path.as_deref()) {
         [Some(one), Some(other)] if same(one, other) => Err(Error::usage_hint(
-            format!("--export-md {}: is what --export-json writes", shown(other)),
+            format!("--export-md {}: is also the file of --export-json", shown(other)),
             "name another file",
         )),
         _ => Ok(()),

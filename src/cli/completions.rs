@@ -30,11 +30,11 @@ Examples:
   mapfold completions zsh > \"${fpath[1]}/_mapfold\"              once
   mapfold completions fish > ~/.config/fish/completions/mapfold.fish";
 
-/// Print what makes a shell complete mapfold: bash, zsh or fish
+/// Print a script that completes mapfold in bash, zsh or fish
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// bash, zsh or fish
+    /// The shell: bash, zsh or fish
     #[arg(value_name = "SHELL", hide_possible_values = true)]
     shell: For,
 }

@@ -40,10 +40,10 @@ const EXAMPLES: &str = "\
 Examples:
   mapfold explain wordcount book.txt
   mapfold explain my.json --combiner off logs/
-  mapfold explain my.json --run -o out.tsv logs/   and what it came to
-What commands and pipes bring is not sampled.";
+  mapfold explain my.json --run -o out.tsv logs/   compare with the job
+Commands and pipes are not part of the sample.";
 
-/// Show the plan of a job, and what a sample says that it will take
+/// Show the plan of a job, and predict from a sample what it will take
 #[derive(clap::Args)]
 #[command(
     after_help = EXAMPLES,
@@ -54,24 +54,24 @@ pub struct Args {
     #[command(flatten)]
     job: JobArgs,
 
-    /// Run the job too, and compare
+    /// Also run the job, and compare with the prediction
     ///
-    /// Its result goes where run would write it, what explain says to standard error.
+    /// The job's result goes where mapfold run would write it. The output of explain goes to standard error.
     #[arg(long, help_heading = help::WHAT_HAPPENED, display_order = 0)]
     run: bool,
 
-    /// Say all of it as JSON
+    /// Print the plan and the prediction as JSON
     #[arg(long, help_heading = help::WHAT_HAPPENED, display_order = 1)]
     json: bool,
 
-    /// Read so much for it  [default: for half a second]
+    /// Size of the sample  [default: half a second of reading]
     ///
-    /// More of it makes the prediction better, and all makes it exact. By default it is what is read in half a second, 64 MiB at
-    /// most.
+    /// A larger sample makes a better prediction; with all of the input the counts are exact. By default the sample is as
+    /// much as can be read in half a second, at most 64 MiB.
     #[arg(long, value_name = "SIZE", help_heading = help::WHAT_HAPPENED, display_order = 2)]
     sample: Option<String>,
 
-    /// Where --run writes  [default: stdout]
+    /// Where --run writes the result  [default: stdout]
     #[arg(short, long, value_name = "PATH", help_heading = help::OUTPUT, display_order = 0)]
     output: Option<OsString>,
 
@@ -79,7 +79,7 @@ pub struct Args {
     #[arg(long, help_heading = help::OUTPUT, display_order = 101)]
     force: bool,
 
-    /// Print help; the long one with --help
+    /// Print a short help; --help prints a long one
     #[arg(short, long, action = ArgAction::Help, help_heading = help::WHAT_HAPPENED)]
     help: Option<bool>,
 }
@@ -102,7 +102,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut job = args.job.load()?;
     if job.spec.input.is_empty() || job.spec.input.iter().any(Input::is_stdin) {
         return Err(Error::usage_hint(
-            "standard input can be read once, and explain reads a sample before the job does",
+            "standard input can be read only once, but explain reads a sample before the job reads it",
             "name a file: mapfold explain wordcount book.txt",
         )
         .into());

@@ -23,15 +23,15 @@ Examples:
   mapfold history h.jsonl
   export MAPFOLD_HISTORY=~/.mapfold.jsonl     for all runs";
 
-/// Show how inputs were read in runs before, and which are slow
+/// Show how long inputs took in earlier runs, and which are slow
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// What --history named  [default: $MAPFOLD_HISTORY]
+    /// The file of --history  [default: $MAPFOLD_HISTORY]
     #[arg(value_name = "PATH", help_heading = help::INPUT_AND_JOB)]
     path: Option<PathBuf>,
 
-    /// As JSON, for scripts
+    /// Print JSON, for scripts
     #[arg(long)]
     json: bool,
 }
@@ -86,22 +86,23 @@ fn told(name: &str, held: &Held) -> Result<()> {
     let Some(first) = held.passed_over.first() else { return Ok(()) };
     if held.is_foreign() {
         return Err(Error::usage_hint(
-            format!("{name}: is no history"),
-            "mapfold makes one where there is no file yet: --history h.jsonl",
+            format!("{name}: is not a history file"),
+            "name a file that doesn't exist yet, and mapfold makes it: --history h.jsonl",
         ));
     }
     let (lines, are) = match held.passed_over.len() {
         1 => ("1 line".to_owned(), "is"),
         more => (plural(more as u64, "line"), "are"),
     };
-    warn(&format!("{name}: {lines} that {are} no history {are} passed over, from line {first} on"));
+    warn(&format!("{name}: skipped {lines} that {are} not valid, from line {first} on"));
     Ok(())
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
     let path = args.path.or_else(|| named(None).map(|named| named.path));
-    let path =
-        path.ok_or_else(|| Error::usage_hint("no PATH", format!("mapfold history h.jsonl, or ${VARIABLE} names it")))?;
+    let path = path.ok_or_else(|| {
+        Error::usage_hint("no PATH", format!("name the file: mapfold history h.jsonl, or set ${VARIABLE}"))
+    })?;
     let name = shown(&path);
     let held = file::read(&path).map_err(|error| Error::usage(format!("{name}: {}", reason(&error))))?;
     told(&name, &held)?;

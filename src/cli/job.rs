@@ -19,17 +19,19 @@ const LONGEST: u64 = 16 << 20;
 
 #[derive(clap::Args)]
 pub struct JobArgs {
-    /// A built-in, a spec's path (/ or .json), - : stdin
+    /// Built-in job, path of a spec, or - for stdin
     ///
-    /// `mapfold jobs` lists the built-in jobs, and `mapfold jobs show NAME` prints one: a spec like any other, to start
-    /// your own from. What has a / in it or ends with .json is the path of a spec.
+    /// `mapfold jobs` lists the built-in jobs, and `mapfold jobs show NAME` prints the spec of one, from which you can start
+    /// your own. A JOB that has a / in it or ends with .json is the path of a spec. With - the spec is read from standard
+    /// input.
     #[arg(value_name = "JOB", help_heading = help::INPUT_AND_JOB, display_order = 0)]
     job: OsString,
 
     /// A value for one of the job's params; repeatable
     ///
-    /// `mapfold jobs` says what params a built-in job has: --param n=3. A param without a default has to be given. Behind
-    /// the JOB a param is a flag too, unless another flag has its name: --n 3. `mapfold run JOB --help` lists them.
+    /// `mapfold jobs` lists the params of each built-in job. An example: --param n=3. A param without a default must be
+    /// given. After the JOB each param is also a flag, unless another flag has its name: --n 3. `mapfold run JOB --help`
+    /// lists these flags.
     #[arg(long, value_name = "NAME=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 6)]
     param: Vec<String>,
 
@@ -43,46 +45,48 @@ pub struct JobArgs {
 /// INPUTs, and flags that change a spec, wherever it comes from.
 #[derive(clap::Args)]
 pub struct Changes {
-    /// Files, directories, globs, - : stdin
+    /// Files, directories, globs, or - for stdin
     ///
-    /// A directory stands for its files, recursively, sorted by path; names that start with . or _ and links to
-    /// directories are passed over. A glob (*, ?, [ab], ** for any directories) stands for what it matches, sorted, unless a
-    /// file of that very name exists. Order is kept, what is named twice is read twice, names are relative to the working
-    /// directory. With no INPUT here and none in the spec, standard input is read, unless it is a terminal.
+    /// A directory means all files in it and in its subdirectories, sorted by path, without names that start with . or _
+    /// and without links to directories. A glob (*, ?, [ab], ** for any directories) means the paths that it matches,
+    /// sorted, unless a file of exactly this name exists. Inputs are read in the order given, an input that is named
+    /// twice is read twice, and names are relative to the working directory. Without an INPUT here or in the spec,
+    /// standard input is read, unless it is a terminal.
     ///
-    /// Records never span files. A last line without a newline is a record; \r\n ends a line as \n does.
+    /// A record never spans two files. A last line without a newline is a record too. \r\n ends a line as \n does.
     #[arg(value_name = "INPUT", help_heading = help::INPUT_AND_JOB, display_order = 1)]
     inputs: Vec<OsString>,
 
-    /// A command whose output is read; repeatable
+    /// Read the output of a command; repeatable
     ///
-    /// It is split in words as a shell splits them, and run without one: --from-command 'ssh web1 cat /var/log/app.log'. With
-    /// a shell it is --from-command \"sh -c '... | ...'\". What commands print is read behind each INPUT. A command that fails
-    /// ends the job with its last words; none is left running. In a spec it may have a name and a timeout.
+    /// The command is split into words as a shell would, but is run without a shell: --from-command 'ssh web1 cat
+    /// /var/log/app.log'. To use a shell, XX. The output of commands is read after
+    /// all INPUTs. A command that fails ends the job, with the command's last line on standard error in the message. No
+    /// command is left running. In a spec a command may have a name and a timeout.
     #[arg(long, value_name = "CMD", help_heading = help::INPUT_AND_JOB, display_order = 7)]
     from_command: Vec<String>,
 
-    /// Rows in any sequence (the same rows)
+    /// Write the same rows in any order, which is faster
     ///
-    /// Saves the time of putting them in order, for sort's sake or their own.
+    /// The rows are not sorted, neither as sort says nor by their columns.
     #[arg(long, help_heading = help::OUTPUT, display_order = 102)]
     pub unordered: bool,
 
     /// Override a field of the spec; repeatable
     ///
-    /// PATH is dotted, and numbers index lists: --set map.0.on=whitespace. VALUE is taken literally where a
-    /// string is wanted, else as JSON: --set 'output.columns=["word"]'. null takes the field away, whatever it holds:
-    /// --set output.path=null. Assignments are made in order; a flag that stands for a field, as --format does for
-    /// output.format, comes after them.
+    /// The parts of PATH are separated by dots, and numbers index lists: --set map.0.on=whitespace. VALUE is taken as text
+    /// if the field holds text, otherwise as JSON: --set 'output.columns=["word"]'. The value null removes the field:
+    /// --set output.path=null. Fields are set in the order given; a flag that stands for a field, such as --format for
+    /// output.format, is applied after all --set.
     #[arg(long, value_name = "PATH=VALUE", help_heading = help::INPUT_AND_JOB, display_order = 5)]
     set: Vec<String>,
 
     #[command(flatten)]
     pub settings: Settings,
 
-    /// Where runs are kept  [default: $TMPDIR, /var/tmp]
+    /// For temporary files  [default: $TMPDIR, /var/tmp]
     ///
-    /// They take about as much room as is shuffled, and are removed at the end.
+    /// The temporary files (runs) of map tasks take about as many bytes as are shuffled, and are removed at the end.
     #[arg(long, value_name = "DIR", help_heading = help::SETTINGS, display_order = 100)]
     spill_dir: Option<PathBuf>,
 }
@@ -166,8 +170,11 @@ fn command(text: &str) -> Result<Input> {
     let flag = format!("--from-command {text:?}");
     let words = shlex::split(text).ok_or_else(|| Error::usage(format!("{flag}: a quote is not closed")))?;
     if let Some(operator) = shell_operator(text) {
-        let hint = "a command is run without a shell; a shell is one, too: sh -c '…'";
-        return Err(Error::usage_hint(format!("{flag}: {operator} is no argument, unless it is quoted"), hint));
+        let hint = "a command is run without a shell; to use a shell: sh -c '…'";
+        return Err(Error::usage_hint(
+            format!("{flag}: {operator} needs a shell, or quotes if it is an argument"),
+            hint,
+        ));
     }
     match words.first() {
         None => Err(Error::usage("--from-command: is empty")),
@@ -243,7 +250,7 @@ fn read(name: &str, source: impl Read) -> Result<Vec<u8>> {
     source.take(LONGEST + 1).read_to_end(&mut text).map_err(|e| Error::usage(format!("{name}: {}", reason(&e))))?;
     if text.len() as u64 > LONGEST {
         return Err(Error::usage_hint(
-            format!("{name}: more than {} MiB, which no spec is", LONGEST >> 20),
+            format!("{name}: larger than {} MiB, so it can't be a spec", LONGEST >> 20),
             "the JOB comes first, then each INPUT",
         ));
     }
@@ -269,7 +276,7 @@ fn from_builtin(job: &OsStr) -> Result<Document> {
         Ok(builtin) => builtin.document(),
         Err(Error::Usage { message, .. }) if Path::new(job).is_file() => Err(Error::usage_hint(
             message,
-            format!("a spec in a file of that name is ./{name}; an INPUT comes after the JOB"),
+            format!("if it is a spec file, write ./{name}; an INPUT comes after the JOB"),
         )),
         Err(error) => Err(error),
     }

@@ -16,7 +16,7 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print a built-in job's spec: a file to start your own from
+    /// Print the spec of a built-in job, to start your own from
     Show { name: String },
 }
 
@@ -58,7 +58,7 @@ mod tests {
     fn a_line_a_job() {
         let list = list().unwrap();
         assert_eq!(list.lines().count(), builtin::ALL.len());
-        assert!(list.contains("\nwordcount       text files: each word"), "{list}");
+        assert!(list.contains("\nwordcount       text files: how often each word"), "{list}");
         assert!(list.contains("most frequent first; [--n=2]\n"), "{list}");
         assert!(list.contains("most frequent first; --pattern=…\n"), "{list}");
     }

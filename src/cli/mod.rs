@@ -61,7 +61,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// MapReduce in one binary: group and count what is in files, on every core, in bounded memory
+/// MapReduce in one binary: group and count the records of files, on every core, in bounded memory
 #[derive(Parser)]
 #[command(
     name = "mapfold",

@@ -30,7 +30,7 @@ pub fn list(flag: &str, text: &str) -> Result<Vec<Name>> {
     if quoted {
         return Err(Error::usage_hint(
             format!("{flag}: a quote is not closed in {text:?}"),
-            "\"\" in quotes is a quote itself",
+            "inside quotes write \"\" for a quote",
         ));
     }
     names.push(name(flag, &text[start..])?);
@@ -46,7 +46,7 @@ fn name(flag: &str, written: &str) -> Result<Name> {
         None => (written.to_owned(), false),
     };
     if text.len() == sign.len() {
-        return Err(Error::usage_hint(format!("{flag}: a name is empty"), "commas part names: a,b"));
+        return Err(Error::usage_hint(format!("{flag}: a name is empty"), "separate names by commas: a,b"));
     }
     Ok(Name { text, quoted })
 }

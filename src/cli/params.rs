@@ -105,7 +105,7 @@ fn flag(param: &Param) -> Arg {
     let about = match &param.default {
         Some(Value::String(text)) => format!("{about}  [default: {text}]"),
         Some(default) => format!("{about}  [default: {default}]"),
-        None => format!("{about}; has to be given"),
+        None => format!("{about}; must be given"),
     };
     let about = one_line(&about).into_owned();
     Arg::new(format!("{ID}{}", param.name))

@@ -29,7 +29,7 @@ Examples:
 /// Run a job over files and write its result
 #[derive(clap::Args)]
 #[command(
-    after_help = format!("{EXAMPLES}\nSIZE is bytes, or 512M, 1GiB, 64KB."),
+    after_help = format!("{EXAMPLES}\nA SIZE is a number of bytes, such as 65536, 512M, 1GiB or 64KB."),
     after_long_help = help::after_long(EXAMPLES),
     disable_help_flag = true
 )]
@@ -44,11 +44,12 @@ pub struct Args {
 /// Where the result goes, and what is said about it.
 #[derive(clap::Args)]
 pub struct ResultArgs {
-    /// A file, a directory ending in /, or -  [default: -]
+    /// A file, a directory/, or - for stdout  [default: -]
     ///
-    /// Standard output is -, also where the spec has an output.path; a file of that name is ./-. A directory is made if it doesn't exist, and gets part files, _SUCCESS and _REPORT.json. What exists is replaced
-    /// only with --force. What isn't a regular file, as /dev/null or a FIFO, is written through. A file or a directory appears
-    /// complete or not at all. x.gz and x.zst are compressed; the parts of a directory are not.
+    /// - is standard output, even if the spec has an output.path; a file with the name - is ./-. A directory, whose name ends
+    /// with /, is made if it doesn't exist, and gets part files, _SUCCESS and _REPORT.json. An output that exists is replaced
+    /// only with --force. A path that isn't a regular file, such as /dev/null or a FIFO, is written to directly. A file or a
+    /// directory appears complete or not at all. Files called x.gz and x.zst are compressed; the parts of a directory are not.
     #[arg(short, long, value_name = "PATH", help_heading = help::OUTPUT, display_order = 0)]
     pub output: Option<OsString>,
 
@@ -56,30 +57,31 @@ pub struct ResultArgs {
     #[arg(long, help_heading = help::OUTPUT, display_order = 101)]
     force: bool,
 
-    /// What happened, as JSON (r.json); repeatable
+    /// Write a report of the run as JSON; repeatable
     ///
-    /// Times, counters, settings and tasks. A directory output always has it, as _REPORT.json.
+    /// The report has times, counters, settings and tasks. An output directory always has a report, as _REPORT.json.
     #[arg(long, value_name = "PATH", help_heading = help::WHAT_HAPPENED)]
     pub report: Vec<PathBuf>,
 
-    /// The run as a trace for Perfetto (t.json)
+    /// Write a trace of the run for Perfetto
     ///
-    /// Chrome trace events, which ui.perfetto.dev and chrome://tracing open: what each worker did when, each attempt at a task,
-    /// how each pipe or command was read, and the phases.
+    /// The trace is a JSON file of Chrome trace events, which ui.perfetto.dev and chrome://tracing open: the phases, what each
+    /// worker did at what time, each attempt at a task, and how each pipe or command was read.
     #[arg(long, value_name = "PATH", hide_short_help = true, help_heading = help::WHAT_HAPPENED)]
     pub trace: Option<PathBuf>,
 
-    /// Keep how each input was read, run by run (h.jsonl)
+    /// Append to this file how long each input took
     ///
-    /// A line for each input is appended, also of a run that fails: bytes, seconds, and whether it timed out. mapfold history
-    /// sums it up. $MAPFOLD_HISTORY names one for all runs.
+    /// A line of JSON is appended for each input, even if the run fails: bytes, seconds, and whether the input timed out.
+    /// mapfold history sums the file up. The environment variable MAPFOLD_HISTORY names a file for all runs.
     #[arg(long, value_name = "PATH", hide_short_help = true, help_heading = help::WHAT_HAPPENED)]
     pub history: Option<PathBuf>,
 
-    /// On stderr: auto (on a terminal), always or never
+    /// Show progress: auto (on a terminal), always, never
     ///
-    /// How much of the whole run is done and the time left for it, where that can be known: not while a pipe is read. Then, how
-    /// much was read, and which inputs are waited for. Where there is no terminal, always writes lines.
+    /// Progress on standard error is how much of the whole run is done, and the time left. While a pipe is read these can't be
+    /// known; then progress is how much was read, and which inputs the run waits for. If standard error is not a terminal,
+    /// always writes lines.
     #[arg(
         long,
         value_name = "WHEN",
@@ -91,15 +93,17 @@ pub struct ResultArgs {
     )]
     progress: When,
 
-    /// Neither summary nor progress
+    /// Show neither summary nor progress
     #[arg(short, long, conflicts_with = "verbose", help_heading = help::WHAT_HAPPENED)]
     quiet: bool,
 
-    /// The whole summary on stderr, terminal or not
+    /// Print a full summary on stderr
+    ///
+    /// Without this flag the summary is one line, and only on a terminal.
     #[arg(short, long, help_heading = help::WHAT_HAPPENED)]
     verbose: bool,
 
-    /// Print help; the long one with --help
+    /// Print a short help; --help prints a long one
     #[arg(short, long, action = ArgAction::Help, help_heading = help::WHAT_HAPPENED)]
     help: Option<bool>,
 }

@@ -45,27 +45,30 @@ pub fn find(flag: &str) -> Option<&'static Setting> {
 
 /// All settings, in the order of the help. Those that are fields of `run` never change what a job prints.
 pub const ALL: &[Setting] = &[
-    Setting { takes: Takes::One(Format::NAMES), ..setting("format", "output.format", "F", "text, tsv, csv or jsonl") },
-    Setting { short: Some('n'), ..setting("limit", "limit", "N", "The first so many rows") },
-    Setting { takes: Takes::Names, ..setting("sort", "sort", "KEYS", "Columns to sort by, - before descending ones") },
+    Setting {
+        takes: Takes::One(Format::NAMES),
+        ..setting("format", "output.format", "F", "Row format: text, tsv, csv or jsonl")
+    },
+    Setting { short: Some('n'), ..setting("limit", "limit", "N", "Write only the first N rows") },
+    Setting { takes: Takes::Names, ..setting("sort", "sort", "KEYS", "Columns to sort by; - in front: descending") },
     Setting {
         takes: Takes::One(Combiner::NAMES),
-        ..setting("combiner", "run.combiner", "WHEN", "Combine before the shuffle: auto, on or off")
+        ..setting("combiner", "run.combiner", "WHEN", "Merge records before the shuffle: auto, on or off")
     },
-    setting("timeout", "deadline.timeout", "TIME", "When the answer is to be out: 500ms, 2s"),
+    setting("timeout", "deadline.timeout", "TIME", "Deadline for the answer, such as 500ms or 2s"),
     Setting {
         takes: Takes::One(OnTimeout::NAMES),
-        ..setting("on-timeout", "deadline.on_timeout", "WHAT", "Then: fail, or partial: what was read")
+        ..setting("on-timeout", "deadline.on_timeout", "WHAT", "At the deadline: fail, or partial: answer anyway")
     },
-    setting("threads", "run.threads", "N", "Worker threads  [default: one a core]"),
-    setting("memory", "run.memory", "SIZE", "Tables and buffers  [default: half of what's allowed]"),
-    setting("split-size", "run.split_size", "SIZE", "Input of one map task"),
-    setting("partitions", "run.partitions", "N", "Parts of the shuffle"),
+    setting("threads", "run.threads", "N", "Worker threads  [default: one per core]"),
+    setting("memory", "run.memory", "SIZE", "Bound for tables and buffers  [default: half]"),
+    setting("split-size", "run.split_size", "SIZE", "Input bytes of one map task"),
+    setting("partitions", "run.partitions", "N", "Parts of the shuffle, for reduce tasks"),
     Setting {
         takes: Takes::One(Scheduler::NAMES),
-        ..setting("scheduler", "run.scheduler", "HOW", "Tasks to workers: stealing, static or shared")
+        ..setting("scheduler", "run.scheduler", "HOW", "How workers get tasks: stealing, static or shared")
     },
-    setting("attempts", "run.attempts", "N", "Tries at a task that fails  [default: 4]"),
+    setting("attempts", "run.attempts", "N", "How often a task is tried  [default: 4]"),
 ];
 
 /// The flags that only the long help has.
@@ -75,57 +78,62 @@ const SELDOM: &[&str] = &["on-timeout", "split-size", "partitions", "scheduler",
 const LONGER: &[(&str, &str)] = &[
     (
         "format",
-        "text joins columns by tabs and writes bytes as they are; tsv escapes tabs and newlines; csv quotes and has a \
-         header; jsonl is an object a line. Default: text for jobs that read text, else tsv.",
+        "text separates columns by tabs and writes bytes unchanged. tsv escapes tabs and newlines. csv quotes cells where \
+         needed and has a header row. jsonl writes one JSON object per line. Default: text for jobs that read text, \
+         otherwise tsv.",
     ),
-    ("limit", "Without --sort, and without the job's own sort, the first in the order that there is anyway."),
+    (
+        "limit",
+        "The first rows in the order of --sort or of the job's own sort, or else in the order of the groups or of the input.",
+    ),
     (
         "sort",
-        "With commas between them: --sort=-count,word. A name with a comma in it is in double quotes, unless the comma is \
-         in parentheses. Ties break by the other columns, of records by input order.",
+        "Separate columns by commas: --sort=-count,word. A name with a comma in it must be in double quotes, unless the \
+         comma is in parentheses. Equal rows are sorted by the other columns; equal records stay in the order of the input.",
     ),
     (
         "combiner",
-        "Combining merges what has the same key before it is written to a run: less to shuffle, more work in the map. \
-         auto, the default, does it while it pays.",
+        "The combiner merges records with the same key in a map task before they are written to temporary files: there is \
+         less to shuffle, but map tasks have more work. auto, the default, combines while that saves work.",
     ),
     (
         "memory",
-        "A bound for tables, arenas and buffers; what doesn't fit goes to files in --spill-dir. What this process may \
-         use is the least of the machine's memory and the limits of its cgroup.",
+        "Bounds the tables, arenas and buffers of tasks; data that doesn't fit goes to files in --spill-dir. The default \
+         is half of the memory that this process may use: the machine's memory or the limit of its cgroup, whichever is \
+         less.",
     ),
     (
         "threads",
-        "No more than 256 are started, or one a core where there are more cores: idle ones only cost time. The report says \
-         how many there were.",
+        "At most 256 threads are started, or one per core if there are more than 256 cores, since idle threads only cost \
+         time. The report says how many there were.",
     ),
     (
         "timeout",
-        "From when the job is asked for until its answer is out. Reading ends early enough that what was read by then can be \
-         reduced and written, which is foreseen from what this run took so far.",
+        "The time is counted from the start of the command until the answer is out. Reading stops early enough that the \
+         records read so far can be reduced and written in time; mapfold estimates this from the run so far.",
     ),
     (
         "on-timeout",
-        "fail, the default: the job fails. partial: it answers from what was read by then, exactly; what is missing is said \
-         on standard error and in the report, with exit code 3, and a directory gets no _SUCCESS. It holds for sources that \
-         have a timeout of their own, too.",
+        "fail, the default: the job fails. partial: the job answers exactly from what it has read so far. Standard error \
+         and the report then say what is missing, the exit code is 3, and an output directory gets no _SUCCESS. This also \
+         applies to inputs that have a timeout of their own.",
     ),
     ("split-size", "Default: chosen by the size of the input, threads and memory."),
     (
         "partitions",
-        "Every run is cut in so many parts by the hash of the key; a reduce task takes the same few parts of every run. \
-         Default: chosen by the size of the input.",
+        "Every run (the temporary file of a map task) is divided into this many parts by the hash of the key. A reduce task \
+         reads the same few parts of every run. Default: chosen by the size of the input.",
     ),
     (
         "scheduler",
-        "stealing, the default: every worker gets its share, and who is idle takes from others. static: each keeps to its \
-         share. shared: all take from one queue.",
+        "stealing, the default: every worker gets a share of the tasks, and idle workers take tasks from others. static: \
+         every worker runs only its share. shared: all workers take tasks from one queue.",
     ),
     (
         "attempts",
-        "A task whose reading or writing fails, or whose run is found damaged, is tried again, by another worker if one is \
-         free; and so is an input that can be read again, as a packed file or a command with \"retry\": true. When each of so many \
-         attempts has failed the job fails, and says why each did.",
+        "A task is tried again if reading or writing fails in it, or if its temporary file is found damaged. Another worker \
+         tries it if one is free. An input that can be read again, such as a compressed file or a command with \"retry\": \
+         true, is read again in the same way. If all attempts fail the job fails, and says why each of them did.",
     ),
 ];
 

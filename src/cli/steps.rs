@@ -12,7 +12,7 @@ use crate::units::whole_seconds;
 /// Flags of a command that runs a job many times, about what it shows.
 #[derive(clap::Args)]
 pub struct StepsArgs {
-    /// On stderr: auto (on a terminal), always or never
+    /// Show progress: auto (on a terminal), always, never
     #[arg(
         long,
         value_name = "WHEN",
@@ -24,7 +24,7 @@ pub struct StepsArgs {
     )]
     pub progress: When,
 
-    /// Print help; the long one with --help
+    /// Print a short help; --help prints a long one
     #[arg(short, long, action = ArgAction::Help, help_heading = help::WHAT_HAPPENED)]
     help: Option<bool>,
 }

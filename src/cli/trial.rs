@@ -282,7 +282,9 @@ impl Trials {
 fn is_whole(spec: &Spec, command: &str) -> Result<()> {
     match spec.deadline.on_timeout {
         Some(OnTimeout::Partial) => Err(Error::usage_hint(
-            format!("{command} compares whole answers, and on_timeout lets this job answer from a part"),
+            format!(
+                "{command} compares complete answers, but on_timeout lets this job answer from a part of the input"
+            ),
             "--on-timeout fail",
         )),
         Some(OnTimeout::Fail) | None => Ok(()),
@@ -315,7 +317,7 @@ pub fn named(chosen: &Chosen<'_>) -> String {
 
 fn once(what: &str, command: &str) -> Error {
     Error::usage_hint(
-        format!("{what} can be read once, and {command} runs the job many times"),
+        format!("{what} can be read only once, but {command} runs the job many times"),
         format!("name a file: mapfold {command} wordcount book.txt"),
     )
 }
@@ -323,7 +325,7 @@ fn once(what: &str, command: &str) -> Error {
 fn once_only(source: &Source, command: &str) -> Error {
     match (once(&shown(source.path()), command), source) {
         (Error::Usage { message, .. }, Source::Command { .. }) => {
-            Error::usage_hint(message, r#"in a spec a command that prints the same each time has "retry": true"#)
+            Error::usage_hint(message, r#"if the command prints the same each time, give it in a spec: "retry": true"#)
         }
         (error, _) => error,
     }
@@ -348,7 +350,7 @@ fn failed(status: ExitStatus, messages: &[u8], chosen: &Chosen<'_>) -> Error {
     let text = String::from_utf8_lossy(messages);
     let said = |label: &str| text.lines().find_map(|line| line.strip_prefix(label)).map(str::to_owned);
     let why = said("error: ").unwrap_or_else(|| match status.signal() {
-        Some(9) => "the run was killed, as the system does where memory runs out".into(),
+        Some(9) => "the run was killed, perhaps because the system ran out of memory".into(),
         Some(signal) => format!("the run was ended by signal {signal}"),
         None => format!("the run ended with {status}"),
     });
@@ -357,7 +359,7 @@ fn failed(status: ExitStatus, messages: &[u8], chosen: &Chosen<'_>) -> Error {
     let is_full = || why.ends_with(&reason(&Errno::NOSPC.into())).then(|| ROOMIER.to_owned());
     let hint = match said("hint: ") {
         Some(hint) if hint == ANSWER_FROM_A_PART => {
-            Some("a longer --timeout, or none: a part can't be compared".into())
+            Some("use a longer --timeout, or none: a partial answer can't be compared".into())
         }
         hint => hint.or_else(is_full),
     };
@@ -381,9 +383,9 @@ mod tests {
         assert_eq!((error.hint(), error.exit_code()), (None, 101));
         let full = failed(exit(1), b"error: cannot write d/0.out: no space left on device\n", &[]);
         assert_eq!(full.to_string(), "with settings as given: cannot write d/0.out: no space left on device");
-        assert_eq!(full.hint().as_deref(), Some("choose a roomier directory with --spill-dir"));
+        assert_eq!(full.hint().as_deref(), Some("choose a directory with more free space with --spill-dir"));
         let killed = failed(ExitStatus::from_raw(9), b"", &[]);
-        assert!(killed.to_string().ends_with("killed, as the system does where memory runs out"), "{killed}");
+        assert!(killed.to_string().ends_with("killed, perhaps because the system ran out of memory"), "{killed}");
         assert_eq!(killed.exit_code(), 1);
     }
 }

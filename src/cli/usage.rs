@@ -43,19 +43,19 @@ fn explain(error: &clap::Error) -> (String, String) {
             let near = nearest(&flag, [right]).filter(|right| !right.is_empty());
             let hint = match (field(&flag), near) {
                 _ if let Some(job) = with_param(&flag) => {
-                    format!("a param of {job}, and comes after it: mapfold run {job} {flag} VALUE")
+                    format!("it is a param of {job}, and comes after the job's name: mapfold run {job} {flag} VALUE")
                 }
-                (Some(how), _) => format!("a field of the spec: {how}"),
+                (Some(how), _) => format!("it is a field of the spec: {how}"),
                 (None, Some(right)) => format!("did you mean {right}?"),
                 (None, None) if flag.starts_with('-') => {
                     let is_number = flag[1..].starts_with(|c: char| c.is_ascii_digit());
                     let command = command(error);
                     let help = match command.as_str() {
-                        "run" | "agg" if is_number => "the first N rows are -n N".to_owned(),
+                        "run" | "agg" if is_number => "for the first N rows write -n N".to_owned(),
                         command => format!("mapfold {command} --help lists the flags"),
                     };
                     match READ_FILES.contains(&command.as_str()) {
-                        true => format!("{help}; a file of that name is ./{flag}"),
+                        true => format!("{help}; if it is a file, write ./{flag}"),
                         false => help,
                     }
                 }
@@ -115,10 +115,10 @@ fn explain(error: &clap::Error) -> (String, String) {
             if other == flag_name || other.is_empty() {
                 (format!("{flag_name} is given twice"), "give it once".into())
             } else {
-                (format!("{flag_name} and {other} exclude each other"), "give one of them".into())
+                (format!("{flag_name} and {other} can't be used together"), "give only one of them".into())
             }
         }
-        ErrorKind::InvalidUtf8 => ("an argument is not UTF-8".into(), "only names of files need not be".into()),
+        ErrorKind::InvalidUtf8 => ("an argument is not UTF-8".into(), "only file names may be other than UTF-8".into()),
         _ => {
             let text = error.render().to_string();
             let first = text.lines().next().unwrap_or_default();
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn unknown_flags_and_commands_name_the_nearest() {
-        let hint = "a param of grep, and comes after it: mapfold run grep --pattern VALUE";
+        let hint = "it is a param of grep, and comes after the job's name: mapfold run grep --pattern VALUE";
         refused(&["run", "wordcount", "--pattern", "x"], "unknown flag \"--pattern\"", hint);
         refused(&["run", "--pattern", "x", "grep"], "unknown flag \"--pattern\"", hint);
         refused(&["run", "grep", "--patern", "x"], "unknown flag \"--patern\"", "did you mean --pattern?");
@@ -227,21 +227,21 @@ mod tests {
         refused(&["wordcount", "f"], "unknown command \"wordcount\"", "did you mean mapfold run wordcount?");
         refused(&["jobs", "shwo", "x"], "unknown command \"shwo\"", "did you mean mapfold jobs show?");
         refused(&["jobs", "uniq"], "unknown command \"uniq\"", "did you mean mapfold jobs show uniq?");
-        let header = "a field of the spec: --set output.header=true";
+        let header = "it is a field of the spec: --set output.header=true";
         refused(&["run", "wordcount", "--header"], "unknown flag \"--header\"", header);
         refused(
             &["run", "--frob"],
             "unknown flag \"--frob\"",
-            "mapfold run --help lists the flags; a file of that name is ./--frob",
+            "mapfold run --help lists the flags; if it is a file, write ./--frob",
         );
         refused(
             &["agg", "count", "--frob"],
             "unknown flag \"--frob\"",
-            "mapfold agg --help lists the flags; a file of that name is ./--frob",
+            "mapfold agg --help lists the flags; if it is a file, write ./--frob",
         );
         refused(&["schema", "--md"], "unknown flag \"--md\"", "mapfold schema --help lists the flags");
         for command in ["agg", "run"] {
-            let hint = "the first N rows are -n N; a file of that name is ./-5";
+            let hint = "for the first N rows write -n N; if it is a file, write ./-5";
             refused(&[command, "uniq", "-5"], "unknown flag \"-5\"", hint);
         }
         let lists = "mapfold jobs lists the built-in jobs, and mapfold jobs show NAME prints one";
@@ -253,7 +253,7 @@ mod tests {
         refused(
             &["run", "wordcount", "-x"],
             "unknown flag \"-x\"",
-            "mapfold run --help lists the flags; a file of that name is ./-x",
+            "mapfold run --help lists the flags; if it is a file, write ./-x",
         );
         refused(&["jobs", "show", "a", "b"], "unknown argument \"b\"", "mapfold --help, mapfold run --help");
     }
@@ -289,7 +289,11 @@ mod tests {
             "--combiner: must be one of auto, on, off, is \"offf\"",
             "did you mean \"off\"?",
         );
-        refused(&["run", "wordcount", "-q", "-v"], "--quiet and --verbose exclude each other", "give one of them");
+        refused(
+            &["run", "wordcount", "-q", "-v"],
+            "--quiet and --verbose can't be used together",
+            "give only one of them",
+        );
         refused(&["run", "wordcount", "--threads", "1", "--threads", "2"], "--threads is given twice", "give it once");
     }
 }

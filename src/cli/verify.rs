@@ -18,11 +18,11 @@ const EXAMPLES: &str = "\
 Examples:
   mapfold verify wordcount book.txt
   mapfold verify my.json --set map.0.on=letters logs/
-  mapfold verify wordcount --unordered books/    rows in any sequence
-Threads, split size, memory, partitions, combiner and scheduler are varied; one
-that is given by its flag holds in every run.";
+  mapfold verify wordcount --unordered books/    compare rows in any order
+The runs differ in threads, split size, memory, partitions, combiner and
+scheduler. A setting that is given by its flag stays the same in every run.";
 
-/// Run a job under hostile settings: every output must be the same
+/// Run a job under many odd settings: every output must be the same
 #[derive(clap::Args)]
 #[command(
     after_help = EXAMPLES,
@@ -78,13 +78,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let size = data(reference.output_bytes);
         to_stdout(&format!("All {runs} runs wrote the same {rows}, {size}, BLAKE3\n{}\n", reference.digest))?;
         if unfinished > 0 {
-            to_stdout(&format!("{} had too little memory to be done.\n", plural(unfinished as u64, "more run")))?;
+            to_stdout(&format!("{} had too little memory to finish.\n", plural(unfinished as u64, "more run")))?;
         }
         return Ok(());
     };
     to_stdout(&explained)?;
     Err(Error::Differ {
-        message: format!("{differ} of {runs} runs wrote something else than that with {}", named(&[])),
+        message: format!("{differ} of {runs} runs wrote a different result than the run with {}", named(&[])),
     }
     .into())
 }

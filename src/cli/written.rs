@@ -33,7 +33,7 @@ fn is_not_needed(flag: &str, file: &Path, spec: Option<&Path>, plan: &Plan) -> R
 
 fn is_a_name(flag: &str, file: &Path) -> Result<()> {
     match file.as_os_str() == "-" || file.as_os_str().as_bytes().ends_with(b"/") {
-        true => Err(Error::usage(format!("{flag} {}: is no file's name", shown(file)))),
+        true => Err(Error::usage(format!("{flag} {}: is not a file name", shown(file)))),
         false => Ok(()),
     }
 }

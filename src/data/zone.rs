@@ -35,7 +35,7 @@ impl Zone {
         let is_city = |zone: &&str| zone.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&city));
         match Zone::names().find(is_city).or_else(|| nearest(name, Zone::names())) {
             Some(zone) => format!("did you mean {zone:?}?"),
-            None => "zones have the names of the IANA database, such as Europe/Berlin".into(),
+            None => "a zone is a name of the IANA database, such as Europe/Berlin".into(),
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(Zone::named("UTC"), Some(Zone::UTC));
         assert_eq!(Zone::named("Europe/Atlantis"), None);
         assert_eq!(Zone::hint("kathmandu"), "did you mean \"Asia/Kathmandu\"?");
-        assert_eq!(Zone::hint("UTC+1"), "zones have the names of the IANA database, such as Europe/Berlin");
+        assert_eq!(Zone::hint("UTC+1"), "a zone is a name of the IANA database, such as Europe/Berlin");
     }
 
     #[test]

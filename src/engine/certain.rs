@@ -67,7 +67,7 @@ struct Row {
 /// The reason why no rank is certain.
 type Unknown = &'static str;
 
-const NOT_KNOWN: Unknown = "how often a group is in so many bytes isn't known";
+const NOT_KNOWN: Unknown = "how often a group may be in the missing bytes isn't known";
 
 impl<'p> Certainty<'p> {
     /// Returns a judge if the plan has ranks and its result may be partial.
@@ -151,10 +151,10 @@ impl<'p> Ranked<'p> {
             key.descending && column.is_some_and(|column| groups.aggregates[column.aggregate].counts())
         };
         if !order.first().is_some_and(counts) {
-            return Err("only for rows in the order of a count, the greatest first, is it known");
+            return Err("ranks are known only for rows sorted by a count, greatest first");
         }
         if groups.having.is_some() {
-            return Err("having may leave out any group that grows");
+            return Err("having may drop a group when its values change");
         }
         Ok(Ranked { groups, order, limit, takes: Takes::of(plan)? })
     }

@@ -262,7 +262,7 @@ impl<'p> Job<'p> {
         if read == written {
             return Ok(());
         }
-        let what = "other rows were read than were written";
+        let what = "the rows that were read are not those that were written";
         Err(Error::Corrupt { path: self.spill.path().to_owned(), at: None, what })
     }
 

@@ -302,7 +302,7 @@ fn absorb(
         return Err(Error::PartitionTooLarge { partitions: job.sizes.partitions });
     }
     if fold.absorb(payload, &grouping.aggregation) != Some(page.rows) {
-        return Err(reader.corrupt(page, "a page holds other rows than its header says"));
+        return Err(reader.corrupt(page, "the rows of a page don't match its header"));
     }
     Ok(payload.len() as u64)
 }

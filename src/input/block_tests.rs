@@ -117,7 +117,7 @@ fn a_file_that_is_not_as_planned() {
         };
         let (file, _) = with(&vec![b'a'; len as usize]);
         let cut = error(file.path(), &|_| file.as_file().set_len(5_000).unwrap());
-        assert!(cut.ends_with("read at byte 0: the file was cut shorter while the job ran"), "{cut}");
+        assert!(cut.ends_with("read at byte 0: the file became shorter while the job ran"), "{cut}");
         let other = error(file.path(), &|path| {
             let (other, _) = with(&vec![b'b'; 3 * len as usize]);
             other.persist(path).unwrap();
@@ -142,7 +142,7 @@ fn a_file_cut_shorter_while_it_is_read_is_an_error() {
     file.as_file().set_len(5_000).unwrap();
     assert_eq!(block.stretch().bytes.iter().filter(|&&byte| byte == b'a').count(), 5_000);
     let error = block.verify().unwrap_err();
-    assert!(error.to_string().ends_with("the file was cut shorter while the job ran"), "{error}");
+    assert!(error.to_string().ends_with("the file became shorter while the job ran"), "{error}");
 }
 
 /// The length stays the same and the bytes change. Some bytes may have been read before the change, some after it.

@@ -33,8 +33,8 @@ impl Unread {
     pub fn refuse(self, source: &Source) -> Error {
         let (name, Unread { name: codec, tool }) = (shown(source.path()), self);
         let hint = match source {
-            Source::Stdin { .. } => format!("unpack it on its way: … | {tool} | mapfold …"),
-            Source::Command { .. } => format!("unpack it on its way, by a shell: sh -c '… | {tool}'"),
+            Source::Stdin { .. } => format!("decompress it first: … | {tool} | mapfold …"),
+            Source::Command { .. } => format!("decompress it in the command, with a shell: sh -c '… | {tool}'"),
             Source::File { .. } | Source::Stream { .. } | Source::Silent { .. } => {
                 format!("{tool} {name} | mapfold … -")
             }

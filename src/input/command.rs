@@ -352,7 +352,7 @@ pub fn check(command: &Command) -> Result<()> {
         Some(error) => Error::usage(format!("{prefix}: {}", reason(&error))),
         None => Error::usage_hint(
             format!("{prefix}: no such command"),
-            "a command is run without a shell; a shell is one, too: sh -c '…'",
+            "a command is run without a shell; to use a shell: sh -c '…'",
         ),
     })
 }

@@ -130,12 +130,12 @@ fn a_command_that_ends_otherwise_than_well() {
     fails(sh("printf 'x\\n' | gzip | head -c 15; echo cut >&2; exit 1", None), "web1: exit status 1: cut");
     fails(
         sh("printf '\\037\\213\\010garbage'", None),
-        "web1: read at byte 0: the gzip data is corrupt: its header is none",
+        "web1: cannot read at byte 0: the gzip data is corrupt: the header is invalid",
     );
     let (_, ended, _) = read(&[sh("printf '\\375 7zXZ\\000' | tr -d ' '", None)]);
     let error = ended.unwrap_err();
     assert_eq!(error.to_string(), "web1: is compressed by xz, which is not supported");
-    assert_eq!(error.hint().unwrap(), "unpack it on its way, by a shell: sh -c '… | xzcat'");
+    assert_eq!(error.hint().unwrap(), "decompress it in the command, with a shell: sh -c '… | xzcat'");
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Gzip {
                 let crc = self.crc.clone().finalize().to_le_bytes();
                 let len = (self.inflate.total_out() as u32).to_le_bytes();
                 if *sums != [crc, len].as_flattened() {
-                    return Err(corrupt("its checksum is another"));
+                    return Err(corrupt("its checksum doesn't match"));
                 }
                 self.members += 1;
                 self.stage = Stage::Member;
@@ -84,7 +84,7 @@ impl Gzip {
             Ok(Status::StreamEnd) => self.stage = Stage::Trailer,
             Ok(_) if taken == 0 && out.len() == made => return Ok(Unpacked::More),
             Ok(_) => {}
-            Err(_) => return Err(corrupt("what is deflated can't be")),
+            Err(_) => return Err(corrupt("the deflated data is invalid")),
         }
         Ok(Unpacked::Took(taken))
     }
@@ -106,11 +106,11 @@ fn header(held: &[u8], is_later: bool) -> io::Result<Option<usize>> {
     const COMMENT: u8 = 1 << 4;
     const RESERVED: u8 = 0b1110_0000;
     if !held.iter().zip(&MAGIC).all(|(byte, expected)| byte == expected) {
-        return Err(if is_later { garbage() } else { corrupt("it has no header") });
+        return Err(if is_later { garbage() } else { corrupt("the header is missing") });
     }
     let Some(&[_, _, method, flags, ..]) = held.first_chunk::<10>() else { return Ok(None) };
     if method != DEFLATE || flags & RESERVED != 0 {
-        return Err(corrupt("its header is none"));
+        return Err(corrupt("the header is invalid"));
     }
     let mut at = 10;
     if flags & EXTRA != 0 {
@@ -122,7 +122,7 @@ fn header(held: &[u8], is_later: bool) -> io::Result<Option<usize>> {
             let end = held.get(at..).and_then(|rest| memchr::memchr(0, rest));
             match end {
                 Some(end) => at += end + 1,
-                None if held.len() > LONGEST_HEADER => return Err(corrupt("its header has no end")),
+                None if held.len() > LONGEST_HEADER => return Err(corrupt("the header doesn't end")),
                 None => return Ok(None),
             }
         }
@@ -130,7 +130,7 @@ fn header(held: &[u8], is_later: bool) -> io::Result<Option<usize>> {
     if flags & HEADER_CRC != 0 {
         let Some(&sum) = held.get(at..).and_then(<[u8]>::first_chunk) else { return Ok(None) };
         if u16::from_le_bytes(sum) != crc32fast::hash(&held[..at]) as u16 {
-            return Err(corrupt("the checksum of its header is another"));
+            return Err(corrupt("the header's checksum doesn't match"));
         }
         at += 2;
     }
@@ -142,5 +142,5 @@ fn corrupt(how: &str) -> io::Error {
 }
 
 fn garbage() -> io::Error {
-    io::Error::other("the gzip data is followed by what is none")
+    io::Error::other("the gzip data is followed by other data")
 }

@@ -84,7 +84,7 @@ fn holds(source: &Source, found: &Stat, at: u64) -> Result<()> {
 }
 
 pub fn cut_shorter() -> io::Error {
-    io::Error::other("the file was cut shorter while the job ran")
+    io::Error::other("the file became shorter while the job ran")
 }
 
 #[cfg(test)]
@@ -116,7 +116,7 @@ mod tests {
     fn what_was_changed_in_place_is_an_error() {
         let changed = ["was changed while the job ran"; 3];
         assert_eq!(ends(after(|path| fs::write(path, "xyz\n").unwrap())), changed);
-        let shorter = ["the file was cut shorter while the job ran"; 3];
+        let shorter = ["the file became shorter while the job ran"; 3];
         assert_eq!(ends(after(|path| fs::write(path, "x\n").unwrap())), shorter);
     }
 

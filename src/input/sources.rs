@@ -48,19 +48,19 @@ pub fn resolve(inputs: &[Input], stdin: Stdin, patience: &Patience<'_>) -> Resul
     if inputs.is_empty() {
         if stdin.held_spec {
             return Err(Error::usage_hint(
-                "no INPUT, and standard input is taken by the spec",
+                "there is no INPUT, and standard input has the spec",
                 "name a file: mapfold run - FILE",
             ));
         }
         if stdin.is_terminal {
             return Err(Error::usage_hint(
-                "no INPUT, and standard input is a terminal",
+                "there is no INPUT, and standard input is a terminal",
                 "name a file: mapfold run wordcount book.txt",
             ));
         }
         if stdin.is_closed {
             return Err(Error::usage_hint(
-                "no INPUT, and standard input is closed",
+                "there is no INPUT, and standard input is closed",
                 "name a file: mapfold run wordcount book.txt",
             ));
         }
@@ -205,15 +205,18 @@ impl Found {
         match &source {
             Source::Stdin { .. } if is_there(&|other| matches!(other, Source::Stdin { .. })) => {
                 return Err(Error::usage_hint(
-                    "standard input is named twice, and can be read once",
-                    "a file named - is ./-",
+                    "standard input is named twice, but can be read only once",
+                    "to read a file named -, write ./-",
                 ));
             }
             Source::Stream { path, .. }
                 if is_there(&|other| matches!(other, Source::Stream { path: other, .. } if other == path))
                     && is_fifo(path) =>
             {
-                return Err(Error::usage(format!("{}: is a FIFO named twice, and can be read once", shown(path))));
+                return Err(Error::usage(format!(
+                    "{}: is a FIFO that is named twice, but can be read only once",
+                    shown(path)
+                )));
             }
             _ => {}
         }
@@ -295,8 +298,8 @@ impl Found {
         }
         if files.is_empty() {
             return Err(Error::usage_hint(
-                format!("{}: a directory without files", shown(root)),
-                "names that start with . or _ and links to directories are passed over",
+                format!("{}: is a directory without files", shown(root)),
+                "names that start with . or _ and links to directories are skipped",
             ));
         }
         files.sort_unstable_by(|a, b| bytes(a).cmp(bytes(b)));
@@ -317,7 +320,7 @@ impl Found {
             matches.map(|found| found.map_err(|e| unreadable(e.path(), e.error()))).collect::<Result<Vec<_>>>()?;
         if paths.is_empty() {
             return Err(Error::usage_hint(
-                format!("{}: no such file, and as a glob it matches none", shown(pattern)),
+                format!("{}: no such file, and as a glob it matches no file", shown(pattern)),
                 "in a glob * and ? stand for any characters but /, ** for any directories",
             ));
         }

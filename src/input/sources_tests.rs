@@ -86,8 +86,8 @@ fn a_directory_passes_over_what_is_no_file() {
 #[test]
 fn a_directory_without_files() {
     let dir = directory(&["d/.hidden", "d/_tmp/x"]);
-    let hint = "names that start with . or _ and links to directories are passed over";
-    assert_eq!(refusal(&dir, "d"), ("d: a directory without files".into(), hint.into()));
+    let hint = "names that start with . or _ and links to directories are skipped";
+    assert_eq!(refusal(&dir, "d"), ("d: is a directory without files".into(), hint.into()));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn globs() {
     assert_eq!(names(&dir, "logs/s*"), ["logs/sub/f.log"]);
     assert_eq!(names(&dir, "**/*.log"), ["logs/_d.log", "logs/a.log", "logs/b.log", "logs/sub/f.log"]);
     assert_eq!(names(&dir, "log*/**"), names(&dir, "logs/*"));
-    assert_eq!(refusal(&dir, "*.gz").0, "*.gz: no such file, and as a glob it matches none");
+    assert_eq!(refusal(&dir, "*.gz").0, "*.gz: no such file, and as a glob it matches no file");
     assert!(refusal(&dir, "[ab").0.starts_with("[ab: no such file, and as a glob: "));
 }
 
@@ -153,10 +153,13 @@ fn standard_input() {
     assert_eq!(resolve(&[], Stdin::default()).unwrap(), [Source::stdin()]);
     assert_eq!(resolve(&[dash()], terminal).unwrap(), [Source::stdin()]);
     let message = |names: &[PathBuf], stdin| resolve(names, stdin).unwrap_err().to_string();
-    assert_eq!(message(&[], terminal), "no INPUT, and standard input is a terminal");
-    assert_eq!(message(&[], spec), "no INPUT, and standard input is taken by the spec");
+    assert_eq!(message(&[], terminal), "there is no INPUT, and standard input is a terminal");
+    assert_eq!(message(&[], spec), "there is no INPUT, and standard input has the spec");
     assert_eq!(message(&[dash()], spec), "standard input can't be both the spec and an INPUT");
-    assert_eq!(message(&[dash(), dash()], Stdin::default()), "standard input is named twice, and can be read once");
+    assert_eq!(
+        message(&[dash(), dash()], Stdin::default()),
+        "standard input is named twice, but can be read only once"
+    );
 }
 
 #[test]
@@ -180,7 +183,9 @@ fn a_fifo_is_not_opened() {
     let fifo = dir.path().join("fifo");
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     assert_eq!(resolve(std::slice::from_ref(&fifo), Stdin::default()).unwrap(), [Source::stream(&fifo)]);
-    assert!(resolve(&[fifo.clone(), fifo], Stdin::default()).unwrap_err().to_string().ends_with("can be read once"));
+    assert!(
+        resolve(&[fifo.clone(), fifo], Stdin::default()).unwrap_err().to_string().ends_with("can be read only once")
+    );
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn a_file_with_a_timeout_is_read_as_a_stream() {
         assert!(all().unwrap() == text.as_bytes());
         fs::File::options().write(true).open(&path).unwrap().set_len(1000).unwrap();
         let error = all().unwrap_err().to_string();
-        assert!(error.ends_with(": the file was cut shorter while the job ran"), "{error}");
+        assert!(error.ends_with(": the file became shorter while the job ran"), "{error}");
     }
 }
 

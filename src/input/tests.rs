@@ -232,7 +232,7 @@ fn packed_data_with_a_wrong_bit() {
                 Err(error) => {
                     let error = error.to_string();
                     assert!(
-                        error.contains(&format!("the {name} data ")) && error.contains("f: read at byte"),
+                        error.contains(&format!("the {name} data ")) && error.contains("f: cannot read at byte"),
                         "{error}"
                     );
                     refused += 1;
@@ -253,7 +253,7 @@ fn packed_data_with_something_behind_it() {
         let error = error([&gzip(b"a\n")[..], garbage].concat());
         let at = gzip(b"a\n").len();
         assert!(
-            error.ends_with(&format!("f: read at byte {at}: the gzip data is followed by what is none")),
+            error.ends_with(&format!("f: cannot read at byte {at}: the gzip data is followed by other data")),
             "{error}"
         );
     }
@@ -499,7 +499,7 @@ fn a_packed_file_that_is_cut_shorter_while_it_is_read() {
     let source = dir.source("f", &packed);
     fs::write(source.path(), &packed[..1000]).unwrap();
     let error = all(std::slice::from_ref(&source), CUTTING).unwrap_err().to_string();
-    assert!(error.ends_with("the file was cut shorter while the job ran"), "{error}");
+    assert!(error.ends_with("the file became shorter while the job ran"), "{error}");
     // Appended bytes aren't the job's.
     fs::write(source.path(), [&packed[..], b"garbage"].concat()).unwrap();
     assert!(joined(&all(&[source], CUTTING).unwrap()) == text(10_000));

@@ -21,7 +21,10 @@ const TIMEOUT: Key = Key::optional("timeout", Shape::Span)
 const PATH: &[Key] = &[
     Key::required("path", Shape::Name).about("A file, a directory, a glob, or - for standard input"),
     TIMEOUT,
-    Key::optional("retry", Shape::Elsewhere("is for commands", "files are read again anyway, and a pipe can't be")),
+    Key::optional(
+        "retry",
+        Shape::Elsewhere("is only for commands", "files are read again without it, and a pipe can't be read again"),
+    ),
     Key::later("read"),
 ];
 

@@ -47,7 +47,7 @@ impl Zstd {
 fn corrupt(code: usize) -> io::Error {
     let why = get_error_name(code);
     // Zstd's own tool asks for the same option, in the same words.
-    let hint = if why.contains("too much memory") { ": zstd -dc --long=31 unpacks it" } else { "" };
+    let hint = if why.contains("too much memory") { ": zstd -dc --long=31 decompresses it" } else { "" };
     let why = why.strip_suffix(" detected").unwrap_or(why).to_lowercase();
     io::Error::other(format!("the zstd data is corrupt: {why}{hint}"))
 }

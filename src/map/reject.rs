@@ -59,7 +59,7 @@ impl fmt::Display for Why {
             Why::NoMatch => f.write_str("doesn't match the pattern"),
             Why::Derived { field } => write!(f, "column {field:?} needs more than 38 digits"),
             Why::NoArray { field, value } => {
-                write!(f, "column {field:?} is {:?}, no JSON array", String::from_utf8_lossy(value))
+                write!(f, "column {field:?} is {:?}, not a JSON array", String::from_utf8_lossy(value))
             }
             Why::Field { field, value, why } => {
                 write!(f, "column {field:?} is {:?}, {why}", String::from_utf8_lossy(value))
@@ -72,13 +72,13 @@ impl Why {
     /// Returns what the user can do about it. `numbers` are the names of fields that can't be text. `may_name_nulls`
     /// says whether a spec can name more values that are null.
     pub fn hint(&self, numbers: &BTreeSet<String>, may_name_nulls: bool) -> String {
-        const SKIP: &str = "--set read.on_error=skip passes over bad records";
+        const SKIP: &str = "--set read.on_error=skip skips bad records";
         match self {
             Why::Panic { .. } => format!("this is a bug in mapfold, please report it; {SKIP}"),
             Why::Field { field, value, why: why @ (ParseError::NotANumber | NO_TIMESTAMP) } => {
                 let is_number = *why == ParseError::NotANumber;
                 if let Some(sign) = sign_in_number(value).filter(|_| is_number) {
-                    return format!("{SKIP}; a number has no \"{sign}\" in it, and the source has to write it without");
+                    return format!("{SKIP}; a number has no \"{sign}\" in it, so the source has to write it without");
                 }
                 // `read.null` can't help with an empty value: it is bad only if it was quoted, and quoted values are
                 // never null. Nor can it name a value that was cut off or isn't UTF-8.
@@ -102,7 +102,9 @@ impl Why {
                 format!("{SKIP}{null}{other}")
             }
             Why::Json(_) => {
-                format!("{SKIP}; one document is made a line by jq -c ., and an array's elements by jq -c '.[]'")
+                format!(
+                    "{SKIP}; jq -c . puts a document on one line, and jq -c '.[]' puts each element of an array on a line"
+                )
             }
             Why::Malformed(_) | Why::NoMatch | Why::NoArray { .. } | Why::Derived { .. } | Why::Field { .. } => {
                 SKIP.into()

@@ -44,8 +44,8 @@ impl NamedColumns {
     pub fn of_groups(spec: &Spec, aggregates: &Aggregates, scope: &mut Scope<'_>) -> Result<(KeyFields, Self)> {
         let blame = scope.blame;
         if spec.select.is_some() {
-            let hint = "the columns of groups are chosen and put in order by output.columns";
-            return Err(blame.error("select", "is for records that pass through, not for groups", Some(hint.into())));
+            let hint = "to choose and order the columns of groups, use output.columns";
+            return Err(blame.error("select", "is only for jobs that write records, not groups", Some(hint.into())));
         }
         let mut columns = NamedColumns::new(spec.group_by.len());
         let mut key = Vec::new();
@@ -68,8 +68,8 @@ impl NamedColumns {
     pub fn of_records(spec: &Spec, scope: &mut Scope<'_>) -> Result<Self> {
         let blame = scope.blame;
         if spec.having.is_some() {
-            let hint = "of records it is asked by \"where\"";
-            return Err(blame.error("having", "is for groups, and there are none", Some(hint.into())));
+            let hint = "for records use \"where\"";
+            return Err(blame.error("having", "is for groups, but this job has none", Some(hint.into())));
         }
         let mut columns = NamedColumns::new(0);
         let all: Vec<_>;
@@ -77,10 +77,10 @@ impl NamedColumns {
             Some(names) if names.is_empty() => return Err(blame.error("select", "must not be empty", None)),
             Some(names) => (names, "select"),
             None if scope.is_open() => {
-                let hint = r#"name those to write: "select": ["a", "b.c"]"#;
+                let hint = r#"name the fields to write: "select": ["a", "b.c"]"#;
                 return Err(blame.error(
                     "select",
-                    "is wanted: records of JSON have fields of any name",
+                    "is needed, because records of JSON may have fields of any name",
                     Some(hint.into()),
                 ));
             }
@@ -102,9 +102,9 @@ impl NamedColumns {
         if !self.names.insert(name.to_owned()) {
             let hint = match path {
                 "map" => Some(r#""select" says which fields to write"#.into()),
-                _ => path.starts_with("aggregate").then(|| r#"name it otherwise with "as""#.into()),
+                _ => path.starts_with("aggregate").then(|| r#"give it another name with "as""#.into()),
             };
-            return Err(blame.error(path, &format!("there is a column {name:?} already"), hint));
+            return Err(blame.error(path, &format!("there is already a column {name:?}"), hint));
         }
         self.all.push(NamedColumn { name: name.to_owned(), kind, index });
         Ok(())

@@ -31,7 +31,7 @@ pub(super) fn memory(asked: Option<u64>) -> Result<u64> {
     match asked {
         Some(bytes) if bytes < LEAST_MEMORY => Err(Error::usage_hint(
             format!("memory of {bytes} bytes is too little"),
-            format!("the least is {}M", LEAST_MEMORY >> 20),
+            format!("use at least {}M", LEAST_MEMORY >> 20),
         )),
         Some(bytes) => Ok(bytes),
         None => Ok((usable_memory() / 2).max(LEAST_MEMORY)),
@@ -91,7 +91,7 @@ pub(super) fn spill_dir(asked: Option<&Path>) -> Result<PathBuf> {
     let refuse = |what: &str| {
         Err(Error::usage_hint(
             format!("spill directory {} ({named_by}): {what}", shown(&directory)),
-            "name a directory on a roomy disk with --spill-dir",
+            "name a directory on a disk with free space with --spill-dir",
         ))
     };
     match fs::metadata(&directory) {
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(memory(Some(1 << 20)).unwrap(), 1 << 20);
         let error = memory(Some(1000)).unwrap_err();
         assert_eq!(error.to_string(), "memory of 1000 bytes is too little");
-        assert_eq!(error.hint().unwrap(), "the least is 1M");
+        assert_eq!(error.hint().unwrap(), "use at least 1M");
         assert!(memory(None).unwrap() >= LEAST_MEMORY);
     }
 

@@ -67,13 +67,13 @@ pub(super) fn format(read: &spec::Read, sources: &[Source]) -> Result<ReadFormat
         match found {
             Some((other, first)) if other != format => {
                 let message = format!(
-                    "{} is {} by its name, and {} is {}",
+                    "{} is {} by its name, but {} is {}",
                     shown(first.path()),
                     other.name(),
                     shown(source.path()),
                     format.name()
                 );
-                return Err(Error::usage_hint(message, r#"read.format says how to read them all: "csv""#));
+                return Err(Error::usage_hint(message, r#"to read all of them in one format, set read.format: "csv""#));
             }
             _ => found = Some((format, source)),
         }
@@ -206,7 +206,7 @@ pub(super) fn pattern(read: &spec::Read, blame: &Blame<'_>) -> Result<Regex> {
     };
     let pattern = predicate::resolve::pattern(&text, at, blame)?;
     if pattern.capture_names().flatten().next().is_none() {
-        let hint = "a group is named so: (?P<name>…); each is a field";
+        let hint = "to name a group, write (?P<name>…); each named group is a field";
         return Err(blame.error(at, "has no named groups", Some(hint.into())));
     }
     Ok(pattern)
@@ -227,10 +227,10 @@ fn check_is_text(start: &[u8], source: &Source) -> Result<()> {
         _ => "zcat",
     };
     let (what, tool) = match start {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("is UTF-16, and UTF-8 is wanted", "iconv -f UTF-16 -t UTF-8"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("is UTF-16, but must be UTF-8", "iconv -f UTF-16 -t UTF-8"),
         [b'P', b'K', 3, 4, ..] => ("is a zip archive, which is not supported", "unzip -p"),
         // The compression of a source itself is known already. This is its decompressed content.
-        [0x1f, 0x8b, 8, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => ("is packed twice", outer),
+        [0x1f, 0x8b, 8, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => ("is compressed twice", outer),
         _ => return Ok(()),
     };
     let hint = on_its_way(source, tool, || format!("{tool} {name} | mapfold … -"));
@@ -262,7 +262,7 @@ fn check_first_line(line: &[u8], dialect: &Dialect, header: bool, source: &Sourc
     if (header || !line.ends_with(b"\n")) && line.iter().enumerate().any(is_return) {
         let tool = r"tr '\r' '\n'";
         let how = on_its_way(source, tool, || format!("{tool} < {name} > FILE"));
-        let hint = format!("where only returns end lines, as on old Macs: {how}");
+        let hint = format!("if lines end with only a return, as on old Macs: {how}");
         return Err(Error::usage_hint(format!("{name}: its first line has a return (CR) without a newline"), hint));
     }
     Ok(())
@@ -280,7 +280,7 @@ fn find(fields: &[String], names: &[&str], source: &Source, header: bool) -> Res
     let number = |name: &&str| match numbers.get(name) {
         Some(_) if twice.contains(name) && !header => Err(Error::usage_hint(
             format!("read.fields: has the column {name:?} twice"),
-            "each column that is asked for has a name of its own",
+            "each column that the job uses must have a different name",
         )),
         Some(_) if twice.contains(name) => Err(Error::usage_hint(
             format!("{}: its header has the column {name:?} twice", shown(source.path())),

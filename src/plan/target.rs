@@ -51,7 +51,7 @@ pub(super) fn resolve(asked: &Asked<'_>, sources: &[Source]) -> Result<Target> {
     let bare: PathBuf = path.components().collect();
     match fs::metadata(&bare) {
         Ok(metadata) if metadata.is_dir() => existing_directory(asked, sources),
-        Ok(_) if wants_directory => Err(Error::usage(format!("{name}: is a file, and a directory is asked for"))),
+        Ok(_) if wants_directory => Err(Error::usage(format!("{name}: is a file, but the output is a directory"))),
         Ok(metadata) if metadata.is_file() => existing_file(asked, &metadata, sources),
         Ok(_) => {
             access(path, Access::WRITE_OK).map_err(|e| unwritable(path, &e.into()))?;
@@ -106,8 +106,8 @@ fn existing_directory(asked: &Asked<'_>, sources: &[Source]) -> Result<Target> {
         }
         if !is_of_a_result(&entry) {
             return Err(Error::usage_hint(
-                format!("{}: holds {}, which is not part of a result", shown(path), shown(&file)),
-                "name a directory of its own: it is made if it doesn't exist",
+                format!("{}: holds {}, which doesn't belong to a result", shown(path), shown(&file)),
+                "name a directory for this result alone; mapfold makes it if it doesn't exist",
             ));
         }
         files.push(entry.path());

@@ -122,16 +122,16 @@ fn with_neither_records_pass_through() {
     );
     refused(r#"{"select": []}"#, "spec.json: select: must not be empty", "");
     refused(r#"{"select": ["lin"]}"#, "spec.json: select.0: no field \"lin\"", "did you mean \"line\"?");
-    refused(r#"{"select": ["line", "line"]}"#, "spec.json: select.1: there is a column \"line\" already", "");
+    refused(r#"{"select": ["line", "line"]}"#, "spec.json: select.1: there is already a column \"line\"", "");
     refused(
         r#"{"select": ["line"], "group_by": ["line"]}"#,
-        "spec.json: select: is for records that pass through, not for groups",
-        "the columns of groups are chosen and put in order by output.columns",
+        "spec.json: select: is only for jobs that write records, not groups",
+        "to choose and order the columns of groups, use output.columns",
     );
     refused(
         r#"{"having": {"field": "line", "valid": true}}"#,
-        "spec.json: having: is for groups, and there are none",
-        "of records it is asked by \"where\"",
+        "spec.json: having: is for groups, but this job has none",
+        "for records use \"where\"",
     );
 }
 
@@ -171,12 +171,12 @@ fn patterns() {
     );
     refused(
         &extract(r#""pattern": "a(b""#),
-        "spec.json: map.0.pattern: \"a(b\" is no regular expression: unclosed group",
-        r"for the sign itself put a backslash before it: \( \[ \{ \* \+ \? (in JSON two)",
+        "spec.json: map.0.pattern: \"a(b\" is not a regular expression: unclosed group",
+        r"to match the character itself, put a backslash before it: \( \[ \{ \* \+ \? (in JSON two)",
     );
     refused(
         r#"{"where": {"field": "line", "matches": "a(?=b)"}}"#,
-        "spec.json: where.matches: \"a(?=b)\" is no regular expression: look-around, including look-ahead and look-behind, is not supported",
+        "spec.json: where.matches: \"a(?=b)\" is not a regular expression: look-around, including look-ahead and look-behind, is not supported",
         "the syntax is that of ripgrep and of Rust's regex: it has neither look-around nor backreferences",
     );
 }
@@ -195,19 +195,19 @@ fn predicates_compare_what_can_be_compared() {
     );
     refused(
         &counted(r#"{"field": "n", "gt": "one"}"#),
-        "spec.json: having.gt: \"n\" is a number, and \"one\" is none",
+        "spec.json: having.gt: \"n\" is a number, but \"one\" is not",
         "",
     );
     refused(
         &counted(r#"{"or": [{"field": "n", "gt": 1}, {"not": {"field": "n", "matches": "1"}}]}"#),
-        "spec.json: having.or.1.not.matches: \"n\" is a number, and only text matches a pattern",
+        "spec.json: having.or.1.not.matches: \"n\" is a number, but only text matches a pattern",
         "",
     );
     refused(&counted(r#"{"field": "m", "gt": 1}"#), "spec.json: having.field: no column \"m\"", "columns: line, n");
     refused(
         r#"{"map": [{"filter": {"field": "line", "in": ["a", 5]}}]}"#,
-        "spec.json: map.0.filter.in.1: \"line\" is text, and 5 a number",
-        "in quotes it is compared as text: \"5\"",
+        "spec.json: map.0.filter.in.1: \"line\" is text, but 5 is a number",
+        "put it in quotes to compare it as text: \"5\"",
     );
     refused(
         r#"{"where": {"field": "lines", "equal": "a"}}"#,
@@ -258,7 +258,7 @@ fn names_that_are_not_there() {
     refused(
         r#"{"map": [{"split": "text", "on": ",", "as": "x"}], "group_by": ["x"]}"#,
         "spec.json: map.0.split: no field \"text\"",
-        "fields: line; columns are read by --set read.format=csv, or tsv",
+        "fields: line; to read columns: --set read.format=csv, or tsv",
     );
     refused(r#"{"group_by": ["@fil"]}"#, "spec.json: group_by.0: no field \"@fil\"", "did you mean \"@file\"?");
     let counted = r#""group_by": ["line"], "aggregate": [{"op": "count"}]"#;
@@ -278,15 +278,15 @@ fn names_that_are_not_there() {
 fn names_that_are_there_already() {
     refused(
         r#"{"map": [{"split": "line", "on": ",", "as": "line"}], "group_by": ["line"]}"#,
-        "spec.json: map.0.as: there is a field \"line\" already",
+        "spec.json: map.0.as: there is already a field \"line\"",
         "choose another name",
     );
-    refused(r#"{"group_by": ["line", "line"]}"#, "spec.json: group_by.1: there is a column \"line\" already", "");
-    let hint = r#"name it otherwise with "as""#;
+    refused(r#"{"group_by": ["line", "line"]}"#, "spec.json: group_by.1: there is already a column \"line\"", "");
+    let hint = r#"give it another name with "as""#;
     let (twice, shadow) = (r#"[{"op": "count"}, {"op": "count"}]"#, r#"[{"op": "count", "as": "line"}]"#);
     let aggregate = |list: &str| format!(r#"{{"group_by": ["line"], "aggregate": {list}}}"#);
-    refused(&aggregate(twice), "spec.json: aggregate.1: there is a column \"count\" already", hint);
-    refused(&aggregate(shadow), "spec.json: aggregate.0: there is a column \"line\" already", hint);
+    refused(&aggregate(twice), "spec.json: aggregate.1: there is already a column \"count\"", hint);
+    refused(&aggregate(shadow), "spec.json: aggregate.0: there is already a column \"line\"", hint);
     refused(
         r#"{"group_by": ["line"], "output": {"columns": ["line", "line"]}}"#,
         "spec.json: output.columns.1: column \"line\" is named twice",
@@ -363,7 +363,7 @@ fn what_exists_is_replaced_only_by_force() {
     let old = |dir: &Path| fs::write(dir.join("old"), "").unwrap();
     assert_eq!(target("old", false, old).unwrap_err(), format!("old: exists | {REPLACED}"));
     assert_eq!(target("old", true, old), Ok(Target::File("old".into(), Compression::None)));
-    assert_eq!(target("old/", true, old).unwrap_err(), "old/: is a file, and a directory is asked for");
+    assert_eq!(target("old/", true, old).unwrap_err(), "old/: is a file, but the output is a directory");
     let link = |dir: &Path| {
         old(dir);
         std::os::unix::fs::symlink("old", dir.join("link")).unwrap();
@@ -391,7 +391,7 @@ fn a_directory_is_replaced_only_if_it_is_a_result() {
     for file in ["thesis.tex", "part-x", ".hidden", "part-00000/thesis.tex"] {
         let error = target("out", true, holding(file)).unwrap_err();
         let file = file.split('/').next().unwrap();
-        assert!(error.starts_with(&format!("out: holds {file}, which is not part of a result")), "{error}");
+        assert!(error.starts_with(&format!("out: holds {file}, which doesn't belong to a result")), "{error}");
     }
 }
 

@@ -110,7 +110,7 @@ fn is_beside_numbers(test: &written::Test) -> bool {
 pub fn pattern(text: &str, path: &str, blame: &Blame<'_>) -> Result<Regex> {
     RegexBuilder::new(text).build().map_err(|error| {
         if let regex::Error::CompiledTooBig(_) = error {
-            let hint = "a repetition such as {1000} takes as much room as writing it out; in ASCII, (?-u:\\w) takes less than \\w";
+            let hint = "a repetition such as {1000} takes as much memory as writing it out; in ASCII, (?-u:\\w) takes less than \\w";
             return blame.error(path, &format!("{text:?} is too large a pattern"), Some(hint.into()));
         }
         // The error has several lines, with a picture. The last line says what is wrong.
@@ -118,9 +118,9 @@ pub fn pattern(text: &str, path: &str, blame: &Blame<'_>) -> Result<Regex> {
         let what = what.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let hint = match what.contains("look-around") || what.contains("backreferences") {
             true => "the syntax is that of ripgrep and of Rust's regex: it has neither look-around nor backreferences",
-            false => "for the sign itself put a backslash before it: \\( \\[ \\{ \\* \\+ \\? (in JSON two)",
+            false => "to match the character itself, put a backslash before it: \\( \\[ \\{ \\* \\+ \\? (in JSON two)",
         };
-        blame.error(path, &format!("{text:?} is no regular expression: {what}"), Some(hint.into()))
+        blame.error(path, &format!("{text:?} is not a regular expression: {what}"), Some(hint.into()))
     })
 }
 
@@ -179,7 +179,7 @@ impl Cell<'_> {
             written::Test::Matches(text) => {
                 let path = format!("{}.matches", self.path);
                 if !matches!(self.kind, Kind::Bytes | Kind::Json) {
-                    let what = format!("{:?} is {}, and only text matches a pattern", self.name, self.kind.noun());
+                    let what = format!("{:?} is {}, but only text matches a pattern", self.name, self.kind.noun());
                     return Err(self.blame.error(&path, &what, None));
                 }
                 pattern(text, &path, self.blame).map(Test::Matches)
@@ -196,21 +196,21 @@ impl Cell<'_> {
         let (what, hint) = match (literal, self.kind) {
             (Literal::Text(text), Kind::Bytes | Kind::Json) => return Ok(Constant::Text(text.as_bytes().into())),
             (Literal::Number(number), Kind::Bytes) => {
-                let what = format!("{name:?} is text, and {number} a number");
-                (what, Some(format!("in quotes it is compared as text: {:?}", number.to_string())))
+                let what = format!("{name:?} is text, but {number} is a number");
+                (what, Some(format!("put it in quotes to compare it as text: {:?}", number.to_string())))
             }
             (Literal::Number(number), kind) => match constant(&number.to_string(), kind) {
                 Ok(number) => return Ok(number),
-                Err(ParseError::NoTimestamp(why)) => (format!("{name:?} is a timestamp, and {number} is {why}"), None),
+                Err(ParseError::NoTimestamp(why)) => (format!("{name:?} is a timestamp, but {number} is {why}"), None),
                 Err(_) if kind == Kind::Float => (format!("{number} is beyond the greatest float"), None),
                 Err(_) => (format!("{number} has more than 38 digits"), None),
             },
             (Literal::Text(text), kind) => match constant(text, kind) {
                 Ok(number) => return Ok(number),
                 Err(ParseError::NoTimestamp(why)) => {
-                    (format!("{name:?} is a timestamp, and {text:?} is {why}"), Some(timestamp::FORMS.into()))
+                    (format!("{name:?} is a timestamp, but {text:?} is {why}"), Some(timestamp::FORMS.into()))
                 }
-                Err(_) => (format!("{name:?} is a number, and {text:?} is none"), None),
+                Err(_) => (format!("{name:?} is a number, but {text:?} is not"), None),
             },
         };
         Err(self.blame.error(&format!("{}.{key}", self.path), &what, hint))

@@ -175,11 +175,11 @@ mod tests {
         // The first limit stays.
         answers.limit(after);
         std::thread::sleep(Duration::from_millis(2));
-        assert_eq!(fails.check().unwrap_err().to_string(), "not done after 1ms");
+        assert_eq!(fails.check().unwrap_err().to_string(), "the job was not done after 1ms");
         assert!(answers.check().is_ok());
         std::thread::sleep(Duration::from_secs(LEAST_RESERVE));
         let error = answers.check().unwrap_err();
-        assert_eq!((&*error.to_string(), error.hint()), ("not done after 1ms, nor 2s later", None));
+        assert_eq!((&*error.to_string(), error.hint()), ("the job was not done after 1ms, nor 2s later", None));
         answers.signal.store(15, Ordering::Relaxed);
         assert_eq!(answers.check().unwrap_err().exit_code(), 143);
     }

@@ -390,10 +390,10 @@ fn a_task_that_fails_each_time_says_why_each_time() {
         };
         Ground::default().run(&pool, (2, NoMore), Deal::Split, 3, work).unwrap_err().to_string()
     };
-    assert_eq!(fail([7, 7, 7]), "f.txt: read at byte 7: input/output error (each of 3 attempts at map-00001)");
+    assert_eq!(fail([7, 7, 7]), "f.txt: cannot read at byte 7: input/output error (each of 3 attempts at map-00001)");
     assert_eq!(
         fail([7, 7, 8]),
-        "each of 3 attempts at map-00001 failed: f.txt: read at byte 7: input/output error; then: f.txt: read at byte 8: \
+        "each of 3 attempts at map-00001 failed: f.txt: cannot read at byte 7: input/output error; then: f.txt: cannot read at byte 8: \
          input/output error"
     );
 }

@@ -106,7 +106,7 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
                     Value::Object(_) => Some("{…}".into()),
                     _ => None,
                 };
-                let hint = only.map(|only| format!("a list has brackets: [{only}]"));
+                let hint = only.map(|only| format!("put a list in brackets: [{only}]"));
                 return Err(Wrong::new(path, format!("must be a list, is {}", kind(value)), hint));
             };
             for (i, value) in list.iter().enumerate() {
@@ -156,7 +156,7 @@ pub fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Result<(),
 }
 
 fn words(value: &Value, path: &mut Vec<String>) -> Result<(), Wrong> {
-    let example = || Some(r#"a list of its words: ["cat", "a.log"]"#.to_owned());
+    let example = || Some(r#"give a list of its words: ["cat", "a.log"]"#.to_owned());
     let Some(list) = value.as_array() else {
         return Err(Wrong::new(path, format!("must be a list of strings, is {}", kind(value)), example()));
     };
@@ -180,7 +180,7 @@ fn string(text: &str, shape: &Shape, path: &[String]) -> Result<(), Wrong> {
         Shape::Delimiter if delimiter(text).is_none() => {
             let hint = r#"such as ",", ";" or "\t""#;
             let what = match text {
-                "\n" | "\r" | "\"" => format!("{text:?} has another meaning between fields"),
+                "\n" | "\r" | "\"" => format!("{text:?} has another meaning in csv"),
                 _ => format!("must be one ASCII character, is {text:?}"),
             };
             Err(Wrong::new(path, what, Some(hint.into())))
@@ -196,9 +196,10 @@ fn string(text: &str, shape: &Shape, path: &[String]) -> Result<(), Wrong> {
         }
         Shape::Splitter => match almost_a_splitter(text) {
             Some(right) => {
-                let hint =
-                    format!("did you mean {right:?}? Text this close to a tokeniser's name is not taken literally");
-                Err(Wrong::new(path, format!("{text:?} is no tokeniser"), Some(hint)))
+                let hint = format!(
+                    "did you mean {right:?}? Text so similar to a tokeniser's name is not taken as a separator"
+                );
+                Err(Wrong::new(path, format!("{text:?} is not a tokeniser"), Some(hint)))
             }
             None => Ok(()),
         },
@@ -261,7 +262,7 @@ fn missing<'k>(object: &Map<String, Value>, keys: &'k [Key]) -> Option<&'k Key> 
 }
 
 fn missing_key(key: &Key, path: &[String]) -> Wrong {
-    let hint = (key.name == "as").then(|| r#"it names the field that comes of this: "as": "word""#.into());
+    let hint = (key.name == "as").then(|| r#"it names the new field: "as": "word""#.into());
     Wrong::new(path, format!("missing key {:?}", key.name), hint)
 }
 
@@ -306,7 +307,11 @@ pub fn variant(
         (Some(only), None) => Ok(only),
         (Some(one), Some(other)) => {
             let what = format!("both {:?} and {:?}", one.name, other.name);
-            Err(Wrong::new(path, what, Some(format!("{} has one of them; the next is another object", variants.what))))
+            Err(Wrong::new(
+                path,
+                what,
+                Some(format!("{} may have only one of them; put the other into an object of its own", variants.what)),
+            ))
         }
         (None, _) => Err(no_variant(object, variants, path)),
     }

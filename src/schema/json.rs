@@ -16,7 +16,7 @@ pub fn parse(origin: &str, text: &[u8]) -> Result<Value> {
     if let Some(at) = memchr::memchr(0, text) {
         let (line, column) = position(text, at);
         return Err(Error::usage_hint(
-            format!("{origin}:{line}:{column}: a NUL byte, which no JSON text has"),
+            format!("{origin}:{line}:{column}: a NUL byte, which JSON can't have"),
             "a spec is UTF-8 text; is this another file, or UTF-16?",
         ));
     }
@@ -61,7 +61,7 @@ fn explain(origin: &str, json: &[u8], e: &serde_json::Error) -> Error {
     match e.classify() {
         Category::Syntax if begins_comment(json, line, column) => Error::usage_hint(
             format!("{origin}:{line}:{column}: JSON has no comments"),
-            r#"what a job is for is said by its "description""#,
+            r#"to say what a job is for, use its "description""#,
         ),
         Category::Eof => Error::usage_hint(
             format!("{origin}:{line}:{column}: the JSON ends too early ({what})"),
@@ -74,7 +74,7 @@ fn explain(origin: &str, json: &[u8], e: &serde_json::Error) -> Error {
 
 fn advice(what: &str) -> &'static str {
     match what {
-        "trailing comma" => "take the comma out",
+        "trailing comma" => "remove the comma",
         "invalid escape" => r#"in JSON a backslash is written twice: "\\d+" for the pattern \d+"#,
         "expected `,` or `}`" | "expected `,` or `]`" => "is a comma missing before this?",
         "key must be a string" => "keys are in double quotes",

@@ -111,7 +111,7 @@ fn step<'a>(
         Shape::Words => return Ok((element(node, shape, key, here)?, &Shape::Text)),
         Shape::Later => return Err(Wrong::new(here, "not supported yet", None)),
         Shape::Elsewhere(what, hint) => return Err(Wrong::new(here, *what, Some((*hint).into()))),
-        _ => return Err(Wrong::new(here, format!("has no {key:?} in it, it is a single value"), None)),
+        _ => return Err(Wrong::new(here, format!("is a single value, and has no {key:?} in it"), None)),
     };
     let Some(known) = keys.iter().find(|known| known.name == key) else { return Err(unknown_path(key, keys, here)) };
     Ok((object_at(node, here)?.entry(key).or_insert(Value::Null), &known.shape))
@@ -147,12 +147,12 @@ fn element<'a>(node: &'a mut Value, shape: &Shape, key: &str, here: &[String]) -
     let kind = json::kind(node);
     let list = node.as_array_mut().ok_or_else(|| Wrong::new(here, format!("must be a list, is {kind}"), None))?;
     let Ok(index) = key.parse::<usize>() else {
-        let hint = format!("its first is {}.0", dotted(here));
-        return Err(Wrong::new(here, format!("is a list, {key:?} is not a number in it"), Some(hint)));
+        let hint = format!("its first element is {}.0", dotted(here));
+        return Err(Wrong::new(here, format!("is a list, and {key:?} is not the number of an element"), Some(hint)));
     };
     if index > list.len() {
-        let what = format!("has no {index}, it is a list of {}", list.len());
-        return Err(Wrong::new(here, what, Some("numbers count from 0".into())));
+        let what = format!("has no element {index}, it is a list of {}", list.len());
+        return Err(Wrong::new(here, what, Some("elements are counted from 0".into())));
     }
     if index == list.len() {
         list.push(Value::Null);
@@ -225,7 +225,7 @@ fn in_quotes(text: &str, shape: &Shape, path: &[String]) -> String {
         }
         _ => r#"'{"a": ["b", 1]}'"#.into(),
     };
-    format!("text is in double quotes, and all of it in single ones, for the shell: {example}")
+    format!("put text in double quotes, and all of it in single quotes for the shell: {example}")
 }
 
 /// Returns the list of the items in `text`, which have commas between them.

@@ -43,7 +43,7 @@ impl Run {
         if read == self.rows {
             return Ok(());
         }
-        let what = "it holds other rows than were written";
+        let what = "it has other rows than were written";
         Err(Error::Corrupt { path: self.path.to_path_buf(), at: None, what })
     }
 
@@ -157,7 +157,7 @@ fn read_index(path: &Path, id: RunId, file: &File) -> Result<Vec<Page>> {
     failpoint::read(Point::RunIndex, &mut footer).map_err(io)?;
     let partitions = format::u32_at(&header, PARTITIONS_AT);
     if header != format::header(id, partitions) {
-        return Err(corrupt(0, "not the run that was written here"));
+        return Err(corrupt(0, "it is not the file that was written here"));
     }
     let index_offset = u64::from_le_bytes(*footer.first_chunk().expect("8 of 28"));
     let entries = format::u32_at(&footer, 8);

@@ -253,6 +253,6 @@ fn as_many_rows_are_read_as_were_written() {
     run.check_rows(60).unwrap();
     for rows in [59, 61] {
         let error = run.check_rows(rows).unwrap_err().to_string();
-        assert!(error.ends_with("/run: it holds other rows than were written"), "{error}");
+        assert!(error.ends_with("/run: it has other rows than were written"), "{error}");
     }
 }

@@ -23,9 +23,9 @@ pub fn find(name: &str) -> Result<&'static Builtin> {
     ALL.iter().find(|job| job.name == name).ok_or_else(|| {
         let hint = match meant(name, ALL.iter().map(|job| job.name)) {
             Some(right) => {
-                format!("did you mean {right:?}? mapfold jobs lists them; a spec file is named with a / or .json")
+                format!("did you mean {right:?}? mapfold jobs lists them; the name of a spec file has a / or ends with .json")
             }
-            None => "mapfold jobs lists them; a spec file is named with a / or .json".into(),
+            None => "mapfold jobs lists them; the name of a spec file has a / or ends with .json".into(),
         };
         Error::usage_hint(format!("no built-in job {name:?}"), hint)
     })

@@ -84,14 +84,14 @@ fn params_stand_in_inputs() {
 #[test]
 fn inputs_that_are_wrong() {
     let hint = "a span of time is a number with a unit, ms, s, m or h: 500ms, 1.5s, 2m";
-    let words = r#"a list of its words: ["cat", "a.log"]"#;
+    let words = r#"give a list of its words: ["cat", "a.log"]"#;
     for (input, message, advice) in [
         (r#"[{"path": "a", "timout": "2s"}]"#, "input.0: unknown key \"timout\"", "did you mean \"timeout\"?"),
         (r#"[{"comand": ["a"]}]"#, "input.0: unknown key \"comand\"", "did you mean \"command\"?"),
         (
             r#"[{"path": "a", "retry": true}]"#,
-            "input.0.retry: is for commands",
-            "files are read again anyway, and a pipe can't be",
+            "input.0.retry: is only for commands",
+            "files are read again without it, and a pipe can't be read again",
         ),
         (r#"[{"command": ["a"], "rety": true}]"#, "input.0: unknown key \"rety\"", "did you mean \"retry\"?"),
         (r#"[{"command": ["a"], "retry": 3}]"#, "input.0.retry: must be true or false, is 3", ""),
@@ -99,7 +99,7 @@ fn inputs_that_are_wrong() {
         (
             r#"[{"path": "a", "command": ["b"]}]"#,
             "input.0: both \"path\" and \"command\"",
-            "an input has one of them; the next is another object",
+            "an input may have only one of them; put the other into an object of its own",
         ),
         (
             r#"[{"timeout": "2s"}]"#,
@@ -108,7 +108,7 @@ fn inputs_that_are_wrong() {
         ),
         (r#"[{"path": "a", "timeout": 2}]"#, "input.0.timeout: must be a span of time such as \"500ms\", is 2", ""),
         (r#"[{"path": "a", "timeout": "2"}]"#, "input.0.timeout: \"2\" is not a span of time", hint),
-        (r#"[{"path": "a", "timeout": "0s"}]"#, "input.0.timeout: \"0s\" is no time at all", hint),
+        (r#"[{"path": "a", "timeout": "0s"}]"#, "input.0.timeout: \"0s\" is zero, and must be more", hint),
         (r#"[{"path": ""}]"#, "input.0.path: must not be empty", ""),
         (r#"[{"command": []}]"#, "input.0.command: must not be empty", words),
         (r#"[{"command": "ls -l"}]"#, "input.0.command: must be a list of strings, is \"ls -l\"", words),
@@ -128,7 +128,7 @@ fn inputs_that_are_wrong() {
     assert_eq!(error.to_string(), "--set: input.2.command: must be a list, is \"ls\"");
     assert_eq!(error.hint().unwrap(), r#"--set input.2.command='["cat", "a.log"]'"#);
     let error = set(BOTH, &["input.1.retry=true"]).unwrap_err();
-    assert_eq!(error.to_string(), "--set: input.1.retry: is for commands");
+    assert_eq!(error.to_string(), "--set: input.1.retry: is only for commands");
     let error = set(BOTH, &["input.1.timout=2s"]).unwrap_err();
     assert_eq!(error.hint().unwrap(), "did you mean input.1.timeout?");
 }

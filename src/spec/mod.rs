@@ -112,7 +112,7 @@ fn check_groups(spec: &Value) -> Result<(), Wrong> {
     if !is_empty || spec.get("aggregate").is_some() {
         return Ok(());
     }
-    let hint = r#"one group of all records: "aggregate": [{"op": "count"}]; for the records themselves leave it out"#;
+    let hint = r#"for one group of all records: "aggregate": [{"op": "count"}]; to write the records themselves, leave it out"#;
     Err(Wrong::new(&["group_by".into()], "must not be empty without an aggregate", Some(hint.into())))
 }
 
@@ -276,7 +276,7 @@ impl Output {
             (Some(Format::Jsonl), Some(true)) => {
                 let hint = "leave it out: the names of the columns are the keys of each object";
                 let path = ["output".into(), "header".into()];
-                Err(Wrong::new(&path, "is true, and jsonl has no header", Some(hint.into())))
+                Err(Wrong::new(&path, "is true, but jsonl has no header", Some(hint.into())))
             }
             _ => Ok(()),
         }

@@ -147,9 +147,9 @@ impl Read {
                 ReadFormat::Regex => formats == "regex",
             };
             if given && !means_something {
-                let what = format!("is for {formats}, and the inputs are read as {}", format.name());
+                let what = format!("is only for {formats}, but the inputs are read as {}", format.name());
                 let first = formats.split(' ').next().unwrap_or(formats);
-                let hint = format!("read.format says how to read them: --set read.format={first}");
+                let hint = format!("to read them in this format: --set read.format={first}");
                 return Err(Wrong::new(&["read".into(), key.into()], what, Some(hint)));
             }
         }
@@ -161,7 +161,7 @@ impl Read {
         if let (Some(_), Some(true)) = (&self.fields, self.header) {
             let hint = "with fields every row is a record; without them the first row names the columns";
             let path = ["read".into(), "header".into()];
-            return Err(Wrong::new(&path, "is true, and there are fields, which stand for one", Some(hint.into())));
+            return Err(Wrong::new(&path, "is true, but fields takes the place of a header", Some(hint.into())));
         }
         if self.fields.as_ref().is_some_and(Vec::is_empty) {
             return Err(Wrong::new(&["read".into(), "fields".into()], "must not be empty", None));
@@ -170,13 +170,13 @@ impl Read {
             let hint = "a preset stands for a pattern";
             return Err(Wrong::new(
                 &["read".into(), "preset".into()],
-                "and read.pattern are one too many",
+                "and read.pattern can't be used together",
                 Some(hint.into()),
             ));
         }
         if let (Some(ReadFormat::Regex), None, None) = (self.format, &self.pattern, self.preset) {
             let hint = format!("or a preset: {}", Preset::NAMES.join(", "));
-            return Err(Wrong::new(&["read".into(), "pattern".into()], "is wanted by the format regex", Some(hint)));
+            return Err(Wrong::new(&["read".into(), "pattern".into()], "is needed by the format regex", Some(hint)));
         }
         self.format.map_or(Ok(()), |format| self.fits(format))
     }

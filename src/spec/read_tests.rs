@@ -63,12 +63,12 @@ fn what_reading_refuses() {
         read(&format!(r#""delimiter": {text}"#), &message, delimiter);
     }
     for text in [r#""\n""#, r#""\r""#, r#""\"""#] {
-        let message = format!("read.delimiter: {text} has another meaning between fields");
+        let message = format!("read.delimiter: {text} has another meaning in csv");
         read(&format!(r#""delimiter": {text}"#), &message, delimiter);
     }
     read(r#""delimiter": 5"#, "read.delimiter: must be a string, is 5", "");
     read(r#""fields": []"#, "read.fields: must not be empty", "");
-    read(r#""fields": "a""#, "read.fields: must be a list, is \"a\"", "a list has brackets: [\"a\"]");
+    read(r#""fields": "a""#, "read.fields: must be a list, is \"a\"", "put a list in brackets: [\"a\"]");
     read(
         r#""types": {"x": "flaot"}"#,
         "read.types.x: must be one of string, int, float, decimal, timestamp, is \"flaot\"",
@@ -88,16 +88,20 @@ fn what_reading_refuses() {
     }
     read(
         r#""fields": ["a"], "header": true"#,
-        "read.header: is true, and there are fields, which stand for one",
+        "read.header: is true, but fields takes the place of a header",
         "with fields every row is a record; without them the first row names the columns",
     );
-    let hint = "read.format says how to read them: --set read.format=csv";
+    let hint = "to read them in this format: --set read.format=csv";
     read(
         r#""format": "text", "fields": ["a"]"#,
-        "read.fields: is for csv and tsv, and the inputs are read as text",
+        "read.fields: is only for csv and tsv, but the inputs are read as text",
         hint,
     );
-    read(r#""format": "tsv", "delimiter": ",""#, "read.delimiter: is for csv, and the inputs are read as tsv", hint);
+    read(
+        r#""format": "tsv", "delimiter": ",""#,
+        "read.delimiter: is only for csv, but the inputs are read as tsv",
+        hint,
+    );
 }
 
 #[test]
@@ -136,11 +140,7 @@ fn what_an_aggregate_refuses() {
         "aggregate.0.where: unknown key \"gtt\"",
         "did you mean \"gt\"?",
     );
-    refused(
-        r#""map": [{"derive": "a * b"}]"#,
-        "map.0: missing key \"as\"",
-        "it names the field that comes of this: \"as\": \"word\"",
-    );
+    refused(r#""map": [{"derive": "a * b"}]"#, "map.0: missing key \"as\"", "it names the new field: \"as\": \"word\"");
 }
 
 #[test]

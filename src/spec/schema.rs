@@ -16,9 +16,11 @@ pub static SPEC: Shape = Shape::Object(TOP);
 
 const TOP: &[Key] = &[
     Key::optional("name", Shape::Text).about("The job's name in summaries and reports"),
-    Key::optional("description", Shape::Text).about("What the job is for; mapfold jobs prints the description of each built-in job"),
+    Key::optional("description", Shape::Text)
+        .about("What the job is for; mapfold jobs prints the description of each built-in job"),
     Key::optional("params", params::SHAPE).about(
-        "Values that a user may choose: {\"param\": NAME} in the place of any value below stands for the value of this param",
+        "Values that a user may choose: {\"param\": NAME} in the place of any value below stands for the value \
+            of this param",
     ),
     Key::optional("input", Shape::OneOrMore(&input::written::SHAPE))
         .about("The inputs, read in this order; inputs on the command line replace them"),
@@ -35,7 +37,8 @@ const TOP: &[Key] = &[
     Key::optional("select", Shape::List(&Shape::Name))
         .about("The fields to write, by default all, in a job with neither group_by nor aggregate"),
     Key::optional("sort", Shape::List(&Shape::Name)).about(
-        "Columns to sort by, with - in front for descending order; equal rows are sorted by the other columns, equal records stay in input order",
+        "Columns to sort by, with - in front for descending order; equal rows are sorted by the other columns, \
+            equal records stay in input order",
     ),
     Key::optional("limit", Shape::Whole { least: 0, most: u64::MAX }).about("The number of rows to write"),
     Key::later("limit_per_group"),
@@ -55,15 +58,21 @@ const READ: &[Key] = &[
         .by_default("\\n"),
     Key::optional("fields", Shape::List(&Shape::Name))
         .about("For csv and tsv: names of the columns, if the files have no header row"),
-    Key::optional("header", Shape::Flag)
-        .about("For csv and tsv: whether the first row of each file names the columns; if not, fields names them, or they are called $1, $2, …"),
+    Key::optional("header", Shape::Flag).about(
+        "For csv and tsv: whether the first row of each file names the columns; if not, fields names \
+            them, or they are called $1, $2, …",
+    ),
     Key::optional("delimiter", Shape::Delimiter).about("For csv: the character between two fields").by_default(","),
     Key::optional("null", Shape::List(&Shape::Text))
         .about("For csv and tsv: texts that mean null, besides the format's own null"),
-    Key::optional("pattern", Shape::Pattern).about("For regex: a pattern that each line must match; its named groups are the fields"),
-    Key::optional("preset", Shape::Choice(Choice::of(Preset::NAMES))).about("For regex: the name of a ready-made pattern"),
-    Key::optional("types", Shape::Map(&TYPE))
-        .about("The types of fields, also of those that steps make; a field without a type is read as a number where a number is needed"),
+    Key::optional("pattern", Shape::Pattern)
+        .about("For regex: a pattern that each line must match; its named groups are the fields"),
+    Key::optional("preset", Shape::Choice(Choice::of(Preset::NAMES)))
+        .about("For regex: the name of a ready-made pattern"),
+    Key::optional("types", Shape::Map(&TYPE)).about(
+        "The types of fields, also of those that steps make; a field without a type is read as a number \
+            where a number is needed",
+    ),
     Key::optional("zone", Shape::Name)
         .about("The time zone of timestamps that have no offset, by its IANA name")
         .by_default("UTC"),
@@ -109,23 +118,30 @@ const DEADLINE: &[Key] = &[
 ];
 
 const RUN: &[Key] = &[
-    Key::optional("threads", Shape::Whole { least: 1, most: MOST_THREADS })
-        .about("Worker threads, by default one per core; at most 256 are started, or one per core if there are more than 256 cores"),
+    Key::optional("threads", Shape::Whole { least: 1, most: MOST_THREADS }).about(
+        "Worker threads, by default one per core; at most 256 are started, or one per core if there are \
+            more than 256 cores",
+    ),
     Key::optional("memory", Shape::Size)
         .about("A bound for tables and buffers: by default half of the memory that the process may use"),
     Key::optional("split_size", Shape::Size)
         .about("Input bytes of one map task: by default chosen by the size of the input, threads and memory"),
     Key::optional("partitions", Shape::Whole { least: 1, most: MOST_PARTITIONS })
-        .about("Parts of the shuffle, each reduced by one task: by default chosen by the size of the input"),
-    Key::optional("spill_dir", Shape::Name).about("The directory of temporary files: by default $TMPDIR, or else /var/tmp"),
+        .about("Parts that the shuffle is divided into, for reduce tasks: by default chosen by the size of the input"),
+    Key::optional("spill_dir", Shape::Name)
+        .about("The directory of temporary files: by default $TMPDIR, or else /var/tmp"),
     Key::later("spill_limit"),
     Key::optional("scheduler", Shape::Choice(Choice::of(Scheduler::NAMES)))
         .about(
-            "How workers get tasks: idle workers take tasks from others (stealing), each does only its share (static), or all take tasks from one queue (shared)",
+            "How workers get tasks: idle workers take tasks from others (stealing), each does only its share \
+                (static), or all take tasks from one queue (shared)",
         )
         .by_default("stealing"),
     Key::optional("combiner", Shape::Choice(Choice::of(Combiner::NAMES)))
-        .about("Whether records with the same key are merged before the shuffle; auto merges them while that saves work")
+        .about(
+            "Whether records with the same key are merged before the shuffle; auto merges them while that \
+            saves work",
+        )
         .by_default("auto"),
     Key::optional("attempts", Shape::Whole { least: 1, most: MOST_ATTEMPTS })
         .about("How often a task, or reading an input that can be read again, is tried before the job fails")

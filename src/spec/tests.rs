@@ -101,7 +101,7 @@ fn as_run_it_is_a_spec_again() {
 #[test]
 fn not_json() {
     refused("hello", "spec.json:1:1: not JSON: expected value", EXAMPLE);
-    refused("{\n  \"limit\": 5,\n}", "spec.json:3:1: not JSON: trailing comma", "take the comma out");
+    refused("{\n  \"limit\": 5,\n}", "spec.json:3:1: not JSON: trailing comma", "remove the comma");
     refused("{} {}", "spec.json:1:4: not JSON: trailing characters", "a spec is one JSON object and nothing after it");
     refused("{limit: 5}", "spec.json:1:2: not JSON: key must be a string", "keys are in double quotes");
     for (text, at) in [
@@ -113,7 +113,7 @@ fn not_json() {
         ("// a job\n{}", "1:1"),
         ("{\"map\": [ // none\n]}", "1:11"),
     ] {
-        let hint = "what a job is for is said by its \"description\"";
+        let hint = "to say what a job is for, use its \"description\"";
         refused(text, &format!("spec.json:{at}: JSON has no comments"), hint);
     }
     refused(
@@ -130,7 +130,7 @@ fn not_json() {
     refused("", "spec.json: is empty", hint);
     refused(" \n", "spec.json: is empty", hint);
     let hint = "a spec is UTF-8 text; is this another file, or UTF-16?";
-    refused("{\n \0}", "spec.json:2:2: a NUL byte, which no JSON text has", hint);
+    refused("{\n \0}", "spec.json:2:2: a NUL byte, which JSON can't have", hint);
     refused(b"{\"name\": \"\xff\"}", "spec.json:1:11: not JSON: invalid unicode code point", EXAMPLE);
     assert!(spec("\u{feff}{}").is_ok());
 }
@@ -176,7 +176,7 @@ fn unknown_keys_name_the_nearest() {
 
 #[test]
 fn steps_have_one_key_of_their_own() {
-    let hint = "a step has one of them; the next is another object";
+    let hint = "a step may have only one of them; put the other into an object of its own";
     refused(r#"{"map": [{"split": "line", "trim": "line"}]}"#, "spec.json: map.0: both \"split\" and \"trim\"", hint);
     let hint = r#"an example: {"split": "line", "on": "words", "as": "word"}"#;
     refused(
@@ -190,7 +190,7 @@ fn steps_have_one_key_of_their_own() {
         hint,
     );
     refused(r#"{"map": [{"split": "line"}]}"#, "spec.json: map.0: missing key \"on\"", "");
-    let hint = "it names the field that comes of this: \"as\": \"word\"";
+    let hint = "it names the new field: \"as\": \"word\"";
     refused(r#"{"map": [{"split": "line", "on": "words"}]}"#, "spec.json: map.0: missing key \"as\"", hint);
     refused(r#"{"map": ["split"]}"#, "spec.json: map.0: must be an object, is \"split\"", "");
 }
@@ -210,10 +210,10 @@ fn wrong_types() {
     ] {
         refused(text, &format!("spec.json: {message}"), "");
     }
-    let hint = "a list has brackets: [{…}]";
+    let hint = "put a list in brackets: [{…}]";
     refused(r#"{"map": {"split": "line"}}"#, "spec.json: map: must be a list, is an object", hint);
     refused(r#"{"aggregate": {"op": "count"}}"#, "spec.json: aggregate: must be a list, is an object", hint);
-    let hint = "a list has brackets: [\"word\"]";
+    let hint = "put a list in brackets: [\"word\"]";
     refused(r#"{"group_by": "word"}"#, "spec.json: group_by: must be a list, is \"word\"", hint);
 }
 
@@ -404,16 +404,20 @@ fn set_refusals() {
     unset("limit=-5", "--set: limit: must be a whole number, is -5", "");
     unset("limt=5", "--set: unknown key \"limt\"", "did you mean limit?");
     unset("map.0.onn=x", "--set: map.0: unknown key \"onn\"", "did you mean map.0.on?");
-    unset("map.on=x", "--set: map: is a list, \"on\" is not a number in it", "its first is map.0");
-    unset("map.5.on=x", "--set: map: has no 5, it is a list of 1", "numbers count from 0");
-    unset("limit.0=x", "--set: limit: has no \"0\" in it, it is a single value", "");
+    unset(
+        "map.on=x",
+        "--set: map: is a list, and \"on\" is not the number of an element",
+        "its first element is map.0",
+    );
+    unset("map.5.on=x", "--set: map: has no element 5, it is a list of 1", "elements are counted from 0");
+    unset("limit.0=x", "--set: limit: is a single value, and has no \"0\" in it", "");
     unset("sort=-count", "--set: sort: must be a list, is \"-count\"", "--set sort='[\"-count\"]'");
     unset(
         "sort=-count, word",
         "--set: sort: must be a list, is \"-count, word\"",
         "--set sort='[\"-count\", \"word\"]'",
     );
-    let quotes = "text is in double quotes, and all of it in single ones, for the shell: ";
+    let quotes = "put text in double quotes, and all of it in single quotes for the shell: ";
     for text in ["[count,line]", "[\"count\",line]", "['count', 'line']", "[count, line"] {
         let hint = format!("{quotes}--set output.columns='[\"count\", \"line\"]'");
         unset(&format!("output.columns={text}"), &format!("--set: output.columns: is not JSON: {text}"), &hint);
@@ -491,7 +495,7 @@ fn predicates() {
     refused(
         r#"{"field": "a", "gt": 1, "lt": 2}"#,
         "where: both \"lt\" and \"gt\"",
-        "a predicate has one of them; the next is another object",
+        "a predicate may have only one of them; put the other into an object of its own",
     );
     let hint = r#"true and false of JSON are compared as those words: "true""#;
     refused(r#"{"field": "a", "equal": true}"#, "where.equal: must be a string or a number, is true", hint);
@@ -525,7 +529,7 @@ fn steps() {
 
 #[test]
 fn a_group_without_anything() {
-    let hint = r#"one group of all records: "aggregate": [{"op": "count"}]; for the records themselves leave it out"#;
+    let hint = r#"for one group of all records: "aggregate": [{"op": "count"}]; to write the records themselves, leave it out"#;
     refused(r#"{"group_by": []}"#, "spec.json: group_by: must not be empty without an aggregate", hint);
     for aggregate in [r#"[{"op": "count"}]"#, "[]"] {
         assert!(spec(&format!(r#"{{"group_by": [], "aggregate": {aggregate}}}"#)).is_ok(), "{aggregate}");
@@ -536,7 +540,7 @@ fn a_group_without_anything() {
 fn a_header_that_no_row_can_be() {
     let hint = "leave it out: the names of the columns are the keys of each object";
     let output = |header: bool, format: &str| json!({"output": {"format": format, "header": header}}).to_string();
-    refused(output(true, "jsonl"), "spec.json: output.header: is true, and jsonl has no header", hint);
+    refused(output(true, "jsonl"), "spec.json: output.header: is true, but jsonl has no header", hint);
     assert!(spec(&output(false, "jsonl")).is_ok());
     for format in Format::NAMES.iter().filter(|format| **format != "jsonl") {
         assert_eq!(spec(&output(true, format)).unwrap().output.header, Some(true));

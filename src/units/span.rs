@@ -50,7 +50,7 @@ impl FromStr for Span {
         let parts = fraction.parse::<u64>().map_err(|_| not_a_span())?;
         let parts = u128::from(parts) * u128::from(scale) / 10u128.pow(fraction.len() as u32);
         match whole.checked_add(parts as u64).ok_or_else(too_long)? {
-            0 => Err(format!("{text:?} is no time at all")),
+            0 => Err(format!("{text:?} is zero, and must be more")),
             ns => Ok(Span(Duration::from_nanos(ns))),
         }
     }
@@ -119,7 +119,7 @@ mod tests {
             assert!(!looks_right(text), "{text}");
         }
         for text in ["0s", "0.0000001ms"] {
-            assert_eq!(text.parse::<Span>(), Err(format!("{text:?} is no time at all")));
+            assert_eq!(text.parse::<Span>(), Err(format!("{text:?} is zero, and must be more")));
         }
         for text in ["99999999h", "99999999999999999999s"] {
             assert_eq!(text.parse::<Span>(), Err(format!("{text:?} is too long a time")));

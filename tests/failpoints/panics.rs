@@ -174,7 +174,7 @@ fn the_first_ends_the_job() {
                 assert_eq!(said.contains("internal error: failpoint "), first == i, "{label}: {said}");
                 if first == i {
                     let hint = "hint: this is a bug in mapfold, please report it; \
-                        --set read.on_error=skip passes over bad records\n";
+                        --set read.on_error=skip skips bad records\n";
                     assert!(said.ends_with(hint) && said.lines().count() == 2, "{label}: {said}");
                 }
                 // Tasks behind it may have failed before.

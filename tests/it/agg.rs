@@ -58,30 +58,29 @@ fn what_is_wrong_is_one_line_and_a_hint() {
     let dir = dir();
     let refused = |words: &[&str], message: &str, hint: &str| agg(&dir, words).refused(message, hint);
     refused(&[], "no AGGS", "mapfold agg -g region 'sum(amount), count' sales.csv");
-    refused(&["summ(x)", "f"], "agg: at \"summ(x)\": no aggregate \"summ\"", "did you mean sum?");
+    refused(&["summ(x)", "f"], "agg: at \"summ(x)\": unknown aggregate \"summ\"", "did you mean sum?");
     refused(
         &["-g", "region", "sales.csv"],
-        "agg: at \"sales.csv\": no aggregate \"sales.csv\"",
+        "agg: at \"sales.csv\": unknown aggregate \"sales.csv\"",
         "AGGS come first, then each INPUT: mapfold agg count sales.csv",
     );
     refused(&["count", "f", "--wehre", "x=1"], "unknown flag \"--wehre\"", "did you mean --where?");
     refused(&["count", "f", "-g", "lin"], "agg: group_by.0: no field \"lin\"", "did you mean \"line\"?");
     refused(&["count", "f", "--sort", "cuont"], "agg: sort.0: no column \"cuont\"", "did you mean \"count\"?");
     let piped = dir.command(["agg", "sum(amount)"]).stdin("amount\n1\n").run();
-    piped
-        .refused("agg: aggregate.0.field: no field \"amount\"", "fields: line; columns are read by --read csv, or tsv");
-    let frob = "mapfold agg --help lists the flags; a file of that name is ./--frob";
+    piped.refused("agg: aggregate.0.field: no field \"amount\"", "fields: line; to read columns: --read csv, or tsv");
+    let frob = "mapfold agg --help lists the flags; if it is a file, write ./--frob";
     refused(&["count", "f", "--frob"], "unknown flag \"--frob\"", frob);
-    let slip = "--where: at \"=>1\": no comparison \"=>\"";
+    let slip = "--where: at \"=>1\": unknown comparison \"=>\"";
     refused(&["count", "sales.csv", "--where", "amount=>1"], slip, "did you mean >=?");
-    let null = r#"null is for a spec, which --print-spec gives you to start from: {"field": "count", "valid": false}"#;
+    let null = r#"only a spec can test for null, and --print-spec prints one to start from: {"field": "count", "valid": false}"#;
     refused(
         &["count", "f", "--having", "count = null"],
-        "--having: at \"null\": nothing compares with null",
-        &format!("{null}; text is in quotes: 'null'"),
+        "--having: at \"null\": no comparison with null is ever true",
+        &format!("{null}; for the text null write 'null'"),
     );
     refused(&["count", "none"], "none: no such file or directory", "");
-    refused(&["count", "f", "-q", "-v"], "--quiet and --verbose exclude each other", "give one of them");
+    refused(&["count", "f", "-q", "-v"], "--quiet and --verbose can't be used together", "give only one of them");
     refused(&["count", "f", "--per-group", "2"], "--per-group: not supported yet", "");
 }
 

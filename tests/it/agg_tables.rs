@@ -129,18 +129,18 @@ fn what_is_wrong_with_them() {
     refused(&["sum(qyt)", "sales.csv"], "agg: aggregate.0.field: no field \"qyt\"", "did you mean \"qty\"?");
     refused(
         &["count", "sales.csv", "-g", "$1"],
-        "-g: $1 is a field by its position, and the first row has their names",
-        "--no-header, if it hasn't; a field that is called so is in quotes: \"$1\"",
+        "-g: $1 means a field by its position, but the first row names the fields",
+        "give --no-header if it doesn't; if a field has this name, put it in quotes: \"$1\"",
     );
     refused(
         &["sum(qty)", "sales.csv", "--type", "qty=string"],
-        "agg: aggregate.0.field: \"qty\" is text, and a number is wanted",
-        "read.types may say \"int\", \"float\" or \"decimal\"",
+        "agg: aggregate.0.field: \"qty\" is text, but a number is needed",
+        "declare it in read.types: \"int\", \"float\" or \"decimal\"",
     );
     refused(&["count", "sales.csv", "--type", "qyt=int"], "agg: read.types: no field \"qyt\"", "did you mean \"qty\"?");
     refused(
         &["count", "sales.csv", "--where", "qty > few", "--type", "qty=int"],
-        "agg: where.gt: \"qty\" is a number, and \"few\" is none",
+        "agg: where.gt: \"qty\" is a number, but \"few\" is not",
         "",
     );
     refused(
@@ -150,7 +150,7 @@ fn what_is_wrong_with_them() {
     );
     refused(
         &["count", "readings.txt", "--no-header"],
-        "agg: read.header: is for csv and tsv, and the inputs are read as text",
-        "read.format says how to read them: --set read.format=csv",
+        "agg: read.header: is only for csv and tsv, but the inputs are read as text",
+        "to read them in this format: --set read.format=csv",
     );
 }

@@ -119,7 +119,7 @@ fn nothing_but_results_on_standard_output() {
     }
     dir.run("run uniq f -v -o out").printed("");
     dir.run("run uniq f -v -o out/ --progress always --force")
-        .refused("out/: is a file, and a directory is asked for", "");
+        .refused("out/: is a file, but the output is a directory", "");
     let wrong = [
         "",
         "rnu",
@@ -171,7 +171,7 @@ fn flags_that_are_wrong() {
     dir.run("run wordcount f --memory much").refused("--memory: \"much\" is not a size", hint);
     dir.run("run wordcount f --memory 1.5G").refused("--memory: \"1.5G\" is not a size", hint);
     dir.run("run wordcount f --split-size 0").refused("--split-size: must be at least 1 byte", "");
-    dir.run("run wordcount f --memory 1K").refused("memory of 1024 bytes is too little", "the least is 1M");
+    dir.run("run wordcount f --memory 1K").refused("memory of 1024 bytes is too little", "use at least 1M");
     dir.run("wordcount f").refused("unknown command \"wordcount\"", "did you mean mapfold run wordcount?");
     dir.run("run").refused("no JOB", "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs");
 }
@@ -188,7 +188,7 @@ fn jobs_are_listed_and_shown_byte_for_byte() {
     }
     dir.run("jobs show unik").refused(
         "no built-in job \"unik\"",
-        "did you mean \"uniq\"? mapfold jobs lists them; a spec file is named with a / or .json",
+        "did you mean \"uniq\"? mapfold jobs lists them; the name of a spec file has a / or ends with .json",
     );
 }
 

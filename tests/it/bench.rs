@@ -115,7 +115,7 @@ fn a_job_without_groups_shuffles_nothing() {
     for (vary, what) in [("", "combiner"), (" --vary partitions=1,2", "partitions")] {
         dir.run(&format!("bench grep --param pattern=a a.txt{vary}")).refused(
             &format!("grep has no groups, so there is nothing to shuffle and {what} changes nothing"),
-            "--vary threads=1,2 or another setting",
+            "vary another setting, such as --vary threads=1,2",
         );
     }
 }
@@ -141,18 +141,18 @@ fn what_is_refused() {
     let dir = dir();
     let bench = |args: &str| dir.run(&format!("bench {args}"));
     bench("wordcount a.txt --vary combinr=on,off")
-        .refused("--vary: no setting \"combinr\"", "did you mean \"combiner\"?");
+        .refused("--vary: unknown setting \"combinr\"", "did you mean \"combiner\"?");
     bench("wordcount a.txt --vary combiner=on,offf")
         .refused("--vary combiner: must be one of auto, on, off, is \"offf\"", "did you mean \"off\"?");
     bench("wordcount a.txt --vary threads=1,two").refused("--vary threads: must be a whole number, is \"two\"", "");
-    bench("wordcount a.txt --vary memory=1K,1G").refused("memory of 1024 bytes is too little", "the least is 1M");
-    let compared = "a value is compared with others";
+    bench("wordcount a.txt --vary memory=1K,1G").refused("memory of 1024 bytes is too little", "use at least 1M");
+    let compared = "give different values to compare";
     bench("wordcount a.txt --vary threads=1,1").refused("--vary threads: 1 is given twice", compared);
     bench("wordcount a.txt --vary memory=1G,1024M").refused("--vary memory: 1024M is the same as 1G", compared);
-    let hint = "give one of them";
-    bench("wordcount a.txt --combiner on").refused("--combiner and --vary combiner exclude each other", hint);
+    let hint = "give only one of them";
+    bench("wordcount a.txt --combiner on").refused("--combiner and --vary combiner can't be used together", hint);
     bench("wordcount a.txt --vary threads=1,2 --set run.threads=4")
-        .refused("--set run.threads and --vary threads exclude each other", hint);
+        .refused("--set run.threads and --vary threads can't be used together", hint);
     let hint = "one run can't tell a difference from noise; for its counters alone: mapfold run JOB --report r.json";
     bench("wordcount a.txt --runs 1").refused("--runs: must be at least 2, is 1", hint);
     bench("wordcount b.txt").refused("b.txt: no such file or directory", "did you mean a.txt?");
@@ -163,7 +163,7 @@ fn what_is_refused() {
 fn what_can_be_read_once_is_refused() {
     let dir = dir();
     let hint = "name a file: mapfold bench wordcount book.txt";
-    let what = |name: &str| format!("{name} can be read once, and bench runs the job many times");
+    let what = |name: &str| format!("{name} can be read only once, but bench runs the job many times");
     dir.run("bench wordcount -").refused(&what("standard input"), hint);
     dir.run("bench wordcount").refused(&what("standard input"), hint);
     dir.run("bench wordcount a.txt /dev/stdin").refused(&what("/dev/stdin"), hint);
@@ -180,7 +180,7 @@ fn exports_that_cannot_be_written() {
     bench("--export-md a.txt").refused("--export-md a.txt: is an INPUT", "name another file");
     bench("--export-md .").refused("--export-md .: exists and is not a file", "");
     bench("--export-json b --export-md ./b")
-        .refused("--export-md ./b: is what --export-json writes", "name another file");
+        .refused("--export-md ./b: is also the file of --export-json", "name another file");
     assert_eq!(dir.names(), ["a.txt"]);
 }
 
@@ -194,7 +194,7 @@ fn outputs_that_differ_are_told() {
     });
     assert_eq!(ran.code(), Some(1));
     let message = "error: the runs did not all write the same\n\
-                   hint: an input that changed meanwhile, or else a bug in mapfold: please report it\n";
+                   hint: either an input changed meanwhile, or this is a bug in mapfold: please report it\n";
     assert!(ran.stderr().ends_with(message), "{}", ran.stderr());
     let table = ran.stdout();
     assert!(table.contains("\nThe runs did not all write the same:\n  on, warm-up: 39 B and BLAKE3 "), "{table}");

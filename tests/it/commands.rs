@@ -76,7 +76,7 @@ fn commands_from_the_command_line() {
 fn commands_that_are_found_wrong_before_anything_is_read() {
     let dir = Dir::new().file("f", "x\n").file("bin/plain", "#!/bin/sh\n").file("j.json", format!("{{{UNIQ}}}"));
     let run = |command: &str| dir.command(["run", "j.json", "f", "--from-command", command, "-o", "out"]).run();
-    let hint = "a command is run without a shell; a shell is one, too: sh -c '…'";
+    let hint = "a command is run without a shell; to use a shell: sh -c '…'";
     run("nosuchcommand x").refused("nosuchcommand x: nosuchcommand: no such command", hint);
     run("bin/none").refused("bin/none: no such file or directory", "");
     run("bin/plain").refused("bin/plain: permission denied", "");
@@ -86,14 +86,14 @@ fn commands_that_are_found_wrong_before_anything_is_read() {
     for (command, operator) in
         [("echo a | wc", "|"), ("cat f >f2 > f3", ">"), ("true && cat \"f\"", "&&"), ("grep '>' f 2>&1", "2>&1")]
     {
-        let message = format!("--from-command {command:?}: {operator} is no argument, unless it is quoted");
+        let message = format!("--from-command {command:?}: {operator} needs a shell, or quotes if it is an argument");
         run(command).refused(&message, hint);
     }
     dir.command(["run", "j.json", "--from-command", r#"printf '%s\n' '|' "<" \; a|b"#])
         .run()
         .printed(";\t1\n<\t1\na|b\t1\n|\t1\n");
     dir.run("run j.json --set input.0.command=[]")
-        .refused("--set: input.0.command: must not be empty", r#"a list of its words: ["cat", "a.log"]"#);
+        .refused("--set: input.0.command: must not be empty", r#"give a list of its words: ["cat", "a.log"]"#);
     dir.run(r#"run j.json --set input={"path":"f","timout":"1s"}"#)
         .refused("--set: input: unknown key \"timout\"", "did you mean \"timeout\"?");
     // What can only be known by starting it.
@@ -130,7 +130,7 @@ fn hostile_commands() {
         (sh("seq 100000; kill -9 $$", None), "web1: killed by signal 9"),
         (
             sh("printf '\\037\\213\\010\\377garbage'", None),
-            "web1: read at byte 0: the gzip data is corrupt: its header is none",
+            "web1: cannot read at byte 0: the gzip data is corrupt: the header is invalid",
         ),
         (sh(&format!("{much}; seq 100000; {much}; echo end >&2; exit 1"), None), "web1: exit status 1: end"),
         (sh("exec sleep 1000", Some("200ms")), "web1: timed out after 200ms, 0 B read"),
@@ -294,9 +294,9 @@ fn commands_are_ended_when_the_job_is_done() {
 #[test]
 fn what_runs_many_times_needs_commands_that_can() {
     let dir = job(&json!([{"command": ["echo", "x"], "name": "web1"}]));
-    let hint = r#"in a spec a command that prints the same each time has "retry": true"#;
+    let hint = r#"if the command prints the same each time, give it in a spec: "retry": true"#;
     for command in ["bench", "verify"] {
-        let once = |name: &str| format!("{name} can be read once, and {command} runs the job many times");
+        let once = |name: &str| format!("{name} can be read only once, but {command} runs the job many times");
         dir.run(&format!("{command} job.json")).refused(&once("web1"), hint);
         dir.command([command, "uniq", "--from-command", "echo x"]).run().refused(&once("echo x"), hint);
     }
@@ -325,9 +325,9 @@ fn timeouts_of_inputs_that_are_no_commands() {
     failed(&run(json!({"path": "fifo", "timeout": "100ms"})), "fifo: timed out after 100ms, 0 B read");
     run(json!([{"path": "-", "timeout": "5s"}])).printed("");
     run(json!([{"path": "-", "timeout": "5s"}, "-"]))
-        .refused("standard input is named twice, and can be read once", "a file named - is ./-");
+        .refused("standard input is named twice, but can be read only once", "to read a file named -, write ./-");
     run(json!([{"path": "fifo", "timeout": "5s"}, "fifo"]))
-        .refused("fifo: is a FIFO named twice, and can be read once", "");
+        .refused("fifo: is a FIFO that is named twice, but can be read only once", "");
     run(json!([{"path": "d/c", "timeout": "5s"}])).refused("d/c: no such file or directory", "");
     let mut command = dir.command(["run", "job.json"]).command;
     fs::write(dir.join("job.json"), format!(r#"{{{UNIQ}, "input": {{"path": "-", "timeout": "200ms"}}}}"#)).unwrap();

@@ -166,8 +166,8 @@ fn a_job_that_is_not_done_in_time_fails() {
     let ran = dir.run("run uniq a.txt fifo --timeout 300ms -o out");
     let took = begun.elapsed();
     assert!((Duration::from_millis(300)..IN_TIME).contains(&took), "{took:?}");
-    let hint = "hint: --on-timeout partial answers from what is read by then\n";
-    assert_eq!((ran.code(), ran.stderr()), (Some(1), format!("error: not done after 300ms\n{hint}")));
+    let hint = "hint: with --on-timeout partial the job answers from what it has read by then\n";
+    assert_eq!((ran.code(), ran.stderr()), (Some(1), format!("error: the job was not done after 300ms\n{hint}")));
     assert_eq!(dir.names(), ["a.txt", "fifo"]);
 }
 
@@ -219,7 +219,7 @@ fn which_ranks_are_certain_is_said() {
     let group = json!({"group_by": ["line"], "aggregate": [{"op": "count"}]});
     for (rows, sort, why) in [
         (&group, "-count", "how many bytes are missing isn't known"),
-        (&group, "count", "only for rows in the order of a count, the greatest first, is it known"),
+        (&group, "count", "ranks are known only for rows sorted by a count, greatest first"),
         (&json!({"select": ["line"]}), "line", "records may be missing at any rank"),
     ] {
         let mut job = rows.clone();
@@ -266,5 +266,5 @@ fn a_table_whose_first_record_does_not_come() {
     let (ran, took) = run("--timeout 400ms");
     assert!((Duration::from_millis(400)..IN_TIME).contains(&took), "{took:?}");
     assert_eq!((ran.code(), ran.stdout()), (Some(1), String::new()));
-    assert!(ran.stderr().starts_with("error: not done after 400ms\n"), "{}", ran.stderr());
+    assert!(ran.stderr().starts_with("error: the job was not done after 400ms\n"), "{}", ran.stderr());
 }

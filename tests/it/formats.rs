@@ -108,8 +108,8 @@ fn fields_of_records_that_pass_through() {
         .printed("{\"a.b\":\"dotted\",\"n\":1.50}\n{\"a.b\":null,\"n\":null}\n{\"a.b\":null,\"n\":null}\n");
     job(&dir, &json!({"where": {"field": "a", "valid": true}}));
     dir.run("run job.json a.ndjson").refused(
-        "job.json: select: is wanted: records of JSON have fields of any name",
-        r#"name those to write: "select": ["a", "b.c"]"#,
+        "job.json: select: is needed, because records of JSON may have fields of any name",
+        r#"name the fields to write: "select": ["a", "b.c"]"#,
     );
 }
 
@@ -234,12 +234,12 @@ fn bad_lines_of_json() {
         .file("a.jsonl", "{\"n\":1}\n[2]\n{\"n\":3}\n{\"n\":3\n{\"n\":\"x\"}\n{\"n\":4} \n")
         .file("pretty.json", "{\n  \"n\": 1\n}\n")
         .file("b.csv", "n\n1\n");
-    let skip = "--set read.on_error=skip passes over bad records; one document is made a line by jq -c ., and an array's elements \
-                by jq -c '.[]'";
-    dir.run("agg sum(n) a.jsonl").failed("a.jsonl:2: an array, where an object is wanted", skip);
-    let message = "a.jsonl:4: no JSON: EOF while parsing an object at byte 6 of the line";
+    let skip = "--set read.on_error=skip skips bad records; jq -c . puts a document on one line, and jq -c '.[]' \
+                puts each element of an array on a line";
+    dir.run("agg sum(n) a.jsonl").failed("a.jsonl:2: an array where an object is expected", skip);
+    let message = "a.jsonl:4: not JSON: EOF while parsing an object at byte 6 of the line";
     dir.run("agg count a.jsonl --set where={\"field\":\"n\",\"gte\":3} --set read.on_error=fail")
-        .failed("a.jsonl:2: an array, where an object is wanted", skip);
+        .failed("a.jsonl:2: an array where an object is expected", skip);
     let ran = dir.run("agg sum(n),count a.jsonl --set read.on_error=skip --report r.json");
     assert_eq!((ran.code(), ran.stdout()), (Some(0), "8\t3\n".into()), "{}", ran.stderr());
     let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
@@ -248,12 +248,14 @@ fn bad_lines_of_json() {
     let told = |bad: &Value| format!("{}: {}", bad["record"].as_str().unwrap(), bad["why"].as_str().unwrap());
     assert_eq!(told(&report["bad_records"][1]), message);
     dir.run("agg sum(n) pretty.json")
-        .failed("pretty.json:1: no JSON: EOF while parsing an object at byte 1 of the line", skip);
-    dir.run("agg sum(n) a.jsonl b.csv")
-        .refused("a.jsonl is jsonl by its name, and b.csv is csv", "read.format says how to read them all: \"csv\"");
+        .failed("pretty.json:1: not JSON: EOF while parsing an object at byte 1 of the line", skip);
+    dir.run("agg sum(n) a.jsonl b.csv").refused(
+        "a.jsonl is jsonl by its name, but b.csv is csv",
+        "to read all of them in one format, set read.format: \"csv\"",
+    );
     dir.run("agg count a.jsonl --set read.header=true").refused(
-        "agg: read.header: is for csv and tsv, and the inputs are read as jsonl",
-        "read.format says how to read them: --set read.format=csv",
+        "agg: read.header: is only for csv and tsv, but the inputs are read as jsonl",
+        "to read them in this format: --set read.format=csv",
     );
 }
 
@@ -307,7 +309,7 @@ fn lines_by_a_pattern() {
     let read = json!({"pattern": "^k=(?P<k>\\w+) v=(?P<v>\\S+)$"});
     let sums = json!({"read": read, "group_by": ["k"], "aggregate": [{"op": "sum", "field": "v"}]});
     job(&dir, &sums);
-    let skip = "--set read.on_error=skip passes over bad records";
+    let skip = "--set read.on_error=skip skips bad records";
     dir.run("run job.json a.log").failed("a.log:3: doesn't match the pattern", skip);
     dir.run("run job.json a.log --set read.on_error=skip").printed("a\t1\nb\t2.5\n");
     // Only what is used has to be of its type.
@@ -320,22 +322,22 @@ fn lines_by_a_pattern() {
     refused(
         json!({"pattern": "k=(\\w+)"}),
         "pattern: has no named groups",
-        "a group is named so: (?P<name>…); each is a field",
+        "to name a group, write (?P<name>…); each named group is a field",
     );
     refused(
         json!({"format": "regex"}),
-        "pattern: is wanted by the format regex",
+        "pattern: is needed by the format regex",
         "or a preset: common-log, combined-log, syslog",
     );
     refused(
         json!({"pattern": "(?P<k>a)", "preset": "syslog"}),
-        "preset: and read.pattern are one too many",
+        "preset: and read.pattern can't be used together",
         "a preset stands for a pattern",
     );
     refused(
         json!({"pattern": "(?P<k>a)", "format": "csv"}),
-        "pattern: is for regex, and the inputs are read as csv",
-        "read.format says how to read them: --set read.format=regex",
+        "pattern: is only for regex, but the inputs are read as csv",
+        "to read them in this format: --set read.format=regex",
     );
     job(&dir, &json!({"read": {"pattern": "(?P<key>a)"}, "select": ["k"]}));
     dir.run("run job.json a.log").refused("job.json: select.0: no field \"k\"", "fields: key");
@@ -374,7 +376,7 @@ fn steps_on_texts_and_numbers() {
     ] {
         let key = step.as_object().unwrap().keys().find(|key| step[*key] == "m").unwrap().clone();
         job(&dir, &json!({"map": [{"derive": "n * 2", "as": "m"}, step], "select": ["x"]}));
-        let message = format!("job.json: map.1.{key}: \"m\" is a number that a step made, and text is wanted");
+        let message = format!("job.json: map.1.{key}: \"m\" is a number that a step made, but text is needed");
         dir.run("run job.json a.csv").refused(&message, "");
     }
     let hint = "the width of a bin, such as 100 or \"0.1\"";
@@ -402,8 +404,8 @@ fn elements_of_arrays() {
     for split in ["100", "1M"] {
         dir.run(&format!("run job.json a.jsonl --split-size {split} --threads 2")).printed(&expected);
     }
-    let skip = "--set read.on_error=skip passes over bad records";
-    dir.run("run job.json b.csv").failed("b.csv:4: column \"tags\" is \"x\", no JSON array", skip);
+    let skip = "--set read.on_error=skip skips bad records";
+    dir.run("run job.json b.csv").failed("b.csv:4: column \"tags\" is \"x\", not a JSON array", skip);
     dir.run("run job.json b.csv --set read.on_error=skip").printed("1\t1\t1\n2\t1\t1\n3\t1\t4\n");
     job(&dir, &json!({"map": [{"explode": "tags", "as": "tag"}], "select": ["id", "tag"], "limit": 2}));
     dir.run("run job.json b.csv").printed("1\t1\n1\t2\n");

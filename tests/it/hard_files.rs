@@ -49,7 +49,8 @@ fn records_as_long_as_they_may_be_and_longer() {
                 format!("{name}: the record at byte 6 is longer than {shown}, the read.max_record of this job")
             };
             let raise = [(10, "80"), (300 << 10, "3M"), (3 * MIB, "24M")].iter().find(|(m, _)| *m == most).unwrap().1;
-            let hint = format!("a newline ends a record; if this is one: --set read.max_record={raise}");
+            let hint =
+                format!("a newline ends a record; if this is one record, allow it: --set read.max_record={raise}");
             for settings in
                 ["--memory 64M", "--memory 64M --split-size 3", "--memory 64M --split-size 100K --threads 3"]
             {
@@ -82,10 +83,10 @@ fn a_record_and_the_memory_that_it_needs() {
     let line = format!("a\n{}\n", "x".repeat(40 * MIB));
     let dir = Dir::new().file("f", &line);
     let ran = dir.run("run uniq f --memory 16M --threads 2");
-    let error = "f: the record at byte 2, of 40 MiB, is more than the memory of a thread holds";
-    failed(&ran, error, "--memory 81M, or fewer --threads");
+    let error = "f: the record at byte 2, of 40 MiB, doesn't fit in the memory of a thread";
+    failed(&ran, error, "use --memory 81M, or fewer --threads");
     let ran = dir.run("run uniq f --memory 81M --threads 2");
-    failed(&ran, "a row of 40 MiB is more than the memory of a thread holds", "--memory 321M, or fewer --threads");
+    failed(&ran, "a row of 40 MiB doesn't fit in the memory of a thread", "use --memory 321M, or fewer --threads");
     let ran = dir.run("run uniq f --memory 161M --threads 1 --report r.json");
     assert!(ran.code() == Some(0) && ran.stdout() == format!("a\t1\n{}\t1\n", &line[2..line.len() - 1]));
     let peak = peak_rss(&dir);
@@ -129,7 +130,7 @@ fn a_hole_of_many_gigabytes() {
         file.seek(SeekFrom::End(0)).unwrap();
         file.write_all(b"\nb\n").unwrap();
     }
-    let hint = "a newline ends a record; if this is one: --set read.max_record=32M";
+    let hint = "a newline ends a record; if this is one record, allow it: --set read.max_record=32M";
     for (name, at) in [("empty", 0), ("lines", 2)] {
         for settings in ["", "--split-size 1M", "--split-size 20G --threads 1"] {
             let started = Instant::now();
@@ -204,7 +205,7 @@ fn a_file_that_is_cut_or_replaced_is_an_error() {
         };
         let removed = |dir: &Dir| fs::remove_file(dir.join("f")).unwrap();
         let changes: [(Change<'_>, &str); 3] = [
-            (&cut, "the file was cut shorter while the job ran"),
+            (&cut, "the file became shorter while the job ran"),
             (&replaced, "another file took its name while the job ran"),
             (&removed, "no such file or directory"),
         ];
@@ -214,7 +215,7 @@ fn a_file_that_is_cut_or_replaced_is_an_error() {
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{stderr}");
             assert!(
-                stderr.starts_with("error: f: read at byte ") && stderr.ends_with(&format!(": {error}\n")),
+                stderr.starts_with("error: f: cannot read at byte ") && stderr.ends_with(&format!(": {error}\n")),
                 "{stderr}"
             );
             assert!(!dir.join("out").exists());
@@ -226,7 +227,7 @@ fn a_file_that_is_cut_or_replaced_is_an_error() {
 #[test]
 fn a_file_that_is_changed_in_place_is_an_error() {
     let failed = |output: &Output| {
-        let hint = "hint: run the job again once nobody writes to it; only what is appended does no harm\n";
+        let hint = "hint: run the job again when nothing writes to the file; only appending to it does no harm\n";
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(stderr, format!("error: f: was changed while the job ran\n{hint}"));
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
@@ -308,8 +309,8 @@ fn one_byte_and_one_kind_of_byte() {
     }
     let dir = Dir::new();
     fs::create_dir(dir.join("empty")).unwrap();
-    let hint = "names that start with . or _ and links to directories are passed over";
-    dir.run("run uniq empty").refused("empty: a directory without files", hint);
+    let hint = "names that start with . or _ and links to directories are skipped";
+    dir.run("run uniq empty").refused("empty: is a directory without files", hint);
 }
 
 #[test]
@@ -339,7 +340,7 @@ fn a_record_whose_length_is_known() {
         failed(
             &dir.run(&format!("{command} --set read.max_record=5")),
             &format!("{place} is longer than 5 bytes, the read.max_record of this job"),
-            "a newline ends a record; if this is one: --set read.max_record=1001",
+            "a newline ends a record; if this is one record, allow it: --set read.max_record=1001",
         );
         assert_eq!(dir.run(&format!("{command} --set read.max_record=1001")).code(), Some(0));
     }
@@ -355,6 +356,6 @@ fn a_message_about_an_odd_name_is_one_line() {
     failed(
         &command.run(),
         "-a\\nb\\t\\xff[x]*: the record at byte 0 is longer than 5 bytes, the read.max_record of this job",
-        "a newline ends a record; if this is one: --set read.max_record=40",
+        "a newline ends a record; if this is one record, allow it: --set read.max_record=40",
     );
 }

@@ -60,7 +60,7 @@ fn names_that_trip_a_shell() {
     run(&[b"[a]", b"?", b"./-n"]).printed("x\t3\n");
     run(&[b"--", b"-n", b"--force", b"bad\xff"]).printed("x\t3\n");
     run(&[b"-n"]).refused("--limit: a value is missing", "usage: --limit <N>");
-    run(&[b"-x"]).refused("unknown flag \"-x\"", "mapfold run --help lists the flags; a file of that name is ./-x");
+    run(&[b"-x"]).refused("unknown flag \"-x\"", "mapfold run --help lists the flags; if it is a file, write ./-x");
     let summary = run(&[b"-v", b"--", b"a\nb"]).stderr();
     assert!(summary.contains(" of a\\nb at byte 0\n"), "{summary}");
 }
@@ -80,7 +80,7 @@ fn a_message_about_a_long_name_is_short() {
     assert_eq!(ran.code(), Some(2));
     assert!(
         ran.stderr().len() < 2200
-            && ran.stderr().ends_with("hint: fields: line; columns are read by --set read.format=csv, or tsv\n"),
+            && ran.stderr().ends_with("hint: fields: line; to read columns: --set read.format=csv, or tsv\n"),
         "{}",
         ran.stderr()
     );

@@ -63,7 +63,7 @@ fn what_may_not_be_read() {
     let output = as_nobody(&dir, "run uniq f --spill-dir e/sub").unwrap();
     assert_eq!(
         stderr(&output),
-        "error: spill directory e/sub (--spill-dir): permission denied\nhint: name a directory on a roomy disk with --spill-dir\n"
+        "error: spill directory e/sub (--spill-dir): permission denied\nhint: name a directory on a disk with free space with --spill-dir\n"
     );
     fs::set_permissions(dir.join("e/sub"), fs::Permissions::from_mode(0o700)).unwrap();
     if rustix::process::geteuid().is_root() {
@@ -91,7 +91,7 @@ fn a_full_disk() {
     let (error, out) = run("--spill-dir small -o out");
     assert!(error.starts_with("error: spill file ") && error.contains("/small/mapfold-"), "{error}");
     assert!(
-        error.ends_with(": no space left on device\nhint: choose a roomier directory with --spill-dir\n"),
+        error.ends_with(": no space left on device\nhint: choose a directory with more free space with --spill-dir\n"),
         "{error}"
     );
     assert_eq!((error.lines().count(), out.as_str()), (2, "1\n"));
@@ -107,7 +107,9 @@ fn a_full_disk() {
         let (error, out) = (stderr(&output), String::from_utf8_lossy(&output.stdout).into_owned());
         assert!(error.starts_with("error: with ") && error.contains(": spill file "), "{error}");
         assert!(
-            error.ends_with(": no space left on device\nhint: choose a roomier directory with --spill-dir\n"),
+            error.ends_with(
+                ": no space left on device\nhint: choose a directory with more free space with --spill-dir\n"
+            ),
             "{error}"
         );
         assert_eq!(out.lines().last(), Some("1"), "{out}");
@@ -131,7 +133,7 @@ fn directories_that_vanish_or_come_between() {
     assert!(error.starts_with("error: spill file ") && error.ends_with(": no such file or directory\n"), "{error}");
 
     let output = dir.meanwhile("-o out", || fs::create_dir(dir.join("out")).unwrap());
-    let hint = "hint: somebody else made it while the job ran; --force replaces it\n";
+    let hint = "hint: another program made it while the job ran; --force replaces it\n";
     assert_eq!(stderr(&output), format!("error: cannot write out: file exists\n{hint}"));
     fs::remove_dir(dir.join("out")).unwrap();
     fs::write(dir.join("out"), "old").unwrap();
@@ -338,7 +340,7 @@ fn a_spill_directory_that_takes_nothing() {
         let ran = dir.run(&format!("{job} --spill-dir /proc"));
         let stderr = ran.stderr();
         assert!(stderr.starts_with("error: spill directory /proc"), "{stderr}");
-        assert!(stderr.ends_with("\nhint: name a directory on a roomy disk with --spill-dir\n"), "{stderr}");
+        assert!(stderr.ends_with("\nhint: name a directory on a disk with free space with --spill-dir\n"), "{stderr}");
         assert!([Some(1), Some(2)].contains(&ran.code()) && ran.stdout().is_empty());
     }
 }

@@ -179,12 +179,14 @@ fn where_a_history_can_t_be() {
     let run = |args: &str| dir.run(&format!("run uniq a.txt {args}"));
     run("--history a.txt").refused("--history a.txt: is an INPUT", "name another file");
     run("--history no/h").refused("--history no/h: there is no directory no", "mkdir -p no");
-    run("--history -").refused("--history -: is no file's name", "");
+    run("--history -").refused("--history -: is not a file name", "");
     run("--history out").refused("--history out: exists and is not a file", "");
     run("--history /dev/null").refused("--history /dev/null: exists and is not a file", "");
-    run("--history r.json --report r.json").refused("--history r.json: is the --report, too", "");
-    run("--history notes")
-        .refused("--history notes: is no history", "mapfold makes one where there is no file yet: --history h.jsonl");
+    run("--history r.json --report r.json").refused("--history r.json: is also the file of --report", "");
+    run("--history notes").refused(
+        "--history notes: is not a history file",
+        "name a file that doesn't exist yet, and mapfold makes it: --history h.jsonl",
+    );
     assert_eq!(fs::read_to_string(dir.join("notes")).unwrap(), "mine\n");
     fs::set_permissions(dir.join("locked"), fs::Permissions::from_mode(0o400)).unwrap();
     // Root may write everywhere.
@@ -202,7 +204,7 @@ fn lines_that_are_no_history_are_passed_over() {
     fs::write(dir.join("h"), format!("{line}mine\n{}", &line[..30])).unwrap();
     let ran = dir.run("run uniq a.txt --history h");
     ran.printed("x\t1\n");
-    let said = "2 lines that are no history are passed over, from line 2 on\n";
+    let said = "skipped 2 lines that are not valid, from line 2 on\n";
     assert_eq!(ran.stderr(), format!("warning: --history h: {said}"));
     let ran = dir.run("history h --json");
     assert_eq!(ran.stderr(), format!("warning: h: {said}"));
@@ -258,7 +260,7 @@ web4 is consistently slow: in 6 of 6 runs.
     let told: Value = serde_json::from_str(&dir.run("history h --json").stdout()).unwrap();
     let slow: Vec<_> = told["sources"].as_array().unwrap().iter().map(|source| &source["consistently_slow"]).collect();
     assert_eq!(slow, [&json!(false), &json!(false), &json!(false), &json!(true)]);
-    dir.run("history").refused("no PATH", "mapfold history h.jsonl, or $MAPFOLD_HISTORY names it");
+    dir.run("history").refused("no PATH", "name the file: mapfold history h.jsonl, or set $MAPFOLD_HISTORY");
     dir.run("history none").refused("none: no such file or directory", "");
     dir.run("history h --jsno").refused("unknown flag \"--jsno\"", "did you mean --json?");
 }

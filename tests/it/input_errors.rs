@@ -14,11 +14,11 @@ fn inputs_that_are_not_there() {
     let dir = dir();
     dir.run("run wordcount acess.log").refused("acess.log: no such file or directory", "did you mean access.log?");
     dir.run("run wordcount access.log empty").refused(
-        "empty: a directory without files",
-        "names that start with . or _ and links to directories are passed over",
+        "empty: is a directory without files",
+        "names that start with . or _ and links to directories are skipped",
     );
     dir.run("run wordcount *.gz").refused(
-        "*.gz: no such file, and as a glob it matches none",
+        "*.gz: no such file, and as a glob it matches no file",
         "in a glob * and ? stand for any characters but /, ** for any directories",
     );
     dir.command(["run", "wordcount", ""]).run().refused("an INPUT is the empty string", "");
@@ -41,8 +41,9 @@ fn standard_input_has_one_use() {
         "standard input can't be both the spec and an INPUT",
         "put the spec in a file: mapfold run ./spec.json -",
     );
-    run("run -").refused("no INPUT, and standard input is taken by the spec", "name a file: mapfold run - FILE");
-    run("run uniq - -").refused("standard input is named twice, and can be read once", "a file named - is ./-");
+    run("run -").refused("there is no INPUT, and standard input has the spec", "name a file: mapfold run - FILE");
+    run("run uniq - -")
+        .refused("standard input is named twice, but can be read only once", "to read a file named -, write ./-");
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn what_cannot_be_unpacked() {
     refused(dir.run("run wordcount f d/*"), "d/b", "bzcat d/b | mapfold … -");
     // What is piped is known only once it is read.
     let piped = dir.command(["run", "wordcount", "f", "-", "-o", "out"]).stdin(b"BZh11AY&SY\0").run();
-    refused(piped, "stdin", "unpack it on its way: … | bzcat | mapfold …");
+    refused(piped, "stdin", "decompress it first: … | bzcat | mapfold …");
     assert_eq!(dir.names(), ["a.xz", "d", "f"]);
     // Too short to be either.
     assert_eq!(dir.command(["run", "uniq"]).stdin(b"BZh1").run().code(), Some(0));
@@ -72,10 +73,10 @@ fn packed_input_that_is_not_whole() {
     let failed = |ran: Ran, message: &str| {
         assert_eq!((ran.code(), ran.stdout(), ran.stderr()), (Some(1), String::new(), format!("error: {message}\n")));
     };
-    failed(dir.run("run wordcount f a.gz"), "a.gz: read at byte 0: the gzip data ends early");
-    failed(dir.run("run wordcount f b.zst"), "b.zst: read at byte 6: the zstd data ends early");
+    failed(dir.run("run wordcount f a.gz"), "a.gz: cannot read at byte 0: the gzip data ends early");
+    failed(dir.run("run wordcount f b.zst"), "b.zst: cannot read at byte 6: the zstd data ends early");
     let piped = dir.command(["run", "wordcount", "-", "f"]).stdin(b"\x1f\x8b\x08\xff\0\0\0\0\0\0more").run();
-    failed(piped, "stdin: read at byte 0: the gzip data is corrupt: its header is none");
+    failed(piped, "stdin: cannot read at byte 0: the gzip data is corrupt: the header is invalid");
 }
 
 #[test]
@@ -85,12 +86,12 @@ fn outputs_that_cannot_be() {
     run("old").refused("old: exists", "--force replaces it");
     run("none/out").refused("none/out: there is no directory none", "mkdir -p none");
     run("old/out").refused("old/out: cannot be written: not a directory", "");
-    run("old/").refused("old/: is a file, and a directory is asked for", "");
+    run("old/").refused("old/: is a file, but the output is a directory", "");
     run("access.log --force")
         .refused("access.log: is an INPUT as well as the output", "write to another file, then rename it");
     let ran = run(". --force");
     assert_eq!(ran.code(), Some(2));
-    assert!(ran.stderr().contains("which is not part of a result"), "{}", ran.stderr());
+    assert!(ran.stderr().contains("which doesn't belong to a result"), "{}", ran.stderr());
     assert_eq!(std::fs::read(dir.join("old")).unwrap(), b"precious");
     assert_eq!(dir.names(), ["access.log", "empty", "old"]);
 }
@@ -100,9 +101,9 @@ fn reports_that_cannot_be() {
     let dir = dir().file("job.json", r#"{"group_by": ["line"]}"#).file("dir.json/x", "");
     let run = |report: &str| dir.run(&format!("run job.json access.log --report {report}"));
     run("r.html").refused("--report r.html: HTML is not supported yet", "");
-    run("r").refused("--report r: which format?", "its name says so: r.json");
-    run("r.txt").refused("--report r.txt: which format?", "its name says so: r.json");
-    run("-").refused("--report -: which format?", "name a file: --report r.json");
+    run("r").refused("--report r: its ending doesn't say the format", "give it the ending .json: r.json");
+    run("r.txt").refused("--report r.txt: its ending doesn't say the format", "give it the ending .json: r.json");
+    run("-").refused("--report -: its ending doesn't say the format", "name a file: --report r.json");
     run("none/r.json").refused("--report none/r.json: there is no directory none", "mkdir -p none");
     run("dir.json").refused("--report dir.json: exists and is not a file", "");
     run("./job.json").refused("--report ./job.json: is the JOB", "name another file");
@@ -115,6 +116,6 @@ fn reports_that_cannot_be() {
 fn a_spill_directory_that_is_not_there() {
     dir().run("run wordcount access.log --spill-dir none").refused(
         "spill directory none (--spill-dir): no such file or directory",
-        "name a directory on a roomy disk with --spill-dir",
+        "name a directory on a disk with free space with --spill-dir",
     );
 }

@@ -151,7 +151,7 @@ fn records_end_as_the_spec_says() {
     dir.run(&format!("run uniq r {separator}"))
         .printed("{\"line\":\"a\\r\",\"count\":1}\n{\"line\":\"b\\r\\n\",\"count\":1}\n");
     dir.run(r"agg sum(line) rows --set read.record_separator=;")
-        .failed("rows:1: column \"line\" is \"x\", not a number", "--set read.on_error=skip passes over bad records");
+        .failed("rows:1: column \"line\" is \"x\", not a number", "--set read.on_error=skip skips bad records");
     job(
         &dir,
         &json!({"read": {"record_separator": ";", "on_error": {"skip_up_to": 0.5, "save_to": "bad"}}, "aggregate": [{"op": "sum", "field": "line"}]}),
@@ -161,7 +161,7 @@ fn records_end_as_the_spec_says() {
     dir.run("run uniq a --set read.record_separator=")
         .refused(r#"--set: read.record_separator: must be one ASCII character, is """#, r#"such as "\0" or "\n""#);
     dir.run("agg count a --read csv --set read.record_separator=;").refused(
-        "agg: read.record_separator: is for text, and the inputs are read as csv",
-        "read.format says how to read them: --set read.format=text",
+        "agg: read.record_separator: is only for text, but the inputs are read as csv",
+        "to read them in this format: --set read.format=text",
     );
 }

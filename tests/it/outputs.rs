@@ -151,7 +151,7 @@ fn compressed_output() {
 #[test]
 fn what_somebody_else_made_meanwhile_is_not_replaced() {
     let dir = dir();
-    let hint = "hint: somebody else made it while the job ran; --force replaces it\n";
+    let hint = "hint: another program made it while the job ran; --force replaces it\n";
     let output = dir.meanwhile("-o out", || fs::write(dir.join("out"), "theirs").unwrap());
     failed(&output, &format!("error: cannot write out: file exists\n{hint}"));
     assert_eq!(fs::read(dir.join("out")).unwrap(), b"theirs");

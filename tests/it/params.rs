@@ -50,11 +50,11 @@ fn other_flags_come_first() {
 fn help_lists_them() {
     let dir = dir();
     for (args, said) in [
-        ("run grep --help", "--pattern <VALUE>\n          A regular expression; has to be given\n"),
-        ("run ngrams --help", "--n <VALUE>\n          Words in a row  [default: 2]\n"),
+        ("run grep --help", "--pattern <VALUE>\n          A regular expression; must be given\n"),
+        ("run ngrams --help", "--n <VALUE>\n          How many words in a row  [default: 2]\n"),
         ("run ending.json --help", "--ending <VALUE>\n          A value for the job  [default: b]\n"),
-        ("bench ngrams -h", "--n <VALUE>           Words in a row  [default: 2]\n"),
-        ("verify --threads 2 ngrams -h", "--n <VALUE>           Words in a row  [default: 2]\n"),
+        ("bench ngrams -h", "--n <VALUE>           How many words in a row  [default: 2]\n"),
+        ("verify --threads 2 ngrams -h", "--n <VALUE>           How many words in a row  [default: 2]\n"),
     ] {
         let ran = dir.run(args);
         assert!(ran.stdout().contains(said), "{args}: {}", ran.stdout());
@@ -75,12 +75,14 @@ fn what_is_wrong_names_the_flag() {
     dir.run("run grep --pattern a --pattern b f").refused("--pattern is given twice", "give it once");
     dir.run("run ngrams --n two f").refused("--n: map.0.n: must be a whole number, is \"two\"", "");
     dir.run("run ngrams --n -1 f").refused("--n: map.0.n: must be a whole number, is -1", "");
-    dir.run("run wordcount --n 2 f")
-        .refused("unknown flag \"--n\"", "a param of ngrams, and comes after it: mapfold run ngrams --n VALUE");
+    dir.run("run wordcount --n 2 f").refused(
+        "unknown flag \"--n\"",
+        "it is a param of ngrams, and comes after the job's name: mapfold run ngrams --n VALUE",
+    );
     // Which flags there are isn't known without the job, so that comes first.
     dir.run("run gerp --pattern b f").refused(
         "no built-in job \"gerp\"",
-        "did you mean \"grep\"? mapfold jobs lists them; a spec file is named with a / or .json",
+        "did you mean \"grep\"? mapfold jobs lists them; the name of a spec file has a / or ends with .json",
     );
     dir.run("run --memroy 1G wordcount f").refused("unknown flag \"--memroy\"", "did you mean --memory?");
 }
@@ -110,5 +112,5 @@ fn limit_and_sort() {
     dir.run("run wordcount f -n many").refused("--limit: must be a whole number, is \"many\"", "");
     dir.run("run wordcount f --sort cuont")
         .refused("wordcount: sort.0: no column \"cuont\"", "did you mean \"count\"?");
-    dir.run("run wordcount f --sort count,").refused("--sort: a name is empty", "commas part names: a,b");
+    dir.run("run wordcount f --sort count,").refused("--sort: a name is empty", "separate names by commas: a,b");
 }

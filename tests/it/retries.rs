@@ -144,7 +144,7 @@ fn a_command_that_prints_something_else_the_second_time() {
     for then in ["seq 30000 | sed s/^9999$/9998/", "seq 5", "true"] {
         let ran = run(&dir, &twice(&dir, "web1", first, then), "");
         let hint = r#"hint: "retry" is for commands that print the same bytes each time"#;
-        failed(&ran, &format!("web1: gave other bytes when it was run again\n{hint}"));
+        failed(&ran, &format!("web1: gave different bytes when it was run again\n{hint}"));
         assert_eq!(runs(&dir, "web1"), 2);
     }
 }
@@ -220,7 +220,7 @@ fn a_first_reading_wins() {
     // They have to agree.
     let input = [fast(2), vec![twice(&dir, "web1", first, &format!("echo other; exec sleep {sleep}"))]].concat();
     let ran = run(&dir, &json!(input), "");
-    assert!(ran.stderr().starts_with("error: web1: gave other bytes when it was run again\n"), "{}", ran.stderr());
+    assert!(ran.stderr().starts_with("error: web1: gave different bytes when it was run again\n"), "{}", ran.stderr());
     wait_for(0, &sleep);
 }
 

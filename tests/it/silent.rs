@@ -46,8 +46,8 @@ fn commands_of_a_table_that_is_not_read() {
     let deaf = format!("sh -c 'trap \"\" TERM; echo k; sleep {sleep}'");
     for (args, why) in [
         ("agg -g none count --read csv", "no field \"none\""),
-        ("run job.json --report r.txt", "--report r.txt: which format?"),
-        ("verify job.json", "can be read once, and verify runs the job many times"),
+        ("run job.json --report r.txt", "--report r.txt: its ending doesn't say the format"),
+        ("verify job.json", "can be read only once, but verify runs the job many times"),
     ] {
         let (ran, took) = run(&dir, args, 60, &deaf);
         assert_eq!((ran.code(), ran.stdout()), (Some(2), String::new()), "{}", ran.stderr());
@@ -93,11 +93,11 @@ fn paths_on_a_dead_disk() {
         let all = all.collect::<Vec<_>>().join(", ");
         format!("x\t1\ny\t1\npartial result: 1 of 21 sources whole, 4 B read; missing: {all} and 15 more\n3\n")
     };
-    let hint = "hint: --on-timeout partial answers from what is read by then";
+    let hint = "hint: with --on-timeout partial the job answers from what it has read by then";
     for (deadline, most, said) in [
         ("", 6, "error: mnt/0: timed out after 1s, 0 B read\n1\n".to_owned()),
         ("--on-timeout partial", 6, partial("timed out after 1s")),
-        ("--timeout 500ms", 3, format!("error: not done after 500ms\n{hint}\n1\n")),
+        ("--timeout 500ms", 3, format!("error: the job was not done after 500ms\n{hint}\n1\n")),
         ("--timeout 1.5s --on-timeout partial", 3, partial("not read within 1.5s")),
     ] {
         let script = format!("dead mnt; $M run ./job.json {deadline}; echo $?");

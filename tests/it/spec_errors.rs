@@ -27,7 +27,7 @@ fn not_json_not_an_object_cut_off_or_empty() {
     spec("").run("run spec.json in.txt").refused("spec.json: is empty", example);
     Dir::new().run("run -").refused("stdin: is empty", example);
     spec("{\0}").run("run spec.json in.txt").refused(
-        "spec.json:1:2: a NUL byte, which no JSON text has",
+        "spec.json:1:2: a NUL byte, which JSON can't have",
         "a spec is UTF-8 text; is this another file, or UTF-16?",
     );
 }
@@ -41,7 +41,7 @@ fn a_text_file_in_the_place_of_the_job() {
     );
     dir.run("run book.txt").refused(
         "no built-in job \"book.txt\"",
-        "a spec in a file of that name is ./book.txt; an INPUT comes after the JOB",
+        "if it is a spec file, write ./book.txt; an INPUT comes after the JOB",
     );
 }
 
@@ -55,11 +55,11 @@ fn a_spec_that_is_not_there() {
         .refused("./dir: is a directory", "the JOB comes first, then each INPUT: mapfold run wordcount ./dir");
     dir.command(["run", "un\u{202e}iq"]).run().refused(
         "no built-in job \"un\\u{202e}iq\"",
-        "did you mean \"uniq\"? mapfold jobs lists them; a spec file is named with a / or .json",
+        "did you mean \"uniq\"? mapfold jobs lists them; the name of a spec file has a / or ends with .json",
     );
     dir.run("run wordcont").refused(
         "no built-in job \"wordcont\"",
-        "did you mean \"wordcount\"? mapfold jobs lists them; a spec file is named with a / or .json",
+        "did you mean \"wordcount\"? mapfold jobs lists them; the name of a spec file has a / or ends with .json",
     );
 }
 
@@ -70,11 +70,12 @@ fn names_that_do_not_resolve() {
         .refused("spec.json: group_by.0: no field \"lin\"", "did you mean \"line\"?");
     spec(r#"{"having": {"field": "count", "gt": 1}}"#)
         .run("run spec.json in.txt")
-        .refused("spec.json: having: is for groups, and there are none", "of records it is asked by \"where\"");
+        .refused("spec.json: having: is for groups, but this job has none", "for records use \"where\"");
     let declared = r#"{"read": {"types": {"line": "string"}}, "where": {"field": "line", "gt": 5}}"#;
-    spec(declared)
-        .run("run spec.json in.txt")
-        .refused("spec.json: where.gt: \"line\" is text, and 5 a number", "in quotes it is compared as text: \"5\"");
+    spec(declared).run("run spec.json in.txt").refused(
+        "spec.json: where.gt: \"line\" is text, but 5 is a number",
+        "put it in quotes to compare it as text: \"5\"",
+    );
 }
 
 #[test]
@@ -112,11 +113,11 @@ fn params_are_checked() {
     dir.run("run uniq in.txt --set having.field=count --set having.gt=0").printed("a b\t1\n");
     dir.run("run grep in.txt --param pattern=(a{1000}){1000}").refused(
         "grep: where.matches: \"(a{1000}){1000}\" is too large a pattern",
-        r"a repetition such as {1000} takes as much room as writing it out; in ASCII, (?-u:\w) takes less than \w",
+        r"a repetition such as {1000} takes as much memory as writing it out; in ASCII, (?-u:\w) takes less than \w",
     );
     dir.run("run match-count in.txt --param pattern=(a").refused(
-        "match-count: map.0.pattern: \"(a\" is no regular expression: unclosed group",
-        r"for the sign itself put a backslash before it: \( \[ \{ \* \+ \? (in JSON two)",
+        "match-count: map.0.pattern: \"(a\" is not a regular expression: unclosed group",
+        r"to match the character itself, put a backslash before it: \( \[ \{ \* \+ \? (in JSON two)",
     );
 }
 
@@ -137,9 +138,9 @@ fn what_is_compared_is_of_one_type() {
     // A number of JSON has no more digits than a double holds.
     run("", r#"{"field": "n", "equal": "12345678901234567890123"}"#).printed("a\t12345678901234567890123\n");
     run("", r#"{"field": "n", "equal": "ten"}"#)
-        .refused("stdin: having.equal: \"n\" is a number, and \"ten\" is none", "");
-    let number = |text: &str| format!("in quotes it is compared as text: {text:?}");
+        .refused("stdin: having.equal: \"n\" is a number, but \"ten\" is not", "");
+    let number = |text: &str| format!("put it in quotes to compare it as text: {text:?}");
     run(r#""n": "string""#, r#"{"field": "n", "equal": 9}"#)
-        .refused("stdin: having.equal: \"n\" is text, and 9 a number", &number("9"));
+        .refused("stdin: having.equal: \"n\" is text, but 9 is a number", &number("9"));
     run(r#""n": "string""#, r#"{"field": "n", "equal": "9"}"#).printed("b\t9\n");
 }

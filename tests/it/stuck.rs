@@ -62,8 +62,8 @@ fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
 
 #[test]
 fn a_deadline_of_a_job_that_is_stuck() {
-    let late = "error: not done after 300ms\nhint: --on-timeout partial answers from what is read by then\n";
-    let later = "error: not done after 300ms, nor 2s later\n";
+    let late = "error: the job was not done after 300ms\nhint: with --on-timeout partial the job answers from what it has read by then\n";
+    let later = "error: the job was not done after 300ms, nor 2s later\n";
     // Nobody reads its standard output; nobody opens the FIFO that it is to write.
     for job in ["run ./pass.json lines", "run uniq lines -o fifo"] {
         for (flags, said) in [("", late), (" --on-timeout partial", later)] {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::harness::{Dir, Ran};
 
-const SKIP: &str = "--set read.on_error=skip passes over bad records";
+const SKIP: &str = "--set read.on_error=skip skips bad records";
 
 /// The hint about a value of column `x` that is no number.
 fn no_number(value: &str) -> String {
@@ -36,13 +36,13 @@ fn records_that_are_none() {
         ("a,b\n1,2\n3,\"x\n4,5\n", "in.csv:3: a quoted field without an end"),
         ("a,b\n1,2\n3,\"x\"\"", "in.csv:3: a quoted field without an end"),
         ("a,b\n1,2\n3,x\"y\n", "in.csv:3: a quote in a field that doesn't begin with one"),
-        ("a,b\n1,\"2\"3\n", "in.csv:2: something behind the quote that closes a field"),
-        ("a,b\n1,\"2\" \n", "in.csv:2: something behind the quote that closes a field"),
-        ("a,b\n1,\"2\"\r3\n", "in.csv:2: something behind the quote that closes a field"),
-        ("a,b\n1,2\n3\n", "in.csv:3: 1 field where 2 are wanted"),
-        ("a,b\n1,2,3\n", "in.csv:2: 3 fields where 2 are wanted"),
-        ("a\n1,2\n", "in.csv:2: 2 fields where 1 is wanted"),
-        ("a,b\n1,2\n\n\r\n3,4,\n", "in.csv:5: 3 fields where 2 are wanted"),
+        ("a,b\n1,\"2\"3\n", "in.csv:2: text after the quote that closes a field"),
+        ("a,b\n1,\"2\" \n", "in.csv:2: text after the quote that closes a field"),
+        ("a,b\n1,\"2\"\r3\n", "in.csv:2: text after the quote that closes a field"),
+        ("a,b\n1,2\n3\n", "in.csv:3: 1 field where 2 are expected"),
+        ("a,b\n1,2,3\n", "in.csv:2: 3 fields where 2 are expected"),
+        ("a\n1,2\n", "in.csv:2: 2 fields where 1 is expected"),
+        ("a,b\n1,2\n\n\r\n3,4,\n", "in.csv:5: 3 fields where 2 are expected"),
     ] {
         agg(text, &["sum(a)"]).failed(message, SKIP);
     }
@@ -52,7 +52,7 @@ fn records_that_are_none() {
 fn headers_that_are_none() {
     for (text, message, hint) in [
         ("a,\"b\n1,2\n", "in.csv: the header has a quoted field without an end", ""),
-        ("a,\"b\"c\n1,2\n", "in.csv: the header has something behind the quote that closes a field", ""),
+        ("a,\"b\"c\n1,2\n", "in.csv: the header has text after the quote that closes a field", ""),
         ("a,b\"c\n1,2\n", "in.csv: the header has a quote in a field that doesn't begin with one", ""),
         (
             "",
@@ -67,12 +67,12 @@ fn headers_that_are_none() {
         (
             "a,b\r1,2\r3,4\r",
             "in.csv: its first line has a return (CR) without a newline",
-            r"where only returns end lines, as on old Macs: tr '\r' '\n' < in.csv > FILE",
+            r"if lines end with only a return, as on old Macs: tr '\r' '\n' < in.csv > FILE",
         ),
         (
             "\"a\",\"b\"\r\"1\",\"2\"\r",
             "in.csv: its first line has a return (CR) without a newline",
-            r"where only returns end lines, as on old Macs: tr '\r' '\n' < in.csv > FILE",
+            r"if lines end with only a return, as on old Macs: tr '\r' '\n' < in.csv > FILE",
         ),
         (
             "a,b,a\n1,2,3\n",
@@ -86,23 +86,23 @@ fn headers_that_are_none() {
     agg("amuont,b\n1,2\n", &["sum(amount)"])
         .refused("agg: aggregate.0.field: no field \"amount\"", "did you mean \"amuont\"?");
     agg("1,2\n", &["sum(p)", "--set", r#"read.fields=["p","p"]"#])
-        .refused("read.fields: has the column \"p\" twice", "each column that is asked for has a name of its own");
+        .refused("read.fields: has the column \"p\" twice", "each column that the job uses must have a different name");
     let piped = Dir::new().command(["agg", "sum(a)", "--read", "csv"]).stdin("a,b\r1,2\r").run();
     piped.refused(
         "stdin: its first line has a return (CR) without a newline",
-        r"where only returns end lines, as on old Macs: … | tr '\r' '\n' | mapfold … -",
+        r"if lines end with only a return, as on old Macs: … | tr '\r' '\n' | mapfold … -",
     );
     // Without a header the first line is a record, in which a return may stand.
     agg("1\r2,3\n4,5\n", &["sum($2)", "--no-header"]).printed("");
     agg("1,2\r3,4\r", &["sum($2)", "--no-header"]).refused(
         "in.csv: its first line has a return (CR) without a newline",
-        r"where only returns end lines, as on old Macs: tr '\r' '\n' < in.csv > FILE",
+        r"if lines end with only a return, as on old Macs: tr '\r' '\n' < in.csv > FILE",
     );
 }
 
 #[test]
 fn tables_that_are_no_text() {
-    let utf16 = |name: &str| format!("{name}: is UTF-16, and UTF-8 is wanted");
+    let utf16 = |name: &str| format!("{name}: is UTF-16, but must be UTF-8");
     let iconv = "iconv -f UTF-16 -t UTF-8";
     for text in [&b"\xff\xfea\0\n\0"[..], b"\xfe\xff\0a\0\n"] {
         for words in [&["sum(a)"][..], &["sum($1)", "--no-header"]] {
@@ -122,7 +122,7 @@ fn tables_that_are_no_text() {
     for (bytes, outer) in
         [(gzip(&gzip(b"a\n1\n")), "zcat"), (gzip(&zstd(b"a\n1\n")), "zcat"), (zstd(&gzip(b"a\n1\n")), "zstdcat")]
     {
-        agg(bytes, &["sum(a)"]).refused("in.csv: is packed twice", &format!("{outer} in.csv | mapfold … -"));
+        agg(bytes, &["sum(a)"]).refused("in.csv: is compressed twice", &format!("{outer} in.csv | mapfold … -"));
     }
 }
 
@@ -131,13 +131,13 @@ fn a_header_with_another_delimiter() {
     let message = "agg: aggregate.0.field: no field \"a\"";
     for (delimiter, shown) in [(';', ";"), ('|', "|"), ('\t', r"\t")] {
         let text = format!("a{delimiter}b\n1{delimiter}2\n");
-        let hint = format!("the only field is \"a{shown}b\"; what parts fields is said by --delimiter '{shown}'");
+        let hint = format!("the only field is \"a{shown}b\"; to say what separates fields: --delimiter '{shown}'");
         agg(&text, &["sum(a)"]).refused(message, &hint);
         agg(&text, &["sum(a)", "--delimiter", shown]).printed("");
         let dir = Dir::new().file("in.csv", &text).file("sum.json", r#"{"group_by": ["a"]}"#);
         dir.run("run ./sum.json in.csv").refused(
             "./sum.json: group_by.0: no field \"a\"",
-            &format!("the only field is \"a{shown}b\"; what parts fields is said by --set 'read.delimiter={shown}'"),
+            &format!("the only field is \"a{shown}b\"; to say what separates fields: --set 'read.delimiter={shown}'"),
         );
     }
 }
@@ -147,7 +147,7 @@ fn a_header_with_another_delimiter() {
 fn headers_that_are_odd() {
     let dir = Dir::new().file("in.csv", "a,a,\"b\nc\r\",\n1,2,3,4\n").file("pass.json", "{}");
     dir.command(["agg", "sum(\"b\nc\r\")", "in.csv"]).run().printed("3\n");
-    let twice = "./pass.json: map: there is a column \"a\" already";
+    let twice = "./pass.json: map: there is already a column \"a\"";
     dir.run("run ./pass.json in.csv").refused(twice, r#""select" says which fields to write"#);
     let dir = dir.file("k.csv", b"k\xff,x\na,1\n");
     dir.command(["agg", "-g", "k\u{fffd}", "sum(x)", "k.csv"]).run().printed("a\t1\n");
@@ -169,8 +169,10 @@ fn files_with_little_in_them() {
     dir.run("agg count --read csv").refused("stdin: is empty", empty);
     dir.run("agg count --read tsv /dev/null").refused("/dev/null: is empty", empty);
     dir.run("agg count --read csv --set read.fields=[\"a\"]").printed("0\n");
-    dir.run("agg count r.csv h.tsv")
-        .refused("r.csv is csv by its name, and h.tsv is tsv", "read.format says how to read them all: \"csv\"");
+    dir.run("agg count r.csv h.tsv").refused(
+        "r.csv is csv by its name, but h.tsv is tsv",
+        "to read all of them in one format, set read.format: \"csv\"",
+    );
 }
 
 #[test]
@@ -224,7 +226,7 @@ fn hints_about_values_help() {
     );
     for (value, sign) in [("\"1,234.50\"", ','), ("$5", '$'), ("-5 %", ' ')] {
         let message = format!("in.csv:2: column \"x\" is {:?}, not a number", value.trim_matches('"'));
-        let hint = format!("{SKIP}; a number has no \"{sign}\" in it, and the source has to write it without");
+        let hint = format!("{SKIP}; a number has no \"{sign}\" in it, so the source has to write it without");
         agg(format!("x\n{value}\n"), &["sum(x)"]).failed(&message, &hint);
     }
 }
@@ -398,7 +400,7 @@ fn bad_records_are_skipped_counted_and_saved() {
         fs::remove_file(dir.join("bad.txt")).unwrap();
         fs::remove_file(dir.join("out")).unwrap();
         dir.run(&format!("{job} {how} {few}"))
-            .failed("24 of 54 records are bad, and read.on_error skips no more than a share of 0.44", "");
+            .failed("24 of 54 records are bad, but read.on_error allows only a share of 0.44", "");
         // They are kept all the same: to be looked at.
         assert_eq!(fs::read_to_string(dir.join("bad.txt")).unwrap(), saved);
         assert_eq!(dir.names(), ["bad.txt", "in.csv", "r.json"]);
@@ -417,9 +419,9 @@ fn saved_records_go_to_a_file_of_their_own() {
     run("out").refused("read.on_error.save_to out: is the output", "name another file");
     run("no/bad").refused("read.on_error.save_to no/bad: there is no directory no", "mkdir -p no");
     run(".").refused("read.on_error.save_to .: exists and is not a file", "");
-    run("r.json").refused("read.on_error.save_to r.json: is the --report, too", "");
-    run("-").refused("read.on_error.save_to -: is no file's name", "");
-    run("new/").refused("read.on_error.save_to new/: is no file's name", "");
+    run("r.json").refused("read.on_error.save_to r.json: is also the file of --report", "");
+    run("-").refused("read.on_error.save_to -: is not a file name", "");
+    run("new/").refused("read.on_error.save_to new/: is not a file name", "");
     assert_eq!(dir.names(), ["in.csv", "job.json"]);
     run("bad").printed("");
     assert_eq!(fs::read(dir.join("bad")).unwrap(), b"bad\n");
@@ -469,7 +471,7 @@ fn packed_tables_that_are_not_whole() {
         let ran = dir.run(&format!("{job} {name}"));
         let end = format!("the {kind} data ends early\n");
         assert!(
-            ran.stderr().starts_with(&format!("error: {name}: read at byte ")) && ran.stderr().ends_with(&end),
+            ran.stderr().starts_with(&format!("error: {name}: cannot read at byte ")) && ran.stderr().ends_with(&end),
             "{}",
             ran.stderr()
         );
@@ -505,7 +507,7 @@ fn tables_that_change_meanwhile() {
     };
     let changes: [(Change<'_>, &str); 3] = [
         (&|dir| File::options().append(true).open(dir.join("in.csv")).unwrap().write_all(b"a,1\n").unwrap(), ""),
-        (&|dir| fs::write(dir.join("in.csv"), "k,x\n").unwrap(), "the file was cut shorter while the job ran"),
+        (&|dir| fs::write(dir.join("in.csv"), "k,x\n").unwrap(), "the file became shorter while the job ran"),
         (
             &|dir| fs::rename(dir.join("new.csv"), dir.join("in.csv")).unwrap(),
             "another file took its name while the job ran",
@@ -522,7 +524,7 @@ fn tables_that_change_meanwhile() {
             assert!(fs::read_to_string(dir.join("out")).unwrap() == expected);
         } else {
             assert!(
-                ran.stderr().starts_with("error: in.csv: read at byte ")
+                ran.stderr().starts_with("error: in.csv: cannot read at byte ")
                     && ran.stderr().ends_with(&format!(": {error}\n")),
                 "{}",
                 ran.stderr()

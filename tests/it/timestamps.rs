@@ -13,8 +13,8 @@ const IN: &str = "t,v,where\n\
 
 const FORMS: &str = "timestamps are written 2026-11-25T10:00:00Z, 2026-11-25 10:00, 2026-11-25, 25/Nov/2026:10:00:00 +0100, or in seconds since 1970";
 const NO_NUMBER: &str =
-    "timestamps are counted, and have a least and a greatest; the step time makes hours, days or months of them";
-const SKIP: &str = "--set read.on_error=skip passes over bad records";
+    "timestamps can be counted, and have a least and a greatest; the step time makes hours, days or months of them";
+const SKIP: &str = "--set read.on_error=skip skips bad records";
 
 fn dir() -> Dir {
     let hours = json!({
@@ -123,8 +123,8 @@ fn fields_of_json() {
 #[test]
 fn what_is_no_timestamp() {
     for (text, why, hint) in [
-        ("2026-02-30", "no date: February 2026 has 28 days", String::new()),
-        ("2026-02-03T25:00", "no time: there is no hour 25", String::new()),
+        ("2026-02-30", "not a valid date: February 2026 has only 28 days", String::new()),
+        ("2026-02-03T25:00", "not a valid time: there is no hour 25", String::new()),
         ("9999-12-31", "out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z", String::new()),
         ("soon", "not a timestamp", format!(", 'read.null=[\"soon\"]' makes this one null; {FORMS}")),
     ] {
@@ -151,7 +151,7 @@ fn a_column_that_nobody_declared() {
 #[test]
 fn what_is_refused() {
     let dir = dir();
-    let is_timestamp = "\"t\" is a timestamp, and a number is wanted";
+    let is_timestamp = "\"t\" is a timestamp, but a number is needed";
     for op in ["sum", "mean", "stddev", "variance_pop"] {
         for more in ["", " --where v>1"] {
             dir.run(&format!("agg {op}(t) in.csv --type t=timestamp{more}"))
@@ -163,34 +163,34 @@ fn what_is_refused() {
         .refused(&format!("./hours.json: aggregate.0.field: {is_timestamp}"), NO_NUMBER);
     let agg =
         |predicate: &str| dir.command(["agg", "count", "in.csv", "--type", "t=timestamp", "--where", predicate]).run();
-    agg("t >= soon").refused("agg: where.gte: \"t\" is a timestamp, and \"soon\" is not a timestamp", FORMS);
+    agg("t >= soon").refused("agg: where.gte: \"t\" is a timestamp, but \"soon\" is not a timestamp", FORMS);
     agg("t in ('2026-02-30')").refused(
-        "agg: where.in.0: \"t\" is a timestamp, and \"2026-02-30\" is no date: February 2026 has 28 days",
+        "agg: where.in.0: \"t\" is a timestamp, but \"2026-02-30\" is not a valid date: February 2026 has only 28 days",
         FORMS,
     );
     agg("t < 1e30").refused(
-        "agg: where.lt: \"t\" is a timestamp, and 1e+30 is out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z",
+        "agg: where.lt: \"t\" is a timestamp, but 1e+30 is out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z",
         "",
     );
-    agg("t ~ 2026").refused("agg: where.matches: \"t\" is a timestamp, and only text matches a pattern", "");
+    agg("t ~ 2026").refused("agg: where.matches: \"t\" is a timestamp, but only text matches a pattern", "");
     let hours = |set: &str| dir.command(["run", "./hours.json", "in.csv", "--set", set]).run();
     for (zone, hint) in [
         ("Berlin", "did you mean \"Europe/Berlin\"?"),
         ("new york", "did you mean \"America/New_York\"?"),
         ("Europe/Brelin", "did you mean \"Europe/Berlin\"?"),
-        ("+01:00", "zones have the names of the IANA database, such as Europe/Berlin"),
+        ("+01:00", "a zone is a name of the IANA database, such as Europe/Berlin"),
     ] {
         hours(&format!("map.0.zone={zone}")).refused(&format!("./hours.json: map.0.zone: no time zone {zone:?}"), hint);
     }
     hours("map.0.every=7").refused(
-        "./hours.json: map.0.every: no number of 7 hours make a longer unit",
-        "every is for seconds and minutes, of which 60 are a minute or an hour, and for hours, of which 24 are a day",
+        "./hours.json: map.0.every: 7 hours don't divide a longer unit evenly",
+        "every must divide 60 seconds, 60 minutes or 24 hours evenly; other units have no every",
     );
-    let wanted = |kind: &str| format!("./hours.json: map.0.time: \"t\" is {kind}, and a timestamp is wanted");
-    hours("read.types.t=string").refused(&wanted("text"), "read.types may say \"timestamp\"");
-    hours("read.types.t=decimal").refused(&wanted("a number"), "read.types may say \"timestamp\"");
+    let wanted = |kind: &str| format!("./hours.json: map.0.time: \"t\" is {kind}, but a timestamp is needed");
+    hours("read.types.t=string").refused(&wanted("text"), "declare it in read.types: \"timestamp\"");
+    hours("read.types.t=decimal").refused(&wanted("a number"), "declare it in read.types: \"timestamp\"");
     hours(r#"map.1={"derive":"hour * 2","as":"x"}"#)
-        .refused("./hours.json: map.1.derive: \"hour\" is a timestamp, and a number is wanted", NO_NUMBER);
+        .refused("./hours.json: map.1.derive: \"hour\" is a timestamp, but a number is needed", NO_NUMBER);
     hours(r#"map.1={"lower":"hour","as":"x"}"#)
-        .refused("./hours.json: map.1.lower: \"hour\" is a timestamp that a step made, and text is wanted", "");
+        .refused("./hours.json: map.1.lower: \"hour\" is a timestamp that a step made, but text is needed", "");
 }

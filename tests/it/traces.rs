@@ -191,10 +191,11 @@ fn what_was_made_again() {
 fn where_a_trace_can_t_be() {
     let dir = Dir::new().file("a.json", "x\n");
     let run = |args: &str| dir.run(&format!("run uniq a.json {args}"));
-    run("--trace t.txt").refused("--trace t.txt: which format?", "its name says so: t.json");
-    run("--trace -").refused("--trace -: which format?", "name a file: --trace t.json");
+    run("--trace t.txt")
+        .refused("--trace t.txt: its ending doesn't say the format", "give it the ending .json: t.json");
+    run("--trace -").refused("--trace -: its ending doesn't say the format", "name a file: --trace t.json");
     run("--trace a.json").refused("--trace a.json: is an INPUT", "name another file");
     run("--trace no/t.json").refused("--trace no/t.json: there is no directory no", "mkdir -p no");
-    run("--trace t.json --report ./t.json").refused("--trace t.json: is the --report, too", "");
+    run("--trace t.json --report ./t.json").refused("--trace t.json: is also the file of --report", "");
     assert_eq!(dir.names(), ["a.json"]);
 }

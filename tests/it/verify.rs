@@ -67,8 +67,8 @@ fn changed(args: &str) -> crate::harness::Ran {
     assert_eq!(ran.code(), Some(1), "{}", ran.stdout());
     let stderr = ran.stderr();
     let (error, hint) = stderr.split_once("\nerror: ").unwrap().1.split_once('\n').unwrap();
-    assert!(error.ends_with(" runs wrote something else than that with settings as given"), "{stderr}");
-    assert_eq!(hint, "hint: an input that changed meanwhile, or else a bug in mapfold: please report it\n");
+    assert!(error.ends_with(" runs wrote a different result than the run with settings as given"), "{stderr}");
+    assert_eq!(hint, "hint: either an input changed meanwhile, or this is a bug in mapfold: please report it\n");
     assert_eq!(dir.names(), ["a.txt"]);
     ran
 }
@@ -123,12 +123,12 @@ fn interrupted_it_leaves_nothing_behind() {
 #[test]
 fn what_can_be_read_once_is_refused() {
     dir().run("verify wordcount -").refused(
-        "standard input can be read once, and verify runs the job many times",
+        "standard input can be read only once, but verify runs the job many times",
         "name a file: mapfold verify wordcount book.txt",
     );
     dir().run("verify wordcont a.txt").refused(
         "no built-in job \"wordcont\"",
-        "did you mean \"wordcount\"? mapfold jobs lists them; a spec file is named with a / or .json",
+        "did you mean \"wordcount\"? mapfold jobs lists them; the name of a spec file has a / or ends with .json",
     );
 }
 
@@ -143,7 +143,7 @@ fn a_run_that_has_too_little_memory_is_told_and_passed_over() {
         text.contains("- not done      with memory=1M: long: ") && text.contains(" wrote the same 1 row, "),
         "{text}"
     );
-    assert!(text.ends_with(" had too little memory to be done.\n"), "{text}");
+    assert!(text.ends_with(" had too little memory to finish.\n"), "{text}");
 }
 
 /// Partial answers can't be compared. So nobody is told to ask for one.
@@ -151,12 +151,15 @@ fn a_run_that_has_too_little_memory_is_told_and_passed_over() {
 fn whole_answers_are_compared() {
     let dir = dir().file("p.json", r#"{"aggregate": [{"op": "count"}], "deadline": {"on_timeout": "partial"}}"#);
     for command in ["verify", "bench"] {
-        let what = format!("{command} compares whole answers, and on_timeout lets this job answer from a part");
+        let what = format!(
+            "{command} compares complete answers, but on_timeout lets this job answer from a part of the input"
+        );
         let hint = "--on-timeout fail";
         dir.run(&format!("{command} ./p.json a.txt")).refused(&what, hint);
         dir.run(&format!("{command} uniq a.txt --timeout 1m --on-timeout partial")).refused(&what, hint);
         let ran = dir.run(&format!("{command} uniq a.txt --timeout 1ms"));
-        let (stderr, hint) = (ran.stderr(), "hint: a longer --timeout, or none: a part can't be compared\n");
+        let (stderr, hint) =
+            (ran.stderr(), "hint: use a longer --timeout, or none: a partial answer can't be compared\n");
         assert!(stderr.ends_with(&format!(": not done after 1ms\n{hint}")), "{stderr}");
         assert_eq!(ran.code(), Some(1));
     }

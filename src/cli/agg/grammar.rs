@@ -77,7 +77,7 @@ pub fn aggs(text: &str) -> Result<Vec<Agg>> {
     Err(match at.next() {
         Some('+' | '-' | '*' | '/' | '%') => at.wrong(
             "arithmetic with aggregates is not supported",
-            Some("each is a column of its own; leave computing with columns to what reads the result".into()),
+            Some("make each aggregate a column of its own, and compute with the columns in the program that reads the result".into()),
         ),
         Some('(') => at.wrong("expected \",\"", None),
         _ => at.wrong("expected \",\" or \"as\"", Some("an example: 'sum(amount) as total, count'".into())),
@@ -128,7 +128,7 @@ fn op(at: &mut Cursor<'_>) -> Result<Op> {
                     Some(right) => format!("did you mean {right}?"),
                     None => format!("aggregates: {}", built.join(", ")),
                 };
-                return Err(at.wrong(&format!("no aggregate {word:?}"), Some(hint)));
+                return Err(at.wrong(&format!("unknown aggregate {word:?}"), Some(hint)));
             }
         },
     };
@@ -158,8 +158,8 @@ fn refuse_arithmetic(at: &Cursor<'_>, begun: usize) -> Result<()> {
     let expression = &at.whole()[begun..at.mark() + end.len()];
     let derive = format!(r#"--set 'map=[{{"derive": {}, "as": "x"}}]'"#, Value::from(expression));
     let hint = match sign {
-        '-' => format!("a field of that name is in quotes: \"{expression}\"; to compute it: {derive}"),
-        _ => format!("derive a field and name that: {derive}"),
+        '-' => format!("if a field has this name, put it in quotes: \"{expression}\"; to compute it: {derive}"),
+        _ => format!("derive a field and aggregate it: {derive}"),
     };
     Err(at.wrong("arithmetic inside an aggregate is not supported", Some(hint)))
 }
@@ -173,11 +173,11 @@ pub fn predicate(flag: &str, text: &str, over: Over) -> Result<Predicate> {
         return Ok(Predicate { field, test });
     }
     Err(if at.eat_word("and") {
-        at.wrong("expected the end", Some(format!("give {flag} once more: both must hold")))
+        at.wrong("expected the end", Some(format!("to require both, give {flag} twice")))
     } else if at.eat_word("or") {
-        at.wrong("expected the end", Some("\"or\" is for a spec, which --print-spec gives you to start from".into()))
+        at.wrong("expected the end", Some("\"or\" works only in a spec; --print-spec prints one to start from".into()))
     } else {
-        at.wrong("expected the end", Some("text with white space is in quotes: 'New York'".into()))
+        at.wrong("expected the end", Some("put text with white space in quotes: 'New York'".into()))
     })
 }
 
@@ -234,16 +234,16 @@ fn comparison(at: &mut Cursor<'_>, field: &Field) -> Result<&'static str> {
         let mut ahead = Cursor::new("", at.rest());
         let hint = match at.next() {
             _ if ahead.eat_word("is") => asked_for_null(field, !ahead.eat_word("not")),
-            Some('-' | '+' | '*' | '/') => "a name with other signs in it is in double quotes: \"user-id\"".into(),
+            Some('-' | '+' | '*' | '/') => "put a name with other characters in double quotes: \"user-id\"".into(),
             _ => "an example: 'status >= 500', 'region in (EU, US)'".into(),
         };
         return Err(at.wrong("expected = != < <= > >= ~ or in", Some(hint)));
     }
     let hint = match SLIPS.iter().find(|(slip, _)| *slip == written) {
         Some((_, right)) => format!("did you mean {right}?"),
-        None => "text that begins with a sign is in quotes".to_owned(),
+        None => "put text that begins with such a character in quotes".to_owned(),
     };
-    Err(at.wrong(&format!("no comparison {written:?}"), Some(hint)))
+    Err(at.wrong(&format!("unknown comparison {written:?}"), Some(hint)))
 }
 
 /// Refuses a comparison with null. `wants_null` says whether the test asks for null; otherwise it excludes null.
@@ -251,14 +251,14 @@ fn refuse_null(at: &Cursor<'_>, field: &Field, wants_null: bool) -> Result<()> {
     if !bare(at, |c| c.is_whitespace() || ",)".contains(c)).eq_ignore_ascii_case("null") {
         return Ok(());
     }
-    let hint = format!("{}; text is in quotes: 'null'", asked_for_null(field, wants_null));
-    Err(at.wrong("nothing compares with null", Some(hint)))
+    let hint = format!("{}; for the text null write 'null'", asked_for_null(field, wants_null));
+    Err(at.wrong("no comparison with null is ever true", Some(hint)))
 }
 
 fn asked_for_null(field: &Field, wants_null: bool) -> String {
     let (Field::Name(field) | Field::Position(field)) = field;
     let test = format!("{{\"field\": {}, \"valid\": {}}}", Value::from(field.as_str()), !wants_null);
-    format!("null is for a spec, which --print-spec gives you to start from: {test}")
+    format!("only a spec can test for null, and --print-spec prints one to start from: {test}")
 }
 
 /// Takes a regular expression, as it was written.
@@ -283,16 +283,16 @@ fn field(at: &mut Cursor<'_>, over: Over) -> Result<Field> {
     if at.eat("$") {
         let digits = at.take_while(|c| c.is_ascii_digit());
         if digits.is_empty() || digits.starts_with('0') {
-            return Err(at.wrong("expected a number from 1 behind $", None));
+            return Err(at.wrong("expected a number from 1 after $", None));
         }
         return Ok(Field::Position(format!("${digits}")));
     }
     let word = at.take_while(|c| c.is_alphanumeric() || "_.@\\".contains(c));
     if word.is_empty() {
         let hint = match at.next() {
-            Some('*') => "count alone counts records, count(x) those in which x is not null",
-            Some('\'') => "names are in double quotes: \"user-id\"",
-            _ => "a name, or one in quotes: \"user-id\"",
+            Some('*') => "count counts records; count(x) counts the records in which x is not null",
+            Some('\'') => "put a name in double quotes: \"user-id\"",
+            _ => "give a name, such as amount or \"user-id\"",
         };
         return Err(at.wrong("expected a field", Some(hint.into())));
     }
@@ -328,7 +328,7 @@ fn value(at: &mut Cursor<'_>, is_end: impl Fn(char) -> bool) -> Result<Value> {
         None => slip(word).map_or_else(|| Ok(word.into()), Err),
     };
     let value =
-        value.map_err(|what| at.wrong(&what, Some(format!("text is in quotes: '{}'", word.replace('\'', "''")))))?;
+        value.map_err(|what| at.wrong(&what, Some(format!("put text in quotes: '{}'", word.replace('\'', "''")))))?;
     at.eat(word);
     Ok(value)
 }
@@ -351,16 +351,16 @@ fn bare<'a>(at: &Cursor<'a>, is_end: impl Fn(char) -> bool) -> &'a str {
 fn slip(word: &str) -> Option<String> {
     let is_number = |text: &str| number(text).is_some();
     if let Some(sign) = word.chars().next().filter(|c| "=<>!".contains(*c)) {
-        return Some(format!("a word doesn't begin with \"{sign}\""));
+        return Some(format!("a word can't begin with \"{sign}\""));
     }
     if word.contains(',') && is_number(&word.replace(',', "")) {
-        return Some("a number has no commas".into());
+        return Some("a number can't have commas".into());
     }
     if let Some(sign) = word.chars().find(|c| ";,".contains(*c)) {
-        return Some(format!("a word has no \"{sign}\" in it"));
+        return Some(format!("a word can't have \"{sign}\" in it"));
     }
     let size = word.strip_suffix(['K', 'M', 'G', 'k', 'm']);
-    size.is_some_and(is_number).then(|| "a number has no unit".into())
+    size.is_some_and(is_number).then(|| "a number can't have a unit".into())
 }
 
 /// Returns the number that a word is, or why JSON can't hold the number. None if the word isn't a number. Digits with a
@@ -392,7 +392,7 @@ fn number(word: &str) -> Option<Result<Number, String>> {
     /// Significant digits that any double gives back.
     const EXACT: usize = 15;
     let is_exact = number.is_u64() || number.is_i64() || digits.trim_start_matches('0').len() <= EXACT;
-    Some(if is_exact { Ok(number) } else { Err("more digits than a number here may have".into()) })
+    Some(if is_exact { Ok(number) } else { Err("the number has too many digits".into()) })
 }
 
 #[cfg(test)]

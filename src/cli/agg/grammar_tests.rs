@@ -55,11 +55,11 @@ fn what_is_no_aggregate_says_where() {
     let example = "an example: 'sum(amount) as total, count'";
     refused("", "agg: at the end: expected an aggregate", "such as count, sum(amount) or mean(ms)");
     refused("count,", "agg: at the end: expected an aggregate", "such as count, sum(amount) or mean(ms)");
-    refused("count, summ(x)", "agg: at \"summ(x)\": no aggregate \"summ\"", "did you mean sum?");
-    refused("COUNT", "agg: at \"COUNT\": no aggregate \"COUNT\"", "did you mean count?");
-    refused("avg(x)", "agg: at \"avg(x)\": no aggregate \"avg\"", "did you mean mean?");
-    refused("Average(x)", "agg: at \"Average(x)\": no aggregate \"Average\"", "did you mean mean?");
-    refused("stdev(x)", "agg: at \"stdev(x)\": no aggregate \"stdev\"", "did you mean stddev?");
+    refused("count, summ(x)", "agg: at \"summ(x)\": unknown aggregate \"summ\"", "did you mean sum?");
+    refused("COUNT", "agg: at \"COUNT\": unknown aggregate \"COUNT\"", "did you mean count?");
+    refused("avg(x)", "agg: at \"avg(x)\": unknown aggregate \"avg\"", "did you mean mean?");
+    refused("Average(x)", "agg: at \"Average(x)\": unknown aggregate \"Average\"", "did you mean mean?");
+    refused("stdev(x)", "agg: at \"stdev(x)\": unknown aggregate \"stdev\"", "did you mean stddev?");
     refused("sum(x", "agg: at the end: expected \")\"", "");
     refused("sum(x y)", "agg: at \"y)\": expected \")\"", "");
     refused("sum(a) sum(b)", "agg: at \"sum(b)\": expected \",\" or \"as\"", example);
@@ -67,12 +67,12 @@ fn what_is_no_aggregate_says_where() {
     refused("count as n as m", "agg: at \"as m\": expected \",\" or \"as\"", example);
     refused("sum(\"x)", "agg: at \"\"x)\": the quote \" is not closed", "");
     refused("sum(\"\")", "agg: at \")\": a name is empty", "");
-    refused("sum()", "agg: at \")\": expected a field", "a name, or one in quotes: \"user-id\"");
-    refused("sum('x')", "agg: at \"'x')\": expected a field", "names are in double quotes: \"user-id\"");
-    let hint = "count alone counts records, count(x) those in which x is not null";
+    refused("sum()", "agg: at \")\": expected a field", "give a name, such as amount or \"user-id\"");
+    refused("sum('x')", "agg: at \"'x')\": expected a field", "put a name in double quotes: \"user-id\"");
+    let hint = "count counts records; count(x) counts the records in which x is not null";
     refused("count(*)", "agg: at \"*)\": expected a field", hint);
     for text in ["sum($)", "sum($0)", "sum($x)"] {
-        assert!(aggs(text).unwrap_err().to_string().ends_with("expected a number from 1 behind $"), "{text}");
+        assert!(aggs(text).unwrap_err().to_string().ends_with("expected a number from 1 after $"), "{text}");
     }
     let long = aggs(&format!("sum(x) {}", "é".repeat(99))).unwrap_err().to_string();
     assert_eq!(long, format!("agg: at \"{}…\": expected \",\" or \"as\"", "é".repeat(30)));
@@ -82,16 +82,17 @@ fn what_is_no_aggregate_says_where() {
 fn arithmetic_points_to_derive() {
     let message = |at: &str| format!("agg: at \"{at}\": arithmetic inside an aggregate is not supported");
     let derive = |expression: &str| format!("--set 'map=[{{\"derive\": \"{expression}\", \"as\": \"x\"}}]'");
-    let name = |expression: &str| format!("derive a field and name that: {}", derive(expression));
+    let name = |expression: &str| format!("derive a field and aggregate it: {}", derive(expression));
     refused("sum(price * qty), count", &message("* qty), count"), &name("price * qty"));
-    refused("mean((a+b)/2)", "agg: at \"(a+b)/2)\": expected a field", "a name, or one in quotes: \"user-id\"");
+    refused("mean((a+b)/2)", "agg: at \"(a+b)/2)\": expected a field", "give a name, such as amount or \"user-id\"");
     refused("mean(a/(b+1))", &message("/(b+1))"), &name("a/(b+1)"));
-    let quotes = format!("a field of that name is in quotes: \"user-id\"; to compute it: {}", derive("user-id"));
+    let quotes =
+        format!("if a field has this name, put it in quotes: \"user-id\"; to compute it: {}", derive("user-id"));
     refused("sum(user-id)", &message("-id)"), &quotes);
     refused(
         "sum(a) / count",
         "agg: at \"/ count\": arithmetic with aggregates is not supported",
-        "each is a column of its own; leave computing with columns to what reads the result",
+        "make each aggregate a column of its own, and compute with the columns in the program that reads the result",
     );
 }
 
@@ -137,19 +138,23 @@ fn what_is_no_predicate_says_where() {
     refused("x", "--where: at the end: expected = != < <= > >= ~ or in", signs);
     refused("x like y", "--where: at \"like y\": expected = != < <= > >= ~ or in", signs);
     refused("x =", "--where: at the end: expected a number, a word or 'text'", "");
-    refused("x = New York", "--where: at \"York\": expected the end", "text with white space is in quotes: 'New York'");
-    refused("x=1 and y=2", "--where: at \"y=2\": expected the end", "give --where once more: both must hold");
-    let or = "\"or\" is for a spec, which --print-spec gives you to start from";
+    refused(
+        "x = New York",
+        "--where: at \"York\": expected the end",
+        "put text with white space in quotes: 'New York'",
+    );
+    refused("x=1 and y=2", "--where: at \"y=2\": expected the end", "to require both, give --where twice");
+    let or = "\"or\" works only in a spec; --print-spec prints one to start from";
     refused("x=1 or y=2", "--where: at \"y=2\": expected the end", or);
-    let hint = "a name with other signs in it is in double quotes: \"user-id\"";
+    let hint = "put a name with other characters in double quotes: \"user-id\"";
     refused("user-id = 1", "--where: at \"-id = 1\": expected = != < <= > >= ~ or in", hint);
     refused("x in EU", "--where: at \"EU\": expected \"(\"", "an example: region in (EU, US)");
     refused("x in (EU", "--where: at the end: expected \",\" or \")\"", "");
     refused("x in ()", "--where: at \")\": expected a number, a word or 'text'", "");
     refused("x = 'y", "--where: at \"'y\": the quote ' is not closed", "");
-    let message = "--where: at \"0.1234567890123456\": more digits than a number here may have";
-    refused("x = 0.1234567890123456", message, "text is in quotes: '0.1234567890123456'");
-    refused("= 5", "--where: at \"= 5\": expected a field", "a name, or one in quotes: \"user-id\"");
+    let message = "--where: at \"0.1234567890123456\": the number has too many digits";
+    refused("x = 0.1234567890123456", message, "put text in quotes: '0.1234567890123456'");
+    refused("= 5", "--where: at \"= 5\": expected a field", "give a name, such as amount or \"user-id\"");
 }
 
 #[test]
@@ -159,17 +164,17 @@ fn what_can_only_be_a_slip_is_no_text() {
         let message = format!("--where: at {message}");
         assert_eq!((error.to_string(), error.hint().unwrap_or_default().as_str()), (message, hint));
     };
-    refused("id=>1", "\"=>1\": no comparison \"=>\"", "did you mean >=?");
-    refused("id <> 1", "\"<> 1\": no comparison \"<>\"", "did you mean !=?");
-    refused("id =~ ^a", "\"=~ ^a\": no comparison \"=~\"", "did you mean ~?");
-    refused("id=!!", "\"=!!\": no comparison \"=!!\"", "text that begins with a sign is in quotes");
-    refused("id = >1", "\">1\": a word doesn't begin with \">\"", "text is in quotes: '>1'");
-    refused("id = 1;", "\"1;\": a word has no \";\" in it", "text is in quotes: '1;'");
-    refused("id = it's,", "\"it's,\": a word has no \",\" in it", "text is in quotes: 'it''s,'");
-    refused("x >= 1,000.5", "\"1,000.5\": a number has no commas", "text is in quotes: '1,000.5'");
-    refused("x > 1K", "\"1K\": a number has no unit", "text is in quotes: '1K'");
-    refused("x in (EU, 1.5m)", "\"1.5m)\": a number has no unit", "text is in quotes: '1.5m'");
-    refused("x = 1e400", "\"1e400\": the number is out of range", "text is in quotes: '1e400'");
+    refused("id=>1", "\"=>1\": unknown comparison \"=>\"", "did you mean >=?");
+    refused("id <> 1", "\"<> 1\": unknown comparison \"<>\"", "did you mean !=?");
+    refused("id =~ ^a", "\"=~ ^a\": unknown comparison \"=~\"", "did you mean ~?");
+    refused("id=!!", "\"=!!\": unknown comparison \"=!!\"", "put text that begins with such a character in quotes");
+    refused("id = >1", "\">1\": a word can't begin with \">\"", "put text in quotes: '>1'");
+    refused("id = 1;", "\"1;\": a word can't have \";\" in it", "put text in quotes: '1;'");
+    refused("id = it's,", "\"it's,\": a word can't have \",\" in it", "put text in quotes: 'it''s,'");
+    refused("x >= 1,000.5", "\"1,000.5\": a number can't have commas", "put text in quotes: '1,000.5'");
+    refused("x > 1K", "\"1K\": a number can't have a unit", "put text in quotes: '1K'");
+    refused("x in (EU, 1.5m)", "\"1.5m)\": a number can't have a unit", "put text in quotes: '1.5m'");
+    refused("x = 1e400", "\"1e400\": the number is out of range", "put text in quotes: '1e400'");
     for word in ["EU", "2024-01-01", "10:30", "1e", "12ef", "1a", "1KB", "007", "01K", "-", "a=b", "nullable", "$5"] {
         assert_eq!(
             predicate("--where", &format!("x = {word}"), Over::Fields).unwrap().test,
@@ -182,14 +187,14 @@ fn what_can_only_be_a_slip_is_no_text() {
 fn null_is_asked_for_in_a_spec() {
     let refused = |text: &str, message: &str, hint: &str| {
         let error = predicate("--where", text, Over::Fields).unwrap_err();
-        let hint = format!("null is for a spec, which --print-spec gives you to start from: {hint}");
+        let hint = format!("only a spec can test for null, and --print-spec prints one to start from: {hint}");
         assert_eq!((error.to_string(), error.hint().unwrap_or_default()), (format!("--where: at {message}"), hint));
     };
     let (null, valid) = (r#"{"field": "x", "valid": false}"#, r#"{"field": "x", "valid": true}"#);
-    let text = |test: &str| format!("{test}; text is in quotes: 'null'");
-    refused("x = null", "\"null\": nothing compares with null", &text(null));
-    refused("x != NULL", "\"NULL\": nothing compares with null", &text(valid));
-    refused("x in (EU, null)", "\"null)\": nothing compares with null", &text(null));
+    let text = |test: &str| format!("{test}; for the text null write 'null'");
+    refused("x = null", "\"null\": no comparison with null is ever true", &text(null));
+    refused("x != NULL", "\"NULL\": no comparison with null is ever true", &text(valid));
+    refused("x in (EU, null)", "\"null)\": no comparison with null is ever true", &text(null));
     refused("x is null", "\"is null\": expected = != < <= > >= ~ or in", null);
     refused("x IS NOT NULL", "\"IS NOT NULL\": expected = != < <= > >= ~ or in", valid);
     assert_eq!(predicate("--where", "x = 'null'", Over::Fields).unwrap().test, Test::Compare("equal", json!("null")));

@@ -33,21 +33,22 @@ Examples:
 
 const GRAMMAR: &str = "\
 AGGS:
-  count              records; count(x): those in which x is not null
+  count              the number of records
+  count(x)           the number of records in which x is not null
   sum(x) min(x) max(x) mean(x)
-  ... as NAME        its column, which else is called as it is written: sum(x)
+  ... as NAME        the column's name, which is sum(x) and so on by default
   A field is a name, a \"quoted name\", or with --no-header $1, $2, and so on.
-  Computing with fields is derive's: --set 'map=[{\"derive\": \"a * b\", \"as\": \"x\"}]'
+  To compute with fields: --set 'map=[{\"derive\": \"a * b\", \"as\": \"x\"}]'
 
 Predicates:
-  x = 'New York'     and != < <= > >=; of null all of them are false
-  x ~ '^GET '        what matches a regular expression
-  x in (EU, US)
+  x = 'New York'     also != < <= > >=; all of them are false for null
+  x ~ '^GET '        a regular expression matches somewhere in x
+  x in (EU, US)      x is one of these values
   A value is a number, a word, or text in single or double quotes; a quote in
-  it is written twice. Digits with a zero before them, as 01234, are a word.
+  the text is written twice. Digits after a leading zero (01234) are a word.
   --having is about columns of the result: 'sum(amount) > 100'.";
 
-const READING: &str = "How it is read";
+const READING: &str = "How the input is read";
 
 /// Group and aggregate the columns of a table in one line
 #[derive(clap::Args)]
@@ -61,44 +62,45 @@ const READING: &str = "How it is read";
     })
 )]
 pub struct Args {
-    /// Such as 'sum(amount) as total, mean(ms), count'
+    /// Aggregates: 'sum(amount) as total, count'
     #[arg(value_name = "AGGS", help_heading = help::INPUT_AND_JOB, display_order = 0)]
     aggs: String,
 
-    /// Fields to group by, commas between them
+    /// Fields to group by, separated by commas
     ///
-    /// A name with a comma in it is in double quotes. The groups come in the order of these fields, unless --sort says
+    /// A name with a comma in it must be in double quotes. The groups are sorted by these fields, unless --sort says
     /// otherwise. Without -g all records are one group.
     #[arg(short, long, value_name = "FIELDS", help_heading = help::INPUT_AND_JOB, display_order = 2)]
     group_by: Option<String>,
 
-    /// Only records like this: 'status >= 500'; repeatable
+    /// Keep only records like 'status >= 500'; repeatable
     ///
-    /// Of several, all must hold.
+    /// If there are several, all must hold.
     #[arg(long = "where", value_name = "P", help_heading = help::INPUT_AND_JOB, display_order = 3)]
     filters: Vec<String>,
 
-    /// Only groups like this: 'count > 10'; repeatable
+    /// Keep only groups like 'count > 10'; repeatable
     ///
-    /// It is about columns of the result. Of several, all must hold.
+    /// The predicate is about columns of the result. If there are several, all must hold.
     #[arg(long, value_name = "P", help_heading = help::INPUT_AND_JOB, display_order = 4)]
     having: Vec<String>,
 
-    /// text, csv or tsv  [default: by the inputs' endings]
+    /// text, csv, tsv or jsonl  [default: by input names]
     #[arg(long, value_name = "FORMAT", help_heading = READING, display_order = 10)]
     read: Option<String>,
 
-    /// Between fields, one character; reads as csv
+    /// The character between two fields; implies csv
     #[arg(long, value_name = "C", help_heading = READING, display_order = 11)]
     delimiter: Option<String>,
 
-    /// The first row is a record; fields are $1, $2 and so on
+    /// The first row is a record; fields are $1, $2, ...
     #[arg(long, help_heading = READING, display_order = 12)]
     no_header: bool,
 
-    /// string, int, float, decimal or timestamp; repeatable
+    /// The type of a column, such as id=int; repeatable
     ///
-    /// Where a number is needed and no type is given, a field is a decimal: exact, of up to 38 digits.
+    /// TYPE is string, int, float, decimal or timestamp. A field without a type is read as a decimal where a number is needed:
+    /// an exact number of up to 38 digits.
     #[arg(long = "type", value_name = "COL=TYPE", help_heading = READING, display_order = 13)]
     types: Vec<String>,
 
@@ -112,7 +114,7 @@ pub struct Args {
     #[command(flatten)]
     result: ResultArgs,
 
-    /// Print the spec that this stands for, and do nothing
+    /// Print the spec of this command line, don't run it
     #[arg(long, help_heading = help::WHAT_HAPPENED, display_order = 0)]
     print_spec: bool,
 }

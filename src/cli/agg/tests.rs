@@ -66,8 +66,8 @@ fn fields_by_position() {
 }
 "#;
     assert_eq!(spec(&words).unwrap(), expected);
-    let hint = "--no-header, if it hasn't; a field that is called so is in quotes: \"$2\"";
-    let message = |flag: &str| format!("{flag}: $2 is a field by its position, and the first row has their names");
+    let hint = "give --no-header if it doesn't; if a field has this name, put it in quotes: \"$2\"";
+    let message = |flag: &str| format!("{flag}: $2 means a field by its position, but the first row names the fields");
     refused(&["sum($2)"], &message("agg"), hint);
     refused(&["count", "-g", "a,$2"], &message("-g"), hint);
     refused(&["count", "--where", "$2=1"], &message("--where"), hint);
@@ -101,10 +101,10 @@ fn what_is_wrong_names_its_flag() {
         "--delimiter: must be one ASCII character, is \"::\"",
         r#"such as ",", ";" or "\t""#,
     );
-    let csv = "read.format says how to read them: --set read.format=csv";
-    let message = "agg: read.delimiter: is for csv, and the inputs are read as text";
+    let csv = "to read them in this format: --set read.format=csv";
+    let message = "agg: read.delimiter: is only for csv, but the inputs are read as text";
     refused(&["count", "--delimiter", ";", "--read", "text"], message, csv);
-    refused(&["count", "-g", "a,"], "-g: a name is empty", "commas part names: a,b");
+    refused(&["count", "-g", "a,"], "-g: a name is empty", "separate names by commas: a,b");
     refused(&["count", "-n", "x"], "--limit: must be a whole number, is \"x\"", "");
 }
 
@@ -112,12 +112,12 @@ fn what_is_wrong_names_its_flag() {
 fn what_a_call_takes() {
     refused(&["sum"], "agg: sum needs a field", "an example: sum(amount)");
     refused(&["p99"], "agg: p99 needs a field", "an example: p99(amount)");
-    refused(&["sum(a, b)"], "agg: sum takes one field", "one aggregate a field: sum(a), sum(b)");
-    refused(&["p99(a, 1)"], "agg: p99 takes one field", "one aggregate a field: p99(a), p99(b)");
+    refused(&["sum(a, b)"], "agg: sum takes one field", "write one aggregate for each field: sum(a), sum(b)");
+    refused(&["p99(a, 1)"], "agg: p99 takes one field", "write one aggregate for each field: p99(a), p99(b)");
     refused(
         &["approx_distinct(a, b)"],
         "agg: approx_distinct takes one field",
-        "one aggregate a field: approx_distinct(a), approx_distinct(b)",
+        "write one aggregate for each field: approx_distinct(a), approx_distinct(b)",
     );
     refused(
         &["approx_quantile(a)"],
@@ -127,8 +127,8 @@ fn what_a_call_takes() {
     refused(&["quantile(a)"], "agg: quantile takes a field and \"q\"", "an example: quantile(ms, 0.99)");
     refused(
         &["sum(distinct a)"],
-        "agg: sum(distinct a): distinct is for count and list",
-        "count(distinct x) counts the values there are, list(distinct x) lists them",
+        "agg: sum(distinct a): distinct works only with count and list",
+        "count(distinct x) counts the different values, list(distinct x) lists them",
     );
     // The grammar has these aggregates, but the spec says that they aren't supported yet.
     for (agg, op) in [

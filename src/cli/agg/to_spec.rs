@@ -20,8 +20,8 @@ impl Header {
     pub fn field<'f>(self, flag: &str, field: &'f Field) -> Result<&'f str> {
         match field {
             Field::Position(name) if self == Header::Row => Err(Error::usage_hint(
-                format!("{flag}: {name} is a field by its position, and the first row has their names"),
-                format!("--no-header, if it hasn't; a field that is called so is in quotes: \"{name}\""),
+                format!("{flag}: {name} means a field by its position, but the first row names the fields"),
+                format!("give --no-header if it doesn't; if a field has this name, put it in quotes: \"{name}\""),
             )),
             Field::Position(name) | Field::Name(name) => Ok(name),
         }
@@ -39,8 +39,11 @@ pub fn aggregate(agg: &Agg, header: Header) -> Result<Value> {
             op
         }
         (_, true) => {
-            let hint = "count(distinct x) counts the values there are, list(distinct x) lists them";
-            return Err(Error::usage_hint(format!("agg: {}: distinct is for count and list", agg.column), hint));
+            let hint = "count(distinct x) counts the different values, list(distinct x) lists them";
+            return Err(Error::usage_hint(
+                format!("agg: {}: distinct works only with count and list", agg.column),
+                hint,
+            ));
         }
         (Op::Quantile(q), false) => {
             object.insert("q".into(), q.clone().into());
@@ -67,7 +70,7 @@ pub fn aggregate(agg: &Agg, header: Header) -> Result<Value> {
         (None, []) => {}
         (Some(key), [value]) => drop(object.insert(key.into(), value.clone())),
         (None, _) => {
-            let hint = format!("one aggregate a field: {op}(a), {op}(b)", op = written(agg));
+            let hint = format!("write one aggregate for each field: {op}(a), {op}(b)", op = written(agg));
             return Err(Error::usage_hint(format!("agg: {} takes one field", written(agg)), hint));
         }
         (Some(key), _) => {

@@ -216,7 +216,7 @@ fn notes(bench: &Bench) -> Vec<String> {
         }
         if summary.reduce_shuffle_bytes_min < summary.reduce_shuffle_bytes_max {
             notes.push(format!(
-                "{} shuffled {} to {}, not the same in every run; shown is the one in the middle.",
+                "{} shuffled {} to {}, not the same in every run; the median is shown.",
                 summary.value,
                 data(summary.reduce_shuffle_bytes_min),
                 data(summary.reduce_shuffle_bytes_max)

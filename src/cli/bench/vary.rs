@@ -21,15 +21,15 @@ impl Vary {
         };
         let setting = settings::find(what).filter(|setting| setting.is_free()).ok_or_else(|| {
             let names: Vec<_> = settings::ALL.iter().filter(|setting| setting.is_free()).map(|s| s.flag).collect();
-            Error::usage_hint(format!("--vary: no setting {what:?}"), suggestion(what, "settings", &names))
+            Error::usage_hint(format!("--vary: unknown setting {what:?}"), suggestion(what, "settings", &names))
         })?;
         let values: Vec<_> = values.split(',').map(|value| value.trim().to_owned()).collect();
         if values.iter().any(String::is_empty) {
-            return Err(Error::usage_hint(format!("--vary {text}: a value is empty"), "values are parted by commas"));
+            return Err(Error::usage_hint(format!("--vary {text}: a value is empty"), "separate values by commas"));
         }
         if let [only] = values.as_slice() {
             return Err(Error::usage_hint(
-                format!("--vary {text}: one value, and nothing to compare it with"),
+                format!("--vary {text}: has only one value, so there is nothing to compare"),
                 format!("name two or more: --vary {what}={only},…"),
             ));
         }
@@ -46,7 +46,7 @@ impl Vary {
                 let again = if other == value { "given twice".to_owned() } else { format!("the same as {other}") };
                 return Err(Error::usage_hint(
                     format!("{flag}: {value} is {again}"),
-                    "a value is compared with others",
+                    "give different values to compare",
                 ));
             }
             seen.push((run, value));
@@ -74,17 +74,17 @@ mod tests {
     #[test]
     fn what_is_refused() {
         refused("combiner", "--vary combiner: no \"=\"", "--vary WHAT=A,B, such as --vary combiner=on,off");
-        refused("combinr=on,off", "--vary: no setting \"combinr\"", "did you mean \"combiner\"?");
-        refused("split_size=1,2", "--vary: no setting \"split_size\"", "did you mean \"split-size\"?");
-        refused("combiner=on,", "--vary combiner=on,: a value is empty", "values are parted by commas");
+        refused("combinr=on,off", "--vary: unknown setting \"combinr\"", "did you mean \"combiner\"?");
+        refused("split_size=1,2", "--vary: unknown setting \"split_size\"", "did you mean \"split-size\"?");
+        refused("combiner=on,", "--vary combiner=on,: a value is empty", "separate values by commas");
         refused(
             "threads=4",
-            "--vary threads=4: one value, and nothing to compare it with",
+            "--vary threads=4: has only one value, so there is nothing to compare",
             "name two or more: --vary threads=4,…",
         );
         // A setting that changes what the job prints can't be varied.
         let names: Vec<_> =
             settings::ALL.iter().filter(|setting| setting.is_free()).map(|setting| setting.flag).collect();
-        refused("format=csv,tsv", "--vary: no setting \"format\"", &format!("settings: {}", names.join(", ")));
+        refused("format=csv,tsv", "--vary: unknown setting \"format\"", &format!("settings: {}", names.join(", ")));
     }
 }

@@ -152,7 +152,7 @@ impl Told {
         let mut lines = vec![("input", self.sources.line()), ("read", self.read.line())];
         if !self.read.lazy.is_empty() {
             let lazy = self.read.lazy.join(", ");
-            lines.push(("lazily", format!("{lazy}: looked at only in records that a filter left")));
+            lines.push(("lazily", format!("{lazy}: read only in records that a filter left")));
         }
         lines.push(("splits", self.splits()));
         let label = |i| if i == 0 { "map" } else { "" };
@@ -194,7 +194,7 @@ impl Told {
             (Some(keys), _) if keys.is_empty() => "one row".into(),
             (Some(keys), None) => format!("{}, then as in the input", keys.join(", ")),
             (Some(keys), Some(_)) => keys.join(", "),
-            (None, None) => "as in the input, written as it comes".into(),
+            (None, None) => "as in the input, written while it is read".into(),
             (None, Some(_)) => "any".to_owned(),
         };
         order + &first
@@ -211,10 +211,10 @@ impl Sources {
             text.push_str(&format!(", {}", data(self.bytes)));
         }
         if self.packed > 0 {
-            text.push_str(&format!("; {} packed, unpacked front to back", count(self.packed as u64)));
+            text.push_str(&format!("; {} compressed, read from front to back", count(self.packed as u64)));
         }
         if !self.streams.is_empty() {
-            text.push_str(&format!("; not files, of a length nobody knows: {}", self.streams.join(", ")));
+            text.push_str(&format!("; not files, so their length isn't known: {}", self.streams.join(", ")));
         }
         text
     }
@@ -229,13 +229,13 @@ impl Reading {
         let header = if self.header { " with a header" } else { "" };
         let mut text = format!("{}{header}", self.format);
         match (&self.unread, self.fields.as_slice()) {
-            (_, []) => text.push_str(": no field, records are counted"),
+            (_, []) => text.push_str(": no fields, records are only counted"),
             (Some(unread), fields) if unread.is_empty() => text.push_str(&format!(": {}", fields.join(", "))),
             (Some(unread), fields) => {
                 let all = fields.len() + unread.len();
-                text.push_str(&format!(": {} of {all} fields; passed over: {}", fields.join(", "), few(unread)));
+                text.push_str(&format!(": {} of {all} fields; ignored: {}", fields.join(", "), few(unread)));
             }
-            (None, fields) => text.push_str(&format!(": {}; other fields are passed over", fields.join(", "))),
+            (None, fields) => text.push_str(&format!(": {}; other fields are ignored", fields.join(", "))),
         }
         text + &format!("; a bad record: {}", self.on_error)
     }

@@ -21,13 +21,13 @@ pub fn prediction(explained: &Explained) -> String {
     if let Some(prediction) = predicted {
         let mut lines = foreseen(prediction, plan.read.on_error);
         if !not_sampled.is_empty() {
-            lines.push(("beside", format!("what these bring is not in it: {}", not_sampled.join(", "))));
+            lines.push(("missing", format!("these inputs were not sampled: {}", not_sampled.join(", "))));
         }
         text.push_str(&section(&heading(prediction), lines));
     } else {
         let names = not_sampled.join(", ");
         text.push_str(&wrapped(
-            &format!("No sample: commands, pipes and files that may hang are read by the job alone ({names})."),
+            &format!("No sample: commands, pipes and files that may hang are read only by the job ({names})."),
             0,
         ));
     }
@@ -101,7 +101,7 @@ fn heading(prediction: &Prediction) -> String {
     let read = data(*sample_bytes);
     let took = seconds(*sample_seconds);
     match is_exact {
-        true => format!("All {read} were read: counts are exact, time and memory about so"),
+        true => format!("All {read} were read: counts are exact, time and memory are estimates"),
         false => format!("From {read} in {}, read in {took}: about", plural(*pieces as u64, "piece")),
     }
 }
@@ -111,7 +111,7 @@ fn foreseen(prediction: &Prediction, on_error: &str) -> Vec<(&'static str, Strin
     let number = |x: f64| rounded(x, *is_exact);
     let mut lines = Vec::new();
     if let Some(share) = read_share {
-        lines.push(("limit", format!("has its rows after {} of the input", percent((share * 1e4) as u64, 10_000))));
+        lines.push(("limit", format!("is reached after {} of the input", percent((share * 1e4) as u64, 10_000))));
     }
     lines.push(("records", number(f.map_input_records)));
     let bad = match first_bad {
@@ -122,7 +122,7 @@ fn foreseen(prediction: &Prediction, on_error: &str) -> Vec<(&'static str, Strin
         Some((place, why)) => format!("{}; the first: {place}: {why}", number(f.bad_records)),
     };
     lines.push(("bad", bad));
-    lines.push(("mapped", format!("to {}", number(f.map_output_records))));
+    lines.push(("mapped", number(f.map_output_records)));
     if let (Some(found), Some((low, high))) = (f.reduce_input_groups, keys) {
         let between = match (*low, *high) {
             _ if *is_exact => String::new(),
@@ -146,16 +146,16 @@ fn shuffle(combining: &Combining, mapped: f64, number: &dyn Fn(f64) -> String) -
         let is_set = if name == *set { "*" } else { " " };
         let left = percent(rows.round() as u64, (mapped.round() as u64).max(1));
         format!(
-            "{is_set} {name:<4}  {} in {}, {left} of those mapped{how}",
+            "{is_set} {name:<4}  {} in {}, {left} of mapped records{how}",
             data(bytes.round() as u64),
             if *rows == 1.0 { "1 row".to_owned() } else { format!("{} rows", number(*rows)) }
         )
     };
     let how = match *auto_combines {
         _ if mapped == 0.0 => String::new(),
-        share if share >= 1.0 => ": it combines all".into(),
-        share if share < 0.005 => ": it combines nearly none".into(),
-        share => format!(": it combines {}", percent((share * 1e4) as u64, 10_000)),
+        share if share >= 1.0 => ": all combined".into(),
+        share if share < 0.005 => ": nearly none combined".into(),
+        share => format!(": {} combined", percent((share * 1e4) as u64, 10_000)),
     };
     vec![("shuffle", line("on", on, "")), ("", line("off", off, "")), ("", line("auto", auto, &how))]
 }

@@ -32,14 +32,14 @@ const DIGITS: u32 = 9;
 pub enum NoTimestamp {
     #[error("not a timestamp")]
     Unknown,
-    #[error("no date: {} {year} has {days} days", MONTHS[*month as usize - 1])]
+    #[error("not a valid date: {} {year} has only {days} days", MONTHS[*month as usize - 1])]
     Day { year: i16, month: i8, days: i8 },
     /// A number that a part can't have. `whole` is a date, a time or an offset.
-    #[error("no {whole}: there is no {part} {number}")]
+    #[error("not a valid {whole}: there is no {part} {number}")]
     Part { whole: &'static str, part: &'static str, number: i64 },
     #[error("out of range: timestamps go from -009999-01-02 to 9999-12-30T22:00:00Z")]
     OutOfRange,
-    #[error("too fine: a second has at most 9 digits behind its point")]
+    #[error("too many digits: a second has at most 9 digits behind the point")]
     TooFine,
 }
 

@@ -183,14 +183,14 @@ impl<'a> Scope<'a> {
                 true => format!("--delimiter '{sign}'"),
                 false => format!("--set 'read.delimiter={sign}'"),
             };
-            let hint = format!("the only field is {only:?}; what parts fields is said by {how}");
+            let hint = format!("the only field is {only:?}; to say what separates fields: {how}");
             return self.blame.error(path, &format!("no field {name:?}"), Some(hint));
         }
         match (names.as_slice(), self.blame.stranger(path, "field", name, &names)) {
             // A table that is read as text has its column names in its first line.
             (["line"], Error::Usage { message, hint: Some(hint) }) if hint == "fields: line" => {
                 let how = if self.blame.is_a_line() { "--read csv" } else { "--set read.format=csv" };
-                Error::usage_hint(message, format!("{hint}; columns are read by {how}, or tsv"))
+                Error::usage_hint(message, format!("{hint}; to read columns: {how}, or tsv"))
             }
             (_, error) => error,
         }
@@ -276,7 +276,7 @@ impl<'a> Scope<'a> {
     pub fn add(&mut self, path: &str, name: &str, kind: Kind, may_be_null: bool) -> Result<Field> {
         if self.by_name.contains_key(name) {
             let hint = Some("choose another name".into());
-            return Err(self.blame.error(path, &format!("there is a field {name:?} already"), hint));
+            return Err(self.blame.error(path, &format!("there is already a field {name:?}"), hint));
         }
         self.by_name.insert(name.to_owned(), self.fields.len());
         Ok(self.add_known(Known::new(Some(name.to_owned()), kind, may_be_null)))

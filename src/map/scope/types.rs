@@ -45,7 +45,7 @@ impl Scope<'_> {
         match self.kind(field) {
             Kind::Bytes | Kind::Json => Ok(self.convert(field, name, Type::String)),
             kind @ (Kind::Decimal | Kind::Float | Kind::Timestamp(_)) => {
-                let what = format!("{name:?} is {} that a step made, and text is wanted", kind.noun());
+                let what = format!("{name:?} is {} that a step made, but text is needed", kind.noun());
                 Err(self.blame.error(path, &what, None))
             }
         }
@@ -80,10 +80,10 @@ impl Scope<'_> {
         self.wants_number(name);
         let field = self.as_number(path, name)?;
         if let Kind::Timestamp(_) = self.kind(field) {
-            let hint = "timestamps are counted, and have a least and a greatest; the step time makes hours, days or months of them";
+            let hint = "timestamps can be counted, and have a least and a greatest; the step time makes hours, days or months of them";
             return Err(self.blame.error(
                 path,
-                &format!("{name:?} is a timestamp, and a number is wanted"),
+                &format!("{name:?} is a timestamp, but a number is needed"),
                 Some(hint.into()),
             ));
         }
@@ -100,8 +100,8 @@ impl Scope<'_> {
         match self.declared(name) {
             _ if !self.is_as_read(field) => Ok(field),
             Some(Type::String) => {
-                let hint = r#"read.types may say "int", "float" or "decimal""#;
-                Err(self.blame.error(path, &format!("{name:?} is text, and a number is wanted"), Some(hint.into())))
+                let hint = r#"declare it in read.types: "int", "float" or "decimal""#;
+                Err(self.blame.error(path, &format!("{name:?} is text, but a number is needed"), Some(hint.into())))
             }
             Some(to) => Ok(self.convert(field, name, to)),
             None => Ok(self.convert(field, name, Type::Decimal)),
@@ -126,8 +126,8 @@ impl Scope<'_> {
                 Ok(self.convert(field, name, Type::Timestamp))
             }
             kind @ (Kind::Bytes | Kind::Json | Kind::Decimal | Kind::Float) => {
-                let what = format!("{name:?} is {}, and a timestamp is wanted", kind.noun());
-                let hint = self.types.contains_key(name).then(|| r#"read.types may say "timestamp""#.into());
+                let what = format!("{name:?} is {}, but a timestamp is needed", kind.noun());
+                let hint = self.types.contains_key(name).then(|| r#"declare it in read.types: "timestamp""#.into());
                 Err(self.blame.error(path, &what, hint))
             }
         }

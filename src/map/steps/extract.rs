@@ -58,7 +58,7 @@ fn group(written: Option<&Value>, pattern: &Regex, path: &str, blame: &Blame<'_>
     pattern.capture_names().position(|known| known == Some(name)).ok_or_else(|| {
         let names: Vec<_> = pattern.capture_names().flatten().collect();
         let hint = match names.as_slice() {
-            [] => format!("a group is named so: (?P<{name}>…)"),
+            [] => format!("to name a group, write (?P<{name}>…)"),
             names => suggestion(name, "its groups", names),
         };
         blame.error(path, &format!("the pattern has no group {name:?}"), Some(hint))

@@ -54,8 +54,8 @@ pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
         Some(every) => every.as_i64().expect("the schema has been through it"),
     };
     let length = unit.length(every).ok_or_else(|| {
-        let what = format!("no number of {every} {}s make a longer unit", unit.name());
-        let hint = "every is for seconds and minutes, of which 60 are a minute or an hour, and for hours, of which 24 are a day";
+        let what = format!("{every} {}s don't divide a longer unit evenly", unit.name());
+        let hint = "every must divide 60 seconds, 60 minutes or 24 hours evenly; other units have no every";
         scope.blame.error(&written.at("every"), &what, Some(hint.into()))
     })?;
     let name = written.text("time");

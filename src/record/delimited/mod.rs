@@ -94,11 +94,11 @@ pub struct Layout {
 /// What is wrong with a record. If several things are wrong, the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    #[error("{has} field{} where {wants} {} wanted", plural(*has), if *wants == 1 { "is" } else { "are" })]
+    #[error("{has} field{} where {wants} {} expected", plural(*has), if *wants == 1 { "is" } else { "are" })]
     Fields { has: usize, wants: usize },
     #[error("a quote in a field that doesn't begin with one")]
     StrayQuote,
-    #[error("something behind the quote that closes a field")]
+    #[error("text after the quote that closes a field")]
     BehindQuote,
     #[error("a quoted field without an end")]
     Unterminated,

@@ -389,7 +389,7 @@ fn malformed_records_and_their_neighbours() {
         Err(Malformed::Unterminated),
     ];
     assert_eq!(records(text, &Dialect::csv(), 2), want);
-    assert_eq!(Malformed::Fields { has: 1, wants: 2 }.to_string(), "1 field where 2 are wanted");
+    assert_eq!(Malformed::Fields { has: 1, wants: 2 }.to_string(), "1 field where 2 are expected");
 }
 
 #[test]

@@ -34,9 +34,9 @@ use wanted::{Node, Target, Wanted};
 /// What is wrong with a line: it isn't JSON, or it isn't an object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    #[error("no JSON: {what} at byte {at} of the line")]
+    #[error("not JSON: {what} at byte {at} of the line")]
     Json { what: String, at: usize },
-    #[error("{0}, where an object is wanted")]
+    #[error("{0} where an object is expected")]
     NoObject(&'static str),
 }
 
@@ -294,7 +294,7 @@ impl From<Wrong> for Malformed {
             Wrong::Json(JiterError { error_type, index }) => {
                 let what = match error_type {
                     JiterErrorType::JsonError(error) => error.to_string(),
-                    JiterErrorType::WrongType { expected, actual } => format!("{actual} where {expected} is wanted"),
+                    JiterErrorType::WrongType { expected, actual } => format!("{actual} where {expected} is expected"),
                 };
                 Malformed::Json { what, at: index }
             }

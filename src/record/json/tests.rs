@@ -135,21 +135,21 @@ fn empty_lines_are_no_records() {
 
 #[test]
 fn what_is_wrong_is_said_and_where() {
-    assert_eq!(wrong("[1]"), "an array, where an object is wanted");
-    assert_eq!(wrong("\"a\""), "a string, where an object is wanted");
-    assert_eq!(wrong("-1"), "a number, where an object is wanted");
-    assert_eq!(wrong("true"), "a boolean, where an object is wanted");
-    assert_eq!(wrong("null"), "null, where an object is wanted");
-    assert!(wrong("{\"a\": nul}").starts_with("no JSON: "));
-    assert!(wrong("{\"a\":1} {\"a\":2}").starts_with("no JSON: trailing characters at byte 8"));
-    assert!(wrong("{\"a\":1").starts_with("no JSON: EOF"));
-    assert!(wrong("{\"a\":01}").starts_with("no JSON: invalid number"));
-    assert!(wrong("{\"a\":NaN}").starts_with("no JSON: "));
-    assert!(wrong("{\"a\":\"\\ud800\"}").starts_with("no JSON: "));
-    assert!(wrong("{'a':1}").starts_with("no JSON: "));
-    assert!(wrong("what").starts_with("no JSON: "));
+    assert_eq!(wrong("[1]"), "an array where an object is expected");
+    assert_eq!(wrong("\"a\""), "a string where an object is expected");
+    assert_eq!(wrong("-1"), "a number where an object is expected");
+    assert_eq!(wrong("true"), "a boolean where an object is expected");
+    assert_eq!(wrong("null"), "null where an object is expected");
+    assert!(wrong("{\"a\": nul}").starts_with("not JSON: "));
+    assert!(wrong("{\"a\":1} {\"a\":2}").starts_with("not JSON: trailing characters at byte 8"));
+    assert!(wrong("{\"a\":1").starts_with("not JSON: EOF"));
+    assert!(wrong("{\"a\":01}").starts_with("not JSON: invalid number"));
+    assert!(wrong("{\"a\":NaN}").starts_with("not JSON: "));
+    assert!(wrong("{\"a\":\"\\ud800\"}").starts_with("not JSON: "));
+    assert!(wrong("{'a':1}").starts_with("not JSON: "));
+    assert!(wrong("what").starts_with("not JSON: "));
     let (_, bad, _) = read(&["a"], false, b"{\"a\":\"\xff\"}");
-    assert!(bad[0].1.starts_with("no JSON: invalid unicode"), "{bad:?}");
+    assert!(bad[0].1.starts_with("not JSON: invalid unicode"), "{bad:?}");
 }
 
 /// Deep nesting overflows no stack, whether the value is wanted or not.
@@ -159,7 +159,7 @@ fn nesting_is_bounded() {
     for names in [["a"], ["b"]] {
         assert_eq!(read(&names, false, deep(150).as_bytes()).0.len(), 1);
         let (_, bad, _) = read(&names, false, deep(1_000_000).as_bytes());
-        assert!(bad[0].1.starts_with("no JSON: recursion limit exceeded"), "{}", bad[0].1);
+        assert!(bad[0].1.starts_with("not JSON: recursion limit exceeded"), "{}", bad[0].1);
     }
     let objects = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
     assert_eq!(read(&["a.a.a"], false, objects.as_bytes()).1.len(), 1);

@@ -88,7 +88,7 @@ fn locked(
             Err(TryLockError::Error(error)) => return Err(error),
         }
         if begun.elapsed() > PATIENCE {
-            return Err(io::Error::new(ErrorKind::ResourceBusy, "another process has locked it for long"));
+            return Err(io::Error::new(ErrorKind::ResourceBusy, "another process keeps it locked"));
         }
     }
 }

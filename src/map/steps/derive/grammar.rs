@@ -181,7 +181,7 @@ impl<'a> Parser<'a> {
             1 + sign + unsigned.find(|c: char| !c.is_ascii_digit()).unwrap_or(unsigned.len())
         });
         let (number, behind) = rest.split_at(digits + exponent);
-        let wrong = |_| format!("{number:?} is no number of up to 38 digits");
+        let wrong = |_| format!("{number:?} is not a number of up to 38 digits");
         let parsed = Decimal::parse(number.as_bytes()).map_err(wrong)?;
         if behind.starts_with(is_in_name) {
             return Err(format!("expected + - * or / at {behind:?}"));
@@ -262,7 +262,7 @@ mod tests {
             ("2x", "expected + - * or / at \"x\""),
             ("a ^ 2", "expected + - * or / at \"^ 2\""),
             ("* a", "expected a name, a number or a parenthesis at \"* a\""),
-            ("1.2.3", "\"1.2.3\" is no number of up to 38 digits"),
+            ("1.2.3", "\"1.2.3\" is not a number of up to 38 digits"),
         ] {
             assert_eq!(parse(text), Err(expected.to_owned()), "{text}");
         }

@@ -29,7 +29,7 @@ pub const KEYS: &[Key] = &[
 pub fn resolve(written: Written<'_>, scope: &mut Scope<'_>) -> Result<()> {
     let (path, text) = (written.at("derive"), written.text("derive"));
     let expression = grammar::parse(text).map_err(|wrong| {
-        let hint = "an example: (price - cost) * qty; names with other characters stand in quotes: \"unit price\"";
+        let hint = "an example: (price - cost) * qty; put names with other characters in quotes: \"unit price\"";
         scope.blame.error(&path, &wrong, Some(hint.into()))
     })?;
     push(expression, &path, written, scope)
