@@ -19,8 +19,7 @@ const TOP: &[Key] = &[
     Key::optional("description", Shape::Text)
         .about("What the job is for; mapfold jobs prints the description of each built-in job"),
     Key::optional("params", params::SHAPE).about(
-        "Values that a user may choose: {\"param\": NAME} in the place of any value below stands for the value \
-            of this param",
+        "Values to choose: {\"param\": NAME}, in the place of any value below, means the value of this param",
     ),
     Key::optional("input", Shape::OneOrMore(&input::written::SHAPE))
         .about("The inputs, read in this order; inputs on the command line replace them"),
@@ -37,8 +36,7 @@ const TOP: &[Key] = &[
     Key::optional("select", Shape::List(&Shape::Name))
         .about("The fields to write, by default all, in a job with neither group_by nor aggregate"),
     Key::optional("sort", Shape::List(&Shape::Name)).about(
-        "Columns to sort by, with - in front for descending order; equal rows are sorted by the other columns, \
-            equal records stay in input order",
+        "Columns to sort by, - in front for descending; equal rows: by the other columns, equal records: in input order",
     ),
     Key::optional("limit", Shape::Whole { least: 0, most: u64::MAX }).about("The number of rows to write"),
     Key::later("limit_per_group"),
@@ -59,8 +57,7 @@ const READ: &[Key] = &[
     Key::optional("fields", Shape::List(&Shape::Name))
         .about("For csv and tsv: names of the columns, if the files have no header row"),
     Key::optional("header", Shape::Flag).about(
-        "For csv and tsv: whether the first row of each file names the columns; if not, fields names \
-            them, or they are called $1, $2, …",
+        "For csv and tsv: whether files begin with a row of column names; if not, see fields, or columns are $1, $2, …",
     ),
     Key::optional("delimiter", Shape::Delimiter).about("For csv: the character between two fields").by_default(","),
     Key::optional("null", Shape::List(&Shape::Text))
@@ -70,8 +67,7 @@ const READ: &[Key] = &[
     Key::optional("preset", Shape::Choice(Choice::of(Preset::NAMES)))
         .about("For regex: the name of a ready-made pattern"),
     Key::optional("types", Shape::Map(&TYPE)).about(
-        "The types of fields, also of those that steps make; a field without a type is read as a number \
-            where a number is needed",
+        "Types of fields, also of those that steps make; without one a field is read as a number where one is needed",
     ),
     Key::optional("zone", Shape::Name)
         .about("The time zone of timestamps that have no offset, by its IANA name")
@@ -119,8 +115,7 @@ const DEADLINE: &[Key] = &[
 
 const RUN: &[Key] = &[
     Key::optional("threads", Shape::Whole { least: 1, most: MOST_THREADS }).about(
-        "Worker threads, by default one per core; at most 256 are started, or one per core if there are \
-            more than 256 cores",
+        "Worker threads, by default one per core; at most 256 are started, or one per core if there are more cores",
     ),
     Key::optional("memory", Shape::Size)
         .about("A bound for tables and buffers: by default half of the memory that the process may use"),
@@ -133,8 +128,7 @@ const RUN: &[Key] = &[
     Key::later("spill_limit"),
     Key::optional("scheduler", Shape::Choice(Choice::of(Scheduler::NAMES)))
         .about(
-            "How workers get tasks: idle workers take tasks from others (stealing), each does only its share \
-                (static), or all take tasks from one queue (shared)",
+            "How workers get tasks: from others when idle (stealing), only their share (static), or from one queue (shared)",
         )
         .by_default("stealing"),
     Key::optional("combiner", Shape::Choice(Choice::of(Combiner::NAMES)))

@@ -77,7 +77,7 @@ fn standard_streams_that_are_closed() {
     };
     refused("exec $M run uniq a.txt >&-", "error: standard output is closed");
     refused("exec $M jobs >&-", "error: standard output is closed");
-    refused("exec $M run uniq <&-", "error: no INPUT, and standard input is closed");
+    refused("exec $M run uniq <&-", "error: there is no INPUT, and standard input is closed");
     refused("exec $M run uniq - <&-", "error: standard input is named as an INPUT, and is closed");
     refused("exec $M run - a.txt <&-", "error: stdin: is closed");
     let output = sh(&dir, "$M run uniq a.txt -v 2>&-; $M run uniq a.txt -o out <&- >&-; cat out");
@@ -233,7 +233,12 @@ fn standard_output_by_name() {
     }
     assert_eq!(dir.names(), NAMES);
     let help = dir.run("run --help").stdout().replace("\n          ", " ");
-    for said in ["or -  [default: -]", "Standard output is -", "a file of that name is ./-", "--set output.path=null"] {
+    for said in [
+        "or - for stdout  [default: -]",
+        "- is standard output",
+        "a file with the name - is ./-",
+        "--set output.path=null",
+    ] {
         assert!(help.contains(said), "{said}: {help}");
     }
 }

@@ -168,8 +168,7 @@ fn standard_input_that_is_a_terminal_is_not_read() {
     let stdin = || terminal.end.try_clone().unwrap();
     let mut child = terminal.start(&dir, "run uniq", stdin(), &[("NO_COLOR", "1")]);
     assert_eq!(child.wait().unwrap().code(), Some(2));
-    let expected =
-        "error: no INPUT, and standard input is a terminal\nhint: name a file: mapfold run wordcount book.txt\n";
+    let expected = "error: there is no INPUT, and standard input is a terminal\nhint: name a file: mapfold run wordcount book.txt\n";
     assert_eq!(terminal.written(), expected);
 }
 

@@ -160,7 +160,7 @@ fn whole_answers_are_compared() {
         let ran = dir.run(&format!("{command} uniq a.txt --timeout 1ms"));
         let (stderr, hint) =
             (ran.stderr(), "hint: use a longer --timeout, or none: a partial answer can't be compared\n");
-        assert!(stderr.ends_with(&format!(": not done after 1ms\n{hint}")), "{stderr}");
+        assert!(stderr.ends_with(&format!(": the job was not done after 1ms\n{hint}")), "{stderr}");
         assert_eq!(ran.code(), Some(1));
     }
     let ran = dir.run("verify ./p.json a.txt --on-timeout fail");
