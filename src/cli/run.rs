@@ -46,10 +46,11 @@ pub struct Args {
 pub struct ResultArgs {
     /// A file, a directory/, or - for stdout  [default: -]
     ///
-    /// - is standard output, even if the spec has an output.path; a file with the name - is ./-. A directory, whose name ends
-    /// with /, is made if it doesn't exist, and gets part files, _SUCCESS and _REPORT.json. An output that exists is replaced
-    /// only with --force. A path that isn't a regular file, such as /dev/null or a FIFO, is written to directly. A file or a
-    /// directory appears complete or not at all. Files called x.gz and x.zst are compressed; the parts of a directory are not.
+    /// The path - is standard output, even if the spec has an output.path; a file with the name - is ./-. A directory, whose
+    /// name ends with /, is made if it doesn't exist, and gets part files, _SUCCESS and _REPORT.json. An output that exists
+    /// is replaced only with --force. A path that isn't a regular file, such as /dev/null or a FIFO, is written to directly.
+    /// A file or a directory appears complete or not at all. Files called x.gz and x.zst are compressed; the parts of a
+    /// directory are not.
     #[arg(short, long, value_name = "PATH", help_heading = help::OUTPUT, display_order = 0)]
     pub output: Option<OsString>,
 
