@@ -7,6 +7,6 @@ use super::{Observes, Op, by_a_field};
 pub const OP: Op = Op {
     name: "argmax",
     keys: &by_a_field("The value of field in the record in which another field (by) is greatest"),
-    observes: Observes::Placed,
+    observes: Observes::DeclaredWithPosition,
     make: |observed, _| Rule { greatest: true, last: false }.of(observed),
 };

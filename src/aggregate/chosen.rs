@@ -34,13 +34,13 @@ impl Rule {
     pub fn of(self, observed: &Observed) -> Made {
         let (value, kind) = observed.column();
         let position = observed.position.expect("its place is observed");
-        Made::Own(Box::new(Chosen { choice: self, value, kind, by: observed.by, position }))
+        Made::Own(Box::new(Chosen { rule: self, value, kind, by: observed.by, position }))
     }
 }
 
 #[derive(Debug)]
 struct Chosen {
-    choice: Rule,
+    rule: Rule,
     value: usize,
     /// Kind of the value.
     kind: Kind,
@@ -72,8 +72,8 @@ impl Chosen {
             Some(_) => by.cmp(self.parts(states.tail(slot, PLACE.word)).0),
         };
         match by {
-            Ordering::Equal => (position > join(low, high)) == self.choice.last,
-            by => by.is_gt() == self.choice.greatest,
+            Ordering::Equal => (position > join(low, high)) == self.rule.last,
+            by => by.is_gt() == self.rule.greatest,
         }
     }
 }
@@ -173,7 +173,7 @@ impl Aggregate for Chosen {
         };
         // If the last record is chosen, the records are offered from the end: the first one offered is mostly the one
         // chosen.
-        match self.choice.last {
+        match self.rule.last {
             true => (0..slots.len()).rev().for_each(&mut offer),
             false => (0..slots.len()).for_each(&mut offer),
         }
@@ -228,7 +228,7 @@ mod tests {
             for (by, greatest, last) in
                 [(None, false, false), (None, false, true), (Some(1), false, false), (Some(1), true, false)]
             {
-                let chosen = Chosen { choice: Rule { greatest, last }, value: 0, kind: kinds[0], by, position: 2 };
+                let chosen = Chosen { rule: Rule { greatest, last }, value: 0, kind: kinds[0], by, position: 2 };
                 let found = laws::hold(&chosen, 0, &[kinds[0], kinds[1], Kind::Decimal], &cells, &deal);
                 let candidates = records.iter().zip(&places).filter(|((value, key), _)| {
                     value.is_some() && (by.is_none() || key.is_some())

@@ -41,7 +41,7 @@ impl Aggregate for Count {
         self.column.is_none().then_some(&[1])
     }
 
-    fn counts(&self) -> bool {
+    fn is_count(&self) -> bool {
         true
     }
 

@@ -36,7 +36,7 @@ pub type Total = Wide<34>;
 
 /// Most bytes that the tails of one sum take of an arena: the longest tail, and the 1-byte tail that it may have
 /// replaced.
-pub const LONGEST_TAIL: usize = 2 + size_of::<Total>();
+pub const MOST_TAIL_BYTES: usize = 2 + size_of::<Total>();
 
 /// Splits a normal double into a whole number of 53 bits and the biased exponent: the double is number · 2^(exponent -
 /// 1075).

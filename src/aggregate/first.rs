@@ -7,6 +7,6 @@ use super::{Observes, Op, of_a_field};
 pub const OP: Op = Op {
     name: "first",
     keys: &of_a_field("The first value in the order of the input"),
-    observes: Observes::Placed,
+    observes: Observes::DeclaredWithPosition,
     make: |observed, _| Rule { greatest: false, last: false }.of(observed),
 };

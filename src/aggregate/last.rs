@@ -7,6 +7,6 @@ use super::{Observes, Op, of_a_field};
 pub const OP: Op = Op {
     name: "last",
     keys: &of_a_field("The last value in the order of the input"),
-    observes: Observes::Placed,
+    observes: Observes::DeclaredWithPosition,
     make: |observed, _| Rule { greatest: false, last: true }.of(observed),
 };

@@ -8,6 +8,6 @@ use super::{Observes, Op, of_a_field};
 pub const OP: Op = Op {
     name: "max",
     keys: &of_a_field("The greatest value"),
-    observes: Observes::Order,
+    observes: Observes::Comparable,
     make: |observed, _| extreme::of(Statistic::Greatest, observed.column()),
 };

@@ -8,6 +8,6 @@ use super::{Observes, Op, of_a_field};
 pub const OP: Op = Op {
     name: "min",
     keys: &of_a_field("The least value"),
-    observes: Observes::Order,
+    observes: Observes::Comparable,
     make: |observed, _| extreme::of(Statistic::Least, observed.column()),
 };

@@ -98,12 +98,12 @@ pub enum Observes {
     /// A number.
     Number,
     /// A number, unless the field was declared to be text or a timestamp.
-    Order,
+    Comparable,
     /// A value of the field's declared type. If no type was declared, the value as it was read.
     Declared,
     /// The same as [`Observes::Declared`], and the record's position in the input. If the op has a `by`, the field that
-    /// `by` names is observed as [`Observes::Order`].
-    Placed,
+    /// `by` names is observed as [`Observes::Comparable`].
+    DeclaredWithPosition,
 }
 
 /// All ops.
@@ -202,7 +202,7 @@ pub struct TailGrowth {
 
 impl TailGrowth {
     /// The growth of aggregates of numbers, whose tails are at most two exact sums of doubles.
-    pub const OF_NUMBERS: TailGrowth = TailGrowth { each: 2 * exact::LONGEST_TAIL + 2, copies: 0 };
+    pub const OF_NUMBERS: TailGrowth = TailGrowth { each: 2 * exact::MOST_TAIL_BYTES + 2, copies: 0 };
 
     /// Whether a tail may be so long that a few tails fill an arena.
     pub fn is_of_long_tails(self) -> bool {
@@ -245,7 +245,7 @@ pub trait Aggregate: Debug + Send + Sync {
     }
 
     /// Whether the value is a number of records: no record lowers the value, and none raises it by more than 1.
-    fn counts(&self) -> bool {
+    fn is_count(&self) -> bool {
         false
     }
 

@@ -26,7 +26,7 @@ use crate::engine;
 use crate::error::{Error, Result, shown};
 use crate::input::sources::Stdin;
 use crate::map::Combiner;
-use crate::output::Aside;
+use crate::output::TerminalGuard;
 use crate::plan::{self as planned, Invocation, Rows};
 use crate::report::{Status, summary};
 use crate::run::Control;
@@ -112,7 +112,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let output = job.output(args.output.as_ref());
     let bytes = args.sample.as_deref().map(sample_bytes).transpose()?;
-    let control = Control::new(Aside(|write| line::aside(write)));
+    let control = Control::new(TerminalGuard(|write| line::aside(write)));
     let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
     let call = Invocation {
         origin: job.origin.clone(),
@@ -195,7 +195,7 @@ fn foresee(plan: &planned::Plan, sampler: &Sampler<'_>, bytes: Option<u64>, cont
 /// Runs the job as `mapfold run` does, and returns its figures.
 fn actual(job: &AskedJob, plan: &planned::Plan, planning: &Control, armed: &signals::Armed) -> anyhow::Result<Figures> {
     // The job's time counts from now.
-    let mut control = Control::new(Aside(|write| line::aside(write)));
+    let mut control = Control::new(TerminalGuard(|write| line::aside(write)));
     control.signal = planning.signal.clone();
     job.limit(&control);
     engine::forget_peak();

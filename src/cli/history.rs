@@ -65,7 +65,7 @@ pub fn latencies(flag: Option<&Path>) -> HashMap<String, Latency> {
         Latency {
             median: first_byte.and_then(|(median, _)| time(median)),
             p95: first_byte.and_then(|(_, p95)| time(p95)),
-            is_slow: history.is_slow(source),
+            is_consistently_slow: history.is_consistently_slow(source),
         }
     };
     history.sources().map(|source| (source.to_owned(), of(source))).collect()

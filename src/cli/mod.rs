@@ -207,7 +207,7 @@ fn warn_of_left(temporaries: &Temporaries) {
 }
 
 fn warnings(temporaries: &Temporaries) -> String {
-    let left = temporaries.take_left().into_iter();
+    let left = temporaries.take_unremoved().into_iter();
     left.map(|(path, why)| warning(&format!("cannot remove {}: {}", shown(path), reason(&why)))).collect()
 }
 

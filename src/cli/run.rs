@@ -15,7 +15,7 @@ use super::{closed, help, history, line, signals, stdout_is_closed, to_stderr, w
 use crate::engine;
 use crate::error::{Error, shown};
 use crate::input::sources::Stdin;
-use crate::output::Aside;
+use crate::output::TerminalGuard;
 use crate::plan::{self, Invocation, Target};
 use crate::report::{Status, summary};
 use crate::run::Control;
@@ -117,7 +117,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 pub fn execute(mut job: AskedJob, unordered: bool, args: &ResultArgs) -> anyhow::Result<()> {
     let output = job.output(args.output.as_ref());
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
-    let control = Control::new(Aside(|write| line::aside(write)));
+    let control = Control::new(TerminalGuard(|write| line::aside(write)));
     let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
     job.limit(&control);
     let signal = control.signal.clone();

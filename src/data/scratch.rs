@@ -100,7 +100,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.is_kept {
-            self.temporaries.removed(&self.path, temporary::insist(|| remove(&self.path)));
+            self.temporaries.removed(&self.path, temporary::remove_with_retry(|| remove(&self.path)));
         }
     }
 }
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!((mode(scratch.path()), mode(&scratch.path().join("a.run"))), (0o700, 0o600));
         assert_eq!(mode(&scratch.path().join(LOCK)), 0o600);
         drop(scratch);
-        assert!(names(dir.path()).is_empty() && temporaries.take_left().is_empty());
+        assert!(names(dir.path()).is_empty() && temporaries.take_unremoved().is_empty());
     }
 
     #[test]
@@ -292,6 +292,6 @@ mod tests {
         scratch.keep(io::ErrorKind::PermissionDenied.into());
         drop(scratch);
         assert!(path.exists());
-        assert_eq!(temporaries.take_left().into_iter().map(|(path, _)| path).collect::<Vec<_>>(), [path]);
+        assert_eq!(temporaries.take_unremoved().into_iter().map(|(path, _)| path).collect::<Vec<_>>(), [path]);
     }
 }

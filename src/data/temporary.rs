@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::panics::lock;
 
 /// A path that couldn't be removed, and the reason.
-pub type Left = (PathBuf, io::Error);
+pub type Unremoved = (PathBuf, io::Error);
 
 /// How many times [`Temporaries::remove_all`] tries to remove a path, and the pause between two tries.
 const TRIES: usize = 10;
@@ -23,7 +23,7 @@ pub struct Temporaries(Arc<Mutex<Paths>>);
 #[derive(Debug, Default)]
 struct Paths {
     made: Vec<PathBuf>,
-    left: Vec<Left>,
+    left: Vec<Unremoved>,
 }
 
 impl Temporaries {
@@ -67,14 +67,14 @@ impl Temporaries {
     }
 
     /// Takes the paths that couldn't be removed so far.
-    pub fn take_left(&self) -> Vec<Left> {
+    pub fn take_unremoved(&self) -> Vec<Unremoved> {
         std::mem::take(&mut self.state().left)
     }
 }
 
 /// Removes something. If the system fails, tries once more, because the cause may have passed. Doesn't retry if the
 /// path is gone or is a directory that isn't empty.
-pub fn insist(remove: impl Fn() -> io::Result<()>) -> io::Result<()> {
+pub fn remove_with_retry(remove: impl Fn() -> io::Result<()>) -> io::Result<()> {
     match remove() {
         Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => remove(),
         removed => removed,
@@ -82,7 +82,7 @@ pub fn insist(remove: impl Fn() -> io::Result<()>) -> io::Result<()> {
 }
 
 /// Notes a failed removal, except of a path that somebody else removed.
-fn note(left: &mut Vec<Left>, path: PathBuf, result: io::Result<()>) {
+fn note(left: &mut Vec<Unremoved>, path: PathBuf, result: io::Result<()>) {
     match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => left.push((path, error)),
         _ => {}
@@ -99,7 +99,7 @@ mod tests {
     fn what_the_system_failed_to_remove_is_removed_again() {
         let tries = |kind: Option<io::ErrorKind>| {
             let tries = Cell::new(0);
-            let result = insist(|| {
+            let result = remove_with_retry(|| {
                 tries.set(tries.get() + 1);
                 kind.filter(|_| tries.get() == 1).map_or(Ok(()), |kind| Err(kind.into()))
             });
@@ -123,13 +123,13 @@ mod tests {
         fs::write(path("kept"), "").unwrap();
         temporaries.forget(&path("kept"));
         temporaries.remove_all();
-        assert!(temporaries.take_left().is_empty());
+        assert!(temporaries.take_unremoved().is_empty());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 
         temporaries.removed(&path("kept"), Err(io::ErrorKind::PermissionDenied.into()));
         temporaries.removed(&path("gone"), Err(io::ErrorKind::NotFound.into()));
-        let left = temporaries.take_left();
+        let left = temporaries.take_unremoved();
         assert_eq!((left.len(), &left[0].0), (1, &path("kept")));
-        assert!(temporaries.take_left().is_empty());
+        assert!(temporaries.take_unremoved().is_empty());
     }
 }

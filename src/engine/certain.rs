@@ -44,12 +44,12 @@ struct Ranked<'p> {
     /// The sort keys. The first one is the count.
     order: &'p [SortKey],
     limit: usize,
-    takes: Takes<'p>,
+    least_bytes: LeastBytes<'p>,
 }
 
 /// The least number of input bytes that each mapped record has for itself.
 #[derive(Debug)]
-enum Takes<'p> {
+enum LeastBytes<'p> {
     /// One mapped record for each record read. It takes the bytes of the fields whose numbers are below `read`, and
     /// `between` bytes that follow the fields.
     Record { read: Field, between: u64 },
@@ -61,7 +61,7 @@ enum Takes<'p> {
 struct Row {
     count: u64,
     /// The least number of input bytes that each of the row's records has for itself.
-    takes: u64,
+    least_bytes: u64,
 }
 
 /// The reason why no rank is certain.
@@ -101,7 +101,7 @@ impl<'p> Certainty<'p> {
             return unknown("how many bytes are missing isn't known");
         };
         // The last record of a gap may lack its terminator, hence one byte more.
-        let growth = |takes: u64| gaps.iter().map(|gap| (gap + 1) / takes).sum::<u64>();
+        let growth = |least_bytes: u64| gaps.iter().map(|gap| (gap + 1) / least_bytes).sum::<u64>();
         let noted = lock(&self.rows);
         // Once enough rows are written, ranges may be given up: one range may be missing although a later one is there.
         let in_order = noted.iter().zip(0..).take_while(|((range, _), next)| *range == next);
@@ -109,7 +109,7 @@ impl<'p> Certainty<'p> {
         let (rows, behind) = rows.split_at(rows.len().min(ranked.limit));
         // No later row has a greater count than the next row, or, if that wasn't looked at, than the last one.
         let greatest = behind.first().or(rows.last().filter(|_| rows.len() == ranked.limit));
-        let others = greatest.map_or(0, |row| row.count) + growth(ranked.takes.least());
+        let others = greatest.map_or(0, |row| row.count) + growth(ranked.least_bytes.least());
         CertainRanks { ranges: ranges(&certain(rows, others, growth)), unknown: None }
     }
 }
@@ -120,7 +120,7 @@ fn unknown(why: &str) -> CertainRanks {
 
 /// Returns for each row whether its rank is certain, if any row after all of these can come to at most `others`.
 fn certain(rows: &[Row], others: u64, growth: impl Fn(u64) -> u64) -> Vec<bool> {
-    let most: Vec<u64> = rows.iter().map(|row| row.count + growth(row.takes)).collect();
+    let most: Vec<u64> = rows.iter().map(|row| row.count + growth(row.least_bytes)).collect();
     // The greatest count that any later row may come to.
     let mut behind = others;
     let mut certain = vec![false; rows.len()];
@@ -148,7 +148,7 @@ impl<'p> Ranked<'p> {
     fn of(plan: &'p Plan, groups: &'p Groups, order: &'p [SortKey], limit: usize) -> Result<Self, Unknown> {
         let counts = |key: &SortKey| {
             let column = key.index.checked_sub(groups.key.len()).map(|column| &groups.results[column]);
-            key.descending && column.is_some_and(|column| groups.aggregates[column.aggregate].counts())
+            key.descending && column.is_some_and(|column| groups.aggregates[column.aggregate].is_count())
         };
         if !order.first().is_some_and(counts) {
             return Err("ranks are known only for rows sorted by a count, greatest first");
@@ -156,12 +156,12 @@ impl<'p> Ranked<'p> {
         if groups.having.is_some() {
             return Err("having may drop a group when its values change");
         }
-        Ok(Ranked { groups, order, limit, takes: Takes::of(plan)? })
+        Ok(Ranked { groups, order, limit, least_bytes: LeastBytes::of(plan)? })
     }
 
     fn row(&self, mut key: &[u8]) -> Option<Row> {
         let Groups { key: fields, results, aggregates, .. } = self.groups;
-        let mut row = Row { count: 0, takes: self.takes.least() };
+        let mut row = Row { count: 0, least_bytes: self.least_bytes.least() };
         let mut text = Vec::new();
         for (i, SortKey { index, descending }) in self.order.iter().enumerate() {
             let (field, kind) = match index.checked_sub(fields.len()).map(|column| &results[column]) {
@@ -171,7 +171,9 @@ impl<'p> Ranked<'p> {
             let is_last = i + 1 == self.order.len();
             match (take_sort_key(&mut key, kind, *descending, is_last, &mut text)?, field) {
                 (Value::Decimal(count), _) if i == 0 => row.count = u64::try_from(count.mantissa).ok()?,
-                (Value::Bytes(bytes), Some(field)) => row.takes = self.takes.with(row.takes, field, bytes),
+                (Value::Bytes(bytes), Some(field)) => {
+                    row.least_bytes = self.least_bytes.with(row.least_bytes, field, bytes)
+                }
                 _ => {}
             }
         }
@@ -179,7 +181,7 @@ impl<'p> Ranked<'p> {
     }
 }
 
-impl<'p> Takes<'p> {
+impl<'p> LeastBytes<'p> {
     fn of(plan: &'p Plan) -> Result<Self, Unknown> {
         let (read, between) = match &plan.read {
             Read::Text { .. } => (1, 1),
@@ -190,33 +192,33 @@ impl<'p> Takes<'p> {
             // The values of two wanted fields may share bytes.
             Read::Json { .. } | Read::Matching { .. } => return Err(NOT_KNOWN),
         };
-        let mut takes = Takes::Record { read, between };
+        let mut least_bytes = LeastBytes::Record { read, between };
         for step in &plan.steps {
-            takes = match (step.makes(), takes) {
-                (Makes::One, takes) => takes,
-                (Makes::Pieces { field, of, on }, Takes::Record { read, .. }) if of < read => {
-                    Takes::Piece { field, on }
+            least_bytes = match (step.makes(), least_bytes) {
+                (Makes::One, least_bytes) => least_bytes,
+                (Makes::Pieces { field, of, on }, LeastBytes::Record { read, .. }) if of < read => {
+                    LeastBytes::Piece { field, on }
                 }
                 _ => return Err(NOT_KNOWN),
             };
         }
-        Ok(takes)
+        Ok(least_bytes)
     }
 
     /// The least number of bytes of a record of any group.
     fn least(&self) -> u64 {
         match self {
-            Takes::Record { between, .. } => *between,
-            Takes::Piece { on, .. } => on.takes_least(),
+            LeastBytes::Record { between, .. } => *between,
+            LeastBytes::Piece { on, .. } => on.takes_least(),
         }
     }
 
-    /// Returns the bytes that a record takes once the value of `field` is known, given the bytes `takes` without it.
-    fn with(&self, takes: u64, field: Field, value: &[u8]) -> u64 {
+    /// Returns the bytes that a record takes once the value of `field` is known, given the bytes `least_bytes` without it.
+    fn with(&self, least_bytes: u64, field: Field, value: &[u8]) -> u64 {
         match self {
-            Takes::Record { read, .. } if field < *read => takes + value.len() as u64,
-            Takes::Piece { field: piece, on } if field == *piece => on.takes(value),
-            _ => takes,
+            LeastBytes::Record { read, .. } if field < *read => least_bytes + value.len() as u64,
+            LeastBytes::Piece { field: piece, on } if field == *piece => on.takes(value),
+            _ => least_bytes,
         }
     }
 }
@@ -234,13 +236,14 @@ mod tests {
     use crate::run::Control;
     use crate::spec::Document;
 
-    fn row(count: u64, takes: u64) -> Row {
-        Row { count, takes }
+    fn row(count: u64, least_bytes: u64) -> Row {
+        Row { count, least_bytes }
     }
 
     #[test]
     fn a_rank_is_certain_if_no_row_can_pass_another() {
-        let judged = |rows: &[Row], others, missing: u64| ranges(&certain(rows, others, |takes| missing / takes));
+        let judged =
+            |rows: &[Row], others, missing: u64| ranges(&certain(rows, others, |least_bytes| missing / least_bytes));
         let rows = [row(900, 4), row(500, 3), row(490, 10), row(10, 100)];
         assert_eq!(judged(&rows, 3, 0), [(1, 4)]);
         // The third row may come to 510. The second would need 1200 bytes to pass 900.

@@ -188,7 +188,7 @@ impl<'p> Job<'p> {
 
     /// How the records of the job's sources end.
     pub fn record_end(&self) -> RecordEnd {
-        RecordEnd { framing: self.plan.read.framing(), longest: record::longest(self.plan.max_record) }
+        RecordEnd { framing: self.plan.read.framing(), longest: record::bytes_to_exceed(self.plan.max_record) }
     }
 
     /// A path in the spill directory, which is removed with the job.
@@ -302,8 +302,8 @@ impl<'p> Job<'p> {
     }
 
     /// Discards what map attempts have made so far: all tasks are mapped again.
-    pub fn forget(&self) {
-        self.note(What::Forgotten);
+    pub fn discard_map_results(&self) {
+        self.note(What::Discarded);
         lock(&self.bad).clear();
         let Progress { map, reduce, in_runs, .. } = &self.control.progress;
         map.done.store(0, Ordering::Relaxed);

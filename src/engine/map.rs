@@ -21,7 +21,7 @@ use crate::input::feed::{self, Again, Feed, MapWork, Numbering};
 use crate::input::stream::StreamBlock;
 use crate::input::{Hedging, Source, Watched};
 use crate::map::Mapper;
-use crate::map::emit::{Course, Emitter, MapTable};
+use crate::map::emit::{Emitter, MapTable, OutputCurve};
 use crate::map::growth::Growth;
 use crate::panics::{self, lock};
 use crate::report::Counters;
@@ -67,10 +67,10 @@ pub fn tasks<T, U: Send>(
         Numbering::FilesFirst => Deal::Split,
         Numbering::Input | Numbering::Streaming => Deal::Round,
     };
-    let place = |number, Mapped { made, bad, shuffled, packed, covered }: Mapped<T>| {
+    let place = |number, Mapped { made, bad, shuffled, stored_bytes, covered }: Mapped<T>| {
         job.covering.note_read(covered);
-        progress.reduce.foresee(shuffled);
-        progress.in_runs.fetch_add(packed, Ordering::Release);
+        progress.reduce.expect_more(shuffled);
+        progress.in_runs.fetch_add(stored_bytes, Ordering::Release);
         bad.place(job, number);
         place(number, made)
     };
@@ -155,7 +155,7 @@ pub struct Mapped<T> {
     /// Row bytes for the reduce phase.
     shuffled: u64,
     /// Bytes of input, counted as they are stored (compressed or not).
-    packed: u64,
+    stored_bytes: u64,
     covered: Vec<(usize, Range<u64>)>,
 }
 
@@ -165,8 +165,8 @@ impl<T> Mapped<T> {
     }
 
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Mapped<U> {
-        let Mapped { made, bad, shuffled, packed, covered } = self;
-        Mapped { made: change(made), bad, shuffled, packed, covered }
+        let Mapped { made, bad, shuffled, stored_bytes, covered } = self;
+        Mapped { made: change(made), bad, shuffled, stored_bytes, covered }
     }
 
     /// Combines an attempt's result with the counters of what it read and wrote.
@@ -177,8 +177,8 @@ impl<T> Mapped<T> {
         counters.map_output_materialized_bytes = written.file_bytes;
         counters.spilled_records = written.rows;
         counters.spilled_bytes = written.file_bytes;
-        let (shuffled, packed) = (counters.reduce_shuffle_bytes, read.packed);
-        let made = Mapped { made, bad: read.bad, shuffled, packed, covered: read.covered };
+        let (shuffled, stored_bytes) = (counters.reduce_shuffle_bytes, read.stored_bytes);
+        let made = Mapped { made, bad: read.bad, shuffled, stored_bytes, covered: read.covered };
         Done { records: read.records, counters, made }
     }
 }
@@ -196,11 +196,11 @@ struct Workspace {
 pub struct MapRun {
     pub run: Arc<Run>,
     /// How to read the run's input once more, if that is possible.
-    pub again: Option<Again>,
+    pub remake_from: Option<Again>,
     /// The number of the attempt that made the run.
     pub attempt: u32,
     /// How the task's output grew: rows written and groups held after so many records.
-    pub course: Course,
+    pub curve: OutputCurve,
 }
 
 /// Maps every source. Returns one run per task, in the order of the tasks.
@@ -219,7 +219,7 @@ pub fn map<'a>(job: &'a Job<'a>, grouping: &'a Grouping<'a>) -> Result<Runs<'a>>
             return made;
         }
         drop(made);
-        job.forget();
+        job.discard_map_results();
     }
     Mapping::new(job, grouping, Edges::Found).run()
 }
@@ -301,7 +301,7 @@ impl<'a> Mapping<'a> {
         let hash_mask = job.plan.settings.hash_mask;
         let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut workspace.table, run);
         let read = read(job, attempt, records, &mut workspace.mapper, &mut out)?;
-        let course = out.take_course();
+        let curve = out.take_curve();
         let (run, mut counters) = out.finish()?;
         let (run, buffers) = run.finish()?;
         workspace.buffers = buffers;
@@ -311,8 +311,8 @@ impl<'a> Mapping<'a> {
         let run = Arc::new(Run::open(run, !records.is_trial() && job.may_keep_open())?);
         // The deadline may have cut the attempt short: mapping its input again would read more records than the attempt
         // did.
-        let again = if job.plan.may_be_partial() { None } else { work.again(&job.plan.sources) };
-        let made = MapRun { run, again, attempt: attempt.id.attempt, course };
+        let remake_from = if job.plan.may_be_partial() { None } else { work.again(&job.plan.sources) };
+        let made = MapRun { run, remake_from, attempt: attempt.id.attempt, curve };
         Ok(Mapped::done(made, read, size, counters))
     }
 }

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::input::planned;
 use crate::map::emit::GroupFields;
 use crate::output::Committed;
-use crate::output::order::Merge;
+use crate::output::order::MergePlan;
 use crate::output::sequence::Sequencer;
 use crate::panics;
 use crate::plan::{Groups, Plan, Rows};
@@ -114,7 +114,7 @@ enum Parts {
     /// merged.
     Sequenced(Sequencer),
     Staged(Sequencer),
-    Sorted(Merge),
+    Sorted(MergePlan),
 }
 
 /// How records are grouped, in the form that map and reduce attempts need.

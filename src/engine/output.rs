@@ -11,7 +11,7 @@ use super::job::{Job, Kept};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
-use crate::output::order::{Merge, Merger};
+use crate::output::order::{MergeMemory, MergePlan};
 use crate::output::sequence::Sequencer;
 use crate::output::{Chunk, Committed, Writer};
 use crate::report::Counters;
@@ -39,7 +39,7 @@ fn finished(job: &Job<'_>, sequencer: Sequencer) -> Writer {
 }
 
 /// Merges sorted runs range by range. Workers take the ranges in order, so that few merged ranges wait to be written.
-fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Writer> {
+fn sorted(job: &Job<'_>, merge: &MergePlan) -> Result<Writer> {
     job.control.progress.output.begin(merge.bytes());
     let sequencer = Sequencer::new(job.writer(job.header())?, job.plan.limit);
     let mergers = Kept::default();
@@ -48,7 +48,7 @@ fn sorted(job: &Job<'_>, merge: &Merge) -> Result<Writer> {
             return Err(Error::Cancelled);
         }
         attempt.check()?;
-        let mut merger = mergers.take(Merger::default);
+        let mut merger = mergers.take(MergeMemory::default);
         let mut lines = Chunk::default();
         let bytes = merge.merge(*range, &mut merger, &mut lines)?;
         if let Some(certainty) = &job.certainty {

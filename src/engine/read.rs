@@ -30,7 +30,7 @@ pub struct AttemptRead {
     pub bytes: u64,
     pub records: u64,
     /// Bytes of input, counted as they are stored (compressed or not).
-    pub packed: u64,
+    pub stored_bytes: u64,
     pub bad: Bad,
     /// The byte ranges of the whole records read, by source. Empty unless the result may be partial.
     pub covered: Vec<(usize, Range<u64>)>,
@@ -188,7 +188,7 @@ fn windows(
     let framing = job.record_end().framing;
     let save_as = || job.attempt_path(attempt, "bad");
     let (layout, mut at) = begin(job, stretch);
-    let (len, mut packed) = (stretch.bytes.len(), 0);
+    let (len, mut stored_bytes) = (stretch.bytes.len(), 0);
     read.bytes += at as u64;
     let mut is_too_short = false;
     while at < stretch.owned && out.wants_more() && !attempt.is_cut() {
@@ -226,10 +226,10 @@ fn windows(
         read.records += taken.records;
         read.bytes += (end - at) as u64;
         // Each window counts its proportional share of the stretch's stored (compressed) bytes.
-        let done = (u128::from(stretch.packed_len) * end as u128 / len as u128) as u64;
-        attempt.advance(done - packed);
-        read.packed += done - packed;
-        (at, packed) = (end, done);
+        let done = (u128::from(stretch.stored_len) * end as u128 / len as u128) as u64;
+        attempt.advance(done - stored_bytes);
+        read.stored_bytes += done - stored_bytes;
+        (at, stored_bytes) = (end, done);
     }
     Ok(at)
 }

@@ -12,9 +12,9 @@ use super::runs::Runs;
 use super::{Grouping, Parts};
 use crate::data::scratch;
 use crate::error::{Error, Result};
-use crate::output::order::{Merge, SortedRun, Sorter};
+use crate::output::order::{MergePlan, SortedRun, Sorter};
 use crate::output::sequence::Sequencer;
-use crate::output::{Aside, Chunk, Order, SortKey, Target, Writer};
+use crate::output::{Chunk, Order, SortKey, Target, TerminalGuard, Writer};
 use crate::plan::Groups;
 use crate::reduce::{Finisher, Fold};
 use crate::report::Counters;
@@ -83,7 +83,7 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
         Order::By(keys) => {
             let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.sorted(attempt, work, keys);
             let runs = job.pool.run(&tasks, works, NoMore, attempt, |_, run| Ok(run))?;
-            Parts::Sorted(Merge::new(runs, job.sizes.range))
+            Parts::Sorted(MergePlan::new(runs, job.sizes.range))
         }
     };
     let read = job.counters().reduce_input_records;
@@ -182,7 +182,7 @@ fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize
 fn stage(job: &Job<'_>) -> Result<Writer> {
     let target = Target::Scratch(job.spill_path("output"));
     let part_size = job.plan.output.part_size;
-    Writer::open(&target, job.header(), false, part_size, &job.control.temporaries, Aside::default())
+    Writer::open(&target, job.header(), false, part_size, &job.control.temporaries, TerminalGuard::default())
 }
 
 /// State that reduce attempts share.

@@ -7,7 +7,7 @@ use super::job::Job;
 use super::map::{MapRun, Mapping};
 use crate::error::{Error, Result};
 use crate::input::feed::Again;
-use crate::map::emit::Course;
+use crate::map::emit::OutputCurve;
 use crate::panics::lock;
 use crate::report::event::{AttemptId, PhaseName, TaskId, What};
 use crate::run::{Attempt, Done, Meter};
@@ -24,19 +24,19 @@ pub struct Runs<'a> {
 struct Slot {
     run: Arc<Run>,
     /// How to read the task's input again, if that is possible.
-    again: Option<Again>,
+    remake_from: Option<Again>,
     /// The number of the attempt that made the run.
     attempt: u32,
     is_damaged: bool,
     is_first: bool,
     /// How the task's output grew: rows written and groups held after so many records.
-    course: Course,
+    curve: OutputCurve,
 }
 
 impl<'a> Runs<'a> {
     pub fn new(mapping: Mapping<'a>, made: Vec<MapRun>) -> Self {
-        let slot = |MapRun { run, again, attempt, course }| {
-            Mutex::new(Slot { run, again, attempt, is_damaged: false, is_first: true, course })
+        let slot = |MapRun { run, remake_from, attempt, curve }| {
+            Mutex::new(Slot { run, remake_from, attempt, is_damaged: false, is_first: true, curve })
         };
         Runs { mapping: mapping.begun_anew(), slots: made.into_iter().map(slot).collect() }
     }
@@ -49,8 +49,8 @@ impl<'a> Runs<'a> {
     }
 
     /// Calls `each` with every run and its course.
-    pub fn each(&self, mut each: impl FnMut(&Run, &Course) -> Result<()>) -> Result<()> {
-        self.slots.iter().map(|slot| lock(slot)).try_for_each(|slot| each(&slot.run, &slot.course))
+    pub fn each(&self, mut each: impl FnMut(&Run, &OutputCurve) -> Result<()>) -> Result<()> {
+        self.slots.iter().map(|slot| lock(slot)).try_for_each(|slot| each(&slot.run, &slot.curve))
     }
 
     /// The number of rows that reduce attempts read if each reads its partitions once. `None` once a run was made
@@ -76,11 +76,11 @@ impl<'a> Runs<'a> {
     fn whole(&self, number: usize, slot: &mut Slot, attempt: &Attempt<'_>) -> Result<Arc<Run>> {
         let job: &Job<'_> = self.mapping.job;
         let is_left = slot.attempt + 1 < job.plan.settings.attempts;
-        if let (true, Some(again), true) = (slot.is_damaged, &slot.again, is_left) {
+        if let (true, Some(remake_from), true) = (slot.is_damaged, &slot.remake_from, is_left) {
             let id = AttemptId { task: TaskId { phase: PhaseName::Map, number }, attempt: slot.attempt + 1 };
             // The input was read and counted before, so this attempt gets a meter of its own.
             let meter = Meter::default();
-            let work = again.work(&job.plan.sources);
+            let work = remake_from.work(&job.plan.sources);
             let made = work.and_then(|work| self.mapping.attempt(&attempt.aside(id, &meter), &work));
             // An attempt that was cancelled doesn't count as one of the task's attempts.
             slot.attempt += u32::from(!matches!(made, Err(Error::Cancelled)));

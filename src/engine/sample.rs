@@ -19,7 +19,7 @@ use super::job::Job;
 use super::runs::Runs;
 use crate::error::Result;
 use crate::input::splits::Split;
-use crate::map::emit::Course;
+use crate::map::emit::OutputCurve;
 use crate::map::growth::Growth;
 use crate::panics::{lock, unlocked};
 use crate::run::Meter;
@@ -48,7 +48,7 @@ pub struct Findings {
     /// The number of keys that exactly one task met, exactly two tasks, and so on.
     pub met: Vec<f64>,
     /// One course per task.
-    pub courses: Vec<Course>,
+    pub curves: Vec<OutputCurve>,
     /// How the tables of the job's map tasks grow.
     pub growth: Option<Growth>,
 }
@@ -78,10 +78,10 @@ impl Sample {
         let mut keys: AHashMap<u64, (u32, u32)> = AHashMap::new();
         let mut buffer = Vec::new();
         let mut tasks = 0;
-        let mut courses = Vec::new();
-        runs.each(|run, course| {
+        let mut curves = Vec::new();
+        runs.each(|run, curve| {
             tasks += 1;
-            courses.push(course.clone());
+            curves.push(curve.clone());
             let reader = run.reader()?;
             for page in run.pages(0..partitions) {
                 job.check()?;
@@ -101,7 +101,7 @@ impl Sample {
         let mut met = vec![0.0; tasks as usize];
         let each = bytes.len() as f64 / partitions as f64;
         keys.values().for_each(|(_, tasks)| met[*tasks as usize - 1] += each);
-        *lock(&self.findings) = Findings { met, courses, growth: Some(growth) };
+        *lock(&self.findings) = Findings { met, curves, growth: Some(growth) };
         Ok(())
     }
 

@@ -15,8 +15,8 @@ use crate::input::Place;
 use crate::input::feed::{MapWork, Numbering};
 use crate::map::Mapper;
 use crate::map::ungrouped::{LinesInOrder, LinesSorted};
-use crate::output::order::{Merge, SortedRun, Sorter};
-use crate::output::sequence::{self, Sequencer, TaskLines};
+use crate::output::order::{MergePlan, SortedRun, Sorter};
+use crate::output::sequence::{self, Sequencer, TaskPart};
 use crate::output::{RowLayout, SortKey};
 use crate::report::Counters;
 use crate::run::{Attempt, Done};
@@ -63,8 +63,8 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         if as_they_come && job.plan.limit.is_none() {
             let attempt =
                 |of: &Attempt<'_>, work: &MapWork| Ok(attempt(of, work)?.map(|made| made.map(|part| (at(work), part))));
-            let place = |_, (at, part): (u64, TaskLines)| {
-                job.control.progress.output.foresee(part.bytes());
+            let place = |_, (at, part): (u64, TaskPart)| {
+                job.control.progress.output.expect_more(part.bytes());
                 Ok((at, part))
             };
             let mut parts = tasks(job, Numbering::FilesFirst, job.edges(), || true, attempt, place)?;
@@ -108,12 +108,12 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         attempt,
         |_, runs: Vec<_>| {
             let row_bytes = runs.iter().map(|run: &SortedRun| run.size.row_bytes).sum();
-            job.control.progress.output.foresee(row_bytes);
+            job.control.progress.output.expect_more(row_bytes);
             Ok(runs)
         },
     )?;
     bad::judge(job, true)?;
-    Ok(Parts::Sorted(Merge::new(runs.into_iter().flatten().collect(), job.sizes.range)))
+    Ok(Parts::Sorted(MergePlan::new(runs.into_iter().flatten().collect(), job.sizes.range)))
 }
 
 /// Makes one attempt whose lines stay in the order of its records.
@@ -123,7 +123,7 @@ fn in_order(
     attempt: &Attempt<'_>,
     records: &Portion<'_>,
     workspace: &mut Workspace,
-) -> Result<Done<Mapped<TaskLines>>> {
+) -> Result<Done<Mapped<TaskPart>>> {
     let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut workspace.buffers));
     let run = RunWriter::create(path, 1, job.sizes.range.min(LINES_PAGE) as usize, buffers)?;
     let mut out =
@@ -137,7 +137,7 @@ fn in_order(
     let (run, buffers) = out.run.finish()?;
     workspace.buffers = buffers;
     let size = run.size;
-    let part = TaskLines { lines: sequence::PartLines::Run(Run::open(run, false)?), bad };
+    let part = TaskPart { lines: sequence::Lines::Run(Run::open(run, false)?), bad };
     Ok(Mapped::done(part, read, size, Counters { map_output_records: size.rows, ..Counters::default() }))
 }
 

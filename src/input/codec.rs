@@ -14,24 +14,24 @@ pub enum Codec {
 
 /// What the first bytes of a source say about its compression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Packing {
+pub enum Detected {
     Plain,
-    Packed(Codec),
-    Refused(Unread),
+    Compressed(Codec),
+    Refused(UnsupportedCodec),
     /// More bytes may change the answer.
     Undecided,
 }
 
 /// A compression format that isn't decompressed here, and the tool that decompresses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unread {
+pub struct UnsupportedCodec {
     name: &'static str,
     tool: &'static str,
 }
 
-impl Unread {
+impl UnsupportedCodec {
     pub fn refuse(self, source: &Source) -> Error {
-        let (name, Unread { name: codec, tool }) = (shown(source.path()), self);
+        let (name, UnsupportedCodec { name: codec, tool }) = (shown(source.path()), self);
         let hint = match source {
             Source::Stdin { .. } => format!("decompress it first: … | {tool} | mapfold …"),
             Source::Command { .. } => format!("decompress it in the command, with a shell: sh -c '… | {tool}'"),
@@ -49,13 +49,13 @@ pub const ENOUGH: usize = 10;
 /// The lowest and the highest value that a byte may have.
 type ByteRange = (u8, u8);
 
-const MAGICS: [(&[ByteRange], Packing); 5] = [
-    (&only([0x1f, 0x8b, 0x08]), Packing::Packed(Codec::Gzip)),
-    (&only([0x28, 0xb5, 0x2f, 0xfd]), Packing::Packed(Codec::Zstd)),
+const MAGICS: [(&[ByteRange], Detected); 5] = [
+    (&only([0x1f, 0x8b, 0x08]), Detected::Compressed(Codec::Gzip)),
+    (&only([0x28, 0xb5, 0x2f, 0xfd]), Detected::Compressed(Codec::Zstd)),
     // A skippable frame. Data that other tools compress with zstd may begin with one.
-    (&[(0x50, 0x5f), (0x2a, 0x2a), (0x4d, 0x4d), (0x18, 0x18)], Packing::Packed(Codec::Zstd)),
-    (&only([0xfd, b'7', b'z', b'X', b'Z', 0x00]), Packing::Refused(Unread { name: "xz", tool: "xzcat" })),
-    (&BZIP2, Packing::Refused(Unread { name: "bzip2", tool: "bzcat" })),
+    (&[(0x50, 0x5f), (0x2a, 0x2a), (0x4d, 0x4d), (0x18, 0x18)], Detected::Compressed(Codec::Zstd)),
+    (&only([0xfd, b'7', b'z', b'X', b'Z', 0x00]), Detected::Refused(UnsupportedCodec { name: "xz", tool: "xzcat" })),
+    (&BZIP2, Detected::Refused(UnsupportedCodec { name: "bzip2", tool: "bzcat" })),
 ];
 
 /// The first bytes of bzip2 data. The fourth is a digit, which says how large the blocks are.
@@ -76,12 +76,12 @@ const fn only<const N: usize>(bytes: [u8; N]) -> [ByteRange; N] {
 }
 
 /// Returns what `start`, the first bytes of a source, says.
-pub fn packing(start: &[u8]) -> Packing {
+pub fn packing(start: &[u8]) -> Detected {
     let fits = |magic: &[ByteRange]| start.iter().zip(magic).all(|(byte, (low, high))| (low..=high).contains(&byte));
     match MAGICS.iter().find(|(magic, _)| fits(magic)) {
         Some((magic, packing)) if start.len() >= magic.len() => *packing,
-        Some(_) => Packing::Undecided,
-        None => Packing::Plain,
+        Some(_) => Detected::Undecided,
+        None => Detected::Plain,
     }
 }
 
@@ -92,19 +92,19 @@ mod tests {
     #[test]
     fn known_by_content() {
         let of = |start: &[u8]| packing(start);
-        assert_eq!(of(b"\x1f\x8b\x08\x00"), Packing::Packed(Codec::Gzip));
-        assert_eq!(of(b"\x28\xb5\x2f\xfd"), Packing::Packed(Codec::Zstd));
-        assert_eq!(of(b"\x5a\x2a\x4d\x18more"), Packing::Packed(Codec::Zstd));
+        assert_eq!(of(b"\x1f\x8b\x08\x00"), Detected::Compressed(Codec::Gzip));
+        assert_eq!(of(b"\x28\xb5\x2f\xfd"), Detected::Compressed(Codec::Zstd));
+        assert_eq!(of(b"\x5a\x2a\x4d\x18more"), Detected::Compressed(Codec::Zstd));
         for (start, name) in [(&b"\xfd7zXZ\x00\x00"[..], "xz"), (b"BZh71AY&SY", "bzip2"), (b"BZh11AY&SY..", "bzip2")] {
-            assert!(matches!(of(start), Packing::Refused(unread) if unread.name == name), "{name}");
+            assert!(matches!(of(start), Detected::Refused(unread) if unread.name == name), "{name}");
         }
         for start in
             [&b"\x1f\x8b\x07"[..], b"BZh01AY&SY", b"BZhello", b"P*M", b"\x60\x2a\x4d\x18", b"text", b"\xfd7zip"]
         {
-            assert_eq!(of(start), if start == b"P*M" { Packing::Undecided } else { Packing::Plain }, "{start:?}");
+            assert_eq!(of(start), if start == b"P*M" { Detected::Undecided } else { Detected::Plain }, "{start:?}");
         }
         for start in [&b""[..], b"\x1f", b"\x1f\x8b", b"B", b"BZh9", b"BZh91AY&S", b"\xfd", b"Q", b"\x28\xb5\x2f"] {
-            assert_eq!(of(start), Packing::Undecided, "{start:?}");
+            assert_eq!(of(start), Detected::Undecided, "{start:?}");
         }
         let longest = MAGICS.iter().map(|(magic, _)| magic.len()).max();
         assert_eq!(longest, Some(ENOUGH));

@@ -13,7 +13,7 @@ use std::io;
 use crc32fast::Hasher;
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::unpack::Unpacked;
+use super::unpack::DecompressStep;
 
 /// Bytes of a header after which its end isn't looked for any more. No tool writes a header as long as this.
 const LONGEST_HEADER: usize = 1 << 20;
@@ -44,23 +44,23 @@ impl Gzip {
     }
 
     /// Takes bytes from `held`, the compressed data that is there, and appends to `out`, which has room.
-    pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Unpacked> {
+    pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<DecompressStep> {
         match self.stage {
             Stage::Body => self.inflate(held, out),
-            _ if held.is_empty() => Ok(Unpacked::More),
+            _ if held.is_empty() => Ok(DecompressStep::More),
             Stage::Member if self.members > 0 && held[0] == 0 => {
                 self.stage = Stage::Zeros;
-                Ok(Unpacked::Took(0))
+                Ok(DecompressStep::Took(0))
             }
             Stage::Member => {
-                let Some(len) = header(held, self.members > 0)? else { return Ok(Unpacked::More) };
+                let Some(len) = header(held, self.members > 0)? else { return Ok(DecompressStep::More) };
                 self.stage = Stage::Body;
                 self.crc = Hasher::new();
                 self.inflate.reset(false);
-                Ok(Unpacked::Took(len))
+                Ok(DecompressStep::Took(len))
             }
             Stage::Trailer => {
-                let Some((sums, _)) = held.split_first_chunk::<8>() else { return Ok(Unpacked::More) };
+                let Some((sums, _)) = held.split_first_chunk::<8>() else { return Ok(DecompressStep::More) };
                 let crc = self.crc.clone().finalize().to_le_bytes();
                 let len = (self.inflate.total_out() as u32).to_le_bytes();
                 if *sums != [crc, len].as_flattened() {
@@ -68,25 +68,25 @@ impl Gzip {
                 }
                 self.members += 1;
                 self.stage = Stage::Member;
-                Ok(Unpacked::Took(sums.len()))
+                Ok(DecompressStep::Took(sums.len()))
             }
-            Stage::Zeros if held.iter().all(|&byte| byte == 0) => Ok(Unpacked::Took(held.len())),
+            Stage::Zeros if held.iter().all(|&byte| byte == 0) => Ok(DecompressStep::Took(held.len())),
             Stage::Zeros => Err(garbage()),
         }
     }
 
-    fn inflate(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Unpacked> {
+    fn inflate(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<DecompressStep> {
         let (taken, made) = (self.inflate.total_in(), out.len());
         let status = self.inflate.decompress_vec(held, out, FlushDecompress::None);
         let taken = (self.inflate.total_in() - taken) as usize;
         self.crc.update(&out[made..]);
         match status {
             Ok(Status::StreamEnd) => self.stage = Stage::Trailer,
-            Ok(_) if taken == 0 && out.len() == made => return Ok(Unpacked::More),
+            Ok(_) if taken == 0 && out.len() == made => return Ok(DecompressStep::More),
             Ok(_) => {}
             Err(_) => return Err(corrupt("the deflated data is invalid")),
         }
-        Ok(Unpacked::Took(taken))
+        Ok(DecompressStep::Took(taken))
     }
 
     /// Checks that the data may end here. `held` is the part that wasn't taken.

@@ -38,7 +38,7 @@ pub struct Latency {
     pub p95: Option<Duration>,
     pub median: Option<Duration>,
     /// Whether the source is consistently slow. Such a source is also begun first.
-    pub is_slow: bool,
+    pub is_consistently_slow: bool,
 }
 
 /// What the readers of a run share: how often a source may be read, and what tells which sources are slow.
@@ -72,15 +72,15 @@ impl Hedging {
         self.most
     }
 
-    pub fn is_slow(&self, source: usize) -> bool {
-        self.latencies.get(source).is_some_and(|latency| latency.is_slow)
+    pub fn is_consistently_slow(&self, source: usize) -> bool {
+        self.latencies.get(source).is_some_and(|latency| latency.is_consistently_slow)
     }
 
     /// Returns the silence after which a source is slow. `has_begun` says whether the source has brought bytes. `None`
     /// while the silence isn't known.
     fn after(&self, source: usize, has_begun: bool) -> Option<Duration> {
-        let Latency { p95, median, is_slow } = self.latencies.get(source).copied().unwrap_or_default();
-        match if is_slow { median } else { p95 } {
+        let Latency { p95, median, is_consistently_slow } = self.latencies.get(source).copied().unwrap_or_default();
+        match if is_consistently_slow { median } else { p95 } {
             Some(latency) if has_begun => Some(latency.max(LEAST)),
             Some(latency) => Some(latency),
             None => Some((FACTOR * self.median_of_others(source)?).max(LEAST)),
@@ -174,8 +174,8 @@ mod tests {
 
     #[test]
     fn when_a_source_is_slow() {
-        let known = Latency { p95: Some(ms(50)), median: Some(ms(10)), is_slow: false };
-        let slow = Latency { p95: Some(ms(900)), median: Some(ms(500)), is_slow: true };
+        let known = Latency { p95: Some(ms(50)), median: Some(ms(10)), is_consistently_slow: false };
+        let slow = Latency { p95: Some(ms(900)), median: Some(ms(500)), is_consistently_slow: true };
         let all = hedging(&[known, slow], 6);
         assert_eq!([all.after(0, false), all.after(0, true)], [Some(ms(50)), Some(LEAST)]);
         assert_eq!([all.after(1, false), all.after(1, true)], [Some(ms(500)); 2]);

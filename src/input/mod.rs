@@ -25,7 +25,6 @@ pub mod command;
 mod devices;
 pub mod edges;
 mod ending;
-mod errands;
 pub mod feed;
 mod gauge;
 mod guard;
@@ -36,6 +35,7 @@ mod held;
 mod newlines;
 mod origin;
 pub mod planned;
+mod read_queue;
 mod reading;
 pub mod sources;
 pub mod splits;
@@ -81,13 +81,13 @@ pub enum Source {
         len: u64,
         id: FileId,
         codec: Option<Codec>,
-        reach: Reach,
+        reach: ReadLimits,
     },
     /// A FIFO, a device, or anything else that can only be read front to back.
     Stream {
         path: PathBuf,
         begun: Begun,
-        reach: Reach,
+        reach: ReadLimits,
     },
     Stdin {
         begun: Begun,
@@ -109,7 +109,7 @@ pub enum Source {
 
 /// Limits on reading a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct ReadLimits {
     /// Whether a read may hang although poll says that it won't, as for a file on a network.
     pub may_hang: bool,
     /// How long reading the source may take, from its start to its end.
@@ -158,15 +158,15 @@ fn failed(source: &Source) -> impl Fn(u64, io::Error) -> Error {
 impl Source {
     /// A regular file in its current state, to be read without decompression.
     pub fn file(path: &Path) -> io::Result<Source> {
-        Ok(Source::of(path, &rustix::fs::stat(path)?, None, Reach::default()))
+        Ok(Source::of(path, &rustix::fs::stat(path)?, None, ReadLimits::default()))
     }
 
-    fn of(path: &Path, found: &Stat, codec: Option<Codec>, reach: Reach) -> Source {
+    fn of(path: &Path, found: &Stat, codec: Option<Codec>, reach: ReadLimits) -> Source {
         Source::File { path: path.to_owned(), len: found.st_size as u64, id: FileId::of(found), codec, reach }
     }
 
     pub fn stream(path: &Path) -> Source {
-        Source::Stream { path: path.to_owned(), begun: Begun::default(), reach: Reach::default() }
+        Source::Stream { path: path.to_owned(), begun: Begun::default(), reach: ReadLimits::default() }
     }
 
     pub fn stdin() -> Source {
@@ -188,7 +188,7 @@ impl Source {
 
     /// Whether the source can only be read front to back.
     pub fn is_stream(&self) -> bool {
-        !matches!(self, Source::File { codec: None, reach: Reach { may_hang: false, .. }, .. })
+        !matches!(self, Source::File { codec: None, reach: ReadLimits { may_hang: false, .. }, .. })
     }
 
     /// Whether the source is a regular file, whose length is known.

@@ -24,10 +24,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::codec::Unread;
+use super::codec::UnsupportedCodec;
 use super::command::Running;
 use super::planned::{self, cut_shorter};
-use super::{Reach, Source, failed};
+use super::{ReadLimits, Source, failed};
 use crate::error::{Error, may_pass, reason, shown};
 use crate::failpoint::{self, Point};
 use crate::panics::{self, lock};
@@ -56,7 +56,7 @@ pub enum Failure {
     Command(String),
     /// The bytes differ from those that were handed over before.
     OtherBytes,
-    Packed(Unread),
+    Packed(UnsupportedCodec),
     /// An error that is already complete.
     Known(Error),
 }
@@ -125,8 +125,10 @@ pub enum Origin {
 impl Origin {
     pub fn open(source: &Source) -> Result<Origin, Failure> {
         Ok(match source {
-            Source::File { reach: Reach { may_hang: true, .. }, .. }
-            | Source::Stream { reach: Reach { may_hang: true, .. }, .. } => Origin::Carried(Carried::begin(source)?),
+            Source::File { reach: ReadLimits { may_hang: true, .. }, .. }
+            | Source::Stream { reach: ReadLimits { may_hang: true, .. }, .. } => {
+                Origin::Carried(Carried::begin(source)?)
+            }
             // Unbuffered, because the reads are large.
             Source::File { len, .. } => Origin::File { file: planned::open(source, 0)?, left: Some(*len) },
             Source::Silent { timeout: Some(_), .. } => return Err(Failure::Late),

@@ -21,7 +21,7 @@ use std::io;
 use rustix::fs::{Stat, fstat, stat};
 
 use super::edges::in_parallel;
-use super::{FileId, Reach, Source, failed};
+use super::{FileId, ReadLimits, Source, failed};
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
 
@@ -63,7 +63,7 @@ pub fn check(source: &Source, file: &File, at: u64) -> Result<()> {
 pub fn check_all(sources: &[Source], threads: usize) -> Result<()> {
     let some: Vec<_> = sources.chunks(SOME).collect();
     let look = |source: &Source| {
-        let Source::File { path, id, reach: Reach { may_hang: false, .. }, .. } = source else { return Ok(()) };
+        let Source::File { path, id, reach: ReadLimits { may_hang: false, .. }, .. } = source else { return Ok(()) };
         match stat(path) {
             Ok(found) if FileId::of(&found).is_same_file(id) => holds(source, &found, 0),
             _ => Ok(()),

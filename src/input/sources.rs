@@ -20,10 +20,10 @@ use glob::{MatchOptions, Pattern};
 use rustix::fs::Stat;
 use walkdir::{DirEntry, WalkDir};
 
-use super::codec::{ENOUGH, Packing, packing};
+use super::codec::{Detected, ENOUGH, packing};
 use super::devices::{Devices, FileSystem};
 use super::written::Input;
-use super::{Begun, Patience, Reach, Source, command};
+use super::{Begun, Patience, ReadLimits, Source, command};
 use crate::data::path::parent;
 use crate::error::{Error, Result, nearest, reason, shown};
 use crate::failpoint::{self, Point};
@@ -143,20 +143,20 @@ fn regular(path: &Path, timeout: Option<Span>, devices: &mut Devices) -> Result<
     };
     let (file, found, start, read) = look().map_err(|e| unreadable(path, &e))?;
     let codec = match packing(&start[..read]) {
-        Packing::Plain | Packing::Undecided => None,
-        Packing::Packed(codec) => Some(codec),
-        Packing::Refused(unread) => return Err(unread.refuse(&Source::stream(path))),
+        Detected::Plain | Detected::Undecided => None,
+        Detected::Compressed(codec) => Some(codec),
+        Detected::Refused(unread) => return Err(unread.refuse(&Source::stream(path))),
     };
     let grows_when_read = found.st_size == 0 && read > 0;
     let file_system = devices.file_system(&file, found.st_dev);
-    let reach = Reach { may_hang: timeout.is_some() || file_system == FileSystem::MayHang, timeout };
+    let reach = ReadLimits { may_hang: timeout.is_some() || file_system == FileSystem::MayHang, timeout };
     Ok(match grows_when_read || file_system == FileSystem::Virtual {
         true => stream(path, reach),
         false => Source::of(path, &found, codec, reach),
     })
 }
 
-fn stream(path: &Path, reach: Reach) -> Source {
+fn stream(path: &Path, reach: ReadLimits) -> Source {
     Source::Stream { path: path.to_owned(), begun: Begun::default(), reach }
 }
 
@@ -277,7 +277,7 @@ impl Found {
         }
         // Opening a FIFO would wait for its writer, and what was read here would be lost.
         rustix::fs::access(path, rustix::fs::Access::READ_OK).map_err(|e| unreadable(path, &e.into()))?;
-        self.push(stream(path, Reach { may_hang: false, timeout: self.timeout }))
+        self.push(stream(path, ReadLimits { may_hang: false, timeout: self.timeout }))
     }
 
     /// Adds the regular files below `root`, including links to regular files, in the byte order of their paths.

@@ -20,8 +20,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::buffers::{Buffers, Lent};
 use super::ending::Ending;
-use super::errands::{Errand, Errands};
 use super::hedging::{Hedging, Retry};
+use super::read_queue::{ReadQueue, ReadTask};
 use super::reading::Reading;
 use super::stretch::{Place, Stretch, StretchPart};
 use super::unpack::Filled;
@@ -39,15 +39,15 @@ pub struct StreamBlock {
     bytes: Lent,
     is_first: bool,
     lines_before: Option<u64>,
-    packed_len: u64,
+    stored_len: u64,
     part: StretchPart,
 }
 
 impl StreamBlock {
     pub fn stretch(&self) -> Stretch<'_> {
-        let StreamBlock { bytes, is_first, lines_before, packed_len, part } = self;
-        let (lines_before, packed_len) = (*lines_before, *packed_len);
-        Stretch { lines_before, packed_len, ..Stretch::of_one(bytes, *is_first, part) }
+        let StreamBlock { bytes, is_first, lines_before, stored_len, part } = self;
+        let (lines_before, stored_len) = (*lines_before, *stored_len);
+        Stretch { lines_before, stored_len, ..Stretch::of_one(bytes, *is_first, part) }
     }
 
     /// Where the block begins.
@@ -56,9 +56,9 @@ impl StreamBlock {
     }
 
     pub fn extent(&self) -> BlockExtent {
-        let StreamBlock { bytes, is_first, lines_before, packed_len, part } = self;
-        let (lines_before, packed_len) = (*lines_before, *packed_len);
-        BlockExtent { place: part.place, len: bytes.len(), is_first: *is_first, lines_before, packed_len }
+        let StreamBlock { bytes, is_first, lines_before, stored_len, part } = self;
+        let (lines_before, stored_len) = (*lines_before, *stored_len);
+        BlockExtent { place: part.place, len: bytes.len(), is_first: *is_first, lines_before, stored_len }
     }
 }
 
@@ -69,15 +69,15 @@ pub struct BlockExtent {
     len: usize,
     is_first: bool,
     lines_before: Option<u64>,
-    packed_len: u64,
+    stored_len: u64,
 }
 
 impl BlockExtent {
     /// Reads the block again. It must be of a file.
     pub fn read(&self, sources: &[Source]) -> Result<StreamBlock> {
-        let BlockExtent { place, len, is_first, lines_before, packed_len } = *self;
+        let BlockExtent { place, len, is_first, lines_before, stored_len } = *self;
         let bytes = Buffers::new(0, 0).lend(sources[place.source].read_anew(place.offset, len)?);
-        Ok(StreamBlock { bytes, is_first, lines_before, packed_len, part: StretchPart { start: 0, place } })
+        Ok(StreamBlock { bytes, is_first, lines_before, stored_len, part: StretchPart { start: 0, place } })
     }
 }
 
@@ -185,16 +185,16 @@ pub fn read(
                 to
             }
         };
-        let errand = Errand { index, source: source.clone(), to };
+        let errand = ReadTask { index, source: source.clone(), to };
         match source {
             Source::Silent { .. } => silent.push_back(errand),
             _ if source.may_wait() => alone.push(errand),
             _ => files.push_back(errand),
         }
     }
-    alone.sort_by_key(|errand| !hedging.is_slow(errand.index));
+    alone.sort_by_key(|errand| !hedging.is_consistently_slow(errand.index));
     if !in_order {
-        files.make_contiguous().sort_by_key(|errand| !hedging.is_slow(errand.index));
+        files.make_contiguous().sort_by_key(|errand| !hedging.is_consistently_slow(errand.index));
     }
     command::make_room(alone.len() + hedging.most());
     let threads = alone.len() + files.len().min(cut.readers);
@@ -211,16 +211,16 @@ pub fn read(
         hedging: hedging.clone(),
     };
     let shares = threads - alone.len();
-    let files = Arc::new(Errands::new(files));
+    let files = Arc::new(ReadQueue::new(files));
     let alone = alone.into_iter().map(|errand| {
         let is_command = matches!(errand.source, Source::Command { .. });
-        (Arc::new(Errands::new([errand].into())), is_command)
+        (Arc::new(ReadQueue::new([errand].into())), is_command)
     });
-    let silent = (!silent.is_empty()).then(|| (Arc::new(Errands::new(silent)), false));
-    for (errands, is_command) in alone.chain(silent).chain((0..shares).map(|_| (files.clone(), false))) {
+    let silent = (!silent.is_empty()).then(|| (Arc::new(ReadQueue::new(silent)), false));
+    for (read_queue, is_command) in alone.chain(silent).chain((0..shares).map(|_| (files.clone(), false))) {
         let (reader, runs_command) = (reader.clone(), is_command.then(|| readers.commands.runs_command()));
         let run = move || {
-            errands.run(|errand| reader.run(errand));
+            read_queue.run(|errand| reader.run(errand));
             drop(runs_command);
         };
         thread::Builder::new().name("reader".into()).spawn(run).map_err(no_thread)?;
@@ -239,7 +239,7 @@ struct StreamReader {
 }
 
 impl StreamReader {
-    fn run(&self, Errand { index, source, to }: &Errand) -> Result<()> {
+    fn run(&self, ReadTask { index, source, to }: &ReadTask) -> Result<()> {
         let task = || format!("reader of {}", source.name());
         let read = panics::caught(task, || Ok(self.read(*index, source, to)));
         let read = read.unwrap_or_else(|panic| Err(Some(panic)));
@@ -300,12 +300,12 @@ impl StreamReader {
             let bytes = reading.split_off(whole, self.buffers.take());
             searched = reading.bytes.len();
             if !bytes.is_empty() {
-                let packed_len = if source.is_file() { reading.position() - handed } else { bytes.len() as u64 };
-                handed += packed_len;
+                let stored_len = if source.is_file() { reading.position() - handed } else { bytes.len() as u64 };
+                handed += stored_len;
                 let part = StretchPart { start: 0, place: Place { source: index, offset } };
                 let bytes = self.buffers.lend(bytes);
                 let next_lines = lines.map(|lines| lines + memchr::memchr_iter(b'\n', &bytes).count() as u64);
-                let block = StreamBlock { bytes, is_first, lines_before: lines, packed_len, part };
+                let block = StreamBlock { bytes, is_first, lines_before: lines, stored_len, part };
                 // Time in which the map is behind isn't the source's.
                 reading.stop_waiting();
                 to.send(Ok(block)).map_err(|_| None)?;

@@ -211,15 +211,15 @@ fn a_file_with_a_timeout_is_read_as_a_stream() {
         assert!(sources[0].is_stream() && sources[0].is_file() && sources[0].may_wait());
         let all = || {
             let (queues, _readers) = read_once(&sources, LINES, true).unwrap();
-            let (mut bytes, mut packed_len) = (Vec::new(), 0);
+            let (mut bytes, mut stored_len) = (Vec::new(), 0);
             for block in &queues[0].1 {
                 let block = block?;
                 let before = memchr::memchr_iter(b'\n', &bytes).count() as u64;
                 assert_eq!(block.stretch().lines_before, Some(before));
-                packed_len += block.stretch().packed_len;
+                stored_len += block.stretch().stored_len;
                 bytes.extend_from_slice(block.stretch().bytes);
             }
-            assert_eq!(packed_len, contents.len() as u64);
+            assert_eq!(stored_len, contents.len() as u64);
             Ok::<_, Error>(bytes)
         };
         assert!(all().unwrap() == text.as_bytes());
@@ -246,7 +246,7 @@ fn packed(dir: &TempDir, name: &str, text: &str) -> Source {
 fn slow_files_are_begun_first() {
     let dir = tempfile::tempdir().unwrap();
     let sources: Vec<_> = (0..6).map(|i| packed(&dir, &i.to_string(), &format!("{i}\n"))).collect();
-    let slow = Latency { is_slow: true, ..Latency::default() };
+    let slow = Latency { is_consistently_slow: true, ..Latency::default() };
     let mut latencies = [Latency::default(); 6];
     (latencies[3], latencies[5]) = (slow, slow);
     let order = |in_order: bool| {

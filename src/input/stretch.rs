@@ -32,14 +32,14 @@ pub struct Stretch<'b> {
     /// [counted](super::Counted).
     pub lines_before: Option<u64>,
     /// Bytes of the source, before decompression, that were read for this stretch.
-    pub packed_len: u64,
+    pub stored_len: u64,
     /// In the order of `bytes`. The first part is at the beginning.
     pub(super) parts: &'b [StretchPart],
 }
 
 impl<'b> Stretch<'b> {
     pub fn new(bytes: &'b [u8], is_first: bool, parts: &'b [StretchPart]) -> Self {
-        Stretch { bytes, owned: bytes.len(), is_first, lines_before: None, packed_len: bytes.len() as u64, parts }
+        Stretch { bytes, owned: bytes.len(), is_first, lines_before: None, stored_len: bytes.len() as u64, parts }
     }
 
     pub fn of_one(bytes: &'b [u8], is_first: bool, part: &'b StretchPart) -> Self {

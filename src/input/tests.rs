@@ -46,14 +46,14 @@ struct Seen {
     bytes: Vec<u8>,
     is_first: bool,
     lines_before: Option<u64>,
-    packed_len: u64,
+    stored_len: u64,
 }
 
 impl Seen {
     fn of(stretch: Stretch<'_>) -> Option<Self> {
-        let Stretch { bytes, is_first, lines_before, packed_len, .. } = stretch;
+        let Stretch { bytes, is_first, lines_before, stored_len, .. } = stretch;
         let place = (!bytes.is_empty()).then(|| stretch.place(0))?;
-        Some(Seen { place, bytes: bytes.to_vec(), is_first, lines_before, packed_len })
+        Some(Seen { place, bytes: bytes.to_vec(), is_first, lines_before, stored_len })
     }
 }
 
@@ -179,8 +179,8 @@ fn members_and_frames_one_after_the_other() {
             let seen = all(&sources, Cutting { block, ..CUTTING }).unwrap();
             assert!(joined(&seen) == text, "{name} {block}");
             assert!(seen.iter().all(|seen| seen.bytes.ends_with(b"\n")));
-            let packed_len: u64 = seen.iter().map(|seen| seen.packed_len).sum();
-            assert!(packed_len <= packed.len() as u64 && (block < 5000 || packed_len == packed.len() as u64));
+            let stored_len: u64 = seen.iter().map(|seen| seen.stored_len).sum();
+            assert!(stored_len <= packed.len() as u64 && (block < 5000 || stored_len == packed.len() as u64));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::Source;
 use super::attempts::Attempts;
-use super::codec::{Codec, Packing, packing};
+use super::codec::{Codec, Detected, packing};
 use super::gauge::Gauge;
 use super::gzip::Gzip;
 use super::hedging::Retry;
@@ -18,7 +18,7 @@ const PACKED: usize = 64 << 10;
 
 /// What one step of a decompressor did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unpacked {
+pub enum DecompressStep {
     /// The decompressor took this many compressed bytes, or made output from earlier ones.
     Took(usize),
     /// Nothing can be done without more compressed bytes.
@@ -41,11 +41,11 @@ pub enum Filled {
 #[derive(Debug)]
 pub struct Input {
     raw: Raw,
-    unpacker: Unpacker,
+    unpacker: Decompressor,
 }
 
 #[derive(Debug)]
-enum Unpacker {
+enum Decompressor {
     /// Decided by the first bytes, which aren't read yet.
     Unknown,
     Plain,
@@ -53,12 +53,12 @@ enum Unpacker {
     Zstd(Zstd),
 }
 
-impl Unpacker {
+impl Decompressor {
     fn new(codec: Option<Codec>) -> io::Result<Self> {
         Ok(match codec {
-            None => Unpacker::Plain,
-            Some(Codec::Gzip) => Unpacker::Gzip(Box::new(Gzip::new())),
-            Some(Codec::Zstd) => Unpacker::Zstd(Zstd::new()?),
+            None => Decompressor::Plain,
+            Some(Codec::Gzip) => Decompressor::Gzip(Box::new(Gzip::new())),
+            Some(Codec::Zstd) => Decompressor::Zstd(Zstd::new()?),
         })
     }
 }
@@ -67,9 +67,9 @@ impl Input {
     /// Opens a source. Nothing of a stream is read yet: its first bytes will say how it is compressed.
     pub fn open(source: &Source, retry: Retry, gauge: Gauge) -> Result<Input, Failure> {
         let unpacker = match source {
-            Source::File { codec, .. } => Unpacker::new(*codec)?,
+            Source::File { codec, .. } => Decompressor::new(*codec)?,
             Source::Stream { .. } | Source::Silent { .. } | Source::Stdin { .. } | Source::Command { .. } => {
-                Unpacker::Unknown
+                Decompressor::Unknown
             }
         };
         Ok(Input { raw: Raw::new(Attempts::begin(source, retry, gauge)?), unpacker })
@@ -120,30 +120,30 @@ impl Input {
                 out.reserve_exact(left.min(out.len().max(PACKED)));
             }
             let step = match &mut self.unpacker {
-                Unpacker::Unknown => {
+                Decompressor::Unknown => {
                     let codec = match packing(self.raw.held()) {
-                        Packing::Packed(codec) => Some(codec),
-                        Packing::Plain => None,
-                        Packing::Undecided if self.raw.has_ended => None,
-                        Packing::Undecided => match self.raw.more(stop)? {
+                        Detected::Compressed(codec) => Some(codec),
+                        Detected::Plain => None,
+                        Detected::Undecided if self.raw.has_ended => None,
+                        Detected::Undecided => match self.raw.more(stop)? {
                             Got::Stopped => return Ok(Filled::Stopped),
                             Got::More | Got::End => continue,
                         },
-                        Packing::Refused(unread) => return Err(Failure::Packed(unread)),
+                        Detected::Refused(unread) => return Err(Failure::Packed(unread)),
                     };
-                    self.unpacker = Unpacker::new(codec)?;
+                    self.unpacker = Decompressor::new(codec)?;
                     continue;
                 }
-                Unpacker::Plain if self.raw.held().is_empty() => Unpacked::More,
-                Unpacker::Plain => {
+                Decompressor::Plain if self.raw.held().is_empty() => DecompressStep::More,
+                Decompressor::Plain => {
                     let first = &self.raw.held()[..left.min(self.raw.held().len())];
                     out.extend_from_slice(first);
-                    Unpacked::Took(first.len())
+                    DecompressStep::Took(first.len())
                 }
-                Unpacker::Gzip(gzip) => gzip.step(self.raw.held(), out)?,
-                Unpacker::Zstd(zstd) => zstd.step(self.raw.held(), out)?,
+                Decompressor::Gzip(gzip) => gzip.step(self.raw.held(), out)?,
+                Decompressor::Zstd(zstd) => zstd.step(self.raw.held(), out)?,
             };
-            if let Unpacked::Took(bytes) = step {
+            if let DecompressStep::Took(bytes) = step {
                 self.raw.take(bytes);
                 continue;
             }
@@ -151,7 +151,7 @@ impl Input {
                 return Ok(Filled::Waits);
             }
             let got = match self.unpacker {
-                Unpacker::Plain => self.raw.read_to(out, stop)?,
+                Decompressor::Plain => self.raw.read_to(out, stop)?,
                 _ => self.raw.more(stop)?,
             };
             match got {
@@ -159,9 +159,9 @@ impl Input {
                 Got::Stopped => return Ok(Filled::Stopped),
                 Got::End => {
                     match &self.unpacker {
-                        Unpacker::Unknown | Unpacker::Plain => {}
-                        Unpacker::Gzip(gzip) => gzip.end(self.raw.held())?,
-                        Unpacker::Zstd(zstd) => zstd.end()?,
+                        Decompressor::Unknown | Decompressor::Plain => {}
+                        Decompressor::Gzip(gzip) => gzip.end(self.raw.held())?,
+                        Decompressor::Zstd(zstd) => zstd.end()?,
                     }
                     return Ok(Filled::End);
                 }

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, get_error_name};
 
-use super::unpack::Unpacked;
+use super::unpack::DecompressStep;
 
 pub struct Zstd {
     context: DCtx<'static>,
@@ -25,17 +25,17 @@ impl Zstd {
     }
 
     /// Takes bytes from `held`, the compressed data that is there, and appends to `out`, which has room.
-    pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<Unpacked> {
+    pub fn step(&mut self, held: &[u8], out: &mut Vec<u8>) -> io::Result<DecompressStep> {
         let made = out.len();
         let mut from = InBuffer::around(held);
         let mut to = OutBuffer::around_pos(out, made);
         let left = self.context.decompress_stream(&mut to, &mut from).map_err(corrupt)?;
         let (taken, is_more) = (from.pos(), to.pos() > made);
         if taken == 0 && !is_more {
-            return Ok(Unpacked::More);
+            return Ok(DecompressStep::More);
         }
         self.is_within = left > 0;
-        Ok(Unpacked::Took(taken))
+        Ok(DecompressStep::Took(taken))
     }
 
     /// Checks that the data may end here.

@@ -48,10 +48,10 @@ struct GroupTable {
 }
 
 /// How an attempt's output grew: what had been made of its records at several points of the attempt.
-pub type Course = Vec<Reached>;
+pub type OutputCurve = Vec<CurvePoint>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reached {
+pub struct CurvePoint {
     pub records: u64,
     /// Rows written to the run.
     pub written: u64,
@@ -100,7 +100,7 @@ struct Output<'a> {
     table: &'a mut GroupTable,
     run: RunWriter,
     counters: Counters,
-    course: Course,
+    curve: OutputCurve,
     /// The number of records after which the course is noted next.
     next: u64,
 }
@@ -131,16 +131,16 @@ impl<'a> Emitter<'a> {
                 table: groups,
                 run,
                 counters: Counters::default(),
-                course: Course::new(),
+                curve: OutputCurve::new(),
                 next: 1,
             },
         }
     }
 
     /// Returns how the output grew so far, and forgets it.
-    pub fn take_course(&mut self) -> Course {
-        self.out.note_course();
-        std::mem::take(&mut self.out.course)
+    pub fn take_curve(&mut self) -> OutputCurve {
+        self.out.note_curve();
+        std::mem::take(&mut self.out.curve)
     }
 
     /// Writes the groups that the table still holds. The caller finishes the run.
@@ -177,7 +177,7 @@ impl Emitter<'_> {
             }
             KeyFields::Nullable(field) => {
                 let keys = as_it_stands(*field);
-                out.table.keys.hash_and_look(keys, out.hash_mask).then_some(keys)
+                out.table.keys.hash_and_check_first_byte(keys, out.hash_mask).then_some(keys)
             }
             KeyFields::Json(field) => {
                 let keys = as_it_stands(*field);
@@ -220,16 +220,16 @@ impl Output<'_> {
         }
         self.table.combining.note(keys.spans.len());
         if self.counters.map_output_records >= self.next {
-            self.note_course();
+            self.note_curve();
         }
         Ok(())
     }
 
     #[cold]
-    fn note_course(&mut self) {
+    fn note_curve(&mut self) {
         let c = &self.counters;
         let sent = c.map_output_records - c.combine_input_records;
-        self.course.push(Reached {
+        self.curve.push(CurvePoint {
             records: c.map_output_records,
             written: sent + c.combine_output_records,
             held: self.table.table.len() as u64,

@@ -17,4 +17,4 @@ pub use format::{Format, RowLayout};
 pub use publish::{STAGING, is_of_a_result};
 pub use sort_key::{Order, SortKey};
 pub use target::Target;
-pub use writer::{Aside, Chunk, Committed, Writer};
+pub use writer::{Chunk, Committed, TerminalGuard, Writer};

@@ -207,7 +207,7 @@ impl Sorter {
 
 /// The whole sequence, cut into ranges of sort keys.
 #[derive(Debug)]
-pub struct Merge {
+pub struct MergePlan {
     runs: Vec<SortedRun>,
     /// Range `i` is `bounds[i - 1] <= key < bounds[i]`; the first and the last are open.
     bounds: Vec<Box<[u8]>>,
@@ -215,14 +215,14 @@ pub struct Merge {
 
 /// One worker's memory for merging.
 #[derive(Debug, Default)]
-pub struct Merger {
+pub struct MergeMemory {
     rows: HeldRows,
     page: Vec<u8>,
 }
 
-impl Merge {
+impl MergePlan {
     /// Cuts the rows of `runs` into ranges of about `range_bytes`.
-    pub fn new(runs: Vec<SortedRun>, range_bytes: u64) -> Merge {
+    pub fn new(runs: Vec<SortedRun>, range_bytes: u64) -> MergePlan {
         let bytes: u64 = runs.iter().map(|run| run.size.row_bytes).sum();
         // Each run's pages are an even sample of its rows.
         let mut sample: Vec<&[u8]> = runs.iter().flat_map(|run| &run.first_keys).map(|key| &**key).collect();
@@ -230,7 +230,7 @@ impl Merge {
         let ranges = (bytes / range_bytes.max(1) + 1).min(sample.len() as u64).max(1) as usize;
         let mut bounds: Vec<Box<[u8]>> = (1..ranges).map(|i| sample[i * sample.len() / ranges].into()).collect();
         bounds.dedup();
-        Merge { runs, bounds }
+        MergePlan { runs, bounds }
     }
 
     pub fn bytes(&self) -> u64 {
@@ -247,10 +247,10 @@ impl Merge {
     }
 
     /// Appends the lines of range `i`, in order. Returns the bytes of their rows.
-    pub fn merge(&self, i: usize, merger: &mut Merger, out: &mut Chunk) -> Result<u64> {
+    pub fn merge(&self, i: usize, merger: &mut MergeMemory, out: &mut Chunk) -> Result<u64> {
         let low = i.checked_sub(1).map(|i| &*self.bounds[i]);
         let high = self.bounds.get(i).map(|key| &**key);
-        let Merger { rows, page } = merger;
+        let MergeMemory { rows, page } = merger;
         rows.clear();
         rows.common = match (low, high) {
             (Some(low), Some(high)) => low.iter().zip(high).take_while(|(a, b)| a == b).count(),
@@ -312,7 +312,7 @@ impl HeldRows {
     }
 }
 
-impl Merger {
+impl MergeMemory {
     /// The sort keys of the lines that were merged last.
     pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.rows.entries.iter().map(|entry| self.rows.key(entry))
@@ -344,8 +344,8 @@ mod tests {
                     sorter.write(dir.path().join(n.to_string()), limit, n % 2 == 0, PartitionBuffers::default()).unwrap().0
                 })
                 .collect();
-            let merge = Merge::new(runs, range_bytes);
-            let (mut chunk, mut merger) = (Chunk::default(), Merger::default());
+            let merge = MergePlan::new(runs, range_bytes);
+            let (mut chunk, mut merger) = (Chunk::default(), MergeMemory::default());
             for range in 0..merge.ranges() {
                 merge.merge(range, &mut merger, &mut chunk).unwrap();
             }

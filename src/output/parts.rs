@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::publish::{self, RESULT};
 use super::writer::Chunk;
 use crate::data::scratch::Scratch;
-use crate::data::temporary::{Temporaries, insist};
+use crate::data::temporary::{Temporaries, remove_with_retry};
 use crate::failpoint::{self, Point};
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ struct MadeDirectory(PathBuf, Temporaries);
 
 impl Drop for MadeDirectory {
     fn drop(&mut self) {
-        match insist(|| failpoint::hit(Point::Remove).and_then(|()| fs::remove_dir(&self.0))) {
+        match remove_with_retry(|| failpoint::hit(Point::Remove).and_then(|()| fs::remove_dir(&self.0))) {
             Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {}
             removed => self.1.removed(&self.0, removed),
         }

@@ -57,7 +57,7 @@ impl Case {
         publish(&mut staging, directory, true, true).unwrap();
         drop(staging);
         holds(directory, 2, "new");
-        assert!(self.temporaries.take_left().is_empty());
+        assert!(self.temporaries.take_unremoved().is_empty());
         self.inode() != before
     }
 

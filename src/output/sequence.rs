@@ -21,26 +21,26 @@ use crate::shuffle::row::get_varint;
 
 /// What one task made of the output.
 #[derive(Debug)]
-pub struct TaskLines {
-    pub lines: PartLines,
+pub struct TaskPart {
+    pub lines: Lines,
     /// The bad record after the lines. It ends the job if rows after the lines are wanted.
     pub bad: Option<Error>,
 }
 
 #[derive(Debug)]
-pub enum PartLines {
+pub enum Lines {
     /// Held in memory.
     Held(Chunk),
     /// In a run of one partition, whose rows are `varint line length · line`.
     Run(Run),
 }
 
-impl TaskLines {
+impl TaskPart {
     /// Returns the bytes of the lines, approximately.
     pub fn bytes(&self) -> u64 {
         match &self.lines {
-            PartLines::Held(chunk) => chunk.bytes.len() as u64,
-            PartLines::Run(run) => {
+            Lines::Held(chunk) => chunk.bytes.len() as u64,
+            Lines::Run(run) => {
                 let mut bytes = [0];
                 run.add_bytes(&mut bytes);
                 bytes[0]
@@ -49,9 +49,9 @@ impl TaskLines {
     }
 }
 
-impl From<Chunk> for TaskLines {
-    fn from(chunk: Chunk) -> TaskLines {
-        TaskLines { lines: PartLines::Held(chunk), bad: None }
+impl From<Chunk> for TaskPart {
+    fn from(chunk: Chunk) -> TaskPart {
+        TaskPart { lines: Lines::Held(chunk), bad: None }
     }
 }
 
@@ -68,7 +68,7 @@ pub struct Sequencer {
 struct Pending {
     writer: Writer,
     /// Parts of later tasks, which wait.
-    early: BTreeMap<usize, TaskLines>,
+    early: BTreeMap<usize, TaskPart>,
     /// Rows still wanted.
     rows_left: u64,
     rows: u64,
@@ -104,7 +104,7 @@ impl Sequencer {
     }
 
     /// Writes the part of task `number` once the parts of all tasks before it are written. Each number is placed once.
-    pub fn place(&self, number: usize, part: TaskLines) -> Result<()> {
+    pub fn place(&self, number: usize, part: TaskPart) -> Result<()> {
         let mut state = self.lock();
         state.early.insert(number, part);
         while let Some(part) = state.early.remove(&self.written()) {
@@ -123,10 +123,10 @@ impl Sequencer {
         Ok(())
     }
 
-    fn write(&self, state: &mut Pending, TaskLines { lines, bad }: TaskLines) -> Result<()> {
+    fn write(&self, state: &mut Pending, TaskPart { lines, bad }: TaskPart) -> Result<()> {
         match lines {
-            PartLines::Held(mut chunk) => state.write(&mut chunk)?,
-            PartLines::Run(run) => state.copy(&run)?,
+            Lines::Held(mut chunk) => state.write(&mut chunk)?,
+            Lines::Run(run) => state.copy(&run)?,
         }
         self.is_complete.store(state.rows_left == 0, Ordering::Relaxed);
         // A bad record after the last wanted row isn't an error.
@@ -198,15 +198,16 @@ mod tests {
     use super::*;
     use crate::data::buffer::Buffer;
     use crate::data::temporary::Temporaries;
-    use crate::output::{Aside, Compression, Target};
+    use crate::output::{Compression, Target, TerminalGuard};
 
     fn sequencer(path: &std::path::Path, limit: Option<u64>) -> Sequencer {
         let target = Target::File(path.into(), Compression::None);
-        let writer = Writer::open(&target, Buffer::default(), false, 1, &Temporaries::default(), Aside::default());
+        let writer =
+            Writer::open(&target, Buffer::default(), false, 1, &Temporaries::default(), TerminalGuard::default());
         Sequencer::new(writer.unwrap(), limit)
     }
 
-    fn part(text: &str) -> TaskLines {
+    fn part(text: &str) -> TaskPart {
         let mut chunk = Chunk { ends: vec![text.len()], ..Chunk::default() };
         chunk.bytes.extend(text.as_bytes());
         chunk.into()
@@ -236,7 +237,7 @@ mod tests {
     #[test]
     fn a_bad_record_ends_the_job_if_rows_behind_it_are_wanted() {
         let dir = tempfile::tempdir().unwrap();
-        let bad = |text| TaskLines { bad: Some(Error::usage("bad")), ..part(text) };
+        let bad = |text| TaskPart { bad: Some(Error::usage("bad")), ..part(text) };
         for (limit, fails) in [(None, true), (Some(3), true), (Some(2), false)] {
             let sequencer = sequencer(&dir.path().join("out"), limit);
             sequencer.place(1, bad("b\n")).unwrap();

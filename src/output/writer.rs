@@ -42,15 +42,15 @@ impl Chunk {
 /// How rows are written to a terminal: other things drawn there, such as the progress, are cleared away meanwhile. The
 /// function gets a closure that writes whole rows, and runs it once.
 #[derive(Clone, Copy, Debug)]
-pub struct Aside(pub fn(&mut dyn FnMut()));
+pub struct TerminalGuard(pub fn(&mut dyn FnMut()));
 
-impl Default for Aside {
+impl Default for TerminalGuard {
     fn default() -> Self {
-        Aside(|write| write())
+        TerminalGuard(|write| write())
     }
 }
 
-impl Aside {
+impl TerminalGuard {
     pub fn run<T>(self, write: impl FnOnce() -> T) -> T {
         let (mut write, mut written) = (Some(write), None);
         (self.0)(&mut || written = write.take().map(|write| write()));
@@ -63,7 +63,7 @@ pub struct Writer {
     target: Target,
     to: To,
     force: bool,
-    aside: Aside,
+    aside: TerminalGuard,
     /// Bytes of the rows and the header before compression.
     pub bytes: u64,
 }
@@ -85,13 +85,13 @@ impl Writer {
         force: bool,
         part_size: u64,
         temporaries: &Temporaries,
-        aside: Aside,
+        aside: TerminalGuard,
     ) -> Result<Writer> {
         let to = open(target, header.as_slice(), part_size, temporaries);
         let to = to.map_err(|source| output_error(target, source))?;
         let aside = match &to {
             To::Through(Stream::Plain(file)) if file.is_terminal() => aside,
-            _ => Aside::default(),
+            _ => TerminalGuard::default(),
         };
         let mut writer = Writer { target: target.clone(), to, force, aside, bytes: 0 };
         if !matches!(writer.to, To::Directory(_)) && !header.is_empty() {
@@ -110,7 +110,7 @@ impl Writer {
     }
 
     /// Returns how to write to the target's terminal, for several [copies](Self::copy) that make whole rows together.
-    pub fn aside(&self) -> Aside {
+    pub fn aside(&self) -> TerminalGuard {
         self.aside
     }
 

@@ -88,9 +88,9 @@ impl<'s> Aggregates<'s> {
         };
         let field = self.field((&format!("{path}.field"), &written.field), op.observes, predicate.clone(), scope)?;
         let mut observed = Observed { field: field.map(|field| self.observe(field, scope)), ..Observed::default() };
-        if op.observes == Observes::Placed {
+        if op.observes == Observes::DeclaredWithPosition {
             if written.by.is_some() {
-                let by = self.field((&format!("{path}.by"), &written.by), Observes::Order, predicate, scope)?;
+                let by = self.field((&format!("{path}.by"), &written.by), Observes::Comparable, predicate, scope)?;
                 observed.by = by.map(|by| self.observe(by, scope).0);
             }
             observed.position = Some(self.observe(scope.position(), scope).0);
@@ -116,7 +116,7 @@ impl<'s> Aggregates<'s> {
                 let field = scope.raw(at, name)?;
                 self.where_holds(Some(field), predicate, scope)
             }
-            (Some(name), Observes::Declared | Observes::Placed) if !scope.is_declared(name) => {
+            (Some(name), Observes::Declared | Observes::DeclaredWithPosition) if !scope.is_declared(name) => {
                 let field = scope.field(at, name)?;
                 self.where_holds(Some(field), predicate, scope)
             }
@@ -132,8 +132,8 @@ impl<'s> Aggregates<'s> {
                 }
                 None => {
                     let field = match observes {
-                        Observes::Order => scope.number_or_text(at, name)?,
-                        Observes::Declared | Observes::Placed => scope.field(at, name)?,
+                        Observes::Comparable => scope.number_or_text(at, name)?,
+                        Observes::Declared | Observes::DeclaredWithPosition => scope.field(at, name)?,
                         Observes::Presence | Observes::Number => scope.number(at, name)?,
                     };
                     self.where_holds(Some(field), predicate, scope)
@@ -155,7 +155,7 @@ impl<'s> Aggregates<'s> {
         if let Some((.., field)) = known {
             return Some(*field);
         }
-        let added = scope.only(field, predicate);
+        let added = scope.null_unless(field, predicate);
         self.only.push((field, written, added));
         Some(added)
     }

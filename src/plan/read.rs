@@ -125,7 +125,7 @@ impl FieldsOfSources {
             return Ok((fields, BTreeMap::new()));
         }
         let header = read.header.unwrap_or(true);
-        let end_of = RecordEnd { framing: dialect.framing(), longest: record::longest(max_record) };
+        let end_of = RecordEnd { framing: dialect.framing(), longest: record::bytes_to_exceed(max_record) };
         let mut heads = Heads::new(sources, end_of, hedging, patience)?;
         let mut late = BTreeMap::new();
         let mut known: Vec<Option<Arc<[String]>>> = Vec::new();

@@ -113,11 +113,11 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         let fields = names.iter().map(|name| Named::text(name)).collect();
         let (scope, _) = work_out(RecordSource { fields, is_open, may_be_null: true, record: OwnBytes::Behind })?;
         scope.check_types()?;
-        let asked = scope.asked();
-        let used: Vec<_> = match &asked {
-            Some(asked) => {
+        let named_fields = scope.named_fields();
+        let used: Vec<_> = match &named_fields {
+            Some(named_fields) => {
                 let kind = |keeps_type: &bool| if *keeps_type { Kind::Json } else { Kind::Bytes };
-                asked.iter().map(|(name, keeps_type)| Named { name, kind: kind(keeps_type) }).collect()
+                named_fields.iter().map(|(name, keeps_type)| Named { name, kind: kind(keeps_type) }).collect()
             }
             None => {
                 let is_used = |(field, name)| scope.is_used(field).then(|| Named::text(name));

@@ -58,7 +58,7 @@ impl Resolver<'_> {
             written::Predicate::Field { field, test } => {
                 let at = format!("{path}.field");
                 let (index, kind) = self.names.find(&at, field, wanted(test), &self.reached)?;
-                Predicate::Cell { index, test: Cell { name: field, kind, path, blame: self.blame }.test(test)? }
+                Predicate::Cell { index, test: TestedCell { name: field, kind, path, blame: self.blame }.test(test)? }
             }
         })
     }
@@ -125,7 +125,7 @@ pub fn pattern(text: &str, path: &str, blame: &Blame<'_>) -> Result<Regex> {
 }
 
 /// The cell that a test is about.
-struct Cell<'a> {
+struct TestedCell<'a> {
     name: &'a str,
     kind: Kind,
     /// Path of the predicate in the spec.
@@ -140,7 +140,7 @@ enum Constant {
     Float(f64),
 }
 
-impl Cell<'_> {
+impl TestedCell<'_> {
     fn test(&self, test: &written::Test) -> Result<Test> {
         let compare = |key: &str, comparison, literal: &Literal| {
             Ok(match self.literal(literal, key)? {

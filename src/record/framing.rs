@@ -23,7 +23,7 @@
 use std::ops::ControlFlow;
 
 use super::bits::{BLOCK, Level, Vector, VectorWork, block, filler};
-use super::quotes::{Machine, QUOTE};
+use super::quotes::{QUOTE, StateMasks};
 use super::{TERMINATOR, unended};
 
 pub use super::quotes::QuoteState;
@@ -197,7 +197,7 @@ impl VectorWork for OddQuotes<'_> {
     #[inline(always)]
     unsafe fn run<V: Vector>(self) -> u32 {
         let OddQuotes { bytes, delimiter, state } = self;
-        let (mut machine, mut at, mut odd) = (Machine::from(state), 0, 0);
+        let (mut machine, mut at, mut odd) = (StateMasks::from(state), 0, 0);
         let (filler, mut padded) = (filler(delimiter), [0; BLOCK]);
         while let Some((block, len)) = block(bytes, at, filler, &mut padded) {
             // SAFETY: the caller vouches for the processor.
@@ -342,7 +342,7 @@ impl<F: FnMut(usize, u64) -> ControlFlow<()>> VectorWork for Walk<'_, F> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(mut self) -> QuoteState {
-        let mut machine = Machine::from(self.state);
+        let mut machine = StateMasks::from(self.state);
         let mut at = 0;
         let (filler, mut padded) = (filler(self.delimiter), [0; BLOCK]);
         while let Some((block, len)) = block(self.bytes, at, filler, &mut padded) {

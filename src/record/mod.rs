@@ -27,9 +27,9 @@ pub struct Taken {
 }
 
 /// Bytes of `\r\n`, the longest end that a record can have. The end is no part of the record.
-const LONGEST_END: u64 = 2;
+const LONGEST_TERMINATOR: u64 = 2;
 
 /// Returns the number of bytes after which a record without an end is known to have more than `most` bytes.
-pub fn longest(most: u64) -> u64 {
-    most + LONGEST_END + 1
+pub fn bytes_to_exceed(most: u64) -> u64 {
+    most + LONGEST_TERMINATOR + 1
 }

@@ -46,7 +46,7 @@ impl QuoteState {
 
 /// A state of the machine as masks.
 #[derive(Clone, Copy, Debug)]
-pub struct Machine {
+pub struct StateMasks {
     /// All ones in [`QuoteState::Quoted`], else zero.
     pub inside: u64,
     /// One if a quote as the next byte would open a field, else zero. Without meaning inside quotes.
@@ -64,7 +64,7 @@ pub struct Quotes {
     pub stray: u64,
 }
 
-impl Machine {
+impl StateMasks {
     /// Passes a block, and finds what its quotes mean. `quotes` has all its quotes, `separators` all its delimiters and
     /// newlines, inside quotes or not.
     #[inline(always)]
@@ -94,17 +94,17 @@ impl Machine {
     }
 }
 
-impl From<QuoteState> for Machine {
+impl From<QuoteState> for StateMasks {
     fn from(state: QuoteState) -> Self {
-        Machine {
+        StateMasks {
             inside: if state == QuoteState::Quoted { u64::MAX } else { 0 },
             opens: u64::from(state == QuoteState::FieldStart),
         }
     }
 }
 
-impl From<Machine> for QuoteState {
-    fn from(machine: Machine) -> Self {
+impl From<StateMasks> for QuoteState {
+    fn from(machine: StateMasks) -> Self {
         match (machine.inside, machine.opens) {
             (0, 0) => QuoteState::Unquoted,
             (0, _) => QuoteState::FieldStart,

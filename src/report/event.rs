@@ -135,7 +135,7 @@ pub enum What {
         attempt: AttemptId,
     },
     /// The results of all attempts so far were discarded: their tasks begin anew.
-    Forgotten,
+    Discarded,
     /// `rows` rows of the result were written.
     Written {
         rows: u64,

@@ -168,13 +168,13 @@ impl History {
             bytes_per_second: median(&sorted(entries().filter_map(Entry::throughput)), None),
             compared,
             slow,
-            consistently_slow: self.is_slow(source),
+            consistently_slow: self.is_consistently_slow(source),
         }
     }
 
     /// Whether a source is consistently slow: it can be compared in at least [`FEWEST`] runs, and was slow in more than
     /// half of the last [`LOOKED_AT`] of these runs.
-    pub fn is_slow(&self, source: &str) -> bool {
+    pub fn is_consistently_slow(&self, source: &str) -> bool {
         let (compared, slow) = self.slowness(source);
         compared >= FEWEST && 2 * slow > compared
     }

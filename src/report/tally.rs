@@ -67,7 +67,7 @@ impl Tally {
                     continue;
                 }
                 What::Remade { .. } | What::PhaseBegun(_) | What::PhaseEnded(_) | What::SourceEnded { .. } => continue,
-                What::Forgotten => {
+                What::Discarded => {
                     tally = Tally { forgotten_s: *at_s, ..Tally::default() };
                     continue;
                 }
@@ -153,7 +153,7 @@ mod tests {
         let whats = [
             begun(id(0, 0), 0),
             won(id(0, 0), 100),
-            What::Forgotten,
+            What::Discarded,
             begun(id(1, 0), 1),
             begun(id(0, 0), 0),
             What::Failed { attempt: id(0, 0), error: "gone".into() },

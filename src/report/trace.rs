@@ -128,7 +128,7 @@ impl<'a> Drawing<'a> {
             What::Failed { attempt, error } => self.attempt(at, *attempt, "failed", None, Some(error)),
             What::Speculated { attempt } => self.instant(at, 't', PHASES, format!("{attempt} speculated"), json!({})),
             What::Remade { attempt } => self.instant(at, 't', PHASES, format!("{attempt} remade"), json!({})),
-            What::Forgotten => self.instant(at, 'p', PHASES, "forgotten".into(), json!({})),
+            What::Discarded => self.instant(at, 'p', PHASES, "forgotten".into(), json!({})),
             What::Written { rows } => self.instant(at, 't', PHASES, "written".into(), json!({"rows": rows})),
             What::PhaseBegun(phase) => drop(self.phases.insert(*phase, at)),
             What::PhaseEnded(phase) => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::data::temporary::Temporaries;
 use crate::error::{Error, Result};
 use crate::input::Watch;
-use crate::output::Aside;
+use crate::output::TerminalGuard;
 use crate::panics::lock;
 use crate::units::Span;
 
@@ -21,7 +21,7 @@ pub struct Control {
     pub signal: Arc<AtomicUsize>,
     pub progress: Progress,
     /// How the result is written to a terminal.
-    pub aside: Aside,
+    pub aside: TerminalGuard,
     /// Files that the run removes before it returns. If the run gets stuck in a system call, its watcher removes them.
     pub temporaries: Temporaries,
     limit: OnceLock<Limit>,
@@ -42,13 +42,13 @@ const LEAST_RESERVE: u64 = 2;
 
 impl Default for Control {
     fn default() -> Self {
-        Control::new(Aside::default())
+        Control::new(TerminalGuard::default())
     }
 }
 
 impl Control {
     /// The control of a run that is asked for now.
-    pub fn new(aside: Aside) -> Self {
+    pub fn new(aside: TerminalGuard) -> Self {
         Control {
             begun: Instant::now(),
             signal: Arc::default(),
@@ -151,7 +151,7 @@ impl Meter {
     }
 
     /// Adds bytes that a map attempt made for a later phase.
-    pub fn foresee(&self, bytes: u64) {
+    pub fn expect_more(&self, bytes: u64) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
 

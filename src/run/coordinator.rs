@@ -170,8 +170,9 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
 
     /// Puts a task in the slab.
     fn begin(&mut self, work: W) -> Ticket<W> {
-        let is_slow = |source: usize| self.phase.latencies.get(source).is_some_and(|latency| latency.is_slow);
-        let goes_first = work.extent().from.is_some_and(|(source, _)| is_slow(source));
+        let is_consistently_slow =
+            |source: usize| self.phase.latencies.get(source).is_some_and(|latency| latency.is_consistently_slow);
+        let goes_first = work.extent().from.is_some_and(|(source, _)| is_consistently_slow(source));
         let task = Arc::new(Task::new(self.slab.len(), work));
         let failures = Vec::new();
         self.slab.push(Slot::Open { task: task.clone(), attempts: 1, running: 1, begun: None, failures });
@@ -187,13 +188,13 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
             return;
         }
         let (slab, pace) = (&self.slab, &self.pace);
-        let is_slow = |number: &&usize| match &slab[**number] {
+        let is_consistently_slow = |number: &&usize| match &slab[**number] {
             Slot::Open { task, begun: Some((begun, _)), .. } => {
                 pace.is_beyond(begun.elapsed(), task.work.extent().bytes)
             }
             _ => false,
         };
-        let slow: Vec<usize> = self.alone.iter().filter(is_slow).take(idle).copied().collect();
+        let slow: Vec<usize> = self.alone.iter().filter(is_consistently_slow).take(idle).copied().collect();
         for number in slow {
             self.alone.remove(&number);
             let Slot::Open { task, attempts, running, begun: Some((_, worker)), .. } = &mut self.slab[number] else {

@@ -116,7 +116,7 @@ mod tests {
         pace.note(0.2, 200_000_000);
         progress.map.add(199_999_999);
         progress.in_runs.store(200_000_000, Ordering::Relaxed);
-        progress.reduce.foresee(100_000_000);
+        progress.reduce.expect_more(100_000_000);
         let needed = deadline.needed(&progress, &pace, 2).as_millis();
         assert_eq!(needed, 20 + 210);
         assert!(matches!(deadline.moment(at(690), &progress, &pace, 2), Moment::Wait(_)));
@@ -127,7 +127,7 @@ mod tests {
         let unordered = Deadline { is_ordered: false, ..deadline };
         assert_eq!(unordered.needed(&progress, &pace, 2).as_micros(), 20_000 + 32_500);
         // Sorted rows must be merged, too.
-        progress.output.foresee(100_000_000);
+        progress.output.expect_more(100_000_000);
         assert_eq!(unordered.needed(&progress, &pace, 2).as_micros(), 20_000 + 32_500 + 37_500);
         progress.output.total.store(0, Ordering::Relaxed);
         // Hardly anything is shuffled.

@@ -42,7 +42,7 @@ impl Log {
         for event in lock(&self.events).iter() {
             match &event.what {
                 What::Won { counters: more, .. } => counters.add(more),
-                What::Forgotten => counters = Counters::default(),
+                What::Discarded => counters = Counters::default(),
                 _ => {}
             }
         }

@@ -22,16 +22,16 @@ impl Blame<'_> {
 
     /// Returns the index of `name` in `names`, or the error that it is unknown.
     pub fn find(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Result<usize> {
-        names.iter().position(|known| *known == name).ok_or_else(|| self.stranger(path, what, name, names))
+        names.iter().position(|known| *known == name).ok_or_else(|| self.unknown_name(path, what, name, names))
     }
 
     pub fn zone(&self, path: &str, name: &str) -> Result<Zone> {
-        let stranger = || self.error(path, &format!("no time zone {name:?}"), Some(Zone::hint(name)));
-        Zone::named(name).ok_or_else(stranger)
+        let unknown_name = || self.error(path, &format!("no time zone {name:?}"), Some(Zone::hint(name)));
+        Zone::named(name).ok_or_else(unknown_name)
     }
 
     /// The error that `name` is none of `names`.
-    pub fn stranger(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Error {
+    pub fn unknown_name(&self, path: &str, what: &str, name: &str, names: &[&str]) -> Error {
         self.error(path, &format!("no {what} {name:?}"), Some(suggestion(name, &format!("{what}s"), names)))
     }
 }

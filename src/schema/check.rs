@@ -326,12 +326,12 @@ pub fn by_tag(
     let Some(value) = object.get(tagged.tag) else {
         let known = |name: &str| tagged.all.iter().flat_map(|variant| variant.keys).any(|key| key.name == name);
         return Err(match object.keys().find(|name| !known(name)) {
-            Some(stranger) => {
-                let hint = match tagged.all.iter().any(|variant| variant.name == *stranger) {
-                    true => format!("did you mean {:?}: {stranger:?}?", tagged.tag),
-                    false => key_meant(stranger, tagged.all.iter().flat_map(|variant| variant.keys)),
+            Some(unknown_name) => {
+                let hint = match tagged.all.iter().any(|variant| variant.name == *unknown_name) {
+                    true => format!("did you mean {:?}: {unknown_name:?}?", tagged.tag),
+                    false => key_meant(unknown_name, tagged.all.iter().flat_map(|variant| variant.keys)),
                 };
-                Wrong::new(path, format!("unknown key {stranger:?}"), Some(hint))
+                Wrong::new(path, format!("unknown key {unknown_name:?}"), Some(hint))
             }
             None => Wrong::new(path, format!("missing key {:?}", tagged.tag), None),
         });
@@ -351,8 +351,8 @@ fn no_variant(object: &Map<String, Value>, variants: &Variants, path: &[String])
     let names: Vec<_> = variants.all.iter().map(|variant| variant.name).collect();
     let known = |name: &String| variants.all.iter().any(|variant| variant.keys.iter().any(|key| key.name == name));
     // Of the keys that no variant has, the one most like a variant's name.
-    let strangers: Vec<_> = object.keys().filter(|name| !known(name)).collect();
-    let misspelt = strangers.iter().find(|name| meant(name, names.iter().copied()).is_some()).or(strangers.first());
+    let unknown: Vec<_> = object.keys().filter(|name| !known(name)).collect();
+    let misspelt = unknown.iter().find(|name| meant(name, names.iter().copied()).is_some()).or(unknown.first());
     let built: Vec<_> = variants.all.iter().filter(|variant| variant.is_built()).map(|variant| variant.name).collect();
     let built = built.join(", ");
     match misspelt {

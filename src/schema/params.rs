@@ -197,10 +197,10 @@ fn stands_for(value: &Value) -> Option<&str> {
 }
 
 /// Whether a param stands anywhere in `value`.
-pub fn within_value(value: &Value) -> bool {
+pub fn contains_param(value: &Value) -> bool {
     match value {
-        Value::Object(object) => stands_for(value).is_some() || object.values().any(within_value),
-        Value::Array(list) => list.iter().any(within_value),
+        Value::Object(object) => stands_for(value).is_some() || object.values().any(contains_param),
+        Value::Array(list) => list.iter().any(contains_param),
         _ => false,
     }
 }

@@ -64,7 +64,7 @@ fn set_in(spec: &mut Value, root: &'static Shape, path: &[String], text: &str) -
     let value = if text == NULL { Value::Null } else { interpret(text, shape, path)? };
     if !value.is_null() {
         // A value with params is checked when the params have their values.
-        if !params::within_value(&value) {
+        if !params::contains_param(&value) {
             check(&value, shape, &mut path.to_vec())?;
         }
         *place = value;

@@ -67,7 +67,7 @@ pub fn hash_cell(column: Bytes<'_>, i: usize) -> u64 {
     let span = column.spans[i];
     match span.len() {
         len @ ..=INLINE => hash::hash_inline(load(column.data, span, len), len),
-        _ => hash_of_few(column.get(i)),
+        _ => hash_out_of_line(column.get(i)),
     }
 }
 
@@ -79,7 +79,7 @@ impl KeyBatch {
 
     /// Loads and hashes keys as [`hash`](Self::hash) does. Returns whether every key is nonempty and doesn't begin with
     /// a NUL.
-    pub fn hash_and_look(&mut self, keys: Bytes<'_>, mask: u64) -> bool {
+    pub fn hash_and_check_first_byte(&mut self, keys: Bytes<'_>, mask: u64) -> bool {
         self.hash_all::<true>(keys, mask)
     }
 
@@ -88,7 +88,7 @@ impl KeyBatch {
         match self.mostly_long {
             true => self.hash_by::<LOOK>(keys, mask, hash::hash),
             // The hash of long keys is out of line, so that the loop over short keys keeps its values in registers.
-            false => self.hash_by::<LOOK>(keys, mask, hash_of_few),
+            false => self.hash_by::<LOOK>(keys, mask, hash_out_of_line),
         }
     }
 
@@ -118,6 +118,6 @@ impl KeyBatch {
 }
 
 #[inline(never)]
-fn hash_of_few(key: &[u8]) -> u64 {
+fn hash_out_of_line(key: &[u8]) -> u64 {
     hash::hash(key)
 }

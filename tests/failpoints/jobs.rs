@@ -315,7 +315,7 @@ impl Case {
     pub fn check(&self, expected: &Expected, outcome: &Outcome, label: &str) {
         let path = |name: &str| self.dir.path().join(name);
         assert_eq!(names(&path("spill")), [""; 0], "{label}: {}", outcome.error());
-        let left = outcome.control.temporaries.take_left();
+        let left = outcome.control.temporaries.take_unremoved();
         assert!(left.is_empty(), "{label}: {left:?}");
         let out = self.out.file_name().unwrap().to_str().unwrap();
         let mut present = names(&path("to"));

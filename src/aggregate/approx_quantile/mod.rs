@@ -64,15 +64,15 @@ fn add_numbers(states: &mut States<'_>, slots: &[u32], number: impl Fn(usize) ->
         let (mut least, mut greatest) = (u64::MAX, 0);
         while at < end {
             let mut buckets = Buckets::of(states.tail_mut(run[0], PLACE.word));
-            let mut stranger = None;
-            while at < end && stranger.is_none() {
+            let mut unknown = None;
+            while at < end && unknown.is_none() {
                 if let Some(number) = number(at).map(Ordered::of) {
                     (least, greatest) = (least.min(number.0), greatest.max(number.0));
-                    stranger = (!buckets.raise(number.bucket())).then(|| number.bucket());
+                    unknown = (!buckets.raise(number.bucket())).then(|| number.bucket());
                 }
                 at += 1;
             }
-            if let Some(bucket) = stranger {
+            if let Some(bucket) = unknown {
                 add(states, run[0], Entry::new(bucket, 1));
             }
         }

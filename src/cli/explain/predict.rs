@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::keys::{Estimate, Keys};
 use super::sampling::{Sampled, Sampler};
 use crate::map::Combiner;
-use crate::map::emit::{Course, Reached};
+use crate::map::emit::{CurvePoint, OutputCurve};
 use crate::plan::{Plan, Rows};
 use crate::report::Report;
 
@@ -153,12 +153,12 @@ impl<'a> Whole<'a> {
             return Shuffle { rows: rows * times, bytes: bytes * times };
         }
         let mapped = c.map_output_records as f64 * times;
-        let courses = &sampled.findings.courses;
+        let curves = &sampled.findings.curves;
         let rows_of = |&(number, bytes): &(f64, f64)| {
             let records = mapped * ratio(bytes, self.bytes);
-            number * courses.iter().map(|course| rows_after(sampled, course, keys, records)).sum::<f64>()
+            number * curves.iter().map(|curve| rows_after(sampled, curve, keys, records)).sum::<f64>()
         };
-        let all = self.tasks.iter().map(rows_of).sum::<f64>() / (courses.len() as f64).max(1.0);
+        let all = self.tasks.iter().map(rows_of).sum::<f64>() / (curves.len() as f64).max(1.0);
         // Every key has at least one row, because no task combines what other tasks have. Every mapped record has at
         // most one row.
         let all = all.min(mapped).max(keys.of(self.pieces(sampled)).found.min(mapped));
@@ -167,18 +167,18 @@ impl<'a> Whole<'a> {
 }
 
 /// Predicts the rows that a task makes of `records` records if it goes on as the sample's task with this course began.
-fn rows_after(sampled: &Sampled, course: &Course, keys: &Keys, records: f64) -> f64 {
-    let Some(&last) = course.last() else { return 0.0 };
+fn rows_after(sampled: &Sampled, curve: &OutputCurve, keys: &Keys, records: f64) -> f64 {
+    let Some(&last) = curve.last() else { return 0.0 };
     if last.records == 0 {
         return 0.0;
     }
     let (seen, end) = (last.records as f64, rows_of(&last));
     if records <= seen {
-        return at(course, records);
+        return at(curve, records);
     }
     if last.written > 0 {
         // The table was full, so the task goes on writing rows as it did in its second half.
-        let half = course.iter().find(|reached| reached.records * 2 >= last.records).unwrap_or(&last);
+        let half = curve.iter().find(|reached| reached.records * 2 >= last.records).unwrap_or(&last);
         let slope = ratio(end - rows_of(half), seen - half.records as f64);
         let slope = if slope > 0.0 { slope } else { end / seen };
         return end + slope * (records - seen);
@@ -187,18 +187,18 @@ fn rows_after(sampled: &Sampled, course: &Course, keys: &Keys, records: f64) -> 
     let one = keys.of(1.0).found.max(1.0);
     // The task gets as many more keys as other pieces bring. Other pieces may be less like this piece than what comes
     // next to it.
-    let keys_of = |r: f64| if r <= seen { at(course, r) } else { end * keys.of(r / seen).found / one };
+    let keys_of = |r: f64| if r <= seen { at(curve, r) } else { end * keys.of(r / seen).found / one };
     growth.map_or(keys_of(records), |growth| growth.rows(records, keys_of))
 }
 
-fn rows_of(reached: &Reached) -> f64 {
+fn rows_of(reached: &CurvePoint) -> f64 {
     (reached.written + reached.held) as f64
 }
 
 /// Returns a task's rows after `records` records.
-fn at(course: &Course, records: f64) -> f64 {
-    let mut before = Reached { records: 0, written: 0, held: 0 };
-    for reached in course {
+fn at(curve: &OutputCurve, records: f64) -> f64 {
+    let mut before = CurvePoint { records: 0, written: 0, held: 0 };
+    for reached in curve {
         if reached.records as f64 >= records {
             let share = ratio(records - before.records as f64, (reached.records - before.records) as f64);
             return rows_of(&before) + share * (rows_of(reached) - rows_of(&before));

@@ -25,7 +25,7 @@ use crate::data::{Bytes, Decimals};
 pub const FORMS: &str = "timestamps are written 2026-11-25T10:00:00Z, 2026-11-25 10:00, 2026-11-25, 25/Nov/2026:10:00:00 +0100, or in seconds since 1970";
 
 /// The most digits of a second behind its point.
-const DIGITS: u32 = 9;
+const FRACTION_DIGITS: u32 = 9;
 
 /// Why a text isn't a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,7 +86,7 @@ fn epoch(text: &[u8]) -> Result<Decimal, NoTimestamp> {
     let thousands = (0..3).take_while(|n| size >= Decimal { mantissa: MILLISECONDS.mantissa * power(3 * n), scale: 0 });
     let scale = u32::from(number.scale) + 3 * thousands.count() as u32;
     let seconds = Decimal { mantissa: number.mantissa, scale: scale.min(38) as u8 }.normalised();
-    match u32::from(seconds.scale) > DIGITS || scale > 38 {
+    match u32::from(seconds.scale) > FRACTION_DIGITS || scale > 38 {
         true => Err(NoTimestamp::TooFine),
         false => in_range(seconds),
     }
@@ -179,8 +179,8 @@ impl Cursor<'_> {
                 let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
                 time.digits = digits;
                 // More digits lead to `TooFine` later, rather than to `Unknown`.
-                time.fraction = self.number(digits.min(DIGITS as usize)).filter(|_| digits > 0)?;
-                self.rest = &self.rest[digits.saturating_sub(DIGITS as usize)..];
+                time.fraction = self.number(digits.min(FRACTION_DIGITS as usize)).filter(|_| digits > 0)?;
+                self.rest = &self.rest[digits.saturating_sub(FRACTION_DIGITS as usize)..];
             }
         }
         Some(time)
@@ -228,7 +228,7 @@ impl Cursor<'_> {
         let midnight = zone::local(date(year, month, day)?.at(0, 0, 0, 0));
         let local = midnight + time.seconds("time", 60)?;
         let second = ahead?.map_or_else(|| clock.meant(local), |ahead| local - ahead);
-        if time.digits > DIGITS as usize {
+        if time.digits > FRACTION_DIGITS as usize {
             return Err(NoTimestamp::TooFine);
         }
         let mantissa = i128::from(second) * power(time.digits as u32) + i128::from(time.fraction);

@@ -23,9 +23,9 @@ use ahash::AHashMap;
 
 use super::steps::Filter;
 use super::steps::convert::{Conversion, Convert};
-use super::steps::locate::{Locate, Locating};
+use super::steps::locate::{Locate, PlaceField};
 use super::steps::member::Member;
-use super::steps::only::Only;
+use super::steps::null_unless::NullUnless;
 use super::{Field, Step};
 use crate::data::{Kind, Zone};
 use crate::error::{Error, Result};
@@ -47,7 +47,7 @@ pub struct Scope<'a> {
     /// The number of each field that has a name. If several fields have the same name, the first of them.
     by_name: AHashMap<String, Field>,
     /// The fields that something named, if a record may have fields of any name.
-    asked: Option<Vec<String>>,
+    named_fields: Option<Vec<String>>,
     /// The field that holds a record's bytes as they were read, if there is one.
     record: Option<Field>,
     wants_record: Cell<bool>,
@@ -111,7 +111,7 @@ impl<'a> Scope<'a> {
             zone,
             fields,
             by_name,
-            asked: source.is_open.then(Vec::new),
+            named_fields: source.is_open.then(Vec::new),
             record,
             wants_record: Cell::new(false),
             position: None,
@@ -159,21 +159,21 @@ impl<'a> Scope<'a> {
 
     /// If a record may have fields of any name, returns the fields that were named, and for each whether its strings
     /// are told from its numbers.
-    pub fn asked(&self) -> Option<Vec<(String, bool)>> {
+    pub fn named_fields(&self) -> Option<Vec<(String, bool)>> {
         let typed = |name: &String| (name.clone(), self.fields[self.by_name[name]].is_typed.get());
-        Some(self.asked.as_ref()?.iter().map(typed).collect())
+        Some(self.named_fields.as_ref()?.iter().map(typed).collect())
     }
 
     /// Whether a record may have fields of any name.
     pub fn is_open(&self) -> bool {
-        self.asked.is_some()
+        self.named_fields.is_some()
     }
 
     /// The error that no field has this name.
-    fn stranger(&self, path: &str, name: &str) -> Error {
+    fn unknown_name(&self, path: &str, name: &str) -> Error {
         let mut names = self.names();
         if name.starts_with('@') {
-            names.extend(Locating::NAMED.map(|(name, _)| name));
+            names.extend(PlaceField::NAMED.map(|(name, _)| name));
         }
         if let [only] = names.as_slice()
             && let Some(sign) = [";", "\t", "|"].into_iter().find(|sign| only.contains(sign))
@@ -186,7 +186,7 @@ impl<'a> Scope<'a> {
             let hint = format!("the only field is {only:?}; to say what separates fields: {how}");
             return self.blame.error(path, &format!("no field {name:?}"), Some(hint));
         }
-        match (names.as_slice(), self.blame.stranger(path, "field", name, &names)) {
+        match (names.as_slice(), self.blame.unknown_name(path, "field", name, &names)) {
             // A table that is read as text has its column names in its first line.
             (["line"], Error::Usage { message, hint: Some(hint) }) if hint == "fields: line" => {
                 let how = if self.blame.is_a_line() { "--read csv" } else { "--set read.format=csv" };
@@ -198,28 +198,33 @@ impl<'a> Scope<'a> {
 
     /// Returns the field of this name as it was read or made, whatever its declared type.
     pub fn raw(&mut self, path: &str, name: &str) -> Result<Field> {
-        let field = match (self.by_name.get(name), self.made_around(name), Locating::named(name), &mut self.asked) {
-            (Some(&field), ..) => field,
-            (None, Some((object, inner)), ..) => self.member(path, name, object, inner)?,
-            (None, None, Some(what), _) => {
-                self.locate(what);
-                let field = self.add(path, name, what.kind(), false)?;
-                self.fields[field].is_located = true;
-                field
-            }
-            (None, None, None, Some(asked)) => {
-                asked.push(name.to_owned());
-                self.add(path, name, Kind::Json, true)?
-            }
-            (None, None, None, None) => return Err(self.stranger(path, name)),
-        };
+        let field =
+            match (self.by_name.get(name), self.made_around(name), PlaceField::named(name), &mut self.named_fields) {
+                (Some(&field), ..) => field,
+                (None, Some((object, inner)), ..) => self.member(path, name, object, inner)?,
+                (None, None, Some(what), _) => {
+                    self.locate(what);
+                    let field = self.add(path, name, what.kind(), false)?;
+                    self.fields[field].is_located = true;
+                    field
+                }
+                (None, None, None, Some(named_fields)) => {
+                    named_fields.push(name.to_owned());
+                    self.add(path, name, Kind::Json, true)?
+                }
+                (None, None, None, None) => return Err(self.unknown_name(path, name)),
+            };
         self.fields[field].is_used.set(true);
         Ok(field)
     }
 
     /// If `name` is a path into a field that a step made, returns that field's name and the rest of the path.
     fn made_around<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
-        let is_read = |outer: &str| self.asked.as_ref().is_some_and(|asked| asked.iter().any(|asked| asked == outer));
+        let is_read = |outer: &str| {
+            self.named_fields
+                .as_ref()
+                .is_some_and(|named_fields| named_fields.iter().any(|named_fields| named_fields == outer))
+        };
         let is_made = |outer: &str| match self.by_name.get(outer) {
             // A column of a table has no members, but a name with a dot may be misspelt.
             Some(&field) => !is_read(outer) && (self.is_open() || self.kind(field) == Kind::Json),
@@ -246,24 +251,24 @@ impl<'a> Scope<'a> {
     /// the job's steps are resolved.
     pub fn position(&mut self) -> Field {
         let field = self.position.unwrap_or_else(|| {
-            self.locate(Locating::Position);
-            self.add_unnamed(Locating::Position.kind(), false)
+            self.locate(PlaceField::Position);
+            self.add_unnamed(PlaceField::Position.kind(), false)
         });
         self.position = Some(field);
         field
     }
 
     /// Pushes a step that tells where a record is from.
-    fn locate(&mut self, what: Locating) {
+    fn locate(&mut self, what: PlaceField) {
         let record = self.record();
         self.push(Locate { what, record });
     }
 
     /// Adds a field that is `input`, or 1 if there is none, in records for which the predicate holds. In the others the
     /// field is null.
-    pub fn only(&mut self, input: Option<Field>, predicate: Predicate) -> Field {
+    pub fn null_unless(&mut self, input: Option<Field>, predicate: Predicate) -> Field {
         let kind = input.map_or(Kind::Decimal, |input| self.kind(input));
-        self.push(Only { input, predicate });
+        self.push(NullUnless { input, predicate });
         self.add_unnamed(kind, true)
     }
 

@@ -214,7 +214,7 @@ impl Names for Scope<'_> {
             // The predicate looks at the field only where all of `reached` hold. In other records the field is made
             // null, so it isn't converted there.
             Some(to) if !reached.is_empty() && !self.is_converted(raw, to) => {
-                let only = self.only(Some(raw), Predicate::And(reached.to_vec()));
+                let only = self.null_unless(Some(raw), Predicate::And(reached.to_vec()));
                 self.convert(only, name, to)
             }
             Some(to) => self.convert(raw, name, to),

@@ -9,7 +9,7 @@ use crate::map::{Field, JobPart, Makes, Next, Stage, Step};
 
 /// One thing that is known of a record's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Locating {
+pub enum PlaceField {
     /// The name of the record's source, as the user gave it.
     File,
     /// The number of the record's first line in its source, counted from 1.
@@ -21,19 +21,19 @@ pub enum Locating {
     Position,
 }
 
-impl Locating {
+impl PlaceField {
     /// The things that a spec can name.
-    pub const NAMED: [(&'static str, Locating); 3] =
-        [("@file", Locating::File), ("@line", Locating::Line), ("@offset", Locating::Offset)];
+    pub const NAMED: [(&'static str, PlaceField); 3] =
+        [("@file", PlaceField::File), ("@line", PlaceField::Line), ("@offset", PlaceField::Offset)];
 
     pub fn named(name: &str) -> Option<Self> {
-        Locating::NAMED.iter().find(|(own, _)| *own == name).map(|(_, what)| *what)
+        PlaceField::NAMED.iter().find(|(own, _)| *own == name).map(|(_, what)| *what)
     }
 
     pub fn kind(self) -> Kind {
         match self {
-            Locating::File => Kind::Bytes,
-            Locating::Line | Locating::Offset | Locating::Position => Kind::Decimal,
+            PlaceField::File => Kind::Bytes,
+            PlaceField::Line | PlaceField::Offset | PlaceField::Position => Kind::Decimal,
         }
     }
 }
@@ -41,7 +41,7 @@ impl Locating {
 /// Adds one thing of the record's place as a field.
 #[derive(Debug)]
 pub struct Locate {
-    pub what: Locating,
+    pub what: PlaceField,
     /// The field with the record's own bytes. It lies where the record does.
     pub record: Field,
 }
@@ -60,16 +60,16 @@ impl Step for Locate {
     }
 
     fn tells_lines(&self) -> bool {
-        self.what == Locating::Line
+        self.what == PlaceField::Line
     }
 
     fn stage(&self) -> Box<dyn Stage> {
         let record = self.record;
         match self.what {
-            Locating::File => Box::new(Files { record, names: Vec::new(), spans: Vec::new() }),
-            Locating::Line => Box::new(LineNumbers { record, before: None, numbers: Vec::new() }),
-            Locating::Offset => Box::new(Offsets { record, numbers: Vec::new() }),
-            Locating::Position => Box::new(Positions { record, last: None, positions: Vec::new() }),
+            PlaceField::File => Box::new(Files { record, names: Vec::new(), spans: Vec::new() }),
+            PlaceField::Line => Box::new(LineNumbers { record, before: None, numbers: Vec::new() }),
+            PlaceField::Offset => Box::new(Offsets { record, numbers: Vec::new() }),
+            PlaceField::Position => Box::new(Positions { record, last: None, positions: Vec::new() }),
         }
     }
 }

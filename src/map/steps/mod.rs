@@ -13,7 +13,7 @@ pub mod locate;
 mod lower;
 pub mod member;
 pub mod ngrams;
-pub mod only;
+pub mod null_unless;
 mod pieces;
 mod rewrite;
 pub mod split;

@@ -173,14 +173,14 @@ impl Stage for Timing {
 
 /// A stretch of time, in seconds of UTC, that lies in one unit and in which clocks aren't changed.
 #[derive(Clone, Copy, Debug)]
-struct Edge {
+struct UnitStretch {
     from: i64,
     until: i64,
     /// The second at which the unit begins.
     low: i64,
 }
 
-impl Edge {
+impl UnitStretch {
     #[inline]
     fn holds(&self, at: i64) -> bool {
         self.from <= at && at < self.until
@@ -189,7 +189,7 @@ impl Edge {
     /// Returns the stretch with `from` and `until` scaled to fractions of which a second has `second`. `low` stays in
     /// seconds.
     fn scaled(self, second: i64) -> Self {
-        Edge { from: self.from.saturating_mul(second), until: self.until.saturating_mul(second), low: self.low }
+        UnitStretch { from: self.from.saturating_mul(second), until: self.until.saturating_mul(second), low: self.low }
     }
 }
 
@@ -199,12 +199,12 @@ struct UnitEdges {
     length: Length,
     clock: Clock,
     period: Period,
-    edge: Edge,
+    edge: UnitStretch,
 }
 
 impl UnitEdges {
     fn new(length: Length, clock: Clock) -> Self {
-        UnitEdges { length, clock, period: Period::NONE, edge: Edge { from: 0, until: 0, low: 0 } }
+        UnitEdges { length, clock, period: Period::NONE, edge: UnitStretch { from: 0, until: 0, low: 0 } }
     }
 
     /// Fills `cut` with the beginning of each timestamp's unit, in seconds.
@@ -229,7 +229,7 @@ impl UnitEdges {
     }
 
     /// Returns the stretch that a second is in.
-    fn around(&mut self, second: i64) -> Edge {
+    fn around(&mut self, second: i64) -> UnitStretch {
         if self.edge.holds(second) {
             return self.edge;
         }
@@ -240,7 +240,7 @@ impl UnitEdges {
         let (low, high) = self.length.around(second + ahead);
         let from = from.max(low - ahead);
         let low = if self.length.is_of_one_run() { from } else { self.clock.first(low) };
-        self.edge = Edge { from, until: until.min(high.saturating_sub(ahead)), low };
+        self.edge = UnitStretch { from, until: until.min(high.saturating_sub(ahead)), low };
         self.edge
     }
 }

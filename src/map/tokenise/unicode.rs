@@ -20,24 +20,24 @@ const CHANGES: u8 = 16;
 /// The lower case has more bytes than the code point, or fewer.
 const RESIZES: u8 = 32;
 
-const SPAN: usize = 256;
-const SPANS: usize = (char::MAX as usize + 1) / SPAN;
+const UNICODE_PAGE: usize = 256;
+const UNICODE_PAGES: usize = (char::MAX as usize + 1) / UNICODE_PAGE;
 
 struct Properties {
-    flags: [u8; SPAN],
-    lower: [char; SPAN],
+    flags: [u8; UNICODE_PAGE],
+    lower: [char; UNICODE_PAGE],
 }
 
 // The pages are boxed because an empty `OnceLock` isn't all zeros, and so takes its full size in the executable.
-static TABLE: [OnceLock<Box<Properties>>; SPANS] = [const { OnceLock::new() }; SPANS];
+static TABLE: [OnceLock<Box<Properties>>; UNICODE_PAGES] = [const { OnceLock::new() }; UNICODE_PAGES];
 
 impl Properties {
     #[cold]
     fn build(number: usize) -> Box<Properties> {
-        let mut page = Box::new(Properties { flags: [0; SPAN], lower: ['\0'; SPAN] });
-        for i in 0..SPAN {
+        let mut page = Box::new(Properties { flags: [0; UNICODE_PAGE], lower: ['\0'; UNICODE_PAGE] });
+        for i in 0..UNICODE_PAGE {
             // A surrogate is not a character, and so separates words.
-            let Some(c) = char::from_u32((number * SPAN + i) as u32) else {
+            let Some(c) = char::from_u32((number * UNICODE_PAGE + i) as u32) else {
                 continue;
             };
             let lower = c.to_lowercase();
@@ -114,7 +114,7 @@ impl Unit {
             }
             (4, code)
         };
-        let flags = page(code).flags[code % SPAN];
+        let flags = page(code).flags[code % UNICODE_PAGE];
         Unit { length, code, flags }
     }
 
@@ -145,7 +145,7 @@ pub fn resolve(text: &[u8], out: &mut [u8], mut leads: u64, mut masks: Masks) ->
             if end > BLOCK || alone || unit.flags & RESIZES != 0 {
                 return (masks, at);
             } else if unit.flags & CHANGES != 0 {
-                page(unit.code).lower[unit.code % SPAN].encode_utf8(&mut out[at..]);
+                page(unit.code).lower[unit.code % UNICODE_PAGE].encode_utf8(&mut out[at..]);
             } else {
                 masks.quote |= 1 << at;
             }
@@ -160,7 +160,7 @@ pub fn resolve(text: &[u8], out: &mut [u8], mut leads: u64, mut masks: Masks) ->
 
 #[inline(always)]
 fn page(code: usize) -> &'static Properties {
-    TABLE[code / SPAN].get_or_init(|| Properties::build(code / SPAN))
+    TABLE[code / UNICODE_PAGE].get_or_init(|| Properties::build(code / UNICODE_PAGE))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 use super::{Dialect, Malformed, Quoting};
 use crate::record::QuoteState;
 use crate::record::bits::{BLOCK, Level, Vector, VectorWork, block, filler};
-use crate::record::quotes::{Machine, QUOTE};
+use crate::record::quotes::{QUOTE, StateMasks};
 
 #[derive(Debug)]
 pub struct Index {
@@ -42,7 +42,7 @@ pub struct Index {
 #[derive(Clone, Copy, Debug)]
 struct Cursor {
     read: usize,
-    machine: Machine,
+    machine: StateMasks,
     /// One if the byte before closed a quoted field or was the first of two quotes, else zero.
     closed: u64,
     /// One if the byte before was a carriage return behind such a quote, else zero.

@@ -114,7 +114,7 @@ impl Reader {
         let (mut records, mut rows, mut at) = (0, 0, 0);
         while at < window.len() {
             let from = at;
-            let kept = match self.alike(window, at) {
+            let kept = match self.read_by_template(window, at) {
                 Some(end) => {
                     at = behind_end(window, end);
                     Some(from..end)
@@ -127,7 +127,7 @@ impl Reader {
                     }
                     match self.line(window, line.clone()) {
                         Ok(()) => {
-                            self.place(rows);
+                            self.move_to_columns(rows);
                             Some(line)
                         }
                         Err(malformed) => {
@@ -161,7 +161,7 @@ impl Reader {
     /// Reads the line at `at` into `spans` if the line is like the one before. Returns where the line ends, without its
     /// terminator.
     #[inline]
-    fn alike(&mut self, window: &[u8], at: usize) -> Option<usize> {
+    fn read_by_template(&mut self, window: &[u8], at: usize) -> Option<usize> {
         let template = self.template.as_ref()?;
         let end = template.read(window, at, &mut self.spans).filter(|&end| {
             let rest = &window[end..];
@@ -198,8 +198,8 @@ impl Reader {
         told
     }
 
-    /// Moves the values in `record` to where [`alike`](Self::alike) puts them. The line is record `row` of the batch.
-    fn place(&mut self, row: usize) {
+    /// Moves the values in `record` to where [`read_by_template`](Self::alike) puts them. The line is record `row` of the batch.
+    fn move_to_columns(&mut self, row: usize) {
         let columns = self.record.iter_mut().zip(&mut self.spans).zip(&mut self.texts);
         for ((cell, span), texts) in columns {
             match std::mem::replace(cell, Cell::Null) {

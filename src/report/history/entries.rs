@@ -29,7 +29,7 @@ struct Mapped {
 /// source that the job didn't reach.
 pub fn entries(run: &str, when: u64, events: &[Event], sources: &[Known]) -> Vec<Entry> {
     // Discarded attempts are skipped: their input was read again.
-    let forgotten = events.iter().rposition(|event| matches!(event.what, What::Forgotten));
+    let forgotten = events.iter().rposition(|event| matches!(event.what, What::Discarded));
     let events = &events[forgotten.map_or(0, |at| at + 1)..];
     let mut mapped = BTreeMap::new();
     let mut attempts = HashMap::new();
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn what_was_forgotten_is_not_counted_twice() {
-        let events = vec![begun(0, 0, (0, 0), 5), won(0, 0), What::Forgotten, begun(0, 0, (0, 0), 5), won(0, 0)];
+        let events = vec![begun(0, 0, (0, 0), 5), won(0, 0), What::Discarded, begun(0, 0, (0, 0), 5), won(0, 0)];
         assert_eq!(told(events, &[mapped("a", 5)]), [("a".into(), SourceOutcome::Ok, 5, 1.0, 1.0)]);
     }
 

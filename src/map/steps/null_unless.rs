@@ -9,12 +9,12 @@ use crate::predicate::Predicate;
 /// Adds a field that is null in records for which the predicate doesn't hold. In the other records it is field `input`,
 /// or 1 if there is no input.
 #[derive(Debug)]
-pub struct Only {
+pub struct NullUnless {
     pub input: Option<Field>,
     pub predicate: Predicate,
 }
 
-impl Step for Only {
+impl Step for NullUnless {
     fn reads(&self) -> Vec<Field> {
         let mut reads: Vec<_> = self.input.into_iter().collect();
         self.predicate.cells(&mut |cell| reads.push(cell));
@@ -30,7 +30,7 @@ impl Step for Only {
     }
 
     fn stage(&self) -> Box<dyn Stage> {
-        Box::new(Choosing {
+        Box::new(NullingUnless {
             input: self.input,
             predicate: self.predicate.clone(),
             kept: Vec::new(),
@@ -42,7 +42,7 @@ impl Step for Only {
 }
 
 #[derive(Debug)]
-struct Choosing {
+struct NullingUnless {
     input: Option<Field>,
     predicate: Predicate,
     kept: Vec<u32>,
@@ -51,9 +51,9 @@ struct Choosing {
     ones: Vec<i64>,
 }
 
-impl Stage for Choosing {
+impl Stage for NullingUnless {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
-        let Choosing { input, predicate, kept, nulls, spans, ones } = self;
+        let NullingUnless { input, predicate, kept, nulls, spans, ones } = self;
         predicate.keep(batch, kept);
         nulls.clear();
         nulls.resize(batch.rows, true);

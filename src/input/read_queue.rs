@@ -11,25 +11,25 @@ use crate::error::{Error, Result};
 use crate::panics::lock;
 
 /// A source to be read, and where to send its blocks.
-pub struct Errand {
+pub struct ReadTask {
     pub index: usize,
     pub source: Source,
     pub to: Sender<Result<StreamBlock>>,
 }
 
-pub struct Errands(Mutex<List>);
+pub struct ReadQueue(Mutex<List>);
 
 struct List {
-    left: VecDeque<Errand>,
+    left: VecDeque<ReadTask>,
     /// Indices of the sources that are being read.
     running: Vec<usize>,
     /// The error of the earliest source that failed, until the error is sent.
-    failed: Option<(Error, Errand)>,
+    failed: Option<(Error, ReadTask)>,
 }
 
 impl List {
     /// Notes an error. Sources after one that failed aren't begun.
-    fn fail(&mut self, error: Error, errand: Errand) {
+    fn fail(&mut self, error: Error, errand: ReadTask) {
         if self.failed.as_ref().is_none_or(|(_, earliest)| errand.index < earliest.index) {
             // The result may do without a source that timed out.
             if !matches!(error, Error::TimedOut { .. }) {
@@ -40,22 +40,22 @@ impl List {
     }
 
     /// Takes the error out, once no earlier source is being read or is left to be read.
-    fn take_failed(&mut self) -> Option<(Error, Errand)> {
+    fn take_failed(&mut self) -> Option<(Error, ReadTask)> {
         let running = self.running.iter().copied();
         let mut open = running.chain(self.left.iter().map(|errand| errand.index));
         self.failed.take_if(|(_, errand)| !open.any(|other| other < errand.index))
     }
 }
 
-impl Errands {
+impl ReadQueue {
     /// Makes a list that is taken in this order.
-    pub fn new(left: VecDeque<Errand>) -> Self {
-        Errands(Mutex::new(List { left, running: Vec::new(), failed: None }))
+    pub fn new(left: VecDeque<ReadTask>) -> Self {
+        ReadQueue(Mutex::new(List { left, running: Vec::new(), failed: None }))
     }
 
-    /// Takes errands and calls `read` for each, until none is left. Of several errors, the one that is earliest in the
+    /// Takes read tasks from the queue and calls `read` for each, until none is left. Of several errors, the one that is earliest in the
     /// input is sent first, whichever source was begun first.
-    pub fn run(&self, read: impl Fn(&Errand) -> Result<()>) {
+    pub fn run(&self, read: impl Fn(&ReadTask) -> Result<()>) {
         while let Some(errand) = self.begin() {
             let read = read(&errand);
             let mut list = lock(&self.0);
@@ -72,7 +72,7 @@ impl Errands {
         }
     }
 
-    fn begin(&self) -> Option<Errand> {
+    fn begin(&self) -> Option<ReadTask> {
         let mut list = lock(&self.0);
         let errand = list.left.pop_front()?;
         list.running.push(errand.index);
