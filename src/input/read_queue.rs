@@ -29,21 +29,21 @@ struct List {
 
 impl List {
     /// Notes an error. Sources after one that failed aren't begun.
-    fn fail(&mut self, error: Error, errand: ReadTask) {
-        if self.failed.as_ref().is_none_or(|(_, earliest)| errand.index < earliest.index) {
+    fn fail(&mut self, error: Error, task: ReadTask) {
+        if self.failed.as_ref().is_none_or(|(_, earliest)| task.index < earliest.index) {
             // The result may do without a source that timed out.
             if !matches!(error, Error::TimedOut { .. }) {
-                self.left.retain(|left| left.index < errand.index);
+                self.left.retain(|left| left.index < task.index);
             }
-            self.failed = Some((error, errand));
+            self.failed = Some((error, task));
         }
     }
 
     /// Takes the error out, once no earlier source is being read or is left to be read.
     fn take_failed(&mut self) -> Option<(Error, ReadTask)> {
         let running = self.running.iter().copied();
-        let mut open = running.chain(self.left.iter().map(|errand| errand.index));
-        self.failed.take_if(|(_, errand)| !open.any(|other| other < errand.index))
+        let mut open = running.chain(self.left.iter().map(|task| task.index));
+        self.failed.take_if(|(_, task)| !open.any(|other| other < task.index))
     }
 }
 
@@ -53,29 +53,29 @@ impl ReadQueue {
         ReadQueue(Mutex::new(List { left, running: Vec::new(), failed: None }))
     }
 
-    /// Takes read tasks from the queue and calls `read` for each, until none is left. Of several errors, the one that is earliest in the
-    /// input is sent first, whichever source was begun first.
+    /// Takes read tasks from the queue and calls `read` for each, until none is left. Of several errors, the one that is
+    /// earliest in the input is sent first, whichever source was begun first.
     pub fn run(&self, read: impl Fn(&ReadTask) -> Result<()>) {
-        while let Some(errand) = self.begin() {
-            let read = read(&errand);
+        while let Some(task) = self.begin() {
+            let read = read(&task);
             let mut list = lock(&self.0);
-            list.running.retain(|&other| other != errand.index);
+            list.running.retain(|&other| other != task.index);
             if let Err(error) = read {
-                list.fail(error, errand);
+                list.fail(error, task);
             }
             let failed = list.take_failed();
             drop(list);
-            if let Some((error, errand)) = failed {
+            if let Some((error, task)) = failed {
                 // If the receiver is gone, nobody wants the error.
-                let _ = errand.to.send(Err(error));
+                let _ = task.to.send(Err(error));
             }
         }
     }
 
     fn begin(&self) -> Option<ReadTask> {
         let mut list = lock(&self.0);
-        let errand = list.left.pop_front()?;
-        list.running.push(errand.index);
-        Some(errand)
+        let task = list.left.pop_front()?;
+        list.running.push(task.index);
+        Some(task)
     }
 }

@@ -185,16 +185,16 @@ pub fn read(
                 to
             }
         };
-        let errand = ReadTask { index, source: source.clone(), to };
+        let task = ReadTask { index, source: source.clone(), to };
         match source {
-            Source::Silent { .. } => silent.push_back(errand),
-            _ if source.may_wait() => alone.push(errand),
-            _ => files.push_back(errand),
+            Source::Silent { .. } => silent.push_back(task),
+            _ if source.may_wait() => alone.push(task),
+            _ => files.push_back(task),
         }
     }
-    alone.sort_by_key(|errand| !hedging.is_consistently_slow(errand.index));
+    alone.sort_by_key(|task| !hedging.is_consistently_slow(task.index));
     if !in_order {
-        files.make_contiguous().sort_by_key(|errand| !hedging.is_consistently_slow(errand.index));
+        files.make_contiguous().sort_by_key(|task| !hedging.is_consistently_slow(task.index));
     }
     command::make_room(alone.len() + hedging.most());
     let threads = alone.len() + files.len().min(cut.readers);
@@ -212,15 +212,15 @@ pub fn read(
     };
     let shares = threads - alone.len();
     let files = Arc::new(ReadQueue::new(files));
-    let alone = alone.into_iter().map(|errand| {
-        let is_command = matches!(errand.source, Source::Command { .. });
-        (Arc::new(ReadQueue::new([errand].into())), is_command)
+    let alone = alone.into_iter().map(|task| {
+        let is_command = matches!(task.source, Source::Command { .. });
+        (Arc::new(ReadQueue::new([task].into())), is_command)
     });
     let silent = (!silent.is_empty()).then(|| (Arc::new(ReadQueue::new(silent)), false));
     for (read_queue, is_command) in alone.chain(silent).chain((0..shares).map(|_| (files.clone(), false))) {
         let (reader, runs_command) = (reader.clone(), is_command.then(|| readers.commands.runs_command()));
         let run = move || {
-            read_queue.run(|errand| reader.run(errand));
+            read_queue.run(|task| reader.run(task));
             drop(runs_command);
         };
         thread::Builder::new().name("reader".into()).spawn(run).map_err(no_thread)?;

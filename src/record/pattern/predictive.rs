@@ -161,14 +161,25 @@ impl Class {
     /// Returns how many bytes at the beginning of `text` are of the class.
     #[inline]
     fn run(&self, text: &[u8]) -> usize {
-        let end = match *self {
-            Class::But1(a) => memchr::memchr(a, text),
-            Class::But2(a, b) => memchr::memchr2(a, b, text),
-            Class::But3(a, b, c) => memchr::memchr3(a, b, c, text),
-            Class::Other(ref set) => text.iter().position(|&byte| !set.has(byte)),
-        };
-        end.unwrap_or(text.len())
+        match *self {
+            Class::But1(a) => find(text, |byte| byte == a, |text| memchr::memchr(a, text)),
+            Class::But2(a, b) => find(text, |byte| byte == a || byte == b, |text| memchr::memchr2(a, b, text)),
+            Class::But3(a, b, c) => {
+                find(text, |byte| byte == a || byte == b || byte == c, |text| memchr::memchr3(a, b, c, text))
+            }
+            Class::Other(ref set) => text.iter().position(|&byte| !set.has(byte)).unwrap_or(text.len()),
+        }
     }
+}
+
+/// Returns the offset of the first byte that `is_end` says ends a run, or the text's length. `search` finds it behind the first
+/// few bytes: many fields, such as `-`, are too short for a search to pay.
+#[inline(always)]
+fn find(text: &[u8], is_end: impl Fn(u8) -> bool, search: impl Fn(&[u8]) -> Option<usize>) -> usize {
+    const FEW: usize = 4;
+    let (few, rest) = text.split_at(text.len().min(FEW));
+    let near = few.iter().position(|&byte| is_end(byte));
+    near.unwrap_or_else(|| few.len() + search(rest).unwrap_or(rest.len()))
 }
 
 impl Default for Set {
