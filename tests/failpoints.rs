@@ -1,4 +1,5 @@
-//! Whatever operation fails, and however: a job answers right, or says why not and leaves nothing behind.
+//! Whatever operation fails, in whatever way, a job either answers correctly, or says why it can't and leaves nothing
+//! behind.
 
 #[path = "failpoints/jobs.rs"]
 mod jobs;
@@ -16,17 +17,17 @@ use mapfold::plan::Scheduler;
 
 const SCHEDULERS: [Scheduler; 3] = [Scheduler::Stealing, Scheduler::Static, Scheduler::Shared];
 
-/// What fails is the same for the whole process, so one test runs at a time.
+/// Takes the lock that lets one test run at a time. Armed faults hold for the whole process.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Has each operation of each point fail, one a run. Gives what was wrong.
+/// Runs the case once for each operation of each point, and makes that operation fail. Returns what was wrong.
 fn sweep(case: &Case, points: &[Point], how: &str) -> Vec<String> {
     let expected = case.undisturbed();
     let mut wrong = Vec::new();
-    // Reading knows nothing of what becomes of the result.
+    // Faults of the input are tested for one goal only, since reading doesn't depend on where the result goes.
     let is_of_goal = |point: &&Point| case.goal == Goal::File || !point.name().starts_with("input");
     for &point in points.iter().filter(is_of_goal) {
         for n in 1.. {
@@ -59,7 +60,7 @@ fn sweep(case: &Case, points: &[Point], how: &str) -> Vec<String> {
     wrong
 }
 
-/// Whether something else is done where this fails, without another attempt.
+/// Whether the job does something else when this point fails, without another attempt.
 fn is_made_up_for(case: &Case, point: Point) -> bool {
     use Point::{
         CommitExchange, CommitLink, CommitRename, InputCheck, InputOpen, InputRead, OutputCreate, Remove, RunIndex,
@@ -67,25 +68,26 @@ fn is_made_up_for(case: &Case, point: Point) -> bool {
     };
     match point {
         CommitExchange | CommitLink | CommitRename | InputCheck | InputOpen | InputRead | OutputCreate | Remove => true,
-        // To see how long reducing takes some is reduced, and thrown away.
+        // To measure how long reducing takes, a job with a deadline reduces a part and discards the result.
         RunOpen | RunIndex | RunRead | SpillCreate | SpillWrite => case.job.has_deadline(),
         _ => false,
     }
 }
 
-/// Whether what fails there is an attempt, so that the next one helps.
+/// Whether a failure there fails an attempt, so that the next attempt helps.
 fn helps(case: &Case, point: Point, n: u64) -> bool {
     match point {
         Point::InputMap | Point::InputLost | Point::RunIndex | Point::SpillWrite | Point::Remove => true,
-        // Lines that pass through are read by who writes them.
+        // The writer of the output reads the runs of lines that pass through.
         Point::RunOpen | Point::RunRead => !case.job.passes_in_order,
-        // The first is the lock of the spill directory, and then there may be that of the output's.
+        // The first file is the lock of the spill directory. The lock of the output's staging directory may be the
+        // second.
         Point::SpillCreate => n > 2 && !case.has_staging(),
         _ => false,
     }
 }
 
-/// Every job to each of these goals, by one scheduler or another. Tells all that was wrong together.
+/// Runs every job to each of these goals, with the schedulers in turn. Reports everything that was wrong together.
 #[track_caller]
 fn each_case(goals: &[Goal], mut with: impl FnMut(&mut Case) -> Vec<String>) {
     let mut wrong = Vec::new();
@@ -117,7 +119,7 @@ fn an_operation_fails() {
 #[test]
 fn an_operation_panics() {
     let _alone = alone();
-    // One while things are removed may be in the middle of another, and one between two renames would be none of ours.
+    // A panic in `Remove` may interrupt another removal, and mapfold itself can't panic between two renames.
     let is_ours = |point: &Point| !matches!(point, Point::Remove | Point::CommitRename);
     let points: Vec<_> = Point::ALL.iter().copied().filter(is_ours).collect();
     each_case(&[Goal::File, Goal::Directory, Goal::Device], |case| sweep(case, &points, "panic"));
@@ -146,7 +148,7 @@ fn an_operation_takes_long() {
     each_case(&[Goal::Device], |case| sweep(case, &[Point::RunIndex], "delay"));
 }
 
-/// Two failures of one job, which has one task: among these are two of the same operation.
+/// Two operations fail in a job of one task. Both may belong to the same point.
 #[test]
 fn two_operations_fail() {
     let _alone = alone();
@@ -170,7 +172,7 @@ fn two_operations_fail() {
     }
 }
 
-/// What is packed is read by a reader of its own, which reads it again.
+/// A compressed input has a reader of its own, which reads it again from its beginning.
 #[test]
 fn reading_from_the_beginning_fails() {
     let _alone = alone();
@@ -184,7 +186,8 @@ fn reading_from_the_beginning_fails() {
             let operations = failpoint::hits(point);
             assert!(operations > 0);
             for first in 1..=operations {
-                // Alone, with the first of the next attempt, and with all that come.
+                // The failure happens alone, together with the first operation of the next attempt, and with every
+                // later operation.
                 for (also, failures) in [("".into(), 1), (format!(", {}:{}=eio", point.name(), first + 1), 2)] {
                     let faults = format!("{}:{first}=eio{also}", point.name());
                     let outcome = case.run(&faults);
@@ -215,7 +218,7 @@ fn each_attempt_fails() {
             let outcome = case.run(&format!("{}:1+=eio", point.name()));
             case.check(&expected, &outcome, point.name());
             let error = outcome.error();
-            // What a later task failed with is none of the message.
+            // The message doesn't mention the error of a later task.
             assert!(error.contains(why) && error.contains(task), "{error}");
             assert!(error.contains("each of 4 attempts"), "{error}");
         }

@@ -1,4 +1,4 @@
-//! Small jobs, run in this process, and what is to hold of each run.
+//! Small jobs that run in this process, and the checks that each run must pass.
 
 use std::fmt;
 use std::fs;
@@ -19,17 +19,17 @@ use mapfold::spec::{Document, OnError};
 use serde_json::json;
 use tempfile::TempDir;
 
-/// How long a run may take.
+/// Longest time that a run may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Job {
     pub name: &'static str,
     pub spec: &'static str,
-    /// Behind `| `: what a command prints, which may be run again.
+    /// A name behind `| ` is a file that a command prints. The command may be run again.
     pub inputs: &'static [&'static str],
     pub passes_in_order: bool,
     is_unordered: bool,
-    /// How the name of the output ends.
+    /// Ending of the output's name.
     ending: &'static str,
 }
 
@@ -91,7 +91,7 @@ pub const JOBS: [Job; 8] = [
     Job { name: FAR, spec: WORDS, inputs: PLAIN, passes_in_order: false, is_unordered: false, ending: "" },
 ];
 
-/// Its first input is one whose reads may hang.
+/// Name of a job whose first input is read in a way that may hang.
 const FAR: &str = "far";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,7 +100,7 @@ pub enum Goal {
     ForcedFile,
     Directory,
     ForcedDirectory,
-    /// What can't be taken back, as standard output.
+    /// An output that can't be taken back, such as standard output.
     Device,
 }
 
@@ -116,7 +116,7 @@ pub struct Case {
     out: PathBuf,
 }
 
-/// What a run came to.
+/// The result of a run.
 pub struct Outcome {
     pub result: Result<Report, engine::Failed>,
     control: Arc<Control>,
@@ -128,10 +128,10 @@ impl Outcome {
     }
 }
 
-/// What a run that isn't disturbed makes.
+/// What a run without faults produces.
 pub struct Expected {
     bytes: Vec<u8>,
-    /// The bad records.
+    /// The saved bad records.
     saved: Option<String>,
     counters: Counters,
     progress: [u64; 4],
@@ -150,7 +150,7 @@ pub fn text(lines: usize) -> String {
     (0..lines).map(|i| format!("{} {} the\n", word(i * 7919), word(i * 104_729 + 5))).collect()
 }
 
-/// One row of seven is bad, one in five has a newline in quotes.
+/// A table in which one row of seven is bad, and one in five has a newline in quotes.
 fn table(rows: usize) -> String {
     let cell = |i: usize| if i % 7 == 3 { "many".to_owned() } else { (i % 13).to_string() };
     let key = |i: usize| if i % 5 == 1 { format!("\"k{}\n,\"", i % 50) } else { format!("k{}", i * 31 % 97) };
@@ -164,7 +164,7 @@ pub fn gzipped(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// All inputs of the jobs, in a directory of theirs.
+/// Writes all inputs of the jobs to `dir`, which it creates.
 pub fn inputs(dir: &Path) {
     fs::create_dir(dir).unwrap();
     fs::write(dir.join("long.txt"), text(260)).unwrap();
@@ -174,7 +174,7 @@ pub fn inputs(dir: &Path) {
     fs::write(dir.join("packed.gz"), gzipped(&text(260))).unwrap();
 }
 
-/// An older result.
+/// Files of an older result, with their contents.
 const OLD: [(&str, &str); 4] =
     [("_REPORT.json", "{}"), ("_SUCCESS", ""), ("part-00000", "old\n"), ("part-00001", "older\n")];
 
@@ -231,7 +231,7 @@ impl Case {
         self.plan.settings.memory = 8 << 20;
     }
 
-    /// Whether the output has a directory where it is staged.
+    /// Whether the output has a staging directory.
     pub fn has_staging(&self) -> bool {
         let is_staged = matches!(self.goal, Goal::Directory | Goal::ForcedDirectory);
         let waits = matches!(&self.plan.rows, Rows::Groups(groups) if groups.order == Order::Free);
@@ -268,7 +268,7 @@ impl Case {
                 drop(done.send(catch_unwind(AssertUnwindSafe(run))));
             });
             is_done.recv_timeout(PATIENCE).unwrap_or_else(|_| {
-                // The scope would wait for ever.
+                // Returning would wait for the thread of the scope for ever.
                 eprintln!("{self}, {faults}: hangs");
                 std::process::abort();
             })
@@ -290,7 +290,7 @@ impl Case {
         fs::read_to_string(self.dir.path().join("to/bad.txt")).ok()
     }
 
-    /// The bytes of the output, all its parts behind each other; lines in order, if their order may be any.
+    /// Bytes of the output: all parts concatenated, with the lines sorted if the job leaves their order open.
     fn made(&self) -> Vec<u8> {
         let bytes = match self.goal {
             Goal::Directory | Goal::ForcedDirectory => {
@@ -310,7 +310,7 @@ impl Case {
         lines.concat()
     }
 
-    /// The same bytes, or an error and nothing else.
+    /// Checks that the run gave the same bytes, or an error and nothing else.
     #[track_caller]
     pub fn check(&self, expected: &Expected, outcome: &Outcome, label: &str) {
         let path = |name: &str| self.dir.path().join(name);
@@ -320,7 +320,7 @@ impl Case {
         let out = self.out.file_name().unwrap().to_str().unwrap();
         let mut present = names(&path("to"));
         if present.first().is_some_and(|name| name == "bad.txt") {
-            // Whole, whatever became of the job afterwards.
+            // The file of bad records is complete, whatever happened to the job afterwards.
             present.remove(0);
             assert!(self.saved() == expected.saved, "{label}: other bad records");
         } else {
@@ -342,7 +342,7 @@ impl Case {
         }
     }
 
-    /// The job failed.
+    /// Checks the output of a failed job: it is absent, or it is the older result.
     fn check_untouched(&self, present: &[String], expected: &Expected, label: &str) {
         let out = self.out.file_name().unwrap().to_str().unwrap();
         match self.goal {
@@ -379,7 +379,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// What no failure may change. Whether an attempt takes so long that another is made beside it is chance.
+/// Counters that no failure may change. Whether an attempt is so slow that a speculative attempt starts is chance.
 fn comparable(report: &Report) -> Counters {
     Counters { failed_attempts: 0, speculative_attempts: 0, stolen_tasks: 0, ..report.counters }
 }

@@ -1,4 +1,4 @@
-//! Records that panic: each is a bad record, wherever it lies and however it is read.
+//! A record that panics is a bad record, wherever it lies and however it is read.
 
 use std::fs;
 use std::path::Path;
@@ -13,17 +13,17 @@ use crate::processes::{dir, run};
 
 const BUG: &str = "record:boom=panic";
 const SCHEDULERS: [&str; 3] = ["stealing", "static", "shared"];
-/// Tasks of a few records, of a batch and some, and one.
+/// Settings for tasks of a few records, tasks of a little more than a batch, and a single task.
 const SPLITS: [&str; 3] = ["--split-size 300", "--split-size 20K --threads 2", "--threads 1"];
 
-/// A job over records, some of which panic.
+/// A job over records of which some panic.
 struct Bugs {
     name: &'static str,
-    /// Without what it says of bad records.
+    /// The spec without its keys about bad records.
     spec: &'static str,
     header: &'static str,
     records: fn(usize) -> String,
-    /// Records that are bad of themselves hold this.
+    /// Text in the records that are bad in themselves.
     bad: &'static str,
 }
 
@@ -45,7 +45,7 @@ fn row(i: usize) -> String {
 
 const RECORDS: usize = 2000;
 
-/// The first and the last, neighbours, and some far from others.
+/// The first and last records, adjacent records, and some far from others.
 fn is_bug(i: usize) -> bool {
     [0, 1, 2, 300, 301, 555, 1400, RECORDS - 2, RECORDS - 1].contains(&i)
 }
@@ -77,12 +77,12 @@ impl Bugs {
         records.fold(self.header.to_owned(), |text, record| text + &record)
     }
 
-    /// Writes the spec, and the input with and without what panics.
+    /// Writes the spec, the input, and the input without the records that panic.
     fn write(&self, dir: &Path, on_error: &str) {
         let types = if self.header.is_empty() { "" } else { r#""types": {"n": "int"}, "# };
         let spec = format!(r#"{{"read": {{{types}"on_error": {on_error}}}, {}}}"#, self.spec);
         fs::write(dir.join("job.json"), spec).unwrap();
-        // The last record has no end.
+        // The last record has no newline.
         let all = self.text(|_| true);
         fs::write(dir.join(self.input()), all.trim_end()).unwrap();
         fs::write(dir.join(format!("good-{}", self.input())), self.text(|record| !record.contains("boom"))).unwrap();
@@ -92,7 +92,7 @@ impl Bugs {
         if self.header.is_empty() { "in.txt" } else { "in.csv" }
     }
 
-    /// Where the record of this number begins.
+    /// Line and offset at which record `number` begins.
     fn begins(&self, number: usize) -> (usize, usize) {
         let before = (0..number).map(self.records).fold(self.header.to_owned(), |text, record| text + &record);
         (before.matches('\n').count() + 1, before.len())
@@ -152,7 +152,7 @@ fn they_are_skipped() {
     }
 }
 
-/// The earliest ends the job, at the first attempt.
+/// The earliest record that panics ends the job, at the first attempt.
 #[test]
 fn the_first_ends_the_job() {
     for bugs in BUGS {
@@ -162,7 +162,7 @@ fn the_first_ends_the_job() {
         let input = bugs.input();
         let last = RECORDS - 1;
         for (i, fault) in [(0, BUG.to_owned()), (last, format!("record:{last}=panic"))] {
-            // Before the last are others that are bad.
+            // Other bad records come before the last one.
             let first =
                 (0..=i).find(|&j| j == i || (bugs.records)(j).contains(bugs.bad) && bugs.bad == "many").unwrap();
             for settings in settings() {
@@ -177,7 +177,7 @@ fn the_first_ends_the_job() {
                         --set read.on_error=skip skips bad records\n";
                     assert!(said.ends_with(hint) && said.lines().count() == 2, "{label}: {said}");
                 }
-                // Tasks behind it may have failed before.
+                // Tasks that read later records may have failed before.
                 let failed = report(dir)["counters"]["failed_attempts"].as_u64().unwrap();
                 let least = u64::from(!bugs.name.ends_with("in order"));
                 let most = if settings.contains("--threads 1") { least } else { u64::MAX };
@@ -187,7 +187,7 @@ fn the_first_ends_the_job() {
     }
 }
 
-/// What lies before a record that ends the job is there.
+/// The lines before a record that ends the job are written.
 #[test]
 fn lines_before_it_are_written() {
     let dir = dir();
@@ -198,14 +198,14 @@ fn lines_before_it_are_written() {
     for split in SPLITS {
         let output = run(dir, BUG, &format!("run job.json in.txt {split}"));
         assert_eq!((output.status.code(), output.stdout == text.as_bytes()), (Some(1), true), "{split}");
-        // As many as are wanted come before it.
+        // The limit is reached before the bad record.
         let lines = text.lines().count();
         let output = run(dir, BUG, &format!("run job.json in.txt {split} --limit {lines}"));
         assert_eq!((output.status.code(), output.stdout == text.as_bytes()), (Some(0), true), "{split}");
     }
 }
 
-/// Where a record can't be read again in another place it lies in what is still there.
+/// A record of a stream can't be read again from the source. It is found in the block that is still in memory.
 #[test]
 fn in_streams() {
     for bugs in [&BUGS[0], &BUGS[2], &BUGS[4], &BUGS[6]] {
@@ -230,7 +230,7 @@ fn in_streams() {
                 if how == "fail" {
                     assert_eq!(output.status.code(), Some(1), "{label}");
                     assert!(said.contains("internal error: failpoint boom"), "{label}: {said}");
-                    // Lines of text are counted only where a step may find a record bad.
+                    // The line number is known only where a step may find a record bad.
                     let place = if input == "in.csv" { format!(":{}", bugs.begins(0).0) } else { ": byte 0".into() };
                     assert!(said.lines().next().unwrap().contains(&format!("{place}: internal")), "{label}: {said}");
                 } else {
@@ -244,7 +244,7 @@ fn in_streams() {
     }
 }
 
-/// Half of a task's records, and all of them.
+/// Half of a task's records are bad, and then all of them.
 #[test]
 fn many_in_one_task() {
     let dir = dir();
@@ -274,7 +274,7 @@ fn no_more_may_be_skipped_than_others() {
     assert!(stderr(&output).starts_with("error: 1 of 3 records are bad"), "{}", stderr(&output));
 }
 
-/// What doesn't come again is no record's, nor what takes several.
+/// A panic that doesn't happen again, or that needs several records, isn't attributed to a record.
 #[test]
 fn a_panic_of_no_single_record_fails_the_attempt() {
     let dir = dir();
@@ -289,7 +289,7 @@ fn a_panic_of_no_single_record_fails_the_attempt() {
         assert!(output.stdout == expected.stdout, "{}: other bytes", bugs.name);
         let counters = &report(dir)["counters"];
         assert_eq!((&counters["failed_attempts"], &counters["bad_records"]), (&1.into(), &bad), "{}", bugs.name);
-        // The two are in one batch.
+        // The two records are in one batch.
         let both = if bugs.input() == "in.csv" { "record:300&303=panic" } else { "record:words 300&words 301=panic" };
         let output = run(dir, both, &args);
         let said = stderr(&output);
@@ -299,7 +299,7 @@ fn a_panic_of_no_single_record_fails_the_attempt() {
     }
 }
 
-/// Of a task's records no more are mapped again than halving takes.
+/// Finding the record that panics maps no more records again than halving takes.
 #[test]
 fn one_is_found_by_halving() {
     let _alone = crate::alone();
@@ -312,6 +312,6 @@ fn one_is_found_by_halving() {
     let outcome = case.run(&format!("record:{word}=panic"));
     assert!(outcome.error().contains("long.txt:101: internal error: failpoint"), "{}", outcome.error());
     let created = failpoint::hits(Point::SpillCreate) - before;
-    // Two of each halving, and each attempt.
+    // Each halving maps two parts, and each attempt counts once.
     assert!(created < 2 * 260_u64.ilog2() as u64 + 6, "{created}");
 }

@@ -1,4 +1,4 @@
-//! The binary itself: what it prints, and with which exit code it ends.
+//! Tests of the binary itself: what it prints, and its exit code.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use mapfold::failpoint::Point;
 
 use crate::jobs::{PATIENCE, gzipped, inputs, names};
 
-/// Words of `args` may have no-break spaces, which stand for spaces.
+/// Runs mapfold. No-break spaces in `args` stand for spaces within a word.
 pub fn run(dir: &Path, faults: &str, args: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mapfold"));
     command.args(args.split(' ').map(|word| word.replace('\u{a0}', " "))).current_dir(dir);
@@ -18,7 +18,7 @@ pub fn run(dir: &Path, faults: &str, args: &str) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let begun = Instant::now();
-    // What it prints fits a pipe.
+    // The output fits into the pipe, so nobody has to read it meanwhile.
     while child.try_wait().unwrap().is_none() {
         if begun.elapsed() > PATIENCE {
             child.kill().unwrap();
@@ -37,7 +37,7 @@ pub fn dir() -> tempfile::TempDir {
     dir
 }
 
-/// So does a thread that the plan waits for.
+/// A panic while the job is planned is an internal error, also on a thread that the plan waits for.
 #[test]
 fn a_panic_while_the_job_is_planned() {
     let dir = dir();
@@ -123,7 +123,7 @@ fn the_report_says_that_an_attempt_failed() {
     assert_eq!(counters("spill.write:2=eio, run.read:1=damage"), (text, 2.into(), records));
 }
 
-/// Its block is read again: a packed file from its beginning.
+/// A damaged run is made again from its block; a compressed file is read again from its beginning.
 #[test]
 fn a_damaged_run_of_a_packed_file_is_made_again() {
     let dir = dir();
@@ -146,12 +146,12 @@ fn a_damaged_run_of_a_packed_file_is_made_again() {
         for n in [1, 2, 3, maps] {
             assert_eq!(made(&format!("run.read:{n}=damage")), (expected.clone(), 1, maps), "{job}: {n}");
         }
-        // One that was made again, too.
+        // A run that was made again may be damaged too.
         assert_eq!(made("run.read:1=damage, run.read:3=damage"), (expected, 2, maps), "{job}");
     }
 }
 
-/// A split that isn't read for a second is mapped again beside that, by whoever has nothing else to do.
+/// A split that isn't read for a second is mapped again in a speculative attempt, by an idle worker.
 #[test]
 fn a_straggler_loses() {
     let dir = dir();
@@ -185,8 +185,8 @@ fn a_straggler_loses() {
     }
 }
 
-/// An attempt that lost says nothing of where records begin, however late it ends. The quote at the end of the file has
-/// edges behind it that are assumed wrongly.
+/// An attempt that lost passes on no record boundaries, however late it ends. The quote at the end of the file makes
+/// the boundaries assumed behind it wrong.
 #[test]
 fn a_straggler_passes_no_wrong_edge() {
     let dir = dir();

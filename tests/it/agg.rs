@@ -1,10 +1,10 @@
-//! `mapfold agg`: a line that stands for a spec, run as that spec would be.
+//! `mapfold agg`: a command line that stands for a spec, and runs as the spec would.
 
 use std::fs;
 
 use crate::harness::{Dir, Ran};
 
-/// Lines of a text, whose field is `line`.
+/// A directory with a file of text, whose field is `line`, and a table.
 fn dir() -> Dir {
     Dir::new().file("f", "b\na\nb\nc\nb\nc\n").file("sales.csv", "region,amount\nEU,1\n")
 }
@@ -84,7 +84,7 @@ fn what_is_wrong_is_one_line_and_a_hint() {
     refused(&["count", "f", "--per-group", "2"], "--per-group: not supported yet", "");
 }
 
-/// What agg shares with run has the same help.
+/// The flags that agg shares with run have the same help.
 #[test]
 fn help_says_the_grammar() {
     let dir = dir();

@@ -21,19 +21,19 @@ fn dir() -> Dir {
         .file("floats.csv", "k,f\na,0.1\na,0.2\nb,nan\nb,1e308\n")
 }
 
-/// Words of a command line, and what is printed.
+/// Words of a command line, and what the command prints.
 const LINES: &[(&[&str], &str)] = &[
     (&["count", "sales.csv"], "5\n"),
     (&["count(qty), count(region), count", "sales.csv"], "4\t4\t5\n"),
     (&["sum(qty), min(qty), max(qty), mean(qty)", "sales.csv"], "16\t1\t10\t4.0\n"),
-    // A name is a name, also if it is the op's.
+    // A name is a name, even if it is the name of an op.
     (&["max(qty) as max, count(qty) as count", "sales.csv", "--format", "csv"], "max,count\n10,4\n"),
     (
         &["-g", "region", "sum(qty) as sum", "sales.csv", "--having", "sum > 2", "--sort", "sum"],
         "US\t3\nNew York\t10\n",
     ),
     (&["max(qty) as max_qty", "sales.csv", "--format", "csv"], "max_qty\n10\n"),
-    // Of a float it is asked what it is written as.
+    // A number that is compared with a float is a float too, so 0.1 matches what is printed as 0.1.
     (&["mean(\"unit price\") as m", "sales.csv", "-g", "region", "--having", "m <= 0.1"], "New York\t0.1\n"),
     (&["count", "floats.csv", "--type", "f=float", "--where", "f in (0.1, 0.2)"], "2\n"),
     (&["count", "floats.csv", "--type", "f=float", "--where", "f = 1e308"], "1\n"),
@@ -55,7 +55,7 @@ const LINES: &[(&[&str], &str)] = &[
         &["-g", "region", "max(note) as m", "sales.csv", "--type", "note=string", "--format", "jsonl", "-n", "2"],
         "{\"region\":null,\"m\":\"two\"}\n{\"region\":\"EU\",\"m\":\"say \\\"hi\\\"\"}\n",
     ),
-    // Predicates: of null every one is false.
+    // Predicates. Every one of these is false for null.
     (&["count", "sales.csv", "--where", "qty = 2"], "1\n"),
     (&["count", "sales.csv", "--where", "qty == 2.0"], "1\n"),
     (&["count", "sales.csv", "--where", "qty != 2"], "3\n"),
@@ -76,7 +76,7 @@ const LINES: &[(&[&str], &str)] = &[
     (&["count", "sales.csv", "--where", "\"unit price\" > 1", "--where", "region != US"], "2\n"),
     (&["count", "sales.csv", "--where", "qty > '9'", "--type", "qty=string"], "0\n"),
     (&["count", "sales.csv", "--where", "qty > 9", "--where", "qty ~ ^1"], "1\n"),
-    // Of the result.
+    // Predicates on the result.
     (&["-g", "region", "sum(qty)", "sales.csv", "--having", "sum(qty) > 2"], "New York\t10\nUS\t3\n"),
     (
         &["-g", "region", "sum(qty) as s", "sales.csv", "--having", "s != 10", "--having", "region ~ U"],
@@ -84,14 +84,14 @@ const LINES: &[(&[&str], &str)] = &[
     ),
     (&["-g", "region", "count", "sales.csv", "--having", "count in (2)"], "EU\t2\n"),
     (&["sum(qty)", "sales.csv", "--having", "sum(qty) > 100"], ""),
-    // Without a header.
+    // Tables without a header.
     (
         &["-g", "$1", "mean($2), min($2)", "readings.txt", "--no-header", "--delimiter", ";"],
         "Bulawayo\t8.9\t8.9\nHamburg\t4.3\t-3.4\n",
     ),
     (&["count", "readings.txt", "--no-header", "--delimiter", ";", "--where", "$2 < 0"], "1\n"),
     (&["count", "readings.txt", "--delimiter", ";", "--where", "Hamburg = Bulawayo"], "1\n"),
-    // TSV, floats, what is given.
+    // TSV, floats, and `--set`.
     (&["-g", "region", "sum(qty)", "sales.tsv"], "\\N\t2\n\t3\nE\\tU\t1\n"),
     (&["-g", "k", "sum(f)", "floats.csv", "--type", "f=float"], "a\t0.30000000000000004\nb\tnan\n"),
     (&["-g", "k", "sum(f)", "floats.csv", "--where", "k=a"], "a\t0.3\n"),
@@ -109,7 +109,7 @@ fn what_they_print() {
     }
 }
 
-/// The spec that is printed prints the same when it is run, and is the one that `agg` runs.
+/// The printed spec gives the same result when it is run, and is the spec that `agg` runs.
 #[test]
 fn the_spec_they_stand_for() {
     let dir = dir();

@@ -1,4 +1,4 @@
-//! The command line itself: help, versions, flags that are wrong, and `mapfold jobs`.
+//! The command line itself: help, versions, wrong flags, and `mapfold jobs`.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn help_and_version() {
     }
 }
 
-/// `-h` fits a screen, `--help` says all; both say of every flag what task it is for.
+/// `-h` fits a screen, and `--help` says everything. Both sort the flags by what they are for.
 #[test]
 fn short_and_long_help() {
     let dir = Dir::new();
@@ -37,7 +37,7 @@ fn short_and_long_help() {
         let of_flags = lines.filter_map(|line| line.split_once("--").map(|(_, rest)| rest));
         of_flags.filter_map(|rest| rest.split(' ').next().map(str::to_owned)).collect::<Vec<_>>()
     };
-    // Those that are seldom needed are in the long one alone.
+    // Only the long help has the flags that are seldom needed.
     let seldom = ["on-timeout", "split-size", "partitions", "scheduler", "attempts", "trace", "history"];
     let (mut often, all) = (flags(&long), flags(&long));
     often.retain(|flag| !seldom.contains(&flag.as_str()));
@@ -71,7 +71,7 @@ fn the_manual() {
     ] {
         assert!(page.contains(said), "{said}:\n{page}");
     }
-    // Where there is a groff it has nothing to say against the page.
+    // groff, where it is installed, has no warnings about the page.
     let dir = dir.file("mapfold.1", &page);
     let mut groff = Command::new("groff");
     if let Ok(output) = groff.args(["-man", "-ww", "-Tutf8", "mapfold.1"]).current_dir(dir.path()).output() {
@@ -80,7 +80,7 @@ fn the_manual() {
     }
 }
 
-/// Whatever writes to standard output says so if it can't; a reader that has gone is no error.
+/// Every command that can't write standard output says so. A reader that has gone is no error.
 #[test]
 fn a_standard_output_that_takes_nothing() {
     let dir = Dir::new().file("f", "a\n");
@@ -110,7 +110,7 @@ fn a_standard_output_that_takes_nothing() {
     }
 }
 
-/// Standard output has results, and what was asked to be printed, and nothing else.
+/// Standard output has results and what the user asked to be printed, and nothing else.
 #[test]
 fn nothing_but_results_on_standard_output() {
     let dir = Dir::new().file("f", "b\na\nb\n").file("bad.json", "{").file("lone/f", "x\n");
@@ -194,7 +194,7 @@ fn jobs_are_listed_and_shown_byte_for_byte() {
 
 #[test]
 fn a_closed_stdout_ends_quietly() {
-    // The shell waits for `true` to be gone before mapfold writes.
+    // The shell sleeps until `true` has ended, and then mapfold writes.
     let script = format!("{{ sleep 0.2; {} jobs; echo $? >&2; }} | true", env!("CARGO_BIN_EXE_mapfold"));
     let output = Command::new("sh").args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "0\n");

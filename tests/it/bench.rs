@@ -1,4 +1,4 @@
-//! `mapfold bench`: what it measures is what the runs did, and what it refuses.
+//! `mapfold bench`: its figures are those of its runs, and it refuses what it can't compare.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -45,7 +45,7 @@ fn the_combiner_on_and_off() {
         assert!(number("wall_seconds") > 0.0 && number("peak_rss_bytes") > 0.0, "{run}");
     }
 
-    // The counters are those that `run` reports, and the digest is that of what it prints.
+    // The counters are those that `run` reports, and the digest is that of the output of `run`.
     dir.run("run wordcount a.txt --combiner on --report r.json -o out");
     let counters = &json(&dir, "r.json")["counters"];
     let of = |value: usize, name: &str| bench["summary"][value]["counters"][name].as_i64().unwrap();
@@ -189,7 +189,7 @@ fn outputs_that_differ_are_told() {
     let dir = dir();
     let args = "bench wordcount a.txt --runs 2 --progress always --export-json b.json";
     let ran = dir.command(args.split(' ')).act_once_said("run 3 of 6: on, round 1 of 2", |_| {
-        // More of it, which is no error of a run that reads it just then.
+        // The file grows. This is no error for a run that is reading the file.
         File::options().append(true).open(dir.join("a.txt")).unwrap().write_all(b"another text\n").unwrap();
     });
     assert_eq!(ran.code(), Some(1));
@@ -209,7 +209,7 @@ fn a_run_that_fails_ends_it_and_those_before_are_kept() {
     let ran = dir.command(args.split(' ')).act_once_said("run 2 of 6: off to warm up", |_| {
         fs::remove_file(dir.join("a.txt")).unwrap();
     });
-    // Before the job looked for its input, or after.
+    // The file vanished before the job looked for its inputs (2), or afterwards (1).
     assert!([Some(1), Some(2)].contains(&ran.code()), "{:?}", ran.code());
     assert_eq!(ran.stdout(), "");
     let stderr = ran.stderr();

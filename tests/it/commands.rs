@@ -1,4 +1,4 @@
-//! Commands and other inputs that wait, as users have them: what a job makes of them, and that none outlives it.
+//! Commands and other inputs that a job waits for: how a job uses them, and that no command outlives the job.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -33,19 +33,19 @@ fn failed(ran: &Ran, message: &str) {
     assert_eq!((ran.code(), ran.stdout(), ran.stderr()), (Some(1), String::new(), format!("error: {message}\n")));
 }
 
-/// Processes that have this word among those that they were called with.
+/// Returns how many processes have this word among their arguments.
 pub fn left(word: &str) -> usize {
     let lines =
         fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     lines.filter(|line| line.split(|&byte| byte == 0).any(|argument| argument == word.as_bytes())).count()
 }
 
-/// A time to sleep for, as no other test has it.
+/// Returns a number of seconds to sleep that no other test uses.
 pub fn long(seed: u32) -> String {
     format!("{}{:05}", 3000 + seed, std::process::id() % 100_000)
 }
 
-/// Waits for that many. Of what was killed there is nothing left after a moment.
+/// Waits until `count` processes have this word among their arguments. A killed process vanishes a moment later.
 #[track_caller]
 pub fn wait_for(count: usize, word: &str) {
     let begun = Instant::now();
@@ -64,7 +64,7 @@ fn commands_from_the_command_line() {
     dir.command(["agg", "-g", "k", "sum(v)", "--read", "csv", "--from-command", "printf 'k,v\\nb,1\\na,2\\nb,3\\n'"])
         .run()
         .printed("a\t2\nb\t4\n");
-    // Their own words are no file's name.
+    // The words of a command aren't taken for the names of files.
     run(&["--from-command", "echo x.csv"]).printed("x.csv\t1\n");
     failed(
         &run(&["--from-command", "sh -c 'echo why >&2; exit 3'"]),
@@ -96,7 +96,7 @@ fn commands_that_are_found_wrong_before_anything_is_read() {
         .refused("--set: input.0.command: must not be empty", r#"give a list of its words: ["cat", "a.log"]"#);
     dir.run(r#"run j.json --set input={"path":"f","timout":"1s"}"#)
         .refused("--set: input: unknown key \"timout\"", "did you mean \"timeout\"?");
-    // What can only be known by starting it.
+    // This error is known only once the command is started.
     let odd = dir.join("odd");
     fs::write(&odd, "#!/no/such/interpreter\n").unwrap();
     fs::set_permissions(&odd, fs::Permissions::from_mode(0o755)).unwrap();
@@ -113,13 +113,13 @@ fn the_report_has_inputs_as_written() {
     let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
     assert_eq!(report["job"]["input"], input);
     let tasks = report["tasks"].as_array().unwrap();
-    // Streams are read as they come.
+    // Streams are read as they arrive, so the order of their tasks is chance.
     let mut names: Vec<_> = tasks.iter().filter_map(|task| task["input"].as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["f", "f", "web1"]);
 }
 
-/// The job fails, says why in one line, writes nothing, and is over soon.
+/// The job fails, says why in one line, writes nothing, and ends soon.
 #[test]
 fn hostile_commands() {
     let begun = Instant::now();
@@ -144,7 +144,7 @@ fn hostile_commands() {
         let dir = job(&json!(["f", input])).file("f", "x\n".repeat(1000));
         failed(&dir.run("run job.json -o out"), message);
         assert_eq!(dir.names(), ["f", "job.json"], "{message}");
-        // Whatever is done with them.
+        // Other settings and other jobs give the same message.
         failed(&dir.run("run job.json --scheduler static --threads 5 --unordered"), message);
         failed(&dir.run("run job.json --set group_by=[] --set aggregate=[] --set sort=[\"line\"]"), message);
     }
@@ -154,7 +154,7 @@ fn hostile_commands() {
     job(&json!([sh("true", None)])).run("run job.json").printed("");
 }
 
-/// Also where the first record is needed before the job runs.
+/// The commands also fail the job if it needs their first record before it runs.
 #[test]
 fn hostile_commands_that_print_tables() {
     let table = |script: &str, timeout| {
@@ -167,7 +167,7 @@ fn hostile_commands_that_print_tables() {
     failed(&table("exit 3", None), "web1: exit status 3");
     failed(&table("printf k,; exec sleep 1000", Some("1s")), "web1: timed out after 1s, 2 B read");
     failed(&table("printf 'k,v\\na,2\\n'; echo so >&2; exit 3", None), "web1: exit status 3: so");
-    // No command waits for another to print its first line.
+    // No command waits for another command's first line.
     let sleeping = json!({"command": ["sh", "-c", "sleep 1; printf 'k,v\na,1\n'"], "timeout": "20s"});
     let spec =
         json!({"read": {"format": "csv"}, "aggregate": [{"op": "sum", "field": "v"}], "input": vec![sleeping; 50]});
@@ -176,7 +176,7 @@ fn hostile_commands_that_print_tables() {
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
-/// Few descriptors are no hindrance where more may be had, as is usual.
+/// A low soft limit of descriptors does no harm where the hard limit is higher, as is usual.
 #[test]
 fn several_hundred_commands() {
     let inputs: Vec<_> = (0..300).map(|i| sh(&format!("sleep 0.{}; echo all; echo {i}", i % 5), None)).collect();
@@ -194,7 +194,7 @@ fn spawn(dir: &Dir, args: &[&str]) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Hundreds that say nothing are waited for, not asked again and again.
+/// Hundreds of silent sources are waited for, not polled.
 #[test]
 fn silent_sources_take_no_time() {
     let dir = Dir::new();
@@ -211,7 +211,8 @@ fn silent_sources_take_no_time() {
     while threads() < 300 {
         std::thread::sleep(Duration::from_millis(5));
     }
-    // Hundredths of a second that it had of a processor: the 14th and 15th field, 11 behind the state.
+    // Processor time of the job in hundredths of a second: fields 14 and 15, which are 11 and 12 fields behind the
+    // state.
     let ticks = || -> u64 {
         let stat = of_child("stat");
         let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
@@ -225,7 +226,7 @@ fn silent_sources_take_no_time() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
-/// While the job runs, and while its plan is made, which reads a table's first line.
+/// An interrupt ends the commands while the job runs, and while its plan is made, which reads a table's first line.
 #[test]
 fn an_interrupt_ends_the_commands() {
     for (i, read) in [(1, "text"), (2, "csv")] {
@@ -235,7 +236,7 @@ fn an_interrupt_ends_the_commands() {
             let inputs = scripts.map(|script| sh(&script, None));
             let dir = job(&json!(inputs));
             let child = spawn(&dir, &["run", "job.json", "-o", "out", "--set", &format!("read.format={read}")]);
-            // Two sleep and the shell that hears nothing does.
+            // The first script is two sleeping processes. The second one's shell ignores SIGTERM, and its child sleeps.
             wait_for(3, &sleep);
             kill_process(Pid::from_child(&child), signal).unwrap();
             let begun = Instant::now();
@@ -249,7 +250,8 @@ fn an_interrupt_ends_the_commands() {
     }
 }
 
-/// The job can't hear the signal: it writes to a pipe that nobody reads. Its commands are ended all the same, and it is.
+/// The job can't act on the signal, since it writes to a pipe that nobody reads. Its commands end all the same, and so
+/// does the job.
 #[test]
 fn a_job_that_is_stuck_leaves_no_commands() {
     let sleep = long(3);
@@ -257,7 +259,7 @@ fn a_job_that_is_stuck_leaves_no_commands() {
     let script = format!("yes | head -c 10000000; exec sleep {sleep}");
     let mut child = spawn(&dir, &["run", "job.json", "--from-command", &format!("sh -c '{script}'")]);
     wait_for(1, &sleep);
-    // As much as a pipe holds.
+    // This is as much as a pipe holds.
     while ioctl_fionread(child.stdout.as_ref().unwrap()).unwrap() < 65_536 {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -266,14 +268,14 @@ fn a_job_that_is_stuck_leaves_no_commands() {
     wait_for(0, &sleep);
     assert!(child.try_wait().unwrap().is_none(), "it was not stuck");
     std::thread::sleep(Duration::from_millis(300));
-    // The second ends it there and then, or else it has ended itself.
+    // The second signal ends the job at once, unless the job has ended by itself.
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let status = child.wait().unwrap();
     assert!(status.signal() == Some(2) || status.code() == Some(130), "{status}");
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
-/// What nobody needs any more is ended: rows that are enough, another input's failure.
+/// Commands end when nobody needs them: once there are enough rows, or after another input failed.
 #[test]
 fn commands_are_ended_when_the_job_is_done() {
     let sleep = long(4);
@@ -284,7 +286,7 @@ fn commands_are_ended_when_the_job_is_done() {
     let ran = dir.command(["run", "uniq", "f", "--set", "read.max_record=5", "--from-command", &forever]).run();
     assert!(ran.stderr().starts_with("error: f: the record at byte 0 is longer than 5 bytes"), "{}", ran.stderr());
     wait_for(0, &sleep);
-    // A plan that can't be.
+    // The plan can't be made, since it names a missing field.
     let spec = json!({"read": {"format": "csv"}, "group_by": ["none"], "input": sh(&format!("echo k; exec sleep {sleep}"), None)});
     let ran = dir.file("t.json", spec.to_string()).run("run t.json");
     ran.refused("t.json: group_by.0: no field \"none\"", "fields: k");
@@ -332,14 +334,14 @@ fn timeouts_of_inputs_that_are_no_commands() {
     let mut command = dir.command(["run", "job.json"]).command;
     fs::write(dir.join("job.json"), format!(r#"{{{UNIQ}, "input": {{"path": "-", "timeout": "200ms"}}}}"#)).unwrap();
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Its standard input stays open until it has ended.
+    // The job's standard input stays open until the job has ended.
     let mut child = child;
     let stdin = child.stdin.take();
     let output = child.wait_with_output().unwrap();
     drop(stdin);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "error: stdin: timed out after 200ms, 0 B read\n");
     assert_eq!(output.status.code(), Some(1));
-    // A file of a timed input is not written over either.
+    // The output can't replace a file of an input with a timeout either.
     run(json!([{"path": "d", "timeout": "5s"}])).printed("a\t1\nb\t1\n");
     dir.run("run job.json -o d/a --force")
         .refused("d/a: is an INPUT as well as the output", "write to another file, then rename it");

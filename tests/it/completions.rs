@@ -1,5 +1,5 @@
-//! Completions: each shell accepts its script, and bash completes what is to be completed. zsh and fish are asked where
-//! they are installed.
+//! Completions: each shell accepts its script, and bash offers the right words. zsh and fish are tested where they are
+//! installed.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,8 @@ fn dir() -> Dir {
     Dir::new().file("book.txt", "a\n").file("my job.json", "{}").file("sub/x", "")
 }
 
-/// The standard output of a shell's command in `dir`, in which `$M` is mapfold; None without the shell.
+/// Returns the standard output of `script`, which `shell` runs in `dir` with `$M` as mapfold; `None` if the shell isn't
+/// installed.
 fn shell(dir: &Dir, shell: &str, script: &str) -> Option<String> {
     let mut command = Command::new(shell);
     command.args(["-c", script]).current_dir(dir.path()).env("M", MAPFOLD).stdin(Stdio::null());
@@ -21,7 +22,7 @@ fn shell(dir: &Dir, shell: &str, script: &str) -> Option<String> {
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
-/// What bash's function offers at the end of these words, sorted; nothing means files.
+/// Returns what bash's function offers for the last of these words, sorted. Nothing means that bash completes files.
 fn bash(words: &str) -> Vec<String> {
     let script = format!(
         r#"source <("$M" completions bash); compopt() {{ :; }}
@@ -92,7 +93,7 @@ fn bash_completes_jobs_and_files() {
         assert!(first.contains(&word.to_owned()), "{first:?}");
     }
     assert!(first.iter().all(|word| !word.starts_with('-')), "{first:?}");
-    // Files, which bash completes itself.
+    // bash itself completes files, so the function offers nothing.
     for words in ["wordcount ''", "wordcount b", "./my.json ''", "wordcount book.txt --force b", "- w"] {
         assert!(bash(&format!("mapfold run {words}")).is_empty(), "{words}");
     }

@@ -1,5 +1,5 @@
-//! Small files that are hard to read, of `testdata/corpus`, and random ones: read in every way, as the reference reads them.
-//! `fuzz/` finds more of them.
+//! The files of `testdata/corpus`, which are hard to read, and random files: every way of reading them gives what the
+//! reference gives. `fuzz/` finds more such files.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Deadlines: the answer is out in time, and a partial one is exact for what it covers.
+//! Deadlines: the answer is out in time, and a partial answer is exact for what it covers.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -8,22 +8,22 @@ use serde_json::{Value, json};
 
 use crate::harness::{Dir, Ran};
 
-/// What is waited for far longer than this isn't ended by its deadline.
+/// A job that takes longer than this wasn't ended by its deadline.
 const IN_TIME: Duration = Duration::from_secs(10);
 
 fn report(dir: &Dir) -> Value {
     serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap()
 }
 
-/// Lines of a few words, which are no two files' alike.
+/// Lines of a few words. Each seed gives other lines.
 fn lines(count: usize, seed: usize) -> String {
     (0..count).map(|i| format!("{} word{} {}\n", i % 7, (i * i + seed) % 1000, "x".repeat((i * seed) % 50))).collect()
 }
 
-/// Cuts what is missing out of the files that are named in the report.
+/// Cuts the byte ranges that the report calls missing out of the files.
 fn cut_out_missing(dir: &Dir, report: &Value) {
     let missing = report["missing"].as_array().unwrap();
-    // From behind, so that offsets hold.
+    // The last gap comes first, so that the offsets of the others stay right.
     for gap in missing.iter().rev() {
         let path = dir.join(gap["source"].as_str().unwrap());
         let mut bytes = fs::read(&path).unwrap();
@@ -35,7 +35,7 @@ fn cut_out_missing(dir: &Dir, report: &Value) {
     }
 }
 
-/// A run over just what is covered gives the same bytes. A pipe that brings nothing makes each run one that is cut.
+/// A run over only the covered bytes gives the same result. A silent pipe makes each run partial.
 #[test]
 fn a_partial_answer_is_exact_for_what_it_covers() {
     for (job, ending) in [
@@ -55,7 +55,7 @@ fn a_partial_answer_is_exact_for_what_it_covers() {
     ] {
         for scheduler in ["stealing", "static", "shared"] {
             let mut dir = Dir::new().file("job.json", job);
-            // Rows of a table of one column have no delimiter.
+            // The rows of a table of one column have no delimiter.
             let text = |seed| if ending == "csv" { lines(40_000, seed).replace(' ', "-") } else { lines(40_000, seed) };
             let names: Vec<_> = (1..6).map(|seed| format!("{seed}.{ending}")).collect();
             for (i, name) in names.iter().enumerate() {
@@ -68,7 +68,7 @@ fn a_partial_answer_is_exact_for_what_it_covers() {
             let begun = Instant::now();
             let partial = "--timeout 150ms --on-timeout partial --report r.json";
             let ran = dir.run(&format!("{args} {partial} {silent}"));
-            // Builds for tests are slow, and so may this machine be.
+            // Builds for tests are slow, and this machine may be busy.
             assert!(begun.elapsed() < IN_TIME, "{:?}", begun.elapsed());
             fs::remove_file(dir.join(&silent)).unwrap();
             let mut report = report(&dir);
@@ -102,7 +102,8 @@ fn a_partial_answer_is_exact_for_what_it_covers() {
     }
 }
 
-/// Sources that bring nothing, or not all, in front of others keep nobody waiting: what is there comes in the order of the input.
+/// Sources that send nothing, or only a part, hold up no source behind them. The rows that are there keep the order of
+/// the input.
 #[test]
 fn who_is_silent_starves_nobody() {
     let dir = Dir::new().file("a.txt", lines(3000, 1)).file("b.txt", lines(3000, 2)).file("c.txt", "1 c\n2 c\n");
@@ -135,7 +136,8 @@ fn who_is_silent_starves_nobody() {
     }
 }
 
-/// What a limit leaves unread isn't missing. What came in time of a source before it, and no more, is.
+/// What a limit leaves unread isn't missing. Before the limit is reached, a source that is late is missing except for
+/// what came in time.
 #[test]
 fn a_limit_is_no_partial_result() {
     let dir =
@@ -248,7 +250,7 @@ fn a_partial_result_in_a_directory_is_no_success() {
     assert_eq!(report["status"], "partial");
 }
 
-/// The plan wants the first record of each source of a table.
+/// The plan needs the first record of each source of a table.
 #[test]
 fn a_table_whose_first_record_does_not_come() {
     let dir = Dir::new().file("a.csv", "k\nx\ny\nx\n");

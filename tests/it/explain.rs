@@ -1,4 +1,4 @@
-//! `mapfold explain`: what it says of a plan, and how near a prediction from a sample comes to what the job does.
+//! `mapfold explain`: what it says about a plan, and how close its predictions from a sample are to what the job does.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::harness::{Dir, Ran};
 
-/// Numbers that look random, and are the same each time: from 0 to 1.
+/// Pseudo-random numbers from 0 to 1, the same in each test run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -24,7 +24,7 @@ impl Numbers {
     }
 }
 
-/// A text of so many bytes.
+/// A text of about `bytes` bytes, made of the lines that `line` appends.
 fn text(bytes: usize, mut line: impl FnMut(&mut String, &mut Numbers)) -> String {
     let (mut text, mut numbers) = (String::with_capacity(bytes + 100), Numbers(7));
     while text.len() < bytes {
@@ -35,10 +35,10 @@ fn text(bytes: usize, mut line: impl FnMut(&mut String, &mut Numbers)) -> String
 }
 
 const SIZE: usize = 3 << 20;
-/// A part of it: in pieces that are a sixteenth of a split.
+/// A sample of a part of the input, in pieces of a sixteenth of a split.
 const SAMPLE: &str = "--sample 512K";
 
-/// What is explained, with what the job then came to.
+/// Runs `explain --run`. Returns the prediction together with the counters of the job.
 #[track_caller]
 fn explained(dir: &Dir, args: &str) -> Value {
     let before = dir.names();
@@ -49,7 +49,7 @@ fn explained(dir: &Dir, args: &str) -> Value {
     serde_json::from_str(&ran.stderr()).unwrap_or_else(|e| panic!("{e}: {}", ran.stderr()))
 }
 
-/// That each figure is foreseen within its factor.
+/// Checks that each figure was predicted within its factor.
 #[track_caller]
 fn within(explained: &Value, factors: &[(&str, f64)]) {
     let (foreseen, actual) = (&explained["predicted"]["figures"], &explained["actual"]);
@@ -118,7 +118,7 @@ fn lines_that_are_all_distinct() {
     }
 }
 
-/// Equal lines lie together: a task has most of them alone.
+/// Equal lines are adjacent, so most lines occur in one task only.
 #[test]
 fn a_sorted_file() {
     let mut i = 0;
@@ -132,7 +132,7 @@ fn a_sorted_file() {
     within(&explained, &[("reduce_input_groups", 1.1), ("reduce_shuffle_bytes", 1.15)]);
 }
 
-/// One key has most records, and the input isn't the same everywhere.
+/// Most records have one key, and the input varies from place to place.
 #[test]
 fn skew() {
     let mut i = 0;
@@ -179,7 +179,7 @@ fn a_filter_that_leaves_few_and_records_that_are_bad() {
     within(&explained, &[("reduce_input_groups", 1.35), ("reduce_shuffle_bytes", 1.35)]);
 }
 
-/// Where it fails the job, that is foreseen, and where.
+/// A bad record that will end the job is predicted, with its place.
 #[test]
 fn a_bad_record_that_will_end_the_job() {
     let dir = Dir::new().file("a.csv", "k,x\na,1\nb,n/a\nc,n/a\n");
@@ -235,7 +235,7 @@ fn packed_files() {
     within(&part, &[("map_input_bytes", 1.1), ("map_input_records", 1.1), ("reduce_input_groups", 1.0)]);
     within(&part, &[("reduce_input_records", 1.2), ("reduce_shuffle_bytes", 1.3)]);
     assert!(part["predicted"]["sample_bytes"].as_f64().unwrap() < 0.7 * lines.len() as f64, "{part:#}");
-    // Of many some are read, and of others nothing.
+    // Of many compressed files, some are read and the others aren't opened.
     let cut =
         |i: usize| lines.lines().skip(i * 10_000).take(10_000).map(|line| line.to_owned() + "\n").collect::<String>();
     let dir = (0..16).fold(dir, |dir, i| dir.file(&format!("many/{i}.gz"), packed(&cut(i))));
@@ -320,7 +320,7 @@ sales
     assert_eq!(dir.names(), ["a.csv", "b.csv", "s.json"]);
 }
 
-/// Steps that nobody wrote are told as what they are, or not at all.
+/// Steps that the spec doesn't have are shown as what they are, or not at all.
 #[test]
 fn steps_that_others_need() {
     let spec = r#"{"map": [{"split": "text", "on": ",", "as": "word"}], "group_by": ["@file", "user.id"],
@@ -347,7 +347,7 @@ fn the_job_is_run_too() {
     assert_eq!(rows[11], ["predicted", "actual", "ratio"], "{said}");
     assert!(rows.contains(&vec!["keys", "2", "2", "1.00"]), "{said}");
     assert!(rows.contains(&vec!["records", "1", "1", "1.00"]), "{said}");
-    // An output that exists is found before anything is read.
+    // An existing output is noticed before anything is read.
     dir.run("explain wordcount a.txt --run -o a.txt")
         .refused("a.txt: is an INPUT as well as the output", "write to another file, then rename it");
 }

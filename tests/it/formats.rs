@@ -12,7 +12,7 @@ fn job(dir: &Dir, spec: &Value) {
     fs::write(dir.join("job.json"), spec.to_string()).unwrap();
 }
 
-/// Objects in which each field may be missing, null, text or a number, and nested; with other fields between.
+/// Objects whose fields may be missing, null, text or a number, and nested, with other fields between them.
 fn objects() -> String {
     let mut state = 7u64;
     let mut random = |below: u64| {
@@ -38,7 +38,7 @@ fn objects() -> String {
     text
 }
 
-/// As serde_json reads them: rows, values of `in.n` and their sum in hundredths by key.
+/// The result according to serde_json. By key: rows, values of `in.n`, and the sum of these in hundredths.
 fn expected(text: &str) -> String {
     let mut groups: BTreeMap<Option<String>, (u64, u64, i64)> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.is_empty()) {
@@ -113,7 +113,7 @@ fn fields_of_records_that_pass_through() {
     );
 }
 
-/// A path may lead into what `explode` made, of JSON lines and of a column of a table alike.
+/// A path may lead into elements that `explode` made, from JSON lines as well as from a column of a table.
 #[test]
 fn paths_into_elements() {
     let items = r#"[{"name": "a\"b", "price": 1.50, "of": {"id": 7}}, {"price": "2"}, 3, {"name": null, "of": [1]}]"#;
@@ -129,7 +129,7 @@ fn paths_into_elements() {
     let quoted = items.replace('"', "\"\"");
     let dir = dir.file("a.csv", format!("id,items\n1,\"{quoted}\"\n"));
     dir.run("run job.json a.csv").printed(written);
-    // Grouped, summed, filtered and declared as any other field.
+    // Such a field can be tested, grouped by and summed like any other.
     let dir = dir.file("b.jsonl", r#"{"items": [{"k": "x", "n": 1}, {"k": "y", "n": 2}, {"k": "x", "n": 0.5}]}"#);
     let sum = json!([{"op": "sum", "field": "item.n"}]);
     job(
@@ -146,7 +146,7 @@ fn paths_into_elements() {
         .refused("job.json: select.0: \"low\" is text that a step made: it has no \"x\" inside", "");
 }
 
-/// A text is no number, a number is what it is worth, and what is written is what was read.
+/// A text isn't a number, numbers are compared by value, and every value is written as it was read.
 #[test]
 fn values_of_json_keep_their_types() {
     let long = "9".repeat(45);
@@ -179,7 +179,7 @@ fn values_of_json_keep_their_types() {
         assert!(both.contains("{\"v\":1,\"id\":0,\"count\":50}\n{\"v\":1,\"id\":2,\"count\":50}\n{\"v\":1,\"id\":3,"));
         job(&dir, &json!({"select": ["id", "v", "w"]}));
         dir.run(&format!("run job.json a.jsonl --format jsonl {settings}")).printed(&text);
-        // Ties are in the order of the input: of equal numbers, too.
+        // Ties keep the order of the input, also ties of equal numbers.
         job(&dir, &json!({"select": ["v"], "sort": ["v"]}));
         let sorted = dir.run(&format!("run job.json a.jsonl --format jsonl {settings}")).stdout();
         let firsts: Vec<_> = sorted.lines().step_by(50).collect();
@@ -207,18 +207,18 @@ fn values_of_json_keep_their_types() {
     let having = |test: &str| dir.run(&format!("agg -g v count a.jsonl --format jsonl --having {test}")).stdout();
     assert_eq!(having("v=1"), "{\"v\":1,\"count\":150}\n");
     assert_eq!(having("v=\"1\""), "{\"v\":\"1\",\"count\":50}\n");
-    // A text is none of the numbers, even where its bytes are those of one.
+    // A text differs from every number, even from a number with the same bytes.
     let near = Dir::new().file(
         "a.jsonl",
         "{\"x\":\"a\"}\n{\"x\":248.66}\n{\"x\":true}\n{\"x\":170228.5492}\n{\"x\":\"1\"}\n{\"x\":1}\n{\"x\":1.0}\n",
     );
     near.run("agg approx_distinct(x) a.jsonl").printed("6\n");
-    // Text where text is asked for.
+    // A number is text where the job asks for text.
     dir.run("agg -g v count a.jsonl --type v=string --having v=\"1\"").printed("1\t100\n");
     dir.run("agg count a.jsonl --where v~^[1t]").printed("300\n");
 }
 
-/// An end of line within JSON that a cell has is white space.
+/// A line end within the JSON of a cell is white space, so the value is written on one line.
 #[test]
 fn json_in_cells_is_written_on_one_line() {
     let dir = Dir::new()
@@ -312,7 +312,7 @@ fn lines_by_a_pattern() {
     let skip = "--set read.on_error=skip skips bad records";
     dir.run("run job.json a.log").failed("a.log:3: doesn't match the pattern", skip);
     dir.run("run job.json a.log --set read.on_error=skip").printed("a\t1\nb\t2.5\n");
-    // Only what is used has to be of its type.
+    // Only fields that the job uses must be of their types.
     job(&dir, &json!({"read": read, "group_by": ["k"], "aggregate": [{"op": "count"}]}));
     dir.run("run job.json a.log --set read.on_error=skip").printed("a\t2\nb\t1\n");
     let refused = |read: Value, message: &str, hint: &str| {
@@ -341,7 +341,7 @@ fn lines_by_a_pattern() {
     );
     job(&dir, &json!({"read": {"pattern": "(?P<key>a)"}, "select": ["k"]}));
     dir.run("run job.json a.log").refused("job.json: select.0: no field \"k\"", "fields: key");
-    // A pattern that other engines take for ever for.
+    // Engines that backtrack practically never finish this pattern.
     let long = "a".repeat(200_000) + "\n";
     fs::write(dir.join("long.log"), long).unwrap();
     job(&dir, &json!({"read": {"pattern": "^(?P<k>(a+)+)+$"}, "aggregate": [{"op": "count", "field": "k"}]}));

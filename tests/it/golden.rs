@@ -1,6 +1,6 @@
-//! Every built-in job against its case in `testdata/`: input, command, and the output to the byte.
+//! Every built-in job prints the exact bytes of its case in `testdata/`: input, command and output.
 //!
-//! `testdata/expected.py` works the expected outputs out without mapfold.
+//! `testdata/expected.py` computes the expected outputs without mapfold.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ fn every_description_says_what_is_read_and_what_is_answered() {
         let (reads, answers) = description.split_once(": ").unwrap_or_else(|| panic!("{job}: READS: ANSWERS"));
         let read = spec["read"].get("preset").unwrap_or(&spec["read"]["format"]);
         assert!(reads.contains(read.as_str().unwrap()), "{job}: reads {reads:?}");
-        // A field that a param names has no name to be found.
+        // A field that a param names has no name to look for.
         for field in spec["group_by"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             assert!(answers.contains(field), "{job}: answers {answers:?} without {field}");
         }
@@ -78,7 +78,7 @@ fn every_description_says_what_is_read_and_what_is_answered() {
     }
 }
 
-/// The cases are worth having only while they hold what goes wrong.
+/// The cases are useful only if their inputs contain what usually goes wrong.
 #[test]
 fn the_inputs_hold_what_goes_wrong() {
     for (job, _) in jobs() {

@@ -1,4 +1,4 @@
-//! Files that are hard to read: records without end, holes, files that change under the job, file names of all kinds.
+//! Files that are hard to read: endless records, holes, files that change during the job, file names of all kinds.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -55,7 +55,7 @@ fn records_as_long_as_they_may_be_and_longer() {
                 ["--memory 64M", "--memory 64M --split-size 3", "--memory 64M --split-size 100K --threads 3"]
             {
                 if most > 10 && settings.ends_with(" 3") {
-                    continue; // a task a few bytes: too many
+                    continue; // one task per few bytes would be too many
                 }
                 let ran = file("f", settings);
                 assert!(ran.code() == Some(0) && ran.stdout() == expected, "{most} {end:?} {}", ran.stderr());
@@ -77,7 +77,7 @@ fn the_longest_that_records_may_be_asked_to_be() {
     assert_eq!((ran.code(), ran.stderr().contains("read.max_record: must be at least 1 byte")), (Some(2), true));
 }
 
-/// What the job says that it needs is enough, and about what it takes.
+/// The memory that the message names is enough, and is about what the job takes.
 #[test]
 fn a_record_and_the_memory_that_it_needs() {
     let line = format!("a\n{}\n", "x".repeat(40 * MIB));
@@ -93,7 +93,7 @@ fn a_record_and_the_memory_that_it_needs() {
     assert!(peak < (161 + 24) * MIB, "{} MiB", peak / MIB);
 }
 
-/// Neither where words are counted nor where a tokeniser finds none is the line held but for its mapping.
+/// A long line isn't copied in memory beside its mapping, whether its words are counted or the tokeniser finds none.
 #[test]
 fn a_long_line_is_not_copied_to_count_its_words() {
     let words = "it is a truth universally acknowledged ";
@@ -107,7 +107,7 @@ fn a_long_line_is_not_copied_to_count_its_words() {
     }
 }
 
-/// Nor is it held for each of the words that are sorted with it.
+/// A long line isn't copied for each of the words that are sorted with it.
 #[test]
 fn a_long_line_that_is_in_every_record_is_held_a_few_times() {
     let words: String = (0..300).map(|i| format!("{}{} ", 300 - i, "x".repeat(3000))).collect();
@@ -120,7 +120,7 @@ fn a_long_line_that_is_in_every_record_is_held_a_few_times() {
     assert!(peak < (16 + 24) * MIB, "{} MiB", peak / MIB);
 }
 
-/// 10 GiB that take no place on disk: no newline is looked for farther than a record may reach.
+/// A file of 10 GiB that takes no space on disk. The search for a newline goes no further than a record may reach.
 #[test]
 fn a_hole_of_many_gigabytes() {
     let dir = Dir::new().file("empty", "").file("lines", "a\n");
@@ -149,7 +149,7 @@ fn a_hole_of_many_gigabytes() {
     failed(&Ran { output }, "stdin: the record at byte 2 is longer than 4 MiB, the read.max_record of this job", hint);
 }
 
-/// Holes between short records are records of NULs.
+/// A hole between short records is a record of NULs.
 #[test]
 fn holes_that_records_may_have() {
     let dir = Dir::new();
@@ -164,14 +164,14 @@ fn holes_that_records_may_have() {
     }
 }
 
-/// Starts a job over `f` behind a FIFO, and has `meanwhile` happen when it is planned. As records pass through in the order
-/// of the input, `f` is not opened before the FIFO is at its end.
+/// Starts a job over a FIFO followed by `f`, and calls `meanwhile` once the job is planned. The records pass through in
+/// the order of the input, so the job opens `f` only when the FIFO has ended.
 fn meanwhile(dir: &Dir, meanwhile: impl FnOnce()) -> Output {
     fs::write(dir.join("lines.json"), r#"{"select": ["line"]}"#).unwrap();
     mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
     let mut job = dir.command("run lines.json fifo f -o out".split(' ')).command;
     let child = job.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    // Opened for writing once the job has opened it for reading, which is after its plan.
+    // Opening the FIFO waits until the job has opened it, which happens after planning.
     let fifo = File::options().write(true).open(dir.join("fifo")).unwrap();
     meanwhile();
     drop(fifo);
@@ -180,7 +180,7 @@ fn meanwhile(dir: &Dir, meanwhile: impl FnOnce()) -> Output {
 
 type Change<'c> = &'c dyn Fn(&Dir);
 
-/// Sizes that are read and that are mapped.
+/// Numbers of lines of a file that is read and of a file that is mapped.
 const LINES: [usize; 2] = [1, 300 << 10];
 
 #[test]
@@ -223,7 +223,7 @@ fn a_file_that_is_cut_or_replaced_is_an_error() {
     }
 }
 
-/// Whether it is read after the change or was before.
+/// The change is an error, whether the job reads the file before or after it.
 #[test]
 fn a_file_that_is_changed_in_place_is_an_error() {
     let failed = |output: &Output| {
@@ -232,7 +232,7 @@ fn a_file_that_is_changed_in_place_is_an_error() {
         assert_eq!(stderr, format!("error: f: was changed while the job ran\n{hint}"));
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     };
-    // Not `fs::write`, which cuts the file first.
+    // `fs::write` isn't used, because it would truncate the file first.
     let overwrite = |dir: &Dir, bytes: &[u8]| {
         File::options().write(true).open(dir.join("f")).unwrap().write_all(bytes).unwrap();
     };
@@ -322,14 +322,14 @@ fn links_that_lead_nowhere() {
     dir.run("run uniq dangling").refused("dangling: no such file or directory", "");
     dir.run("run uniq f round").refused("round: too many levels of symbolic links", "");
     dir.run("run uniq f/").refused("f/: not a directory", "");
-    // A directory that holds itself is read once; what is broken in it isn't passed over.
+    // A directory that contains itself is read once. A broken link in a directory is an error.
     symlink(".", dir.join("d/self")).unwrap();
     dir.run("run uniq d").printed("a\t1\n");
     symlink("../about", dir.join("d/link")).unwrap();
     dir.run("run uniq d").refused("d/link: too many levels of symbolic links", "");
 }
 
-/// Where the record's end is at hand the hint says what will do.
+/// If the end of the record is near, the hint names a limit that is enough.
 #[test]
 fn a_record_whose_length_is_known() {
     let text = format!("a\n{}\nb\n", "x".repeat(1000));

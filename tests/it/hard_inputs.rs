@@ -86,7 +86,7 @@ fn a_message_about_a_long_name_is_short() {
     );
 }
 
-/// The keys of a batch of its words together are longer than the line by as much as there are words.
+/// The keys of one batch hold the line once for each of its words, so together they are far longer than the line.
 #[test]
 fn a_long_line_in_the_key_of_each_of_its_words() {
     let words: Vec<String> = (0..400).map(|i| format!("w{i:03}")).collect();
@@ -99,7 +99,7 @@ fn a_long_line_in_the_key_of_each_of_its_words() {
     dir.run("run j.json f --combiner off").printed(&expected);
 }
 
-/// Longer than what a page's first key is remembered by, and alike or not within that.
+/// The lines are longer than the part of a page's first key that is kept, and differ within that part or behind it.
 #[test]
 fn long_lines_in_order() {
     for (alike, settings) in [(0, "--memory 1M"), (900, "--memory 1M --threads 3"), (1500, "--memory 1M --threads 1")] {
@@ -136,7 +136,7 @@ fn streams_and_files_together() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "all\t3\nfile\t2\none\t1\n");
 }
 
-/// What fails is heard of, though standard input stays open and says nothing.
+/// A failure is reported although standard input stays open and silent.
 #[test]
 fn a_failure_beside_a_silent_stream() {
     let lines: String = (0..50_000).map(|i| format!("line {i:07}\n")).collect();

@@ -1,4 +1,4 @@
-//! Places that are hard to work in: full or vanishing disks, files that may not be read, few descriptors, other jobs.
+//! Places that are hard to work in: full or vanishing disks, unreadable files, few descriptors, other jobs.
 
 use std::fs;
 use std::io::Write;
@@ -29,11 +29,12 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Root may read everything, so a job of root's is run as nobody. `None`: that isn't to be had here.
+/// Runs the job as the user nobody if this process is root's, since root may read everything. Returns `None` if that
+/// isn't possible.
 fn as_nobody(dir: &Dir, args: &str) -> Option<Output> {
     let mut command = dir.command(args.split(' ')).command;
     if rustix::process::geteuid().is_root() {
-        // The binary may be where nobody may not go.
+        // The user nobody may have no access to the binary's directory.
         let program = dir.join("mapfold");
         if !program.exists() && fs::hard_link(MAPFOLD, &program).is_err() {
             fs::copy(MAPFOLD, &program).unwrap();
@@ -76,7 +77,7 @@ fn what_may_not_be_read() {
 fn a_full_disk() {
     let dir = Dir::new().file("lines", lines(50_000));
     fs::create_dir(dir.join("small")).unwrap();
-    // Whoever may not mount has what_outgrows_its_disk.
+    // Where mounting isn't allowed, the test `what_outgrows_its_disk` replaces this one.
     let mounted = |script: &str| {
         sh(&dir, &format!("unshare -rm bash -c 'mount -t tmpfs -o size=256k none small && {{ {script}; }}'")).output()
     };
@@ -101,7 +102,7 @@ fn a_full_disk() {
     }
     let (error, out) = run("--report small/r.json -o small/out --set limit=1");
     assert_eq!((error.as_str(), out.as_str()), ("", "0\nout\nr.json\n"));
-    // What a trial has to say finds no room on the disk either.
+    // A trial's message arrives, although the full disk has no room for it.
     for command in ["verify uniq lines", "bench uniq lines --vary combiner=on,off --runs 2"] {
         let output = mounted(&format!("$M {command} --spill-dir small; echo $?; ls -A small")).unwrap();
         let (error, out) = (stderr(&output), String::from_utf8_lossy(&output.stdout).into_owned());
@@ -147,7 +148,7 @@ fn directories_that_vanish_or_come_between() {
     assert_eq!(dir.names(), ["fifo", "out"]);
 }
 
-/// Both are whole runs of the same job, with pages of the same shape.
+/// Both runs are complete, from the same job, and have pages of the same shape.
 #[test]
 fn a_run_that_is_copied_over_another() {
     let dir = Dir::new().file("f", "a\nb\n");
@@ -156,7 +157,7 @@ fn a_run_that_is_copied_over_another() {
         let output = dir.meanwhile(&format!("f -o out --split-size 2 --partitions 1 {settings}"), || {
             let spill = dir.names().into_iter().find(|name| name.starts_with("mapfold-")).unwrap();
             let [from, to] = ["map-00000-0.run", "map-00001-0.run"].map(|name| dir.join(&spill).join(name));
-            // A run as short as these is written at once.
+            // A run as short as these is written in one write.
             while [&from, &to].iter().any(|run| fs::metadata(run).map_or(0, |found| found.len()) == 0) {
                 thread::sleep(Duration::from_millis(1));
             }
@@ -164,7 +165,7 @@ fn a_run_that_is_copied_over_another() {
             assert_eq!(run.len() as u64, fs::metadata(&to).unwrap().len());
             fs::File::options().write(true).open(&to).unwrap().write_all(&run).unwrap();
         });
-        // Its map task is made again.
+        // The map task of the overwritten run is done again.
         assert_eq!((output.status.code(), &*stderr(&output)), (Some(0), ""));
         let mut lines: Vec<_> = fs::read_to_string(dir.join("out")).unwrap().lines().map(str::to_owned).collect();
         lines.sort_unstable();
@@ -174,7 +175,7 @@ fn a_run_that_is_copied_over_another() {
     }
 }
 
-/// What fails is heard of, though nobody ever opens the FIFO to write.
+/// A failure is reported although nobody ever opens the FIFO for writing.
 #[test]
 fn a_failure_beside_a_fifo_without_a_writer() {
     let dir = Dir::new().file("f", "too long\n");
@@ -207,7 +208,7 @@ fn many_threads_and_few_descriptors() {
     assert_eq!(dir.names(), ["lines"]);
 }
 
-/// The result, or an error: never an abort, and nothing left behind.
+/// The job gives the result or an error. It never aborts, and leaves nothing behind.
 #[test]
 fn little_address_space() {
     let dir = Dir::new().file("small", lines(500)).file("large", lines(150_000));
@@ -231,16 +232,16 @@ fn little_address_space() {
             assert_eq!(left, [""; 0], "{limit}, {input}");
         }
     }
-    // Where all can be had nothing was tested.
+    // If every limit was enough, nothing was tested.
     assert!(refused > 0);
 }
 
-/// Whatever ends the job, its commands end with it.
+/// A command ends with its job, even if the job runs out of memory.
 #[test]
 fn no_memory_left_and_a_command_that_runs() {
     let sleep = format!("2000.{}", std::process::id());
     let dir = Dir::new();
-    // The second prints one long record, once the first has had time to begin.
+    // The second command prints one long record, after the first has had time to start.
     let script = format!(
         "ulimit -v 600000; exec $M run uniq --memory 8G --threads 2 --set read.max_record=2G -o out \
          --from-command 'sleep {sleep}' --from-command \"sh -c 'sleep 1; exec head -c 1000000000 /dev/zero'\""
@@ -262,7 +263,7 @@ fn no_memory_left_and_a_command_that_runs() {
     assert!(dir.names().is_empty());
 }
 
-/// Idle workers took 46 seconds to find nothing with each other.
+/// The number of threads is bounded. Without a bound, idle workers took 46 seconds to find that none had tasks.
 #[test]
 fn thousands_of_threads() {
     let dir = Dir::new().file("lines", lines(1000));
@@ -272,7 +273,7 @@ fn thousands_of_threads() {
         let ran =
             dir.run(&format!("run uniq lines -o /dev/null --threads 4096 --scheduler {scheduler} --report r.json"));
         assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""));
-        // In no hurry, with other tests beside it and nothing optimised.
+        // The limit is generous, since other tests run at the same time and this build isn't optimised.
         assert!(started.elapsed() < Duration::from_secs(10), "{scheduler}: {:?}", started.elapsed());
         let report: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
         assert_eq!(report["settings"]["threads"], cores.max(256));
@@ -284,7 +285,7 @@ fn all(jobs: impl IntoIterator<Item = Child>) -> Vec<Output> {
     jobs.into_iter().map(|job| job.wait_with_output().unwrap()).collect()
 }
 
-/// One of them writes it, or more that each say whose it was; never a mixture.
+/// One job writes the output. The others each say that it exists. The output is never a mixture.
 #[test]
 fn jobs_with_one_output() {
     let dir = Dir::new().file("lines", lines(2_000));
@@ -309,7 +310,7 @@ fn jobs_with_one_output() {
     assert_eq!(dir.names(), ["lines", "out", "parts"]);
 }
 
-/// Each replaces the other's: what is there in the end is one's, its report too.
+/// The jobs replace each other's output. The final output is that of one job, with its report.
 #[test]
 fn jobs_that_replace_each_other() {
     let dir = Dir::new().file("long", lines(3_000)).file("short", lines(1_000));
@@ -332,7 +333,7 @@ fn jobs_that_replace_each_other() {
     assert_eq!(dir.names(), ["long", "parts", "short"]);
 }
 
-/// Nothing can be made in `/proc`, whoever asks.
+/// Nobody can create a file in `/proc`.
 #[test]
 fn a_spill_directory_that_takes_nothing() {
     let dir = Dir::new().file("a", "a\n");

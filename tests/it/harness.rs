@@ -1,4 +1,4 @@
-//! A directory to run in, and a command to run there. What hangs there is ended, and the test that waits for it fails.
+//! A directory to run in, and a command to run there. A command that hangs is killed, and its test fails.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag;
 use tempfile::TempDir;
 
-/// A working directory of one test, removed with it.
+/// The working directory of one test. It is removed when the value is dropped.
 pub struct Dir {
     root: TempDir,
     _watch: Watch,
@@ -28,7 +28,7 @@ impl Dir {
         Dir::that_waits(Dir::PATIENCE)
     }
 
-    /// One in which what still runs after that time is ended.
+    /// A directory in which everything that still runs after `patience` is killed.
     pub fn that_waits(patience: Duration) -> Self {
         hear_signals();
         let root = tempfile::tempdir().unwrap();
@@ -44,7 +44,7 @@ impl Dir {
         self.path().join(name)
     }
 
-    /// A file in it; directories on the way are made.
+    /// Writes a file in the directory. Creates the directories on the way.
     pub fn file(self, name: &str, contents: impl AsRef<[u8]>) -> Self {
         let path = self.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -52,7 +52,7 @@ impl Dir {
         self
     }
 
-    /// `mapfold` with these arguments, split at spaces, run here with an empty standard input.
+    /// Runs `mapfold` here with these arguments, split at spaces, and an empty standard input.
     pub fn run(&self, args: &str) -> Ran {
         self.command(args.split_whitespace()).run()
     }
@@ -64,12 +64,12 @@ impl Dir {
         TestCommand { command, stdin: Vec::new() }
     }
 
-    /// Starts a job that reads the FIFO `fifo`, has `meanwhile` happen when its plan is made, and lets it end.
+    /// Starts a job that reads the FIFO `fifo`, calls `meanwhile` once the plan is made, and lets the job end.
     pub fn meanwhile(&self, args: &str, meanwhile: impl FnOnce()) -> Output {
         let mut command = self.command(["run", "uniq", "fifo"].into_iter().chain(args.split_whitespace())).command;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap();
-        // Opened for writing once the job has opened it for reading, which is after its plan.
+        // Opening the FIFO waits until the job has opened it, which happens after planning.
         let mut fifo = fs::File::options().write(true).open(self.join("fifo")).unwrap();
         meanwhile();
         fifo.write_all(b"b\na\nb\n").unwrap();
@@ -77,7 +77,7 @@ impl Dir {
         child.wait_with_output().unwrap()
     }
 
-    /// Names of everything in it, sorted: what a run left behind.
+    /// Names of everything in the directory, sorted. They show what a run left behind.
     pub fn names(&self) -> Vec<String> {
         Dir::names_in(self.path())
     }
@@ -91,14 +91,14 @@ impl Dir {
     }
 }
 
-/// Bounds whatever a test waits for, until it is dropped.
+/// Limits the time that a test may wait, until the value is dropped.
 struct Watch {
     _done: Sender<()>,
 }
 
 impl Watch {
     fn over(dir: PathBuf, patience: Duration) -> Self {
-        /// For the test to fail, once nothing runs any more.
+        /// Time for the test to fail once nothing runs any more.
         const GRACE: Duration = Duration::from_secs(60);
         let test = thread::current().name().unwrap_or("a test").to_owned();
         let (done, is_done) = mpsc::channel::<()>();
@@ -127,8 +127,9 @@ fn kill_all_in(dir: &Path) {
     }
 }
 
-/// Who starts the tests may ignore signals, as a shell does for what it runs with `nohup` or behind `&`, and children ignore
-/// what their parent does. What it has a handler for has its default in them.
+/// Makes commands react to signals. Whoever starts the tests may ignore signals, as a shell does for commands under
+/// `nohup` or behind `&`, and children inherit that. A signal with a handler in the parent has its default action in
+/// the children.
 fn hear_signals() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -180,7 +181,7 @@ impl TestCommand {
         let mut stdin = child.stdin.take().unwrap();
         let bytes = self.stdin;
         let writer = std::thread::spawn(move || {
-            // The command may well end without having read everything.
+            // The command may end before it has read everything.
             let _ = stdin.write_all(&bytes);
         });
         let output = child.wait_with_output().unwrap();
@@ -189,7 +190,7 @@ impl TestCommand {
     }
 }
 
-/// What a command did.
+/// A command that has ended.
 pub struct Ran {
     pub output: Output,
 }
@@ -207,13 +208,15 @@ impl Ran {
         String::from_utf8(self.output.stderr.clone()).unwrap()
     }
 
-    /// Found wrong before reading: exit code 2, nothing on standard output, and exactly this on standard error.
+    /// Checks that the command was refused before it read anything: exit code 2, nothing on standard output, and
+    /// exactly this on standard error.
     #[track_caller]
     pub fn refused(&self, error: &str, hint: &str) {
         self.ended_with(2, error, hint);
     }
 
-    /// Failed while it ran: exit code 1, and the same.
+    /// Checks that the command failed while it ran: exit code 1, nothing on standard output, and exactly this on
+    /// standard error.
     #[track_caller]
     pub fn failed(&self, error: &str, hint: &str) {
         self.ended_with(1, error, hint);
@@ -230,7 +233,7 @@ impl Ran {
         assert_eq!(self.stdout(), "");
     }
 
-    /// Done, with this on standard output.
+    /// Checks that the command succeeded, with exactly this on standard output.
     #[track_caller]
     pub fn printed(&self, expected: &str) {
         assert_eq!(self.code(), Some(0), "{}", self.stderr());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Dir, Ran};
 
-/// Runs `mapfold` with `args` in words, and commands as inputs.
+/// Runs `mapfold` with the words of `args`, and with these commands as inputs.
 fn run(dir: &Dir, args: &str, commands: &[&str]) -> Ran {
     let flags = commands.iter().flat_map(|command| ["--from-command", command]);
     dir.command(args.split_whitespace().chain(flags)).run()
@@ -23,7 +23,7 @@ fn lines(dir: &Dir, name: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The last part of what an input is called.
+/// The last part of an input's name.
 fn source(line: &Value) -> &str {
     line["source"].as_str().unwrap().rsplit('/').next().unwrap()
 }
@@ -55,7 +55,7 @@ fn a_line_for_each_input() {
     assert_eq!(told(&all[..3]), expected);
     assert_eq!(told(&all[3..]), expected);
     assert!(all[..3].iter().all(|line| line["run"] == all[0]["run"]) && all[0]["run"] != all[3]["run"]);
-    // A file is the same wherever it is named from.
+    // A file has the same name in a history, wherever it is named from.
     assert_eq!(
         all[1]["source"].as_str().unwrap(),
         fs::canonicalize(dir.path()).unwrap().join("d/b.txt").to_str().unwrap()
@@ -72,7 +72,7 @@ fn a_line_for_each_input() {
     assert_eq!(dir.names(), ["a.txt", "d", "h.jsonl", "out"]);
 }
 
-/// Splits begin at records, and a header is no record.
+/// A history counts all bytes of a file, although splits begin at records and a header isn't a record.
 #[test]
 fn files_are_read_to_their_ends() {
     let rows = (0..500).map(|i| format!("{},\"a\nb{i}\"\n", i % 7)).collect::<String>();
@@ -114,16 +114,16 @@ fn runs_that_fail_or_stop() {
     let (code, all) = run(json!(command("sleep 0.1; exit 3", "9s")), "");
     assert_eq!((code, told(&all)), (Some(1), vec![("odd", "read", "failed", 0)]));
     assert_eq!(all[0]["first_byte_seconds"], Value::Null);
-    // The result can't be written: the inputs aren't to blame.
+    // The result can't be written, but the inputs didn't fail.
     let (code, all) = run(json!(["a.txt", command("echo y", "9s")]), "-o /dev/full");
     assert_eq!((code, told(&all)), (Some(1), vec![("a.txt", "mapped", "ok", 2), ("odd", "read", "ok", 2)]));
-    // Nobody wants more of it.
+    // The job stops an input when it has enough rows.
     let ran = crate::histories::run(&dir, "run job.json -n 1 --history h.jsonl", &["sh -c 'yes & exec sleep 1000'"]);
     ran.printed("y\n");
     assert_eq!(lines(&dir, "h.jsonl")[0]["outcome"], "stopped");
 }
 
-/// A file that is changed under the job is to blame, one beside it isn't.
+/// A file that is changed during the job failed; a file beside it didn't.
 #[test]
 fn a_file_that_fails() {
     let dir = Dir::new().file("a.txt", "x\n".repeat(1000)).file("b.txt", "y\n");
@@ -134,7 +134,7 @@ fn a_file_that_fails() {
     let all = lines(&dir, "h.jsonl");
     let outcomes: HashMap<_, _> = told(&all).into_iter().map(|(source, _, outcome, _)| (source, outcome)).collect();
     assert_eq!(outcomes["a.txt"], "failed");
-    // Whether the job had come to it by then is chance.
+    // Whether the job had reached the file by then is chance.
     assert!(outcomes.get("b.txt").is_none_or(|outcome| ["ok", "stopped"].contains(outcome)), "{outcomes:?}");
     assert!(["ok", "stopped"].contains(&outcomes["fifo"]), "{outcomes:?}");
 }
@@ -166,7 +166,7 @@ fn the_variable_names_one_for_all_runs() {
     run("run uniq a.txt", "").printed("x\t1\n");
     assert_eq!((lines(&dir, "all.jsonl").len(), lines(&dir, "own.jsonl").len()), (2, 1));
     run("run uniq a.txt", "no/h").refused("MAPFOLD_HISTORY no/h: there is no directory no", "mkdir -p no");
-    // Nor do trials of a job tell how its inputs are.
+    // The trials of a job write no history either.
     assert_eq!(run("verify uniq a.txt", "all.jsonl").code(), Some(0));
     assert_eq!(run("bench uniq a.txt --runs 2", "all.jsonl").code(), Some(0));
     assert_eq!(lines(&dir, "all.jsonl").len(), 2);
@@ -189,7 +189,7 @@ fn where_a_history_can_t_be() {
     );
     assert_eq!(fs::read_to_string(dir.join("notes")).unwrap(), "mine\n");
     fs::set_permissions(dir.join("locked"), fs::Permissions::from_mode(0o400)).unwrap();
-    // Root may write everywhere.
+    // Root may write to every file.
     if fs::File::options().append(true).open(dir.join("locked")).is_err() {
         run("--history locked").refused("--history locked: cannot be appended to: permission denied", "");
     }
@@ -212,7 +212,7 @@ fn lines_that_are_no_history_are_passed_over() {
     assert_eq!((&told["sources"][0]["runs"], &told["sources"][0]["ok"]), (&json!(2), &json!(2)));
 }
 
-/// Two processes at a time, fifty runs each.
+/// Two processes write to one history at the same time, fifty runs each.
 #[test]
 fn two_at_once() {
     let dir = Dir::new().file("a.txt", "x\n").file("b.txt", "y\n");
@@ -232,7 +232,7 @@ fn two_at_once() {
     let mut count: HashMap<&str, usize> = HashMap::new();
     all.iter().for_each(|line| *count.entry(source(line)).or_default() += 1);
     assert_eq!(both.map(|input| count[input]), [100, 100]);
-    // The lines of a run are beside each other.
+    // The lines of one run are adjacent.
     assert!(all.chunks(2).all(|two| two[0]["run"] == two[1]["run"]));
     assert_eq!(all.iter().map(|line| line["run"].as_str()).collect::<HashSet<_>>().len(), 100);
 }

@@ -1,4 +1,4 @@
-//! Inputs, outputs and reports that are found wrong before anything is read.
+//! Inputs, outputs and reports that are refused before anything is read.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -57,16 +57,16 @@ fn what_cannot_be_unpacked() {
     };
     refused(dir.run("run wordcount f d"), "d/b", "bzcat d/b | mapfold … -");
     refused(dir.run("run wordcount f d/*"), "d/b", "bzcat d/b | mapfold … -");
-    // What is piped is known only once it is read.
+    // The format of piped bytes is known only once they are read.
     let piped = dir.command(["run", "wordcount", "f", "-", "-o", "out"]).stdin(b"BZh11AY&SY\0").run();
     refused(piped, "stdin", "decompress it first: … | bzcat | mapfold …");
     assert_eq!(dir.names(), ["a.xz", "d", "f"]);
-    // Too short to be either.
+    // These bytes are too few to be a bzip2 or zstd header.
     assert_eq!(dir.command(["run", "uniq"]).stdin(b"BZh1").run().code(), Some(0));
     assert_eq!(dir.command(["run", "uniq"]).stdin(b"\x28\xb5").run().code(), Some(0));
 }
 
-/// Nothing is answered from part of what was packed.
+/// A job never answers from a part of a compressed input.
 #[test]
 fn packed_input_that_is_not_whole() {
     let dir = Dir::new().file("a.gz", b"\x1f\x8b\x08\0\0").file("b.zst", b"\x28\xb5\x2f\xfd\0\0").file("f", "x\n");

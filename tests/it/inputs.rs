@@ -1,4 +1,4 @@
-//! What an INPUT stands for, and where a result goes, as users rely on it. What goes wrong is in `input_errors` and `outputs`.
+//! What an INPUT stands for, and where a result goes. `input_errors` and `outputs` test what goes wrong.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::harness::{Dir, Ran};
 
-/// The inputs that a job reads, in order.
+/// Returns the inputs that a job reads, in order.
 #[track_caller]
 fn order(dir: &Dir, inputs: &str) -> Vec<String> {
     let ran = dir.run(&format!("run uniq {inputs} --split-size 1 -o /dev/null --report report.json"));
@@ -45,7 +45,7 @@ fn a_directory_is_its_files_sorted_by_path() {
     let below = ["d/B", "d/a-1", "d/a/y", "d/to-file", "d/x"];
     assert_eq!(order(&dir(), "d"), below);
     assert_eq!(order(&dir(), "b d a"), [&["b"], &below[..], &["a"]].concat());
-    // Named in so many words, all of them are read.
+    // Entries that a directory's listing skips are read if the command line names them.
     assert_eq!(order(&dir(), "d/_logs d/.hidden d/to-directory"), ["d/_logs/z", "d/.hidden", "d/to-directory/f"]);
 }
 
@@ -62,7 +62,7 @@ fn a_glob_is_what_it_matches_unless_a_file_has_that_very_name() {
 #[test]
 fn inputs_of_the_command_line_replace_those_of_the_spec() {
     let spec = r#"{"input": ["b", "a"], "group_by": ["line"]}"#;
-    // Relative to the working directory, not to the spec.
+    // A spec's inputs are relative to the working directory, not to the spec.
     let dir = dir().file("specs/job.json", spec);
     dir.run("run specs/job.json").printed("a\nb\n");
     dir.run("run specs/job.json ab").printed("ab\n");
@@ -94,7 +94,8 @@ fn gzip(text: &str) -> Vec<u8> {
     to.finish().unwrap()
 }
 
-/// By content, not by name; from files, standard input and FIFOs; more than one part a file.
+/// Compression is recognised by content, not by name: in files, standard input and FIFOs, also with several gzip
+/// members or zstd frames in one file.
 #[test]
 fn packed_inputs_count_as_what_they_hold() {
     let zstd = |text: &str| zstd::encode_all(text.as_bytes(), 3).unwrap();
@@ -123,7 +124,7 @@ fn packed_inputs_count_as_what_they_hold() {
     dir.run("verify uniq d").code().filter(|&code| code == 0).unwrap();
 }
 
-/// Printed nothing, and the FIFO got `expected`.
+/// Checks that the command prints nothing, and that the FIFO receives `expected`.
 fn written_through(dir: &Dir, command: &str, expected: &str) {
     let fifo = dir.join("fifo");
     let reader = std::thread::spawn(move || {
@@ -171,7 +172,7 @@ fn more_than_one_report() {
     assert!(serde_json::from_slice::<Value>(&read("r.json")).unwrap()["counters"]["map_input_records"] == 1);
 }
 
-/// Every name that can be misspelt, and the nearest right one.
+/// Every name that can be misspelt is answered with the nearest right name.
 #[test]
 fn a_misspelling_is_answered_with_the_nearest_name() {
     let dir = dir();

@@ -1,4 +1,4 @@
-//! The arrows between modules point one way: down the list in the crate's docs.
+//! Modules use only modules that are below them in the list of the crate's docs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// The modules in the order of `lib.rs`'s list, top to bottom.
+/// The modules in the order of the list in `lib.rs`, top to bottom.
 fn layers() -> Vec<String> {
     let lib = fs::read_to_string(src().join("lib.rs")).unwrap();
     let listed = lib.lines().filter_map(|line| line.strip_prefix("//! - [`")?.split_once("`]"));
@@ -25,7 +25,8 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What is compiled outside tests: no comments, no `#[cfg(test)]` items. Files of test modules come back by name.
+/// Returns the source without comments and `#[cfg(test)]` items, and the names of test modules that have files of their
+/// own.
 fn without_tests(source: &str) -> (String, Vec<String>) {
     let (mut kept, mut test_modules) = (String::new(), Vec::new());
     let mut lines = source.lines();
@@ -35,8 +36,8 @@ fn without_tests(source: &str) -> (String, Vec<String>) {
             kept.push('\n');
             continue;
         }
-        // The item that the attribute is for: one line, or all lines up to the one that closes its block. rustfmt
-        // indents a block's end as it does its beginning.
+        // Skip the item that the attribute is for: one line, or all lines up to the end of its block. rustfmt indents
+        // the end of a block like its beginning.
         let mut item = lines.by_ref().skip_while(|line| line.trim_start().starts_with("#["));
         let first = item.next().unwrap_or_default();
         if let Some((_, name)) = first.trim_end_matches(';').split_once("mod ").filter(|_| first.ends_with(';')) {
@@ -49,7 +50,7 @@ fn without_tests(source: &str) -> (String, Vec<String>) {
     (kept, test_modules)
 }
 
-/// The modules that source text names by `crate::`, alone or as `crate::{a, b::c}`.
+/// Returns the modules that the source names by `crate::`, alone or as `crate::{a, b::c}`.
 fn uses(source: &str) -> Vec<&str> {
     let mut found = Vec::new();
     for (at, path) in source.match_indices("crate::") {
@@ -70,7 +71,7 @@ fn name(text: &str) -> &str {
     &text[..end]
 }
 
-/// The first names of the entries of a `use` group, whose opening brace is gone.
+/// Returns the first names of the entries of a `use` group. `group` begins behind the opening brace.
 fn heads(group: &str) -> Vec<&str> {
     let (mut depth, mut heads, mut start) = (0, Vec::new(), 0);
     for (at, c) in group.char_indices() {
@@ -101,7 +102,8 @@ fn modules_use_only_what_is_below_them() {
     let sources: Vec<_> = paths.iter().map(|path| (path, fs::read_to_string(path).unwrap())).collect();
     let parted: Vec<_> = sources.iter().map(|(path, source)| (*path, without_tests(source))).collect();
 
-    // `mod tests;` in a/b.rs or a/b/mod.rs is a/b/tests.rs or what #[path] says: a file beside, of a name with "tests".
+    // The file of `mod tests;` in a/b.rs or a/b/mod.rs is a/b/tests.rs. #[path] may name another file beside that,
+    // whose name ends with "_tests".
     let is_test = |path: &Path| {
         let stem = path.file_stem().unwrap().to_str().unwrap();
         let parents = [path.parent().unwrap().join("mod.rs"), path.parent().unwrap().with_extension("rs")];

@@ -1,4 +1,4 @@
-//! What jobs leave on the disk while they run and when they are killed: who may read it, and who removes it.
+//! Files that jobs leave on the disk while they run and when they are killed: who may read them, and who removes them.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -14,7 +14,7 @@ use crate::harness::Dir;
 
 const MAPFOLD: &str = env!("CARGO_BIN_EXE_mapfold");
 
-/// A directory with a file, and a FIFO that a job waits for as long as nobody writes to it.
+/// A directory with a file and a FIFO. A job that reads the FIFO waits until somebody writes to it.
 fn dir() -> Dir {
     let dir = Dir::new().file("a.txt", "b\na\nb\n");
     mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
@@ -29,7 +29,7 @@ fn spawn(dir: &Dir, args: &str) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Waits for what another process is to do.
+/// Waits until `look` finds something. Another process causes it.
 #[track_caller]
 fn eventually<T>(look: impl Fn() -> Option<T>) -> T {
     let begun = Instant::now();
@@ -42,7 +42,7 @@ fn eventually<T>(look: impl Fn() -> Option<T>) -> T {
     }
 }
 
-/// All files and directories below.
+/// All files and directories below `directory`.
 fn tree(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let mut found = Vec::new();
@@ -61,7 +61,7 @@ fn mode(path: &Path) -> Option<u32> {
     fs::metadata(path).ok().map(|metadata| metadata.mode() & 0o777)
 }
 
-/// Those that somebody else may look into. What is gone meanwhile counts as closed.
+/// Files and directories that other users may look into. What vanishes meanwhile counts as closed.
 fn open_to_others(directory: &Path) -> Vec<PathBuf> {
     tree(directory).into_iter().filter(|path| mode(path).is_some_and(|mode| mode & 0o077 != 0)).collect()
 }
@@ -80,7 +80,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Starts a job that waits for the FIFO, when it has staged and spilled what it can.
+/// Starts a job that waits for the FIFO. Returns once the job has staged and spilled what it can.
 fn waiting(dir: &Dir, args: &str) -> Child {
     let child = spawn(dir, &format!("run grep --pattern . {args} a.txt fifo"));
     let spilled = || fs::read_dir(dir.join("spill")).unwrap().count() > 0;
@@ -106,7 +106,7 @@ fn nobody_else_may_read_what_is_spilled() {
     assert_eq!(open_to_others(&dir.join("spill")), Vec::<PathBuf>::new());
     fs::write(dir.join("fifo"), "a,2\n").unwrap();
     done(child);
-    // What is the user's is as the umask says.
+    // The umask decides who may read the user's own files.
     assert_eq!([mode(&dir.join("sums")), mode(&dir.join("bad.txt"))], [Some(0o644); 2]);
     assert!(Dir::names_in(&dir.join("spill")).is_empty());
 }
@@ -148,7 +148,7 @@ fn what_a_killed_job_left_is_removed_by_the_next() {
     kill(waiting(&dir, "-o out/"));
     assert_eq!(Dir::names_in(&dir.join("spill")).len(), 1);
     assert_eq!(Dir::names_in(&dir.join("out")).len(), 1);
-    // What is left is no result: nothing is to be forced.
+    // The leftovers aren't a result, so `--force` isn't needed.
     done(spawn(&dir, "run uniq a.txt -o out/"));
     assert!(Dir::names_in(&dir.join("spill")).is_empty());
     assert_eq!(Dir::names_in(&dir.join("out")), ["_REPORT.json", "_SUCCESS", "part-00000"]);
@@ -164,7 +164,7 @@ fn what_a_killed_job_left_is_removed_by_the_next() {
 fn of_a_killed_job_nothing_is_left_beside_its_output() {
     let dir = dir();
     let child = waiting(&dir, "-o result");
-    // Until it has its output open, under whatever name.
+    // Wait until the job has its output open, under whatever name.
     let descriptors = format!("/proc/{}/fd", child.id());
     let is_output =
         |path: &Path| path.parent() == Some(dir.path()) && !["a.txt", "fifo"].iter().any(|name| path.ends_with(name));
@@ -193,7 +193,7 @@ fn what_a_living_job_has_made_stays() {
     assert!(Dir::names_in(&dir.join("spill")).is_empty());
 }
 
-/// Of a trial's maker that was killed, the run goes on: its directory is in use until it ends.
+/// If `verify` is killed, the run that it started goes on. The directory of its trials is in use until that run ends.
 #[test]
 fn a_run_that_outlives_its_trial_keeps_its_directory() {
     let dir = dir().file("long.txt", (0..200_000).map(|i| format!("line {i}\n")).collect::<String>());
@@ -219,7 +219,7 @@ fn a_run_that_outlives_its_trial_keeps_its_directory() {
 fn child_of(parent: u32) -> Option<Pid> {
     let is_child = |name: &str| {
         let stat = fs::read_to_string(format!("/proc/{name}/stat")).unwrap_or_default();
-        // PID (NAME) STATE PARENT
+        // The line is PID (NAME) STATE PARENT.
         let rest = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned()).unwrap_or_default();
         rest.split(' ').nth(1).and_then(|id| id.parse().ok()) == Some(parent)
     };
@@ -228,7 +228,8 @@ fn child_of(parent: u32) -> Option<Pid> {
     Pid::from_raw(ids.next()?.parse().ok()?)
 }
 
-/// Runs as nobody if this is root, who may remove everything. `None`: that isn't to be had here.
+/// Runs the job as the user nobody if this process is root's, since root may remove everything. Returns `None` if that
+/// isn't possible.
 fn spawn_as_nobody(dir: &Dir, args: &str) -> Option<Child> {
     let program = dir.join("mapfold");
     let mut command = Command::new(&program);
@@ -264,7 +265,7 @@ fn what_cannot_be_removed_is_told() {
     fs::set_permissions(dir.join("spill"), fs::Permissions::from_mode(0o777)).unwrap();
 }
 
-/// Somebody else's is left alone, silently, dead or not.
+/// A directory of another user is left alone without a message, whether its job is dead or not.
 #[test]
 fn what_is_another_users_stays() {
     if !geteuid().is_root() {

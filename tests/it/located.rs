@@ -1,4 +1,4 @@
-//! Where records are from: `@file`, `@line` and `@offset`; and records that end with something else than a newline.
+//! Where records are from: `@file`, `@line` and `@offset`; and records that end with a separator other than a newline.
 
 use std::fs;
 use std::io::Write;
@@ -20,13 +20,13 @@ fn gzip(text: &str) -> Vec<u8> {
 const SETTINGS: [&str; 4] =
     ["", "--split-size 50 --threads 3", "--split-size 7000 --threads 2", "--memory 1M --threads 1"];
 
-/// Lines of many lengths, some empty, some with a return.
+/// Lines of many lengths. Some are empty, and some end with a carriage return.
 fn lines(count: usize, seed: usize) -> String {
     let line = |i: usize| format!("{}{}", "x".repeat(i * seed % 23), if i.is_multiple_of(7) { "\r\n" } else { "\n" });
     (0..count).map(line).collect::<String>() + "the last"
 }
 
-/// File, line and offset of each line.
+/// Rows with the file, line and offset of each line.
 fn places(name: &str, text: &str) -> String {
     let mut offset = 0;
     let place = |(i, line): (usize, &str)| {
@@ -54,7 +54,7 @@ fn lines_of_text_are_found_again() {
         dir.run(&format!("run job.json a.txt b.txt c.txt d.gz {settings}")).printed(&expected);
     }
     dir.command(["run", "job.json", "-"]).stdin(texts[0].as_bytes()).run().printed(&places("stdin", &texts[0]));
-    // A step that makes several records of one, and one that drops some.
+    // One step makes several records of one, and a filter drops some.
     job(
         &dir,
         &json!({"map": [{"split": "line", "on": "whitespace", "as": "word"}], "where": {"field": "word", "equal": "last"}, "select": ["word", "@line", "@file"]}),
@@ -68,7 +68,7 @@ fn lines_of_text_are_found_again() {
     }
 }
 
-/// Unpacked, a file has other places than packed.
+/// Offsets and lines in a compressed file are those of the decompressed text.
 #[test]
 fn lines_of_what_is_packed_in_many_blocks() {
     let text: String = (1..=300_000).map(|i| format!("{i} of many lines\n")).collect();
@@ -99,7 +99,7 @@ fn records_of_several_lines_are_where_they_begin() {
     job(&dir, &json!({"select": ["id", "@line", "@offset"]}));
     for settings in SETTINGS {
         dir.run(&format!("run job.json a.csv {settings}")).printed(&expected);
-        // What isn't a file begins without its mark all the same.
+        // The byte order mark of a compressed file isn't part of its first record either.
         dir.run(&format!("run job.json b.csv.gz {settings}")).printed(&expected);
         let ran = dir.run(&format!("run job.json c.jsonl {settings}"));
         for (i, row) in ran.stdout().lines().enumerate() {
@@ -117,12 +117,12 @@ fn a_field_of_that_name_is_the_record_s_own() {
     let dir = Dir::new().file("a.csv", "@file,n\nx,1\n").file("b.txt", "a b\n");
     dir.run("agg -g @file sum(n),max(@line) a.csv").printed("x\t1\t2\n");
     job(&dir, &json!({"where": {"field": "@line", "equal": 2}}));
-    // What only says where a record is from is no column of its own accord.
+    // The fields that say where a record is from are columns only if the spec names them.
     dir.run("run job.json a.csv").printed("x\t1\n");
     dir.run("agg -g @lin count b.txt").refused("agg: group_by.0: no field \"@lin\"", "did you mean \"@line\"?");
     job(&dir, &json!({"map": [{"lower": "line", "as": "@line"}], "select": ["@line"]}));
     dir.run("run job.json b.txt").printed("a b\n");
-    // It isn't read, and so no type can be declared for it.
+    // The field isn't read from the record, so its type can't be declared.
     let typed = json!({"read": {"types": {"@line": "string"}}, "select": ["@line"]});
     job(&dir, &typed);
     for input in ["b.txt", "a.csv", "a.csv --set read.format=jsonl"] {
@@ -146,7 +146,7 @@ fn records_end_as_the_spec_says() {
         let words = "{\"word\":\"a\",\"count\":500}\n{\"word\":\"dir\",\"count\":500}\n";
         dir.run(&format!("run wordcount a -n 2 {separator} {settings}")).printed(words);
     }
-    // A return is one where no newline follows.
+    // With another separator, carriage returns and newlines are bytes of the record.
     let dir = dir.file("r", "a\r\0b\r\n");
     dir.run(&format!("run uniq r {separator}"))
         .printed("{\"line\":\"a\\r\",\"count\":1}\n{\"line\":\"b\\r\\n\",\"count\":1}\n");

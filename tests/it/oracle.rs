@@ -1,4 +1,4 @@
-//! The engine against a `BTreeMap`: the same bytes whatever the settings.
+//! The engine gives the same bytes as a reference with a `BTreeMap`, whatever the settings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,8 +21,8 @@ use mapfold::table::{StateColumn, States, TailPlace};
 use proptest::prelude::*;
 use regex::bytes::Regex;
 
-/// The greatest of the observed strings, by bytes: a state of variable size, which no built-in aggregate has yet.
-/// One word says whether there was any, one where the tail lies, which is the string.
+/// The greatest of the observed strings, by bytes: an aggregate with a state of variable size. One word says whether
+/// there was any string, and the other word where the tail lies, which is the string.
 #[derive(Debug)]
 struct Greatest;
 
@@ -70,43 +70,43 @@ impl Aggregate for Greatest {
 /// A job small enough to be done by hand.
 #[derive(Clone, Debug, Default)]
 struct Job {
-    /// Only lines with this in them, or, negated, without.
+    /// Keeps only lines that contain this text or, if negated, only lines that don't.
     filter: Option<(&'static str, bool)>,
-    /// `None`: the line is what is grouped, or written.
+    /// With `None` the line itself is grouped or written.
     piece: Option<Piece>,
     rows: Rows,
     limit: Option<u64>,
 }
 
-/// What a line is taken apart into.
+/// The pieces that a line is taken apart into.
 #[derive(Clone, Debug)]
 enum Piece {
     Split(Splitter),
-    /// Of what lies between white space.
+    /// N-grams of the words between white space.
     Ngrams(usize),
-    /// Of [`PATTERN`]: the whole match or its group, of each match or of the first.
+    /// The whole match of [`PATTERN`] or its group; of each match or of the first match.
     Extract {
         group: usize,
         all: bool,
     },
 }
 
-/// The group takes no part in every match.
+/// A pattern whose group takes no part in some matches.
 const PATTERN: &str = "([ab])b|x";
 
-/// What the rows of the output are.
+/// The rows of the output.
 #[derive(Clone, Debug)]
 enum Rows {
     Groups {
-        /// The line too is part of the key.
+        /// Whether the line too is part of the key.
         by_line: bool,
-        /// Besides `count`, the greatest line of each group.
+        /// Whether the greatest line of each group is output beside `count`.
         greatest: bool,
         by_count: bool,
-        /// Only groups of more records than these.
+        /// Keeps only groups of more records than this.
         more_than: Option<u64>,
     },
-    /// Lines and pieces, in input order or sorted by piece, the last first.
+    /// Lines and pieces, in input order or sorted by piece in descending order.
     Records { sorted: bool },
 }
 
@@ -134,7 +134,7 @@ fn naive(job: &Job, files: &[Vec<u8>]) -> Vec<u8> {
     let mut records: Vec<(&[u8], Cell)> = Vec::new();
     for file in files {
         let mut lines: Vec<&[u8]> = file.split(|&b| b == b'\n').collect();
-        // What follows the last newline is a line only if there is something.
+        // The text behind the last newline is a line only if it isn't empty.
         let last = lines.pop().unwrap();
         let lines = lines.iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         let wanted = |line: &&[u8]| {
@@ -156,7 +156,7 @@ fn naive(job: &Job, files: &[Vec<u8>]) -> Vec<u8> {
             let mut groups: Vec<_> = groups.into_iter().collect();
             groups.retain(|(_, (count, _))| more_than.is_none_or(|least| *count > least));
             if *by_count {
-                // Stable: ties stay in key order.
+                // The sort is stable, so ties stay in key order.
                 groups.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
             }
             let row = |(key, (count, line)): (Vec<Cell>, (u64, &[u8]))| {
@@ -257,7 +257,7 @@ fn steps(job: &Job) -> Vec<Box<dyn Step>> {
     filter.into_iter().chain(piece).collect()
 }
 
-/// The rows of the plan, and its columns.
+/// Returns the rows of the plan, and the columns that it outputs.
 fn rows(job: &Job) -> (plan::Rows, Vec<usize>) {
     let piece = usize::from(job.piece.is_some());
     match &job.rows {
@@ -388,7 +388,7 @@ fn job() -> impl Strategy<Value = Job> {
     ];
     let limit = prop_oneof![3 => Just(None), 1 => (0u64..20).prop_map(Some)];
     (filter, piece, rows, limit).prop_map(|(filter, piece, mut rows, limit)| {
-        // The line is not twice in the key.
+        // The line is in the key already.
         if let (Rows::Groups { by_line, .. }, None) = (&mut rows, &piece) {
             *by_line = false;
         }
@@ -443,12 +443,12 @@ proptest! {
             let counters = report.counters;
             let input: usize = files.iter().map(Vec::len).sum();
             if let Rows::Records { .. } = job.rows {
-                // Nothing is shuffled. A limit ends the reading early.
+                // Nothing is shuffled, and a limit may end the reading early.
                 prop_assert_eq!((counters.map_output_bytes, counters.reduce_shuffle_bytes), (0, 0));
                 prop_assert!(counters.map_input_bytes == input as u64 || job.limit.is_some());
                 continue;
             }
-            // The same job has the same map output, and without a combiner all of it is shuffled.
+            // Every run has the same map output. Without a combiner all of it is shuffled.
             prop_assert_eq!(counters.map_output_bytes, *map_output.get_or_insert(counters.map_output_bytes));
             match how.combiner {
                 Combiner::Off => {
@@ -470,7 +470,7 @@ proptest! {
     }
 }
 
-/// A small table is flushed many times, and says so.
+/// A small table is flushed many times, which the counters show.
 #[test]
 fn a_small_table_overflows_into_the_run() {
     let dir = tempfile::tempdir().unwrap();

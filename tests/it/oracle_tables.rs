@@ -1,5 +1,5 @@
-//! The engine over tables, from spec to bytes, against `tables`, which works everything out by hand: the same bytes whatever
-//! the settings.
+//! The engine over tables, from spec to bytes, gives the same bytes as the slow reference in `tables`, whatever the
+//! settings.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use crate::tables::job::{Aggregate, Job, Overflow, Rows};
 use crate::tables::reader::{self, Format};
 use crate::tables::writer;
 
-/// How the files are written and read, and the result written.
+/// How the files are written and read, and how the result is written.
 #[derive(Clone, Debug)]
 pub struct Shape {
     pub format: Format,
-    /// Each file begins with the names of its columns, in an order of its own.
+    /// Whether each file begins with the names of its columns. Their order differs from file to file.
     pub has_header: bool,
     pub skips_bad: bool,
     pub output: &'static str,
@@ -40,7 +40,7 @@ impl Shape {
             has_header,
             skips_bad,
             output,
-            // JSON lines have none, and a spec that asks for one is refused.
+            // JSON lines have no header, and a spec that asks for a header is refused.
             output_header: tape.is_one_in(2) && output != "jsonl",
         }
     }
@@ -67,11 +67,11 @@ impl Shape {
     }
 }
 
-/// What the job makes of the files.
+/// The reference's answer for the files.
 struct Expected {
-    /// The file and the line of the first bad record.
+    /// File and line of the first bad record.
     first_bad: Option<(usize, usize)>,
-    /// Records that pass before it.
+    /// Records that pass the filters before the first bad record.
     before_bad: u64,
     bad: u64,
     records: u64,
@@ -118,7 +118,7 @@ fn run(job: &Job, shape: &Shape, how: &How, dir: &Path, files: usize) -> Result<
     run_spec(&shape.spec(job, dir, files), how, dir, files)
 }
 
-/// What a spec writes to the file `out` in `dir`, where its inputs are too.
+/// Runs the spec. Returns what it writes to the file `out` in `dir`, which also holds its inputs, and the report.
 pub fn run_spec(spec: &serde_json::Value, how: &How, dir: &Path, files: usize) -> Result<(Vec<u8>, Report), Failed> {
     let spec = Document::parse("drawn", spec.to_string().as_bytes()).unwrap().finish().unwrap();
     let call = Invocation { origin: "drawn".into(), force: true, ..Invocation::default() };
@@ -149,7 +149,7 @@ proptest! {
         let shape = Shape::draw(&mut tape);
         let job = job(&mut tape);
         let files: Vec<_> = files.iter().map(|(how, rows)| file(&shape, &mut Tape::new(how), rows)).collect();
-        // Without any header there are no names.
+        // If all files are empty, no header gives the names.
         prop_assume!(!shape.has_header || files.iter().any(|file| !file.is_empty()));
         let dir = tempfile::tempdir().unwrap();
         for (i, file) in files.iter().enumerate() {
@@ -159,13 +159,13 @@ proptest! {
         let shown: Vec<_> = files.iter().map(|file| String::from_utf8_lossy(file)).collect();
         let about = format!("{}\n{shape:?}\n{shown:?}", shape.spec(&job, dir.path(), files.len()));
         let passes_some = matches!(job.rows, Rows::Records { .. }) && job.limit.is_some() && job.sort.is_empty();
-        // As many rows as are wanted come before the first bad record.
+        // The rows that the limit asks for come before the first bad record.
         let is_enough = passes_some && job.limit.is_some_and(|limit| expected.before_bad >= limit as u64);
         let mut map_output = None;
         for how in hows {
             let ran = run(&job, &shape, &how, dir.path(), files.len());
             match (expected.first_bad, &expected.result, ran) {
-                // What lies behind the last row that is wanted is of no account.
+                // A bad record behind the last wanted row doesn't matter.
                 (Some(_), Ok(result), Ok((got, _))) if is_enough && !shape.skips_bad => {
                     prop_assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(result), "{:?} {}", how, about);
                 }
@@ -195,7 +195,8 @@ proptest! {
     }
 }
 
-/// Enough values in a group for a sketch that is no longer sparse, and groups with few, in tables that are flushed in between.
+/// Some groups have enough values that their sketches are no longer sparse, and others have few. The tables are flushed
+/// in between.
 #[test]
 fn tails_of_many_values_are_the_same_whatever_the_settings() {
     let aggregate = |op, field, q| Aggregate { op, field: Some(field), only: None, q, by: None };
@@ -227,7 +228,7 @@ fn tails_of_many_values_are_the_same_whatever_the_settings() {
     };
     let row = |i: u64| {
         let mixed = i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
-        // A half of all, an eighth, and what is left for four hundred.
+        // Half of the rows are in one group, an eighth in another, and the rest in four hundred.
         let group = [0, 0, 0, 0, 1, 2 + mixed % 400, 2 + mixed % 20, 2][i as usize % 8];
         let size = 2f64.powi((mixed % 40) as i32 - 20) * if i.is_multiple_of(3) { -1.0 } else { 1.0 };
         format!("{group},text {},{mixed},{i}.{},{}\n", i / 2, mixed % 100, size * (mixed % 1000) as f64)

@@ -1,4 +1,4 @@
-//! The engine over timestamps, from spec to bytes, against jiff, a record at a time: the same bytes whatever the settings.
+//! The engine over timestamps, from spec to bytes, gives what jiff gives record by record, whatever the settings.
 
 use std::collections::BTreeMap;
 
@@ -19,14 +19,14 @@ fn rules(zone: &str) -> TimeZone {
     TimeZone::tzif(name, rules).unwrap()
 }
 
-/// A cell, and what it stands for: nothing, or no timestamp.
+/// A cell and its value: `None` for null, and an error for what isn't a timestamp.
 #[derive(Clone, Debug)]
 struct Cell {
     text: String,
     value: Option<Result<Timestamp, ()>>,
 }
 
-/// Times of two years, mostly near changes of clocks, written in any of the ways.
+/// Times of two years, mostly near changes of clocks, written in all the ways that are read.
 fn cell() -> impl Strategy<Value = Cell> {
     let changes = [1_774_746_000, 1_792_890_000, 1_772_953_200, 1_793_512_800, 1_775_314_800, 1_791_042_300];
     let second = prop_oneof![
@@ -62,7 +62,7 @@ fn offset(at: Timestamp, rules: &TimeZone) -> i32 {
     rules.to_offset(at).seconds()
 }
 
-/// Where a unit begins: of hours and what is shorter by going back a minute at a time.
+/// Returns the beginning of a unit. The beginning of an hour is found by going back minute by minute.
 fn low(at: Timestamp, unit: &str, rules: &TimeZone) -> Timestamp {
     let shown = |at: Timestamp| at.to_zoned_datetime(rules.clone());
     let day = |at: DateTime| at.date().to_zoned_datetime(rules.clone()).unwrap().start_of_day().unwrap().timestamp();

@@ -1,4 +1,4 @@
-//! Outputs that go wrong while the job runs: full, closed, stuck, taken by somebody else. Nothing is left behind.
+//! Outputs that fail while the job runs: full, closed, stuck, or taken by somebody else. Nothing is left behind.
 
 use std::fs;
 use std::io::Read;
@@ -13,7 +13,7 @@ use crate::harness::Dir;
 
 const MAPFOLD: &str = env!("CARGO_BIN_EXE_mapfold");
 
-/// `lines.txt` has this many distinct lines.
+/// Number of distinct lines in `lines.txt`.
 const LINES: usize = 50_000;
 
 fn dir() -> Dir {
@@ -25,7 +25,7 @@ fn dir() -> Dir {
 
 const NAMES: [&str; 3] = ["a.txt", "fifo", "lines.txt"];
 
-/// A shell's command in `dir`, in which `$M` is mapfold.
+/// A shell command in `dir`, in which `$M` is mapfold.
 fn shell(dir: &Dir, script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script]).current_dir(dir.path()).env("TMPDIR", dir.path()).env("M", MAPFOLD);
@@ -45,7 +45,7 @@ fn failed(output: &Output, error: &str) {
     assert!(output.stdout.is_empty());
 }
 
-/// A limit to the size of files stands in for a disk that is full.
+/// A limit on the size of files stands in for a full disk.
 #[test]
 fn what_outgrows_its_disk() {
     let dir = dir();
@@ -55,7 +55,7 @@ fn what_outgrows_its_disk() {
     assert!(stderr.starts_with("error: spill file ") && stderr.ends_with(".run: file too large\n"), "{stderr}");
     assert_eq!(dir.names(), NAMES);
 
-    // Runs are many and small, the output is not.
+    // The runs are many and small, so only the output exceeds the limit.
     let small = "--split-size 20K --partitions 64 --threads 2 --memory 4M";
     let output = sh(&dir, &format!("ulimit -f 1000; exec $M run uniq lines.txt {small} -o out"));
     failed(&output, "error: cannot write out: file too large\n");
@@ -113,7 +113,7 @@ fn part_files_are_the_output_cut_after_rows() {
     }
 }
 
-/// By its name, and the same file whatever the settings.
+/// The output's name decides its compression. The file is the same whatever the settings.
 #[test]
 fn compressed_output() {
     let dir = dir();
@@ -142,7 +142,7 @@ fn compressed_output() {
         assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(unpack("piped.gz"), b"a\t1\nb\t2\n", "{order}");
     }
-    // Parts are read by whatever reads the directory.
+    // The parts of a directory aren't compressed, whatever its name.
     dir.run("run uniq a.txt -o parts.gz/").printed("");
     assert_eq!(fs::read(dir.join("parts.gz/part-00000")).unwrap(), b"a\t1\nb\t2\n");
     assert!(dir.names().iter().all(|name| !name.contains("partial")));
@@ -157,7 +157,7 @@ fn what_somebody_else_made_meanwhile_is_not_replaced() {
     assert_eq!(fs::read(dir.join("out")).unwrap(), b"theirs");
     fs::remove_file(dir.join("out")).unwrap();
 
-    // The first part could be put there, the second not.
+    // The first part could be put in place, but not the second.
     let output = dir.meanwhile("-o out/ --set output.part_size=1", || {
         fs::create_dir(dir.join("out")).unwrap();
         fs::write(dir.join("out/part-00001"), "theirs").unwrap();
@@ -211,7 +211,7 @@ fn interrupted(mut child: Child) {
     assert_eq!(stderr, "error: interrupted\n");
 }
 
-/// The job hangs in a system call. One signal is enough all the same.
+/// The job hangs in a system call, and one signal ends it all the same.
 #[test]
 fn an_output_that_takes_nothing() {
     let dir = dir();
@@ -222,7 +222,7 @@ fn an_output_that_takes_nothing() {
     assert_eq!(dir.names(), NAMES);
 }
 
-/// `-` is standard output, whatever the spec says, and `null` takes away what it says.
+/// `-` is standard output whatever the spec says, and `null` takes away the spec's path.
 #[test]
 fn standard_output_by_name() {
     let dir = dir();

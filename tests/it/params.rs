@@ -1,4 +1,4 @@
-//! A job's params as flags of their names, and `-n` and `--sort`.
+//! The params of a job are flags of the same names; and the flags `-n` and `--sort`.
 
 use std::process::{Command, Stdio};
 
@@ -37,7 +37,7 @@ fn a_param_is_a_flag_of_its_name() {
     }
 }
 
-/// A flag that is there already keeps its meaning.
+/// A flag that mapfold has already keeps its meaning.
 #[test]
 fn other_flags_come_first() {
     let dir = dir();
@@ -79,7 +79,7 @@ fn what_is_wrong_names_the_flag() {
         "unknown flag \"--n\"",
         "it is a param of ngrams, and comes after the job's name: mapfold run ngrams --n VALUE",
     );
-    // Which flags there are isn't known without the job, so that comes first.
+    // The flags are known only once the job is, so the job's name is checked first.
     dir.run("run gerp --pattern b f").refused(
         "no built-in job \"gerp\"",
         "did you mean \"grep\"? mapfold jobs lists them; the name of a spec file has a / or ends with .json",
@@ -87,7 +87,7 @@ fn what_is_wrong_names_the_flag() {
     dir.run("run --memroy 1G wordcount f").refused("unknown flag \"--memroy\"", "did you mean --memory?");
 }
 
-/// A spec that can be read once only is read once.
+/// A spec that can be read only once, such as a pipe, is read only once.
 #[test]
 fn a_spec_from_a_pipe() {
     let dir = dir();

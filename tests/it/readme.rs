@@ -1,8 +1,8 @@
-//! README.md and docs/guide.md stay true: their examples are run, each page's in order and in one directory, and print what
-//! it says they print.
+//! README.md and docs/guide.md stay true: the examples of each page are run in order, in one directory, and print what
+//! the page says.
 //!
-//! A `sh` block is run unless the line above it is `<!-- not run: WHY -->`; the `text` block after it is its standard
-//! output. Times and memory differ from run to run: below `<!-- sample of … -->` only what doesn't is compared.
+//! A `sh` block is run unless the line above it is `<!-- not run: WHY -->`. The `text` block after it is its standard
+//! output. Times and memory differ from run to run, so below `<!-- sample of … -->` only the rest is compared.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::harness::Dir;
 
 struct Block<'a> {
     language: &'a str,
-    /// The line above it.
+    /// The line above the block.
     marker: &'a str,
     text: &'a str,
     line: usize,
@@ -68,25 +68,27 @@ fn with_testdata() -> Dir {
     dir
 }
 
-/// A summary without what differs between runs: times, rates, memory.
+/// The lines of a summary that are equal in all runs: no times, rates or memory.
 fn steady(summary: &str) -> Vec<&str> {
     let kept = |line: &&str| ["read", "wrote", "shuffle"].iter().any(|label| line.trim_start().starts_with(label));
     summary.lines().filter(kept).collect()
 }
 
-/// A table of `bench` without what differs between runs and machines: the shuffle of all records, the sum of it all.
+/// The part of a `bench` table that is equal in all runs and on all machines: how much is shuffled without the
+/// combiner, and the total.
 fn steady_table(table: &str) -> Vec<Vec<&str>> {
     let kept = |line: &&str| line.starts_with("All ") || (line.starts_with("off ") && line.contains('█'));
     let words = |line| str::split_whitespace(line).collect();
-    // Behind the share that was saved is what runs took on disk.
+    // The bytes that runs took on disk come behind the percentage of bytes saved, and aren't compared.
     table.lines().filter(kept).map(|line| words(line.split('%').next().unwrap())).collect()
 }
 
-/// Counters that may differ: what pages and index add, as runs are laid out anew; who ran what, with the machine's mood.
+/// Counters that may differ: bytes of pages and indexes depend on how runs are laid out, and the stolen tasks on
+/// chance.
 const VARIES: [&str; 3] =
     [".counters.map_output_materialized_bytes", ".counters.spilled_bytes", ".counters.stolen_tasks"];
 
-/// That both have the same keys, and that what is counted is equal.
+/// Checks that both have the same keys and that their counters are equal.
 fn same_shape(at: &str, sample: &Value, real: &Value) {
     match (sample, real) {
         (Value::Object(sample), Value::Object(real)) if at != ".job" => {
@@ -157,18 +159,18 @@ fn built_in_jobs_are_mentioned() {
     }
 }
 
-/// The anchor that GitHub gives a heading.
+/// Returns the anchor that GitHub gives a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>();
     kept.replace(' ', "-")
 }
 
-/// Without what is in code blocks, where a `#` begins a comment.
+/// Returns the page without its code blocks, in which a `#` begins a comment.
 fn prose(page: &str) -> String {
     page.split("```").step_by(2).collect()
 }
 
-/// Where the links of a text lead.
+/// Returns the targets of a text's links.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap())
 }
@@ -200,7 +202,7 @@ fn links_lead_somewhere() {
     assert!(followed >= 20, "only {followed} links found");
 }
 
-/// What the first cells of the guide's tables name, below this heading and until the next.
+/// Returns the names in the first cells of the guide's tables, from this heading to the next.
 fn documented(heading: &str) -> Vec<String> {
     let page = page(GUIDE);
     let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
@@ -218,7 +220,7 @@ fn every_key_of_a_spec_is_in_the_guide() {
         let spec = if parent.is_empty() { json!({key: 1}) } else { json!({parent: {key: 1}}) };
         Dir::new().file("j.json", spec.to_string()).run("run j.json").stderr()
     };
-    // Those that work today.
+    // Keys that are supported.
     let known = |parent: &str| -> Vec<String> {
         let said_of_none = said(parent, "zzzzzzzzzzzz");
         let (_, keys) = said_of_none.trim_end().split_once("known keys: ").unwrap_or_else(|| panic!("{said_of_none}"));
@@ -248,7 +250,7 @@ fn every_field_of_a_report_is_in_the_guide() {
     }
 }
 
-/// The guide's, in the help of whatever runs jobs and in the manual.
+/// The help of each command that runs jobs, and the manual, have the guide's exit codes.
 #[test]
 fn every_exit_code_is_in_the_help() {
     let codes: Vec<_> = documented("Exit codes").into_iter().filter(|cell| cell.parse::<u8>().is_ok()).collect();

@@ -1,4 +1,4 @@
-//! Records that pass through: map-only jobs.
+//! Map-only jobs, whose records pass through.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::harness::Dir;
 
-/// Some thousand lines in which every third has `x` in it.
+/// Three thousand lines. Every third contains `x`.
 fn numbered() -> String {
     (0..3000).fold(String::new(), |mut text, i| {
         let _ = writeln!(text, "{i} {}", if i % 3 == 0 { "x" } else { "y" });
@@ -27,7 +27,7 @@ fn lines_keep_the_order_of_the_input() {
     assert_eq!(dir.names(), ["in.txt"]);
 }
 
-/// The input's order, where some of it is read as streams and some as files.
+/// Rows keep the order of the input when some inputs are streams and others are files.
 #[test]
 fn files_and_streams_keep_their_order() {
     let dir = Dir::new().file("a", "a1\na2\n").file("b", "b1\n").file("c", "c1\nc2");
@@ -53,7 +53,7 @@ fn limit_takes_the_first_and_ends_the_reading() {
     assert_eq!(report["counters"]["reduce_output_records"], 3);
 }
 
-/// Standard input that never ends: what is wanted of it comes, and the job is over.
+/// A limit ends a job whose standard input never ends.
 #[test]
 fn a_limit_ends_a_stream_that_does_not_end() {
     let dir = Dir::new();
@@ -61,7 +61,7 @@ fn a_limit_ends_a_stream_that_does_not_end() {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || {
-        // Until nobody reads any more.
+        // Write until nobody reads.
         while stdin.write_all(b"yes\n".repeat(1 << 16).as_slice()).is_ok() {}
     });
     let lines: Vec<_> = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
@@ -99,7 +99,8 @@ fn an_output_directory_and_formats() {
     dir.run("run grep --param pattern=^30.x in.txt --format jsonl").printed("{\"line\":\"30 x\"}\n");
 }
 
-/// What comes before the error was printed as it came, what comes later isn't; a file has all or nothing.
+/// Rows before the error are printed as they come, and rows behind the error aren't. A file has all rows or doesn't
+/// exist.
 #[test]
 fn a_job_that_fails_on_its_way() {
     let dir = Dir::new().file("a", "x1\nx2\n").file("b", "x3\nx is too long\nx4\n").file("c", "x5\n");
@@ -112,7 +113,7 @@ fn a_job_that_fails_on_its_way() {
     assert_eq!(dir.names(), ["a", "b", "c"]);
 }
 
-/// What passes through is there as soon as it has come, though the stream goes on.
+/// A row is printed as soon as its record has come, though the stream goes on.
 #[test]
 fn a_slow_stream_is_answered_as_it_comes() {
     let dir = Dir::new();
@@ -120,7 +121,7 @@ fn a_slow_stream_is_answered_as_it_comes() {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // Each is written only when the one before has come back.
+    // Each text is written only once the row of the one before has come back.
     for line in ["y1\nn\n", "n\ny2\n", "y3 without an end"] {
         stdin.write_all(line.as_bytes()).unwrap();
         if line.ends_with('\n') {

@@ -1,4 +1,4 @@
-//! An older result of a directory and the new one that takes its place: there is always one of the two.
+//! A new result replaces an older one in a directory. At each moment one of the two is there.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -37,7 +37,7 @@ fn inode(dir: &Dir) -> u64 {
     fs::metadata(dir.join("out")).unwrap().ino()
 }
 
-/// A limit to the size of files that the parts keep and the report doesn't.
+/// The parts stay below the limit on the size of files, and the report exceeds it.
 #[test]
 fn without_its_report_a_result_is_none() {
     let dir = dir();
@@ -70,7 +70,7 @@ fn a_directory_keeps_its_permissions() {
     assert_eq!(dir.names(), ["a.txt", "old.txt", "out"]);
 }
 
-/// Where it is known by more than its name the directory stays, and what is in it is replaced.
+/// A directory that is known by more than its name stays, and its contents are replaced.
 #[test]
 fn a_directory_that_must_stay() {
     let dir = dir();
@@ -117,7 +117,7 @@ fn a_reader_sees_the_old_result_or_the_new() {
             while !done.load(Ordering::Relaxed) {
                 let before = inode(&dir);
                 let names = Dir::names_in(&dir.join("out"));
-                // One that was replaced meanwhile may be half gone.
+                // A directory that was replaced while it was listed may be half removed.
                 if inode(&dir) == before {
                     let parts = names.iter().filter(|name| name.starts_with("part-")).count();
                     assert!([1, 40].contains(&parts), "{names:?}");

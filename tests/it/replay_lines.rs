@@ -1,12 +1,12 @@
-//! Any bytes read as JSON lines and as lines that match a pattern, against `serde_json` and `regex` line by line. The fuzz
-//! target and the test that replays its corpus share this.
+//! Reads any bytes as JSON lines and as lines that match a pattern, and compares each line with `serde_json` and
+//! `regex`. The fuzz target and the test that replays its corpus share this.
 
 use mapfold::data::{Batch, Column, Sink};
 use mapfold::record::json::{self, Field};
 use mapfold::record::pattern::{self, Pattern};
 use serde_json::Value;
 
-/// Of each record the cells, as text.
+/// The cells of each record, as text.
 #[derive(Default)]
 struct Rows(Vec<Vec<Option<Vec<u8>>>>);
 
@@ -23,7 +23,7 @@ impl Sink for Rows {
 }
 
 /// # Panics
-/// Where they differ.
+/// Panics if the results differ.
 pub fn check(file: &[u8]) {
     json_lines(file);
     patterns(file);
@@ -40,7 +40,7 @@ fn json_lines(file: &[u8]) {
     assert_eq!(taken.records, (rows.0.len() + bad.len()) as u64);
     for row in rows.0 {
         let line = row[NAMES.len()].as_deref().expect("a record is not null");
-        // Of what isn't wanted only the form is looked at.
+        // The reader checks only the form of fields that aren't wanted, so these needn't be UTF-8.
         let Ok(text) = std::str::from_utf8(line) else { continue };
         let object = match serde_json::from_str(text) {
             Ok(Value::Object(object)) => object,
@@ -64,12 +64,12 @@ fn json_lines(file: &[u8]) {
     }
     for line in bad {
         let is_good = serde_json::from_slice::<Value>(&line).is_ok_and(|value| value.is_object());
-        // A number of thousands of digits is none there.
+        // serde_json doesn't refuse a number of thousands of digits, but the reader does.
         assert!(!is_good || line.len() > 4000, "{:?} is an object", String::from_utf8_lossy(&line));
     }
 }
 
-/// What one parser takes and the other has no room for.
+/// Whether serde_json has no room for a value that the reader accepts.
 fn is_beyond(error: &serde_json::Error) -> bool {
     let text = error.to_string();
     text.contains("out of range") || text.contains("recursion limit")

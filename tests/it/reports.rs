@@ -1,4 +1,4 @@
-//! What a run says besides its result: the summary, progress, the report.
+//! What a run says beside its result: the summary, the progress, the report.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -64,7 +64,8 @@ fn a_job_as_run_runs_again() {
     dir.run("run again.json").printed("the\t2\ncat\t1\n");
 }
 
-/// Where `-o` had the result written is nothing that the job says. What the spec says is refused, and told what to do.
+/// `-o` isn't part of the job that the report gives, so that job runs again. If the spec names the output, running it
+/// again is refused with a hint.
 #[test]
 fn a_job_that_wrote_a_file_runs_again() {
     let dir = dir();

@@ -1,4 +1,4 @@
-//! Inputs that are read again: since they failed, or beside a first reading that is slow.
+//! Inputs that are read again: because they failed, or in a speculative attempt beside a slow one.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use crate::harness::{Dir, Ran};
 
 const SCHEDULERS: [&str; 3] = ["stealing", "static", "shared"];
 
-/// A command that does one thing the first time and another one from then on.
+/// A command that does one thing the first time and another from then on.
 fn twice(dir: &Dir, name: &str, first: &str, then: &str) -> Value {
     let state = dir.join(&format!("{name}.runs"));
     let script = format!("echo >> {0}; if [ $(wc -l < {0}) = 1 ]; then {first}; else {then}; fi", state.display());
     json!({"command": ["sh", "-c", script], "name": name, "retry": true})
 }
 
-/// How often it was run, which is forgotten.
+/// Returns how often the command was run, and resets the count.
 fn runs(dir: &Dir, name: &str) -> usize {
     let path = dir.join(&format!("{name}.runs"));
     let runs = fs::read_to_string(&path).unwrap().lines().count();
@@ -25,7 +25,7 @@ fn runs(dir: &Dir, name: &str) -> usize {
     runs
 }
 
-/// Counts lines of the inputs, sorted.
+/// Runs a job that counts the lines of the inputs.
 fn run(dir: &Dir, input: &Value, args: &str) -> Ran {
     let spec = json!({"group_by": ["line"], "aggregate": [{"op": "count"}], "input": input});
     fs::write(dir.join("job.json"), spec.to_string()).unwrap();
@@ -36,7 +36,7 @@ fn read(dir: &Dir, name: &str) -> Value {
     serde_json::from_slice(&fs::read(dir.join(name)).unwrap()).unwrap()
 }
 
-/// What became of attempts at a source, and after how many seconds.
+/// Returns the outcomes of attempts at a source, each with the seconds until then.
 fn steps(dir: &Dir, source: &str) -> Vec<(String, f64)> {
     let trace = read(dir, "t.json");
     let events = trace["traceEvents"].as_array().unwrap();
@@ -51,13 +51,13 @@ fn names(dir: &Dir, source: &str) -> Vec<String> {
     steps(dir, source).into_iter().map(|(name, _)| name).collect()
 }
 
-/// Attempts that failed, and that were made beside another one.
+/// Returns the counters of failed and of speculative attempts.
 fn counted(dir: &Dir) -> (u64, u64) {
     let counters = &read(dir, "r.json")["counters"];
     (counters["failed_attempts"].as_u64().unwrap(), counters["speculative_attempts"].as_u64().unwrap())
 }
 
-/// Attempts at sources that the report tells of: source, number and outcome. No one's ends before it begins.
+/// Returns the source attempts of the report: source, number and outcome. Checks that no attempt ends before it begins.
 fn reported(dir: &Dir) -> Vec<(String, u64, String)> {
     let report = read(dir, "r.json");
     let attempts = report["source_attempts"].as_array().cloned().unwrap_or_default();
@@ -86,7 +86,7 @@ fn numbers() -> String {
     lines.concat()
 }
 
-/// Half-way, in the middle of a line.
+/// The command fails half-way, in the middle of a line.
 #[test]
 fn a_command_that_fails_is_run_again() {
     let dir = Dir::new();
@@ -103,7 +103,7 @@ fn a_command_that_fails_is_run_again() {
             assert_eq!(reported(&dir), of_web1(&["failed", "won"]));
         }
     }
-    // Only if that was asked for, and attempts are allowed.
+    // The command is run again only if the spec asks for that and attempts are allowed.
     let input = twice(&dir, "web1", first, "seq 30000");
     let mut once = input.clone();
     once.as_object_mut().unwrap().remove("retry");
@@ -111,14 +111,15 @@ fn a_command_that_fails_is_run_again() {
     assert_eq!((runs(&dir, "web1"), counted(&dir)), (1, (1, 0)));
     failed(&run(&dir, &input, "--attempts 1"), "web1: exit status 7: lost");
     assert_eq!(runs(&dir, "web1"), 1);
-    // By a signal, with nothing printed, and with all of it.
+    // The command is killed before it prints anything, or fails after it has printed everything.
     for first in ["kill -9 $$", "seq 30000; exit 1"] {
         run(&dir, &twice(&dir, "web1", first, "seq 30000"), "").printed(&numbers());
         assert_eq!(runs(&dir, "web1"), 2);
     }
 }
 
-/// What is packed is held against its packed bytes, and a table's first record is read before the job.
+/// The second reading of compressed data is compared with the compressed bytes. A table's first record is read before
+/// the job runs.
 #[test]
 fn packed_data_and_tables() {
     let dir = Dir::new();
@@ -158,7 +159,7 @@ fn a_command_that_fails_each_time() {
     let message = "each of 2 attempts at reading web1 failed: web1: exit status 3: so; then: web1: killed by signal 9";
     failed(&run(&dir, &twice(&dir, "web1", "echo so >&2; exit 3", "kill -9 $$"), "--attempts 2"), message);
     assert_eq!(runs(&dir, "web1"), 2);
-    // All attempts have one time.
+    // All attempts together have one timeout.
     let mut late = twice(&dir, "web1", "echo a; exec sleep 1000", "true");
     late["timeout"] = "2s".into();
     failed(&run(&dir, &late, ""), "web1: timed out after 2s, 2 B read");
@@ -173,14 +174,14 @@ fn fast(count: usize) -> Vec<Value> {
     vec![json!({"command": ["echo", "x"]}); count]
 }
 
-/// Beside others that have brought theirs. The first reading is ended.
+/// The other sources are complete, so a second attempt starts. It wins, and the first command is ended.
 #[test]
 fn a_second_reading_wins() {
     let dir = Dir::new();
     for (i, scheduler) in SCHEDULERS.into_iter().enumerate() {
         for (j, before) in ["", "seq 30000 | head -c 70001;"].into_iter().enumerate() {
             let sleep = long(40 + 10 * i as u32 + j as u32);
-            // Its child too, and though it doesn't want to.
+            // The child of the first command is ended too, although the command ignores SIGTERM.
             let first = format!("trap '' TERM; {before} sleep {sleep} & sleep {sleep}");
             let begun = Instant::now();
             let input = [fast(2), vec![twice(&dir, "web1", &first, "seq 30000")]].concat();
@@ -200,7 +201,7 @@ fn a_second_reading_wins() {
 fn a_first_reading_wins() {
     let dir = Dir::new();
     let sleep = long(80);
-    // It ends a while after the second was begun.
+    // The first command ends a while after the second has begun.
     let state = dir.join("web1.runs");
     let is_alone = format!("[ $(wc -l < {}) = 1 ]", state.display());
     let first = format!("echo a; while {is_alone}; do sleep 0.05; done; sleep 2; echo b");
@@ -212,19 +213,19 @@ fn a_first_reading_wins() {
         assert_eq!((runs(&dir, "web1"), counted(&dir)), (2, (0, 1)));
         assert_eq!(names(&dir, "web1"), ["attempt 1 speculated", "attempt 0 won", "attempt 1 lost"]);
     }
-    // One that fails leaves the other to go on.
+    // If the second attempt fails, the first one goes on.
     let input = [fast(2), vec![twice(&dir, "web1", first, "exit 5")]].concat();
     run(&dir, &json!(input), "").printed("a\t1\nb\t1\nx\t2\n");
     assert_eq!(names(&dir, "web1"), ["attempt 1 speculated", "attempt 1 failed", "attempt 0 won"]);
     assert_eq!(runs(&dir, "web1"), 2);
-    // They have to agree.
+    // Both attempts must give the same bytes.
     let input = [fast(2), vec![twice(&dir, "web1", first, &format!("echo other; exec sleep {sleep}"))]].concat();
     let ran = run(&dir, &json!(input), "");
     assert!(ran.stderr().starts_with("error: web1: gave different bytes when it was run again\n"), "{}", ran.stderr());
     wait_for(0, &sleep);
 }
 
-/// Of one that isn't to be read again, or where nothing says what slow is, there is one reading.
+/// A source that may not be read again has one attempt. So has a source when nothing says what slow is.
 #[test]
 fn no_second_reading() {
     let dir = Dir::new();
@@ -237,7 +238,7 @@ fn no_second_reading() {
     assert_eq!(counted(&dir), (0, 0));
 }
 
-/// Lines of six runs. `seconds` until the last byte and the first.
+/// A history of six runs. Each source has the seconds until its last and its first byte.
 fn history(sources: &[(&str, &str, f64, f64)]) -> String {
     let of_run = |run: usize| {
         let line = |&(source, how, seconds, first_byte): &(&str, &str, f64, f64)| {
@@ -250,7 +251,8 @@ fn history(sources: &[(&str, &str, f64, f64)]) -> String {
     (0..6).map(of_run).collect()
 }
 
-/// Alone, so that nothing but its history says when it is slow; also before the job, where a table's first record is read.
+/// The source has no others beside it, so only its history says when it is slow. This also holds before the job, where
+/// a table's first record is read.
 #[test]
 fn what_a_history_says_is_when_a_source_is_slow() {
     let dir = Dir::new();
@@ -273,14 +275,15 @@ fn what_a_history_says_is_when_a_source_is_slow() {
     }
 }
 
-/// A source that is known to be slow is hedged after the median of its times, where one that isn't has 95 of 100 of them.
+/// A source that is known to be slow gets a second attempt after the median of its times. Another source gets one after
+/// the 95th percentile.
 #[test]
 fn a_slow_source_is_hedged_earlier() {
     let dir = Dir::new();
     let sleep = long(91);
     let begun = |seconds: f64| {
         let mut lines = history(&[("a", "read", 1.0, 0.1), ("b", "read", 1.0, 0.1), ("web1", "read", seconds, 0.3)]);
-        // The longest of seven is what 95 of 100 don't exceed.
+        // The longest of seven times is the 95th percentile.
         lines.push_str(&history(&[("web1", "read", 9.0, 6.0)]).lines().next().map(|line| format!("{line}\n")).unwrap());
         fs::write(dir.join("h"), lines).unwrap();
         let input = twice(&dir, "web1", &format!("exec sleep {sleep}"), "echo y");
@@ -294,7 +297,8 @@ fn a_slow_source_is_hedged_earlier() {
     wait_for(0, &sleep);
 }
 
-/// Of files that are mapped too; what is printed is the same.
+/// The tasks of a source that is known to be slow come first, also if the source is a mapped file. The output doesn't
+/// change.
 #[test]
 fn slow_files_are_read_first() {
     let dir = Dir::new();

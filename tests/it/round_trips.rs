@@ -1,4 +1,4 @@
-//! What is written as CSV, TSV or JSON lines is read back the same.
+//! Rows that are written as CSV, TSV or JSON lines are read back the same.
 
 use std::fs;
 
@@ -33,7 +33,7 @@ fn cell() -> impl Strategy<Value = Cell> {
     prop_oneof![1 => Just(None), 1 => Just(Some(Vec::new())), 8 => text.prop_map(Some)]
 }
 
-/// Rows of so many columns, by a writer of CSV that quotes every cell that isn't null.
+/// Writes rows as CSV, with quotes around every cell that isn't null.
 fn csv(rows: &[Vec<Cell>]) -> Vec<u8> {
     let cell = |cell: &Cell| match cell {
         None => Vec::new(),
@@ -48,7 +48,7 @@ fn csv(rows: &[Vec<Cell>]) -> Vec<u8> {
 
 fn table() -> impl Strategy<Value = (Vec<String>, Vec<Vec<Cell>>)> {
     let names = ["a", "b \"c\"", "d,e", "f\ng", "\u{feff}h", " ", "\\N", "i\tj"];
-    // No escape of TSV keeps a byte order mark that a file begins with.
+    // TSV can't escape a byte order mark at the start of a file.
     let first = (0..names.len()).prop_filter("a mark", move |&first| !names[first].starts_with('\u{feff}'));
     (1usize..=4, first).prop_flat_map(move |(columns, first)| {
         let names = (0..columns).map(|i| names[(first + i) % names.len()].to_owned()).collect::<Vec<_>>();
@@ -61,7 +61,7 @@ const PASS: &str = r#"{"output": {"header": true}}"#;
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
 
-    /// By way of each format and packing, and at any split size.
+    /// Rows pass through each format and compression, at any split size.
     #[test]
     fn csv_to_tsv_to_csv((names, rows) in table(), split_size in 1u32..40) {
         let header = names.iter().map(|name| Some(name.clone().into_bytes())).collect();
@@ -77,7 +77,7 @@ proptest! {
         pass("5.csv", "csv", "6.csv");
         let read = |name: &str| fs::read(dir.join(name)).unwrap();
         prop_assert_eq!(read("5.csv"), read("6.csv"));
-        // And by way of JSON lines, in which bytes that are not UTF-8 are U+FFFD, and so in what is made of them.
+        // The rows also pass through JSON lines, where bytes that aren't UTF-8 become U+FFFD.
         let select = serde_json::json!({ "select": names });
         fs::write(dir.join("select.json"), select.to_string()).unwrap();
         let select = |from: &str, format: &str, to: &str| {
@@ -90,7 +90,7 @@ proptest! {
         prop_assert_eq!(read("8.jsonl"), read("9.jsonl"));
         let expected = String::from_utf8_lossy(&read("5.csv")).into_owned();
         prop_assert_eq!(String::from_utf8(read("10.csv")).unwrap(), expected);
-        // Whoever wrote it, it holds the same: an independent reader says so, which knows no null but the empty text.
+        // An independent reader finds the same cells in both files. To it, null and the empty text are the same.
         let cells = |name: &str| {
             let text = read(name);
             let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text).to_vec();
@@ -98,7 +98,7 @@ proptest! {
             reader.byte_records().map(|record| record.unwrap()).collect::<Vec<_>>()
         };
         prop_assert_eq!(cells("1.csv"), cells("5.csv"));
-        // Null and the empty text are not one.
+        // Null and the empty text stay different.
         let nulls = |name: &str| {
             let count: Vec<_> = names.iter().enumerate().map(|(i, name)| {
                 serde_json::json!({"op": "count", "field": name, "as": format!("c{i}")})
@@ -114,7 +114,7 @@ proptest! {
     }
 }
 
-/// A row of one column that is null is an empty line; the empty text isn't.
+/// In a table of one column, a null row is an empty line, and the empty text is written in another way.
 #[test]
 fn one_column() {
     let dir = Dir::new().file("1.csv", "a\n\n\"\"\nx\n\n").file("pass.json", PASS);
@@ -125,7 +125,7 @@ fn one_column() {
     dir.run("agg count,count(a) 2.tsv").printed("4\t2\n");
 }
 
-/// Groups too, by files of whose format the names say nothing.
+/// Groups are read back too, from files whose names don't say the format.
 #[test]
 fn what_is_grouped_is_read_again() {
     let dir = Dir::new().file("in", "k;x\n\"a;\nb\";1.50\n;2\n\"\";3\n\"a;\nb\";1e-7\n");

@@ -1,4 +1,4 @@
-//! Schedulers decide who runs a task and when: never what is printed, and what they did is in the report.
+//! Schedulers decide who runs a task and when. They never change the output, and the report says what they did.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::harness::Dir;
 
 const ALL: [&str; 3] = ["stealing", "static", "shared"];
 
-/// Lines of words, no two of them alike.
+/// Lines of words. No two lines are equal.
 fn text(lines: usize) -> String {
     (0..lines).map(|i| format!("w{} x{} the\n", i % 97, i * 7919 % 1013)).collect()
 }
@@ -21,7 +21,7 @@ fn run(dir: &Dir, flags: &str) -> Value {
 
 #[test]
 fn the_same_bytes_from_files_and_streams() {
-    // Groups, records that are sorted, and records in the order of the input.
+    // Groups, sorted records, and records in the order of the input.
     same_bytes("wordcount", "in -");
     same_bytes("sorted.json", "- in");
     same_bytes("all.json", "in/a - in/b in/c");
@@ -34,7 +34,7 @@ fn same_bytes(job: &str, inputs: &str) {
         for threads in [3, 256] {
             let dir = Dir::new().file("in/a", text(300)).file("in/b", text(5)).file("in/c", text(2000));
             let dir = dir.file("all.json", "{\"select\": [\"line\"]}").file("sorted.json", "{\"sort\": [\"-line\"]}");
-            // With so little memory a block of the stream is small, so that there are many.
+            // Little memory makes the stream's blocks small, so there are many.
             let args = format!(
                 "run {job} {inputs} --memory 1M --split-size 1K --threads {threads} --scheduler {scheduler} --report r.json"
             );
@@ -74,7 +74,8 @@ fn the_report_says_who_ran_what() {
     }
 }
 
-/// Counts of workers are those of the tasks, a worker runs one task at a time, and it is busy or idle in both phases.
+/// Checks that the counts of a worker are those of its tasks, that it runs one task at a time, and that it is busy or
+/// idle in both phases.
 fn accounts_for_the_time(report: &Value, flags: &str) {
     let seconds = |value: &Value| value.as_f64().unwrap();
     let phases = &report["phase_seconds"];

@@ -1,4 +1,4 @@
-//! `mapfold schema`: a schema that says what the parser says, and the page that is made of the same table.
+//! `mapfold schema`: the schema agrees with the parser, and the page of all keys is made from the same table.
 
 use std::fs;
 use std::path::Path;
@@ -26,12 +26,12 @@ fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// What the parser says of the keys and the values of a spec without params.
+/// Whether the parser accepts the keys and values of a spec without params.
 fn parser_takes(spec: &Value) -> bool {
     check(spec, &SPEC, &mut Vec::new()).is_ok()
 }
 
-/// A spec that has every key, and some keys in each of their forms.
+/// A spec that has every key, and has some keys in each of their forms.
 fn full() -> Value {
     json!({
         "$schema": "mapfold.schema.json", "name": "n", "description": "d",
@@ -82,7 +82,7 @@ fn it_is_a_schema_and_each_key_is_described() {
     }
 }
 
-/// The keys that a schema names, wherever in it.
+/// Finds the keys that a schema names, at any depth.
 fn properties<'a>(schema: &'a Value, found: &mut Vec<(&'a str, &'a Value)>) {
     match schema {
         Value::Object(object) => object.iter().for_each(|(name, below)| {
@@ -98,7 +98,7 @@ fn properties<'a>(schema: &'a Value, found: &mut Vec<(&'a str, &'a Value)>) {
     }
 }
 
-/// Objects in a page that are specs, as they stand there.
+/// Returns the objects in a page that are specs.
 fn specs_in(page: &str) -> Vec<Value> {
     let keys = ["input", "map", "group_by", "aggregate", "select", "read"];
     let mut specs = Vec::new();
@@ -189,7 +189,7 @@ fn what_the_parser_refuses_is_invalid() {
     }
 }
 
-/// Every place in a value, as JSON pointers.
+/// Finds every place in a value, as JSON pointers.
 fn places(value: &Value, here: String, found: &mut Vec<String>) {
     let mut below =
         |key: String, value| places(value, format!("{here}/{}", key.replace('~', "~0").replace('/', "~1")), found);
@@ -201,7 +201,7 @@ fn places(value: &Value, here: String, found: &mut Vec<String>) {
     found.push(here);
 }
 
-/// The full spec, changed at the place of that number.
+/// The full spec, changed at the place that the index picks.
 fn changed(place: prop::sample::Index, change: impl FnOnce(&mut Value)) -> Value {
     let mut spec = full();
     let mut all = Vec::new();
@@ -281,7 +281,7 @@ proptest! {
     fn a_param_may_stand_for_any_value(place: prop::sample::Index) {
         let mut taken = None;
         let mut with_param = changed(place, |old| taken = Some(std::mem::replace(old, json!({"param": "p"}))));
-        // The spec itself is no value, and what its params are is known first.
+        // A param can't stand for the whole spec, because the spec's params must be known first.
         prop_assume!(with_param != json!({"param": "p"}));
         with_param["params"] = json!({"p": {"default": taken, "description": "what it is for"}});
         prop_assert!(VALIDATOR.with(|validator| validator.is_valid(&with_param)), "{}", with_param);

@@ -22,7 +22,7 @@ fn spawn(dir: &Dir, args: &[&str]) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Waits until the process has a handler for SIGTERM, the last that it asks for.
+/// Waits until the process has a handler for SIGTERM, which is the last one that it installs.
 fn wait_until_it_listens(child: &Child) {
     let status = format!("/proc/{}/status", child.id());
     let caught = || -> Option<u64> {
@@ -61,7 +61,8 @@ fn an_interrupted_job_leaves_nothing_behind() {
     }
 }
 
-/// `timeout` signals a process and then its group: the same request once more, not a user who won't wait.
+/// `timeout` signals a process and then its group. The second signal repeats the request; it isn't a user who won't
+/// wait.
 #[test]
 fn a_second_signal_at_once_is_the_first_one_again() {
     let dir = dir();
@@ -75,7 +76,7 @@ fn a_second_signal_at_once_is_the_first_one_again() {
     assert_eq!(dir.names(), ["fifo"]);
 }
 
-/// Workers that wait for a stream, behind a file that they have done, are woken.
+/// Workers that wait for a stream, after they have finished a file, are woken.
 #[test]
 fn every_scheduler_is_interrupted() {
     for scheduler in ["stealing", "static", "shared"] {
@@ -105,7 +106,8 @@ fn a_signal_that_was_ignored_stays_so() {
     interrupted(child, 143);
 }
 
-/// As under `nohup`, and behind the `&` of a script. `timeout` is for tests that wait all the same.
+/// Tests work when their parent ignores signals, as under `nohup` and behind the `&` of a script. `timeout` kills tests
+/// that wait all the same.
 #[test]
 fn tests_whose_parent_ignores_signals() {
     let tests = std::env::current_exe().unwrap();

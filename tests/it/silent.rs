@@ -1,4 +1,4 @@
-//! Inputs that don't answer: they cost no other its place in the result, and the job none of its time.
+//! Inputs that don't answer don't keep other inputs out of the result, and don't delay the job.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::commands::{left, long};
 use crate::harness::{Dir, Ran};
 
-/// With so many of a command, and how long it took.
+/// Runs mapfold with `count` inputs of one command. Also returns how long it took.
 fn run(dir: &Dir, args: &str, count: usize, command: &str) -> (Ran, Duration) {
     let commands = std::iter::repeat_n(["--from-command", command], count).flatten();
     let command = dir.command(args.split_whitespace().chain(commands));
@@ -17,7 +17,7 @@ fn run(dir: &Dir, args: &str, count: usize, command: &str) -> (Ran, Duration) {
     (command.run(), begun.elapsed())
 }
 
-/// To end one of them takes a while. It is the same while for all.
+/// Ending a command takes a while. Many commands end in the same while.
 #[test]
 fn commands_whose_first_record_does_not_come() {
     let dir = Dir::new().file("a.csv", "k\nx\ny\nx\n");
@@ -38,7 +38,7 @@ fn commands_whose_first_record_does_not_come() {
     }
 }
 
-/// Their first record came, and then there is no job that would read on.
+/// The first records came, and then the job fails before it reads on.
 #[test]
 fn commands_of_a_table_that_is_not_read() {
     let dir = Dir::new().file("job.json", r#"{"read": {"format": "csv"}, "group_by": ["k"]}"#);
@@ -57,8 +57,8 @@ fn commands_of_a_table_that_is_not_read() {
     }
 }
 
-/// What a script of bash prints in which `dead DIRECTORY` mounts a disk there that answers nothing, and `$M` is mapfold, killed
-/// where it hangs. `None` where nothing can be mounted.
+/// Returns what a bash script prints, and how long it took. In the script, `dead DIRECTORY` mounts a disk there that
+/// never answers, and `$M` is mapfold, which is killed if it hangs. Returns `None` if nothing can be mounted.
 fn with_dead_disks(dir: &Dir, script: &str) -> Option<(String, Duration)> {
     let run = |script: &str| {
         let dead = "dead() { exec 9<>/dev/fuse && \
@@ -79,7 +79,7 @@ fn with_dead_disks(dir: &Dir, script: &str) -> Option<(String, Duration)> {
     Some((String::from_utf8(output.stdout).unwrap(), begun.elapsed()))
 }
 
-/// Twenty of them have the time that one has; what is there is read, and the deadline is kept.
+/// Twenty paths wait as long as one. The inputs that answer are read, and the deadline is kept.
 #[test]
 fn paths_on_a_dead_disk() {
     let dir = Dir::new().file("a.txt", "x\ny\n").file("mnt/x", "");
@@ -105,7 +105,7 @@ fn paths_on_a_dead_disk() {
         assert_eq!(printed, said, "{deadline}");
         assert!(took < Duration::from_secs(most), "{deadline}: {took:?}");
     }
-    // The first record of a table isn't waited for either; the ending of the name still says which format it has.
+    // The first record of a table isn't waited for either. The name's ending still gives the format.
     let input = json!([{"path": "mnt/*.csv", "timeout": "300ms"}]);
     let job = json!({"input": input, "group_by": ["k"], "deadline": {"on_timeout": "partial"}});
     std::fs::write(dir.join("job.json"), job.to_string()).unwrap();
@@ -113,15 +113,16 @@ fn paths_on_a_dead_disk() {
     assert_eq!(printed, "error: mnt/*.csv: timed out after 300ms\n1\n");
 }
 
-/// It isn't asked again what the file is, which was read or took too long.
+/// Once a file has been read or was too slow, the job doesn't ask the file system about it again.
 #[test]
 fn a_disk_that_dies_while_the_job_runs() {
     let dir = Dir::new().file("d/f.csv", "k\nx\n").file("out.csv", "old\n").file("r.json", "{}");
     mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
     std::fs::create_dir(dir.join("out")).unwrap();
-    // It has died when the FIFO's first record comes, which the plan of a table waits for; of a text, when all else is read.
+    // The disk dies before the FIFO's first record comes. The plan of a table waits for that record. In a job over
+    // text, everything else is read by then.
     let script = |args: &str| {
-        // Should it end before it reads the FIFO, nobody waits for that.
+        // If the job ends before it opens the FIFO, this opens it, so that the writer doesn't wait.
         let run = format!("{{ $M run ./job.json {args}; echo $?; : 7<>fifo; }} &");
         format!("{run}\nexec 8>fifo; sleep 1; dead d; printf 'k\\nz\\n' >&8; exec 8>&-; wait")
     };
@@ -144,7 +145,7 @@ fn a_disk_that_dies_while_the_job_runs() {
     assert_eq!(std::fs::read_to_string(dir.join("out.csv")).unwrap(), "z\n");
 }
 
-/// It is the source's own time that is said, whatever it is called.
+/// The message gives the source's own timeout, even if two sources have one name.
 #[test]
 fn two_commands_of_one_name() {
     let slow = |timeout: Option<&str>| {

@@ -1,4 +1,4 @@
-//! Specs that are wrong: exit code 2, the place, and what would be right.
+//! Wrong specs: exit code 2, the place of the error, and what would be right.
 
 use crate::harness::Dir;
 
@@ -121,7 +121,8 @@ fn params_are_checked() {
     );
 }
 
-/// Beside a number digits in quotes are that number; beside text a number is refused, as it could be written in many ways.
+/// Compared with a number, digits in quotes are a number. Compared with text, a number is refused, since it could be
+/// written in many ways.
 #[test]
 fn what_is_compared_is_of_one_type() {
     let dir = Dir::new().file("in.csv", "k,n\na,10\nb,9\na,12345678901234567890123\n");
@@ -135,7 +136,7 @@ fn what_is_compared_is_of_one_type() {
     for value in ["10", "\"10\"", "\"1e1\""] {
         run("", &format!(r#"{{"field": "n", "gte": {value}}}"#)).printed("a\t12345678901234567890123\n");
     }
-    // A number of JSON has no more digits than a double holds.
+    // A JSON number has no more digits than a double holds, so more digits need quotes.
     run("", r#"{"field": "n", "equal": "12345678901234567890123"}"#).printed("a\t12345678901234567890123\n");
     run("", r#"{"field": "n", "equal": "ten"}"#)
         .refused("stdin: having.equal: \"n\" is a number, but \"ten\" is not", "");

@@ -7,7 +7,7 @@ use crate::tables::Value;
 use crate::tables::reader::{self, Format};
 use crate::tables::writer;
 
-/// Cells in quotes that look like records, quotes at every kind of place, and ends of both kinds.
+/// Cells in quotes that look like records, quotes at every kind of place, and line ends of both kinds.
 const NASTY: &str = "\u{feff}k,\"n\n1\"\r\na,1\n\"b\n,2\n\",2\r\n\"\"\"\n\"\",\",3\n\"\n\n\n\",4\n,\"5\"\n\"c\",\"\"\n\"d\r\n\"\"e\"\",7\n\",6\n\"\"\"\"\"\"\"\n\"\"\",8\na,\"\n\"";
 
 #[test]

@@ -1,5 +1,5 @@
-//! Jobs that are stuck in a system call, and standard error that nobody reads: they end in time all the same, and with one
-//! signal.
+//! Jobs that are stuck in a system call, and jobs whose standard error nobody reads, still end at their deadline, and
+//! with one signal.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,10 +12,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::Dir;
 
-/// What a pipe holds.
+/// Bytes that a pipe holds.
 const PIPE: u64 = 65_536;
 
-/// A directory with a job whose records pass through, more of them than a pipe holds; and a FIFO that nobody else opens.
+/// A directory with a job whose records pass through, with more records than a pipe holds, and a FIFO that nobody else
+/// opens.
 fn dir() -> Dir {
     let dir = Dir::new().file("pass.json", r#"{"select": ["line"]}"#).file("lines", "line\n".repeat(200_000));
     mknodat(CWD, dir.join("fifo"), FileType::Fifo, 0o600.into(), 0).unwrap();
@@ -28,7 +29,7 @@ fn command(dir: &Dir, args: &str) -> Command {
     command
 }
 
-/// Waits for its end, which comes in time or never.
+/// Waits until the process ends. Kills it and fails if that takes too long.
 #[track_caller]
 fn ended(child: &mut Child) -> ExitStatus {
     let begun = Instant::now();
@@ -50,7 +51,7 @@ fn wait_until_full(pipe: &impl std::os::fd::AsFd) {
     }
 }
 
-/// A pipe in which there is no room any more, with its reader.
+/// A full pipe, with its reader.
 fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
     let (reader, mut writer) = io::pipe().unwrap();
     let flags = fcntl_getfl(&writer).unwrap();
@@ -64,7 +65,7 @@ fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
 fn a_deadline_of_a_job_that_is_stuck() {
     let late = "error: the job was not done after 300ms\nhint: with --on-timeout partial the job answers from what it has read by then\n";
     let later = "error: the job was not done after 300ms, nor 2s later\n";
-    // Nobody reads its standard output; nobody opens the FIFO that it is to write.
+    // Nobody reads the standard output of one job, and nobody opens the FIFO that the other job writes to.
     for job in ["run ./pass.json lines", "run uniq lines -o fifo"] {
         for (flags, said) in [("", late), (" --on-timeout partial", later)] {
             let dir = dir();
@@ -78,7 +79,7 @@ fn a_deadline_of_a_job_that_is_stuck() {
     }
 }
 
-/// One pipe takes both, as in `2>&1 | less`.
+/// One pipe takes standard output and standard error, as in `2>&1 | less`.
 #[test]
 fn one_signal_ends_a_job_whose_output_nobody_reads() {
     let dir = dir();
@@ -91,14 +92,14 @@ fn one_signal_ends_a_job_whose_output_nobody_reads() {
     assert_eq!(dir.names(), ["fifo", "lines", "pass.json"]);
 }
 
-/// What the job has to say of its end keeps it no longer than a moment, though it has ended well itself.
+/// The last message delays the job only for a moment, although the job itself has ended well.
 #[test]
 fn standard_error_that_nobody_reads() {
     for (args, code) in [("run uniq fifo", 143), ("run uniq fifo --timeout 300ms", 1)] {
         let dir = dir();
         let (_reader, writer) = full_pipe();
         let mut child = command(&dir, args).stderr(writer).spawn().unwrap();
-        // Opened once the job reads it.
+        // Opening the FIFO waits until the job reads it.
         let fifo = File::options().write(true).open(dir.join("fifo")).unwrap();
         if code == 143 {
             kill_process(Pid::from_child(&child), Signal::TERM).unwrap();

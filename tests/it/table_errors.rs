@@ -1,4 +1,4 @@
-//! Tables that are not right: what is said, by which exit code, and that nothing else is written.
+//! Wrong tables: the message, the exit code, and that nothing else is written.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,7 +11,7 @@ use crate::harness::{Dir, Ran};
 
 const SKIP: &str = "--set read.on_error=skip skips bad records";
 
-/// The hint about a value of column `x` that is no number.
+/// The hint about a value of column `x` that isn't a number.
 fn no_number(value: &str) -> String {
     let null = match value {
         "" => String::new(),
@@ -20,7 +20,7 @@ fn no_number(value: &str) -> String {
     format!("{SKIP}{null}")
 }
 
-/// `mapfold agg` with these words over `in.csv` of these bytes, its result to go to a file.
+/// Runs `mapfold agg` with these words over `in.csv`, which holds `text`. The result goes to a file.
 fn agg(text: impl AsRef<[u8]>, words: &[&str]) -> Ran {
     let dir = Dir::new().file("in.csv", text);
     let ran = dir.command([&["agg", "-o", "out"], words, &["in.csv"]].concat()).run();
@@ -92,7 +92,7 @@ fn headers_that_are_none() {
         "stdin: its first line has a return (CR) without a newline",
         r"if lines end with only a return, as on old Macs: … | tr '\r' '\n' | mapfold … -",
     );
-    // Without a header the first line is a record, in which a return may stand.
+    // Without a header the first line is a record, which may contain a carriage return.
     agg("1\r2,3\n4,5\n", &["sum($2)", "--no-header"]).printed("");
     agg("1,2\r3,4\r", &["sum($2)", "--no-header"]).refused(
         "in.csv: its first line has a return (CR) without a newline",
@@ -142,7 +142,7 @@ fn a_header_with_another_delimiter() {
     }
 }
 
-/// What nobody names may be there twice; and a name with a newline or a return in quotes is one.
+/// A name may occur twice if nobody uses it. A quoted name may contain a newline or a carriage return.
 #[test]
 fn headers_that_are_odd() {
     let dir = Dir::new().file("in.csv", "a,a,\"b\nc\r\",\n1,2,3,4\n").file("pass.json", "{}");
@@ -204,12 +204,12 @@ fn values_that_are_no_numbers() {
     let dir = dir.file("in.csv", b"k,x\n\xff,1\n\"\0\n\",2\n");
     let ran = dir.run("agg -g k sum(x) in.csv");
     assert_eq!(ran.output.stdout, b"\0\\n\t2\n\xff\t1\n");
-    // Only where a value is shown is what isn't UTF-8 replaced.
+    // Bytes that aren't UTF-8 are replaced only where a message shows them.
     let dir = dir.file("in.csv", b"k,x\na,\xff\0\n");
     dir.run("agg sum(x) in.csv").failed("in.csv:2: column \"x\" is \"\u{fffd}\\0\", not a number", &no_number(""));
 }
 
-/// A column is made text only where everything takes it so.
+/// The hint suggests text for a column only if every use of the column takes text.
 #[test]
 fn hints_about_values_help() {
     let text = ", read.types.x=string the column text";
@@ -231,7 +231,7 @@ fn hints_about_values_help() {
     }
 }
 
-/// Nor what `and` and `or` have no need to look at, nor what is only asked whether it is there.
+/// Values are not converted if `and` or `or` needn't look at them, or if only their presence is tested.
 #[test]
 fn predicates_go_no_further_than_they_need() {
     let dir = Dir::new().file("in.csv", "g,x\na,1\nb,n/a\n,\n");
@@ -253,7 +253,7 @@ fn predicates_go_no_further_than_they_need() {
     dir.run("agg count in.csv --where g=a --where x>0").printed("1\n");
 }
 
-/// However many columns are converted, one step does it.
+/// One step converts all columns, however many there are.
 #[test]
 fn thousands_of_numbers_a_record() {
     let names: Vec<_> = (0..5000).map(|i| format!("c{i}")).collect();
@@ -277,7 +277,7 @@ fn thousands_of_numbers_a_record() {
     );
 }
 
-/// What no op sees need be no number.
+/// A value that no op sees needn't be a number.
 #[test]
 fn only_what_is_used_is_converted() {
     let dir = Dir::new().file("in.csv", "k,x,y\nEU,1,1\nUS,n/a,2\n").file(
@@ -300,7 +300,7 @@ fn sums_that_are_too_large() {
     agg(&text, &["sum(x) as total"]).failed("column \"total\" needs more than 38 digits", "");
     agg(&text, &["-g", "k", "sum(x) as total"])
         .failed("column \"total\" of the group \"a\" needs more than 38 digits", "");
-    // Nothing is judged on the way there, and a mean is no sum.
+    // Only the final sum must fit, not the sums on the way. A mean isn't a sum.
     let text = format!("k,x\na,{most}\na,{most}\na,-{most}\na,5e37\na,-5e37\na,1e-38\na,-1e-38\n");
     let dir = Dir::new().file("in.csv", text);
     dir.run("agg -g k sum(x) in.csv").printed(&format!("a\t{most}\n"));
@@ -313,7 +313,7 @@ fn sums_that_are_too_large() {
     dir.run("run ./derive.json large.csv -o out").failed("large.csv:3: column \"p\" needs more than 38 digits", SKIP);
 }
 
-/// The line that a record begins on, whatever is before it and however it is read.
+/// A message gives the line on which a record begins, whatever comes before it and however the file is read.
 #[test]
 fn lines_are_counted_from_the_file_s_first() {
     let quoted = "k,x\n\"a\n\nb\",1\nc,2\n\"\n\",bad\n";
@@ -342,7 +342,7 @@ fn lines_are_counted_from_the_file_s_first() {
         gzip.write_all(text.as_bytes()).unwrap();
         gzip.finish().unwrap()
     };
-    // Several members, cut in the middle of a line.
+    // The file has several gzip members. The first ends in the middle of a line.
     let (first, second) = quoted.split_at(9);
     let dir = dir.file("5.csv.gz", [pack(first), pack(second)].concat());
     dir.run("agg sum(x) 1.csv 5.csv.gz").failed(&message("5.csv.gz", 6), &hint);
@@ -350,10 +350,10 @@ fn lines_are_counted_from_the_file_s_first() {
     dir.run("agg sum(x) 6.csv.zst --threads 3").failed(&message("6.csv.zst", 6), &hint);
 }
 
-/// Of several bad records the first counts: whoever finds it, however the input is split.
+/// Of several bad records the first one ends the job, however the input is split and whoever finds it.
 #[test]
 fn the_earliest_bad_record_is_told() {
-    // A pair of each: the kind that is first is found by another step, and all are in one batch.
+    // Each kind of bad record comes first once. A different step finds each kind, and all are in one batch.
     let kinds = ["x\"y,1,1", "1,bad,1", "1,1,9e37", "1,1"];
     let spec = r#"{"map": [{"derive": "b * 10", "as": "p"}, {"derive": "c * 10", "as": "q"}], "group_by": ["a"]}"#;
     for first in 0..kinds.len() {
@@ -401,7 +401,7 @@ fn bad_records_are_skipped_counted_and_saved() {
         fs::remove_file(dir.join("out")).unwrap();
         dir.run(&format!("{job} {how} {few}"))
             .failed("24 of 54 records are bad, but read.on_error allows only a share of 0.44", "");
-        // They are kept all the same: to be looked at.
+        // The bad records are saved all the same, so that the user can look at them.
         assert_eq!(fs::read_to_string(dir.join("bad.txt")).unwrap(), saved);
         assert_eq!(dir.names(), ["bad.txt", "in.csv", "r.json"]);
     }
@@ -425,7 +425,7 @@ fn saved_records_go_to_a_file_of_their_own() {
     assert_eq!(dir.names(), ["in.csv", "job.json"]);
     run("bad").printed("");
     assert_eq!(fs::read(dir.join("bad")).unwrap(), b"bad\n");
-    // Bad records of another job are somebody's data.
+    // The saved bad records of another job are data, and are not overwritten.
     let skip = |to: &str| format!(r#"read.on_error={{"skip_up_to":1,"save_to":"{to}"}}"#);
     let job = |to: &str, more: &[&str]| {
         dir.command(["run", "./job.json", "in.csv", "--set", &skip(to)].into_iter().chain(more.iter().copied())).run()
@@ -441,7 +441,7 @@ fn saved_records_go_to_a_file_of_their_own() {
     dir.run("run uniq bad.gz").printed("bad\t1\n");
 }
 
-/// Of many columns only those are looked for that are named, and of their names not all are shown.
+/// Of many columns, only those that are named are looked for, and a message shows only some of the names.
 #[test]
 fn a_hundred_thousand_columns() {
     let names: Vec<_> = (0..100_000).map(|i| format!("c{i}")).collect();
@@ -488,12 +488,12 @@ fn packed_tables_that_are_not_whole() {
 
 type Change<'c> = &'c dyn Fn(&Dir);
 
-/// A file that is changed between its header and its records is an error; what is appended isn't looked at.
+/// A file that changes between the reading of its header and of its records is an error. Appended records are ignored.
 #[test]
 fn tables_that_change_meanwhile() {
     let rows = "\"a\n\",1\n".repeat(10);
-    // More than a FIFO holds is written once the job reads, which is after its plan. As records pass through in the order of
-    // the input, the file is not opened before the FIFO is at its end.
+    // The FIFO takes more than a pipe holds only once the job reads it, which is after planning. Records pass through
+    // in the order of the input, so the job opens the file only when the FIFO has ended.
     let job = |dir: &Dir, change: Change<'_>| {
         let mut command = dir.command("run ./pass.json fifo in.csv -o out".split(' ')).command;
         command.stderr(Stdio::piped());

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::harness::Dir;
 
-/// A pseudo-terminal: its user's keyboard, the other end, and what was written to it.
+/// A pseudo-terminal: its keyboard, the end that a program uses, and what was written to it.
 struct Terminal {
     keyboard: File,
     end: OwnedFd,
@@ -41,7 +41,7 @@ impl Terminal {
                 match user.read(&mut some) {
                     Ok(0) => return all,
                     Ok(n) => all.extend(&some[..n]),
-                    // Nobody has the other end any more.
+                    // Nobody has the other end open any more.
                     Err(e) if e.raw_os_error() == Some(5) => return all,
                     Err(e) if e.kind() == ErrorKind::Interrupted => {}
                     Err(e) => panic!("{e}"),
@@ -51,8 +51,8 @@ impl Terminal {
         Terminal { keyboard, end, written }
     }
 
-    /// Starts mapfold with its standard output and error on the terminal, and with these of the variables that
-    /// speak of colours.
+    /// Starts mapfold with its standard output and error on the terminal. Of the variables about colours it has only
+    /// these.
     fn start(&self, dir: &Dir, args: &str, stdin: impl Into<Stdio>, variables: &[(&str, &str)]) -> Child {
         let mut command = dir.command(args.split_whitespace()).command;
         for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "COLORTERM"] {
@@ -81,7 +81,7 @@ fn dir() -> Dir {
     dir
 }
 
-/// Each writes what has styles: help, errors with hints, summaries.
+/// Commands whose output has styles: help, errors with hints, summaries.
 const STYLED: [&str; 6] = ["--help", "run -h", "help run", "", "run uniq f --memroy 1", "run uniq f -v -o /dev/null"];
 
 #[test]
@@ -113,7 +113,7 @@ fn no_colours_elsewhere() {
     assert!(forced.run().stderr().starts_with("\x1b[1m\x1b[31merror:\x1b[0m none"));
 }
 
-/// Marks that turn the direction of text, and what a terminal takes for a command, are shown and not done.
+/// Characters that turn the direction of text, or that a terminal takes for commands, are shown and not carried out.
 #[test]
 fn what_would_fool_a_terminal_is_escaped() {
     let names = ["a\u{202e}txt.exe", "b\u{2066}c", "d\u{1b}[2J", "e\u{9b}1m", "f\u{2028}g"];
@@ -125,7 +125,7 @@ fn what_would_fool_a_terminal_is_escaped() {
             command.env("NO_COLOR", "1").env("TERM", "xterm").stdin(Stdio::null()).stdout(Stdio::null());
             command.stderr(terminal.end.try_clone().unwrap());
             command.spawn().unwrap().wait().unwrap();
-            // It has the terminal, too.
+            // The command has the terminal open too.
             drop(command);
             terminal.written()
         };
@@ -157,7 +157,7 @@ fn what_would_fool_a_terminal_is_escaped() {
     }
 }
 
-/// Without the line of progress, which is drawn and erased.
+/// Returns the text without the line of progress, which is drawn and erased.
 fn terminal_text(shown: &str) -> String {
     shown.replace(ERASE, "").replace(DRAWN, "")
 }
@@ -172,7 +172,7 @@ fn standard_input_that_is_a_terminal_is_not_read() {
     assert_eq!(terminal.written(), expected);
 }
 
-/// What a terminal of so many columns shows after all that was written to it.
+/// Returns what a terminal of `columns` columns shows after everything was written to it.
 fn screen(written: &str, columns: usize) -> String {
     let (mut rows, mut row, mut column) = (vec![Vec::new()], 0, 0);
     let mut rest = written;
@@ -190,7 +190,7 @@ fn screen(written: &str, columns: usize) -> String {
                 rows[row].truncate(column);
             }
             c => {
-                // One that is full wraps with the next letter.
+                // A full row wraps at the next letter.
                 if column == columns {
                     (row, column) = (row + 1, 0);
                 }
@@ -214,18 +214,18 @@ fn the_screen_is_one() {
     assert_eq!(screen("one\ntwo\r \x1b[K", 10), "one\n");
 }
 
-/// What a drawing ends with, and what takes it away.
+/// What a drawing of the progress line ends with, and what erases the line.
 const DRAWN: &str = "\x1b[J\r";
 const ERASE: &str = "\r \x1b[J\r\x1b[K";
 
-/// The lines of progress that a terminal was shown, and what it showed after them.
+/// Returns the lines of progress that a terminal was shown, and the text after them.
 fn progress(shown: &str) -> (Vec<&str>, &str) {
     let (before, after) = shown.rsplit_once(ERASE).unwrap_or_else(|| panic!("no progress: {shown:?}"));
     let lines = before.strip_suffix(DRAWN).unwrap_or_else(|| panic!("{before:?}")).split(DRAWN);
     (lines.map(|line| line.strip_prefix('\r').unwrap_or_else(|| panic!("{line:?}"))).collect(), after)
 }
 
-/// A job that reads the FIFO while `meanwhile` happens.
+/// Runs a job that reads the FIFO, and calls `meanwhile` as it runs.
 fn slow(dir: &Dir, args: &str, meanwhile: impl FnOnce(&Child, &mut File)) -> (Option<i32>, String) {
     slow_on(Terminal::new(), dir, &format!("uniq fifo {args}"), |child, _, fifo| meanwhile(child, fifo))
 }
@@ -252,11 +252,11 @@ fn progress_is_one_line_that_goes_away() {
     });
     assert_eq!(code, Some(0));
     let (lines, after) = progress(&shown);
-    // How much a stream holds isn't known, so neither is the time left.
+    // The size of a stream isn't known, so neither is the time left.
     let of_map: Vec<_> = lines.iter().filter(|line| line.starts_with("map ")).collect();
     assert!(of_map.len() >= 2 && of_map.iter().all(|line| line.ends_with(" B, 0.00 MB/s")), "{shown:?}");
     assert!(lines.iter().all(|line| line.chars().count() < 80), "{shown:?}");
-    // In one line, though the input is too short for the combiner to save anything.
+    // The summary is one line, though the input is too short for the combiner to save anything.
     assert!(after.starts_with("uniq: ") && after.ends_with(", 4 B of input\n"), "{shown:?}");
     assert_eq!(after.lines().count(), 1, "{after:?}");
 }
@@ -302,7 +302,7 @@ fn inputs_that_bring_nothing_are_named() {
     assert!(!lines[0].contains("waiting"), "{lines:?}");
 }
 
-/// The terminal echoes ^C where its cursor is.
+/// The terminal echoes ^C at its cursor.
 #[test]
 fn an_echoed_interrupt_goes_with_the_line() {
     let dir = dir();
@@ -318,7 +318,7 @@ fn an_echoed_interrupt_goes_with_the_line() {
     assert_eq!(screen(&shown, 80), "error: interrupted\n");
 }
 
-/// Rows that are written as they come, and rows that are written in the end.
+/// Rows stay whole, whether they are written as they come or at the end.
 #[test]
 fn rows_on_the_same_terminal_stay_whole() {
     let dir = dir();
@@ -367,7 +367,7 @@ fn progress_only_where_it_is_wanted() {
     assert!(slow(&dir, "-o out --force -q --progress always", wait).1.contains(ERASE));
 }
 
-/// Lines, since nothing can be drawn over in a file.
+/// In a file nothing can be drawn over, so progress is written as lines.
 #[test]
 fn progress_elsewhere_is_lines_if_it_is_asked_for() {
     let dir = dir();

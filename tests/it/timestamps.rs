@@ -1,4 +1,4 @@
-//! Timestamps, and the step `time`: what is read, written, compared, refused and said.
+//! Timestamps, and the step `time`: what is read, written, compared and refused, and the messages.
 
 use serde_json::json;
 
@@ -62,7 +62,7 @@ fn the_units_of_a_zone() {
              2026-03-29T00:30:00Z,1,2026-03-29T00:59:59Z\n\
              2026-03-29T01:00:00Z,1,2026-03-29T01:00:00Z\n",
     );
-    // Of what a step made, and for a filter behind it.
+    // The step applies to a field that another step made, and a later filter tests its result.
     let days = r#"map.1={"time":"hour","unit":"day","zone":"America/New_York","as":"day"}"#;
     let where_ = r#"where={"field":"day","lt":"2026-03-29T00:00:00-04:00"}"#;
     let select = ["--set", "group_by=[]", "--set", "aggregate=[]", "--set", r#"select=["day","t"]"#];
@@ -75,7 +75,7 @@ fn the_units_of_a_zone() {
     );
 }
 
-/// What doesn't say how far its clocks are ahead is of the zone of `read`, and written in it.
+/// A timestamp without an offset is in the zone of `read`, and is written in that zone.
 #[test]
 fn the_zone_that_is_read() {
     let text = "t\n2026-03-29 00:30:00\n2026-03-29 03:30:00\n2026-03-28T22:30:00Z\n1774739000\n";
@@ -88,7 +88,7 @@ fn the_zone_that_is_read() {
         "2026-03-28T00:00:00+01:00\t1\t2026-03-28T23:30:00+01:00\n\
          2026-03-29T00:00:00+01:00\t3\t2026-03-29T03:30:00+02:00\n",
     );
-    // As is what they are compared with.
+    // The timestamps that a filter compares with are in that zone too.
     run(&["--set", days, "--set", r#"where={"field":"t","lt":"2026-03-29"}"#])
         .printed("2026-03-28T00:00:00+01:00\t1\t2026-03-28T23:30:00+01:00\n");
     run(&["--set", "map.0.unit=day", "--set", "map.0.zone=UTC", "-n", "1"])
@@ -134,7 +134,7 @@ fn what_is_no_timestamp() {
     }
 }
 
-/// Where `min` takes times for numbers, what to declare is said.
+/// If `min` takes timestamps for numbers, the hint says what to declare.
 #[test]
 fn a_column_that_nobody_declared() {
     let text = "2026-03-29T00:59:59Z";

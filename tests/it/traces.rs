@@ -1,4 +1,4 @@
-//! `--trace`: what happened, for a viewer of traces.
+//! `--trace`: what happened, in a form for a viewer of traces.
 
 use std::collections::HashMap;
 use std::fs;
@@ -21,7 +21,7 @@ impl Traced {
         Traced { events, report: json("r.json") }
     }
 
-    /// Names of threads by their numbers.
+    /// Names of the threads by their numbers.
     fn threads(&self) -> HashMap<u64, String> {
         let names = self.events.iter().filter(|event| event["name"] == "thread_name");
         names.map(|event| (event["tid"].as_u64().unwrap(), text(&event["args"]["name"]))).collect()
@@ -31,7 +31,7 @@ impl Traced {
         self.events.iter().filter(|event| event["cat"] == kind).collect()
     }
 
-    /// What holds of every trace.
+    /// Checks what holds for every trace.
     fn check(&self) {
         let names = self.threads();
         let process = self.events.iter().find(|event| event["name"] == "process_name").unwrap();
@@ -83,7 +83,7 @@ fn every_attempt_once() {
         threads.sort();
         assert_eq!(threads, ["phases", "worker-0", "worker-1", "worker-2"]);
 
-        // All attempts won: those at tasks of the output phase are not in the report.
+        // All attempts won. The report leaves out attempts at tasks of the output phase.
         let attempts = traced.of_kind("attempt");
         let mut drawn: Vec<_> = attempts
             .iter()
@@ -118,7 +118,7 @@ fn every_attempt_once() {
         for (phase, next) in phases.iter().zip(phases.iter().skip(1)) {
             assert!(span(phase).1 <= span(next).0);
         }
-        // An attempt lies in its phase.
+        // An attempt lies within its phase.
         for attempt in attempts {
             let phase = text(&attempt["name"]).split('-').next().unwrap().to_owned();
             let phase = span(phases[names.iter().position(|name| *name == phase).unwrap()]);
@@ -166,11 +166,11 @@ fn what_failed_is_in_it() {
     traced.check();
     let [source] = traced.of_kind("source")[..] else { panic!("one source: {:?}", traced.events) };
     assert_eq!((&source["args"]["bytes"], &source["args"]["outcome"]), (&Value::from(2), &Value::from("failed")));
-    // The phase that failed has an end.
+    // The failed phase has an end.
     assert_eq!(traced.of_kind("phase").len(), 1);
 }
 
-/// Quoted newlines make the first reading of the map phase void.
+/// Newlines in quotes make the first reading of the map phase void.
 #[test]
 fn what_was_made_again() {
     let rows = "k,v\n".to_owned() + &"\"a\n1,2\n\",1\n".repeat(200);

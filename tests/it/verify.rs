@@ -1,4 +1,4 @@
-//! `mapfold verify`: runs that agree, runs that don't.
+//! `mapfold verify`: runs that agree, and runs that don't.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -31,7 +31,7 @@ fn settings_do_not_show() {
     assert_eq!(dir.names(), ["a.txt"]);
 }
 
-/// What bad records were saved by the job itself stays, and its trials save none.
+/// Bad records that the job itself saved stay, and its trials save none.
 #[test]
 fn saved_bad_records_are_left_alone() {
     let spec = r#"{"group_by": ["k"], "aggregate": [{"op": "sum", "field": "x"}],
@@ -56,7 +56,7 @@ fn what_is_given_holds() {
     assert!(ran.stdout().contains("partitions=7"), "{}", ran.stdout());
 }
 
-/// The input has more lines from the third run on, which is no error of a run that reads it just then.
+/// Verifies a job whose input gets more lines in the third run. This is no error for a run that is reading the file.
 fn changed(args: &str) -> crate::harness::Ran {
     let dir = dir();
     let args = format!("verify {args} a.txt --progress always");
@@ -82,7 +82,8 @@ fn a_run_that_differs_is_told_with_the_first_row_that_does() {
     assert!(expected.starts_with("  settings as given  "), "{stdout}");
     assert!(expected.ends_with("the cat saw the dog and the dog saw the cat\\t5"), "{stdout}");
     assert!(found.starts_with("  threads=") && found.ends_with("  a cat\\t1"), "{stdout}");
-    // What changed the input is told by the first run that differs, and by all after it.
+    // The input changed during one run. That run or the next one is the first that differs, and all later runs differ
+    // too.
     let marks: Vec<_> =
         stdout.lines().skip(1).map_while(|line| line.get(..2)).take_while(|mark| *mark != "Li").collect();
     assert!(marks.windows(2).all(|pair| pair != ["! ", "  "]), "{stdout}");
@@ -132,7 +133,7 @@ fn what_can_be_read_once_is_refused() {
     );
 }
 
-/// Too little memory for a record is no other answer.
+/// A run with too little memory for a record isn't a different answer.
 #[test]
 fn a_run_that_has_too_little_memory_is_told_and_passed_over() {
     let dir = Dir::new().file("long", "word ".repeat(600_000));
@@ -146,7 +147,7 @@ fn a_run_that_has_too_little_memory_is_told_and_passed_over() {
     assert!(text.ends_with(" had too little memory to finish.\n"), "{text}");
 }
 
-/// Partial answers can't be compared. So nobody is told to ask for one.
+/// Partial answers can't be compared, so the hints don't suggest them.
 #[test]
 fn whole_answers_are_compared() {
     let dir = dir().file("p.json", r#"{"aggregate": [{"op": "count"}], "deadline": {"on_timeout": "partial"}}"#);

@@ -1,5 +1,5 @@
-//! Jobs and files out of random bytes: 0, and what comes when there are no more, is the simplest choice, so that what fails
-//! shrinks to little.
+//! Draws jobs and files from random bytes. The byte 0, which also stands for missing bytes, makes the simplest choice,
+//! so that a failing case shrinks to a small one.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::predicate::{Literal, Predicate, Test};
 use super::reader::Format;
 use crate::oracle_tables::Shape;
 
-/// Two of text, the second sometimes of numbers; whole numbers, decimals, and doubles.
+/// Two columns of text, of which the second sometimes holds numbers; then whole numbers, decimals and doubles.
 pub const COLUMNS: [&str; 5] = ["a", "b", "i", "d", "f"];
 
 pub struct Tape<'a>(std::slice::Iter<'a, u8>);
@@ -103,7 +103,7 @@ pub fn job(tape: &mut Tape<'_>) -> Job {
 }
 
 impl Job {
-    /// Whether the field can be one of numbers.
+    /// Whether the field may hold numbers.
     fn is_number(&self, field: &str) -> bool {
         field != "a" && self.types.get(field) != Some(&"string")
     }
@@ -156,10 +156,10 @@ fn predicate(tape: &mut Tape<'_>, job: &Job, fields: &[&'static str]) -> Predica
     }
 }
 
-/// A test of a number, of text, or of what may be either: beside text it is text.
+/// Draws a test of a number, of text, or of a field that may be either. A field that may be either is tested as text.
 fn test(tape: &mut Tape<'_>, may_be_number: bool, may_be_text: bool) -> Test {
     let may_be_text = may_be_text || !may_be_number;
-    // Of what is a number in any case a literal may be quoted.
+    // If the field certainly is a number, the literal may be quoted.
     let as_number = may_be_number && !tape.is_one_in(4);
     let mut literal = || match (as_number, may_be_text) {
         (true, _) => Literal::Number(tape.pick(NUMBERS)),
@@ -176,7 +176,7 @@ fn test(tape: &mut Tape<'_>, may_be_number: bool, may_be_text: bool) -> Test {
 
 // Files.
 
-/// A file of such rows.
+/// Writes a file of these rows.
 pub fn file(shape: &Shape, tape: &mut Tape<'_>, rows: &[Vec<u8>]) -> Vec<u8> {
     if tape.is_one_in(16) {
         return Vec::new();
@@ -226,7 +226,7 @@ pub fn file(shape: &Shape, tape: &mut Tape<'_>, rows: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-/// Text of the kind that is in such a column, or null.
+/// Draws a text of the column's kind, or null.
 fn cell(column: &str, tape: &mut Tape<'_>) -> Option<String> {
     const ODD: &[&str] = &["", "x", "1e400", "--1", "1,5", "1e38", "n/a", " 7\t"];
     const ZONES: &[&str] =

@@ -1,4 +1,4 @@
-//! Jobs over tables: as a spec, and done by hand.
+//! Jobs over tables: as a spec, and done by the reference.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct Job {
     pub steps: Vec<Step>,
     pub filter: Option<Predicate>,
     pub rows: Rows,
-    /// By columns of the result, some in descending order.
+    /// Columns of the result, each with whether its order is descending.
     pub sort: Vec<(String, bool)>,
     pub limit: Option<usize>,
 }
@@ -48,22 +48,22 @@ impl Default for Rows {
     }
 }
 
-/// Its column is called `c0`, `c1` and so on.
+/// An aggregate. The column of the first one is called `c0`, the next one `c1`, and so on.
 #[derive(Clone, Debug)]
 pub struct Aggregate {
     pub op: &'static str,
     pub field: Option<&'static str>,
     pub only: Option<Predicate>,
-    /// Of a quantile.
+    /// The share of a quantile.
     pub q: Option<f64>,
-    /// Of an argmin or argmax.
+    /// The field that an argmin or argmax compares.
     pub by: Option<&'static str>,
 }
 
-/// What an aggregate sees of a record: its field, and what it chooses by.
+/// What an aggregate sees of a record: the value of its field, and the value that it compares.
 pub type Seen = (Value, Value);
 
-/// A record that is none: a field isn't of its type, or what is derived has too many digits.
+/// A bad record: a field isn't of its type, or a derived value has too many digits.
 #[derive(Debug)]
 pub struct Bad;
 
@@ -134,7 +134,7 @@ impl Aggregate {
 
 // By hand.
 
-/// One record, its fields by name.
+/// One record, with its fields by name.
 pub struct Record<'a> {
     types: &'a BTreeMap<&'static str, &'static str>,
     cells: BTreeMap<String, Cell>,
@@ -161,12 +161,12 @@ impl Record<'_> {
         value.ok_or(Bad)
     }
 
-    /// As it was declared.
+    /// Returns the field in its declared type, or as text.
     pub fn field(&self, name: &str) -> Result<Value, Bad> {
         self.convert(name, self.types.get(name).copied().unwrap_or("string"))
     }
 
-    /// Where a number is wanted, or text if it was declared to be that.
+    /// Returns the field where a number is wanted: in its declared type, or as a decimal.
     pub fn number(&self, name: &str) -> Result<Value, Bad> {
         self.convert(name, self.types.get(name).copied().unwrap_or("decimal"))
     }
@@ -180,7 +180,7 @@ impl Record<'_> {
 }
 
 impl Job {
-    /// Whether the field is one of doubles.
+    /// Whether the field holds doubles.
     fn is_float(&self, name: &str) -> bool {
         let derived = self.steps.iter().find_map(|step| match step {
             Step::Derive { name: derived, left, right, .. } if *derived == name => Some([left, right]),
@@ -192,7 +192,7 @@ impl Job {
         }
     }
 
-    /// The record behind all steps; `None` if it is filtered out.
+    /// Returns the record behind all steps, or `None` if it is filtered out.
     pub fn mapped(&self, cells: BTreeMap<String, Cell>) -> Result<Option<Record<'_>>, Bad> {
         let mut record = Record { types: &self.types, cells, derived: BTreeMap::new() };
         for step in &self.steps {
@@ -213,7 +213,7 @@ impl Job {
         Ok(is_wanted.then_some(record))
     }
 
-    /// What becomes of a record behind the steps: the key of its group and what each aggregate sees, or its row.
+    /// Returns what a record contributes: the key of its group and what each aggregate sees, or its row.
     pub fn observed(&self, record: &Record<'_>) -> Result<(Vec<Value>, Vec<Seen>), Bad> {
         let fields = |names: &[&str]| names.iter().map(|name| record.field(name)).collect::<Result<Vec<_>, _>>();
         match &self.rows {
@@ -225,7 +225,7 @@ impl Job {
         }
     }
 
-    /// The rows of the result, given what `observed` gave for each record.
+    /// Returns the rows of the result, from what `observed` gave for each record.
     pub fn rows(&self, records: Vec<(Vec<Value>, Vec<Seen>)>) -> Result<Vec<Vec<Value>>, Overflow> {
         let Rows::Groups { by, aggregates, having } = &self.rows else {
             let mut rows: Vec<_> = records.into_iter().map(|(row, _)| row).collect();
@@ -256,7 +256,7 @@ impl Job {
             }
             rows.push(key.into_iter().map(Ok).chain(cells).collect::<Result<Vec<_>, _>>()?);
         }
-        // They are in the order of the key: where that is what is left to sort by, it stays.
+        // Ties stay in the order of the key.
         rows.sort_by(|a, b| self.order(a, b).then_with(|| a.cmp(b)));
         rows.truncate(self.limit.unwrap_or(usize::MAX));
         Ok(rows)

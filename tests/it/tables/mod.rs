@@ -1,5 +1,5 @@
-//! What the engine does to tables, by simple means: files are read byte by byte, numbers are whole numbers of any size,
-//! groups are kept in a `BTreeMap`. Slow, and made without looking at how the engine does it.
+//! A reference for what the engine does to tables, by simple means: it reads files byte by byte, computes with integers
+//! of any size, and keeps groups in a `BTreeMap`. It is slow, and was written without looking at the engine.
 
 pub mod draw;
 pub mod job;
@@ -14,14 +14,14 @@ use std::cmp::Ordering;
 
 use num_bigint::BigInt;
 
-/// A cell.
+/// The value of a cell.
 #[derive(Clone, Debug)]
 pub enum Value {
     Null,
     Bytes(Vec<u8>),
-    /// In units of 10^-38.
+    /// A number in units of 10^-38.
     Decimal(BigInt),
-    /// There is one zero and one NaN.
+    /// A double, with only one zero and one NaN.
     Float(f64),
 }
 
@@ -35,7 +35,7 @@ impl Value {
     }
 }
 
-/// Null first, NaN last.
+/// The order of the engine: null first, NaN last.
 impl Ord for Value {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {

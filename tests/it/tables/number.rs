@@ -15,7 +15,7 @@ pub fn one() -> BigInt {
     ten(38)
 }
 
-/// The number itself, if it has at most 38 digits.
+/// Returns the number if it has at most 38 digits.
 pub fn fit(number: BigInt) -> Option<BigInt> {
     let (mut digits, mut scale) = (number.clone(), 38);
     while scale > 0 && &digits % 10 == ZERO {
@@ -24,12 +24,12 @@ pub fn fit(number: BigInt) -> Option<BigInt> {
     (digits.magnitude() < ten(38).magnitude()).then_some(number)
 }
 
-/// Without the spaces and tabs around it.
+/// Returns the text without the spaces and tabs around it.
 fn trimmed(text: &[u8]) -> Option<&str> {
     Some(std::str::from_utf8(text).ok()?.trim_matches([' ', '\t']))
 }
 
-/// `None` for what is no number of at most 38 digits.
+/// Returns `None` if the text isn't a number of at most 38 digits.
 pub fn decimal(text: &[u8]) -> Option<BigInt> {
     let text = trimmed(text)?;
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -42,7 +42,7 @@ pub fn decimal(text: &[u8]) -> Option<BigInt> {
         return None;
     }
     let size: BigInt = digits.parse().unwrap();
-    // The tests write no longer exponents.
+    // The tests write no longer exponents than `i32` holds.
     let up = 38 + exponent.parse::<i32>().unwrap() - fraction.len() as i32;
     let size = match up {
         0.. => size * ten(up as u32),
@@ -52,7 +52,7 @@ pub fn decimal(text: &[u8]) -> Option<BigInt> {
     fit(if text.starts_with('-') { -size } else { size })
 }
 
-/// A number without a point and an exponent.
+/// Reads a number without a point and an exponent.
 pub fn whole(text: &[u8]) -> Option<BigInt> {
     decimal(text).filter(|_| !text.iter().any(|byte| b".eE".contains(byte)))
 }
@@ -63,14 +63,14 @@ pub fn float(text: &[u8]) -> Option<f64> {
     (value.is_finite() || !text.contains(|c: char| c.is_ascii_digit())).then_some(value)
 }
 
-/// A finite double in units of 2^-1074.
+/// Converts a finite double to units of 2^-1074.
 pub fn units(value: f64) -> BigInt {
     let (exponent, fraction) = (value.to_bits() >> 52 & 0x7ff, value.to_bits() & ((1 << 52) - 1));
     let size = BigInt::from(if exponent == 0 { fraction } else { fraction | 1 << 52 }) << (exponent.max(1) - 1);
     if value < 0.0 { -size } else { size }
 }
 
-/// The double nearest to `number / divisor` units of 2^-1074, ties to even.
+/// Returns the double nearest to `number / divisor` units of 2^-1074, with ties to even.
 pub fn nearest(number: &BigInt, divisor: &BigInt) -> f64 {
     let (size, is_negative) = (BigInt::from(number.magnitude().clone()), *number < ZERO);
     let shift = (&size / divisor).bits().saturating_sub(53);
@@ -79,7 +79,8 @@ pub fn nearest(number: &BigInt, divisor: &BigInt) -> f64 {
     let half: Ordering = (rest * 2u32).cmp(&divisor);
     let goes_up = half.is_gt() || half.is_eq() && quotient.bit(0);
     let quotient = u64::try_from(quotient).unwrap() + u64::from(goes_up);
-    // A quotient of 53 bits has its leading one in the exponent, as has one that was rounded up to 54.
+    // The leading one of a quotient of 53 bits adds one to the exponent. This also holds if rounding made the quotient
+    // 54 bits long.
     let size = match shift {
         0..=2045 => f64::from_bits((shift << 52) + quotient),
         _ => f64::INFINITY,
@@ -91,7 +92,7 @@ pub fn to_double(number: &BigInt) -> f64 {
     nearest(&(number << 1074u32), &one())
 }
 
-/// Of doubles, rounded once; over `divisor`.
+/// Returns the sum of doubles over `divisor`, rounded once.
 pub fn sum_of_doubles(values: &[f64], divisor: usize) -> f64 {
     let has = |special: f64| values.contains(&special);
     match (values.iter().any(|value| value.is_nan()), has(f64::INFINITY), has(f64::NEG_INFINITY)) {
@@ -107,8 +108,9 @@ pub fn product(a: &BigInt, b: &BigInt) -> Option<BigInt> {
     (&product % one() == ZERO).then(|| product / one()).and_then(fit)
 }
 
-/// Exact if it has at most 38 digits. Else rounded, half to even, to 18 digits behind the point: to more if zeros follow it, so
-/// that 18 others do, and to fewer if there is no room.
+/// Returns the exact quotient if it has at most 38 digits. Otherwise rounds it, half to even, to 18 digits behind the
+/// point: to more if zeros follow the point, so that 18 digits follow the zeros, and to fewer if 38 digits leave no
+/// room.
 pub fn quotient(a: &BigInt, b: &BigInt) -> Option<BigInt> {
     let is_negative = (*a < ZERO) != (*b < ZERO);
     let (a, b) = (BigInt::from(a.magnitude().clone()), BigInt::from(b.magnitude().clone()));

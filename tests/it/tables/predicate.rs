@@ -1,4 +1,4 @@
-//! Predicates: as a spec, and done by hand.
+//! Predicates: as a spec, and done by the reference.
 
 use std::cmp::Ordering;
 
@@ -55,17 +55,18 @@ impl Literal {
 }
 
 impl Predicate {
-    /// Of a record: left to right and no further than needed, which is all that is looked at.
+    /// Evaluates the predicate for a record, from left to right and no further than needed. Only the fields it looks at
+    /// can make the record bad.
     pub fn of(&self, record: &Record<'_>) -> Result<bool, Bad> {
         self.evaluate(&|field, test| match test {
-            // Whatever its type.
+            // A field may be present whatever its type.
             Test::Valid(_) => Ok(record.raw(field)),
             test if test.is_of_numbers() => record.number(field),
             _ => record.field(field),
         })
     }
 
-    /// Of a row, whose cells may be none: only what is asked for counts.
+    /// Evaluates the predicate for a row. A cell that overflowed counts only if the predicate looks at it.
     pub fn holds(&self, cell: &impl Fn(&str) -> Result<Value, Overflow>) -> Result<bool, Overflow> {
         self.evaluate(&|field, _| cell(field))
     }
@@ -88,7 +89,7 @@ impl Predicate {
 }
 
 impl Test {
-    /// Whether what is compared with are numbers alone.
+    /// Whether all literals of the test are numbers.
     fn is_of_numbers(&self) -> bool {
         let is_number = |literal: &Literal| matches!(literal, Literal::Number(_));
         match self {
@@ -114,7 +115,7 @@ impl Test {
 }
 
 impl Literal {
-    /// How a value compares with it; `None` of null.
+    /// Compares a value with the literal. Returns `None` for null.
     fn order(&self, value: &Value) -> Option<Ordering> {
         let (Literal::Text(text) | Literal::Number(text)) = self;
         let number = || number::decimal(text.as_bytes()).unwrap();
@@ -122,7 +123,7 @@ impl Literal {
             Value::Null => None,
             Value::Bytes(bytes) => Some(bytes.as_slice().cmp(text.as_bytes())),
             Value::Decimal(value) => Some(value.cmp(&number())),
-            // NaN is the greatest, and no literal is one.
+            // NaN is the greatest value, and no literal is NaN.
             Value::Float(value) if value.is_nan() => Some(Ordering::Greater),
             Value::Float(value) => value.partial_cmp(&text.parse().unwrap()),
         }

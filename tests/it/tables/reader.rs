@@ -6,27 +6,27 @@ pub enum Format {
     Tsv,
 }
 
-/// A field as it is written, `None` where it is null.
+/// A field as text, or `None` if it is null.
 pub type Cell = Option<Vec<u8>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// On which line of its file it begins.
+    /// The line of the file on which the record begins.
     pub line: usize,
-    /// Its bytes, without its end.
+    /// The bytes of the record, without its line end.
     pub bytes: Vec<u8>,
-    /// `None` where quotes stand where they mustn't.
+    /// `None` if a quote is in a wrong place.
     pub cells: Option<Vec<Cell>>,
 }
 
 impl Record {
-    /// The cells, if there are as many as there should be.
+    /// Returns the cells if their number is right.
     pub fn cells_of(&self, fields: usize) -> Option<&[Cell]> {
         self.cells.as_deref().filter(|cells| cells.len() == fields)
     }
 }
 
-/// All records, a header among them; empty lines too, as one empty field.
+/// Returns all records with the header. An empty line is a record of one empty field.
 pub fn read(file: &[u8], format: Format, nulls: &[&str]) -> Vec<Record> {
     let mut rest = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     let (mut records, mut line) = (Vec::new(), 1);
@@ -45,19 +45,19 @@ pub fn read(file: &[u8], format: Format, nulls: &[&str]) -> Vec<Record> {
     records
 }
 
-/// The records of a file of so many fields that are any: where there are several, an empty line is none.
+/// Returns the records of a file with this many fields. If there are several fields, an empty line isn't a record.
 pub fn records(file: &[u8], format: Format, nulls: &[&str], fields: usize) -> Vec<Record> {
     let mut records = read(file, format, nulls);
     records.retain(|record| fields == 1 || !record.bytes.is_empty());
     records
 }
 
-/// The bytes of the first record, and whether a newline follows.
+/// Returns the length of the first record, and whether a newline follows.
 fn length(text: &[u8], format: Format) -> (usize, bool) {
     let Format::Csv { delimiter } = format else {
         return text.iter().position(|&byte| byte == b'\n').map_or((text.len(), false), |at| (at, true));
     };
-    // A quote opens where a field begins; in quotes it closes, and opens again if the next byte is one too.
+    // A quote opens at the start of a field. Within quotes it closes, and opens again if the next byte is a quote too.
     let (mut may_open, mut is_inside) = (true, false);
     for (at, &byte) in text.iter().enumerate() {
         match byte {

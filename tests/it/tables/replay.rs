@@ -1,5 +1,5 @@
-//! Any bytes read as CSV and as TSV, in windows and parts of several sizes, against `reader`. The fuzz target and the test that
-//! replays its corpus share this.
+//! Reads any bytes as CSV and as TSV, in windows and parts of several sizes, and compares the records with those of
+//! `reader`. The fuzz target and the test that replays its corpus share this.
 
 use std::cell::RefCell;
 
@@ -12,7 +12,7 @@ use super::reader::{self, Cell, Format};
 /// Sizes of windows and parts.
 const SIZES: [usize; 6] = [1, 2, 7, 16, 65, 1 << 20];
 
-/// What a reader makes of a record: its bytes, and its cells if it is a good one.
+/// A record as a reader gives it: its bytes, and its cells if it is good.
 type Read = (Vec<u8>, Option<Vec<Cell>>);
 
 #[derive(Default)]
@@ -31,7 +31,7 @@ impl Sink for Records {
 }
 
 /// # Panics
-/// Where the readers differ.
+/// Panics if the readers differ.
 pub fn check(file: &[u8]) {
     let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     let csv = |delimiter| (Dialect { delimiter, ..Dialect::csv() }, Format::Csv { delimiter });
@@ -64,7 +64,7 @@ fn check_as(file: &[u8], plain: &Dialect, format: Format, fields: usize) {
     }
 }
 
-/// What each part of so many bytes owns: the records that begin in it.
+/// Returns the bytes that each part of this size owns, which are the records that begin in it.
 fn parts<'f>(file: &'f [u8], dialect: &Dialect, size: usize) -> Vec<&'f [u8]> {
     let mut starts = vec![0];
     let mut state = Transition::IDENTITY;
@@ -73,7 +73,7 @@ fn parts<'f>(file: &'f [u8], dialect: &Dialect, size: usize) -> Vec<&'f [u8]> {
             Framing::Terminator(byte) => file[at - 1..].iter().position(|&b| b == byte).map(|end| at + end),
             Framing::Quoted { delimiter } => {
                 state = state.then(Transition::of(&file[at - size..at], delimiter));
-                // A record begins at the cut itself where a newline ends one just before it.
+                // If a newline just before the cut ends a record, a record begins at the cut.
                 let before = Transition::of(&file[..at - 1], delimiter).from(QuoteState::FieldStart);
                 assert_eq!(
                     Transition::of(&file[..at], delimiter).from(QuoteState::FieldStart),
@@ -96,7 +96,7 @@ fn read(reader: &mut delimited::Reader, window: &[u8], layout: &Layout, found: &
         bad.borrow_mut().push(window[span.start as usize..span.end as usize].to_vec());
         Ok(())
     };
-    // In the order of the input: what was handed on before a bad record is before it.
+    // Keep the order of the input: batches that came before a bad record are before it.
     let records = {
         let mut sink = Ordered { found, bad: &bad };
         let records = reader.read(window, true, layout, note, &mut sink).unwrap().records;
@@ -106,7 +106,7 @@ fn read(reader: &mut delimited::Reader, window: &[u8], layout: &Layout, found: &
     assert_eq!(records as usize, found.0.len() - before);
 }
 
-/// Takes bad records in between.
+/// Inserts bad records between the good ones, in order.
 struct Ordered<'a> {
     found: &'a mut Records,
     bad: &'a RefCell<Vec<Vec<u8>>>,

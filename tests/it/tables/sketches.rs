@@ -1,4 +1,4 @@
-//! What sketches say, worked out from all values at once.
+//! What sketches answer, computed from all values at once.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use num_bigint::BigInt;
 
 use super::{Value, number};
 
-/// About how many values differ: HyperLogLog's registers from all hashes, 2^26 of them or, where more than 1024 of these hold
-/// something, 2^14; and Ertl's estimate as he writes it.
+/// Returns about how many values differ, by HyperLogLog with Ertl's estimate as he writes it. The registers are made
+/// from all hashes. There are 2^26 registers or, if more than 1024 of those aren't empty, 2^14.
 pub fn distinct(values: &[Value]) -> u64 {
     let hashes: Vec<_> = values.iter().map(hash_of).collect();
     let sparse = registers(&hashes, 26);
@@ -21,7 +21,7 @@ pub fn distinct(values: &[Value]) -> u64 {
 fn registers(hashes: &[u64], bits: u32) -> BTreeMap<u64, u32> {
     let mut registers: BTreeMap<u64, u32> = BTreeMap::new();
     for hash in hashes {
-        // Five bits at the end are always 0.
+        // The last five bits are always 0.
         let place = (1..=59 - bits).find(|place| hash << bits >> (64 - place) & 1 == 1);
         let register = registers.entry(hash >> (64 - bits)).or_default();
         *register = place.expect("no test has a hash of so many zeros").max(*register);
@@ -65,7 +65,8 @@ fn hash_of(value: &Value) -> u64 {
     }
 }
 
-/// What stands for the value at place `floor(q · (n - 1))`: the middle of 1/128 of what lies between two powers of two.
+/// Returns the sketch's answer for the value at place `floor(q · (n - 1))`: the middle of its interval. Between two
+/// powers of two there are 128 intervals.
 pub fn quantile(values: &[Value], q: f64) -> f64 {
     let mut doubles: Vec<_> = values
         .iter()

@@ -3,7 +3,7 @@
 use super::Value;
 use super::number::ZERO;
 
-/// The rows under a header, in a format by its name.
+/// Writes the rows under a header, in the format of this name.
 pub fn write(format: &str, header: bool, names: &[String], rows: &[Vec<Value>]) -> Vec<u8> {
     let mut out = Vec::new();
     if header && format != "jsonl" {
@@ -90,14 +90,14 @@ fn number(value: &Value) -> String {
     }
 }
 
-/// Digits behind the point.
+/// Counts the digits behind the point.
 fn decimals(text: &str) -> usize {
     let mantissa = text.split('e').next().unwrap();
     mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len())
 }
 
-/// Of two texts as short that are read back as the same, the one that is rounded half to even: what Rust writes as the shortest
-/// may be rounded up.
+/// Chooses between two equally short texts that are read back as the value: the one that is rounded half to even. The
+/// shortest text that Rust writes may be rounded up.
 fn nearest(value: f64, rounded: String, shortest: String) -> String {
     if rounded.parse() == Ok(value) { rounded } else { shortest }
 }
