@@ -1,4 +1,4 @@
-//! JSON lines, and lines that match a pattern, out of any bytes: what `tests/it/replay_lines.rs` asks of them.
+//! Checks any bytes as JSON lines, and as lines that match a pattern, with `tests/it/replay_lines.rs`.
 
 #![no_main]
 

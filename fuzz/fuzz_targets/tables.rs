@@ -1,4 +1,4 @@
-//! CSV and TSV out of any bytes: what `tests/it/tables/replay.rs` asks of them.
+//! Checks any bytes as CSV and TSV with `tests/it/tables/replay.rs`.
 
 #![no_main]
 
