@@ -1,7 +1,7 @@
 """Compare two builds of mapfold on works of benches/peers.sh. Run it through benches/ab.sh.
 
-They run in turn (A B A B …), and every output is removed before the next run. What is compared is within a pair, so
-that a machine which is slower for a while does no harm.
+The builds run in turn (A B A B …), and every output is removed before the next run. Times are compared within a pair,
+so a machine that is slower for a while does no harm.
 """
 
 import argparse
@@ -22,7 +22,7 @@ def rows(out: Path) -> int:
 
 
 def once(binary: Path, work: Work, tmp: Path) -> tuple[Run, int]:
-    """A run, and the rows of its result."""
+    """Returns a run, and the number of rows of its result."""
     for name in work.inputs:
         warm(DATA / name)
     empty(tmp)
@@ -36,7 +36,7 @@ def once(binary: Path, work: Work, tmp: Path) -> tuple[Run, int]:
 
 
 def compare(name: str, work: Work, old: Path, new: Path, pairs: int, tmp: Path) -> bool:
-    """Prints the row of a work. Whether both results have equally many rows."""
+    """Prints the row of a work. Returns whether both results have equally many rows."""
     taken: list[tuple[Run, Run]] = []
     counts: set[int] = set()
     for pair in range(pairs):

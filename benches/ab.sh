@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compare two builds of mapfold: benches/ab.sh [--pairs N] OLD NEW [WORK]...   (default: W1 W2 U1)
 #
-# Makes the inputs of the works and runs benches/ab.py. A WORK is one of benches/peers.sh.
+# Makes the inputs of the works and runs benches/ab.py. A WORK is one of the works of benches/peers.sh.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

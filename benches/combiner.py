@@ -1,7 +1,7 @@
-"""Put the combiner on trial, where it should pay and where it can't. Run it through benches/combiner.sh.
+"""Measure the combiner where it should pay and where it can't. Run it through benches/combiner.sh.
 
-`mapfold bench` does the measuring; this runs it on each input and says in one table where combining pays, where it costs,
-and what `auto` chose.
+`mapfold bench` does the measuring. This script runs it on each input, and says in one table where combining pays, where it
+costs, and what `auto` chose.
 """
 
 import argparse
@@ -32,7 +32,7 @@ WORKS = {
 
 
 def bench(work: Work, runs: int) -> tuple[dict, str]:
-    """What `mapfold bench` measured, as JSON and as Markdown."""
+    """Returns what `mapfold bench` measured, as JSON and as Markdown."""
     with tempfile.TemporaryDirectory(prefix="mapfold-combiner-") as name:
         exports = [Path(name) / "bench.json", Path(name) / "bench.md"]
         command = [MAPFOLD, "bench", work.job, str(DATA / work.file), "--vary", "combiner=on,off,auto"]

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Put the combiner on trial, where it should pay and where it can't: benches/combiner.sh --help
+# Measure the combiner where it should pay and where it can't: benches/combiner.sh --help
 #
-# Sets up what benches/combiner.py needs (a build, the inputs) and runs it. With --quick the inputs are small and go away.
+# Makes what benches/combiner.py needs (a build, the inputs) and runs it. With --quick the inputs are small and are
+# removed at the end.
 set -euo pipefail
 
 # shellcheck source=benches/setup.sh

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Make the inputs of the benchmarks: benches/data.sh [--small] [NAME]...   (default: every input, 11 GB)
 #
-# They go to benches/data, or to $MAPFOLD_BENCH_DATA. What is there already is left alone. Each is made under
-# another name and renamed when complete, so an interrupted run leaves nothing that looks finished. With --small they
-# have a thousandth of their rows, are made by an unoptimised build, and need no package.
+# The inputs go to benches/data, or to $MAPFOLD_BENCH_DATA. Existing inputs are left alone. Each input is made under
+# another name and renamed when complete, so an interrupted run leaves nothing that looks finished. With --small the
+# inputs have a thousandth of their rows, are made by an unoptimised build, and need no package.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -22,9 +22,9 @@ fi
 scratch=
 trap 'rm -rf "$data"/*.part ${scratch:+"$scratch"}' EXIT
 
-# W1, W2: real text with many distinct words. Every regular file of Linux 6.1 as Debian ships it, in byte order of
-# its path, so that the same package gives the same bytes. The tree itself is 80,000 small files: one file of it
-# all measures counting and not opening.
+# W1, W2: real text with many distinct words. It holds every regular file of Linux 6.1 as Debian ships it, in byte order
+# of the paths, so that the same package gives the same bytes. The tree itself is 80,000 small files. One file of all of
+# them measures counting and not opening.
 linux() {
     if [[ $profile == dev ]]; then
         cat -- "$here/../README.md"
@@ -46,17 +46,17 @@ linux() {
 }
 
 # U1: 40 M lines of 24 characters and a newline, drawn evenly from 40 M texts: 40 M × (1 − 1/e) = 25.3 M distinct.
-# Few repeats and far apart: the worst case for a combiner that isn't every line being new.
+# Repeats are few and far apart. This is the worst case for a combiner, apart from lines that are all distinct.
 lines() { generate gen_lines 40 1; }
 
-# Every key distinct: combining gains nothing at all.
+# Every key is distinct, so combining gains nothing at all.
 distinct() { generate gen_lines 20 1 --distinct; }
 
-# A1: the One Billion Row Challenge, a tenth of it. Few keys, so reading is all of the work.
+# A1: a tenth of the One Billion Row Challenge. It has few keys, so reading is all of the work.
 measurements() { generate gen_measurements 100 1; }
 
-# A2: the table of db-benchmark's group-by task. 20 M rows of 9 columns, of which a query needs some; and the same
-# table with quotes around every field, packed, and as JSON lines.
+# A2: the table of db-benchmark's group-by task. It has 20 M rows of 9 columns, and a query needs some of the columns.
+# The same table also comes with quotes around every field, compressed, and as JSON lines.
 groups() { generate gen_groups 20 1; }
 groups_quoted() { generate gen_groups 20 1 --quoted; }
 groups_jsonl() { generate gen_groups 20 1 --json; }

@@ -1,7 +1,8 @@
-//! CSV and TSV alone: how fast the wanted fields of records are found, nothing done with them; and where records end.
+//! CSV and TSV alone: how fast the wanted fields of records are found, without any further work, and how fast the ends
+//! of records are found.
 //!
-//! `measurements` is two short fields, both wanted, of records of 14 bytes. `nine` is nine fields, three of them wanted, of
-//! records of 50 bytes. A figure per element is one per record.
+//! `measurements` has records of 14 bytes with two short fields, both wanted. `nine` has records of 50 bytes with nine
+//! fields, three of them wanted. The throughput is in records.
 
 mod common;
 
@@ -16,10 +17,10 @@ use mapfold::record::{Framing, Transition};
 use common::Random;
 
 const RECORDS: usize = 1 << 20;
-/// As the engine cuts blocks.
+/// Size of a window, as large as the engine's blocks.
 const WINDOW: usize = 1 << 20;
 
-/// `records` records, each of the fields that `fields` gives, every field in quotes or none.
+/// Returns a table of `records` records with the fields that `fields` gives. Either all fields are in quotes or none.
 fn table(records: usize, delimiter: u8, quoted: bool, fields: impl Fn(&mut Random) -> Vec<String>) -> Vec<u8> {
     let (mut text, mut random) = (Vec::new(), Random(3));
     let quote: &[u8] = if quoted { b"\"" } else { b"" };
@@ -41,7 +42,7 @@ fn measurement(random: &mut Random) -> Vec<String> {
     vec![station[random.below(station.len())].to_owned(), format!("{:.1}", tenths / 10.0)]
 }
 
-/// As the group-by benchmark of H2O.ai has them.
+/// A record of the group-by benchmark of H2O.ai.
 fn nine(random: &mut Random) -> Vec<String> {
     let mut below = |n| random.below(n) + 1;
     vec![

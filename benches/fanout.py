@@ -1,8 +1,8 @@
-"""Ask ten sources, one of them slow, for an answer in time. Run it through benches/fanout.sh.
+"""Ask ten sources, of which one is slow, for an answer in time. Run it through benches/fanout.sh.
 
-Four sources are files, three FIFOs, three commands; the last command takes ten times as long as all the others together. Half of
-the records have one key. Every answer, partial or not, is compared with what Python counts in the bytes that the report says are
-covered.
+Four sources are files, three are FIFOs and three are commands. The last command takes ten times as long as all the others
+together. Half of the records have one key. Every answer, partial or not, is compared with what Python counts in the bytes
+that the report says are covered.
 """
 
 import argparse
@@ -29,10 +29,10 @@ SLOW = SOURCES - 1
 FAST_SECONDS = 0.5  # about what the other nine take together
 SLOW_SECONDS = 10 * FAST_SECONDS
 PATHS = 5000
-BLOCK = 1 << 20  # a source repeats a block of about so many bytes
+BLOCK = 1 << 20  # a source repeats a block of about this many bytes
 DEADLINES = [0.05, 0.1, 0.2, 0.35, 0.5, 1, 2, 5, 10]
 PLOT = ROOT / "benches" / "fanout.svg"
-# How long a process may take to be started and to end, beyond its deadline.
+# Seconds that a process may take to start and to end, beyond its deadline.
 GRACE = 0.1
 
 SETTINGS = {
@@ -44,7 +44,7 @@ SETTINGS = {
 
 
 def block(source: int) -> bytes:
-    """Lines of a log, `PATH CLIENT BYTES`: the path of every second one is `/`."""
+    """Returns lines of a log, `PATH CLIENT BYTES`. The path of every second line is `/`."""
     draw = random.Random(source)
     lines, size = [], 0
     while size < BLOCK:
@@ -55,7 +55,7 @@ def block(source: int) -> bytes:
 
 
 def tally(lines: bytes) -> Counter:
-    """Requests and bytes by path."""
+    """Counts requests and bytes by path."""
     counts: Counter = Counter()
     for line in lines.splitlines():
         path, _, size = line.split(b" ")
@@ -65,7 +65,7 @@ def tally(lines: bytes) -> Counter:
 
 
 class Source:
-    """A block of lines, repeated: what is in any part of it is soon counted."""
+    """A block of lines, repeated, so that the content of any part of the source is counted quickly."""
 
     def __init__(self, number: int, data: Path, mebibytes: int):
         self.name = f"web{number}"
@@ -80,7 +80,7 @@ class Source:
                     file.write(self.block)
 
     def until(self, offset: int) -> Counter:
-        """The tally of the lines before this byte."""
+        """Returns the tally of the lines before this byte."""
         times, rest = divmod(offset, len(self.block))
         counts = Counter({key: count * times for key, count in self.whole.items()})
         counts.update(tally(self.block[:rest]))
@@ -88,7 +88,7 @@ class Source:
 
 
 def pace(path: str, seconds: float) -> None:
-    """Print a file in so many seconds."""
+    """Print a file within this many seconds."""
     size, begun, done = os.path.getsize(path), time.monotonic(), 0
     with open(path, "rb") as file:
         while done < size:
@@ -101,7 +101,7 @@ def pace(path: str, seconds: float) -> None:
 
 
 def part(path: str, size: int, then: str, marker: str) -> None:
-    """Print a part of a file, and then hang, or be killed; or be killed unless the marker is there, and else print the rest."""
+    """Print a part of a file, then hang or be killed. With `once`, be killed without the marker, and else print on."""
     with open(path, "rb") as file:
         sys.stdout.buffer.write(file.read(size))
         sys.stdout.buffer.flush()
@@ -115,7 +115,7 @@ def part(path: str, size: int, then: str, marker: str) -> None:
 
 @dataclass
 class Fault:
-    """What is wrong with one of the sources: it hangs, is slow, or is killed, for good or the first time that it is read."""
+    """A fault of one source: it hangs, is slow, or is killed, always or only the first time that it is read."""
 
     source: int
     kind: str
@@ -124,7 +124,7 @@ class Fault:
     @classmethod
     def draw(cls, draw: random.Random) -> "Fault":
         kind = draw.choice(["hang", "slow", "kill", "once"])
-        # A FIFO whose writer is killed has ended, for all that anybody can tell.
+        # The job can't tell a FIFO whose writer is killed from a FIFO that has ended.
         source = draw.randrange(FIFOS.start if kind in ("hang", "slow") else FIFOS.stop, SOURCES)
         return cls(source, kind, draw.uniform(0.3, 2))
 
@@ -138,8 +138,8 @@ class Fault:
 @dataclass
 class Run:
     seconds: float
-    share: float  # of the bytes of all sources
-    whole: int  # sources of which nothing is missing
+    share: float  # covered share of the bytes of all sources
+    whole: int  # number of sources of which nothing is missing
     status: str
     counters: dict
     wrong: str = ""
@@ -154,7 +154,7 @@ class Fanout:
             warm(source.path)
 
     def command(self, number: int, fault: Fault) -> list[str]:
-        """What brings a source that isn't a file."""
+        """Returns the command that prints a source that isn't a file."""
         source = self.sources[number]
         if number == fault.source:
             return fault.command(source, self.tmp / "marker")
@@ -209,7 +209,7 @@ class Fanout:
         return self.judge(json.loads(report.read_text()), out.read_bytes(), seconds, done.returncode)
 
     def judge(self, report: dict, rows: bytes, seconds: float, code: int) -> Run:
-        """Compare the answer with what is in the bytes that the report doesn't call missing."""
+        """Compare the answer with the counts of the bytes that the report doesn't call missing."""
         gaps: dict[str, list] = {}
         for missing in report["missing"]:
             gaps.setdefault(Path(missing["source"]).name, []).append((missing["from"], missing["to"]))
@@ -242,7 +242,7 @@ def span(seconds: float) -> str:
 
 
 def plot(lines: dict[str, list[float]]) -> str:
-    """Coverage by deadline, a line a setting."""
+    """Draws coverage by deadline, with one line per setting."""
     width, height, left, bottom, right, top = 720, 400, 60, 50, 190, 20
     low, high = math.log10(DEADLINES[0]), math.log10(DEADLINES[-1])
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Ask ten sources, one of them slow, for an answer in time: benches/fanout.sh --help
+# Ask ten sources, of which one is slow, for an answer in time: benches/fanout.sh --help
 #
-# Builds mapfold and runs benches/fanout.py. Its sources are made once, 0.6 GB in benches/data/fanout, or below
-# $MAPFOLD_BENCH_DATA; with --quick they are small and go away.
+# Builds mapfold and runs benches/fanout.py. The sources are made once, 0.6 GB in benches/data/fanout, or below
+# $MAPFOLD_BENCH_DATA. With --quick they are small and are removed at the end.
 set -euo pipefail
 
 # shellcheck source=benches/setup.sh

@@ -1,10 +1,11 @@
-//! What the map phase is held against: a loop that only tokenises, hashes, and probes a table sized for the answer.
+//! A floor for the map phase: a loop that only tokenises, hashes, and probes a table sized for the answer.
 //!
-//! Counting runs of letters of `linux.txt` (or, without it, of made-up prose), each of two threads takes half of the
-//! splits that the engine would cut, mapped as the engine maps them. The floors have no bound on memory, no runs and no
-//! progress, and their tables are there before the clock starts. All take turns with the engine's own map phase, so
-//! that the ratios within a round hold on a machine that does a little other work too; where their range is wide it did too
-//! much, and the figures say nothing. Prints a table in Markdown, as `benches/RESULTS.md` has it.
+//! The job counts runs of letters in `linux.txt` or, if that is missing, in made-up prose. Each of two threads takes
+//! half of the splits that the engine would cut, mapped as the engine maps them. The floors have no bound on memory, no
+//! runs and no progress, and their tables exist before the clock starts. All floors take turns with the engine's own
+//! map phase, so that the ratios within a round hold on a machine that does a little other work too. Where the range of
+//! a ratio is wide, the machine did too much other work, and the figures say nothing. Prints a table in Markdown for
+//! `benches/RESULTS.md`.
 
 mod common;
 
@@ -57,7 +58,7 @@ impl Text {
         }
     }
 
-    /// Seconds that the threads need for their halves, each with something of its own.
+    /// Returns the seconds that the threads need for their halves. Each thread has a value of its own in `own`.
     fn time<T: Send>(&self, own: &mut [T; THREADS], work: impl Fn(&[Split], &mut T) + Sync) -> f64 {
         let half = self.splits.len().div_ceil(THREADS);
         let start = Instant::now();
@@ -97,7 +98,7 @@ impl Text {
             letters.split(block, |Tokens { data, spans, .. }| {
                 for spans in spans.chunks(BATCH) {
                     batch.hash(Bytes { data, spans }, u64::MAX);
-                    table.reserve(spans.len()); // nothing to do, once it is sized for the answer
+                    table.reserve(spans.len()); // does nothing for a table sized for the answer
                     table.probe(&batch, data, &mut slots);
                     COUNT.observe(&mut table.states(0, 1), &slots[..spans.len()], &[]);
                 }
@@ -116,7 +117,7 @@ impl Text {
         [(); THREADS].map(|()| Table::new(slots, HomeBits::Bottom, &[0]))
     }
 
-    /// The job whose map phase is held against the floors.
+    /// The job whose map phase is compared with the floors.
     fn plan(&self, output: PathBuf) -> Plan {
         let spec = fs::read(common::root().join("benches/specs/letters.json")).expect("the spec");
         let mut spec = Document::parse("letters.json", &spec).and_then(Document::finish).expect("a spec");
@@ -130,8 +131,8 @@ impl Text {
     }
 }
 
-/// The least that `uniq` of nearly distinct lines can take: each line hashed and written to a run, and the runs read
-/// back row by row. Gives both times.
+/// The least work for `uniq` of nearly distinct lines: each line is hashed and written to a run, and the runs are read
+/// back row by row. Returns the seconds of both.
 fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
     let mut runs = [0, 1].map(|n| (dir.join(format!("floor-{n}.run")), None));
     let written = text.time(&mut runs, |splits, (path, written)| {
@@ -166,11 +167,11 @@ fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
     [written, read]
 }
 
-/// As the engine has them for an input of this size.
+/// Partitions and page size that the engine has for an input of this size.
 const RUN_PARTITIONS: usize = 1024;
 const RUN_PAGE: usize = 16 << 10;
 
-/// Prints the floor of `lines.txt`, where it is there.
+/// Prints the floor of `lines.txt` if that file exists.
 fn runs(rounds: usize, dir: &Path) {
     let Some(path) = common::data("lines.txt").filter(|_| !common::is_test()) else { return };
     let text = Text::new(&path);

@@ -1,6 +1,6 @@
 //! A table for the benchmarks: `gen_groups ROWS SEED [--quoted|--json]` writes CSV with a header and ROWS rows to stdout.
 //!
-//! It has the shape of the group-by task of H2O's db-benchmark, whose K is 100 here:
+//! The table has the shape of the group-by task of H2O's db-benchmark, with K = 100:
 //!
 //! | column | is |
 //! | --- | --- |
@@ -12,9 +12,8 @@
 //! | v2 | a whole number, 1 to 15 |
 //! | v3 | a number from 0 to below 100 with 6 decimals |
 //!
-//! All are drawn evenly. With `--quoted` the same table has quotes around every field, those of the header too; with
-//! `--json` it is JSON lines.
-//! Equal arguments give equal bytes anywhere.
+//! All values are drawn evenly. With `--quoted` every field of the same table is in quotes, also in the header. With
+//! `--json` the table is JSON lines. Equal arguments give equal bytes on every machine.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -26,7 +25,7 @@ use common::{Random, ended, write_lines};
 
 const HEADER: [&str; 9] = ["id1", "id2", "id3", "id4", "id5", "id6", "v1", "v2", "v3"];
 const K: usize = 100;
-/// More than the longest row.
+/// More bytes than the longest row has.
 const ROW: usize = 320;
 
 /// How fields are written.
@@ -37,7 +36,7 @@ enum Form {
     Json,
 }
 
-/// Puts fields in rows.
+/// Writes fields into rows.
 struct Rows<'a> {
     chunk: &'a mut Vec<u8>,
     form: Form,
@@ -63,7 +62,7 @@ impl Rows<'_> {
     }
 }
 
-/// `number`, with zeros before it up to `width`.
+/// Writes `number`, with leading zeros up to `width` digits.
 fn digits(mut number: usize, width: usize, out: &mut Vec<u8>) {
     let mut text = [b'0'; 20];
     let mut start = text.len();

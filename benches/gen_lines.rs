@@ -1,7 +1,7 @@
 //! Lines for the benchmarks: `gen_lines ROWS SEED [--distinct]` writes ROWS lines of 24 characters to stdout.
 //!
-//! Each line is the text of an id drawn evenly from ROWS ids, so about ROWS × (1 − 1/e) of them differ; with
-//! `--distinct` the ids are counted up instead and every line differs. Equal arguments give equal bytes anywhere.
+//! Each line is the text of an id drawn evenly from ROWS ids, so about ROWS × (1 − 1/e) of the lines differ. With
+//! `--distinct` the ids are counted up, and every line differs. Equal arguments give equal bytes on every machine.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,14 +15,14 @@ const LINE: usize = 25;
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The output function of splitmix64: a bijection, so ids that differ keep differing.
+/// The output function of splitmix64. It is a bijection, so different ids stay different.
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
 }
 
-/// 24 characters of 5 bits. The first 13 hold all 64 bits of the mixed id: no two ids share a text.
+/// Writes 24 characters of 5 bits. The first 13 hold all 64 bits of the mixed id, so no two ids have the same text.
 fn text(id: u64, line: &mut [u8]) {
     let (mut high, mut low) = (mix(id.wrapping_add(STEP)), mix(!id));
     for byte in &mut line[..13] {

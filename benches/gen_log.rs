@@ -1,8 +1,8 @@
 //! An access log for the benchmarks: `gen_log LINES SEED` writes LINES lines in the combined format to stdout.
 //!
-//! A path has one to three parts, each one of 60 and the first ones far more often than the last: there are some ten
-//! thousand paths that are asked for now and then. One line in 50 has no size (`-`). Equal arguments give equal bytes
-//! anywhere.
+//! A path has one to three parts. Each part is one of 60, and the first of these are far more frequent than the last,
+//! so about ten thousand paths occur now and then. One line in 50 has no size (`-`). Equal arguments give equal bytes
+//! on every machine.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use common::{Random, ended, write_lines};
 const METHODS: [&str; 6] = ["GET", "GET", "GET", "GET", "POST", "HEAD"];
 const STATUS: [u32; 8] = [200, 200, 200, 200, 304, 301, 404, 500];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-/// More than the longest line.
+/// More bytes than the longest line has.
 const LINE: usize = 512;
 
 fn line(random: &mut Random, out: &mut Vec<u8>) -> io::Result<()> {
@@ -25,7 +25,7 @@ fn line(random: &mut Random, out: &mut Vec<u8>) -> io::Result<()> {
     write!(out, "10.{a}.{b}.{c} - - [{day:02}/{month}/2025:{hour:02}:{minute:02}:{second:02} +0000] \"")?;
     write!(out, "{} /", METHODS[random.below(METHODS.len())])?;
     for _ in 0..1 + random.below(3) {
-        // The smaller of two draws.
+        // The smaller of two draws makes small numbers frequent.
         write!(out, "part{}/", random.below(60).min(random.below(60)))?;
     }
     write!(out, " HTTP/1.1\" {} ", STATUS[random.below(STATUS.len())])?;

@@ -1,9 +1,9 @@
 //! Rows for the benchmarks: `gen_measurements ROWS SEED` writes ROWS lines `STATION;TEMPERATURE` to stdout.
 //!
-//! It is the input of the One Billion Row Challenge: a station drawn evenly from the 413 of `stations.txt`, and a
-//! temperature drawn around its mean with a standard deviation of 10, to a tenth of a degree. Equal arguments give
-//! equal bytes anywhere: all is done in whole numbers. The normal distribution is the sum of twelve even ones, so
-//! nothing is further from a mean than six standard deviations.
+//! This is the input of the One Billion Row Challenge: a station drawn evenly from the 413 of `stations.txt`, and a
+//! temperature drawn around the station's mean with a standard deviation of 10, to a tenth of a degree. Equal arguments
+//! give equal bytes on every machine, since all arithmetic is in whole numbers. The normal distribution is the sum of
+//! twelve even ones, so nothing is further from a mean than six standard deviations.
 
 use std::fmt::Write as _;
 use std::io;
@@ -15,17 +15,18 @@ mod common;
 use common::{Random, ended, write_lines};
 
 const STATIONS: &str = include_str!("stations.txt");
-/// What an even 16-bit number falls short of or exceeds on average, twelve times.
+/// Mean of the sum of twelve evenly drawn 16-bit numbers.
 const MEAN: i64 = 12 * 0xffff / 2;
-/// Hundredths of a degree. The sum of twelve even numbers of a width has that width as its standard deviation.
+/// Standard deviation in hundredths of a degree. The sum of twelve evenly drawn numbers has the width of their range as
+/// its standard deviation.
 const DEVIATION: i64 = 1000;
-/// More than the longest line.
+/// More bytes than the longest line has.
 const LINE: usize = 64;
 
 struct Station {
-    /// With the semicolon.
+    /// The station's name with the semicolon.
     name: String,
-    /// In hundredths of a degree.
+    /// Mean in hundredths of a degree.
     mean: i64,
 }
 
@@ -39,7 +40,7 @@ fn stations() -> Vec<Station> {
     STATIONS.lines().filter(|line| !line.starts_with('#')).map(station).collect()
 }
 
-/// Hundredths of a degree away from the mean.
+/// Draws a distance from the mean, in hundredths of a degree.
 fn deviation(random: &mut Random) -> i64 {
     let sum: u64 = (0..3)
         .map(|_| {

@@ -1,11 +1,16 @@
-//! Inputs that are hard to share out: `gen_skew DIR MIB` makes DIR with four of about MIB mebibytes each.
+//! Inputs whose work is hard to share out among workers: `gen_skew DIR MIB` creates DIR with four inputs of about MIB
+//! mebibytes each.
 //!
-//! - `uniform.txt`: text, the same all through
-//! - `uneven/`: the same text in files whose sizes follow a power law, the largest in the middle
-//! - `cost.txt`: at first few English-looking words, then as many bytes of many Cyrillic ones, which take longer to map
-//! - `heavy.txt`: lines, four in five of them the same
+//! - `uniform.txt`: text that is the same throughout
 //!
-//! Equal arguments give equal bytes anywhere.
+//! - `uneven/`: such text in files whose sizes follow a power law, with the largest in the middle
+//!
+//! - `cost.txt`: half of the bytes are few English-looking words, and the other half are many Cyrillic words, which
+//! take longer to map
+//!
+//! - `heavy.txt`: lines, of which four in five are equal
+//!
+//! Equal arguments give equal bytes on every machine.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -21,8 +26,8 @@ use common::Random;
 const FILES: usize = 400;
 const WORDS_A_LINE: usize = 10;
 
-/// Words of `letters`. Each octave of their ranks is drawn as often as any other, and each word of an octave: from 0
-/// on that is about as language does.
+/// Random words made of `letters`. Every octave of ranks is drawn equally often, and so is every word within an octave.
+/// With octaves from 0 on, that is about the distribution of words in a language.
 struct Words {
     octaves: Range<u32>,
     words: Vec<String>,
@@ -34,7 +39,7 @@ impl Words {
         let letters: Vec<char> = letters.chars().collect();
         let mut random = Random(seed);
         let word = |rank: usize| {
-            // The common ones are short. Words that are drawn twice only make a few fewer.
+            // Frequent words are short. A word may be made twice, which only means that there are a few words fewer.
             let len = 2 + (rank + 1).ilog2() as usize / 3 + random.below(4);
             (0..len).map(|_| letters[random.below(letters.len())]).collect()
         };
@@ -51,7 +56,7 @@ impl Words {
         }
     }
 
-    /// Lines until `bytes` are written.
+    /// Writes lines until there are `bytes` bytes.
     fn write(&mut self, bytes: u64, out: &mut impl Write) -> io::Result<()> {
         let (mut written, mut line) = (0, String::new());
         while written < bytes {
@@ -76,7 +81,8 @@ fn uneven(dir: &Path, bytes: u64) -> io::Result<()> {
     let all: f64 = (1..=FILES).map(weight).sum();
     let mut text = text();
     for file in 0..FILES {
-        // Ranks in no order of size, the first in the middle: 1 + a multiple of what has no factor in common with FILES.
+        // The order of ranks is mixed, with the first rank in the middle: a rank is 1 + a multiple of a number that has
+        // no factor in common with FILES.
         let rank = 1 + (file + FILES / 2) * 7 % FILES;
         let mut out = create(&dir.join(format!("{file:03}.txt")))?;
         text.write((bytes as f64 * weight(rank) / all) as u64, &mut out)?;

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Inputs that are hard, at their full size: benches/hard.sh [line | files | hole]...   (default: all three)
+# Hard inputs at their full size: benches/hard.sh [line | files | hole]...   (default: all three)
 #
-# The tests have smaller ones of each (tests/it/hard_files.rs). This makes lines of 1 GiB, 100,000 files and a hole of
-# 10 GiB in a directory of its own, which takes 4 GB of $TMPDIR (else /var/tmp) and goes away at the end; times mapfold
-# on them, files cached; and fails where an answer is wrong or a bound is broken. MAPFOLD names a binary to use.
+# The tests have smaller inputs of each kind (tests/it/hard_files.rs). This script makes lines of 1 GiB, 100,000 files
+# and a hole of 10 GiB in a directory of its own. The directory takes 4 GB of $TMPDIR (or /var/tmp) and is removed at
+# the end. The script times mapfold on the inputs, with files in the page cache, and fails where an answer is wrong or a
+# bound is broken. MAPFOLD names a binary to use.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -22,7 +23,8 @@ fail() {
     exit 1
 }
 
-# Runs mapfold with these arguments. Sets seconds, and mebibytes, its peak resident memory; its result is in out.
+# Runs mapfold with these arguments. Sets seconds, and mebibytes to its peak resident memory. The result is in the file
+# out.
 run() {
     "$MAPFOLD" run "$@" --report report.json >out 2>err || fail "mapfold run $*: $(cat err)"
     seconds=$(sed -n 's/^ *"wall_seconds": \([0-9.]*\),$/\1/p' report.json)
@@ -36,7 +38,7 @@ refused() {
     seconds=$(awk -v a="$before" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
 }
 
-# `text BYTES`: lines of words, a few of them frequent.
+# `text BYTES` prints lines of words, a few of which are frequent.
 text() {
     awk -v bytes="$1" 'BEGIN {
         srand(1)
@@ -48,7 +50,7 @@ text() {
     }'
 }
 
-# Lines of 1 GiB: counted in the memory that mapfold asks for, of which a line that is no key is once.
+# Lines of 1 GiB are counted in the memory that mapfold asks for. A line that isn't a key is in that memory once.
 line() {
     local gib=$((1 << 30)) name
     truncate -s "$gib" nul
@@ -75,7 +77,8 @@ line() {
 
 median() { sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
 
-# 100,000 files against one of their size, in turn. Wall time of the process: files are looked at before the engine runs.
+# Compares 100,000 files with one file of their size, in turn. The time is the process's wall time, since files are
+# looked at before the engine runs.
 files() {
     local size kind before repeats
     text $((64 << 20)) >base
@@ -107,7 +110,7 @@ files() {
     rm base many.out out
 }
 
-# A hole is a record without an end: found out without reading it.
+# A hole is a record without an end. mapfold notices this without reading the hole.
 hole() {
     printf 'a\n' >hole
     truncate -s 10G hole

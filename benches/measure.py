@@ -1,4 +1,4 @@
-"""What the scripts that time mapfold share: running a command, the machine, and their sections of RESULTS.md."""
+"""Shared by the scripts that time mapfold: running a command, the machine, and the sections of RESULTS.md."""
 
 import contextlib
 import os
@@ -19,13 +19,13 @@ MAPFOLD = os.environ.get("MAPFOLD", "target/release/mapfold")
 @dataclass
 class Run:
     seconds: float
-    peak: int  # bytes resident, of the largest process if there were several
+    peak: int  # resident bytes of the largest process, if there were several
     error: str = ""
     cpu: float = 0.0  # seconds, of all cores
 
 
 def execute(command: list[str], stdout: Path, env: dict[str, str], cwd: Path = ROOT) -> Run:
-    """Run it to its end. (Its peak begins at what this Python holds, some 20 MB.)"""
+    """Runs the command to its end. (Its peak includes what this Python process holds, some 20 MB.)"""
     with stdout.open("wb") as sink, tempfile.TemporaryFile() as stderr:
         start = time.perf_counter()
         child = subprocess.Popen(
@@ -43,7 +43,7 @@ def execute(command: list[str], stdout: Path, env: dict[str, str], cwd: Path = R
 
 
 def warm(path: Path) -> None:
-    """Have a file, or those of a directory, in the page cache."""
+    """Reads a file, or the files of a directory, into the page cache."""
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         with file.open("rb", buffering=0) as bytes_of_it:
             while bytes_of_it.read(1 << 22):
@@ -59,7 +59,7 @@ def first_line(*command: str) -> str:
 
 
 def machine() -> list[str]:
-    """The machine and the build, as items of a list."""
+    """Returns the machine and the build, as items of a list."""
     cpus = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":", 1)[1].strip() for line in cpus if "model name" in line), platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -72,7 +72,7 @@ def machine() -> list[str]:
 
 
 def write_section(script: str, lines: list[str]) -> None:
-    """Put `lines` in RESULTS.md in the place of what `script` wrote there before, or at the end. The rest is left alone."""
+    """Puts `lines` in RESULTS.md in place of what `script` wrote before, or at the end. The rest is left alone."""
     begin, end = f"<!-- {script} -->\n", f"<!-- /{script} -->\n"
     text = RESULTS.read_text() if RESULTS.exists() else ""
     before, found, rest = text.partition(begin)

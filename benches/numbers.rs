@@ -1,6 +1,6 @@
-//! Numbers: columns of text parsed, sums added to, values written, keys made of them.
+//! Numbers: parsing columns of text, adding to sums, writing values, and making keys of them.
 //!
-//! Groups are few enough to stay in cache, so that what is measured is the arithmetic.
+//! The groups are few enough to stay in cache, so the arithmetic is measured.
 
 mod common;
 
@@ -19,7 +19,7 @@ use common::Random;
 const VALUES: usize = 256 * 1000;
 const GROUPS: usize = 413;
 
-/// Values as they lie in a file, a byte between them.
+/// Values as they lie in a file, with a byte between them.
 struct Text {
     data: Vec<u8>,
     spans: Vec<Span>,
@@ -43,7 +43,7 @@ impl Text {
     }
 }
 
-/// A number of 1 to `most` digits, each length as likely.
+/// Draws a number of 1 to `most` digits, with each length equally likely.
 fn digits(random: &mut Random, most: usize) -> u64 {
     let digits = 1 + random.below(most) as u32;
     random.next() % 10u64.pow(digits)
@@ -85,7 +85,7 @@ fn parse(c: &mut Criterion) {
     group.finish();
 }
 
-/// The states of groups without keys.
+/// States of groups, without keys.
 struct Slots {
     words: Vec<u64>,
     stride: usize,
@@ -146,7 +146,7 @@ fn sum(c: &mut Criterion) {
     }
     group.finish();
 
-    // One value a group, read at the end of a job.
+    // Each group has one value, which is read at the end of a job.
     let mut group = c.benchmark_group("mean");
     group.throughput(Throughput::Elements(GROUPS as u64));
     for (name, unit) in [("decimal", 1), ("decimal beyond 2^53", 1 << 53)] {

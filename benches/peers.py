@@ -1,10 +1,10 @@
 """Time mapfold beside other tools that answer the same questions. Run it through benches/peers.sh.
 
-The tools take turns (A B A B …): on a shared machine one time says little, but the ratio within a round holds.
-Timed is the whole process, start and exit included, with its result written to a file that wasn't there before: to
-replace one costs ext4 up to a second. Every result is checked: tools given one question must write equally many rows
-and, where the question fixes their sequence, equal bytes. Where it asks for means, the rows are compared in the order
-of their keys, floats to within a relative 1e-9: most tools add them in whatever sequence they come.
+The tools take turns (A B A B …): on a shared machine one time says little, but the ratio within a round holds. The time
+is that of the whole process with its start and exit. The result is written to a file that didn't exist before, because
+replacing a file costs ext4 up to a second. Every result is checked: tools with one question must write equally many rows
+and, if the question fixes the order of rows, equal bytes. If the question asks for means, the rows are compared in the
+order of their keys, and floats to within a relative 1e-9, because most tools add floats in the order in which they come.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from pathlib import Path
 from measure import DATA, MAPFOLD, RESULTS, ROOT, Run, execute, first_line, machine, warm, write_section
 from works import DISTINCT, GROUPS, LINES, LINUX, MEASUREMENTS, OUT, Tool, Work, path, python, works
 
-TOLERANCE = 0.001  # of the rows, for a tool that can't read every line of the input
+TOLERANCE = 0.001  # share of the rows, for a tool that can't read every line of the input
 PACKAGES = ("chdb", "duckdb", "polars")
 FLOORS = (LINUX, LINES, DISTINCT, MEASUREMENTS, GROUPS)
 
@@ -35,8 +35,8 @@ FLOORS = (LINUX, LINES, DISTINCT, MEASUREMENTS, GROUPS)
 @dataclass
 class Result:
     rows: int
-    digest: str  # of nothing where the sequence of rows is free
-    sorted: Path | None  # the rows in byte order, where they are to be compared: on disk, not here, see versions()
+    digest: str  # of no bytes, if the order of rows is free
+    sorted: Path | None  # rows in byte order, if they are to be compared; on disk, not in memory: see versions()
 
 
 def empty(directory: Path) -> None:
@@ -64,7 +64,7 @@ def examine(out: Path, tool: Tool, work: Work, kept: Path) -> Result:
 
 
 def difference(one: Path, other: Path, work: Work) -> str:
-    """The first two lines that differ in more than the last digits of a float. Lines begin with a key that no other has."""
+    """Returns the first two lines that differ in more than the last digits of a float. Each line has a unique key."""
 
     def agree(a: str, b: str, column: int) -> bool:
         if a == b:
@@ -83,7 +83,7 @@ def difference(one: Path, other: Path, work: Work) -> str:
 
 
 def steady(tool: Tool, first: Result, again: Result, work: Work) -> bool:
-    """Whether two runs of one tool gave one answer; from mapfold, to the last digit."""
+    """Whether two runs of a tool gave one answer. For mapfold, the answers must be equal to the last digit."""
     if (first.rows, first.digest) != (again.rows, again.digest):
         return False
     if not first.sorted or first.sorted.read_bytes() == again.sorted.read_bytes():
@@ -103,12 +103,12 @@ def measure(tool: Tool, work: Work, tmp: Path, kept: Path) -> tuple[Run, Result 
             result = examine(written, tool, work, kept)
         else:
             run.error = "no result written"
-    empty(tmp)  # the next run shall not share the disk with this one's result
+    empty(tmp)  # the next run must not share the disk with this result
     return run, result
 
 
 def compare(work: Work, rounds: int, slow: bool, tmp: Path, kept: Path, progress) -> tuple[list[str], bool]:
-    """The rows of the table, and whether all went well."""
+    """Returns the rows of the table, and whether all went well."""
     tools = [tool for tool in work.tools if not tool.package or importlib.util.find_spec(tool.package)]
     runs: dict[str, list[Run]] = {}
     results: dict[str, Result] = {}
@@ -116,7 +116,7 @@ def compare(work: Work, rounds: int, slow: bool, tmp: Path, kept: Path, progress
 
     def once(tool: Tool) -> None:
         for name in work.inputs:
-            warm(DATA / name)  # every time: a run that wants much memory may have pushed it out
+            warm(DATA / name)  # every time, since a run that takes much memory may have evicted it
         run, result = measure(tool, work, tmp, kept)
         progress(f"{tool.name}: {run.error or f'{run.seconds:.2f} s'}")
         runs.setdefault(tool.name, []).append(run)
@@ -168,7 +168,7 @@ def ratio(theirs: list[Run], ours: list[Run], slow: bool) -> str:
 
 
 def judge(tool: Tool, work: Work, results: dict[str, Result], ours: str) -> str:
-    """What the check against mapfold's result found; bold is wrong."""
+    """Returns what the check against mapfold's result found. Bold means wrong."""
     mine, reference = results.get(tool.name), results.get(ours)
     if not mine or not reference or tool.name == ours:
         return ""
@@ -186,7 +186,7 @@ def judge(tool: Tool, work: Work, results: dict[str, Result], ours: str) -> str:
 
 
 def floors(rounds: int, tmp: Path) -> list[str]:
-    """What no tool can beat, and what the peers that are Python packages pay before they begin."""
+    """Measures what no tool can beat, and what peers that are Python packages need before they begin."""
     commands = []
     for name in FLOORS:
         warm(DATA / name)
@@ -201,7 +201,7 @@ def floors(rounds: int, tmp: Path) -> list[str]:
 
 
 def map_floor() -> list[str]:
-    """The map phase beside a loop that only tokenises, hashes and probes, and U1's runs, as `benches/floor.rs` prints them."""
+    """Returns what `benches/floor.rs` prints: the map phase beside its floors, and the floor of U1's runs."""
     command = ["cargo", "bench", "--quiet", "--bench", "floor"]
     env = {**os.environ, "MAPFOLD_BENCH_DATA": str(DATA)}
     done = subprocess.run(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE)
@@ -210,7 +210,7 @@ def map_floor() -> list[str]:
 
 
 def startup(tmp: Path, runs: int) -> list[str]:
-    """Process start and end on 10 KB, beside a program that does nothing."""
+    """Measures process start and end on 10 KB, beside a program that does nothing."""
     text, table = tmp / "small.txt", tmp / "small.csv"
     with (DATA / LINUX).open("rb") as file:
         text.write_bytes(file.read(10_240))
@@ -240,7 +240,7 @@ def startup(tmp: Path, runs: int) -> list[str]:
 
 
 def versions(inputs: list[str]) -> list[str]:
-    """The machine, the peers and the inputs."""
+    """Returns the machine, the peers and the inputs."""
 
     def of(package: str) -> str:
         try:
@@ -248,7 +248,7 @@ def versions(inputs: list[str]) -> list[str]:
         except PackageNotFoundError:
             return "not found"
 
-    # Not imported here: a child's peak begins at that of the process it was forked from.
+    # Not imported here, because a child's peak begins at that of the process that it was forked from.
     engine = first_line(*python("import chdb; print(chdb.query('select version()', 'TSVRaw'))"))
     return [
         *machine(),
@@ -260,12 +260,12 @@ def versions(inputs: list[str]) -> list[str]:
 
 
 def quoted(word: str) -> str:
-    """For the shell, and for the eye: SQL is full of single quotes."""
+    """Quotes a word for the shell, readably: SQL is full of single quotes."""
     return f'"{word}"' if "'" in word and not set(word) & set('"$`!') else shlex.quote(word)
 
 
 def shown(tool: Tool) -> str:
-    """The command as one would type it, without this machine's paths."""
+    """Returns the command as a user would type it, without this machine's paths."""
     names = {
         sys.executable: "python",
         os.environ.get("PHOENIX_WORDCOUNT"): "word_count",
@@ -282,7 +282,7 @@ def shown(tool: Tool) -> str:
 
 
 def needed(chosen: list[str], table: dict[str, Work]) -> list[str]:
-    """The inputs of what was chosen, each once."""
+    """Returns the inputs of the chosen works, each once."""
     others = {"floors": list(FLOORS), "startup": [LINUX, GROUPS]}
     names = [name for key in chosen for name in (table[key].inputs if key in table else others[key])]
     return list(dict.fromkeys(names))
@@ -360,7 +360,7 @@ def main() -> int:
         say("", "## Commands", "", "From the root of the repository; OUT is a file in a temporary directory.", "")
         say("```sh", *dict.fromkeys(commands), "```")
     if arguments.write:
-        # What was measured alone has a section of its own.
+        # Works that were measured alone have a section of their own.
         write_section(" ".join(["benches/peers.sh", *arguments.works]), page)
         progress(f"wrote {RESULTS.relative_to(ROOT)}")
     if not fine:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Time mapfold beside other tools that answer the same questions: benches/peers.sh --help
 #
-# Sets up what benches/peers.py needs (the inputs, a release build, the Python packages of the peers) and runs it. With
-# --quick nothing is installed, and the inputs are small and go away.
+# Makes what benches/peers.py needs (the inputs, a release build, the Python packages of the peers) and runs it. With
+# --quick nothing is installed, and the inputs are small and are removed at the end.
 set -euo pipefail
 
 # shellcheck source=benches/setup.sh

@@ -1,4 +1,5 @@
-//! Runs: rows to a file and back, by number of partitions. The file is in the page cache: this is the work, not the disk.
+//! Runs: writing rows to a file and reading them back, by number of partitions. The file is in the page cache, so the
+//! work is measured and not the disk.
 
 mod common;
 

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# What the scripts that time mapfold begin with, sourced by them: setup.sh NAME ARGUMENT...
+# Start of the scripts that time mapfold, which source this file: setup.sh NAME ARGUMENT...
 #
-# Goes to the root of the repository, and answers --help by benches/NAME.py. Then $profile is what to build with, release or, with
-# --quick, dev; $target where that is built, and $MAPFOLD the binary. With --quick $scratch is a directory that goes away at the end.
+# Goes to the root of the repository, and lets benches/NAME.py answer --help. Then $profile is the profile to build with
+# (release or, with --quick, dev), $target is the directory of that build, and $MAPFOLD is the binary. With --quick
+# $scratch is a directory that is removed at the end.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

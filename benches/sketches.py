@@ -1,7 +1,7 @@
-"""How far off approximate aggregates are, beside Apache DataSketches. Run it through benches/sketches.sh.
+"""Measure the errors of approximate aggregates, beside Apache DataSketches. Run it through benches/sketches.sh.
 
-Every answer is compared with what Python finds in all the values. Values are drawn from fixed seeds: the same figures come out
-wherever this runs, but for those of sketches that draw numbers of their own.
+Every answer is compared with what Python finds in all the values. Values are drawn from fixed seeds, so the figures are the
+same on every machine, except for those of sketches that draw random numbers themselves.
 """
 
 import argparse
@@ -20,11 +20,11 @@ from measure import MAPFOLD, RESULTS, write_section
 
 try:
     import datasketches
-except ImportError:  # with --quick
+except ImportError:  # not installed with --quick
     datasketches = None
 
-SIGMA = 1.04 / math.sqrt(2**14)  # what approx_distinct promises
-ERROR = 1 / 256  # what approx_quantile promises
+SIGMA = 1.04 / math.sqrt(2**14)  # standard error that approx_distinct promises
+ERROR = 1 / 256  # greatest error that approx_quantile promises
 SHARES = (0.01, 0.1, 0.5, 0.9, 0.99, 0.999)
 
 FAMILIES = {
@@ -53,7 +53,7 @@ HLLS = {"DataSketches HLL_8, lg k 14": (14, "HLL_8"), "DataSketches HLL_4, lg k 
 
 
 def distinct(most: int, tmp: Path, say) -> bool:
-    """Of each size some sets, each a group of its own."""
+    """Measures several sets of each size. Each set is a group."""
     peers = HLLS if datasketches else {}
     names = ["approx_distinct", *peers]
     say("| values | sets |" + "".join(f" {name} | worst | bytes |" for name in names))
@@ -76,7 +76,7 @@ def distinct(most: int, tmp: Path, say) -> bool:
                     sizes[name] = max(sizes[name], size)
         found = mapfold("approx_distinct(value)", ["-g", "set"], path)
         errors["approx_distinct"] = [int(estimate) / count - 1 for _, estimate in found]
-        # As many entries as there are values, but for the few that share one, and twice as many at most.
+        # As many entries as values, less the few that share an entry, and at most twice as many.
         sizes["approx_distinct"] = 4 * 2 ** math.ceil(math.log2(count)) if count <= 1024 else 2**14
         cells = f"| {count:,} | {sets} |"
         for name in names:
@@ -91,7 +91,7 @@ def distinct(most: int, tmp: Path, say) -> bool:
 
 
 def buckets(values: list[float]) -> int:
-    """Bytes of the table that approx_quantile has of them."""
+    """Returns the bytes of the table in which approx_quantile holds the values."""
     numbers = len({struct.unpack(">Q", struct.pack(">d", value))[0] >> 45 for value in values})
     entries = 2
     while 4 * numbers > 3 * entries:
@@ -144,7 +144,7 @@ def quantiles(count: int, tmp: Path, say) -> bool:
 
 
 def rank_error(values: list[float], answer: float, share: float) -> float:
-    """How far the share lies from those of the values that are not above the answer, or below it."""
+    """Returns how far `share` is from the shares of the values below the answer and of those not above it."""
     below, up_to = bisect_left(values, answer) / len(values), bisect_right(values, answer) / len(values)
     return max(0.0, below - share, share - up_to)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# See how far off the approximate aggregates are, beside Apache DataSketches: benches/sketches.sh --help
+# Measure the errors of the approximate aggregates, beside Apache DataSketches: benches/sketches.sh --help
 #
-# Sets up what benches/sketches.py needs (a build, the Python package of the peer) and runs it. With --quick nothing is
+# Makes what benches/sketches.py needs (a build, the Python package of the peer) and runs it. With --quick nothing is
 # installed, and there are few values.
 set -euo pipefail
 

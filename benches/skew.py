@@ -1,7 +1,7 @@
-"""Time mapfold's schedulers on inputs that are hard to share out. Run it through benches/skew.sh.
+"""Time mapfold's schedulers on inputs whose work is hard to share out. Run it through benches/skew.sh.
 
 The schedulers take turns (A B C A B C …): on a shared machine one time says little, but the ratio within a round
-holds. Times of phases, tasks and workers are those of mapfold's report. All schedulers must write the same bytes.
+holds. The times of phases, tasks and workers come from mapfold's report. All schedulers must write the same bytes.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Run:
     whole: float  # seconds of the process
     phase: dict[str, float]  # seconds of each phase
     busy: dict[str, float]  # share of the workers' time in a phase that they spent in its tasks
-    tail: dict[str, float]  # seconds from when the first worker ran out of tasks until the last ended
+    tail: dict[str, float]  # seconds from when the first worker ran out of tasks until the last task ended
     tasks: dict[str, int]
     stolen: int
     digest: str
@@ -64,7 +64,7 @@ def measured(report: dict, whole: float, digest: str) -> Run:
     threads = report["settings"]["threads"]
     for phase in PHASES:
         tasks = [task for task in report["tasks"] if task["id"].startswith(f"{phase}-")]
-        # Who ran nothing had run out when the first task began.
+        # A worker that ran no task ran out of tasks when the first task began.
         last = dict.fromkeys(range(threads), min(task["start_s"] for task in tasks))
         for task in tasks:
             last[task["worker"]] = max(last[task["worker"]], task["end_s"])

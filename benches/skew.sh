@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Time mapfold's schedulers on inputs that are hard to share out: benches/skew.sh --help
+# Time mapfold's schedulers on inputs whose work is hard to share out: benches/skew.sh --help
 #
-# Sets up what benches/skew.py needs (a build, the inputs) and runs it. The inputs are made once, 2 GB in
-# benches/data/skew, or below $MAPFOLD_BENCH_DATA; with --quick they are small and go away.
+# Makes what benches/skew.py needs (a build, the inputs) and runs it. The inputs are made once, 2 GB in
+# benches/data/skew, or below $MAPFOLD_BENCH_DATA. With --quick they are small and are removed at the end.
 set -euo pipefail
 
 # shellcheck source=benches/setup.sh
@@ -13,7 +13,7 @@ mebibytes=512
 if [[ $profile == dev ]]; then mebibytes=4; fi
 data=${scratch:-${MAPFOLD_BENCH_DATA:-benches/data}}
 mkdir -p "$data"
-# Renamed when complete, so an interrupted run leaves nothing that looks finished.
+# The directory is renamed when complete, so an interrupted run leaves nothing that looks finished.
 if [[ ! -e $data/skew ]]; then
     printf 'making %s\n' "$data/skew" >&2
     rm -rf "$data/skew.part"

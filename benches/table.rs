@@ -1,6 +1,6 @@
-//! The table: keys hashed, groups found, counts added up, by number of distinct keys and room in the table.
+//! The table: hashing keys, finding groups and adding to counts, by number of distinct keys and room in the table.
 //!
-//! Every group is there already: what is measured is finding it, in cache or out of it.
+//! Every group is in the table already, so the bench measures finding it, in cache or out of it.
 
 mod common;
 
@@ -14,7 +14,7 @@ use common::Keys;
 const RECORDS: usize = 2_000_000;
 const COUNT: Count = Count { column: None };
 
-/// Counts all keys. Returns the last slot, so that nothing can be left out.
+/// Counts all keys. Returns the last slot, so that the compiler can't leave anything out.
 fn count(table: &mut Table, keys: &Keys, batch: &mut KeyBatch) -> u32 {
     let mut slots = [0; BATCH];
     for keys in keys.batches() {
@@ -28,7 +28,7 @@ fn count(table: &mut Table, keys: &Keys, batch: &mut KeyBatch) -> u32 {
 fn tables(c: &mut Criterion) {
     let mut group = c.benchmark_group("table");
     group.throughput(Throughput::Elements(common::scaled(RECORDS) as u64));
-    // Short keys lie in the slot, long ones in the arena.
+    // Short keys lie in the slot, and long keys in the arena.
     for (kind, least, most) in [("short", 4, 14), ("long", 20, 40)] {
         for distinct in [1_000, 100_000, 1_000_000] {
             let keys = Keys::draw(common::scaled(RECORDS), distinct, least, most);

@@ -1,4 +1,4 @@
-//! The tokenisers alone: how fast tokens are found, nothing done with them.
+//! The tokenisers alone: how fast tokens are found, without any further work.
 
 mod common;
 

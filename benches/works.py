@@ -1,4 +1,4 @@
-"""What benches/peers.py times: the works, and the command with which each tool does them."""
+"""The works that benches/peers.py times, and the command with which each tool does them."""
 
 import os
 import sys
@@ -11,21 +11,21 @@ MEASUREMENTS = "measurements.txt"
 GROUPS, QUOTED, GZIPPED, ZSTD = "groups.csv", "groups-quoted.csv", "groups.csv.gz", "groups.csv.zst"
 JSON, LOG = "groups.jsonl", "access.log"
 
-OUT = "<out>"  # stands for the file that a tool writes by itself; without it, its stdout is the result
+OUT = "<out>"  # stands for the file that a tool writes; without it, the tool's stdout is the result
 
 
 @dataclass
 class Tool:
     name: str
     command: list[str]
-    slow: bool = False  # runs once, not in turn
-    floor: bool = False  # gives no answer: does a part of the work that no tool can leave out
-    skips: str = ""  # what of the input it can't read
+    slow: bool = False  # runs once, and not in turn
+    floor: bool = False  # gives no answer: does only a part of the work that no tool can leave out
+    skips: str = ""  # the part of the input that it can't read
     note: str = ""
-    package: str = ""  # the Python package that it is
-    writes: str = ""  # the file in its working directory that is its result, which then is a temporary one
-    row: bytes = b"\n"  # what each row of its result has once
-    comparable: bool = True  # its rows are those of the others, byte for byte but for the last digits of floats
+    package: str = ""  # the Python package that the tool is
+    writes: str = ""  # name of the result in its working directory, which is then a temporary directory
+    row: bytes = b"\n"  # bytes that each row of its result has once
+    comparable: bool = True  # its rows equal those of the others, except for the last digits of floats
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -33,14 +33,14 @@ class Tool:
 class Work:
     title: str
     inputs: list[str]
-    tools: list[Tool]  # mapfold first
-    ordered: bool = False  # then every complete result has the same bytes
-    numbers: tuple[int, ...] = ()  # the columns to be compared as floats; then rows are compared, whatever their sequence
-    close: float = 1e-9  # by how much of their size these may differ
+    tools: list[Tool]  # mapfold is the first
+    ordered: bool = False  # if so, every complete result has the same bytes
+    numbers: tuple[int, ...] = ()  # columns that are compared as floats; if any, rows are compared in any order
+    close: float = 1e-9  # greatest relative difference of these floats
 
 
 def path(name: str) -> str:
-    """An input as the tools are given it: relative to the repository when it lies there."""
+    """Returns an input's path as the tools get it. It is relative if the input lies in the repository."""
     full = DATA / name
     return str(full.relative_to(ROOT)) if full.is_relative_to(ROOT) else str(full)
 
@@ -59,7 +59,7 @@ def chdb(query: str) -> Tool:
 
 
 def clickhouse(select: str, name: str) -> Tool:
-    """ClickHouse's local engine over lines. Its default of 65,409 rows a block is slower here than 16,384 for every query."""
+    """ClickHouse's local engine over lines. Blocks of 16,384 rows are faster here than its 65,409 for every query."""
     source = f"file('{path(name)}', 'LineAsString', 'line String')"
     return chdb(
         f"{select.format(lines=source)} into outfile '{OUT}' format TSVRaw "
@@ -68,7 +68,7 @@ def clickhouse(select: str, name: str) -> Tool:
 
 
 def clickhouse_csv(select: str, name: str, form: str, columns: dict[str, str], settings: str = "") -> Tool:
-    """ClickHouse's local engine over a table. Its default block is the fastest here; LowCardinality takes twice as long."""
+    """ClickHouse's local engine over a table. Its default block is fastest here. LowCardinality takes twice as long."""
     structure = ", ".join(f"{column} {kind}" for column, kind in columns.items())
     source = f"file('{path(name)}', '{form}', '{structure}')"
     query = f"{select.format(table=source)} into outfile '{OUT}' format TSVRaw settings max_threads = {THREADS}"
@@ -84,7 +84,7 @@ def duckdb_query(select: str, set_first: str = "") -> list[str]:
 
 
 def duckdb(select: str, name: str, *, memory: str = "", slow: bool = False) -> Tool:
-    """DuckDB over lines. A CSV with a delimiter that never occurs is its fastest way to them; text must be UTF-8."""
+    """DuckDB over lines. Its fastest way is a CSV with a delimiter that never occurs. Text must be UTF-8."""
     source = (
         f"read_csv('{path(name)}', columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
         r"delim = e'\x01\x02\x03\x04', quote = '', escape = '', strict_mode = false, ignore_errors = true)"
@@ -100,19 +100,19 @@ def duckdb(select: str, name: str, *, memory: str = "", slow: bool = False) -> T
 
 
 def duckdb_json(select: str, name: str, columns: dict[str, str]) -> Tool:
-    """DuckDB over JSON lines whose types it needn't guess."""
+    """DuckDB over JSON lines. Their types are given."""
     source = f"read_json('{path(name)}', format = 'newline_delimited', columns = {columns})"
     return Tool("DuckDB", duckdb_query(select.format(table=source)), package="duckdb")
 
 
 def duckdb_csv(select: str, name: str, columns: dict[str, str], options: str) -> Tool:
-    """DuckDB over a table whose types it needn't guess."""
+    """DuckDB over a table. Its types are given."""
     source = f"read_csv('{path(name)}', columns = {columns}, auto_detect = false, {options})"
     return Tool("DuckDB", duckdb_query(select.format(table=source)), package="duckdb")
 
 
 def polars(name: str, scan: str, group: str, aggregates: str, reader: str = "scan_csv") -> Tool:
-    """polars, lazily. Its streaming engine is as fast here as the one in memory, or faster, and takes half the memory."""
+    """polars, lazily. Its streaming engine is as fast here as the in-memory one, or faster, with half the memory."""
     code = (
         f"import polars as pl, sys; pl.{reader}(sys.argv[1], {scan}).group_by('{group}').agg({aggregates})"
         ".collect(engine='streaming')"
@@ -134,8 +134,8 @@ def unpacking(command: str, name: str) -> Tool:
 def phoenix(name: str) -> list[Tool]:
     """Phoenix++'s word_count, if PHOENIX_WORDCOUNT names one.
 
-    As published it also keeps apostrophes that follow a letter; take that condition out of its map() to have it
-    answer the same question. It prints as many words as its second argument asks for, between a few lines of talk.
+    As published it also keeps apostrophes that follow a letter. Without that condition in its map() it answers the
+    same question. It prints as many words as its second argument asks for, between a few other lines.
     """
     binary = os.environ.get("PHOENIX_WORDCOUNT")
     if not binary:
@@ -147,9 +147,9 @@ def phoenix(name: str) -> list[Tool]:
 def hand_written(name: str) -> list[Tool]:
     """lehuyduc's program for the One Billion Row Challenge, if ONEBRC names one, built for as many threads as here.
 
-    It knows the format: temperatures have one digit after the point, names at most 100 bytes. Its answer is one line
-    in a file result.txt, rounded to a tenth. The process that is waited for leaves before another one that it started
-    has given its memory back, and the peak is that of the first.
+    The program knows the format: temperatures have one digit after the point, and names have at most 100 bytes. Its
+    answer is one line in a file result.txt, rounded to a tenth. The process that is waited for starts another one, and
+    ends before the other one has freed its memory. The measured peak is that of the first process.
     """
     binary = os.environ.get("ONEBRC")
     if not binary:
@@ -192,7 +192,7 @@ def measurements() -> Work:
 
 
 def groups(title: str, name: str, *, beside: list[Tool] = (), also: tuple[str, ...] = ()) -> Work:
-    """The group-by over one of the forms in which its table lies."""
+    """The group-by over one of the forms of its table."""
     kinds = {"id1": "s", "id2": "s", "id3": "s", "id4": "i", "id5": "i", "id6": "i", "v1": "i", "v2": "i", "v3": "f"}
 
     def typed(**names: str) -> dict[str, str]:
@@ -220,7 +220,7 @@ def groups(title: str, name: str, *, beside: list[Tool] = (), also: tuple[str, .
 
 
 def approx_distinct() -> Work:
-    """Each tool's own sketch: their errors are of about 1 %, and so the answers are within a few of each other."""
+    """Each tool's own sketch. The errors are about 1 %, so the answers are within a few percent of each other."""
     return Work(
         "about how many of 40 M lines differ",
         [LINES],
@@ -257,7 +257,7 @@ def variance() -> Work:
 
 
 def access_log() -> Work:
-    """DuckDB's and ClickHouse's own functions over lines; both give what the groups match as text."""
+    """DuckDB's and ClickHouse's own functions over lines. Both give what the pattern's groups match as text."""
     pattern = r'^[^ ]+ [^ ]+ [^ ]+ \[[^\]]*\] "[^ "]* ([^ "]*)[^"]*" ([0-9][0-9][0-9]) ([0-9]+|-)'
     groups = "extractGroups(line, '" + pattern.replace("\\", "\\\\") + "') as g"
     in_clickhouse = (
@@ -308,7 +308,7 @@ def works() -> dict[str, Work]:
     ch_words = "select arrayJoin(splitByWhitespace(line)) as w, count() as n from {lines} group by w"
     ch_letters = "select arrayJoin(alphaTokens(lower(line))) as w, count() as n from {lines} group by w"
     ch_lines = "select line, count() as n from {lines} group by line"
-    # Its regexes (`regexp_extract_all(line, '\S+')`) take 1.5 times as long as this.
+    # DuckDB's regexes (`regexp_extract_all(line, '\S+')`) take 1.5 times as long as this.
     one_space = "line"
     for code in (9, 11, 12, 13):
         one_space = f"replace({one_space}, chr({code}), ' ')"

@@ -1,6 +1,6 @@
-//! What the benches share: texts, keys, and whether this is only a test that they run.
+//! What the benches share: texts, keys, and whether they run only as a test.
 
-#![allow(dead_code)] // Each bench uses some of it.
+#![allow(dead_code)] // each bench uses a part of this module
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -9,13 +9,14 @@ use std::process::ExitCode;
 
 use mapfold::data::{BATCH, Bytes, Span};
 
-/// `cargo bench -- --test`, or `cargo test --benches`: everything once, on little data. Criterion tells them the same way.
+/// Whether this is `cargo bench -- --test` or `cargo test --benches`, which run everything once, on little data.
+/// Criterion distinguishes them in the same way.
 pub fn is_test() -> bool {
     let is_given = |flag: &str| std::env::args().any(|arg| arg == flag);
     is_given("--test") || !is_given("--bench")
 }
 
-/// `full`, or for a test a thousandth of it.
+/// Returns `full`, or a thousandth of it in a test.
 pub fn scaled(full: usize) -> usize {
     if is_test() { full / 1000 } else { full }
 }
@@ -24,7 +25,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// An input that `benches/data.sh` makes, if it is there.
+/// Returns an input that `benches/data.sh` makes, if the input exists.
 pub fn data(name: &str) -> Option<PathBuf> {
     let data = std::env::var_os("MAPFOLD_BENCH_DATA").map_or_else(|| root().join("benches/data"), PathBuf::from);
     Some(data.join(name)).filter(|path| path.is_file())
@@ -42,7 +43,7 @@ pub fn linux_start(bytes: usize) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// So many lines to standard output: `line` appends one, which has at most `longest` bytes.
+/// Writes `count` lines to standard output. `line` appends one line of at most `longest` bytes.
 pub fn write_lines(count: u64, longest: usize, mut line: impl FnMut(&mut Vec<u8>)) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let mut chunk = Vec::with_capacity(1 << 20);
@@ -57,7 +58,7 @@ pub fn write_lines(count: u64, longest: usize, mut line: impl FnMut(&mut Vec<u8>
     out.flush()
 }
 
-/// How a generator ends.
+/// The exit code of a generator. Prints the error if there is one.
 pub fn ended(generated: io::Result<()>) -> ExitCode {
     match generated {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,7 +69,7 @@ pub fn ended(generated: io::Result<()>) -> ExitCode {
     }
 }
 
-/// splitmix64 (Steele, Lea, Flood 2014): equal seeds give equal numbers anywhere.
+/// The generator splitmix64 (Steele, Lea, Flood 2014). Equal seeds give equal numbers on every machine.
 pub struct Random(pub u64);
 
 impl Random {
@@ -84,14 +85,14 @@ impl Random {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
-    /// In 0..1.
+    /// A number from 0 to below 1.
     pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 
-/// About `bytes` of text. Its words are as long as those of a page of English prose; the word of rank r comes about
-/// 1/r as often as the first; some have a capital, a letter beyond ASCII or punctuation.
+/// About `bytes` bytes of text. Its words are as long as those of a page of English prose. The word of rank r is about
+/// 1/r as frequent as the first. Some words have a capital, a letter beyond ASCII or punctuation.
 pub fn prose(bytes: usize) -> Vec<u8> {
     const WORDS: usize = 50_000;
     let page = std::fs::read_to_string(root().join("testdata/readme/alice.txt")).expect("a page of prose");
@@ -123,30 +124,30 @@ pub fn prose(bytes: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Keys in batches, as a map task meets them.
+/// Keys in batches, as a map task has them.
 pub struct Keys {
     data: Vec<u8>,
     spans: Vec<Span>,
 }
 
 impl Keys {
-    /// `records` keys, each drawn evenly from `distinct` of `least` to `most` bytes.
+    /// Returns `records` keys, each drawn evenly from `distinct` keys of `least` to `most` bytes.
     pub fn draw(records: usize, distinct: usize, least: usize, most: usize) -> Keys {
         let (mut data, mut spans, mut random) = (Vec::new(), Vec::with_capacity(records), Random(2));
         for _ in 0..records {
-            // A key's bytes and length follow from its number.
+            // The number of a key determines its bytes and length.
             let number = random.below(distinct) as u64;
             let mut of_key = Random(number << 20);
             let length = least + of_key.below(most - least + 1);
             let start = data.len();
             data.extend_from_slice(format!("{number:x}").as_bytes());
-            // No hexadecimal digits, so that keys of different numbers differ.
+            // The padding has no hexadecimal digits, so that keys of different numbers differ.
             while data.len() < start + length {
                 data.push(b'g' + of_key.below(20) as u8);
             }
             spans.push(Span { start: start as u32, end: data.len() as u32 });
         }
-        data.extend_from_slice(&[0; 16]); // as behind a key in a text: something
+        data.extend_from_slice(&[0; 16]); // a key in a text has bytes behind it too
         Keys { data, spans }
     }
 
