@@ -1,7 +1,7 @@
 """Measure the combiner where it should pay and where it can't. Run it through benches/combiner.sh.
 
-`mapfold bench` does the measuring. This script runs it on each input, and says in one table where combining pays, where it
-costs, and what `auto` chose.
+`mapfold bench` does the measuring. This script runs it on each input, and says in one table where combining pays, where
+it costs, and what `auto` chose.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Ask ten sources, of which one is slow, for an answer in time. Run it through benches/fanout.sh.
 
-Four sources are files, three are FIFOs and three are commands. The last command takes ten times as long as all the others
-together. Half of the records have one key. Every answer, partial or not, is compared with what Python counts in the bytes
-that the report says are covered.
+Four sources are files, three are FIFOs and three are commands. The last command takes ten times as long as all the
+others together. Half of the records have one key. Every answer, partial or not, is compared with what Python counts in
+the bytes that the report says are covered.
 """
 
 import argparse

@@ -2,12 +2,9 @@
 //! mebibytes each.
 //!
 //! - `uniform.txt`: text that is the same throughout
-//!
 //! - `uneven/`: such text in files whose sizes follow a power law, with the largest in the middle
-//!
-//! - `cost.txt`: half of the bytes are few English-looking words, and the other half are many Cyrillic words, which
-//! take longer to map
-//!
+//! - `cost.txt`: half of the bytes are few English-looking words, and then come many Cyrillic words, which take longer
+//!   to map
 //! - `heavy.txt`: lines, of which four in five are equal
 //!
 //! Equal arguments give equal bytes on every machine.

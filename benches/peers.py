@@ -2,9 +2,10 @@
 
 The tools take turns (A B A B …): on a shared machine one time says little, but the ratio within a round holds. The time
 is that of the whole process with its start and exit. The result is written to a file that didn't exist before, because
-replacing a file costs ext4 up to a second. Every result is checked: tools with one question must write equally many rows
-and, if the question fixes the order of rows, equal bytes. If the question asks for means, the rows are compared in the
-order of their keys, and floats to within a relative 1e-9, because most tools add floats in the order in which they come.
+replacing a file costs ext4 up to a second. Every result is checked: tools with one question must write equally many
+rows and, if the question fixes the order of rows, equal bytes. If the question asks for means, the rows are compared in
+the order of their keys, and floats to within a relative 1e-9, because most tools add floats in the order in which they
+come.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Measure the errors of approximate aggregates, beside Apache DataSketches. Run it through benches/sketches.sh.
 
-Every answer is compared with what Python finds in all the values. Values are drawn from fixed seeds, so the figures are the
-same on every machine, except for those of sketches that draw random numbers themselves.
+Every answer is compared with what Python finds in all the values. Values are drawn from fixed seeds, so the figures are
+the same on every machine, except for those of sketches that draw random numbers themselves.
 """
 
 import argparse
