@@ -60,8 +60,8 @@ pub struct Changes {
     /// Read the output of a command; repeatable
     ///
     /// The command is split into words as a shell would, but is run without a shell: --from-command 'ssh web1 cat
-    /// /var/log/app.log'. To use a shell, XX. The output of commands is read after
-    /// all INPUTs. A command that fails ends the job, with the command's last line on standard error in the message. No
+    /// /var/log/app.log'. To use a shell: --from-command "sh -c 'cat *.log | sort'". The output of commands is read
+    /// after all INPUTs. A command that fails ends the job, with the command's last line on standard error in the message. No
     /// command is left running. In a spec a command may have a name and a timeout.
     #[arg(long, value_name = "CMD", help_heading = help::INPUT_AND_JOB, display_order = 7)]
     from_command: Vec<String>,

@@ -61,7 +61,7 @@ pub const ALL: &[Setting] = &[
         ..setting("on-timeout", "deadline.on_timeout", "WHAT", "At the deadline: fail, or partial: answer anyway")
     },
     setting("threads", "run.threads", "N", "Worker threads  [default: one per core]"),
-    setting("memory", "run.memory", "SIZE", "Bound for tables and buffers  [default: half]"),
+    setting("memory", "run.memory", "SIZE", "Bound for tables and buffers  [default: half of RAM]"),
     setting("split-size", "run.split_size", "SIZE", "Input bytes of one map task"),
     setting("partitions", "run.partitions", "N", "Parts of the shuffle, for reduce tasks"),
     Setting {

@@ -41,15 +41,19 @@ fn explain(error: &clap::Error) -> (String, String) {
             let right = right.split([' ', '=']).next().unwrap_or_default();
             // Names that clap finds similar are often far off.
             let near = nearest(&flag, [right]).filter(|right| !right.is_empty());
+            let command = command(error);
             let hint = match (field(&flag), near) {
-                _ if let Some(job) = with_param(&flag) => {
-                    format!("it is a param of {job}, and comes after the job's name: mapfold run {job} {flag} VALUE")
+                _ if TAKE_JOBS.contains(&command.as_str())
+                    && let Some(job) = with_param(&flag) =>
+                {
+                    format!(
+                        "it is a param of {job}, and comes after the job's name: mapfold {command} {job} {flag} VALUE"
+                    )
                 }
                 (Some(how), _) => format!("it is a field of the spec: {how}"),
                 (None, Some(right)) => format!("did you mean {right}?"),
                 (None, None) if flag.starts_with('-') => {
                     let is_number = flag[1..].starts_with(|c: char| c.is_ascii_digit());
-                    let command = command(error);
                     let help = match command.as_str() {
                         "run" | "agg" if is_number => "for the first N rows write -n N".to_owned(),
                         command => format!("mapfold {command} --help lists the flags"),
@@ -148,7 +152,10 @@ fn usage(error: &clap::Error) -> String {
 }
 
 /// The commands that take file names.
-const READ_FILES: [&str; 5] = ["run", "agg", "explain", "bench", "verify"];
+const READ_FILES: [&str; 5] = ["agg", "run", "explain", "bench", "verify"];
+
+/// The commands that take a JOB.
+const TAKE_JOBS: &[&str] = READ_FILES.split_at(1).1;
 
 /// Returns the command that the error is about, or `run` if the error names none.
 fn command(error: &clap::Error) -> String {
@@ -239,6 +246,10 @@ mod tests {
             "unknown flag \"--frob\"",
             "mapfold agg --help lists the flags; if it is a file, write ./--frob",
         );
+        let hint = "it is a param of grep, and comes after the job's name: mapfold explain grep --pattern VALUE";
+        refused(&["explain", "wordcount", "--pattern", "x"], "unknown flag \"--pattern\"", hint);
+        let hint = "mapfold agg --help lists the flags; if it is a file, write ./--pattern";
+        refused(&["agg", "count", "--pattern", "x"], "unknown flag \"--pattern\"", hint);
         refused(&["schema", "--md"], "unknown flag \"--md\"", "mapfold schema --help lists the flags");
         for command in ["agg", "run"] {
             let hint = "for the first N rows write -n N; if it is a file, write ./-5";

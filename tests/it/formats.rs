@@ -141,6 +141,26 @@ fn paths_into_elements() {
     let dir = dir.file("c.jsonl", r#"{"items": [{"tags": ["x", {"t": 1}]}, {"tags": [{"t": 2}]}, {}]}"#);
     job(&dir, &json!({"map": nested, "select": ["tag", "tag.t"]}));
     dir.run("run job.json c.jsonl").printed("x\t\\N\n{\"t\": 1}\t1\n{\"t\": 2}\t2\n");
+    // The longest name that a step made is the one that the path leads into, whatever the record has.
+    let dir = dir.file("d.jsonl", r#"{"order": {"lines": [{"sku": 1}, {"sku": 2}], "line": {"sku": 9}}}"#);
+    let lines = json!([{"explode": "order.lines", "as": "order.line"}]);
+    job(&dir, &json!({"map": lines, "where": {"field": "order", "valid": true}, "select": ["order.line.sku"]}));
+    dir.run("run job.json d.jsonl").printed("1\n2\n");
+    job(&dir, &json!({"map": lines, "select": ["order.lines", "order.line.sku"], "output": {"format": "jsonl"}}));
+    let lines = r#"{"order.lines":[{"sku": 1}, {"sku": 2}],"order.line.sku":"#;
+    dir.run("run job.json d.jsonl").printed(&format!("{lines}1}}\n{lines}2}}\n"));
+    // What a filter looks at is no column.
+    let dir = dir.file("e.csv", "id,items\n1,\"[{\"\"k\"\":1},{\"\"k\"\":2}]\"\n");
+    job(&dir, &json!({"map": explode, "where": {"field": "item.k", "gt": 1}, "output": {"columns": ["id", "item"]}}));
+    dir.run("run job.json e.csv --format csv").printed("id,item\n1,\"{\"\"k\"\":2}\"\n");
+    job(&dir, &json!({"map": explode, "where": {"field": "item.k", "gt": 1}}));
+    dir.run("run job.json e.csv --format csv")
+        .printed("id,items,item\n1,\"[{\"\"k\"\":1},{\"\"k\"\":2}]\",\"{\"\"k\"\":2}\"\n");
+    // A path that was named before the step was the record's own.
+    let filter = json!({"filter": {"field": "item.n", "gt": 0}});
+    job(&dir, &json!({"map": [filter, explode[0]], "group_by": [], "aggregate": sum}));
+    dir.run("run job.json b.jsonl")
+        .refused("job.json: map.1.as: the record's own field \"item.n\" is named already", "choose another name");
     job(&dir, &json!({"map": [{"lower": "k", "as": "low"}], "select": ["low.x"]}));
     dir.run("run job.json c.jsonl")
         .refused("job.json: select.0: \"low\" is text that a step made: it has no \"x\" inside", "");

@@ -74,29 +74,42 @@ struct Known {
     may_be_null: bool,
     /// The field that this one was converted from, and the type it was converted to.
     from: Option<(Field, Type)>,
-    /// Whether the field says where a record is from: `@file`, `@line` or `@offset`.
-    is_located: bool,
+    origin: Origin,
     /// Whether anything names the field.
     is_used: Cell<bool>,
     /// Whether anything needs the field's strings told from its numbers.
     is_typed: Cell<bool>,
 }
 
+/// Where a field comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The reader made it.
+    Reader,
+    /// A step of the spec made it.
+    Step,
+    /// It was taken out of an object that a step made, because something named it.
+    Member,
+    /// It says where a record is from: `@file`, `@line` or `@offset`.
+    Place,
+}
+
 impl Known {
-    fn new(name: Option<String>, kind: Kind, may_be_null: bool) -> Self {
+    fn new(name: Option<String>, kind: Kind, may_be_null: bool, origin: Origin) -> Self {
         let is_used = Cell::new(name.is_none());
-        Known { name, kind, may_be_null, from: None, is_located: false, is_used, is_typed: Cell::new(false) }
+        Known { name, kind, may_be_null, from: None, origin, is_used, is_typed: Cell::new(false) }
     }
 }
 
 impl<'a> Scope<'a> {
     pub fn new(source: &RecordSource<'_>, types: &'a BTreeMap<String, Type>, zone: Zone, blame: Blame<'a>) -> Self {
-        let known = |field: &Named<'_>| Known::new(Some(field.name.to_owned()), field.kind, source.may_be_null);
+        let known =
+            |field: &Named<'_>| Known::new(Some(field.name.to_owned()), field.kind, source.may_be_null, Origin::Reader);
         let mut fields: Vec<_> = source.fields.iter().map(known).collect();
         let record = match source.record {
             OwnBytes::Field(field) => Some(field),
             OwnBytes::Behind => {
-                fields.push(Known::new(None, Kind::Bytes, false));
+                fields.push(Known::new(None, Kind::Bytes, false, Origin::Reader));
                 Some(fields.len() - 1)
             }
             OwnBytes::Nowhere => None,
@@ -124,9 +137,9 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Returns the names of the fields, in order, without those that say where a record is from.
+    /// Returns the names of the fields that the reader and the steps of the spec make, in order.
     pub fn names(&self) -> Vec<&str> {
-        let fields = self.fields.iter().filter(|field| !field.is_located);
+        let fields = self.fields.iter().filter(|field| matches!(field.origin, Origin::Reader | Origin::Step));
         fields.filter_map(|field| field.name.as_deref()).collect()
     }
 
@@ -204,13 +217,11 @@ impl<'a> Scope<'a> {
                 (None, Some((object, inner)), ..) => self.member(path, name, object, inner)?,
                 (None, None, Some(what), _) => {
                     self.locate(what);
-                    let field = self.add(path, name, what.kind(), false)?;
-                    self.fields[field].is_located = true;
-                    field
+                    self.add_named(name, what.kind(), false, Origin::Place)
                 }
                 (None, None, None, Some(named_fields)) => {
                     named_fields.push(name.to_owned());
-                    self.add(path, name, Kind::Json, true)?
+                    self.add_named(name, Kind::Json, true, Origin::Reader)
                 }
                 (None, None, None, None) => return Err(self.unknown_name(path, name)),
             };
@@ -220,17 +231,11 @@ impl<'a> Scope<'a> {
 
     /// If `name` is a path into a field that a step made, returns that field's name and the rest of the path.
     fn made_around<'n>(&self, name: &'n str) -> Option<(&'n str, &'n str)> {
-        let is_read = |outer: &str| {
-            self.named_fields
-                .as_ref()
-                .is_some_and(|named_fields| named_fields.iter().any(|named_fields| named_fields == outer))
-        };
         let is_made = |outer: &str| match self.by_name.get(outer) {
-            // A column of a table has no members, but a name with a dot may be misspelt.
-            Some(&field) => !is_read(outer) && (self.is_open() || self.kind(field) == Kind::Json),
+            Some(&field) => matches!(self.fields[field].origin, Origin::Step | Origin::Member),
             None => false,
         };
-        let mut paths = name.match_indices('.').map(|(at, _)| (&name[..at], &name[at + 1..]));
+        let mut paths = name.rmatch_indices('.').map(|(at, _)| (&name[..at], &name[at + 1..]));
         paths.find(|(outer, _)| is_made(outer))
     }
 
@@ -244,7 +249,7 @@ impl<'a> Scope<'a> {
         }
         self.fields[input].is_used.set(true);
         self.push(Member { input, path: json::path(inner) });
-        self.add(path, name, Kind::Json, true)
+        Ok(self.add_named(name, Kind::Json, true, Origin::Member))
     }
 
     /// Returns the field that holds a record's position in the input, which is greater for later records. Call it after
@@ -283,13 +288,26 @@ impl<'a> Scope<'a> {
             let hint = Some("choose another name".into());
             return Err(self.blame.error(path, &format!("there is already a field {name:?}"), hint));
         }
+        // A path that was named before is the record's own, and would seem to lead into the new field.
+        let inside = |field: &Known| {
+            let inner = field.name.as_deref().and_then(|field| field.strip_prefix(name));
+            self.is_open() && field.origin == Origin::Reader && inner.is_some_and(|inner| inner.starts_with('.'))
+        };
+        if let Some(Known { name: Some(read), .. }) = self.fields.iter().find(|field| inside(field)) {
+            let hint = Some("choose another name".into());
+            return Err(self.blame.error(path, &format!("the record's own field {read:?} is named already"), hint));
+        }
+        Ok(self.add_named(name, kind, may_be_null, Origin::Step))
+    }
+
+    fn add_named(&mut self, name: &str, kind: Kind, may_be_null: bool, origin: Origin) -> Field {
         self.by_name.insert(name.to_owned(), self.fields.len());
-        Ok(self.add_known(Known::new(Some(name.to_owned()), kind, may_be_null)))
+        self.add_known(Known::new(Some(name.to_owned()), kind, may_be_null, origin))
     }
 
     /// Adds a field without a name that the step just pushed makes.
     pub fn add_unnamed(&mut self, kind: Kind, may_be_null: bool) -> Field {
-        self.add_known(Known::new(None, kind, may_be_null))
+        self.add_known(Known::new(None, kind, may_be_null, Origin::Step))
     }
 
     /// Returns the number of the field that is added next.

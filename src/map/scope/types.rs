@@ -2,7 +2,7 @@
 //! type. Extends [`Scope`] by methods that return a named field as text, as a number, as a timestamp or as declared,
 //! and that push the conversion first if there is none yet.
 
-use super::{Known, Scope};
+use super::{Known, Origin, Scope};
 use crate::data::{Kind, Zone};
 use crate::error::{Result, suggestion};
 use crate::map::Field;
@@ -169,7 +169,7 @@ impl Scope<'_> {
             self.converts.push(Conversion { input: from, to, name: name.to_owned() });
             self.record();
         }
-        let known = Known::new(None, to.kind(self.zone), self.may_be_null(from));
+        let known = Known::new(None, to.kind(self.zone), self.may_be_null(from), Origin::Step);
         self.add_known(Known { from: Some((from, to)), ..known })
     }
 
@@ -177,7 +177,7 @@ impl Scope<'_> {
     pub fn check_types(&self) -> Result<()> {
         for name in self.types.keys() {
             match self.by_name.get(name) {
-                Some(&field) if self.fields[field].is_located => {
+                Some(&field) if self.fields[field].origin == Origin::Place => {
                     let what = format!("{name:?} says where a record is from, and has a type of its own");
                     return Err(self.blame.error("read.types", &what, None));
                 }

@@ -91,6 +91,9 @@ impl Stage for Exploding {
             }
             if elements.data.len() > HELD {
                 elements.hand_on(batch, gather, next)?;
+                if next.rejects.borrow().have_ended() {
+                    return Ok(());
+                }
             }
         }
         elements.hand_on(batch, gather, next)

@@ -1,7 +1,8 @@
 //! Members of JSON objects that a step made, such as `item.price` where `explode` made `item`. The reader of JSON lines
 //! resolves paths in the records that it reads; this step resolves paths in fields that come later.
 
-use crate::data::{Batch, Bytes, Column, Columns, Sink, Span};
+use super::rewrite::Rewritten;
+use crate::data::{Batch, Column, Columns, Sink};
 use crate::error::Result;
 use crate::map::{Field, JobPart, Makes, Next, Stage, Step};
 use crate::record::json;
@@ -27,12 +28,8 @@ impl Step for Member {
     }
 
     fn stage(&self) -> Box<dyn Stage> {
-        Box::new(Finding {
-            input: self.input,
-            member: json::Member::new(&self.path),
-            spans: Vec::new(),
-            data: Vec::new(),
-        })
+        let member = json::Member::new(&self.path);
+        Box::new(Finding { input: self.input, member, found: Rewritten::default() })
     }
 }
 
@@ -40,27 +37,22 @@ impl Step for Member {
 struct Finding {
     input: Field,
     member: json::Member,
-    spans: Vec<Span>,
-    /// The bytes of a batch's members, as JSON cells.
-    data: Vec<u8>,
+    found: Rewritten,
 }
 
 impl Stage for Finding {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
-        let Finding { input, member, spans, data } = self;
+        let Finding { input, member, found } = self;
         let Column::Json(objects) = batch.columns[*input] else { panic!("field {input} holds no JSON") };
-        spans.clear();
-        data.clear();
-        for row in 0..batch.rows {
-            let found = objects.value(row).and_then(|object| member.find(object));
-            spans.push(found.map_or(Span::NULL, |found| {
-                let from = data.len();
-                data.extend_from_slice(found);
-                Span::of(from..data.len())
-            }));
-        }
+        let members = found.each(objects, |object, out| match member.find(object) {
+            Some(cell) => {
+                out.extend_from_slice(cell);
+                true
+            }
+            None => false,
+        });
         let mut columns = Columns::from_slice(batch.columns);
-        columns.push(Column::Json(Bytes { data, spans }));
+        columns.push(Column::Json(members));
         next.take(&Batch { rows: batch.rows, columns: &columns })
     }
 }

@@ -50,7 +50,7 @@ impl Step for Rewrite {
     }
 
     fn stage(&self) -> Box<dyn Stage> {
-        Box::new(Rewriting { input: self.input, write: self.write, data: Vec::new(), spans: Vec::new() })
+        Box::new(Rewriting { input: self.input, write: self.write, rewritten: Rewritten::default() })
     }
 }
 
@@ -58,24 +58,44 @@ impl Step for Rewrite {
 struct Rewriting {
     input: Field,
     write: Write,
-    data: Vec<u8>,
-    spans: Vec<Span>,
+    rewritten: Rewritten,
 }
 
 impl Stage for Rewriting {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
-        let Rewriting { input, write, data, spans } = self;
-        let column = batch.bytes(*input);
+        let Rewriting { input, write, rewritten } = self;
+        let texts = rewritten.each(batch.bytes(*input), |text, out| {
+            write(text, out);
+            true
+        });
+        next.take(&Batch { rows: batch.rows, columns: &[batch.columns, &[Column::Bytes(texts)]].concat() })
+    }
+}
+
+/// The new cells of a batch's records.
+#[derive(Debug, Default)]
+pub struct Rewritten {
+    data: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Rewritten {
+    /// Rewrites each cell of `column` that isn't null. `write` appends the new cell, or returns false if it is null. Records
+    /// that were made of one record follow each other and share its cells: such a cell is rewritten once.
+    pub fn each<'a>(&'a mut self, column: Bytes<'_>, mut write: impl FnMut(&[u8], &mut Vec<u8>) -> bool) -> Bytes<'a> {
+        let Rewritten { data, spans } = self;
         data.clear();
         spans.clear();
-        spans.extend((0..batch.rows).map(|i| {
-            column.value(i).map_or(Span::NULL, |text| {
-                let from = data.len();
-                write(text, data);
-                Span::of(from..data.len())
-            })
-        }));
-        let added = Column::Bytes(Bytes { data, spans });
-        next.take(&Batch { rows: batch.rows, columns: &[batch.columns, &[added]].concat() })
+        for (row, &span) in column.spans.iter().enumerate() {
+            if row > 0 && span == column.spans[row - 1] {
+                spans.push(spans[row - 1]);
+                continue;
+            }
+            let from = data.len();
+            let is_there = column.value(row).is_some_and(|cell| write(cell, data));
+            assert!(u32::try_from(data.len()).is_ok(), "the cells of a batch have no more than 4 GiB");
+            spans.push(if is_there { Span::of(from..data.len()) } else { Span::NULL });
+        }
+        Bytes { data, spans }
     }
 }
