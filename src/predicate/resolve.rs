@@ -116,9 +116,15 @@ pub fn pattern(text: &str, path: &str, blame: &Blame<'_>) -> Result<Regex> {
         // The error has several lines, with a picture. The last line says what is wrong.
         let what = error.to_string();
         let what = what.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let hint = match what.contains("look-around") || what.contains("backreferences") {
-            true => "the syntax is that of ripgrep and of Rust's regex: it has neither look-around nor backreferences",
-            false => "to match the character itself, put a backslash before it: \\( \\[ \\{ \\* \\+ \\? (in JSON two)",
+        let hint = match () {
+            () if what.contains("look-around") || what.contains("backreferences") => {
+                "the syntax is that of ripgrep and of Rust's regex: it has neither look-around nor backreferences"
+            }
+            () if what.contains("duplicate") => "give each group a name of its own",
+            () if what.contains("unrecognized escape") => {
+                "the syntax is that of ripgrep and of Rust's regex; for the end of the text write $ or \\z"
+            }
+            () => "to match the character itself, put a backslash before it: \\( \\[ \\{ \\* \\+ \\? (in JSON two)",
         };
         blame.error(path, &format!("{text:?} is not a regular expression: {what}"), Some(hint.into()))
     })

@@ -4,10 +4,12 @@
 //! without a message.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value, error::Category};
 
+use crate::data::Decimal;
 use crate::error::{Error, Result};
 
 /// Parses a spec, which must be a JSON object in UTF-8. `origin` is the name that messages give the text.
@@ -27,6 +29,14 @@ pub fn parse(origin: &str, text: &[u8]) -> Result<Value> {
         ));
     }
     let value = serde_json::from_slice::<Strict>(text).map_err(|e| explain(origin, text, &e))?.0;
+    if let Some(number) = inexact_number(text) {
+        let (line, column) = position(text, number.start);
+        let number = String::from_utf8_lossy(&text[number]);
+        return Err(Error::usage_hint(
+            format!("{origin}:{line}:{column}: the number {number} has more digits than numbers of JSON keep"),
+            format!("in quotes a number keeps all its digits: \"{number}\""),
+        ));
+    }
     if !value.is_object() {
         return Err(Error::usage_hint(
             format!("{origin}: a spec must be a JSON object, this is {}", kind(&value)),
@@ -38,7 +48,51 @@ pub fn parse(origin: &str, text: &[u8]) -> Result<Value> {
 
 /// Parses one JSON value, as in `--set PATH=VALUE`.
 pub fn value(text: &str) -> serde_json::Result<Value> {
-    serde_json::from_str::<Strict>(text).map(|strict| strict.0)
+    let value = serde_json::from_str::<Strict>(text)?.0;
+    match inexact_number(text.as_bytes()) {
+        None => Ok(value),
+        Some(number) => {
+            let number = &text[number];
+            Err(serde_json::Error::custom(format_args!("the number {number} has more digits than numbers of JSON keep")))
+        }
+    }
+}
+
+/// Finds the first number of a JSON text that a double can't hold, so that another number would be taken for it.
+fn inexact_number(json: &[u8]) -> Option<Range<usize>> {
+    let mut at = 0;
+    while at < json.len() {
+        match json[at] {
+            b'"' => {
+                at += 1;
+                while at < json.len() && json[at] != b'"' {
+                    at += if json[at] == b'\\' { 2 } else { 1 };
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let end = json[at..].iter().position(|byte| !b"+-.eE0123456789".contains(byte));
+                let end = end.map_or(json.len(), |end| at + end);
+                if !is_exact(&json[at..end]) {
+                    return Some(at..end);
+                }
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// Whether a number of JSON is kept: as an integer of 64 bits, or as a double whose shortest decimal form is the number.
+fn is_exact(number: &[u8]) -> bool {
+    let Some(text) = std::str::from_utf8(number).ok() else { return true };
+    if text.parse::<u64>().is_ok() || text.parse::<i64>().is_ok() {
+        return true;
+    }
+    let kept = text.parse::<f64>().ok().and_then(|number| Decimal::parse(number.to_string().as_bytes()).ok());
+    // Other checks refuse what decimals can't hold.
+    kept.zip(Decimal::parse(number).ok()).is_none_or(|(kept, number)| kept.normalised() == number.normalised())
 }
 
 /// Returns how messages call a value: a short value as it is written, another by its type with an article.

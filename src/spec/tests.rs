@@ -102,6 +102,12 @@ fn as_run_it_is_a_spec_again() {
 fn not_json() {
     refused("hello", "spec.json:1:1: not JSON: expected value", EXAMPLE);
     refused("{\n  \"limit\": 5,\n}", "spec.json:3:1: not JSON: trailing comma", "remove the comma");
+    for number in ["300000000000000000.6", "0.12345678901234567891", "-1.00000000000000000001e3"] {
+        let text = format!("{{\n  \"where\": {{\"field\": \"1.00000000000000000001\", \"gt\": {number}}}}}");
+        let column = text.lines().last().unwrap().find(number).unwrap() + 1;
+        let message = format!("spec.json:2:{column}: the number {number} has more digits than numbers of JSON keep");
+        refused(&text, &message, &format!("in quotes a number keeps all its digits: \"{number}\""));
+    }
     refused("{} {}", "spec.json:1:4: not JSON: trailing characters", "a spec is one JSON object and nothing after it");
     refused("{limit: 5}", "spec.json:1:2: not JSON: key must be a string", "keys are in double quotes");
     for (text, at) in [
