@@ -1,6 +1,5 @@
-//! Turns panics into errors. Every panic is a bug in mapfold, and the error's message says so. Rust's own message would
-//! be a second one, so [`hush`] suppresses it. Threads that go on after a panic find whole data behind a lock, because
-//! no code panics in the middle of changing such data; so [`lock`] ignores that a lock is poisoned. If a record makes a
+//! Turns panics into errors. Every panic is a bug in mapfold, and the error says so; [`hush`] suppresses Rust's own
+//! message. [`lock`] ignores poisoning: no code panics in the middle of a change to locked data. If a record makes a
 //! map attempt panic, the engine makes it a bad record.
 
 use std::any::Any;

@@ -1,5 +1,6 @@
 //! Exact sums of doubles that are rounded once: the result is that of Python's `math.fsum`, in any order and any split.
-//! The state is a fixed-point number of three words, the window, and a count. A tail takes what the window can't.
+//! The state is a fixed-point number of three words, called the window, and a count of the values. Values that don't
+//! fit in the window are summed in a tail, and a window that is full is emptied into it.
 //!
 //! ```text
 //! word 0, 1, 2   192 bits, two's complement, low word first, in units of 2^-114: sums up to 2^77

@@ -1,4 +1,4 @@
-//! Files in which a run accounts for itself beside its result: reports, a trace, and the history of its inputs.
+//! The files that a run writes beside its result: reports, a trace, and the history of its inputs.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

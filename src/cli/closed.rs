@@ -1,4 +1,4 @@
-//! Whether the process was started with its standard input or output closed (`<&-`, `>&-`).
+//! Tells whether standard input or output was closed when the process started (`<&-`, `>&-`).
 //!
 //! Before `main`, Rust opens /dev/null in place of a closed stream, so a result would be lost with exit code 0. So this
 //! module looks at the streams earlier, in one of the initialisers that the system runs before anything else.

@@ -1,5 +1,5 @@
-//! The arguments of every command that runs jobs: JOB, its INPUTs, and the flags that change the spec. They are turned
-//! into a spec to be run.
+//! The command-line arguments that all commands that run jobs share (JOB, INPUTs, and flags that change the spec), and
+//! how they become a [`Spec`].
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};

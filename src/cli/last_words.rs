@@ -1,6 +1,6 @@
 //! Writes the last message before the process ends because of a signal, a deadline or a lack of memory. The message is
-//! written only if standard error takes it. Standard error may be a pipe that nobody reads, or a terminal that was told
-//! to stop, and must not keep the process.
+//! written only if standard error takes it. Standard error may be a pipe that nobody reads or a stopped terminal.
+//! Writing to it must not keep the process from ending.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;

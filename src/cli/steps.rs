@@ -1,4 +1,5 @@
-//! The progress line of a command that runs a job many times. The line is on standard error, and is erased at the end.
+//! Progress of a command that runs one job several times (`bench`, `verify`): one line on standard error, erased at the
+//! end.
 
 use std::time::{Duration, Instant};
 

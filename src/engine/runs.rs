@@ -48,7 +48,7 @@ impl<'a> Runs<'a> {
         bytes
     }
 
-    /// Calls `each` with every run and its course.
+    /// Calls `each` with every run and its curve.
     pub fn each(&self, mut each: impl FnMut(&Run, &OutputCurve) -> Result<()>) -> Result<()> {
         self.slots.iter().map(|slot| lock(slot)).try_for_each(|slot| each(&slot.run, &slot.curve))
     }

@@ -1,12 +1,12 @@
-//! A sample: runs a job's own map, reduce and output phases on a part of its input, and notes findings from which the
-//! whole job's counters are predicted.
+//! Runs a job on a part of its input, and notes [`Findings`]: how tables fill, and how many keys several tasks share.
+//! `explain` predicts the whole job's counters from them.
 //!
 //! The engine runs a sample as it runs any job, with two exceptions: a sample is given the splits to read, and it
 //! doesn't check that the first record of a piece begins where the last record of the piece before ended. Beside the
 //! usual counters a sample notes two things:
 //!
 //! ```text
-//! course   a task's rows after so many records       how the task's table combines, and when it is full
+//! curve    a task's rows after so many records       how the task's table combines, and when it is full
 //! met      keys met by one task, by two, …            how many more keys other parts of the input would bring
 //! ```
 
@@ -47,7 +47,7 @@ pub struct Sample {
 pub struct Findings {
     /// The number of keys that exactly one task met, exactly two tasks, and so on.
     pub met: Vec<f64>,
-    /// One course per task.
+    /// One curve per task.
     pub curves: Vec<OutputCurve>,
     /// How the tables of the job's map tasks grow.
     pub growth: Option<Growth>,

@@ -1,5 +1,5 @@
-//! What a second attempt skips, however its bytes are cut. `tests/it/retries.rs` tests how commands and files are read
-//! again.
+//! Tests that a second attempt skips exactly what was handed over before, however its bytes are cut.
+//! `tests/it/retries.rs` tests how commands and files are read again.
 
 use super::*;
 

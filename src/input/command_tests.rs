@@ -1,4 +1,5 @@
-//! Hostile commands, run as a job would run them. The system is asked whether anything of them is left.
+//! Tests that hostile commands leave nothing running. The commands are run as a job would run them, and the system is
+//! asked whether anything of them is left.
 
 use crate::input::Counted;
 use std::process;

@@ -52,7 +52,7 @@ impl MapWork {
     }
 }
 
-/// Work that was read, without its bytes.
+/// How to get a map task's input a second time: what was read, without its bytes.
 #[derive(Debug)]
 pub enum Again {
     Split(Split),

@@ -1,5 +1,5 @@
-//! Measures what a source has given so far and how much of its own time that took. The source's reader updates the
-//! gauge; others may look at it meanwhile.
+//! Measures how many bytes a source has given, and how long the source took. Time in which the job kept the source
+//! waiting isn't counted. The source's reader updates the gauge; others may look at it meanwhile.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

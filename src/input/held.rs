@@ -1,5 +1,5 @@
-//! The sources of a job, with what was begun of them to plan the job. When they are dropped, no command of theirs is
-//! left running.
+//! [`Sources`]: the sources of a job, together with commands and reads that were already started to plan the job.
+//! Dropping it ends them.
 
 use std::ops::{Deref, DerefMut};
 use std::thread;

@@ -1,5 +1,5 @@
-//! Streams that keep their readers waiting. None waits for another, each has an end, and it is known what was read of
-//! each.
+//! Tests that no stream waits for another, that each ends, and that what was read of each is known. The streams keep
+//! their readers waiting.
 
 use std::fs;
 use std::io::Write;

@@ -1,5 +1,5 @@
-//! A block as its reader sees it: the records that belong to the block, and the source of each byte. Bytes of the next
-//! block's records may follow them.
+//! [`Stretch`]: the bytes of one block, with which records belong to the block and which source each byte is from.
+//! Bytes of the next block's records may follow the block's own.
 
 use std::ops::Range;
 use std::slice;

@@ -1,4 +1,4 @@
-//! Whole inputs, read through the feed. Each byte of an input is read once, and is from where its place says.
+//! Tests that each byte of an input is read once and keeps its place. Whole inputs are read through the feed.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! Whether to combine: always, never, or while it pays.
+//! [`Combining`] decides whether a worker's records are combined in its table: always, never, or only while that saves
+//! time.
 //!
 //! Combining a record costs a probe of the table and a share of the table's flush. It saves the later cost of each row that
 //! is combined away. `auto` measures both, from one flush of a full table to the next:

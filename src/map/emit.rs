@@ -101,7 +101,7 @@ struct Output<'a> {
     run: RunWriter,
     counters: Counters,
     curve: OutputCurve,
-    /// The number of records after which the course is noted next.
+    /// The number of records after which the curve gets its next point.
     next: u64,
 }
 

@@ -1,4 +1,4 @@
-//! How large a map task's table is: decides, whenever the table is full, whether it grows or is flushed.
+//! [`Growth`] decides, whenever a map task's table is full, whether the table grows or is flushed into the run.
 //!
 //! A table begins small, so that few groups lie close together, and grows for as long as it stays in the second-level
 //! cache. A full table of that size is flushed into the run. If the keys are drawn evenly from not too many distinct

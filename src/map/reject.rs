@@ -190,8 +190,8 @@ impl Rejects {
         self.found.is_empty()
     }
 
-    /// Returns the window's bad records in the order of the input, and forgets them. A record that is there several
-    /// times, because several steps found it bad or several records were made of it, is returned once.
+    /// Returns the window's bad records in the order of the input, and forgets them. If a record occurs several times,
+    /// because several steps found it bad or several records were made of it, it is returned once.
     pub fn take(&mut self) -> Vec<Reject> {
         let mut found = std::mem::take(&mut self.found);
         found.sort_by_key(|reject| reject.record.start);

@@ -1,4 +1,5 @@
-//! Jobs without groups: the map attempt turns records into lines of output.
+//! Where the records of a job without groups go: [`LinesInOrder`] and [`LinesSorted`] format them as lines and write
+//! the lines to a map task's run.
 //!
 //! In input order the lines go to a run of one partition, whose rows are `varint line length · line`. Sorted they go to
 //! sorted runs. Records that `sort` doesn't tell apart stay in input order.

@@ -1,4 +1,4 @@
-//! Where the result goes, as the plan says.
+//! [`Target`]: the kinds of places that a result can be written to.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Columns: the names of a row's cells, and what `sort` and `output.columns` make of them.
+//! The columns of a job's result: finds their names, and resolves `select`, `sort` and `output.columns` to them.
 
 use ahash::AHashSet;
 

@@ -1,4 +1,4 @@
-//! What this process may use: threads, memory, and a directory to spill to.
+//! Finds how many threads, how much memory and which spill directory the job gets on this machine.
 //!
 //! Memory is the least of three limits: the machine's memory, the limit of the process's address space (`ulimit -v`),
 //! and the limits of its control groups, versions 1 and 2, its own and those above it. A job's default is half of that.

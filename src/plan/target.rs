@@ -1,5 +1,5 @@
-//! Where the result goes. As far as possible before the work, it is checked that the target can be written, and that
-//! writing destroys nothing else.
+//! Finds the target that `-o` or the spec names. Checks, as far as possible before the job runs, that the target can be
+//! written and that nothing else is destroyed.
 
 use std::fs::{self, Metadata};
 use std::io;

@@ -1,4 +1,4 @@
-//! Finds where records end, in whole files and from the middle of a file, and so which part of a file owns a record.
+//! Finds where records end, in a whole file or in a part of one. So it decides which part of a file owns a record.
 //!
 //! If newlines may stand in quotes, whether a newline ends a record depends on all bytes before it. So that several
 //! workers can read one file, each worker computes the [`Transition`] of its part: what the part does to every

@@ -1,5 +1,5 @@
-//! Reduce: turns the pages that every run has of some partitions into finished rows. [`Fold`] folds rows into groups,
-//! and [`Finisher`] turns groups into rows of output.
+//! Reduce: turns the pages of some partitions, from all runs, into finished rows. [`Fold`] folds rows into groups, and
+//! [`Finisher`] turns groups into rows of output.
 //!
 //! A reduce task takes a range of neighbouring partitions: many if the job is small, one if the job is large. There is
 //! one strategy, `fold`. States that grow with their group will be merged instead.

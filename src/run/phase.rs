@@ -1,4 +1,4 @@
-//! Phases: what the tasks of a phase have in common, and the inflow of tasks that come while others run.
+//! [`Phase`]: the settings that all tasks of a phase share. [`Inflow`]: tasks that arrive while others run.
 
 use std::sync::atomic::AtomicBool;
 use std::task::Poll;

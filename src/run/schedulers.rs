@@ -1,4 +1,4 @@
-//! Three schedulers: ways to hand out attempts, on the same threads.
+//! The three schedulers: functions that hand attempts out to the pool's workers.
 //!
 //! Each function runs every attempt that it is handed, and returns when all have ended. It calls `coordinate` on the
 //! calling thread; `coordinate` hands over attempts, and after it returns no more come. A worker without an attempt

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::panics;
 use crate::report::event::{AttemptId, TaskId, What};
 
-/// Leave to make one attempt at a task.
+/// Permission to make one attempt at a task.
 #[derive(Debug)]
 pub(super) struct Ticket<W> {
     pub task: Arc<Task<W>>,

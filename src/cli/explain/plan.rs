@@ -338,7 +338,8 @@ fn steps(plan: &Plan) -> Vec<Step> {
                 format!("for {column}: where {}", written::predicate(&value["where"]))
             }
             // The other steps aren't in the spec. They hide fields in records for which a part of an `or` isn't
-            // reached, or hand on values in another form.
+            // reached, or add fields that later steps read: another form of a field, a member, or where the record is
+            // from.
             JobPart::Hides | JobPart::Prepares => continue,
         };
         let step_told = Step { what, is_behind_filter };

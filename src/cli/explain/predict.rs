@@ -166,7 +166,7 @@ impl<'a> Whole<'a> {
     }
 }
 
-/// Predicts the rows that a task makes of `records` records if it goes on as the sample's task with this course began.
+/// Predicts the rows that a task makes of `records` records if it goes on as the sample's task with this curve began.
 fn rows_after(sampled: &Sampled, curve: &OutputCurve, keys: &Keys, records: f64) -> f64 {
     let Some(&last) = curve.last() else { return 0.0 };
     if last.records == 0 {

@@ -1,4 +1,5 @@
-//! Reads numbers of up to 16 bytes within a word: a sign, digits, and a point among them.
+//! Parses a number of up to 16 bytes (a sign, digits and a point) by arithmetic on one integer, without a loop over the
+//! bytes.
 //!
 //! ```text
 //! "-12.3" and what lies behind it     - 1 2 . 3 ? ? ?

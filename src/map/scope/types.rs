@@ -173,7 +173,7 @@ impl Scope<'_> {
         self.add_known(Known { from: Some((from, to)), ..known })
     }
 
-    /// Checks that every field with a declared type exists and is read from the input.
+    /// Checks that every field with a declared type exists, and that it isn't one that says where a record is from.
     pub fn check_types(&self) -> Result<()> {
         for name in self.types.keys() {
             match self.by_name.get(name) {

@@ -1,4 +1,4 @@
-//! A step as it is written in a spec.
+//! [`Written`]: a step of the spec that is being resolved: its JSON object, and its path for messages.
 
 use serde_json::{Map, Value};
 

@@ -1,5 +1,5 @@
-//! Members of JSON objects that a step made, such as `item.price` where `explode` made `item`. The reader of JSON lines
-//! resolves paths in the records that it reads; this step resolves paths in fields that come later.
+//! Adds a member of a JSON field that an earlier step made: `item.price`, where `explode` made `item`. (Paths into the
+//! record itself are resolved by the reader of JSON lines.)
 
 use super::rewrite::Rewritten;
 use crate::data::{Batch, Column, Columns, Sink};

@@ -1,5 +1,6 @@
-//! What an aggregate's own `where` becomes: a field that is null in records for which a predicate doesn't hold. The
-//! aggregate then observes that field, and needn't know of the predicate.
+//! Adds a copy of a field that is null in the records for which a predicate doesn't hold: for an aggregate's own
+//! `where`, and for fields that a predicate needs only in some records, so that they aren't converted in the others.
+//! Whatever reads the copy needn't know of the predicate.
 
 use crate::data::{Batch, Bytes, Column, Decimals, Floats, Numbers, Sink, Span};
 use crate::error::Result;

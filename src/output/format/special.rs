@@ -1,4 +1,4 @@
-//! Finds whether a cell holds a byte that its format must quote or escape. Hardly any cell does, and every cell is
+//! Tells whether a cell has a byte that its format must quote or escape. Hardly any cell does, and every cell is
 //! checked.
 //!
 //! Eight bytes are checked at once in one word, by the tests for a zero byte and for a byte below a bound in Sean

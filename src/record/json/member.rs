@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(find(r#"{"a": {"b.c": "x"}}"#).as_deref(), Some("\"x"));
         assert_eq!(find(r#"{"a": {"b.c": "\u00e9\n"}}"#).as_deref(), Some("\"é\n"));
         assert_eq!(find(r#"{"a": {"b.c": [1, {"d": 2}]}}"#).as_deref(), Some(r#"[1, {"d": 2}]"#));
-        // Of a name that is there twice the last value counts.
+        // If a name occurs twice, the last value counts.
         assert_eq!(find(r#"{"a": {"b.c": 1}, "a": {"b.c": 2}}"#).as_deref(), Some("2"));
         for nothing in [
             r#"{"a": {"b.c": 1}, "a": 3}"#,

@@ -8,7 +8,7 @@
 //! - **A string** is read as its text, with escapes undone. **A number** is read as its digits as they are written, so
 //!   that no digit is lost. `true` and `false` are read as those words, an array or an object as its JSON as it is
 //!   written. A field that keeps its type is a cell of [`Column::Json`], in which a quote marks a string.
-//! - **A name that is there twice** has the last of its values.
+//! - **If a name occurs twice**, the last value counts.
 //! - **An empty line**, or a line of white space, is no record.
 //!
 //! Fields are spans into the window. A string with an escape is rewritten. Then all fields of its column in that batch
@@ -198,7 +198,8 @@ impl Reader {
         told
     }
 
-    /// Moves the values in `record` to where [`read_by_template`](Self::alike) puts them. The line is record `row` of the batch.
+    /// Moves the values in `record` to where [`read_by_template`](Self::read_by_template) puts them. The line is record
+    /// `row` of the batch.
     fn move_to_columns(&mut self, row: usize) {
         let columns = self.record.iter_mut().zip(&mut self.spans).zip(&mut self.texts);
         for ((cell, span), texts) in columns {
