@@ -30,6 +30,7 @@ pub const LESS_MEMORY: &str = "use a smaller --memory, fewer --threads, or a hig
 /// The hint when a job wasn't done in its time.
 pub const ANSWER_FROM_A_PART: &str = "with --on-timeout partial the job answers from what it has read by then";
 
+/// What went wrong, in the words that a user sees. [`Error::hint`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line, the spec or an input was found wrong before anything was read.

@@ -80,6 +80,7 @@ pub struct Options {
     pub q: Option<f64>,
 }
 
+/// What a [`Make`] returns: an aggregate of its own, or a value of a shared one.
 #[derive(Debug)]
 pub enum Made {
     /// An aggregate that isn't shared. It has one value.
@@ -217,6 +218,8 @@ impl TailGrowth {
     }
 }
 
+/// A commutative monoid over the records of a group. It observes records into states, merges states, and finishes a
+/// state to a value.
 pub trait Aggregate: Debug + Send + Sync {
     /// Returns the kind of the value with this number. An aggregate that isn't shared has one value, number 0. A
     /// [`summary`] numbers its values by [`Statistic`].

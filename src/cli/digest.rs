@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
+/// The digest of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest([u8; 32]);
 

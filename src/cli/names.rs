@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 
+/// A name of a list, and whether it was in quotes.
 #[derive(Debug, PartialEq)]
 pub struct Name {
     /// The name, still with the `-` of a descending sort key before it.

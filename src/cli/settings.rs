@@ -24,6 +24,7 @@ pub struct Setting {
     pub takes: Takes,
 }
 
+/// What kind of value a flag takes.
 #[derive(Debug, PartialEq)]
 pub enum Takes {
     /// Any value that the schema allows.

@@ -70,6 +70,7 @@ impl Readings {
     }
 }
 
+/// Predicts the time left. It keeps what it saw in earlier looks at the meters.
 #[derive(Debug, Default)]
 pub struct TimeLeft {
     phase: usize,

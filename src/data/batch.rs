@@ -145,6 +145,7 @@ pub struct Decimals<'a> {
     pub nulls: Option<&'a [bool]>,
 }
 
+/// The numbers of a column of decimals, in one of two forms.
 #[derive(Clone, Copy, Debug)]
 pub enum Numbers<'a> {
     /// All numbers at one scale of at most 38: number `i` is `mantissas[i] / 10^scale`. Nearly every column of a table
@@ -155,6 +156,7 @@ pub enum Numbers<'a> {
     Wide(&'a [Decimal]),
 }
 
+/// A column of doubles.
 #[derive(Clone, Copy, Debug)]
 pub struct Floats<'a> {
     pub values: &'a [f64],

@@ -10,6 +10,7 @@ pub const SLACK: usize = 128;
 /// The most bytes that a buffer keeps when it is cleared.
 const LARGE: usize = 32 << 20;
 
+/// A growable byte buffer that always has [`SLACK`] writable bytes behind its end.
 #[derive(Debug, Default)]
 pub struct Buffer {
     bytes: Vec<u8>,

@@ -117,6 +117,7 @@ impl GrowingDecimals {
     }
 }
 
+/// A column of doubles that is built value by value.
 #[derive(Debug, Default)]
 pub struct GrowingFloats {
     values: Vec<f64>,

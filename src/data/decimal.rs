@@ -32,6 +32,7 @@ pub const fn power(exponent: u32) -> i128 {
     POWERS[exponent as usize]
 }
 
+/// An exact number, `mantissa / 10^scale`. The same number may have several forms.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimal {
     /// The magnitude is less than 10^38.

@@ -19,6 +19,7 @@ use crate::failpoint::{self, Point};
 /// The permissions of a new file, from which the system takes away the user's umask.
 const MODE: u32 = 0o666;
 
+/// A file that gets its name when it is complete.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,

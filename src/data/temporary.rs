@@ -17,6 +17,7 @@ pub type Unremoved = (PathBuf, io::Error);
 const TRIES: usize = 10;
 const AGAIN: Duration = Duration::from_millis(10);
 
+/// The paths that a run made and has to remove. Copies share one list.
 #[derive(Clone, Debug, Default)]
 pub struct Temporaries(Arc<Mutex<Paths>>);
 

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 
 use super::decimal::power;
 
+/// An integer of `N` words, least significant first, signed or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wide<const N: usize>(pub [u64; N]);
 

@@ -108,6 +108,7 @@ const SOON: u64 = 4 << 20;
 /// nearly distinct lines took 1.5 times as long with four times as much; half as much gained nothing more.
 const PARTITION_INPUT: u64 = 1 << 20;
 
+/// What all tasks of a running job share.
 #[derive(Debug)]
 pub struct Job<'p> {
     pub plan: &'p Plan,

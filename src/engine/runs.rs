@@ -13,6 +13,7 @@ use crate::report::event::{AttemptId, PhaseName, TaskId, What};
 use crate::run::{Attempt, Done, Meter};
 use crate::shuffle::Run;
 
+/// The runs of all map tasks, with what is needed to make a damaged run again.
 #[derive(Debug)]
 pub struct Runs<'a> {
     mapping: Mapping<'a>,

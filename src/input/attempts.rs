@@ -24,6 +24,7 @@ use super::wait::{Stop, Woken, wait};
 use crate::error::{Error, shown};
 use crate::report::event::ReadStep;
 
+/// The attempts at reading one source, which together hand over each byte once.
 #[derive(Debug)]
 pub struct Attempts {
     source: Source,

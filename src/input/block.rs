@@ -54,6 +54,7 @@ pub struct FileBuffer {
     parts: Vec<StretchPart>,
 }
 
+/// The bytes of a piece of a file, or of several small files: mapped, or read into a [`FileBuffer`].
 #[derive(Debug)]
 pub struct FileBlock<'b> {
     source: &'b Source,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::panics::lock;
 
+/// The free buffers. Copies share them.
 #[derive(Clone, Debug)]
 pub struct Buffers {
     free: Arc<Mutex<Vec<Vec<u8>>>>,

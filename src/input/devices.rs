@@ -8,6 +8,7 @@ use rustix::fs::{FsWord, PROC_SUPER_MAGIC};
 #[derive(Default)]
 pub struct Devices(Vec<(u64, FileSystem)>);
 
+/// How files of a file system can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileSystem {
     Local,

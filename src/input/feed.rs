@@ -69,8 +69,8 @@ impl Again {
     }
 }
 
-/// What a stream block takes of the bounded number of blocks in memory. A long record counts for several blocks. The
-/// permit is dropped with its block, whether or not the block was mapped.
+/// Permission to hold a stream block in memory. The block of a long record counts as several blocks. The permit is
+/// dropped with its block, whether or not the block was mapped.
 #[derive(Debug)]
 pub struct Permit {
     blocks: usize,
@@ -112,6 +112,7 @@ pub struct Cutting {
     pub counted: Counted,
 }
 
+/// Gives out the work of map tasks, in the order that [`Numbering`] says.
 #[derive(Debug)]
 pub struct Feed {
     splits: VecDeque<Split>,

@@ -18,6 +18,7 @@ use super::unpack::DecompressStep;
 /// Bytes of a header after which its end isn't looked for any more. No tool writes a header as long as this.
 const LONGEST_HEADER: usize = 1 << 20;
 
+/// A decompressor of gzip data.
 #[derive(Debug)]
 pub struct Gzip {
     inflate: Decompress,

@@ -20,6 +20,8 @@ use crate::panics;
 /// How often a wait checks whether it is to end.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Gives the first records of sources. Those of sources that may wait were read when this was made; the others are read
+/// when they are asked for.
 #[derive(Debug)]
 pub struct Heads<'s> {
     sources: &'s [Source],

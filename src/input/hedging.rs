@@ -96,7 +96,7 @@ impl Hedging {
     }
 }
 
-/// One source's share of the [`Hedging`].
+/// How often one source may be read, and whether it is slow now.
 #[derive(Clone, Debug)]
 pub struct Retry(Option<(Arc<Hedging>, usize)>);
 

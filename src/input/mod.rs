@@ -116,7 +116,7 @@ pub struct ReadLimits {
     pub timeout: Option<Span>,
 }
 
-/// Where records end.
+/// What ends a record: its framing, or its greatest length.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordEnd {
     pub framing: Framing,

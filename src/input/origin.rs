@@ -107,6 +107,7 @@ impl From<Error> for Failure {
     }
 }
 
+/// What one attempt reads a source's bytes from.
 #[derive(Debug)]
 pub enum Origin {
     /// A file that is always ready. `left` is for a file that may have grown: its bytes, as of the planning, that

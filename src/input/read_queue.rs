@@ -17,6 +17,7 @@ pub struct ReadTask {
     pub to: Sender<Result<StreamBlock>>,
 }
 
+/// The sources that are left to read, in the order in which readers take them.
 pub struct ReadQueue(Mutex<List>);
 
 struct List {

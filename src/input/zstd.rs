@@ -6,6 +6,7 @@ use zstd::zstd_safe::{DCtx, InBuffer, OutBuffer, get_error_name};
 
 use super::unpack::DecompressStep;
 
+/// A decompressor of zstd data.
 pub struct Zstd {
     context: DCtx<'static>,
     /// Whether a part of a frame was taken, and not all of it.

@@ -21,6 +21,7 @@ use std::time::Instant;
 use crate::schema::choices;
 
 choices! {
+    /// The values of the setting `run.combiner`.
     #[derive(Default)]
     pub enum Combiner {
         #[default]
@@ -30,7 +31,7 @@ choices! {
     }
 }
 
-/// One worker's choice.
+/// Whether one worker combines records.
 #[derive(Debug)]
 pub enum Combining {
     Always,
@@ -38,6 +39,7 @@ pub enum Combining {
     Adapts(Adaptive),
 }
 
+/// What the choice of `auto` depends on, from one flush of the table to the next.
 #[derive(Debug)]
 pub struct Adaptive {
     /// Nanoseconds for a record that is sent, once some were.

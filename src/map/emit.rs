@@ -50,6 +50,7 @@ struct GroupTable {
 /// How an attempt's output grew: what had been made of its records at several points of the attempt.
 pub type OutputCurve = Vec<CurvePoint>;
 
+/// What had been made of a number of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CurvePoint {
     pub records: u64,

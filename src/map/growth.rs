@@ -31,6 +31,7 @@ const TRIES: u32 = 3;
 /// anyway.
 const WORTHWHILE: f64 = 0.25;
 
+/// How large a worker's table may become, and how often it grew beyond the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Growth {
     /// Slots that fit both the cache and the memory.

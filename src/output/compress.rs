@@ -26,6 +26,7 @@ const BLOCK: usize = 128 << 10;
 /// The most blocks that wait for the compressor.
 const AHEAD: usize = 8;
 
+/// How an output file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     None,

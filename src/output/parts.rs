@@ -11,6 +11,7 @@ use crate::data::scratch::Scratch;
 use crate::data::temporary::{Temporaries, remove_with_retry};
 use crate::failpoint::{self, Point};
 
+/// The part files of a result directory, while they are written.
 #[derive(Debug)]
 pub struct Parts {
     staging: Scratch,

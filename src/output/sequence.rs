@@ -27,6 +27,7 @@ pub struct TaskPart {
     pub bad: Option<Error>,
 }
 
+/// Lines of the result, in memory or in a run.
 #[derive(Debug)]
 pub enum Lines {
     /// Held in memory.
@@ -55,6 +56,7 @@ impl From<Chunk> for TaskPart {
     }
 }
 
+/// Takes the parts of the output that tasks made, and writes their lines in order.
 #[derive(Debug)]
 pub struct Sequencer {
     state: Mutex<Pending>,

@@ -15,6 +15,7 @@ pub enum Order {
     By(Vec<SortKey>),
 }
 
+/// A column that rows are sorted by, and its direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SortKey {
     /// Index of a group's cell, or of a record's field.

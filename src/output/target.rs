@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::compress::Compression;
 
+/// A place that the result is written to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
     Stdout,

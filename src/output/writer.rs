@@ -58,6 +58,7 @@ impl TerminalGuard {
     }
 }
 
+/// Writes the result to its target.
 #[derive(Debug)]
 pub struct Writer {
     target: Target,

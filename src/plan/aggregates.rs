@@ -10,6 +10,7 @@ use crate::predicate::{self, written::Predicate};
 use crate::reduce::ResultColumn;
 use crate::spec;
 
+/// The resolved aggregates of a job, and the fields that they observe.
 #[derive(Debug, Default)]
 pub(super) struct Aggregates<'s> {
     pub all: Vec<Box<dyn Aggregate>>,

@@ -12,6 +12,7 @@ use crate::predicate::resolve::{Names, Wanted};
 use crate::schema::Blame;
 use crate::spec::Spec;
 
+/// A column that `select`, `sort` and `output.columns` can name.
 #[derive(Debug)]
 pub(super) struct NamedColumn {
     pub name: String,

@@ -33,6 +33,7 @@ pub use read::Read;
 pub use resolve::{Invocation, resolve};
 pub use target::writable_parent;
 
+/// All that the engine needs to run a job, with every name resolved.
 #[derive(Debug)]
 pub struct Plan {
     /// The spec as run, for the report.
@@ -122,6 +123,7 @@ pub struct Groups {
     pub order: Order,
 }
 
+/// A column of the result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputColumn {
     /// Index of a group's cell, or of a record's field.
@@ -130,6 +132,7 @@ pub struct OutputColumn {
     pub kind: Kind,
 }
 
+/// Where the result is written, and in which form.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     pub target: Target,

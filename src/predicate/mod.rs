@@ -16,6 +16,7 @@ use regex::bytes::Regex;
 
 use crate::data::{Batch, Decimal, Value, float};
 
+/// A resolved condition on a record or a row: a tree whose leaves test single cells.
 #[derive(Clone, Debug)]
 pub enum Predicate {
     /// Evaluated from left to right, no further than needed. So is `Or`.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+/// A condition as it is written in a spec: its fields are names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Predicate {
@@ -21,6 +22,7 @@ pub enum Predicate {
     },
 }
 
+/// A test of one field, as it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Test {
@@ -34,6 +36,7 @@ pub enum Test {
     Valid(bool),
 }
 
+/// A value that a field is compared with, as it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Literal {

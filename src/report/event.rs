@@ -96,6 +96,7 @@ pub enum ReadStep {
     Failed(String),
 }
 
+/// Something that happened in a run, and when it happened.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// Seconds since the run began. Events from before, such as the reading of file headers for the plan, are at 0.
@@ -103,6 +104,7 @@ pub struct Event {
     pub what: What,
 }
 
+/// What happened: to an attempt at a task, to a phase, to the result, or to a source.
 #[derive(Clone, Debug)]
 pub enum What {
     /// The attempt began on `worker`. Its task was dealt to `seeded`.

@@ -55,6 +55,7 @@ pub enum How {
     Mapped,
 }
 
+/// How the reading of a source ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceOutcome {

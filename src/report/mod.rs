@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use event::Event;
 
+/// Counts of records, rows and bytes at each stage, of one attempt or of a whole run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     pub map_input_bytes: u64,
@@ -138,6 +139,7 @@ pub struct BadRecord {
     pub why: String,
 }
 
+/// How one worker spent the run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct WorkerReport {
     /// Seconds spent in attempts, whichever way they ended.
@@ -150,6 +152,7 @@ pub struct WorkerReport {
     pub stolen: u64,
 }
 
+/// How long each phase took, in seconds.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct PhaseSeconds {
     pub map: f64,
@@ -157,6 +160,7 @@ pub struct PhaseSeconds {
     pub output: f64,
 }
 
+/// The settings of `run` as they were in effect, given or chosen.
 #[derive(Clone, Debug, Serialize)]
 pub struct SettingsAsRun {
     pub threads: usize,
@@ -167,6 +171,7 @@ pub struct SettingsAsRun {
     pub scheduler: &'static str,
 }
 
+/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -176,6 +181,7 @@ pub enum Status {
     Failed,
 }
 
+/// All that a run tells about itself. `--report` writes it as JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub mapfold: &'static str,

@@ -7,6 +7,7 @@ use crate::panics::{lock, unlocked};
 use crate::report::Counters;
 use crate::report::event::{Event, What};
 
+/// The events of a run so far.
 #[derive(Debug)]
 pub struct Log {
     started: Instant,

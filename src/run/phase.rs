@@ -31,7 +31,7 @@ pub struct Phase<'a> {
     pub cut: Option<Cut<'a>>,
 }
 
-/// A deadline at which attempts end before they have read everything.
+/// The deadline of a job that may answer from a part, and whether it has passed.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut<'a> {
     pub deadline: Deadline,

@@ -20,6 +20,7 @@ use super::schedulers;
 use crate::error::{Error, Result, reason};
 use crate::plan::Scheduler;
 
+/// The worker threads, and the scheduler that hands attempts out to them.
 #[derive(Debug)]
 pub struct Pool {
     workers: ThreadPool,
@@ -54,7 +55,7 @@ impl Deal {
     }
 }
 
-/// Something that can be handed out to workers.
+/// An attempt, as the schedulers see it: which worker it is meant for, and whether it goes first.
 pub(super) trait Handed: Send {
     /// The worker, of `workers` many, that this goes to if it comes later and the scheduler deals.
     fn worker(&self, workers: usize) -> usize;

@@ -59,6 +59,7 @@ pub(super) enum Message<W, U> {
     Declined(Ticket<W>),
 }
 
+/// How an attempt ended.
 pub(super) enum End<U> {
     Won(U),
     Lost,

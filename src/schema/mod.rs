@@ -97,6 +97,7 @@ impl Shape {
     }
 }
 
+/// The words that a value may be: those that work (`built`) and those that are planned (`later`).
 pub struct Choice {
     pub built: &'static [&'static str],
     pub later: &'static [&'static str],
@@ -108,6 +109,8 @@ impl Choice {
     }
 }
 
+/// A key that an object in a spec may have: its name, the shape of its value, and what the page of all keys says about
+/// it.
 pub struct Key {
     pub name: &'static str,
     pub shape: Shape,
@@ -167,6 +170,7 @@ pub struct Tagged {
     pub all: &'static [Variant],
 }
 
+/// One kind of object among those of a [`Variants`] or a [`Tagged`].
 pub struct Variant {
     /// The variant's own key, or its value of the tag.
     pub name: &'static str,

@@ -4,6 +4,7 @@ use super::RowShape;
 use crate::aggregate::{Aggregate, TailGrowth};
 use crate::data::Kind;
 
+/// A job's aggregates, and the shape of their rows.
 #[derive(Debug)]
 pub struct Aggregation<'p> {
     pub aggregates: Vec<&'p dyn Aggregate>,

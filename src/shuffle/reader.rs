@@ -72,6 +72,7 @@ impl Run {
     }
 }
 
+/// Reads pages of one run.
 #[derive(Debug)]
 pub struct PageReader<'a> {
     run: &'a Run,

@@ -43,6 +43,7 @@ pub struct RowShape {
     state_tails: usize,
 }
 
+/// How many words an aggregate's state has, and where they and its tail are.
 #[derive(Clone, Copy, Debug)]
 pub struct AggregateShape {
     pub words: usize,

@@ -53,6 +53,7 @@ struct Partition {
     rows: u32,
 }
 
+/// Writes one run.
 #[derive(Debug)]
 pub struct RunWriter {
     buffers: PartitionBuffers,

@@ -4,6 +4,7 @@
 use super::Document;
 use crate::error::{Error, Result, meant};
 
+/// A built-in job: its name and its spec.
 pub struct Builtin {
     pub name: &'static str,
     /// The spec, byte for byte as in `jobs/`.

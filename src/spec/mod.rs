@@ -116,6 +116,8 @@ fn check_groups(spec: &Value) -> Result<(), Wrong> {
     Err(Wrong::new(&["group_by".into()], "must not be empty without an aggregate", Some(hint.into())))
 }
 
+/// A job as its spec says, checked against the schema. The names of fields, columns and inputs in it aren't resolved
+/// yet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Spec {
@@ -154,6 +156,7 @@ pub struct Spec {
     pub run: RunSettings,
 }
 
+/// The key `deadline` of a spec: how long the job may take, and what happens when the time is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Deadline {
@@ -164,6 +167,7 @@ pub struct Deadline {
     pub on_timeout: Option<OnTimeout>,
 }
 
+/// One entry of the key `aggregate` of a spec: an op, and what it is applied to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Aggregate {
     pub op: String,
@@ -198,6 +202,7 @@ pub fn default_column<'a>(op: &'a str, field: Option<&str>) -> Cow<'a, str> {
     }
 }
 
+/// The key `output` of a spec: where the result goes, and in which form.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Output {

@@ -9,6 +9,7 @@ use crate::map::Type;
 use crate::schema::check::{delimiter, separator};
 use crate::schema::{Wrong, choices, size};
 
+/// The key `read` of a spec: how the bytes of the input become records and fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Read {
@@ -59,6 +60,7 @@ pub struct Read {
 }
 
 choices! {
+    /// The formats that an input can have.
     pub enum ReadFormat {
         /// A record is a line, its only field `line`.
         Text = "text",

@@ -19,6 +19,7 @@ pub fn code(meta: u64) -> u64 {
     meta & LONG
 }
 
+/// The keys of a batch, ready to be looked up in a table. `meta` and `words` are indexed by key.
 #[derive(Debug)]
 pub struct KeyBatch {
     pub len: usize,

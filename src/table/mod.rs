@@ -34,6 +34,7 @@ const FAR: usize = 1 << 20;
 /// Words of a slot before its states.
 const KEY_WORDS: usize = 3;
 
+/// A table that gives each key a slot, in which the group's states lie beside the key.
 #[derive(Debug)]
 pub struct Table {
     slots: Words,
@@ -86,6 +87,7 @@ pub struct Group<'a> {
     pub states: &'a [u64],
 }
 
+/// A group's key: in its slot, as two words and the length in bytes, or in the table's arena.
 #[derive(Clone, Copy, Debug)]
 pub enum SlotKey<'a> {
     Inline([u64; 2], usize),

@@ -20,6 +20,7 @@ use crate::data::wide::Wide;
 use crate::data::{Column, Decimal, Kind, Numbers, Value};
 use crate::table::{StateColumn, States, TailPlace};
 
+/// The aggregate of a column of decimals whose value is computed from the column's moments.
 #[derive(Debug)]
 pub struct Moments {
     pub column: usize,

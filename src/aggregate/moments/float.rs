@@ -18,6 +18,7 @@ use crate::data::wide::Wide;
 use crate::data::{Column, Kind, Value};
 use crate::table::{StateColumn, States, TailPlace};
 
+/// The aggregate of a column of doubles whose value is computed from the column's moments.
 #[derive(Debug)]
 pub struct Moments {
     pub column: usize,

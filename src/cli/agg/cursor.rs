@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 
+/// A text, and the position up to which it was parsed.
 #[derive(Debug)]
 pub struct Cursor<'a> {
     /// The name of the text in messages: `agg`, `--where`.

@@ -25,6 +25,7 @@ pub struct Agg {
     pub column: String,
 }
 
+/// The op of an [`Agg`].
 #[derive(Debug, PartialEq)]
 pub enum Op {
     /// An aggregate by its name in the schema.
@@ -41,12 +42,14 @@ pub enum Field {
     Position(String),
 }
 
+/// A test of one field.
 #[derive(Debug, PartialEq)]
 pub struct Predicate {
     pub field: Field,
     pub test: Test,
 }
 
+/// What a predicate tests in its field.
 #[derive(Debug, PartialEq)]
 pub enum Test {
     /// A comparison with a value. The comparison has its name in a spec.

@@ -4,6 +4,7 @@ use crate::cli::settings::{self, Setting};
 use crate::cli::trial::Trials;
 use crate::error::{Error, Result, suggestion};
 
+/// The setting that `--vary` names, and the values to compare.
 #[derive(Debug)]
 pub struct Vary {
     pub setting: &'static Setting,

@@ -35,6 +35,7 @@ pub struct Keys {
     law: Law,
 }
 
+/// An estimated number of keys (`found`), with its lower and upper bound.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     pub low: f64,

@@ -13,6 +13,7 @@ use crate::output::SortKey;
 use crate::plan::{Groups, OnError, Order, Plan, Read, Rows, Target};
 use crate::units::{binary, count, data, plural, size};
 
+/// What `explain` tells of a plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct Told {
     pub sources: Sources,
@@ -27,6 +28,7 @@ pub struct Told {
     pub settings: Settings,
 }
 
+/// The sources of a plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sources {
     pub number: usize,
@@ -39,6 +41,7 @@ pub struct Sources {
     pub streams: Vec<String>,
 }
 
+/// How the plan reads records.
 #[derive(Clone, Debug, Serialize)]
 pub struct Reading {
     pub format: &'static str,
@@ -55,6 +58,7 @@ pub struct Reading {
     pub split_bytes: u64,
 }
 
+/// A step of the plan, in words.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Step {
     pub what: String,
@@ -62,6 +66,7 @@ pub struct Step {
     pub is_behind_filter: bool,
 }
 
+/// How the plan groups records, and the states that it keeps of a group.
 #[derive(Clone, Debug, Serialize)]
 pub struct Grouping {
     pub key: Vec<String>,
@@ -74,6 +79,7 @@ pub struct Grouping {
     pub partitions: usize,
 }
 
+/// Where the plan writes the result, and in which form.
 #[derive(Clone, Debug, Serialize)]
 pub struct Output {
     pub to: String,
@@ -82,6 +88,7 @@ pub struct Output {
     pub columns: Vec<String>,
 }
 
+/// The settings that the plan runs with.
 #[derive(Clone, Debug, Serialize)]
 pub struct Settings {
     pub threads: usize,

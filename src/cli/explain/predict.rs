@@ -49,6 +49,7 @@ pub struct Shuffle {
     pub bytes: f64,
 }
 
+/// What the job would shuffle with each setting of the combiner.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Combining {
     /// The job's setting.
@@ -60,6 +61,7 @@ pub struct Combining {
     pub auto_combines: f64,
 }
 
+/// The figures predicted for the whole job, and how much was read to predict them.
 #[derive(Clone, Debug, Serialize)]
 pub struct Prediction {
     /// Whether everything was read.

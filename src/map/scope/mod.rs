@@ -36,6 +36,7 @@ pub use source::{Named, OwnBytes, RecordSource};
 pub use types::Type;
 pub use written::Written;
 
+/// The fields that steps may name so far, and the steps pushed so far.
 #[derive(Debug)]
 pub struct Scope<'a> {
     pub blame: Blame<'a>,

@@ -17,6 +17,7 @@ use crate::data::{Kind, Value};
 use crate::schema::choices;
 
 choices! {
+    /// The formats that a result can have.
     pub enum Format {
         /// Raw bytes, columns joined by TAB, null empty.
         Text = "text",

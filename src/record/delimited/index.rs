@@ -16,6 +16,7 @@ use crate::record::QuoteState;
 use crate::record::bits::{BLOCK, Level, Vector, VectorWork, block, filler};
 use crate::record::quotes::{QUOTE, StateMasks};
 
+/// The places of a window's fields, which are found some records at a time.
 #[derive(Debug)]
 pub struct Index {
     level: Level,

@@ -54,6 +54,7 @@ pub struct Dialect {
     pub nulls: Vec<Box<[u8]>>,
 }
 
+/// How a field is written that contains a delimiter or a newline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quoting {
     /// Fields may be quoted, as in CSV.

@@ -64,7 +64,7 @@ impl Literal {
     }
 }
 
-/// The use of a wanted value.
+/// What a value of the line is wanted for: a column, members inside it, or both.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
     pub target: Option<Target>,

@@ -32,6 +32,7 @@ pub(super) struct Node {
     pub(super) names: Vec<(Box<[u8]>, Wanted)>,
 }
 
+/// What is wanted of one value of an object: the value itself, fields inside it, or both.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
     /// The column of the value itself, if the value is wanted.
