@@ -213,7 +213,8 @@ impl<'p> LeastBytes<'p> {
         }
     }
 
-    /// Returns the bytes that a record takes once the value of `field` is known, given the bytes `least_bytes` without it.
+    /// Returns the bytes that a record takes once the value of `field` is known, given the bytes `least_bytes` without
+    /// it.
     fn with(&self, least_bytes: u64, field: Field, value: &[u8]) -> u64 {
         match self {
             LeastBytes::Record { read, .. } if field < *read => least_bytes + value.len() as u64,

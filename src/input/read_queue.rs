@@ -54,8 +54,8 @@ impl ReadQueue {
         ReadQueue(Mutex::new(List { left, running: Vec::new(), failed: None }))
     }
 
-    /// Takes read tasks from the queue and calls `read` for each, until none is left. Of several errors, the one that is
-    /// earliest in the input is sent first, whichever source was begun first.
+    /// Takes read tasks from the queue and calls `read` for each, until none is left. Of several errors, the one that
+    /// is earliest in the input is sent first, whichever source was begun first.
     pub fn run(&self, read: impl Fn(&ReadTask) -> Result<()>) {
         while let Some(task) = self.begin() {
             let read = read(&task);

@@ -1,20 +1,20 @@
 //! [`Combining`] decides whether a worker's records are combined in its table: always, never, or only while that saves
 //! time.
 //!
-//! Combining a record costs a probe of the table and a share of the table's flush. It saves the later cost of each row that
-//! is combined away. `auto` measures both, from one flush of a full table to the next:
+//! Combining a record costs a probe of the table and a share of the table's flush. It saves the later cost of each row
+//! that is combined away. `auto` measures both, from one flush of a full table to the next:
 //!
 //! ```text
 //! cost of a record that is combined    combine ns      + (groups / records) · row ns
 //! cost of a record that is sent        send ns         +                      row ns
 //! ```
 //!
-//! A record is *sent* if its row goes to the run as it is, without the table. "send ns" is measured by sending records for a
-//! while, now and then. "row ns" is what a row costs after the map: writing, reading, reducing. The map can't measure that.
-//! It is taken to be as much as "send ns", which is what it was on real text and on lines that are nearly all distinct. A
-//! full table whose groups are fewer than half of its records pays without a comparison. While combining doesn't pay,
-//! records are sent, and combining is tried again after ever longer stretches. The choice depends on measured times and may
-//! differ from run to run. The output can't.
+//! A record is *sent* if its row goes to the run as it is, without the table. "send ns" is measured by sending records
+//! for a while, now and then. "row ns" is what a row costs after the map: writing, reading, reducing. The map can't
+//! measure that. It is taken to be as much as "send ns", which is what it was on real text and on lines that are nearly
+//! all distinct. A full table whose groups are fewer than half of its records pays without a comparison. While
+//! combining doesn't pay, records are sent, and combining is tried again after ever longer stretches. The choice
+//! depends on measured times and may differ from run to run. The output can't.
 
 use std::time::Instant;
 

@@ -22,8 +22,8 @@ impl Member {
         Member { wanted: Node::of(&[field]), tape: Vec::new(), found: [Cell::Null], unescaped: Vec::new() }
     }
 
-    /// Returns the member of the object `json` as a cell of [`Column::Json`](crate::data::Column::Json), or `None` if it is null
-    /// or missing, or if `json` isn't an object.
+    /// Returns the member of the object `json` as a cell of [`Column::Json`](crate::data::Column::Json), or `None` if
+    /// it is null or missing, or if `json` isn't an object.
     pub fn find<'a>(&'a mut self, json: &'a [u8]) -> Option<&'a [u8]> {
         let Member { wanted, tape, found, unescaped } = self;
         found[0] = Cell::Null;

@@ -14,8 +14,8 @@ pub struct Narrow {
     nulls: Option<Vec<bool>>,
 }
 
-/// Computes `expression` for all records of `batch`. Returns `None` if a number, a result on the way, or a quotient that
-/// isn't whole at its scale needs more than that.
+/// Computes `expression` for all records of `batch`. Returns `None` if a number, a result on the way, or a quotient
+/// that isn't whole at its scale needs more than that.
 pub fn narrow(expression: &Expression<Field>, batch: &Batch<'_>) -> Option<Narrow> {
     let all = |mantissa: i64, scale| Narrow { mantissas: vec![mantissa; batch.rows], scale, nulls: None };
     match expression {
