@@ -53,7 +53,9 @@ pub fn value(text: &str) -> serde_json::Result<Value> {
         None => Ok(value),
         Some(number) => {
             let number = &text[number];
-            Err(serde_json::Error::custom(format_args!("the number {number} has more digits than numbers of JSON keep")))
+            Err(serde_json::Error::custom(format_args!(
+                "the number {number} has more digits than numbers of JSON keep"
+            )))
         }
     }
 }
