@@ -34,7 +34,7 @@ pub fn parse(origin: &str, text: &[u8]) -> Result<Value> {
         let number = String::from_utf8_lossy(&text[number]);
         return Err(Error::usage_hint(
             format!("{origin}:{line}:{column}: the number {number} has more digits than numbers of JSON keep"),
-            format!("in quotes a number keeps all its digits: \"{number}\""),
+            format!("where a field is compared with it, a number in quotes keeps all its digits: \"{number}\""),
         ));
     }
     if !value.is_object() {
@@ -46,10 +46,10 @@ pub fn parse(origin: &str, text: &[u8]) -> Result<Value> {
     Ok(value)
 }
 
-/// Parses one JSON value, as in `--set PATH=VALUE`.
+/// Parses one JSON value, as in `--set PATH=VALUE`. A number by itself may have any digits: its text is at hand.
 pub fn value(text: &str) -> serde_json::Result<Value> {
     let value = serde_json::from_str::<Strict>(text)?.0;
-    match inexact_number(text.as_bytes()) {
+    match inexact_number(text.as_bytes()).filter(|_| value.is_object() || value.is_array()) {
         None => Ok(value),
         Some(number) => {
             let number = &text[number];

@@ -102,11 +102,17 @@ fn as_run_it_is_a_spec_again() {
 fn not_json() {
     refused("hello", "spec.json:1:1: not JSON: expected value", EXAMPLE);
     refused("{\n  \"limit\": 5,\n}", "spec.json:3:1: not JSON: trailing comma", "remove the comma");
-    for number in ["300000000000000000.6", "0.12345678901234567891", "-1.00000000000000000001e3"] {
+    for number in
+        ["300000000000000000.6", "0.12345678901234567891", "-1.00000000000000000001e3", "18446744073709551616"]
+    {
         let text = format!("{{\n  \"where\": {{\"field\": \"1.00000000000000000001\", \"gt\": {number}}}}}");
         let column = text.lines().last().unwrap().find(number).unwrap() + 1;
         let message = format!("spec.json:2:{column}: the number {number} has more digits than numbers of JSON keep");
-        refused(&text, &message, &format!("in quotes a number keeps all its digits: \"{number}\""));
+        refused(
+            &text,
+            &message,
+            &format!("where a field is compared with it, a number in quotes keeps all its digits: \"{number}\""),
+        );
     }
     refused("{} {}", "spec.json:1:4: not JSON: trailing characters", "a spec is one JSON object and nothing after it");
     refused("{limit: 5}", "spec.json:1:2: not JSON: key must be a string", "keys are in double quotes");
@@ -230,11 +236,7 @@ fn impossible_values() {
         (r#"{"run": {"threads": 5000}}"#, "run.threads: must be at most 4096, is 5000", ""),
         (r#"{"run": {"threads": 1e30}}"#, "run.threads: must be at most 4096, is 1e+30", ""),
         (r#"{"run": {"memory": 1e30}}"#, "run.memory: 1e+30 is more than 2^64 bytes", ""),
-        (
-            r#"{"limit": 18446744073709551616}"#,
-            "limit: must be at most 18446744073709551615, is 1.8446744073709552e+19",
-            "",
-        ),
+        (r#"{"limit": 1e20}"#, "limit: must be at most 18446744073709551615, is 1e+20", ""),
         (r#"{"run": {"partitions": 0}}"#, "run.partitions: must be at least 1, is 0", ""),
         (r#"{"run": {"split_size": "0K"}}"#, "run.split_size: must be at least 1 byte", ""),
         (r#"{"run": {"memory": -5}}"#, "run.memory: must be a size in bytes, is -5", ""),
