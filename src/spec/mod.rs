@@ -41,7 +41,7 @@ use schema::SPEC;
 pub use crate::input::written::{Command, Input};
 pub use crate::map::Type;
 pub use crate::schema::params::Param;
-pub use read::{OnError, Read, ReadFormat};
+pub use read::{OnError, Preset, Read, ReadFormat};
 
 /// A spec being read.
 #[derive(Clone, Debug)]

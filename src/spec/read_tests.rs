@@ -1,7 +1,6 @@
 //! Tests of `read` and `aggregate` of a spec: what is accepted, what is refused, and that values are written back
 //! unchanged.
 
-use super::read::Preset;
 use super::tests::{refused as refused_spec, wordcount_with};
 use super::*;
 use crate::record::pattern::Pattern;
