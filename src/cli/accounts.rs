@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use super::history::{self, Named};
 use super::run::ResultArgs;
-use super::written;
+use super::side_files;
 use crate::error::{Error, Result, shown};
 use crate::input::Source;
 use crate::plan::{OnError, Plan};
@@ -34,20 +34,20 @@ impl<'a> Accounts<'a> {
         let mut all: Vec<_> = reports.chain(args.trace.iter().map(|path| ("--trace", path.as_path()))).collect();
         for (flag, path) in &all {
             is_json(flag, path)?;
-            written::check(flag, path, spec, plan)?;
+            side_files::check(flag, path, spec, plan)?;
         }
         if let OnError::SkipUpTo { save_to: Some(path), .. } = &plan.on_error {
-            written::check_new("read.on_error.save_to", path, spec, plan)?;
+            side_files::check_new("read.on_error.save_to", path, spec, plan)?;
             all.push(("read.on_error.save_to", path));
         }
         let history = history::named(args.history.as_deref());
         if let Some(Named { path, by }) = &history {
-            written::check_appended(by, path, spec, plan)?;
+            side_files::check_appended(by, path, spec, plan)?;
             all.push((by, path));
         }
         for (at, (flag, path)) in all.iter().enumerate() {
             // One file may be named twice as the report: the second report is the same.
-            let clash = all[..at].iter().find(|(other, taken)| other != flag && written::same_file(taken, path));
+            let clash = all[..at].iter().find(|(other, taken)| other != flag && side_files::same_file(taken, path));
             if let Some((other, _)) = clash {
                 return Err(Error::usage(format!("{flag} {}: is also the file of {other}", shown(path))));
             }

@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 use super::job::JobArgs;
 use super::progress::When;
-use super::steps::{Steps, StepsArgs};
+use super::rounds::{Rounds, RoundsArgs};
 use super::trial::Trials;
-use super::{closed, help, stdout_is_closed, to_stdout, written};
+use super::{closed, help, side_files, stdout_is_closed, to_stdout};
 use crate::error::{Error, Result, shown};
 use crate::plan::Rows;
 use crate::report::json;
@@ -86,7 +86,7 @@ pub struct Args {
     job: JobArgs,
 
     #[command(flatten)]
-    steps: StepsArgs,
+    rounds: RoundsArgs,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -122,7 +122,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         same_output: false,
         error: None,
     };
-    let outcome = measure(&mut bench, &trials, &vary, args.steps.progress);
+    let outcome = measure(&mut bench, &trials, &vary, args.rounds.progress);
     bench.same_output = bench.outputs_agree();
     if let Err(error) = outcome {
         bench.error = Some(error.to_string());
@@ -147,10 +147,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn measure(bench: &mut Bench, trials: &Trials, vary: &Vary, progress: When) -> Result<()> {
-    let mut steps = Steps::new(progress, vary.values.len() * (bench.rounds + 1));
+    let mut rounds = Rounds::new(progress, vary.values.len() * (bench.rounds + 1));
     for round in 0..=bench.rounds {
         for value in &vary.values {
-            steps.next(&match round {
+            rounds.next(&match round {
                 0 => format!("{value} to warm up"),
                 round => format!("{value}, round {round} of {}", bench.rounds),
             });
@@ -179,7 +179,7 @@ fn rounds(text: &str) -> Result<usize> {
 fn check_exports(args: &Args, trials: &Trials) -> Result<()> {
     let exports = [("--export-json", &args.export_json), ("--export-md", &args.export_md)];
     for (flag, path) in exports {
-        path.iter().try_for_each(|path| written::check(flag, path, trials.file.as_deref(), &trials.plan))?;
+        path.iter().try_for_each(|path| side_files::check(flag, path, trials.file.as_deref(), &trials.plan))?;
     }
     match exports.map(|(_, path)| path.as_deref()) {
         [Some(one), Some(other)] if same(one, other) => Err(Error::usage_hint(
@@ -191,7 +191,7 @@ fn check_exports(args: &Args, trials: &Trials) -> Result<()> {
 }
 
 fn same(one: &Path, other: &Path) -> bool {
-    one == other || written::same_file(one, other)
+    one == other || side_files::same_file(one, other)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod plan;
 mod predict;
 mod render;
 mod sampling;
-mod written;
+mod wording;
 
 use std::ffi::OsString;
 
@@ -32,7 +32,7 @@ use crate::report::{Status, summary};
 use crate::run::Control;
 use crate::schema::size;
 use crate::spec::Input;
-use plan::Told;
+use plan::Description;
 use predict::{Figures, Prediction};
 use sampling::{Sampled, Sampler};
 
@@ -89,7 +89,7 @@ pub struct Args {
 struct Explained {
     mapfold: &'static str,
     job: String,
-    plan: Told,
+    plan: Description,
     /// The inputs that are not in the sample.
     not_sampled: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,7 +132,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut explained = Explained {
         mapfold: env!("CARGO_PKG_VERSION"),
         job: title,
-        plan: Told::of(&plan),
+        plan: Description::of(&plan),
         not_sampled: sampler.passed_over.iter().map(shown).collect(),
         predicted: None,
         actual: None,

@@ -30,16 +30,16 @@ mod man;
 mod names;
 mod params;
 mod progress;
+mod rounds;
 mod run;
 mod schema;
 mod settings;
+mod side_files;
 mod signals;
-mod steps;
 mod time_left;
 mod trial;
 mod usage;
 mod verify;
-mod written;
 
 use std::borrow::Cow;
 use std::env;

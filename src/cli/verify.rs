@@ -7,7 +7,7 @@ mod compare;
 mod hostile;
 
 use super::job::JobArgs;
-use super::steps::{Steps, StepsArgs};
+use super::rounds::{Rounds, RoundsArgs};
 use super::trial::{Chosen, Trial, Trials, named};
 use super::{closed, help, stdout_is_closed, to_stdout};
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ pub struct Args {
     job: JobArgs,
 
     #[command(flatten)]
-    steps: StepsArgs,
+    rounds: RoundsArgs,
 }
 
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -43,21 +43,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let trials = Trials::new(&args.job, "verify")?;
     let hostile = hostile::settings(trials.input_bytes(), |setting| args.job.changes.gives(setting).is_some());
-    let mut steps = Steps::new(args.steps.progress, hostile.len() + 1);
-    steps.aside(|| {
+    let mut rounds = Rounds::new(args.rounds.progress, hostile.len() + 1);
+    rounds.aside(|| {
         to_stdout(&format!("{}, {} of input: what each run wrote\n", trials.title(), data(trials.input_bytes())))
     })?;
 
-    let reference = next(&trials, &[], None, &mut steps)?;
+    let reference = next(&trials, &[], None, &mut rounds)?;
     let (mut differ, mut unfinished, mut first) = (0, 0, None);
     for row in &hostile {
         let chosen: Vec<_> = row.iter().map(|(setting, value)| (*setting, value.as_str())).collect();
-        let trial = match next(&trials, &chosen, Some(&reference), &mut steps) {
+        let trial = match next(&trials, &chosen, Some(&reference), &mut rounds) {
             Err(Error::Run { message, hint: Some(hint), code: 1 })
                 if chosen.iter().any(|(what, _)| what.flag == "memory") && asks_for_memory(&hint) =>
             {
                 // A setting may decide whether a job succeeds, but never what it prints.
-                steps.aside(|| to_stdout(&format!("- not done      {message}\n")))?;
+                rounds.aside(|| to_stdout(&format!("- not done      {message}\n")))?;
                 unfinished += 1;
                 continue;
             }
@@ -71,7 +71,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             }
         }
     }
-    drop(steps);
+    drop(rounds);
     let runs = hostile.len() + 1 - unfinished;
     let Some(explained) = first else {
         let rows = plural(reference.report.counters.reduce_output_records, "row");
@@ -90,11 +90,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// Runs the job once, and prints the digest of its output.
-fn next(trials: &Trials, chosen: &Chosen<'_>, reference: Option<&Trial>, steps: &mut Steps) -> Result<Trial> {
-    steps.next(&named(chosen));
+fn next(trials: &Trials, chosen: &Chosen<'_>, reference: Option<&Trial>, rounds: &mut Rounds) -> Result<Trial> {
+    rounds.next(&named(chosen));
     let trial = trials.run(chosen)?;
     let mark = if reference.is_some_and(|reference| reference.digest != trial.digest) { '!' } else { ' ' };
-    steps.aside(|| to_stdout(&format!("{mark} {:.12}  {}\n", trial.digest, named(chosen))))?;
+    rounds.aside(|| to_stdout(&format!("{mark} {:.12}  {}\n", trial.digest, named(chosen))))?;
     Ok(trial)
 }
 

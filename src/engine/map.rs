@@ -17,7 +17,7 @@ use super::reduce;
 use super::runs::Runs;
 use crate::error::{Error, Result};
 use crate::input::edges::{self, Edges};
-use crate::input::feed::{self, Again, Feed, MapWork, Numbering};
+use crate::input::feed::{self, Feed, MapWork, Numbering, Reread};
 use crate::input::stream::StreamBlock;
 use crate::input::{Hedging, Source, Watched};
 use crate::map::Mapper;
@@ -196,7 +196,7 @@ struct Workspace {
 pub struct MapRun {
     pub run: Arc<Run>,
     /// How to read the run's input once more, if that is possible.
-    pub remake_from: Option<Again>,
+    pub remake_from: Option<Reread>,
     /// The number of the attempt that made the run.
     pub attempt: u32,
     /// How the task's output grew: rows written and groups held after so many records.

@@ -108,7 +108,7 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
 
 /// The rows that the reduce phase, or the map phase of a job without groups, hands to the output phase.
 #[derive(Debug)]
-enum Parts {
+enum FinishedRows {
     /// `Sequenced`: lines already written to the target. `Staged`: lines written to a file of the spill directory,
     /// because the target can't be taken back and the job may still fail. `Sorted`: sorted runs that are yet to be
     /// merged.

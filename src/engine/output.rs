@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use crossbeam_channel::{Receiver, RecvError, never};
 
-use super::Parts;
+use super::FinishedRows;
 use super::job::{Job, Kept};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
@@ -19,11 +19,11 @@ use crate::report::event::{Extent, PhaseName, What};
 use crate::run::{Attempt, Deal, Done, Inflow, Work};
 
 /// Writes and commits the result.
-pub fn output(job: &Job<'_>, parts: Parts) -> Result<Committed> {
+pub fn output(job: &Job<'_>, parts: FinishedRows) -> Result<Committed> {
     let writer = match parts {
-        Parts::Sorted(merge) => sorted(job, &merge)?,
-        Parts::Sequenced(sequencer) => finished(job, sequencer),
-        Parts::Staged(sequencer) => {
+        FinishedRows::Sorted(merge) => sorted(job, &merge)?,
+        FinishedRows::Sequenced(sequencer) => finished(job, sequencer),
+        FinishedRows::Staged(sequencer) => {
             let staged = finished(job, sequencer);
             copied(job, staged)?
         }

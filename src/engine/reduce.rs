@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::job::{Job, Kept};
 use super::runs::Runs;
-use super::{Grouping, Parts};
+use super::{FinishedRows, Grouping};
 use crate::data::scratch;
 use crate::error::{Error, Result};
 use crate::output::order::{MergePlan, SortedRun, Sorter};
@@ -50,7 +50,7 @@ const LONG_PAGE: usize = 32 << 20;
 /// Initial slots of a reduce task's table.
 const SLOTS: usize = 1 << 12;
 
-pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result<Parts> {
+pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result<FinishedRows> {
     let bytes = runs.bytes(job.sizes.partitions);
     let works = plan_tasks(job, grouping, &bytes);
     job.control.progress.reduce.begin(works.iter().map(|work| work.bytes).sum());
@@ -78,12 +78,12 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
                 Ok(())
             };
             job.pool.run(&tasks, works, NoMore, attempt, place)?;
-            if is_staged { Parts::Staged(sequencer) } else { Parts::Sequenced(sequencer) }
+            if is_staged { FinishedRows::Staged(sequencer) } else { FinishedRows::Sequenced(sequencer) }
         }
         Order::By(keys) => {
             let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.sorted(attempt, work, keys);
             let runs = job.pool.run(&tasks, works, NoMore, attempt, |_, run| Ok(run))?;
-            Parts::Sorted(MergePlan::new(runs, job.sizes.range))
+            FinishedRows::Sorted(MergePlan::new(runs, job.sizes.range))
         }
     };
     let read = job.counters().reduce_input_records;

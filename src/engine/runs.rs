@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::job::Job;
 use super::map::{MapRun, Mapping};
 use crate::error::{Error, Result};
-use crate::input::feed::Again;
+use crate::input::feed::Reread;
 use crate::map::emit::OutputCurve;
 use crate::panics::lock;
 use crate::report::event::{AttemptId, PhaseName, TaskId, What};
@@ -25,7 +25,7 @@ pub struct Runs<'a> {
 struct Slot {
     run: Arc<Run>,
     /// How to read the task's input again, if that is possible.
-    remake_from: Option<Again>,
+    remake_from: Option<Reread>,
     /// The number of the attempt that made the run.
     attempt: u32,
     is_damaged: bool,

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::Parts;
+use super::FinishedRows;
 use super::bad;
 use super::job::{Job, Kept};
 use super::map::{Mapped, tasks};
@@ -33,7 +33,7 @@ struct Workspace {
     buffers: PartitionBuffers,
 }
 
-pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
+pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<FinishedRows> {
     let layout = job.layout();
     let workspaces = Kept::default();
     let workspace = || {
@@ -74,7 +74,7 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
                 job.check()?;
                 sequencer.place(number, part)?;
             }
-            return Ok(Parts::Sequenced(sequencer));
+            return Ok(FinishedRows::Sequenced(sequencer));
         }
         let place = |number, part| {
             sequencer.place(number, part)?;
@@ -89,7 +89,7 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
             sequencer.close_gaps()?;
         }
         bad::judge(job, !sequencer.is_complete())?;
-        return Ok(Parts::Sequenced(sequencer));
+        return Ok(FinishedRows::Sequenced(sequencer));
     };
     let attempt = |attempt: &Attempt<'_>, work: &MapWork| {
         panicking::attempt(job, attempt, MapTask { work, edges: job.edges() }, |records| {
@@ -113,7 +113,7 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<Parts> {
         },
     )?;
     bad::judge(job, true)?;
-    Ok(Parts::Sorted(MergePlan::new(runs.into_iter().flatten().collect(), job.sizes.range)))
+    Ok(FinishedRows::Sorted(MergePlan::new(runs.into_iter().flatten().collect(), job.sizes.range)))
 }
 
 /// Makes one attempt whose lines stay in the order of its records.

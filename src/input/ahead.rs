@@ -32,7 +32,7 @@ impl Ahead {
         framing: Framing,
         stop: &Stop,
     ) -> Result<(Vec<Split>, Option<Self>)> {
-        let Some(mut finder) = edges::Finder::new(sources, &splits, framing) else { return Ok((splits, None)) };
+        let Some(mut finder) = edges::EdgeFinder::new(sources, &splits, framing) else { return Ok((splits, None)) };
         let ((to, splits), (say, ready)) = (unbounded(), unbounded());
         let stop = stop.clone();
         let check = move || if stop.is_asked() { Err(Error::Cancelled) } else { Ok(()) };

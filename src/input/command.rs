@@ -46,9 +46,9 @@ const TAIL: usize = 4 << 10;
 const TOLD: usize = 300;
 
 /// Groups that are running. Whoever ends this process ends them first.
-static GROUPS: Groups = Groups::new();
+static GROUPS: ProcessGroups = ProcessGroups::new();
 
-struct Groups(Mutex<Started>);
+struct ProcessGroups(Mutex<Started>);
 
 struct Started {
     running: Vec<Pid>,
@@ -58,9 +58,9 @@ struct Started {
     is_over: bool,
 }
 
-impl Groups {
+impl ProcessGroups {
     const fn new() -> Self {
-        Groups(Mutex::new(Started { running: Vec::new(), starting: 0, is_over: false }))
+        ProcessGroups(Mutex::new(Started { running: Vec::new(), starting: 0, is_over: false }))
     }
 
     fn state(&self) -> MutexGuard<'_, Started> {

@@ -293,7 +293,7 @@ fn a_command_that_is_stopped() {
 /// A command that is being started isn't in the list yet. Ending all commands must end it, too.
 #[test]
 fn a_command_that_is_just_being_started_is_ended() {
-    let groups = Groups::new();
+    let groups = ProcessGroups::new();
     // This stands for a command that the system is still starting.
     groups.state().starting += 1;
     let mut child = thread::scope(|scope| {
@@ -313,7 +313,7 @@ fn a_command_that_is_just_being_started_is_ended() {
 
 #[test]
 fn what_cannot_be_started_is_not_waited_for() {
-    let groups = Groups::new();
+    let groups = ProcessGroups::new();
     groups.start(&mut process::Command::new("/none/such")).unwrap_err();
     let (mut child, _) = groups.start(process::Command::new("true").process_group(0)).unwrap();
     let state = groups.state();

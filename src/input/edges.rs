@@ -105,14 +105,14 @@ pub fn to_records(
     threads: usize,
     check: &(dyn Fn() -> Result<()> + Sync),
 ) -> Result<Vec<Split>> {
-    let Some(mut finder) = Finder::new(sources, &splits, framing) else { return Ok(splits) };
+    let Some(mut finder) = EdgeFinder::new(sources, &splits, framing) else { return Ok(splits) };
     finder.find(usize::MAX, threads, check)?;
     Ok(finder.finish())
 }
 
 /// Finds where the records of pieces begin, a few pieces at a time, in the order of the input.
 #[derive(Debug)]
-pub struct Finder {
+pub struct EdgeFinder {
     sources: Vec<Source>,
     delimiter: u8,
     /// Pieces that are left, each with the number of its split.
@@ -127,7 +127,7 @@ pub struct Finder {
     found: VecDeque<(usize, Split)>,
 }
 
-impl Finder {
+impl EdgeFinder {
     /// Takes splits in the order of the input. `None` if all of them already begin with records.
     pub fn new(sources: &[Source], splits: &[Split], framing: Framing) -> Option<Self> {
         let Framing::Quoted { delimiter } = framing else { return None };
@@ -136,7 +136,7 @@ impl Finder {
             pieces.flat_map(|(number, split)| split.pieces.iter().map(move |piece| (number, *piece))).collect();
         let is_cut = |(_, piece): &(usize, Piece)| piece.len < sources[piece.source].bytes();
         let sources = sources.to_vec();
-        left.iter().any(is_cut).then(|| Finder {
+        left.iter().any(is_cut).then(|| EdgeFinder {
             sources,
             delimiter,
             left,

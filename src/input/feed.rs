@@ -34,11 +34,11 @@ pub enum MapWork {
 
 impl MapWork {
     /// Returns how to get the same work once more, or `None` if it can't be read again.
-    pub fn again(&self, sources: &[Source]) -> Option<Again> {
+    pub fn again(&self, sources: &[Source]) -> Option<Reread> {
         match self {
-            MapWork::Split(split) => Some(Again::Split(split.clone())),
+            MapWork::Split(split) => Some(Reread::Split(split.clone())),
             MapWork::Block(block, _) => {
-                sources[block.place().source].is_at_hand().then(|| Again::Block(block.extent()))
+                sources[block.place().source].is_at_hand().then(|| Reread::Block(block.extent()))
             }
         }
     }
@@ -54,17 +54,17 @@ impl MapWork {
 
 /// How to get a map task's input a second time: what was read, without its bytes.
 #[derive(Debug)]
-pub enum Again {
+pub enum Reread {
     Split(Split),
     /// To get the block, a compressed file is decompressed from its beginning.
     Block(BlockExtent),
 }
 
-impl Again {
+impl Reread {
     pub fn work(&self, sources: &[Source]) -> Result<MapWork> {
         Ok(match self {
-            Again::Split(split) => MapWork::Split(split.clone()),
-            Again::Block(extent) => MapWork::Block(extent.read(sources)?, Permit { blocks: 0, taken: never() }),
+            Reread::Split(split) => MapWork::Split(split.clone()),
+            Reread::Block(extent) => MapWork::Block(extent.read(sources)?, Permit { blocks: 0, taken: never() }),
         })
     }
 }

@@ -18,7 +18,7 @@
 const CACHE: usize = 1 << 20;
 
 /// Bytes of the largest table. With more keys than such a table holds, each key is met again too seldom.
-pub const MOST: usize = 128 << 20;
+pub const MOST_TABLE_BYTES: usize = 128 << 20;
 
 /// Slots of a new table. With 413 keys, a table of 2^10 slots took 8 % more time: keys that share a place cost
 /// mispredicted branches.
@@ -56,7 +56,7 @@ impl Growth {
     /// The growth of tables whose slots have `slot_bytes` bytes each, in `memory` bytes.
     pub fn new(slot_bytes: usize, memory: usize) -> Self {
         let slots = |bytes: usize| (bytes / slot_bytes + 1).next_power_of_two() / 2;
-        Growth { cache: slots(CACHE.min(memory)).max(8), most: slots(memory.min(MOST)).max(8), tries: 0 }
+        Growth { cache: slots(CACHE.min(memory)).max(8), most: slots(memory.min(MOST_TABLE_BYTES)).max(8), tries: 0 }
     }
 
     /// The growth of a table that always has `slots` slots.

@@ -30,7 +30,7 @@ pub enum Read {
     },
     /// JSON lines.
     Json {
-        fields: Vec<json::Field>,
+        fields: Vec<json::WantedField>,
         /// Whether an additional last field holds the record as it was read.
         verbatim: bool,
     },

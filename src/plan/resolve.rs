@@ -22,7 +22,7 @@ use crate::input;
 use crate::input::sources::{self, Stdin};
 use crate::input::{Hedging, Latency, Patience, Sources};
 use crate::map::Scope;
-use crate::map::scope::{Named, OwnBytes, RecordSource};
+use crate::map::scope::{OwnBytes, ReaderField, RecordSource};
 use crate::map::steps;
 use crate::predicate;
 use crate::record::{TERMINATOR, json};
@@ -106,21 +106,21 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     };
     // Works the job out twice. The first time shows which fields are used, and the second time only these are read.
     // Without `names`, a record may have fields of any name.
-    let of_used = |names: Option<Vec<&str>>, read: &dyn Fn(&[Named<'_>], bool) -> Result<Read>| {
+    let of_used = |names: Option<Vec<&str>>, read: &dyn Fn(&[ReaderField<'_>], bool) -> Result<Read>| {
         let is_open = names.is_none();
         let all = names.clone();
         let names = names.unwrap_or_default();
-        let fields = names.iter().map(|name| Named::text(name)).collect();
+        let fields = names.iter().map(|name| ReaderField::text(name)).collect();
         let (scope, _) = work_out(RecordSource { fields, is_open, may_be_null: true, record: OwnBytes::Behind })?;
         scope.check_types()?;
         let named_fields = scope.named_fields();
         let used: Vec<_> = match &named_fields {
             Some(named_fields) => {
                 let kind = |keeps_type: &bool| if *keeps_type { Kind::Json } else { Kind::Bytes };
-                named_fields.iter().map(|(name, keeps_type)| Named { name, kind: kind(keeps_type) }).collect()
+                named_fields.iter().map(|(name, keeps_type)| ReaderField { name, kind: kind(keeps_type) }).collect()
             }
             None => {
-                let is_used = |(field, name)| scope.is_used(field).then(|| Named::text(name));
+                let is_used = |(field, name)| scope.is_used(field).then(|| ReaderField::text(name));
                 names.into_iter().enumerate().filter_map(is_used).collect()
             }
         };
@@ -136,7 +136,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let (read, fields, scope, (rows, columns)) = match read_format {
         ReadFormat::Text => {
             let line = RecordSource {
-                fields: vec![Named::text("line")],
+                fields: vec![ReaderField::text("line")],
                 is_open: false,
                 may_be_null: false,
                 record: OwnBytes::Field(0),
@@ -161,8 +161,10 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
             of_used(Some(names), &|used, verbatim| fields.layouts(&sources, &named(used), verbatim))?
         }
         ReadFormat::Jsonl => of_used(None, &|used, verbatim| {
-            let field =
-                |used: &Named<'_>| json::Field { path: json::path(used.name), keeps_type: used.kind == Kind::Json };
+            let field = |used: &ReaderField<'_>| json::WantedField {
+                path: json::path(used.name),
+                keeps_type: used.kind == Kind::Json,
+            };
             Ok(Read::Json { fields: used.iter().map(field).collect(), verbatim })
         })?,
         ReadFormat::Regex => {
@@ -227,7 +229,7 @@ fn written(mut columns: Vec<OutputColumn>, read: ReadFormat) -> Vec<OutputColumn
     columns
 }
 
-fn named<'a>(fields: &[Named<'a>]) -> Vec<&'a str> {
+fn named<'a>(fields: &[ReaderField<'a>]) -> Vec<&'a str> {
     fields.iter().map(|field| field.name).collect()
 }
 

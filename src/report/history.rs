@@ -31,7 +31,7 @@ pub struct Entry {
     /// When the run began, in seconds since 1970, UTC.
     pub when: u64,
     pub source: String,
-    pub how: How,
+    pub how: ReadBy,
     pub outcome: SourceOutcome,
     /// Bytes as they are stored (compressed or not).
     pub bytes: u64,
@@ -48,7 +48,7 @@ pub struct Entry {
 /// the time to map it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum How {
+pub enum ReadBy {
     /// By a reader of its own, front to back.
     Read,
     /// By map tasks.
@@ -115,7 +115,7 @@ pub struct History {
     /// Indices into `entries`, by source.
     sources: BTreeMap<String, Vec<usize>>,
     /// The speeds of the sources that were read to their end, by run and by how they were read.
-    runs: HashMap<(String, How), Speeds>,
+    runs: HashMap<(String, ReadBy), Speeds>,
 }
 
 /// The speeds of several sources; each list is sorted.

@@ -24,7 +24,7 @@ const PHASES: usize = 1;
 #[derive(Debug, Serialize)]
 struct Trace<'a> {
     #[serde(rename = "traceEvents")]
-    events: Vec<Shown>,
+    events: Vec<TraceEvent>,
     #[serde(rename = "displayTimeUnit")]
     unit: &'static str,
     #[serde(rename = "otherData")]
@@ -39,7 +39,7 @@ struct About<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Shown {
+struct TraceEvent {
     name: String,
     #[serde(flatten)]
     when: When,
@@ -91,7 +91,7 @@ struct Drawing<'a> {
     phases: HashMap<PhaseName, f64>,
     /// When each source began to be read, by its index.
     sources: HashMap<usize, f64>,
-    events: Vec<Shown>,
+    events: Vec<TraceEvent>,
 }
 
 struct Begun {
@@ -199,12 +199,12 @@ impl<'a> Drawing<'a> {
 
     fn complete(&mut self, (cat, begun, ended): (&'static str, f64, f64), tid: usize, name: String, args: Value) {
         let when = When::Complete { cat, ts: begun, dur: ended - begun };
-        self.events.push(Shown { name, when, pid: PROCESS, tid, args });
+        self.events.push(TraceEvent { name, when, pid: PROCESS, tid, args });
     }
 
     fn instant(&mut self, at: f64, s: char, tid: usize, name: String, args: Value) {
         let when = When::Instant { cat: "event", ts: at, s };
-        self.events.push(Shown { name, when, pid: PROCESS, tid, args });
+        self.events.push(TraceEvent { name, when, pid: PROCESS, tid, args });
     }
 
     /// Names the threads: one for each worker, even if it did nothing, and one for each source that was read.
@@ -218,7 +218,7 @@ impl<'a> Drawing<'a> {
         threads.extend(read.into_iter().map(|thread| (thread, self.inputs[thread - first].clone())));
         let metadata = |name: &str, tid, args| {
             let when = When::Metadata;
-            Shown { name: name.into(), when, pid: PROCESS, tid, args }
+            TraceEvent { name: name.into(), when, pid: PROCESS, tid, args }
         };
         self.events.push(metadata("process_name", PHASES, json!({"name": "mapfold"})));
         for (thread, name) in threads {

@@ -323,7 +323,7 @@ struct Find<'a> {
     identity: &'a [u64],
 }
 
-struct Found {
+struct Probed {
     slot: usize,
     is_new: bool,
     /// Steps beyond the first slot.
@@ -339,19 +339,19 @@ impl Find<'_> {
         meta: u64,
         is_it: impl Fn(&[u64; KEY_WORDS]) -> bool,
         begin: impl FnOnce() -> [u64; KEY_WORDS],
-    ) -> Found {
+    ) -> Probed {
         let mut slot = home(meta, self.shift, self.mask);
         let mut excess = 0;
         loop {
             let at = slot * self.stride;
             let head: &mut [u64; KEY_WORDS] = self.slots[at..].first_chunk_mut().expect("a whole slot");
             if is_it(head) {
-                return Found { slot, is_new: false, excess };
+                return Probed { slot, is_new: false, excess };
             }
             if head[0] == 0 {
                 *head = begin();
                 self.slots[at + KEY_WORDS..at + self.stride].copy_from_slice(&self.identity[..self.stride - KEY_WORDS]);
-                return Found { slot, is_new: true, excess };
+                return Probed { slot, is_new: true, excess };
             }
             slot = (slot + 1) & self.mask;
             excess += 1;
@@ -359,7 +359,7 @@ impl Find<'_> {
     }
 
     #[inline(always)]
-    fn inline(self, meta: u64, words: [u64; 2]) -> Found {
+    fn inline(self, meta: u64, words: [u64; 2]) -> Probed {
         let key = [meta, words[0], words[1]];
         // `==` would gather the words in a vector register, through memory.
         let is_it = |head: &[u64; KEY_WORDS]| (head[0] ^ key[0]) | (head[1] ^ key[1]) | (head[2] ^ key[2]) == 0;
@@ -367,7 +367,7 @@ impl Find<'_> {
     }
 
     #[inline(always)]
-    fn long(self, meta: u64, key: &[u8], arena: &mut Arena) -> Found {
+    fn long(self, meta: u64, key: &[u8], arena: &mut Arena) -> Probed {
         // If the key is new, it will be added where the arena ends.
         let next = arena.next(key);
         let is_it = |head: &[u64; KEY_WORDS]| head[0] == meta && equal(arena.get(Tail(head[1])), key);

@@ -2,7 +2,7 @@
 //! `regex`. The fuzz target and the test that replays its corpus share this.
 
 use mapfold::data::{Batch, Column, Sink};
-use mapfold::record::json::{self, Field};
+use mapfold::record::json::{self, WantedField};
 use mapfold::record::pattern::{self, Pattern};
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ pub fn check(file: &[u8]) {
 const NAMES: [&str; 4] = ["a", "a.b", "b", "c.a"];
 
 fn json_lines(file: &[u8]) {
-    let fields = NAMES.map(|name| Field { path: json::path(name), keeps_type: true });
+    let fields = NAMES.map(|name| WantedField { path: json::path(name), keeps_type: true });
     let (mut rows, mut bad) = (Rows::default(), Vec::new());
     let mut reject = |line: mapfold::data::Span, _| bad.push(file[line.start as usize..line.end as usize].to_vec());
     let taken = json::Reader::new(&fields, true).read(file, &mut reject, &mut rows).unwrap();

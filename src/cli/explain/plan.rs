@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::written;
+use super::wording;
 use crate::engine::Sizes;
 use crate::error::shown;
 use crate::input::{Codec, Source};
@@ -15,12 +15,12 @@ use crate::units::{binary, count, data, plural, size};
 
 /// What `explain` tells of a plan.
 #[derive(Clone, Debug, Serialize)]
-pub struct Told {
+pub struct Description {
     pub sources: Sources,
     pub read: Reading,
     pub steps: Vec<Step>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub groups: Option<Grouping>,
+    pub groups: Option<GroupsDescription>,
     /// Names of the sort columns, with `-` before descending ones. None if the rows aren't sorted.
     pub order: Option<Vec<String>>,
     pub limit: Option<u64>,
@@ -68,7 +68,7 @@ pub struct Step {
 
 /// How the plan groups records, and the states that it keeps of a group.
 #[derive(Clone, Debug, Serialize)]
-pub struct Grouping {
+pub struct GroupsDescription {
     pub key: Vec<String>,
     /// The aggregates, with those that share one state in one list.
     pub states: Vec<Vec<String>>,
@@ -99,15 +99,15 @@ pub struct Settings {
     pub on_timeout: &'static str,
 }
 
-impl Told {
-    pub fn of(plan: &Plan) -> Told {
+impl Description {
+    pub fn of(plan: &Plan) -> Description {
         let sizes = Sizes::choose(plan);
         let Plan { job, rows, output, settings, .. } = plan;
         let groups = match rows {
             Rows::Groups(groups) => Some(groups),
             Rows::Records { .. } => None,
         };
-        let list = |key: &str| written::names(&job[key]);
+        let list = |key: &str| wording::names(&job[key]);
         let order = match rows {
             Rows::Records { sort } => sort.as_ref().map(|_| list("sort")),
             Rows::Groups(Groups { order: Order::Free, .. }) => None,
@@ -120,16 +120,16 @@ impl Told {
                 Some(keys.iter().map(name).collect())
             }
         };
-        Told {
+        Description {
             sources: sources(&plan.sources),
             read: reading(plan, &sizes),
             steps: steps(plan),
-            groups: groups.map(|groups| Grouping {
+            groups: groups.map(|groups| GroupsDescription {
                 key: list("group_by"),
                 states: states(groups, &job["aggregate"]),
-                having: groups.having.is_some().then(|| written::predicate(&job["having"])),
+                having: groups.having.is_some().then(|| wording::predicate(&job["having"])),
                 combiner: settings.combiner.name(),
-                table_bytes: sizes.table.min(growth::MOST),
+                table_bytes: sizes.table.min(growth::MOST_TABLE_BYTES),
                 partitions: sizes.partitions,
             }),
             order,
@@ -248,7 +248,7 @@ impl Reading {
     }
 }
 
-impl Grouping {
+impl GroupsDescription {
     fn lines(&self, lines: &mut Vec<(&'static str, String)>) {
         let key = if self.key.is_empty() { "none: one group".into() } else { self.key.join(", ") };
         lines.push(("key", key));
@@ -332,17 +332,17 @@ fn steps(plan: &Plan) -> Vec<Step> {
     let mut told = Vec::new();
     let mut is_behind_filter = false;
     for (step, origin) in plan.steps.iter().zip(&plan.origins) {
-        let value = written::at(&plan.job, origin);
+        let value = wording::at(&plan.job, origin);
         let what = match step.part() {
-            JobPart::Written => written::step(value),
-            JobPart::Filters => format!("filter {}", written::predicate(value)),
+            JobPart::Written => wording::step(value),
+            JobPart::Filters => format!("filter {}", wording::predicate(value)),
             JobPart::Converts(fields) => {
                 let fields = fields.iter().map(|field| format!("{} as {}", field.name, field.to.name()));
                 format!("read {}", fields.collect::<Vec<_>>().join(", "))
             }
             JobPart::Hides if origin.starts_with("aggregate.") => {
-                let column = written::column(value);
-                format!("for {column}: where {}", written::predicate(&value["where"]))
+                let column = wording::column(value);
+                format!("for {column}: where {}", wording::predicate(&value["where"]))
             }
             // The other steps aren't in the spec. They hide fields in records for which a part of an `or` isn't
             // reached, or add fields that later steps read: another form of a field, a member, or where the record is
@@ -362,7 +362,7 @@ fn steps(plan: &Plan) -> Vec<Step> {
 fn states(groups: &Groups, aggregates: &Value) -> Vec<Vec<String>> {
     let mut states = vec![Vec::new(); groups.aggregates.len()];
     for (result, aggregate) in groups.results.iter().zip(aggregates.as_array().into_iter().flatten()) {
-        states[result.aggregate].push(written::aggregate(aggregate));
+        states[result.aggregate].push(wording::aggregate(aggregate));
     }
     states
 }

@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::predicate::{self, Predicate, written as predicates};
 use crate::record::json;
 use crate::schema::Blame;
-pub use source::{Named, OwnBytes, RecordSource};
+pub use source::{OwnBytes, ReaderField, RecordSource};
 pub use types::Type;
 pub use written::Written;
 
@@ -44,7 +44,7 @@ pub struct Scope<'a> {
     /// The zone of timestamps that are read.
     zone: Zone,
     /// Indexed by field number.
-    fields: Vec<Known>,
+    fields: Vec<ScopeField>,
     /// The number of each field that has a name. If several fields have the same name, the first of them.
     by_name: AHashMap<String, Field>,
     /// The fields that something named, if a record may have fields of any name.
@@ -68,7 +68,7 @@ pub struct Scope<'a> {
 }
 
 #[derive(Debug)]
-struct Known {
+struct ScopeField {
     /// `None` if no step may name the field.
     name: Option<String>,
     kind: Kind,
@@ -95,28 +95,29 @@ enum Origin {
     Place,
 }
 
-impl Known {
+impl ScopeField {
     fn new(name: Option<String>, kind: Kind, may_be_null: bool, origin: Origin) -> Self {
         let is_used = Cell::new(name.is_none());
-        Known { name, kind, may_be_null, from: None, origin, is_used, is_typed: Cell::new(false) }
+        ScopeField { name, kind, may_be_null, from: None, origin, is_used, is_typed: Cell::new(false) }
     }
 }
 
 impl<'a> Scope<'a> {
     pub fn new(source: &RecordSource<'_>, types: &'a BTreeMap<String, Type>, zone: Zone, blame: Blame<'a>) -> Self {
-        let known =
-            |field: &Named<'_>| Known::new(Some(field.name.to_owned()), field.kind, source.may_be_null, Origin::Reader);
+        let known = |field: &ReaderField<'_>| {
+            ScopeField::new(Some(field.name.to_owned()), field.kind, source.may_be_null, Origin::Reader)
+        };
         let mut fields: Vec<_> = source.fields.iter().map(known).collect();
         let record = match source.record {
             OwnBytes::Field(field) => Some(field),
             OwnBytes::Behind => {
-                fields.push(Known::new(None, Kind::Bytes, false, Origin::Reader));
+                fields.push(ScopeField::new(None, Kind::Bytes, false, Origin::Reader));
                 Some(fields.len() - 1)
             }
             OwnBytes::Nowhere => None,
         };
         let mut by_name = AHashMap::new();
-        for (field, Named { name, .. }) in source.fields.iter().enumerate() {
+        for (field, ReaderField { name, .. }) in source.fields.iter().enumerate() {
             by_name.entry((*name).to_owned()).or_insert(field);
         }
         Scope {
@@ -278,7 +279,7 @@ impl<'a> Scope<'a> {
         self.add_unnamed(kind, true)
     }
 
-    fn add_known(&mut self, field: Known) -> Field {
+    fn add_known(&mut self, field: ScopeField) -> Field {
         self.fields.push(field);
         self.fields.len() - 1
     }
@@ -290,11 +291,11 @@ impl<'a> Scope<'a> {
             return Err(self.blame.error(path, &format!("there is already a field {name:?}"), hint));
         }
         // A path that was named before is the record's own, and would seem to lead into the new field.
-        let inside = |field: &Known| {
+        let inside = |field: &ScopeField| {
             let inner = field.name.as_deref().and_then(|field| field.strip_prefix(name));
             self.is_open() && field.origin == Origin::Reader && inner.is_some_and(|inner| inner.starts_with('.'))
         };
-        if let Some(Known { name: Some(read), .. }) = self.fields.iter().find(|field| inside(field)) {
+        if let Some(ScopeField { name: Some(read), .. }) = self.fields.iter().find(|field| inside(field)) {
             let hint = Some("choose another name".into());
             return Err(self.blame.error(path, &format!("the record's own field {read:?} is named already"), hint));
         }
@@ -303,12 +304,12 @@ impl<'a> Scope<'a> {
 
     fn add_named(&mut self, name: &str, kind: Kind, may_be_null: bool, origin: Origin) -> Field {
         self.by_name.insert(name.to_owned(), self.fields.len());
-        self.add_known(Known::new(Some(name.to_owned()), kind, may_be_null, origin))
+        self.add_known(ScopeField::new(Some(name.to_owned()), kind, may_be_null, origin))
     }
 
     /// Adds a field without a name that the step just pushed makes.
     pub fn add_unnamed(&mut self, kind: Kind, may_be_null: bool) -> Field {
-        self.add_known(Known::new(None, kind, may_be_null, Origin::Step))
+        self.add_known(ScopeField::new(None, kind, may_be_null, Origin::Step))
     }
 
     /// Returns the number of the field that is added next.

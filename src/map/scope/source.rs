@@ -5,21 +5,21 @@ use crate::map::Field;
 
 /// A field that a reader makes.
 #[derive(Clone, Copy, Debug)]
-pub struct Named<'a> {
+pub struct ReaderField<'a> {
     pub name: &'a str,
     pub kind: Kind,
 }
 
-impl<'a> Named<'a> {
+impl<'a> ReaderField<'a> {
     pub fn text(name: &'a str) -> Self {
-        Named { name, kind: Kind::Bytes }
+        ReaderField { name, kind: Kind::Bytes }
     }
 }
 
 /// The fields that a reader makes of a record.
 #[derive(Clone, Debug)]
 pub struct RecordSource<'a> {
-    pub fields: Vec<Named<'a>>,
+    pub fields: Vec<ReaderField<'a>>,
     /// Whether a record may have fields of any other name, of kind JSON.
     pub is_open: bool,
     pub may_be_null: bool,

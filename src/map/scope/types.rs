@@ -2,7 +2,7 @@
 //! type. Extends [`Scope`] by methods that return a named field as text, as a number, as a timestamp or as declared,
 //! and that push the conversion first if there is none yet.
 
-use super::{Known, Origin, Scope};
+use super::{Origin, Scope, ScopeField};
 use crate::data::{Kind, Zone};
 use crate::error::{Result, suggestion};
 use crate::map::Field;
@@ -169,8 +169,8 @@ impl Scope<'_> {
             self.converts.push(Conversion { input: from, to, name: name.to_owned() });
             self.record();
         }
-        let known = Known::new(None, to.kind(self.zone), self.may_be_null(from), Origin::Step);
-        self.add_known(Known { from: Some((from, to)), ..known })
+        let known = ScopeField::new(None, to.kind(self.zone), self.may_be_null(from), Origin::Step);
+        self.add_known(ScopeField { from: Some((from, to)), ..known })
     }
 
     /// Checks that every field with a declared type exists, and that it isn't one that says where a record is from.

@@ -5,7 +5,7 @@ use regex::bytes::Regex;
 use serde_json::Value;
 
 use super::AS;
-use super::pieces::{Finder, Pieces};
+use super::pieces::{PieceFinder, Pieces};
 use crate::data::{BATCH, Batch, Bytes, Column, Kind, Sink, Span};
 use crate::error::{Result, suggestion};
 use crate::map::scope::Written;
@@ -152,7 +152,7 @@ struct Matches {
     found: Vec<Span>,
 }
 
-impl Finder for Matches {
+impl PieceFinder for Matches {
     fn copies(&self) -> bool {
         false
     }

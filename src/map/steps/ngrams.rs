@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::AS;
-use super::pieces::{Finder, Pieces};
+use super::pieces::{PieceFinder, Pieces};
 use crate::data::buffer::Buffer;
 use crate::data::{Kind, Span};
 use crate::error::Result;
@@ -70,7 +70,7 @@ struct Joining {
     found: Vec<Span>,
 }
 
-impl Finder for Joining {
+impl PieceFinder for Joining {
     fn copies(&self) -> bool {
         true
     }

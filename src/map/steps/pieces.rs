@@ -19,7 +19,7 @@ use crate::map::tokenise::Tokens;
 use crate::map::{Field, Next, Stage};
 
 /// Finds the pieces of a field.
-pub trait Finder: Debug + Send {
+pub trait PieceFinder: Debug + Send {
     /// Whether the pieces are copies, rather than parts of the field's own bytes.
     fn copies(&self) -> bool;
 
@@ -48,14 +48,14 @@ struct Made {
 /// Bytes of copied pieces after which a batch is handed on even if it isn't full.
 const COPIED: usize = 1 << 20;
 
-impl<F: Finder> Pieces<F> {
+impl<F: PieceFinder> Pieces<F> {
     /// Makes the stage for field `input`, which must be of bytes.
     pub fn new(input: Field, finder: F) -> Self {
         Pieces { input, finder, made: Made::default() }
     }
 }
 
-impl<F: Finder> Stage for Pieces<F> {
+impl<F: PieceFinder> Stage for Pieces<F> {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
         let Pieces { input, finder, made } = self;
         let column = batch.bytes(*input);

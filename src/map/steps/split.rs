@@ -5,7 +5,7 @@ use regex::bytes::Regex;
 use serde_json::Value;
 
 use super::AS;
-use super::pieces::{Finder, Pieces};
+use super::pieces::{PieceFinder, Pieces};
 use crate::data::{BATCH, Batch, Bytes, Column, Kind, Sink, Span};
 use crate::error::Result;
 use crate::map::program::{Front, Makes};
@@ -97,7 +97,7 @@ struct Between {
     found: Vec<Span>,
 }
 
-impl Finder for Between {
+impl PieceFinder for Between {
     fn copies(&self) -> bool {
         false
     }
@@ -118,7 +118,7 @@ impl Finder for Between {
     }
 }
 
-impl Finder for Cutter {
+impl PieceFinder for Cutter {
     fn copies(&self) -> bool {
         self.folds()
     }

@@ -39,7 +39,7 @@ pub struct Cursor {
 
 /// Why a scan returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum ScanEnd {
     /// The batch must be handed on first.
     Full,
     /// The next code point has another length in lower case.
@@ -163,18 +163,18 @@ unsafe fn scan<V: Vector, C: Class>(
     edges: &mut TokenEdges,
     limit: usize,
     cursor: &mut Cursor,
-) -> Stop {
+) -> ScanEnd {
     let mut here = *cursor;
     let stop = loop {
         // One more block could overflow the data or the edges.
         if here.at + BLOCK > limit || here.edges + BLOCK > 2 * MOST_TOKENS {
-            break Stop::Full;
+            break ScanEnd::Full;
         }
         let rest = &text[here.read..];
         let mut padded = [b' '; BLOCK];
         let block = match rest.first_chunk() {
             Some(block) => block,
-            None if rest.is_empty() => break Stop::End,
+            None if rest.is_empty() => break ScanEnd::End,
             None => {
                 padded[..rest.len()].copy_from_slice(rest);
                 &padded
@@ -194,7 +194,7 @@ unsafe fn scan<V: Vector, C: Class>(
                 vector.lower_ascii().store(first);
                 (masks, take) = unicode::resolve(rest, out, vector.leads(), masks);
                 if take == 0 {
-                    break Stop::Resize;
+                    break ScanEnd::Resize;
                 }
             }
         }
@@ -267,7 +267,7 @@ impl Kernel {
         edges: &mut TokenEdges,
         limit: usize,
         cursor: &mut Cursor,
-    ) -> Stop {
+    ) -> ScanEnd {
         match self.0 {
             // SAFETY: this vector is plain integers and needs no feature.
             Level::Portable => unsafe { scan::<portable::Words8, C>(text, folded, edges, limit, cursor) },

@@ -8,7 +8,7 @@
 //! which is that of `std`. The `unicode-properties` dependency is pinned so that both are 17.0.0.
 
 use super::Tokens;
-use super::scan::{self, BLOCK, Class, Cursor, Kernel, LetterClass, NonSpaceClass, Stop, TokenEdges, WordClass};
+use super::scan::{self, BLOCK, Class, Cursor, Kernel, LetterClass, NonSpaceClass, ScanEnd, TokenEdges, WordClass};
 use super::unicode::{LETTER, MARK, NUMBER, Unit};
 
 /// The Unicode version that decides what is a letter, a mark or a number.
@@ -93,8 +93,8 @@ impl Scratch {
         loop {
             let (folded, edges) = (&mut self.folded, &mut self.edges);
             match self.kernel.scan::<C>(text, folded, edges, limit, &mut cursor) {
-                Stop::Resize => resize(&text[cursor.read..], folded, edges, &mut cursor),
-                Stop::Full => {
+                ScanEnd::Resize => resize(&text[cursor.read..], folded, edges, &mut cursor),
+                ScanEnd::Full => {
                     self.flush::<C>(text, &mut cursor, &mut emit);
                     // The data grows when the open token takes more than half of it or, if the data is large, more than
                     // 7/8.
@@ -103,7 +103,7 @@ impl Scratch {
                         limit = self.grow::<C>(limit, cursor.at);
                     }
                 }
-                Stop::End => break,
+                ScanEnd::End => break,
             }
         }
         if cursor.open {

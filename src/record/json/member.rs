@@ -2,7 +2,7 @@
 
 use jiter::Jiter;
 
-use super::wanted::{Field, Node};
+use super::wanted::{Node, WantedField};
 use super::{Cell, Object};
 
 /// Finds the member at a path. It holds scratch memory, so each worker has its own.
@@ -18,7 +18,7 @@ pub struct Member {
 impl Member {
     /// Takes the names along the path, at least one.
     pub fn new(path: &[String]) -> Self {
-        let field = Field { path: path.to_owned(), keeps_type: true };
+        let field = WantedField { path: path.to_owned(), keeps_type: true };
         Member { wanted: Node::of(&[field]), tape: Vec::new(), found: [Cell::Null], unescaped: Vec::new() }
     }
 

@@ -28,8 +28,8 @@ use crate::data::{BATCH, Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
 pub use member::Member;
 use template::{Draft, Slot, Template};
-pub use wanted::{Field, path};
 use wanted::{Node, Target, Wanted};
+pub use wanted::{WantedField, path};
 
 /// What is wrong with a line: it isn't JSON, or it isn't an object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +93,7 @@ const NOW_AND_THEN: u32 = 64;
 impl Reader {
     /// Makes a reader whose batches have a column for each wanted field. If records are wanted `verbatim`, a last
     /// column has the whole lines.
-    pub fn new(fields: &[Field], verbatim: bool) -> Self {
+    pub fn new(fields: &[WantedField], verbatim: bool) -> Self {
         Reader {
             wanted: Node::of(fields),
             template: None,

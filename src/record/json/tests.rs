@@ -38,7 +38,7 @@ fn read(names: &[&str], verbatim: bool, text: &[u8]) -> (Vec<Row>, Vec<(String, 
 }
 
 fn read_as(names: &[&str], keeps_type: bool, verbatim: bool, text: &[u8]) -> (Vec<Row>, Vec<(String, String)>, u64) {
-    let fields: Vec<_> = names.iter().map(|name| Field { path: path(name), keeps_type }).collect();
+    let fields: Vec<_> = names.iter().map(|name| WantedField { path: path(name), keeps_type }).collect();
     let (mut rows, mut bad) = (Rows::default(), Vec::new());
     let mut reject = |span: Span, malformed: Malformed| {
         let line = String::from_utf8_lossy(&text[span.start as usize..span.end as usize]).into_owned();

@@ -4,7 +4,7 @@ use super::Cell;
 
 /// A field that is wanted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Field {
+pub struct WantedField {
     /// The names along the path to it.
     pub path: Vec<String>,
     /// Whether a string must be told apart from a number.
@@ -70,9 +70,9 @@ pub fn path(name: &str) -> Vec<String> {
 }
 
 impl Node {
-    pub(super) fn of(fields: &[Field]) -> Node {
+    pub(super) fn of(fields: &[WantedField]) -> Node {
         let mut root = Node::default();
-        for (column, Field { path, keeps_type }) in fields.iter().enumerate() {
+        for (column, WantedField { path, keeps_type }) in fields.iter().enumerate() {
             root.want(path, Target { column, keeps_type: *keeps_type });
         }
         root

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Entry, How, SourceOutcome};
+use super::{Entry, ReadBy, SourceOutcome};
 use crate::report::event::{AttemptId, Event, Extent, PhaseName, SourceEnd, What};
 
 /// A source of a run.
@@ -60,7 +60,7 @@ pub fn entries(run: &str, when: u64, events: &[Event], sources: &[Known]) -> Vec
                 };
                 // A reading that began before the run has taken longer than the run's own events tell.
                 let seconds = (at_s - begun_s).max(how.reading_s);
-                let entry = entry(*source, How::Read, outcome, how.bytes, seconds, how.reading_s, how.first_byte_s);
+                let entry = entry(*source, ReadBy::Read, outcome, how.bytes, seconds, how.reading_s, how.first_byte_s);
                 found.push((*source, entry));
             }
             _ => {}
@@ -73,7 +73,7 @@ pub fn entries(run: &str, when: u64, events: &[Event], sources: &[Known]) -> Vec
             () if Some(bytes) == len => SourceOutcome::Ok,
             () => SourceOutcome::Stopped,
         };
-        found.push((source, entry(source, How::Mapped, outcome, bytes, ended_s - begun_s, reading_s, None)));
+        found.push((source, entry(source, ReadBy::Mapped, outcome, bytes, ended_s - begun_s, reading_s, None)));
     }
     found.sort_by_key(|(source, _)| *source);
     found.into_iter().map(|(_, entry)| entry).collect()

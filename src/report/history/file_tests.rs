@@ -1,7 +1,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-use super::super::{COUNTED, How, SourceOutcome};
+use super::super::{COUNTED, ReadBy, SourceOutcome};
 use super::*;
 
 fn entry(run: usize, source: &str) -> Entry {
@@ -9,7 +9,7 @@ fn entry(run: usize, source: &str) -> Entry {
         run: format!("run-{run}"),
         when: 1,
         source: source.to_owned(),
-        how: How::Read,
+        how: ReadBy::Read,
         outcome: SourceOutcome::Ok,
         bytes: 10,
         seconds: 1.0,

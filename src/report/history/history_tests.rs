@@ -9,7 +9,7 @@ fn entry(run: usize, source: &str, bytes: u64, reading_seconds: f64, outcome: So
         run,
         when: 1_700_000_000,
         source,
-        how: How::Read,
+        how: ReadBy::Read,
         outcome,
         bytes,
         seconds: reading_seconds + 1.0,
@@ -76,7 +76,7 @@ fn what_is_only_short_is_not_slow() {
 fn only_what_tells_how_fast_it_is_is_compared() {
     // Nothing to compare with: the source is alone, or the other one failed, was stopped, was empty, or was read in
     // another way.
-    let mapped = |run| Entry { how: How::Mapped, ..ok(run, "mapped", 1000, 1.0) };
+    let mapped = |run| Entry { how: ReadBy::Mapped, ..ok(run, "mapped", 1000, 1.0) };
     for other in [
         |run| entry(run, "a", 1000, 1.0, SourceOutcome::Failed),
         |run| entry(run, "a", 1000, 1.0, SourceOutcome::Stopped),

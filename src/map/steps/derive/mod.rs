@@ -89,9 +89,14 @@ impl Step for Derive {
             bad: Vec::new(),
             kept: Vec::new(),
             gather: Gather::default(),
+            misses: 0,
         })
     }
 }
+
+/// Batches in a row that couldn't be computed a column at a time. After the first few it is tried only now and then.
+const VARIED: u32 = 4;
+const NOW_AND_THEN: u32 = 64;
 
 #[derive(Debug)]
 struct Deriving {
@@ -101,13 +106,18 @@ struct Deriving {
     bad: Vec<u32>,
     kept: Vec<u32>,
     gather: Gather,
+    /// Batches since the last one that was computed a column at a time.
+    misses: u32,
 }
 
 impl Stage for Deriving {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
-        let Deriving { step: Derive { expression, kind, record, name }, decimals, floats, bad, kept, gather } = self;
+        let Deriving { step: Derive { expression, kind, record, name }, decimals, floats, bad, kept, gather, misses } =
+            self;
         bad.clear();
-        let narrow = if *kind == Kind::Decimal { narrow(expression, batch) } else { None };
+        let is_tried = *misses < VARIED || misses.is_multiple_of(NOW_AND_THEN);
+        let narrow = if *kind == Kind::Decimal && is_tried { narrow(expression, batch) } else { None };
+        *misses = if narrow.is_some() { 0 } else { misses.saturating_add(1) };
         let added = if let Some(narrow) = &narrow {
             Column::Decimal(narrow.column())
         } else if *kind == Kind::Float {

@@ -15,7 +15,7 @@ fn places_are_those_of_the_bits() {
 /// All kernels give the same for every byte value at every place of a block, and for random text with many edges.
 #[test]
 fn kernels_agree() {
-    fn run<C: Class>(kernel: Kernel, text: &[u8]) -> (Vec<u8>, Vec<u32>, Stop, usize, usize, bool, bool) {
+    fn run<C: Class>(kernel: Kernel, text: &[u8]) -> (Vec<u8>, Vec<u32>, ScanEnd, usize, usize, bool, bool) {
         let mut folded = vec![0; text.len() + 2 * BLOCK];
         let mut edges = [0; 2 * MOST_TOKENS + BLOCK];
         let mut cursor = Cursor::default();

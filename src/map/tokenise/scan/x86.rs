@@ -5,7 +5,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, Class, Cursor, Kernel, Level, Stop, TokenEdges, Vector, scan};
+use super::{BLOCK, Class, Cursor, Kernel, Level, ScanEnd, TokenEdges, Vector, scan};
 use crate::record::bits::put_places;
 
 /// Returns the kernels of the levels that this processor has.
@@ -29,7 +29,7 @@ pub fn scan_avx2<C: Class>(
     edges: &mut TokenEdges,
     limit: usize,
     cursor: &mut Cursor,
-) -> Stop {
+) -> ScanEnd {
     // SAFETY: this function has the features of `Avx2`.
     unsafe { scan::<Avx2, C>(text, folded, edges, limit, cursor) }
 }
@@ -41,7 +41,7 @@ pub fn scan_avx512<C: Class>(
     edges: &mut TokenEdges,
     limit: usize,
     cursor: &mut Cursor,
-) -> Stop {
+) -> ScanEnd {
     // SAFETY: this function has the features of `Avx512`.
     unsafe { scan::<Avx512, C>(text, folded, edges, limit, cursor) }
 }

@@ -12,7 +12,7 @@ use crate::units::whole_seconds;
 
 /// Flags of a command that runs a job many times, about what it shows.
 #[derive(clap::Args)]
-pub struct StepsArgs {
+pub struct RoundsArgs {
     /// Show progress: auto (on a terminal), always, never
     #[arg(
         long,
@@ -30,8 +30,8 @@ pub struct StepsArgs {
     help: Option<bool>,
 }
 
-/// The steps of a command, each of which is one run of the job, and the line that shows them.
-pub struct Steps {
+/// The runs of a job that a command makes one after the other, and the line that shows them.
+pub struct Rounds {
     total: usize,
     begun: usize,
     started: Instant,
@@ -47,7 +47,7 @@ enum Shown {
     Nothing,
 }
 
-impl Steps {
+impl Rounds {
     pub fn new(when: When, total: usize) -> Self {
         let shown = match when {
             When::Auto | When::Always if line::can_draw() => Shown::Redrawn,
@@ -55,7 +55,7 @@ impl Steps {
             When::Auto | When::Never => Shown::Nothing,
         };
         line::begin();
-        Steps { total, begun: 0, started: Instant::now(), shown, line: None }
+        Rounds { total, begun: 0, started: Instant::now(), shown, line: None }
     }
 
     /// Begins the next run, and shows it.
@@ -81,7 +81,7 @@ impl Steps {
     }
 }
 
-impl Drop for Steps {
+impl Drop for Rounds {
     fn drop(&mut self) {
         line::end();
     }
@@ -110,10 +110,10 @@ mod tests {
     #[test]
     fn what_is_written_aside_is_written() {
         for when in [When::Auto, When::Always, When::Never] {
-            let mut steps = Steps::new(when, 2);
-            steps.next("one");
-            assert_eq!(steps.aside(|| 5), 5);
-            steps.next("two");
+            let mut rounds = Rounds::new(when, 2);
+            rounds.next("one");
+            assert_eq!(rounds.aside(|| 5), 5);
+            rounds.next("two");
         }
     }
 }
