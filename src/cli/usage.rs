@@ -42,10 +42,9 @@ fn explain(error: &clap::Error) -> (String, String) {
             // Names that clap finds similar are often far off.
             let near = nearest(&flag, [right]).filter(|right| !right.is_empty());
             let command = command(error);
+            let takes_job = TAKE_JOBS.contains(&command.as_str());
             let hint = match (field(&flag), near) {
-                _ if TAKE_JOBS.contains(&command.as_str())
-                    && let Some(job) = with_param(&flag) =>
-                {
+                _ if takes_job && let Some(job) = with_param(&flag) => {
                     format!(
                         "it is a param of {job}, and comes after the job's name: mapfold {command} {job} {flag} VALUE"
                     )
@@ -58,7 +57,7 @@ fn explain(error: &clap::Error) -> (String, String) {
                         "run" | "agg" if is_number => "for the first N rows write -n N".to_owned(),
                         command => format!("mapfold {command} --help lists the flags"),
                     };
-                    match READ_FILES.contains(&command.as_str()) {
+                    match takes_job || command == "agg" {
                         true => format!("{help}; if it is a file, write ./{flag}"),
                         false => help,
                     }
@@ -151,11 +150,8 @@ fn usage(error: &clap::Error) -> String {
     usage.trim().strip_prefix("Usage:").unwrap_or_default().trim().to_owned()
 }
 
-/// The commands that take file names.
-const READ_FILES: [&str; 5] = ["agg", "run", "explain", "bench", "verify"];
-
 /// The commands that take a JOB.
-const TAKE_JOBS: &[&str] = READ_FILES.split_at(1).1;
+const TAKE_JOBS: [&str; 4] = ["run", "explain", "bench", "verify"];
 
 /// Returns the command that the error is about, or `run` if the error names none.
 fn command(error: &clap::Error) -> String {

@@ -10,6 +10,7 @@ pub mod columns;
 pub mod decimal;
 pub mod float;
 pub mod key;
+pub mod misses;
 pub mod new_file;
 pub mod ordered;
 pub mod parse;

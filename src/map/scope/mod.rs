@@ -213,20 +213,19 @@ impl<'a> Scope<'a> {
 
     /// Returns the field of this name as it was read or made, whatever its declared type.
     pub fn raw(&mut self, path: &str, name: &str) -> Result<Field> {
-        let field =
-            match (self.by_name.get(name), self.made_around(name), PlaceField::named(name), &mut self.named_fields) {
-                (Some(&field), ..) => field,
-                (None, Some((object, inner)), ..) => self.member(path, name, object, inner)?,
-                (None, None, Some(what), _) => {
-                    self.locate(what);
-                    self.add_named(name, what.kind(), false, Origin::Place)
-                }
-                (None, None, None, Some(named_fields)) => {
-                    named_fields.push(name.to_owned());
-                    self.add_named(name, Kind::Json, true, Origin::Reader)
-                }
-                (None, None, None, None) => return Err(self.unknown_name(path, name)),
-            };
+        let field = if let Some(&field) = self.by_name.get(name) {
+            field
+        } else if let Some((object, inner)) = self.made_around(name) {
+            self.member(path, name, object, inner)?
+        } else if let Some(what) = PlaceField::named(name) {
+            self.locate(what);
+            self.add_named(name, what.kind(), false, Origin::Place)
+        } else if let Some(named_fields) = &mut self.named_fields {
+            named_fields.push(name.to_owned());
+            self.add_named(name, Kind::Json, true, Origin::Reader)
+        } else {
+            return Err(self.unknown_name(path, name));
+        };
         self.fields[field].is_used.set(true);
         Ok(field)
     }

@@ -44,13 +44,8 @@ impl Stage for Finding {
     fn run(&mut self, batch: &Batch<'_>, next: &mut Next<'_>) -> Result<()> {
         let Finding { input, member, found } = self;
         let Column::Json(objects) = batch.columns[*input] else { panic!("field {input} holds no JSON") };
-        let members = found.each(objects, |object, out| match member.find(object) {
-            Some(cell) => {
-                out.extend_from_slice(cell);
-                true
-            }
-            None => false,
-        });
+        let members =
+            found.each(objects, |object, out| member.find(object).map(|cell| out.extend_from_slice(cell)).is_some());
         let mut columns = Columns::from_slice(batch.columns);
         columns.push(Column::Json(members));
         next.take(&Batch { rows: batch.rows, columns: &columns })

@@ -24,6 +24,7 @@ use std::ops::Range;
 use jiter::{Jiter, JiterError, JiterErrorType, Peek};
 
 use super::{TERMINATOR, Taken, unended};
+use crate::data::misses::Misses;
 use crate::data::{BATCH, Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
 pub use member::Member;
@@ -50,7 +51,7 @@ pub struct Reader {
     template: Option<Template>,
     draft: Draft,
     /// Lines in a row that the template didn't read.
-    misses: u32,
+    misses: Misses,
     /// Memory in which jiter undoes escapes.
     tape: Vec<u8>,
     record: Vec<Cell>,
@@ -85,11 +86,6 @@ struct Texts {
     copies: Vec<Span>,
 }
 
-/// After this many lines in a row that the template didn't read, only one line in [`NOW_AND_THEN`] becomes a new
-/// template.
-const VARIED: u32 = 4;
-const NOW_AND_THEN: u32 = 64;
-
 impl Reader {
     /// Makes a reader whose batches have a column for each wanted field. If records are wanted `verbatim`, a last
     /// column has the whole lines.
@@ -98,7 +94,7 @@ impl Reader {
             wanted: Node::of(fields),
             template: None,
             draft: Draft::default(),
-            misses: 0,
+            misses: Misses::default(),
             tape: Vec::new(),
             record: vec![Cell::Null; fields.len()],
             spans: vec![Span::NULL; fields.len()],
@@ -168,7 +164,7 @@ impl Reader {
             matches!(rest, [] | [TERMINATOR, ..] | [b'\r', TERMINATOR, ..])
         });
         match end {
-            Some(_) => self.misses = 0,
+            Some(_) => self.misses.note(true),
             None => self.spans.fill(Span::NULL),
         }
         end
@@ -178,8 +174,8 @@ impl Reader {
     fn line(&mut self, window: &[u8], line: Range<usize>) -> Result<(), Malformed> {
         let Reader { wanted, template, draft, misses, tape, record, unescaped, .. } = self;
         record.fill(Cell::Null);
-        let is_drafted = *misses < VARIED || misses.is_multiple_of(NOW_AND_THEN);
-        *misses = misses.saturating_add(1);
+        let is_drafted = misses.should_try();
+        misses.note(false);
         draft.clear();
         let text = &window[line.clone()];
         let mut object = Object {

@@ -7,16 +7,16 @@
 
 mod predictive;
 
-use regex_automata::PatternID;
 use regex_automata::meta::{self, Regex};
-use regex_automata::util::captures::Captures;
+use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::util::syntax;
+use regex_automata::{Input, PatternID};
 use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
 
 use super::{Taken, lines};
 use crate::data::{Batch, Bytes, Column, Columns, Sink, Span};
 use crate::error::Result;
-use predictive::{Predictive, UNSET};
+use predictive::Predictive;
 
 /// A pattern, compiled for the groups that are wanted.
 #[derive(Clone, Debug)]
@@ -30,7 +30,8 @@ pub struct Pattern {
     groups: Vec<usize>,
 }
 
-/// Bytes of the longest pattern that [`Predictive`] is tried for: compiling takes time that grows with their square.
+/// Bytes of the longest pattern that [`Predictive`] is tried for. Compiling looks at each part once for each level that it is
+/// nested in.
 const LONGEST: usize = 4096;
 
 impl PartialEq for Pattern {
@@ -88,9 +89,9 @@ fn with_groups(hir: Hir, groups: &[&str], before: &mut u32) -> Hir {
 #[derive(Debug)]
 pub struct Reader {
     pattern: Pattern,
-    captures: Captures,
-    /// Where groups begin and end in a line, as [`Predictive`] finds them.
-    slots: Vec<usize>,
+    /// Where groups begin and end in a line: two slots for each group of the pattern, group 0 included. Empty if no group
+    /// is wanted.
+    slots: Vec<Option<NonMaxUsize>>,
     /// The spans that the groups match, one list per column.
     found: Vec<Vec<Span>>,
     records: Vec<Span>,
@@ -102,10 +103,10 @@ impl Reader {
     pub fn new(pattern: &Pattern, verbatim: bool) -> Self {
         // Each worker's clone of the regex has its own cache.
         let pattern = pattern.clone();
-        let captures = pattern.regex.create_captures();
-        let slots = vec![UNSET; 2 * (pattern.regex.group_info().group_len(PatternID::ZERO) - 1)];
+        let slots = if pattern.groups.is_empty() { 0 } else { pattern.regex.group_info().slot_len() };
+        let slots = vec![None; slots];
         let found = pattern.groups.iter().map(|_| Vec::new()).collect();
-        Reader { pattern, captures, slots, found, records: Vec::new(), verbatim }
+        Reader { pattern, slots, found, records: Vec::new(), verbatim }
     }
 
     /// Hands the matching lines of `window` to `out` and the spans of the others to `bad`, in order. `window` must hold
@@ -135,30 +136,20 @@ impl Reader {
     }
 
     fn line(&mut self, window: &[u8], line: Span) -> bool {
-        let Reader { pattern: Pattern { predictive, regex, groups, .. }, captures, slots, found, .. } = self;
+        let Reader { pattern: Pattern { predictive, regex, groups, .. }, slots, found, .. } = self;
         let text = &window[line.start as usize..line.end as usize];
-        if let Some(predictive) = predictive.as_ref().filter(|predictive| predictive.covers(text)) {
-            let matches = predictive.find(text, slots);
-            if matches {
-                for (group, found) in groups.iter().zip(found) {
-                    let (start, end) = (slots[2 * group - 2], slots[2 * group - 1]);
-                    found.push(if start == UNSET { Span::NULL } else { Span::of(start..end).shifted(line.start) });
-                }
+        let matches = match predictive {
+            Some(predictive) if predictive.covers(text) => predictive.find(text, slots),
+            _ => regex.search_slots(&Input::new(text), slots).is_some(),
+        };
+        if matches {
+            for (group, found) in groups.iter().zip(found) {
+                let range = slots[2 * group].zip(slots[2 * group + 1]);
+                let span = range.map(|(start, end)| Span::of(start.get()..end.get()).shifted(line.start));
+                found.push(span.unwrap_or(Span::NULL));
             }
-            return matches;
         }
-        if groups.is_empty() {
-            return regex.is_match(text);
-        }
-        regex.captures(text, captures);
-        if !captures.is_match() {
-            return false;
-        }
-        for (group, found) in groups.iter().zip(found) {
-            let span = captures.get_group(*group);
-            found.push(span.map_or(Span::NULL, |span| Span::of(span.range()).shifted(line.start)));
-        }
-        true
+        matches
     }
 
     fn hand_on(&mut self, window: &[u8], out: &mut dyn Sink) -> Result<()> {

@@ -10,6 +10,7 @@ mod narrow;
 use super::AS;
 use super::gather::Gather;
 use crate::data::columns::{GrowingDecimals, GrowingFloats};
+use crate::data::misses::Misses;
 use crate::data::{Batch, Column, Decimal, Kind, Sink, Value, float};
 use crate::error::Result;
 use crate::map::scope::Written;
@@ -89,14 +90,10 @@ impl Step for Derive {
             bad: Vec::new(),
             kept: Vec::new(),
             gather: Gather::default(),
-            misses: 0,
+            misses: Misses::default(),
         })
     }
 }
-
-/// Batches in a row that couldn't be computed a column at a time. After the first few it is tried only now and then.
-const VARIED: u32 = 4;
-const NOW_AND_THEN: u32 = 64;
 
 #[derive(Debug)]
 struct Deriving {
@@ -107,7 +104,7 @@ struct Deriving {
     kept: Vec<u32>,
     gather: Gather,
     /// Batches since the last one that was computed a column at a time.
-    misses: u32,
+    misses: Misses,
 }
 
 impl Stage for Deriving {
@@ -115,9 +112,9 @@ impl Stage for Deriving {
         let Deriving { step: Derive { expression, kind, record, name }, decimals, floats, bad, kept, gather, misses } =
             self;
         bad.clear();
-        let is_tried = *misses < VARIED || misses.is_multiple_of(NOW_AND_THEN);
-        let narrow = if *kind == Kind::Decimal && is_tried { narrow(expression, batch) } else { None };
-        *misses = if narrow.is_some() { 0 } else { misses.saturating_add(1) };
+        let is_tried = *kind == Kind::Decimal && misses.should_try();
+        let narrow = if is_tried { narrow(expression, batch) } else { None };
+        misses.note(narrow.is_some());
         let added = if let Some(narrow) = &narrow {
             Column::Decimal(narrow.column())
         } else if *kind == Kind::Float {

@@ -30,7 +30,8 @@ impl Predictive {
         let (HirKind::Look(Look::Start), parts) = parts.split_first().map(|(first, rest)| (first.kind(), rest))? else {
             return None;
         };
-        let mut compiler = Compiler { program: Vec::new(), is_of_ascii: false };
+        let is_of_ascii = parts.iter().any(has_other_characters);
+        let mut compiler = Compiler { program: Vec::new(), is_of_ascii };
         match parts.split_last() {
             Some((last, parts)) if matches!(last.kind(), HirKind::Look(Look::End)) => {
                 // No byte follows, and the match can't end before the end of the text.
@@ -39,15 +40,7 @@ impl Predictive {
             }
             _ => compiler.concat(parts, &First::nothing())?,
         }
-        let Compiler { mut program, is_of_ascii } = compiler;
-        for op in &mut program {
-            if let Op::Run { class: class @ Class::Other(_), .. } = op
-                && let Class::Other(set) = std::mem::replace(class, Class::But1(0))
-            {
-                *class = Class::new(set, is_of_ascii);
-            }
-        }
-        Some(Predictive { program, is_of_ascii })
+        Some(Predictive { program: compiler.program, is_of_ascii })
     }
 }
 
@@ -69,58 +62,11 @@ impl First {
 
 struct Compiler {
     program: Vec<Op>,
+    /// Whether the program is right only for text in ASCII.
     is_of_ascii: bool,
 }
 
 impl Compiler {
-    /// Returns what `hir` may begin with, or `None` if it has an assertion.
-    fn first(&mut self, hir: &Hir) -> Option<First> {
-        Some(match hir.kind() {
-            HirKind::Empty => First::nothing(),
-            HirKind::Literal(literal) => First { bytes: Set::of(literal.0.first().copied()), is_nullable: false },
-            HirKind::Class(class) => First { bytes: self.set(class), is_nullable: false },
-            HirKind::Look(_) => return None,
-            HirKind::Repetition(Repetition { min, sub, .. }) => {
-                let first = self.first(sub)?;
-                First { is_nullable: first.is_nullable || *min == 0, ..first }
-            }
-            HirKind::Capture(Capture { sub, .. }) => self.first(sub)?,
-            HirKind::Concat(parts) => self.firsts(parts, First::nothing())?.swap_remove(0),
-            HirKind::Alternation(parts) => {
-                let mut all = First { bytes: Set::default(), is_nullable: false };
-                for part in parts {
-                    let first = self.first(part)?;
-                    all.bytes.add(&first.bytes);
-                    all.is_nullable |= first.is_nullable;
-                }
-                all
-            }
-        })
-    }
-
-    /// Returns, for each part and for the end, what the rest of the parts begins with if `next` follows them.
-    fn firsts(&mut self, parts: &[Hir], next: First) -> Option<Vec<First>> {
-        let mut firsts = vec![next];
-        for part in parts.iter().rev() {
-            let first = self.first(part)?.then(&firsts[firsts.len() - 1]);
-            firsts.push(first);
-        }
-        firsts.reverse();
-        Some(firsts)
-    }
-
-    /// Returns the bytes of a class. Of a class of Unicode characters these are the ones in ASCII.
-    fn set(&mut self, class: &hir::Class) -> Set {
-        match class {
-            hir::Class::Bytes(class) => Set::of(class.ranges().iter().flat_map(|range| range.start()..=range.end())),
-            hir::Class::Unicode(class) => {
-                self.is_of_ascii |= !class.is_ascii();
-                let ranges = class.ranges().iter().filter(|range| range.start().is_ascii());
-                Set::of(ranges.flat_map(|range| range.start() as u8..=range.end().min('\x7f') as u8))
-            }
-        }
-    }
-
     /// Appends the instructions that match `hir`, which `next` follows. If `next` is nullable, the match may end there.
     fn compile(&mut self, hir: &Hir, next: &First) -> Option<()> {
         if self.program.len() > MOST_INSTRUCTIONS {
@@ -132,15 +78,12 @@ impl Compiler {
                 [byte] => Op::Byte(byte),
                 _ => Op::Literal(literal.0.clone()),
             }),
-            HirKind::Class(class) => {
-                let class = Class::Other(self.set(class));
-                self.program.push(Op::Run { class, least: 1, most: 1 });
-            }
+            HirKind::Class(class) => self.run(set(class), 1, 1),
             HirKind::Look(_) => return None,
             HirKind::Repetition(repetition) => self.repetition(repetition, next)?,
             HirKind::Capture(Capture { index, sub, .. }) => {
                 // A repeated group keeps the span of its last turn, or of an earlier one if the last didn't reach it.
-                let slot = 2 * (*index as usize - 1);
+                let slot = 2 * *index as usize;
                 self.program.push(Op::Save(slot));
                 self.compile(sub, next)?;
                 self.program.push(Op::Save(slot + 1));
@@ -152,24 +95,24 @@ impl Compiler {
     }
 
     fn concat(&mut self, parts: &[Hir], next: &First) -> Option<()> {
-        let firsts = self.firsts(parts, next.clone())?;
-        parts.iter().zip(&firsts[1..]).try_for_each(|(part, next)| self.compile(part, next))
+        let behind = firsts(parts, next.clone())?;
+        parts.iter().zip(&behind[1..]).try_for_each(|(part, next)| self.compile(part, next))
     }
 
     fn repetition(&mut self, repetition: &Repetition, next: &First) -> Option<()> {
         let Repetition { min, max, greedy, sub } = repetition;
-        let first = self.first(sub)?;
+        let begins = first(sub)?;
         let is_a_choice = *max != Some(*min);
-        if first.is_nullable || is_a_choice && first.bytes.meets(&next.bytes) {
+        if begins.is_nullable || is_a_choice && begins.bytes.meets(&next.bytes) {
             return None;
         }
-        if let Some(set) = self.one_byte(sub) {
+        if let Some(set) = one_byte(sub) {
             // Where the match may end, a greedy run goes on for as long as it can, and a lazy one ends at once.
             if is_a_choice && next.is_nullable && !greedy {
                 return None;
             }
             let (least, most) = (*min as usize, max.map_or(usize::MAX, |max| max as usize));
-            self.program.push(Op::Run { class: Class::Other(set), least, most });
+            self.run(set, least, most);
             return Some(());
         }
         if next.is_nullable {
@@ -179,18 +122,18 @@ impl Compiler {
         match (*min, *max) {
             (0, Some(1)) => {
                 let skip = self.program.len();
-                self.program.push(Op::Unless { set: first.bytes, to: 0 });
+                self.program.push(Op::Unless { set: begins.bytes, to: 0 });
                 self.compile(sub, next)?;
                 self.land(skip);
             }
             (min @ (0 | 1), None) => {
-                let mut again = first.clone();
+                let mut again = begins.clone();
                 again.bytes.add(&next.bytes);
                 if min == 1 {
                     self.compile(sub, &again)?;
                 }
                 let start = self.program.len();
-                let exit = self.turn(sub, first, &again)?;
+                let exit = self.turn(sub, begins, &again)?;
                 self.program.push(Op::Jump(start));
                 self.land(exit);
             }
@@ -199,29 +142,29 @@ impl Compiler {
         Some(())
     }
 
-    /// Appends one turn of the repetition of `sub`, which begins with `first` and is followed by `again`. Returns the
+    /// Appends one turn of the repetition of `sub`, which begins with `begins` and is followed by `again`. Returns the
     /// instruction that leaves the repetition. A turn matches as many single bytes as there are, if `sub` is an alternation
     /// that has them, and then one of the other parts.
-    fn turn(&mut self, sub: &Hir, first: First, again: &First) -> Option<usize> {
+    fn turn(&mut self, sub: &Hir, begins: First, again: &First) -> Option<usize> {
         let parts = match sub.kind() {
             HirKind::Alternation(parts) => parts.as_slice(),
             _ => std::slice::from_ref(sub),
         };
         let (mut single, mut others, mut bytes) = (Set::default(), Vec::new(), Set::default());
         for part in parts {
-            if let Some(set) = self.one_byte(part) {
+            if let Some(set) = one_byte(part) {
                 single.add(&set);
             } else {
-                bytes.add(&self.first(part)?.bytes);
+                bytes.add(&first(part)?.bytes);
                 others.push(part.clone());
             }
         }
         if others.is_empty() {
-            (others, bytes) = (vec![sub.clone()], first.bytes);
+            (others, bytes) = (vec![sub.clone()], begins.bytes);
         } else if single.meets(&bytes) {
             return None;
         } else if others.len() < parts.len() {
-            self.program.push(Op::Run { class: Class::Other(single), least: 0, most: usize::MAX });
+            self.run(single, 0, usize::MAX);
         }
         let exit = self.program.len();
         self.program.push(Op::Unless { set: bytes, to: 0 });
@@ -230,7 +173,7 @@ impl Compiler {
     }
 
     fn alternation(&mut self, parts: &[Hir], next: &First) -> Option<()> {
-        let firsts = parts.iter().map(|part| self.first(part)).collect::<Option<Vec<_>>>()?;
+        let firsts = parts.iter().map(first).collect::<Option<Vec<_>>>()?;
         // The next byte doesn't decide between several nullable parts, nor for one if the match may end behind it.
         let nullable = firsts.iter().filter(|first| first.is_nullable).count();
         if nullable > 1 || nullable == 1 && next.is_nullable {
@@ -262,16 +205,8 @@ impl Compiler {
         Some(())
     }
 
-    /// If `hir` matches exactly one byte, returns the bytes that it matches.
-    fn one_byte(&mut self, hir: &Hir) -> Option<Set> {
-        match hir.kind() {
-            HirKind::Class(class) => Some(self.set(class)),
-            HirKind::Literal(literal) => match *literal.0 {
-                [byte] => Some(Set::of([byte])),
-                _ => None,
-            },
-            _ => None,
-        }
+    fn run(&mut self, set: Set, least: usize, most: usize) {
+        self.program.push(Op::Run { class: Class::new(set, self.is_of_ascii), least, most });
     }
 
     /// Makes the jump at `op` lead to the instruction that is appended next.
@@ -281,5 +216,72 @@ impl Compiler {
             Op::Unless { to, .. } | Op::Jump(to) => *to = here,
             op => unreachable!("{op:?} goes nowhere"),
         }
+    }
+}
+
+/// Returns what `hir` may begin with, or `None` if it has an assertion.
+fn first(hir: &Hir) -> Option<First> {
+    Some(match hir.kind() {
+        HirKind::Empty => First::nothing(),
+        HirKind::Literal(literal) => First { bytes: Set::of(literal.0.first().copied()), is_nullable: false },
+        HirKind::Class(class) => First { bytes: set(class), is_nullable: false },
+        HirKind::Look(_) => return None,
+        HirKind::Repetition(Repetition { min, sub, .. }) => {
+            let begins = first(sub)?;
+            First { is_nullable: begins.is_nullable || *min == 0, ..begins }
+        }
+        HirKind::Capture(Capture { sub, .. }) => first(sub)?,
+        HirKind::Concat(parts) => firsts(parts, First::nothing())?.swap_remove(0),
+        HirKind::Alternation(parts) => {
+            let mut all = First { bytes: Set::default(), is_nullable: false };
+            for part in parts {
+                let begins = first(part)?;
+                all.bytes.add(&begins.bytes);
+                all.is_nullable |= begins.is_nullable;
+            }
+            all
+        }
+    })
+}
+
+/// Returns, for each part and for the end, what the rest of the parts begins with if `next` follows them.
+fn firsts(parts: &[Hir], next: First) -> Option<Vec<First>> {
+    let mut behind = vec![next];
+    for part in parts.iter().rev() {
+        let begins = first(part)?.then(&behind[behind.len() - 1]);
+        behind.push(begins);
+    }
+    behind.reverse();
+    Some(behind)
+}
+
+/// Returns the bytes of a class. Of a class of Unicode characters these are the ones in ASCII.
+fn set(class: &hir::Class) -> Set {
+    match class {
+        hir::Class::Bytes(class) => Set::of(class.ranges().iter().flat_map(|range| range.start()..=range.end())),
+        hir::Class::Unicode(class) => {
+            let ranges = class.ranges().iter().filter(|range| range.start().is_ascii());
+            Set::of(ranges.flat_map(|range| range.start() as u8..=range.end().min('\x7f') as u8))
+        }
+    }
+}
+
+/// If `hir` matches exactly one byte, returns the bytes that it matches.
+fn one_byte(hir: &Hir) -> Option<Set> {
+    match hir.kind() {
+        HirKind::Class(class) => Some(set(class)),
+        HirKind::Literal(literal) => match *literal.0 {
+            [byte] => Some(Set::of([byte])),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a class of the pattern has characters that are not ASCII.
+fn has_other_characters(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Class(hir::Class::Unicode(class)) => !class.is_ascii(),
+        _ => hir.kind().subs().iter().any(has_other_characters),
     }
 }

@@ -17,6 +17,8 @@
 
 mod compile;
 
+use regex_automata::util::primitives::NonMaxUsize;
+
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub struct Predictive {
@@ -24,9 +26,6 @@ pub struct Predictive {
     /// Whether the program is right only for text in ASCII.
     is_of_ascii: bool,
 }
-
-/// Marks the slots of a group that took no part in a match.
-pub const UNSET: usize = usize::MAX;
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -73,10 +72,10 @@ impl Predictive {
         !self.is_of_ascii || text.is_ascii()
     }
 
-    /// Whether `text` matches. If it does, group `i` begins at offset `slots[2 * i - 2]` and ends before `slots[2 * i - 1]`. Both
-    /// are [`UNSET`] if the group took no part.
-    pub fn find(&self, text: &[u8], slots: &mut [usize]) -> bool {
-        slots.fill(UNSET);
+    /// Whether `text` matches. If it does, group `i` begins at offset `slots[2 * i]` and ends before `slots[2 * i + 1]`, as
+    /// the regex engine has it; but nothing is said of group 0, the match. Both are `None` if the group took no part.
+    pub fn find(&self, text: &[u8], slots: &mut [Option<NonMaxUsize>]) -> bool {
+        slots.fill(None);
         let (mut op, mut at) = (0, 0);
         while let Some(next) = self.program.get(op) {
             op += 1;
@@ -101,7 +100,7 @@ impl Predictive {
                     }
                     at += run;
                 }
-                Op::Save(slot) => slots[*slot] = at,
+                Op::Save(slot) => slots[*slot] = NonMaxUsize::new(at),
                 Op::Unless { set, to } => {
                     if !rest.first().is_some_and(|&byte| set.has(byte)) {
                         op = *to;
