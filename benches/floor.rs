@@ -25,6 +25,7 @@ use mapfold::map::tokenise::Tokens;
 use mapfold::map::tokenise::tokens::Letters;
 use mapfold::plan::{self, Invocation, Plan};
 use mapfold::record::{self, Framing, TERMINATOR};
+use mapfold::shuffle::ranges::by_hash;
 use mapfold::shuffle::row::get_row;
 use mapfold::shuffle::{PartitionBuffers, RowShape, Run, RunWriter};
 use mapfold::spec::Document;
@@ -144,7 +145,7 @@ fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
             record::lines(block, |lines| {
                 batch.hash(lines, u64::MAX);
                 for i in 0..lines.spans.len() {
-                    let partition = run.partition(batch.meta[i] & !LONG);
+                    let partition = by_hash(batch.meta[i] & !LONG, RUN_PARTITIONS);
                     run.add(partition, |out| shape.put_value(out, lines.get(i), &[], i)).expect("a row written");
                 }
             });

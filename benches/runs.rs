@@ -6,6 +6,7 @@ mod common;
 use std::path::Path;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use mapfold::shuffle::ranges::by_hash;
 use mapfold::shuffle::row::get_row;
 use mapfold::shuffle::{PartitionBuffers, RowShape, Run, RunSize, RunWriter};
 use mapfold::table::KeyBatch;
@@ -25,7 +26,7 @@ fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers)
         batch.hash(keys, u64::MAX);
         for i in 0..keys.spans.len() {
             let hash = batch.meta[i] & !LONG;
-            run.add(run.partition(hash), |out| shape.put_value(out, keys.get(i), &[], i)).expect("a row written");
+            run.add(by_hash(hash, partitions), |out| shape.put_value(out, keys.get(i), &[], i)).expect("a row written");
         }
     }
     let (written, buffers) = run.finish().expect("a run finished");

@@ -1,6 +1,8 @@
 //! Columns that are built value by value, as from the rows of a run.
 
-use super::{Bytes, Column, Decimal, Decimals, Floats, Kind, Numbers, Span};
+use super::buffer::Buffer;
+use super::value::QUOTE;
+use super::{Bytes, Column, Decimal, Decimals, Floats, Kind, Numbers, Span, Value};
 
 /// A column that grows.
 #[derive(Debug)]
@@ -39,6 +41,27 @@ impl Growing {
         }
     }
 
+    /// Adds a value. Its bytes, if the column has bytes, are copied to the end of `data`, which is what the column's
+    /// spans refer to.
+    ///
+    /// # Panics
+    /// If the value is of another kind than the column.
+    #[inline]
+    pub fn push(&mut self, value: Value<'_>, data: &mut Buffer) {
+        match (self, value) {
+            (Growing::Bytes(spans), Value::Bytes(bytes)) => {
+                let start = data.len();
+                data.extend(bytes);
+                spans.push(Span::of(start..data.len()));
+            }
+            (Growing::Decimal(decimals), Value::Decimal(number)) => decimals.push(Some(number)),
+            (Growing::Float(floats), Value::Float(number)) => floats.push(Some(number)),
+            (Growing::Json(spans), value) if !value.is_null() => push_json(spans, value, data),
+            (column, Value::Null) => column.push_null(),
+            (column, value) => panic!("{value:?} isn't of the kind of {column:?}"),
+        }
+    }
+
     /// Returns the values so far as a column. `data` is the bytes that the spans refer to.
     pub fn column<'a>(&'a self, data: &'a [u8]) -> Column<'a> {
         match self {
@@ -48,6 +71,22 @@ impl Growing {
             Growing::Float(floats) => Column::Float(floats.column()),
         }
     }
+}
+
+/// Adds a value as a cell of [`Column::Json`].
+#[inline(never)]
+fn push_json(spans: &mut Vec<Span>, value: Value<'_>, data: &mut Buffer) {
+    let start = data.len();
+    match value {
+        Value::Bytes(text) => {
+            data.push(QUOTE);
+            data.extend(text);
+        }
+        Value::Json(json) => data.extend(json),
+        Value::Decimal(number) => number.write(data),
+        Value::Float(_) | Value::Null => unreachable!("JSON is read as it is written, and null has no cell"),
+    }
+    spans.push(Span::of(start..data.len()));
 }
 
 /// Decimals that are kept at one scale as long as possible: a number with fewer digits is brought to the scale of the

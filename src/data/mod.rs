@@ -15,6 +15,7 @@ pub mod new_file;
 pub mod ordered;
 pub mod parse;
 pub mod path;
+pub mod prefix;
 pub mod scratch;
 pub mod temporary;
 pub mod value;

@@ -229,7 +229,7 @@ impl<'p> Job<'p> {
         let begun = self.control.begun;
         let timeout = self.plan.timeout.filter(|_| self.plan.may_be_partial())?;
         let is_ordered = match &self.plan.rows {
-            Rows::Groups(groups) => matches!(groups.order, Order::By(_)),
+            Rows::Groups(groups) => groups.order != Order::Free && groups.key_order().is_none(),
             Rows::Records { sort } => sort.is_some(),
         };
         Some(Deadline { begun, end: begun + timeout.duration(), is_ordered })

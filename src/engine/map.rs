@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
 
 use crossbeam_channel::{Receiver, RecvError};
@@ -13,8 +13,8 @@ use super::bad::Bad;
 use super::job::{Job, Kept};
 use super::panicking;
 use super::read::{AttemptRead, MapTask, Portion, mapper, read};
-use super::reduce;
 use super::runs::Runs;
+use super::{ranges, reduce};
 use crate::error::{Error, Result};
 use crate::input::edges::{self, Edges};
 use crate::input::feed::{self, Feed, MapWork, Numbering, Reread};
@@ -27,7 +27,7 @@ use crate::panics::{self, lock};
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName, What};
 use crate::run::{self, Attempt, Cut, Deal, Done, Inflow, Phase};
-use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
+use crate::shuffle::{PartitionBuffers, Partitioner, Ranges, Run, RunSize, RunWriter};
 use crate::table::slot_words;
 
 /// Attempts every split and stream block for as long as `wanted` returns true. Returns what `place` made of each task,
@@ -238,6 +238,8 @@ pub struct Mapping<'a> {
     pub job: &'a Job<'a>,
     grouping: &'a Grouping<'a>,
     edges: Edges,
+    /// How rows are divided among partitions. The first attempt decides it, if nothing is known before.
+    partitioner: OnceLock<Partitioner>,
     workspaces: Kept<Workspace>,
     /// Used only with a deadline, to measure how long reducing takes.
     made: Mutex<Made>,
@@ -245,7 +247,13 @@ pub struct Mapping<'a> {
 
 impl<'a> Mapping<'a> {
     fn new(job: &'a Job<'a>, grouping: &'a Grouping<'a>, edges: Edges) -> Self {
-        Mapping { job, grouping, edges, workspaces: Kept::default(), made: Mutex::default() }
+        let partitioner = OnceLock::new();
+        Mapping { job, grouping, edges, partitioner, workspaces: Kept::default(), made: Mutex::default() }
+    }
+
+    /// How the rows of all runs are divided among partitions.
+    pub fn partitioner(&self) -> &Partitioner {
+        self.partitioner.get_or_init(|| Partitioner::Ranges(Ranges::default()))
     }
 
     /// Drops the memory that attempts have used so far.
@@ -254,6 +262,15 @@ impl<'a> Mapping<'a> {
     }
 
     fn run(self) -> Result<Runs<'a>> {
+        let Mapping { job, grouping, .. } = &self;
+        let partitions = job.sizes.partitions;
+        let known = match grouping.key_order(job) {
+            None => Some(Partitioner::Hash(partitions)),
+            Some(_) => ranges::of_files(job, grouping, partitions)?.map(Partitioner::Ranges),
+        };
+        if let Some(partitioner) = known {
+            self.partitioner.set(partitioner).expect("no attempt was made");
+        }
         let attempt = |attempt: &Attempt<'_>, work: &MapWork| self.attempt(attempt, work);
         let place = |_, made: MapRun| {
             self.sample(&made.run);
@@ -267,6 +284,7 @@ impl<'a> Mapping<'a> {
     /// much input is mapped as at the last measurement.
     fn sample(&self, run: &Arc<Run>) {
         let Mapping { job, grouping, made, .. } = self;
+        let partitions = self.partitioner().partitions();
         if job.deadline().is_none() {
             return;
         }
@@ -281,7 +299,7 @@ impl<'a> Mapping<'a> {
             runs.clone()
         };
         // Errors are ignored here: the reduce phase meets them again and reports them.
-        let sample = || reduce::sample(job, grouping, &runs, &format!("sample-{in_runs}"));
+        let sample = || reduce::sample(job, grouping, (partitions, &runs), &format!("sample-{in_runs}"));
         if let Ok((took, bytes)) = panics::caught(|| "a sample".into(), sample) {
             job.control.progress.sample.note(took, bytes);
         }
@@ -297,9 +315,16 @@ impl<'a> Mapping<'a> {
         let Mapping { job, grouping, workspaces, .. } = self;
         let mut workspace = workspaces.take(|| workspace(job, grouping));
         let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut workspace.buffers));
-        let run = RunWriter::create(path, job.sizes.partitions, job.sizes.page, buffers)?;
+        let partitioner = match work {
+            MapWork::Split(_) => self.partitioner(),
+            MapWork::Block(block, _) => self.partitioner.get_or_init(|| {
+                Partitioner::Ranges(ranges::of_block(job, grouping, job.sizes.partitions, block.stretch()))
+            }),
+        };
+        let run = RunWriter::create(path, partitioner.partitions(), job.sizes.page, buffers)?;
         let hash_mask = job.plan.settings.hash_mask;
-        let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut workspace.table, run);
+        let out = (partitioner, run);
+        let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut workspace.table, out);
         let read = read(job, attempt, records, &mut workspace.mapper, &mut out)?;
         let curve = out.take_curve();
         let (run, mut counters) = out.finish()?;

@@ -6,10 +6,12 @@
 mod bad;
 mod certain;
 mod coverage;
+mod in_order;
 mod job;
 mod map;
 mod output;
 mod panicking;
+mod ranges;
 mod read;
 mod reduce;
 mod runs;
@@ -22,7 +24,6 @@ use crate::error::{Error, Result};
 use crate::input::planned;
 use crate::map::emit::GroupFields;
 use crate::output::Committed;
-use crate::output::order::MergePlan;
 use crate::output::sequence::Sequencer;
 use crate::panics;
 use crate::plan::{Groups, Plan, Rows};
@@ -32,6 +33,8 @@ use crate::report::tally::Tally;
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, SourceAttempt, Status, TaskAttempt};
 pub use crate::run::Control;
 use crate::shuffle::Aggregation;
+use crate::shuffle::sort::MergePlan;
+use crate::table::KeyOrder;
 pub use job::Sizes;
 use job::{Job, JobRecord};
 pub use sample::{Findings, Sample};
@@ -133,6 +136,12 @@ impl<'p> Grouping<'p> {
             aggregation: Aggregation::new(groups.aggregates.iter().map(|aggregate| &**aggregate).collect(), &kinds),
             fields: GroupFields { key: groups.key.clone(), observed },
         }
+    }
+
+    /// Returns the direction in which the output is in the order of the keys, if it is. A sample is reduced in no order:
+    /// its partitions must hold a random part of the keys.
+    fn key_order(&self, job: &Job<'_>) -> Option<KeyOrder> {
+        self.groups.key_order().filter(|_| job.sample.is_none())
     }
 
     /// Whether all records make one group. That group exists even if there are no records.

@@ -2,21 +2,19 @@
 //! order, and commits the output.
 
 use std::fs::File;
-use std::task::Poll;
-
-use crossbeam_channel::{Receiver, RecvError, never};
 
 use super::FinishedRows;
+use super::in_order::InOrder;
 use super::job::{Job, Kept};
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
-use crate::output::order::{MergeMemory, MergePlan};
 use crate::output::sequence::Sequencer;
 use crate::output::{Chunk, Committed, Writer};
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName, What};
-use crate::run::{Attempt, Deal, Done, Inflow, Work};
+use crate::run::{Attempt, Deal, Done, Work};
+use crate::shuffle::sort::{MergeMemory, MergePlan};
 
 /// Writes and commits the result.
 pub fn output(job: &Job<'_>, parts: FinishedRows) -> Result<Committed> {
@@ -49,8 +47,11 @@ fn sorted(job: &Job<'_>, merge: &MergePlan) -> Result<Writer> {
         }
         attempt.check()?;
         let mut merger = mergers.take(MergeMemory::default);
-        let mut lines = Chunk::default();
-        let bytes = merge.merge(*range, &mut merger, &mut lines)?;
+        let mut lines = sequencer.chunk();
+        let bytes = merge.merge(*range, &mut merger, |line| {
+            lines.bytes.extend(line);
+            lines.ends.push(lines.bytes.len());
+        })?;
         if let Some(certainty) = &job.certainty {
             certainty.note(*range, merger.keys());
         }
@@ -59,7 +60,7 @@ fn sorted(job: &Job<'_>, merge: &MergePlan) -> Result<Writer> {
         Ok(Done { made: lines, records: 0, counters: Counters::default() })
     };
     let place = |number, lines: Chunk| sequencer.place(number, lines.into());
-    let ranges = Ranges { next: 0, all: merge.ranges(), ahead: job.pool.threads() + AHEAD, sequencer: &sequencer };
+    let ranges = InOrder::new(job, (0..merge.ranges()).map(OutputRange).collect(), &sequencer);
     job.pool.run(&job.phase(PhaseName::Output, Deal::Round), Vec::new(), ranges, attempt, place)?;
     // With a limit, some ranges may be unread, so the rows aren't checked.
     let is_all = !sequencer.is_complete();
@@ -71,10 +72,6 @@ fn sorted(job: &Job<'_>, merge: &MergePlan) -> Result<Writer> {
     Ok(writer)
 }
 
-/// How many ranges beyond one per worker may be merged ahead of what is written. They are held in memory while the
-/// reader of the output is slow.
-const AHEAD: usize = 8;
-
 /// A range of a merge, by number.
 #[derive(Debug)]
 struct OutputRange(usize);
@@ -82,41 +79,6 @@ struct OutputRange(usize);
 impl Work for OutputRange {
     fn extent(&self) -> Extent {
         Extent::default()
-    }
-}
-
-/// Hands out ranges in order, at most `ahead` ranges beyond those that are written.
-struct Ranges<'s> {
-    next: usize,
-    all: usize,
-    ahead: usize,
-    sequencer: &'s Sequencer,
-}
-
-impl Inflow<OutputRange> for Ranges<'_> {
-    type Message = ();
-
-    fn poll(&mut self) -> Poll<Option<Result<OutputRange>>> {
-        if self.next == self.all || self.sequencer.is_complete() {
-            return Poll::Ready(None);
-        }
-        if self.next >= self.sequencer.written() + self.ahead {
-            return Poll::Pending;
-        }
-        self.next += 1;
-        Poll::Ready(Some(Ok(OutputRange(self.next - 1))))
-    }
-
-    fn messages(&self) -> Receiver<()> {
-        never()
-    }
-
-    fn arrived(&mut self, _: Result<(), RecvError>) -> Result<()> {
-        Ok(())
-    }
-
-    fn is_wanted(&self) -> bool {
-        !self.sequencer.is_complete()
     }
 }
 

@@ -2,32 +2,37 @@
 //! few neighbouring partitions of every run. Its rows are lines in any order, or a sorted run for the output phase to
 //! merge.
 
+use std::cmp::Reverse;
 use std::io::Write;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::in_order::InOrder;
 use super::job::{Job, Kept};
 use super::runs::Runs;
 use super::{FinishedRows, Grouping};
-use crate::data::scratch;
+use crate::data::{Sink, scratch};
 use crate::error::{Error, Result};
-use crate::output::order::{MergePlan, SortedRun, Sorter};
 use crate::output::sequence::Sequencer;
-use crate::output::{Chunk, Order, SortKey, Target, TerminalGuard, Writer};
+use crate::output::{Chunk, Lines, Order, RowLayout, SortKey, Sorted, Target, TerminalGuard, Writer};
 use crate::plan::Groups;
-use crate::reduce::{Finisher, Fold};
+use crate::reduce::{FinishedBatch, Finisher, Fold};
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName};
 use crate::run::{self, Attempt, Deal, Done, NoMore};
 use crate::shuffle::format::Page;
+use crate::shuffle::sort::{MergePlan, SortedRun, Sorter};
 use crate::shuffle::{PageReader, PartitionBuffers, Run};
+use crate::table::KeyOrder;
 
 /// One worker's memory for reduce attempts.
 #[derive(Debug)]
 struct Workspace {
     fold: Fold,
     page: Vec<u8>,
+    batch: FinishedBatch,
     sorter: Sorter,
     buffers: PartitionBuffers,
 }
@@ -51,53 +56,68 @@ const LONG_PAGE: usize = 32 << 20;
 const SLOTS: usize = 1 << 12;
 
 pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result<FinishedRows> {
-    let bytes = runs.bytes(job.sizes.partitions);
+    let bytes = runs.bytes();
     let works = plan_tasks(job, grouping, &bytes);
     job.control.progress.reduce.begin(works.iter().map(|work| work.bytes).sum());
-    let Groups { key, results, having, .. } = grouping.groups;
-    let finisher = Finisher::new(&grouping.aggregation, key, results, having.as_ref(), job.layout());
+    let layout = job.layout();
     let phase = ReducePhase {
         job,
         grouping,
         runs,
         bytes: &bytes,
-        finisher,
+        finisher: finisher(grouping, &layout),
+        layout: &layout,
         workspaces: Kept::default(),
-        lines: Kept::default(),
     };
     let tasks = job.phase(PhaseName::Reduce, Deal::Round);
-    let reduced = match &grouping.groups.order {
-        Order::Free => {
+    let reduced = match (grouping.key_order(job), &grouping.groups.order) {
+        (None, Order::By(keys)) => {
+            let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.sorted(attempt, work, keys);
+            let runs = job.pool.run(&tasks, works, NoMore, attempt, |_, runs| Ok(runs))?;
+            FinishedRows::Sorted(MergePlan::new(runs.into_iter().flatten().collect(), job.sizes.range))
+        }
+        (order, _) => {
             let is_staged = !job.plan.output.target.is_staged();
-            let sequencer = Sequencer::new(if is_staged { stage(job)? } else { job.writer(job.header())? }, None);
-            let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.lines(attempt, work);
-            let place = |_, mut lines: Chunk| {
-                sequencer.append(&mut lines)?;
-                lines.clear();
-                phase.lines.keep(lines);
-                Ok(())
-            };
-            job.pool.run(&tasks, works, NoMore, attempt, place)?;
+            let writer = if is_staged { stage(job)? } else { job.writer(job.header())? };
+            let sequencer = Sequencer::new(writer, job.plan.limit);
+            let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.lines(attempt, work, order, &sequencer);
+            match order {
+                None => {
+                    job.pool.run(&tasks, works, NoMore, attempt, |_, lines| sequencer.append(lines))?;
+                }
+                Some(_) => {
+                    let works = InOrder::new(job, works, &sequencer);
+                    let place = |number, lines: Chunk| sequencer.place(number, lines.into());
+                    job.pool.run(&tasks, Vec::new(), works, attempt, place)?;
+                }
+            }
             if is_staged { FinishedRows::Staged(sequencer) } else { FinishedRows::Sequenced(sequencer) }
         }
-        Order::By(keys) => {
-            let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.sorted(attempt, work, keys);
-            let runs = job.pool.run(&tasks, works, NoMore, attempt, |_, run| Ok(run))?;
-            FinishedRows::Sorted(MergePlan::new(runs, job.sizes.range))
-        }
     };
-    let read = job.counters().reduce_input_records;
-    job.check_rows(read, runs.rows().unwrap_or(read))?;
+    // With a limit, some partitions may be unread, so the rows aren't checked.
+    let is_all = match &reduced {
+        FinishedRows::Sequenced(sequencer) | FinishedRows::Staged(sequencer) => !sequencer.is_complete(),
+        FinishedRows::Sorted(_) => true,
+    };
+    if is_all {
+        let read = job.counters().reduce_input_records;
+        job.check_rows(read, runs.rows().unwrap_or(read))?;
+    }
     Ok(reduced)
 }
 
 /// Reduces some partitions of `runs` and throws the rows away, to measure how long that takes. Returns the time and the
 /// bytes of the rows read. Files written meanwhile are called `name`, which no other sample uses.
-pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Arc<Run>], name: &str) -> Result<(Duration, u64)> {
+pub fn sample(
+    job: &Job<'_>,
+    grouping: &Grouping<'_>,
+    (partitions, runs): (usize, &[Arc<Run>]),
+    name: &str,
+) -> Result<(Duration, u64)> {
     const BYTES: u64 = 256 << 10;
-    let Groups { key, results, having, order, .. } = grouping.groups;
-    let finisher = Finisher::new(&grouping.aggregation, key, results, having.as_ref(), job.layout());
-    let Workspace { mut fold, mut page, mut sorter, mut buffers } = workspace(job, grouping);
+    let layout = job.layout();
+    let finisher = finisher(grouping, &layout);
+    let Workspace { mut fold, mut page, mut batch, mut sorter, mut buffers } = workspace(job, grouping, &finisher);
     let mut lines = Chunk::default();
     let mut took = Duration::ZERO;
     let mut bytes = 0;
@@ -106,7 +126,7 @@ pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Arc<Run>], name: &
         let begun = Instant::now();
         bytes = 0;
         // Each partition is read whole, from all runs: reduce tasks fold rows of many runs into one group, too.
-        for partition in 0..job.sizes.partitions {
+        for partition in 0..partitions {
             if bytes >= BYTES {
                 break;
             }
@@ -117,18 +137,21 @@ pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Arc<Run>], name: &
                 }
             }
         }
-        match order {
-            Order::Free => {
-                finisher.lines(&mut fold.table, &mut lines)?;
+        match &grouping.groups.order {
+            Order::By(order) if grouping.key_order(job).is_none() => {
+                let name = |run| (job.spill_path(&format!("{name}.{run}")), false);
+                let mut out = sorted(job, &layout, order, &mut sorter, std::mem::take(&mut buffers), &name);
+                finisher.finish(&mut fold.table, None, &mut batch, &mut out)?;
+                (_, buffers) = out.finish()?;
+            }
+            Order::Free | Order::By(_) => {
+                let mut out = Lines { layout: &layout, limit: u64::MAX, rows: 0, lines: &mut lines, run: None };
+                let order = grouping.key_order(job).map(|order| (order, 0));
+                finisher.finish(&mut fold.table, order, &mut batch, &mut out)?;
                 let path = job.spill_path(name);
                 let written =
                     scratch::create_temporary(&path).and_then(|(mut file, _)| file.write_all(lines.bytes.as_slice()));
                 written.map_err(|source| Error::Spill { path, source })?;
-            }
-            Order::By(keys) => {
-                finisher.sorted(&mut fold.table, keys, &mut sorter)?;
-                let (_, back) = sorter.write(job.spill_path(name), job.plan.limit, false, buffers)?;
-                buffers = back;
             }
         }
         lines.clear();
@@ -137,8 +160,33 @@ pub fn sample(job: &Job<'_>, grouping: &Grouping<'_>, runs: &[Arc<Run>], name: &
     Ok((took, bytes))
 }
 
+fn finisher<'a>(grouping: &'a Grouping<'_>, layout: &RowLayout) -> Finisher<'a> {
+    let Groups { key, results, having, order, .. } = grouping.groups;
+    let sorted_by = match order {
+        Order::Free => &[][..],
+        Order::By(keys) => keys,
+    };
+    let wanted = layout.columns.iter().copied().chain(sorted_by.iter().map(|key| key.index));
+    Finisher::new(&grouping.aggregation, key, results, having.as_ref(), wanted)
+}
+
+/// Returns a sink for rows that go to sorted runs, which `name` names.
+fn sorted<'a>(
+    job: &Job<'_>,
+    layout: &'a RowLayout,
+    order: &'a [SortKey],
+    sorter: &'a mut Sorter,
+    buffers: PartitionBuffers,
+    name: &'a dyn Fn(usize) -> (PathBuf, bool),
+) -> Sorted<'a> {
+    // Whether the last row's rank is certain depends on the row after it, so one more row is kept.
+    let limit = job.plan.limit.map(|limit| limit.saturating_add(u64::from(job.certainty.is_some())));
+    let run_bytes = job.sizes.sort as usize;
+    Sorted { layout, order, tie: None, sorter, rows: 0, limit, run_bytes, name, buffers, runs: Vec::new() }
+}
+
 /// Plans the reduce tasks: neighbouring partitions are joined until they hold enough bytes for a task. The largest
-/// tasks come first.
+/// tasks come first, unless the output is in the order of the partitions.
 fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<ReduceWork> {
     let total: u64 = bytes.iter().sum();
     if grouping.is_one_group() {
@@ -147,15 +195,20 @@ fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<Redu
     }
     // Several tasks per worker, so that there is something to steal.
     let even = total / (8 * job.pool.threads() as u64);
+    let key_order = grouping.key_order(job);
     let most = match grouping.groups.order {
+        Order::By(_) if key_order.is_none() => job.sizes.reduce.min(even.max(job.sizes.fold)),
         // Lines wait in memory until their task is done, so a task is no larger than a cache holds.
-        Order::Free => job.sizes.fold,
-        Order::By(_) => job.sizes.reduce.min(even.max(job.sizes.fold)),
+        Order::Free | Order::By(_) => job.sizes.fold,
     };
     let works = gather(bytes, 0..bytes.len(), most).into_iter();
     let work = |partitions: Range<usize>| ReduceWork { bytes: bytes[partitions.clone()].iter().sum(), partitions };
     let mut works: Vec<_> = works.map(work).collect();
-    works.sort_by_key(|work| std::cmp::Reverse(work.bytes));
+    match key_order {
+        None => works.sort_by_key(|work| Reverse(work.bytes)),
+        Some(KeyOrder::Ascending) => {}
+        Some(KeyOrder::Descending) => works.reverse(),
+    }
     works
 }
 
@@ -193,53 +246,68 @@ struct ReducePhase<'a> {
     /// Row bytes of each partition in all runs.
     bytes: &'a [u64],
     finisher: Finisher<'a>,
+    layout: &'a RowLayout,
     workspaces: Kept<Workspace>,
-    /// Chunks for lines, reused from task to task.
-    lines: Kept<Chunk>,
 }
 
 impl ReducePhase<'_> {
-    /// Makes one attempt whose rows become lines in any order.
-    fn lines(&self, attempt: &Attempt<'_>, work: &ReduceWork) -> Result<Done<Chunk>> {
-        let mut workspace = self.workspaces.take(|| workspace(self.job, self.grouping));
-        let mut lines = self.lines.take(Chunk::default);
-        let counters = self.fold(attempt, work, &mut workspace.fold, &mut workspace.page, |fold| {
-            self.finisher.lines(&mut fold.table, &mut lines)
-        })?;
+    /// Makes one attempt whose rows become lines, in this order of keys or in any order.
+    fn lines(
+        &self,
+        attempt: &Attempt<'_>,
+        work: &ReduceWork,
+        order: Option<KeyOrder>,
+        sequencer: &Sequencer,
+    ) -> Result<Done<Chunk>> {
+        if sequencer.is_complete() {
+            return Err(Error::Cancelled);
+        }
+        let mut workspace = self.workspace();
+        let mut lines = sequencer.chunk();
+        let limit = self.job.plan.limit.unwrap_or(u64::MAX);
+        let mut out = Lines { layout: self.layout, limit, rows: 0, lines: &mut lines, run: None };
+        let Workspace { fold, page, batch, .. } = &mut workspace;
+        let counters = self.fold(attempt, work, order, (fold, page, batch), &mut out)?;
         self.workspaces.keep(workspace);
         Ok(Done { made: lines, records: counters.reduce_input_records, counters })
     }
 
-    /// Makes one attempt whose rows go to a run sorted by `keys`.
-    fn sorted(&self, attempt: &Attempt<'_>, work: &ReduceWork, keys: &[SortKey]) -> Result<Done<SortedRun>> {
+    /// Makes one attempt whose rows go to runs sorted by `order`.
+    fn sorted(&self, attempt: &Attempt<'_>, work: &ReduceWork, order: &[SortKey]) -> Result<Done<Vec<SortedRun>>> {
         let job = self.job;
-        let mut workspace = self.workspaces.take(|| workspace(job, self.grouping));
-        let Workspace { fold, page, sorter, buffers } = &mut workspace;
-        let counters =
-            self.fold(attempt, work, fold, page, |fold| self.finisher.sorted(&mut fold.table, keys, sorter))?;
-        let path = job.attempt_path(attempt, "run");
-        // Whether the last row's rank is certain depends on the row after it, so one more row is kept.
-        let limit = job.plan.limit.map(|limit| limit.saturating_add(u64::from(job.certainty.is_some())));
-        let (run, back) = sorter.write(path, limit, job.may_keep_open(), std::mem::take(buffers))?;
+        let mut workspace = self.workspace();
+        let Workspace { fold, page, batch, sorter, buffers } = &mut workspace;
+        let name = |run| (job.attempt_path(attempt, &format!("{run}.run")), job.may_keep_open());
+        let mut out = sorted(job, self.layout, order, sorter, std::mem::take(buffers), &name);
+        let counters = self.fold(attempt, work, None, (fold, page, batch), &mut out)?;
+        let (runs, back) = out.finish()?;
         *buffers = back;
         self.workspaces.keep(workspace);
-        Ok(Done { made: run, records: counters.reduce_input_records, counters })
+        Ok(Done { made: runs, records: counters.reduce_input_records, counters })
     }
 
-    /// Folds the partitions of a task, a few at a time. Calls `finish` with the table of each fold.
+    fn workspace(&self) -> Workspace {
+        self.workspaces.take(|| workspace(self.job, self.grouping, &self.finisher))
+    }
+
+    /// Folds the partitions of a task, a few at a time. Hands the rows of each fold to `out`, in this order of keys or
+    /// in any order.
     fn fold(
         &self,
         attempt: &Attempt<'_>,
         work: &ReduceWork,
-        fold: &mut Fold,
-        page: &mut Vec<u8>,
-        mut finish: impl FnMut(&mut Fold) -> Result<()>,
+        order: Option<KeyOrder>,
+        (fold, page, batch): (&mut Fold, &mut Vec<u8>, &mut FinishedBatch),
+        out: &mut dyn Sink,
     ) -> Result<Counters> {
         let is_one_group = self.grouping.is_one_group();
-        let folds = match is_one_group {
+        let mut folds = match is_one_group {
             true => vec![work.partitions.clone()],
             false => gather(self.bytes, work.partitions.clone(), self.job.sizes.fold),
         };
+        if order == Some(KeyOrder::Descending) {
+            folds.reverse();
+        }
         let mut counters = Counters::default();
         let runs = self.runs.current(attempt)?;
         for partitions in folds {
@@ -255,7 +323,8 @@ impl ReducePhase<'_> {
                 fold.ensure_empty_key();
             }
             counters.reduce_input_groups += fold.table.len() as u64;
-            finish(fold)?;
+            let order = order.map(|order| (order, self.runs.partitioner().common(partitions)));
+            self.finisher.finish(&mut fold.table, order, batch, out)?;
         }
         Ok(counters)
     }
@@ -307,11 +376,12 @@ fn absorb(
     Ok(payload.len() as u64)
 }
 
-fn workspace(job: &Job<'_>, grouping: &Grouping<'_>) -> Workspace {
+fn workspace(job: &Job<'_>, grouping: &Grouping<'_>, finisher: &Finisher<'_>) -> Workspace {
     let settings = &job.plan.settings;
     Workspace {
         fold: Fold::new(settings.table_slots.unwrap_or(SLOTS), settings.hash_mask, &grouping.aggregation),
         page: Vec::new(),
+        batch: finisher.batch(),
         sorter: Sorter::default(),
         buffers: PartitionBuffers::default(),
     }

@@ -11,7 +11,7 @@ use crate::map::emit::OutputCurve;
 use crate::panics::lock;
 use crate::report::event::{AttemptId, PhaseName, TaskId, What};
 use crate::run::{Attempt, Done, Meter};
-use crate::shuffle::Run;
+use crate::shuffle::{Partitioner, Run};
 
 /// The runs of all map tasks, with what is needed to make a damaged run again.
 #[derive(Debug)]
@@ -42,9 +42,14 @@ impl<'a> Runs<'a> {
         Runs { mapping: mapping.begun_anew(), slots: made.into_iter().map(slot).collect() }
     }
 
+    /// How the rows are divided among partitions.
+    pub fn partitioner(&self) -> &Partitioner {
+        self.mapping.partitioner()
+    }
+
     /// Row bytes of each partition in all runs.
-    pub fn bytes(&self, partitions: usize) -> Vec<u64> {
-        let mut bytes = vec![0; partitions];
+    pub fn bytes(&self) -> Vec<u64> {
+        let mut bytes = vec![0; self.partitioner().partitions()];
         self.slots.iter().for_each(|slot| lock(slot).run.add_bytes(&mut bytes));
         bytes
     }

@@ -64,7 +64,7 @@ impl Sample {
 
     /// Looks at the runs of the map phase.
     pub fn observe(&self, job: &Job<'_>, runs: &Runs<'_>, growth: Growth) -> Result<()> {
-        let bytes = runs.bytes(job.sizes.partitions);
+        let bytes = runs.bytes();
         let mut sum = 0;
         let partitions = bytes
             .iter()

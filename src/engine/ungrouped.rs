@@ -9,17 +9,15 @@ use super::job::{Job, Kept};
 use super::map::{Mapped, tasks};
 use super::panicking;
 use super::read::{AttemptRead, MapTask, Portion, mapper, read};
-use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
 use crate::input::Place;
 use crate::input::feed::{MapWork, Numbering};
 use crate::map::Mapper;
-use crate::map::ungrouped::{LinesInOrder, LinesSorted};
-use crate::output::order::{MergePlan, SortedRun, Sorter};
 use crate::output::sequence::{self, Sequencer, TaskPart};
-use crate::output::{RowLayout, SortKey};
+use crate::output::{Chunk, Lines, RowLayout, SortKey, Sorted};
 use crate::report::Counters;
 use crate::run::{Attempt, Done};
+use crate::shuffle::sort::{MergePlan, SortedRun, Sorter};
 use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 
 /// Largest payload of a page of lines in bytes.
@@ -29,6 +27,8 @@ const LINES_PAGE: u64 = 256 << 10;
 #[derive(Debug)]
 struct Workspace {
     mapper: Mapper,
+    /// The lines of a batch.
+    lines: Chunk,
     sorter: Sorter,
     buffers: PartitionBuffers,
 }
@@ -39,6 +39,7 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<FinishedRows> {
     let workspace = || {
         workspaces.take(|| Workspace {
             mapper: mapper(job, &layout.columns),
+            lines: Chunk::default(),
             sorter: Sorter::default(),
             buffers: PartitionBuffers::limited(job.sizes.longest_row),
         })
@@ -126,15 +127,15 @@ fn in_order(
 ) -> Result<Done<Mapped<TaskPart>>> {
     let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut workspace.buffers));
     let run = RunWriter::create(path, 1, job.sizes.range.min(LINES_PAGE) as usize, buffers)?;
-    let mut out =
-        LinesInOrder { layout, run, limit: job.plan.limit.unwrap_or(u64::MAX), rows: 0, line: Buffer::default() };
+    let limit = job.plan.limit.unwrap_or(u64::MAX);
+    let mut out = Lines { layout, limit, rows: 0, lines: &mut workspace.lines, run: Some(run) };
     let read = read(job, attempt, records, &mut workspace.mapper, &mut out);
     // The lines before a bad record are written before the record ends the job.
     let (read, bad) = match read {
         Err(bad @ Error::BadRecord { .. }) => (AttemptRead::default(), Some(bad)),
         read => (read?, None),
     };
-    let (run, buffers) = out.run.finish()?;
+    let (run, buffers) = out.run.expect("lines go to it").finish()?;
     workspace.buffers = buffers;
     let size = run.size;
     let part = TaskPart { lines: sequence::Lines::Run(Run::open(run, false)?), bad };
@@ -160,11 +161,11 @@ fn sorted(
     records: &Portion<'_>,
     workspace: &mut Workspace,
 ) -> Result<Done<Mapped<Vec<SortedRun>>>> {
-    let mut out = LinesSorted {
+    let mut out = Sorted {
         layout,
         order,
+        tie: Some(task),
         sorter: &mut workspace.sorter,
-        task,
         rows: 0,
         limit: job.plan.limit,
         run_bytes: job.sizes.sort as usize,

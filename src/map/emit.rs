@@ -15,9 +15,9 @@ use crate::data::{BATCH, Batch, Bytes, Column, Columns, Sink};
 use crate::error::Result;
 use crate::report::Counters;
 use crate::shuffle::row::put_inline_value;
-use crate::shuffle::{Aggregation, RunWriter};
+use crate::shuffle::{Aggregation, Partitioner, RunWriter};
 use crate::table::keys::{LONG, code};
-use crate::table::{HomeBits, KeyBatch, Table};
+use crate::table::{HomeBits, KeyBatch, SlotKey, Table};
 
 /// Which fields of a record make the key, and which the aggregates observe.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +99,7 @@ struct Output<'a> {
     aggregation: &'a Aggregation<'a>,
     hash_mask: u64,
     table: &'a mut GroupTable,
+    partitioner: &'a Partitioner,
     run: RunWriter,
     counters: Counters,
     curve: OutputCurve,
@@ -111,13 +112,13 @@ struct Output<'a> {
 const COPIED: u64 = 16 << 20;
 
 impl<'a> Emitter<'a> {
-    /// Begins an attempt whose output goes to `run`. Every hash is ANDed with `hash_mask`.
+    /// Begins an attempt whose output goes to `run`, divided by `partitioner`. Every hash is ANDed with `hash_mask`.
     pub fn new(
         aggregation: &'a Aggregation<'a>,
         fields: &'a GroupFields,
         hash_mask: u64,
         memory: &'a mut MapTable,
-        run: RunWriter,
+        (partitioner, run): (&'a Partitioner, RunWriter),
     ) -> Self {
         let MapTable { encoder, groups } = memory;
         groups.table.clear();
@@ -130,6 +131,7 @@ impl<'a> Emitter<'a> {
                 aggregation,
                 hash_mask,
                 table: groups,
+                partitioner,
                 run,
                 counters: Counters::default(),
                 curve: OutputCurve::new(),
@@ -283,27 +285,32 @@ impl Output<'_> {
 
     /// Sends records: writes their value rows to the run, without the table.
     fn send(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
-        let Output { aggregation: Aggregation { shape, .. }, table, run, .. } = self;
+        let Output { aggregation: Aggregation { shape, .. }, table, partitioner, run, .. } = self;
         let hashed = &table.keys;
         for i in 0..hashed.len {
             let (meta, words) = (hashed.meta[i], hashed.words[i]);
-            let partition = run.partition(meta & !LONG);
-            if code(meta) != LONG && values.is_empty() {
-                run.add(partition, |out| put_inline_value(out, words, code(meta) as usize - 1))?;
-            } else {
-                run.add(partition, |out| shape.put_value(out, keys.get(i), values, i))?;
+            let key = match code(meta) {
+                LONG => SlotKey::Long(keys.get(i)),
+                code => SlotKey::Inline(words, code as usize - 1),
+            };
+            let partition = partitioner.of(meta & !LONG, key);
+            match key {
+                SlotKey::Inline(words, len) if values.is_empty() => {
+                    run.add(partition, |out| put_inline_value(out, words, len))?;
+                }
+                _ => run.add(partition, |out| shape.put_value(out, keys.get(i), values, i))?,
             }
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
-        let Output { aggregation: Aggregation { shape, .. }, table, run, counters, .. } = self;
+        let Output { aggregation: Aggregation { shape, .. }, table, partitioner, run, counters, .. } = self;
         let GroupTable { table, records, .. } = &mut **table;
         counters.combine_output_records += table.len() as u64;
         *records = 0;
         table.drain(|group, arena| {
-            run.add(run.partition(group.hash), |out| {
+            run.add(partitioner.of(group.hash, group.key), |out| {
                 shape.put_group(out, group, arena);
             })
         })
@@ -332,7 +339,8 @@ mod tests {
         let keys: Vec<_> = (0..RECORDS).map(|i| Span { start: i, end: i + 2 }).collect();
         let values = vec![Span::of(0..LONG); RECORDS as usize];
         let columns = [&keys, &values].map(|spans| Column::Bytes(Bytes { data: &data, spans }));
-        let mut out = Emitter::new(&aggregation, &fields, u64::MAX, &mut memory, run);
+        let partitioner = Partitioner::Hash(1);
+        let mut out = Emitter::new(&aggregation, &fields, u64::MAX, &mut memory, (&partitioner, run));
         out.take(&Batch { rows: RECORDS as usize, columns: &columns }).unwrap();
         let held = out.out.table.table.arena().len();
         assert!(held <= ARENA + LONG, "{held}");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! block ─► windows of records ─► reader ─► batches ─► stage ─► stage ─┬─► keys, values ─► table ─► run    (emit)
-//!                                  │                    │            └─► lines ─► run                    (ungrouped)
+//!                                  │                    │            └─► lines, sorted runs               (output)
 //!                                  └── bad records ─────┴─► rejects
 //! ```
 //!
@@ -19,7 +19,6 @@ pub mod reject;
 pub mod scope;
 pub mod steps;
 pub mod tokenise;
-pub mod ungrouped;
 
 pub use combining::Combiner;
 pub use program::{Field, JobPart, Makes, Mapper, Next, Stage, Step};

@@ -1,20 +1,27 @@
-//! Output: formats rows, puts them in the order asked for, and writes them to the target, which shows all of the result
-//! or nothing.
+//! Output: the sinks that finished rows go to, the formats, and the target, which shows all of the result or nothing.
+//!
+//! ```text
+//! batches of rows ─┬─► lines ──────────────────────► sequencer ─► writer      in the order in which they come
+//!                  └─► sorted runs ─► merged lines ──►                        in the order that `sort` asks for
+//! ```
 
 pub mod compress;
 mod exchange;
 pub mod format;
-pub mod order;
+pub mod lines;
 mod parts;
 mod publish;
 pub mod sequence;
 pub mod sort_key;
+pub mod sorted;
 pub mod target;
 pub mod writer;
 
 pub use compress::Compression;
 pub use format::{Format, RowLayout};
+pub use lines::Lines;
 pub use publish::{STAGING, is_of_a_result};
 pub use sort_key::{Order, SortKey};
+pub use sorted::Sorted;
 pub use target::Target;
 pub use writer::{Chunk, Committed, TerminalGuard, Writer};

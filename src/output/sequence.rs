@@ -64,6 +64,8 @@ pub struct Sequencer {
     next: AtomicUsize,
     /// Whether the limit is reached.
     is_complete: AtomicBool,
+    /// Chunks whose lines are written, to be used again.
+    chunks: Mutex<Vec<Chunk>>,
 }
 
 #[derive(Debug)]
@@ -84,7 +86,17 @@ impl Sequencer {
         let rows_left = limit.unwrap_or(u64::MAX);
         let state =
             Pending { writer, early: BTreeMap::new(), rows_left, rows: 0, page: Vec::new(), chunk: Chunk::default() };
-        Sequencer { state: Mutex::new(state), next: AtomicUsize::new(0), is_complete: AtomicBool::new(rows_left == 0) }
+        Sequencer {
+            state: Mutex::new(state),
+            next: AtomicUsize::new(0),
+            is_complete: AtomicBool::new(rows_left == 0),
+            chunks: Mutex::default(),
+        }
+    }
+
+    /// Returns an empty chunk. Its memory may have been used before, and isn't new to the process then.
+    pub fn chunk(&self) -> Chunk {
+        lock(&self.chunks).pop().unwrap_or_default()
     }
 
     /// Whether the limit is reached, so that no more lines are wanted.
@@ -97,12 +109,9 @@ impl Sequencer {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// Writes the lines next. The caller can use their memory again.
-    pub fn append(&self, lines: &mut Chunk) -> Result<()> {
-        let mut state = self.lock();
-        state.write(lines)?;
-        self.is_complete.store(state.rows_left == 0, Ordering::Relaxed);
-        Ok(())
+    /// Writes the lines next.
+    pub fn append(&self, lines: Chunk) -> Result<()> {
+        self.write(&mut self.lock(), lines.into())
     }
 
     /// Writes the part of task `number` once the parts of all tasks before it are written. Each number is placed once.
@@ -127,7 +136,11 @@ impl Sequencer {
 
     fn write(&self, state: &mut Pending, TaskPart { lines, bad }: TaskPart) -> Result<()> {
         match lines {
-            Lines::Held(mut chunk) => state.write(&mut chunk)?,
+            Lines::Held(mut chunk) => {
+                state.write(&mut chunk)?;
+                chunk.clear();
+                lock(&self.chunks).push(chunk);
+            }
             Lines::Run(run) => state.copy(&run)?,
         }
         self.is_complete.store(state.rows_left == 0, Ordering::Relaxed);

@@ -28,6 +28,7 @@ pub use crate::output::{Format, Order, SortKey, Target};
 use crate::predicate::Predicate;
 use crate::reduce::ResultColumn;
 pub use crate::spec::{OnError, OnTimeout, Scheduler};
+use crate::table::KeyOrder;
 use crate::units::Span;
 pub use read::Read;
 pub use resolve::{Invocation, resolve};
@@ -121,6 +122,17 @@ pub struct Groups {
     /// A condition on the cells of a group.
     pub having: Option<Predicate>,
     pub order: Order,
+}
+
+impl Groups {
+    /// Returns the direction in which the groups are in the order of their keys' bytes, if their order is that.
+    pub fn key_order(&self) -> Option<KeyOrder> {
+        let Order::By(order) = &self.order else { return None };
+        let first = order.first()?;
+        let is_key = order.len() == self.key.len()
+            && order.iter().enumerate().all(|(i, key)| key.index == i && key.descending == first.descending);
+        is_key.then_some(if first.descending { KeyOrder::Descending } else { KeyOrder::Ascending })
+    }
 }
 
 /// A column of the result.

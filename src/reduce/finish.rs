@@ -1,22 +1,20 @@
-//! Turns groups into rows of output: decodes keys, finishes states, chooses columns, formats rows, and gives them sort
-//! keys.
+//! Turns groups into batches of finished rows: decodes keys, finishes states, and drops the rows that `having` doesn't
+//! keep.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use crate::aggregate::{Aggregate, Overflow};
 use crate::data::buffer::Buffer;
+use crate::data::columns::Growing;
 use crate::data::key::{DecodedKey, Decoder, KeyFields};
-use crate::data::{Kind, Value};
+use crate::data::{BATCH, Batch, Column, Columns, Kind, Sink, Span, Value};
 use crate::error::{Error, Result};
-use crate::output::format::with_row_format;
-use crate::output::order::Sorter;
-use crate::output::sort_key::put_sort_keys;
-use crate::output::{Chunk, RowLayout, SortKey};
 use crate::predicate::Predicate;
 use crate::shuffle::Aggregation;
 use crate::shuffle::row::AggregateShape;
 use crate::table::hash::INLINE;
-use crate::table::{Arena, Table};
+use crate::table::{Arena, Group, KeyOrder, SortMemory, Table};
 
 /// A column of the result that isn't a key: the value number `number` of the aggregate with index `aggregate`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,16 +25,32 @@ pub struct ResultColumn {
     pub name: String,
 }
 
-/// Turns groups into rows of output. A row's cells are those of the `group_by` fields, then those of the result
-/// columns.
+/// Turns groups into rows. A row's cells are those of the `group_by` fields, then those of the result columns.
 #[derive(Debug)]
 pub struct Finisher<'p> {
     key: &'p KeyFields,
     values: Vec<Finish<'p>>,
     /// Groups for which this doesn't hold give no rows.
     having: Option<&'p Predicate>,
-    layout: RowLayout,
+    /// The cells that are wanted, with their kinds.
+    wanted: Vec<(usize, Kind)>,
+    /// Those of the wanted cells that are texts.
+    texts: Vec<usize>,
 }
+
+/// The rows of a batch that is being put together, in memory that is reused from batch to batch.
+#[derive(Debug)]
+pub struct FinishedBatch {
+    rows: usize,
+    /// What the columns of bytes point into.
+    data: Buffer,
+    /// A column for each cell. Cells that aren't wanted have an empty one.
+    columns: Vec<Growing>,
+    sorted: SortMemory,
+}
+
+/// Bytes of a batch that is handed on although it isn't full, and of a text that isn't copied.
+const LARGE: usize = 1 << 20;
 
 /// A result column with all that is needed to compute its value for a group. This is looked up once, as there are many
 /// groups.
@@ -83,12 +97,13 @@ impl<'a> Cells<'a> {
 }
 
 impl<'p> Finisher<'p> {
+    /// `wanted` are the cells that are read after `having`.
     pub fn new(
         aggregation: &Aggregation<'p>,
         key: &'p KeyFields,
         results: &'p [ResultColumn],
         having: Option<&'p Predicate>,
-        layout: RowLayout,
+        wanted: impl Iterator<Item = usize>,
     ) -> Self {
         let Aggregation { aggregates, shape } = aggregation;
         let finish = |ResultColumn { aggregate, number, name }: &'p ResultColumn| Finish {
@@ -97,43 +112,128 @@ impl<'p> Finisher<'p> {
             shape: shape.aggregates[*aggregate],
             name,
         };
-        Finisher { key, values: results.iter().map(finish).collect(), having, layout }
+        let values: Vec<_> = results.iter().map(finish).collect();
+        let kind = |cell: usize| match key.get(cell) {
+            Some((_, kind)) => kind,
+            None => values[cell - key.len()].aggregate.kind(values[cell - key.len()].number),
+        };
+        let wanted: BTreeSet<usize> = wanted.collect();
+        let wanted: Vec<_> = wanted.into_iter().map(|cell| (cell, kind(cell))).collect();
+        let texts = wanted.iter().filter(|(_, kind)| *kind == Kind::Bytes).map(|(cell, _)| *cell).collect();
+        Finisher { key, values, having, wanted, texts }
     }
 
-    /// Appends a line for each group that `having` keeps, in no particular order. Empties the table.
-    pub fn lines(&self, table: &mut Table, out: &mut Chunk) -> Result<()> {
-        with_row_format!(&self.layout, rows => self.each(table, |cells| {
-            self.layout.line(&mut rows, |index| cells.get(index), &mut out.bytes);
-            out.ends.push(out.bytes.len());
-        }))
+    /// Returns memory for the rows of this finisher.
+    pub fn batch(&self) -> FinishedBatch {
+        let mut columns: Vec<_> = (0..self.key.len() + self.values.len()).map(|_| Growing::new(Kind::Bytes)).collect();
+        self.wanted.iter().for_each(|(cell, kind)| columns[*cell] = Growing::new(*kind));
+        FinishedBatch { rows: 0, data: Buffer::default(), columns, sorted: SortMemory::default() }
     }
 
-    /// Adds a line for each group that `having` keeps to `sorter`, with a sort key by `order`. Empties the table.
-    pub fn sorted(&self, table: &mut Table, order: &[SortKey], sorter: &mut Sorter) -> Result<()> {
-        with_row_format!(&self.layout, rows => self.each(table, |cells| {
-            let cell = |index| cells.get(index);
-            let put_key = |out: &mut Buffer| put_sort_keys(out, order, cell);
-            sorter.add(put_key, |out| self.layout.line(&mut rows, cell, out));
-        }))
-    }
-
-    fn each(&self, table: &mut Table, mut each: impl FnMut(&Cells<'_>)) -> Result<()> {
+    /// Hands a row for each group that `having` keeps to `out`. Empties the table. The rows come in an order of the
+    /// keys, which have so many first bytes in common, or in no particular order.
+    pub fn finish(
+        &self,
+        table: &mut Table,
+        order: Option<(KeyOrder, usize)>,
+        batch: &mut FinishedBatch,
+        out: &mut dyn Sink,
+    ) -> Result<()> {
         let mut decoder = Decoder::default();
-        table.drain(|group, arena| {
+        let mut sorted = std::mem::take(&mut batch.sorted);
+        let each = |group: &Group<'_>, arena: &Arena| {
             let mut inline = [0; INLINE];
             let key = decoder.decode(group.key.bytes(&mut inline), self.key);
             let cells = Cells { key, states: group.states, arena, values: &self.values, overflow: Cell::new(None) };
-            if self.having.is_none_or(|having| having.holds(&|index| cells.get(index))) {
-                each(&cells);
+            let is_kept = self.having.is_none_or(|having| having.holds(&|index| cells.get(index)));
+            if is_kept && self.has_long_text(&cells) {
+                batch.hand_on(out)?;
+                self.one(&cells, batch, out)?;
+            } else if is_kept {
+                batch.push(&self.wanted, &cells);
             }
-            match cells.overflow.get() {
-                None => Ok(()),
-                Some(column) => {
-                    let group = (!self.key.is_empty()).then(|| shown(&cells.key, self.key));
-                    Err(Error::Overflow { column: self.values[column].name.to_owned(), group })
-                }
+            if let Some(column) = cells.overflow.get() {
+                let group = (!self.key.is_empty()).then(|| shown(&cells.key, self.key));
+                return Err(Error::Overflow { column: self.values[column].name.to_owned(), group });
             }
-        })
+            if batch.is_full() { batch.hand_on(out) } else { Ok(()) }
+        };
+        match order {
+            None => table.drain(each)?,
+            Some((order, common)) => table.drain_in_order(order, common, &mut sorted, each)?,
+        }
+        batch.sorted = sorted;
+        batch.hand_on(out)
+    }
+}
+
+impl Finisher<'_> {
+    #[inline]
+    fn has_long_text(&self, cells: &Cells<'_>) -> bool {
+        self.texts.iter().any(|cell| matches!(cells.get(*cell), Value::Bytes(text) if text.len() > LARGE))
+    }
+
+    /// Hands on a row that has long texts, without a copy of them.
+    #[cold]
+    fn one(&self, cells: &Cells<'_>, batch: &mut FinishedBatch, out: &mut dyn Sink) -> Result<()> {
+        let FinishedBatch { data, columns, .. } = batch;
+        for (cell, _) in &self.wanted {
+            match (&mut columns[*cell], cells.get(*cell)) {
+                (Growing::Bytes(spans), Value::Bytes(text)) => spans.push(span(text)?),
+                (column, value) => column.push(value, data),
+            }
+        }
+        let mut row: Columns<'_> = columns.iter().map(|column| column.column(data.as_slice())).collect();
+        for cell in &self.texts {
+            if let (Column::Bytes(column), Value::Bytes(text)) = (&mut row[*cell], cells.get(*cell)) {
+                column.data = text;
+            }
+        }
+        let handed_on = out.take(&Batch { rows: 1, columns: &row });
+        drop(row);
+        batch.clear();
+        handed_on
+    }
+}
+
+fn span(text: &[u8]) -> Result<Span> {
+    match text.len() {
+        bytes if bytes > u32::MAX as usize => Err(Error::RowTooLong { bytes: bytes as u64 }),
+        bytes => Ok(Span::of(0..bytes)),
+    }
+}
+
+impl FinishedBatch {
+    #[inline]
+    fn push(&mut self, wanted: &[(usize, Kind)], cells: &Cells<'_>) {
+        for (cell, _) in wanted {
+            self.columns[*cell].push(cells.get(*cell), &mut self.data);
+        }
+        self.rows += 1;
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows == BATCH || self.data.len() > LARGE
+    }
+
+    /// Hands the rows to `out` and forgets them.
+    fn hand_on(&mut self, out: &mut dyn Sink) -> Result<()> {
+        let FinishedBatch { rows, data, columns, .. } = &*self;
+        if data.len() > u32::MAX as usize {
+            return Err(Error::RowTooLong { bytes: data.len() as u64 });
+        }
+        if *rows > 0 {
+            let columns: Columns<'_> = columns.iter().map(|column| column.column(data.as_slice())).collect();
+            out.take(&Batch { rows: *rows, columns: &columns })?;
+        }
+        self.clear();
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.rows = 0;
+        self.data.clear();
+        self.columns.iter_mut().for_each(Growing::clear);
     }
 }
 

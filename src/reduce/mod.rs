@@ -1,5 +1,5 @@
 //! Reduce: turns the pages of some partitions, from all runs, into finished rows. [`Fold`] folds rows into groups, and
-//! [`Finisher`] turns groups into rows of output.
+//! [`Finisher`] turns groups into batches of rows, which go to a [`Sink`](crate::data::Sink).
 //!
 //! A reduce task takes a range of neighbouring partitions: many if the job is small, one if the job is large. There is
 //! one strategy, `fold`. States that grow with their group will be merged instead.
@@ -7,5 +7,5 @@
 mod finish;
 mod fold;
 
-pub use finish::{Finisher, ResultColumn};
+pub use finish::{FinishedBatch, Finisher, ResultColumn};
 pub use fold::Fold;

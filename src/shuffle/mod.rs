@@ -12,8 +12,10 @@
 
 mod aggregation;
 pub mod format;
+pub mod ranges;
 pub mod reader;
 pub mod row;
+pub mod sort;
 pub mod values;
 pub mod writer;
 
@@ -21,6 +23,7 @@ pub mod writer;
 mod tests;
 
 pub use aggregation::Aggregation;
+pub use ranges::{Partitioner, Ranges};
 pub use reader::{PageReader, Run};
 pub use row::RowShape;
 pub use writer::{PartitionBuffers, RowLimit, RunSize, RunWriter, WrittenRun};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::ranges::by_hash;
 use super::row::{Values, get_row, get_varint, put_varint, value_row_len, varint_len};
 use super::*;
 use crate::aggregate::{Aggregate, Count, laws::Longest};
@@ -122,7 +123,7 @@ fn write_run(path: &Path, rows: u32) -> WrittenRun {
         let key = format!("key {i} {}", "x".repeat(i as usize % 40));
         let hash = hash::hash(key.as_bytes());
         let shape = RowShape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
-        writer.add(writer.partition(hash), |out| shape.put_value(out, key.as_bytes(), &[], 0)).unwrap();
+        writer.add(by_hash(hash, PARTITIONS), |out| shape.put_value(out, key.as_bytes(), &[], 0)).unwrap();
     }
     writer.finish().unwrap().0
 }
@@ -165,7 +166,7 @@ fn a_run_reads_as_written() {
             while at < data.len() {
                 let row = get_row(data, &mut at).unwrap();
                 let key = &data[row.key.start as usize..row.key.end as usize];
-                assert_eq!(writer::partition(hash::hash(key), PARTITIONS), partition);
+                assert_eq!(by_hash(hash::hash(key), PARTITIONS), partition);
                 seen += 1;
             }
         }

@@ -128,12 +128,6 @@ impl RunWriter {
         Ok(RunWriter { buffers, page_size, file, path, id, offset, pages: Vec::new(), row_bytes: 0, rows: 0 })
     }
 
-    /// Returns the partition that a hash belongs to, by the hash's top bits.
-    #[inline]
-    pub fn partition(&self, hash: u64) -> usize {
-        partition(hash, self.buffers.buffers.len())
-    }
-
     /// Adds one row, which `put` appends to the buffer that it is given.
     #[inline]
     pub fn add(&mut self, partition: usize, put: impl FnOnce(&mut Buffer)) -> Result<()> {
@@ -211,12 +205,6 @@ fn write(mut file: &File, pending: &mut Vec<u8>, payload: &[u8]) -> io::Result<(
     file.write_all(&payload[written.saturating_sub(pending.len())..])?;
     pending.clear();
     Ok(())
-}
-
-/// Returns the partition of a hash among `partitions`, by the hash's top 32 bits.
-#[inline]
-pub fn partition(hash: u64, partitions: usize) -> usize {
-    (((hash >> 32) * partitions as u64) >> 32) as usize
 }
 
 #[cfg(test)]

@@ -12,10 +12,12 @@
 
 pub mod hash;
 pub mod keys;
+mod ordered;
 mod pages;
 mod states;
 
 pub use keys::KeyBatch;
+pub use ordered::{KeyOrder, SortMemory};
 pub use states::{Arena, StateColumn, States, Tail, TailPlace};
 
 use crate::data::BATCH;

@@ -13,11 +13,10 @@
 
 use std::path::PathBuf;
 
-use super::writer::Chunk;
+use super::row::{get_varint, put_varint};
+use super::{PartitionBuffers, Run, RunSize, RunWriter};
 use crate::data::buffer::{Buffer, copy_short};
 use crate::error::{Error, Result};
-use crate::shuffle::row::{get_varint, put_varint};
-use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
 
 /// Largest payload of a sorted run's page in bytes. It is small because each range reads one page more than it needs
 /// from every run.
@@ -246,8 +245,8 @@ impl MergePlan {
         self.runs.iter().map(|run| run.size.rows).sum()
     }
 
-    /// Appends the lines of range `i`, in order. Returns the bytes of their rows.
-    pub fn merge(&self, i: usize, merger: &mut MergeMemory, out: &mut Chunk) -> Result<u64> {
+    /// Passes the lines of range `i` to `each`, in order. Returns the bytes of their rows.
+    pub fn merge(&self, i: usize, merger: &mut MergeMemory, mut each: impl FnMut(&[u8])) -> Result<u64> {
         let low = i.checked_sub(1).map(|i| &*self.bounds[i]);
         let high = self.bounds.get(i).map(|key| &**key);
         let MergeMemory { rows, page } = merger;
@@ -281,10 +280,7 @@ impl MergePlan {
             *page = Vec::new();
         }
         rows.sort(true);
-        for entry in &rows.entries {
-            out.bytes.extend(rows.line(entry));
-            out.ends.push(out.bytes.len());
-        }
+        rows.entries.iter().for_each(|entry| each(rows.line(entry)));
         Ok(kept)
     }
 }
@@ -345,14 +341,14 @@ mod tests {
                 })
                 .collect();
             let merge = MergePlan::new(runs, range_bytes);
-            let (mut chunk, mut merger) = (Chunk::default(), MergeMemory::default());
+            let (mut merged, mut merger) = (Vec::new(), MergeMemory::default());
             for range in 0..merge.ranges() {
-                merge.merge(range, &mut merger, &mut chunk).unwrap();
+                merge.merge(range, &mut merger, |line| merged.push(line.to_vec())).unwrap();
             }
-            prop_assert_eq!(merge.rows(), chunk.ends.len() as u64);
-            let lines: Vec<_> = std::str::from_utf8(chunk.bytes.as_slice()).unwrap().lines().collect();
+            prop_assert_eq!(merge.rows(), merged.len() as u64);
+            let lines: Vec<_> = merged.iter().map(|line| std::str::from_utf8(line).unwrap().trim_end()).collect();
             let first = limit.map_or(keys.len(), |limit| (limit as usize).min(keys.len()));
-            prop_assert!(lines.len() >= first && chunk.ends.len() == lines.len());
+            prop_assert!(lines.len() >= first);
             prop_assert!(lines[..first].iter().eq(keys.iter().take(first)));
         }
     }

@@ -1,0 +1,118 @@
+//! Walks the groups of a table in the order of their keys.
+
+use super::keys::{LONG, code};
+use super::states::Arena;
+use super::{Group, KEY_WORDS, Table, Tail, group, hash};
+use crate::data::prefix::{self, Numbered, above};
+use crate::table::hash::inline_bytes;
+
+/// The order of a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyOrder {
+    Ascending,
+    Descending,
+}
+
+/// Memory for sorting, which is reused from table to table.
+#[derive(Debug, Default)]
+pub struct SortMemory(Vec<u128>);
+
+impl Table {
+    /// Passes each group to `each` in the order of the keys, and removes it. All keys have their first `common` bytes
+    /// in common. After an error the table still holds some of the groups and must be cleared.
+    pub fn drain_in_order<E>(
+        &mut self,
+        order: KeyOrder,
+        common: usize,
+        SortMemory(sorted): &mut SortMemory,
+        mut each: impl FnMut(&Group<'_>, &Arena) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.sort(common, sorted);
+        let mut one = |number: u128| {
+            let at = prefix::number(number) as usize * self.stride;
+            let slot = &mut self.slots[at..at + self.stride];
+            each(&group(slot, self.states, &self.arena), &self.arena)?;
+            slot[0] = 0;
+            Ok(())
+        };
+        match order {
+            KeyOrder::Ascending => sorted.iter().try_for_each(|number| one(*number))?,
+            KeyOrder::Descending => sorted.iter().rev().try_for_each(|number| one(*number))?,
+        }
+        self.emptied();
+        Ok(())
+    }
+
+    /// Fills `sorted` with a number for each group, in the order of the keys.
+    fn sort(&self, common: usize, sorted: &mut Vec<u128>) {
+        sorted.clear();
+        if self.is_empty() {
+            return;
+        }
+        debug_assert!(self.mask <= u32::MAX as usize);
+        let held = self.slots.chunks_exact(self.stride).zip(0u32..).filter(|(slot, _)| slot[0] != 0);
+        sorted.extend(held.map(|(slot, number)| above(prefix_of_slot(slot, &self.arena, common), number)));
+        prefix::sort(sorted, common, self);
+    }
+}
+
+/// The keys of the groups, by slot.
+impl Numbered for Table {
+    fn with<T>(&self, slot: u32, get: impl FnOnce(&[u8]) -> T) -> T {
+        let at = slot as usize * self.stride;
+        get(group(&self.slots[at..at + self.stride], self.states, &self.arena).key.bytes(&mut [0; hash::INLINE]))
+    }
+}
+
+#[inline]
+fn prefix_of_slot(slot: &[u64], arena: &Arena, common: usize) -> u128 {
+    let key: &[u64; KEY_WORDS] = slot.first_chunk().expect("a whole slot");
+    if code(key[0]) == LONG {
+        return prefix::prefix(&arena.get(Tail(key[1]))[common..]);
+    }
+    let bytes = inline_bytes([key[1], key[2]]);
+    // What pads a short key is zeros, as it should be in a prefix.
+    if common == 0 { prefix::prefix(&bytes) } else { prefix::prefix(bytes.get(common..).unwrap_or_default()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{BATCH, Bytes, Span};
+    use crate::table::{HomeBits, KeyBatch};
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        /// Keys come in the order of their bytes, whatever they have in common, and the table is as good as new.
+        #[test]
+        fn keys_come_in_order(
+            keys in prop::collection::btree_set("(aaaaaaaaaaaaaaaaaaaaaaaaa){0,2}[ab\\x00]{0,7}|b{11,20}", 0..300),
+            common in "a{0,20}",
+            descending in any::<bool>(),
+        ) {
+            let mut table = Table::new(8, HomeBits::Bottom, &[0]);
+            let (mut batch, mut slots) = (Box::<KeyBatch>::default(), [0; BATCH]);
+            let mut memory = SortMemory::default();
+            for _ in 0..2 {
+                let keys: BTreeSet<_> = keys.iter().map(|key| format!("{common}{key}")).collect();
+                for key in &keys {
+                    batch.hash(Bytes { data: key.as_bytes(), spans: &[Span::of(0..key.len())] }, u64::MAX);
+                    table.reserve(1);
+                    table.probe(&batch, key.as_bytes(), &mut slots);
+                }
+                let mut drained = Vec::new();
+                let order = if descending { KeyOrder::Descending } else { KeyOrder::Ascending };
+                table.drain_in_order(order, common.len(), &mut memory, |group, _| {
+                    drained.push(String::from_utf8_lossy(group.key.bytes(&mut [0; 16])).into_owned());
+                    Ok::<_, ()>(())
+                }).unwrap();
+                if descending {
+                    drained.reverse();
+                }
+                prop_assert!(drained.iter().eq(&keys));
+                prop_assert!(table.is_empty() && table.groups().next().is_none());
+            }
+        }
+    }
+}
