@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the inputs of the benchmarks: benches/data.sh [--small] [NAME]...   (default: every input, 11 GB)
+# Make the inputs of the benchmarks: benches/data.sh [--small] [NAME]...   (default: all but lines-10g.txt, 11 GB)
 #
 # The inputs go to benches/data, or to $MAPFOLD_BENCH_DATA. Existing inputs are left alone. Each input is made under
 # another name and renamed when complete, so an interrupted run leaves nothing that looks finished. With --small the
@@ -13,6 +13,7 @@ data=$(cd "$data" && pwd)
 
 all=(linux.txt lines.txt distinct.txt measurements.txt groups.csv groups-quoted.csv groups.csv.gz groups.csv.zst
     groups.jsonl access.log)
+large=(lines-10g.txt)
 profile=release thousands=1000
 if [[ ${1:-} == --small ]]; then
     profile=dev thousands=1
@@ -48,6 +49,9 @@ linux() {
 # U1: 40 M lines of 24 characters and a newline, drawn evenly from 40 M texts: 40 M × (1 − 1/e) = 25.3 M distinct.
 # Repeats are few and far apart. This is the worst case for a combiner, apart from lines that are all distinct.
 lines() { generate gen_lines 40 1; }
+
+# G10: ten times that, 10 GB with 400 M × (1 − 1/e) = 253 M distinct lines. It is made only if it is named.
+lines_10g() { generate gen_lines 400 1; }
 
 # Every key is distinct, so combining gains nothing at all.
 distinct() { generate gen_lines 20 1 --distinct; }
@@ -94,6 +98,7 @@ for name in "$@"; do
     case $name in
         linux.txt) make "$name" linux ;;
         lines.txt) make "$name" lines ;;
+        lines-10g.txt) make "$name" lines_10g ;;
         distinct.txt) make "$name" distinct ;;
         measurements.txt) make "$name" measurements ;;
         groups.csv) make "$name" groups ;;
@@ -102,6 +107,6 @@ for name in "$@"; do
         access.log) make "$name" log ;;
         groups.csv.gz) make "$name" groups_gz ;;
         groups.csv.zst) make "$name" groups_zst ;;
-        *) printf 'error: no input named %s; there are %s\n' "$name" "${all[*]}" >&2 && exit 2 ;;
+        *) printf 'error: no input named %s; there are %s\n' "$name" "${all[*]} ${large[*]}" >&2 && exit 2 ;;
     esac
 done

@@ -38,6 +38,7 @@ class Result:
     rows: int
     digest: str  # of no bytes, if the order of rows is free
     sorted: Path | None  # rows in byte order, if they are to be compared; on disk, not in memory: see versions()
+    total: int | None = None  # of the last column, if it counts lines of the input
 
 
 def empty(directory: Path) -> None:
@@ -61,7 +62,13 @@ def examine(out: Path, tool: Tool, work: Work, kept: Path) -> Result:
         os.close(fd)
         in_order = Path(name)
         subprocess.run(["sort", "-o", name, out], check=True, env={**os.environ, "LC_ALL": "C"})
-    return Result(rows, sha.hexdigest(), in_order)
+    total = added_up(out) if work.counts and tool.comparable else None
+    return Result(rows, sha.hexdigest(), in_order, total)
+
+
+def added_up(out: Path) -> int:
+    script = "{ n += $NF } END { printf \"%.0f\", n }"
+    return int(subprocess.run(["awk", "-F", "\t", script, out], check=True, stdout=subprocess.PIPE).stdout)
 
 
 def difference(one: Path, other: Path, work: Work) -> str:
@@ -134,6 +141,7 @@ def compare(work: Work, rounds: int, slow: bool, tmp: Path, kept: Path, progress
 
     ours = tools[0].name
     lines, fine = [], True
+    expected = line_count(DATA / work.inputs[0]) if work.counts else None
     for tool in tools:
         if tool.name not in runs:
             continue
@@ -145,7 +153,10 @@ def compare(work: Work, rounds: int, slow: bool, tmp: Path, kept: Path, progress
             notes.append("**differs between runs**")
         if failures:
             notes.append(f"failed {len(failures)} of {len(runs[tool.name])}: {failures[0][:100]}")
-        wrong = verdict.startswith("**") or tool.name in unsteady
+        adds_up = tool.name not in results or results[tool.name].total == expected
+        if work.counts and tool.name in results:
+            notes.append("counts add up" if adds_up else f"**counts add up to {results[tool.name].total:,}**")
+        wrong = verdict.startswith("**") or tool.name in unsteady or not adds_up
         fine &= not (wrong or (failures and tool.name.startswith("mapfold")))
         if tool.slow:
             notes.append("one run")
@@ -158,6 +169,10 @@ def compare(work: Work, rounds: int, slow: bool, tmp: Path, kept: Path, progress
         rows = f"{results[tool.name].rows:,}" if tool.name in results else "–"
         lines.append(f"| {tool.name} | {' | '.join(cells)} | {rows} | {'; '.join(notes)} |")
     return lines, fine
+
+
+def line_count(path: Path) -> int:
+    return int(subprocess.run(["wc", "-l"], stdin=path.open("rb"), check=True, stdout=subprocess.PIPE).stdout)
 
 
 def ratio(theirs: list[Run], ours: list[Run], slow: bool) -> str:
@@ -292,8 +307,10 @@ def needed(chosen: list[str], table: dict[str, Work]) -> list[str]:
 def main() -> int:
     table = works()
     names = [*table, "floors", "startup"]
+    large = [name for name in table if table[name].large]
+    usual = [name for name in names if name not in large]
     parser = argparse.ArgumentParser(prog="benches/peers.sh", description="Time mapfold beside other tools.")
-    parser.add_argument("works", nargs="*", metavar="WORK", help=f"default: all of {' '.join(names)}")
+    parser.add_argument("works", nargs="*", metavar="WORK", help=f"default: all of {' '.join(usual)}; {' '.join(large)} runs only if it is named")
     parser.add_argument("--rounds", type=int, help="runs of each tool, in turn (default 5)")
     parser.add_argument(
         "--slow",
@@ -313,7 +330,7 @@ def main() -> int:
         parser.error("--rounds must be at least 1")
     if arguments.quick and arguments.write:
         parser.error("--write and --quick exclude each other")
-    chosen = arguments.works or names
+    chosen = arguments.works or (names if arguments.quick else usual)
     if arguments.inputs:
         print(*needed(chosen, table), sep="\n")
         return 0

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 
 from measure import DATA, MAPFOLD, ROOT, THREADS
 
-LINUX, LINES, DISTINCT = "linux.txt", "lines.txt", "distinct.txt"
+LINUX, LINES, LINES_10G, DISTINCT = "linux.txt", "lines.txt", "lines-10g.txt", "distinct.txt"
 MEASUREMENTS = "measurements.txt"
 GROUPS, QUOTED, GZIPPED, ZSTD = "groups.csv", "groups-quoted.csv", "groups.csv.gz", "groups.csv.zst"
 JSON, LOG = "groups.jsonl", "access.log"
+
+CLICKHOUSE_LINES = "select line, count() as n from {lines} group by line"
+DUCKDB_LINES = "select line, count(*) as n from {lines} group by line"
 
 OUT = "<out>"  # stands for the file that a tool writes; without it, the tool's stdout is the result
 
@@ -37,6 +40,8 @@ class Work:
     ordered: bool = False  # if so, every complete result has the same bytes
     numbers: tuple[int, ...] = ()  # columns that are compared as floats; if any, rows are compared in any order
     close: float = 1e-9  # greatest relative difference of these floats
+    counts: bool = False  # the last column of every complete result adds up to the lines of the first input
+    large: bool = False  # takes so long, or so much disk, that it runs only if it is named
 
 
 def path(name: str) -> str:
@@ -58,12 +63,12 @@ def chdb(query: str) -> Tool:
     return Tool("ClickHouse local (chDB)", command, package="chdb")
 
 
-def clickhouse(select: str, name: str) -> Tool:
+def clickhouse(select: str, name: str, settings: str = "") -> Tool:
     """ClickHouse's local engine over lines. Blocks of 16,384 rows are faster here than its 65,409 for every query."""
     source = f"file('{path(name)}', 'LineAsString', 'line String')"
     return chdb(
         f"{select.format(lines=source)} into outfile '{OUT}' format TSVRaw "
-        f"settings max_threads = {THREADS}, max_block_size = 16384"
+        f"settings max_threads = {THREADS}, max_block_size = 16384{settings}"
     )
 
 
@@ -300,14 +305,34 @@ def built_in_access_log() -> Work:
     )
 
 
+def ten_gigabytes() -> Work:
+    """Ten times U1. Other settings must give the same bytes, and ten times the lines should take ten times as long."""
+    within = ("--memory", "512M")
+    tenth = mapfold("uniq", LINES, *within, label="on U1's lines, a tenth")
+    tenth.floor, tenth.note = True, "does a tenth of the work"
+    others = (*within, "--combiner", "off", "--split-size", "16M", "--scheduler", "shared")
+    return Work(
+        "count distinct lines, 400 M of which 253 M differ, 10 GB, within 512 MB, ordered by line",
+        [LINES_10G, LINES],
+        [
+            mapfold("uniq", LINES_10G, *within, label="--memory 512M"),
+            mapfold("uniq", LINES_10G, *others, label="with other settings"),
+            tenth,
+        ],
+        ordered=True,
+        counts=True,
+        large=True,
+    )
+
+
 def works() -> dict[str, Work]:
     whitespace, letters = "benches/specs/whitespace.json", "benches/specs/letters.json"
+    by_line = "benches/specs/sort-lines.json"
     by_key = 'sort=["word"]'
     sort = f"sort --parallel={THREADS}"
 
     ch_words = "select arrayJoin(splitByWhitespace(line)) as w, count() as n from {lines} group by w"
     ch_letters = "select arrayJoin(alphaTokens(lower(line))) as w, count() as n from {lines} group by w"
-    ch_lines = "select line, count() as n from {lines} group by line"
     # DuckDB's regexes (`regexp_extract_all(line, '\S+')`) take 1.5 times as long as this.
     one_space = "line"
     for code in (9, 11, 12, 13):
@@ -320,7 +345,6 @@ def works() -> dict[str, Work]:
         "select lower(w) as l, count(*) as n from (select unnest(regexp_extract_all(line, '[A-Za-z]+')) as w "
         "from {lines}) group by l"
     )
-    duck_lines = "select line, count(*) as n from {lines} group by line"
     grouped = "sum, mean and count per id3 of 20 M rows of CSV, unordered"
     plain = mapfold("benches/specs/groups.json", GROUPS, "--unordered", label="on the plain table")
 
@@ -350,6 +374,14 @@ def works() -> dict[str, Work]:
                 duckdb(duck_words + " order by w", LINUX, slow=True),
             ],
             ordered=True,
+        ),
+        "W1-256M": Work(
+            "W1 within 256 MB, beside ClickHouse without a limit",
+            [LINUX],
+            [
+                mapfold(whitespace, LINUX, "--unordered", "--memory", "256M", label="--memory 256M"),
+                clickhouse(ch_words, LINUX),
+            ],
         ),
         "W1-count": Work(
             "W1, ordered by count, then word",
@@ -381,29 +413,59 @@ def works() -> dict[str, Work]:
             [LINES],
             [
                 mapfold("uniq", LINES, "--unordered"),
-                clickhouse(ch_lines, LINES),
-                duckdb(duck_lines, LINES),
+                clickhouse(CLICKHOUSE_LINES, LINES),
+                duckdb(DUCKDB_LINES, LINES),
                 shell("sort, uniq -c", f"{sort} -S 8G {path(LINES)} | uniq -c"),
             ],
+        ),
+        "U1-key": Work(
+            "U1, ordered by line",
+            [LINES],
+            [
+                mapfold("uniq", LINES),
+                clickhouse(CLICKHOUSE_LINES + " order by line", LINES),
+                duckdb(DUCKDB_LINES + " order by line", LINES, slow=True),
+            ],
+            ordered=True,
         ),
         "U1-distinct": Work(
             "count distinct lines, 20 M that all differ, unordered",
             [DISTINCT],
             [
                 mapfold("uniq", DISTINCT, "--unordered"),
-                clickhouse(ch_lines, DISTINCT),
-                duckdb(duck_lines, DISTINCT),
+                clickhouse(CLICKHOUSE_LINES, DISTINCT),
+                duckdb(DUCKDB_LINES, DISTINCT),
             ],
         ),
         "U2": Work(
-            "U1 within 512 MB",
+            "U1 within 512 MB, DuckDB within 768 MB",
             [LINES],
             [
                 mapfold("uniq", LINES, "--unordered", "--memory", "512M", label="--memory 512M"),
-                duckdb(duck_lines, LINES, memory="512MB"),
+                duckdb(DUCKDB_LINES, LINES, memory="768MiB"),
                 shell("sort -S 512M, uniq -c", f"{sort} -S 512M {path(LINES)} | uniq -c"),
             ],
         ),
+        "S1": Work(
+            "sort the lines of U1 by their bytes",
+            [LINES],
+            [
+                mapfold(by_line, LINES),
+                duckdb("select line from {lines} order by line", LINES, slow=True),
+                shell("sort -S 8G", f"{sort} -S 8G {path(LINES)}"),
+            ],
+            ordered=True,
+        ),
+        "S1-64M": Work(
+            "S1 within 64 MB",
+            [LINES],
+            [
+                mapfold(by_line, LINES, "--memory", "64M", label="--memory 64M"),
+                shell("sort -S 64M", f"{sort} -S 64M {path(LINES)}"),
+            ],
+            ordered=True,
+        ),
+        "G10": ten_gigabytes(),
         "A1": measurements(),
         "A2": groups(grouped, GROUPS),
         "A2-quoted": groups("A2 with quotes around every field", QUOTED, beside=[plain], also=(GROUPS,)),
