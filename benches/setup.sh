@@ -25,3 +25,19 @@ fi
 
 target=${CARGO_TARGET_DIR:-target}/${profile/dev/debug}
 export MAPFOLD=${MAPFOLD:-$target/mapfold}
+
+# Sets $python to one that has the packages of the peers. With --quick nothing is installed, and inputs go to $scratch.
+# shellcheck disable=SC2034 # the scripts that source this file use it
+prepare_python() {
+    local venv=benches/.venv packages='chdb duckdb polars'
+    python=$venv/bin/python
+    if [[ $profile == dev ]]; then
+        if [[ ! -e $venv/ready ]]; then python=python3; fi
+        export MAPFOLD_BENCH_DATA=$scratch
+    elif [[ $(cat "$venv/ready" 2>/dev/null) != "$packages" ]]; then
+        python3 -m venv --clear "$venv"
+        # shellcheck disable=SC2086 # one word a package
+        "$venv/bin/pip" install --quiet $packages
+        printf '%s\n' "$packages" >"$venv/ready"
+    fi
+}
