@@ -21,6 +21,7 @@ mod inputs;
 mod layers;
 mod leftovers;
 mod located;
+mod memory;
 mod oracle;
 mod oracle_tables;
 mod oracle_timestamps;
