@@ -281,7 +281,9 @@ def main() -> int:
     say("U1, 40 M lines of which 25 M differ, counted within a budget: the median of the whole process's seconds, and the")
     say("largest resident set of any run, with mapped input; **bold** where that is more than the budget. Each tool is told")
     say("the budget in its own way: `--memory`, DuckDB's `memory_limit`, `sort -S`, and ClickHouse to spill at half of it, which")
-    say("limits only what a query's tables take. Each result had the rows, and if ordered the bytes, of all the others.")
+    say("limits only what a query's tables take.")
+    errors = [why for question in questions for why in sorted(question.wrong)]
+    say(*([f"**{why}.**" for why in errors] or ["Each result had the rows, and if ordered the bytes, of all the others."]))
     say("", *versions([LINES]))
     for question in questions:
         say("", f"## Distinct lines, {question.title}", "", *question.table(budgets))
@@ -295,7 +297,6 @@ def main() -> int:
         file.write_text(plot(questions, budgets))
         print(f"wrote {file}", file=sys.stderr)
 
-    errors = [why for question in questions for why in sorted(question.wrong)]
     for question in questions:
         for budget, cell in question.cells["mapfold"].items():
             errors += [f"{question.title}, {amount(budget)}: mapfold: {run.error}" for run in cell.runs if run.error]
