@@ -2,9 +2,11 @@
 //! take 2^64 records to overflow.
 
 use super::{AS, Aggregate, Made, Observes, Op, Overflow, WHERE, op_key};
+use crate::data::buffer::Buffer;
+use crate::data::columns::Growing;
 use crate::data::{Column, Decimal, Kind, Value};
 use crate::schema::{Key, Shape};
-use crate::table::{StateColumn, States};
+use crate::table::{HeldStates, StateColumn, States};
 
 pub const OP: Op = Op {
     name: "count",
@@ -73,6 +75,17 @@ impl Aggregate for Count {
 
     fn finish<'a>(&self, _: usize, words: &[u64], _: &'a [u8]) -> Result<Value<'a>, Overflow> {
         Ok(Value::Decimal(Decimal::from(words[0])))
+    }
+
+    fn finish_all(
+        &self,
+        _: usize,
+        states: HeldStates<'_>,
+        column: &mut Growing,
+        _: &mut Buffer,
+    ) -> Result<(), (usize, Overflow)> {
+        column.extend_whole(states.each().map(|(words, _)| words[0]));
+        Ok(())
     }
 }
 

@@ -37,10 +37,12 @@ pub use count::Count;
 
 use std::fmt::Debug;
 
+use crate::data::buffer::Buffer;
+use crate::data::columns::Growing;
 use crate::data::{Column, Kind, Value};
 use crate::schema::predicate::PREDICATES;
 use crate::schema::{Key, Shape, Tagged, Variant};
-use crate::table::{StateColumn, States, TailPlace};
+use crate::table::{HeldStates, StateColumn, States, TailPlace};
 use summary::Statistic;
 
 /// An op that a spec can name. Each op has a file of its own.
@@ -261,6 +263,22 @@ pub trait Aggregate: Debug + Send + Sync {
     /// Returns a state's value with this number. An error says what is wrong with the value, such as that it is too
     /// large for its type.
     fn finish<'a>(&self, number: usize, words: &[u64], tail: &'a [u8]) -> Result<Value<'a>, Overflow>;
+
+    /// Adds the values with this number of many states to a column, whose bytes are in `data`. Of an error it says at
+    /// which of the states it is.
+    fn finish_all(
+        &self,
+        number: usize,
+        states: HeldStates<'_>,
+        column: &mut Growing,
+        data: &mut Buffer,
+    ) -> Result<(), (usize, Overflow)> {
+        // Compiled for each aggregate, so that the call for each state isn't a virtual one.
+        for (i, (words, tail)) in states.each().enumerate() {
+            column.push(self.finish(number, words, tail).map_err(|overflow| (i, overflow))?, data);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

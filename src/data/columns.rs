@@ -49,17 +49,35 @@ impl Growing {
     #[inline]
     pub fn push(&mut self, value: Value<'_>, data: &mut Buffer) {
         match (self, value) {
-            (Growing::Bytes(spans), Value::Bytes(bytes)) => {
-                let start = data.len();
-                data.extend(bytes);
-                spans.push(Span::of(start..data.len()));
-            }
+            (column @ Growing::Bytes(_), Value::Bytes(bytes)) => column.push_text(|data| data.extend(bytes), data),
             (Growing::Decimal(decimals), Value::Decimal(number)) => decimals.push(Some(number)),
             (Growing::Float(floats), Value::Float(number)) => floats.push(Some(number)),
             (Growing::Json(spans), value) if !value.is_null() => push_json(spans, value, data),
             (column, Value::Null) => column.push_null(),
             (column, value) => panic!("{value:?} isn't of the kind of {column:?}"),
         }
+    }
+
+    /// Adds a text to a column of bytes. `put` appends the text to `data`.
+    ///
+    /// # Panics
+    /// If the column is of another kind.
+    #[inline]
+    pub fn push_text(&mut self, put: impl FnOnce(&mut Buffer), data: &mut Buffer) {
+        let Growing::Bytes(spans) = self else { panic!("{self:?} isn't a column of bytes") };
+        let start = data.len();
+        put(data);
+        spans.push(Span::of(start..data.len()));
+    }
+
+    /// Adds whole numbers to a column of decimals.
+    ///
+    /// # Panics
+    /// If the column is of another kind.
+    #[inline]
+    pub fn extend_whole(&mut self, numbers: impl Iterator<Item = u64>) {
+        let Growing::Decimal(decimals) = self else { panic!("{self:?} isn't a column of decimals") };
+        decimals.extend_whole(numbers);
     }
 
     /// Returns the values so far as a column. `data` is the bytes that the spans refer to.
@@ -125,6 +143,22 @@ impl GrowingDecimals {
             let scale = self.scale;
             let all = self.mantissas.iter().map(|&mantissa| Decimal { mantissa: i128::from(mantissa), scale });
             self.mixed = Some(all.chain([number]).collect());
+        }
+    }
+
+    #[inline]
+    fn extend_whole(&mut self, numbers: impl Iterator<Item = u64>) {
+        if self.scale > 0 || self.mixed.is_some() {
+            return numbers.for_each(|number| self.push(Some(number.into())));
+        }
+        for number in numbers {
+            match i64::try_from(number) {
+                Ok(mantissa) if self.mixed.is_none() => {
+                    self.mantissas.push(mantissa);
+                    self.nulls.push(false);
+                }
+                _ => self.push(Some(number.into())),
+            }
         }
     }
 

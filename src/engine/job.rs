@@ -32,20 +32,22 @@ use crate::shuffle::RowLimit;
 pub struct Sizes {
     pub split: u64,
     pub partitions: usize,
+    /// The most partitions whose buffers fit the memory.
+    pub most_partitions: usize,
     /// Bytes of a map task's table.
     pub table: usize,
     /// The most groups that a map task can meet.
     pub groups: usize,
-    /// Payload bytes at which a partition's buffer is written as a page.
-    pub page: usize,
+    /// Bytes that the buffers of all partitions may take.
+    buffers: usize,
     /// Bytes of a reduce task and of one fold. A reduce task takes neighbouring partitions while they hold at most
     /// `reduce` bytes. It folds as many of them at a time as hold `fold` bytes.
     pub reduce: u64,
     pub fold: u64,
-    /// Bytes of rows that a map attempt sorts at once, in a job without groups that sorts.
-    pub sort: u64,
-    /// Bytes of a range of ordered output.
-    pub range: u64,
+    /// Bytes of rows that an attempt holds in memory because they may be among the first of the result.
+    pub first: u64,
+    /// Payload bytes of a page of lines.
+    pub lines: u64,
     /// Bytes of a stream's block.
     pub block: usize,
     /// The longest row that a map task may write.
@@ -65,9 +67,11 @@ impl Sizes {
         let share = settings.memory / settings.threads as u64;
         let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
         let streams = plan.sources.iter().any(|source| source.is_stream());
+        let most_partitions = (share / 2 / 4096).clamp(1, MOST_PARTITIONS) as usize;
         let partitions = settings.partitions.unwrap_or_else(|| {
-            let wanted = if streams { 256 } else { (input / PARTITION_INPUT).next_power_of_two().clamp(64, 1024) };
-            wanted.min(share / 2 / 4096).max(1) as usize
+            let wanted =
+                if streams { 256 } else { (input / PARTITION_INPUT).next_power_of_two().clamp(64, MOST_PARTITIONS) };
+            wanted.min(most_partitions as u64) as usize
         });
         Sizes {
             split: settings
@@ -75,21 +79,28 @@ impl Sizes {
                 .unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads, settings.memory))
                 .max(1),
             partitions,
+            most_partitions,
             table: (share / 8) as usize,
             // A group takes at least one byte of input.
             groups: if streams { usize::MAX } else { input as usize },
-            page: (share as usize / 2 / partitions).clamp(256, LARGEST_PAGE),
+            buffers: share as usize / 2,
             reduce: (share / 32).clamp(4 << 10, 8 << 20),
             fold: (share / 32).clamp(4 << 10, 1 << 20),
-            // As large as memory allows, counting the sort entry that is kept beside each row: every range of the
-            // output reads every run, so few runs are best.
-            sort: (share / 8).clamp(4 << 10, if has_deadline { SOON } else { 256 << 20 }),
-            range: (share / 16).clamp(4 << 10, 4 << 20),
+            first: (share / 8).clamp(4 << 10, 16 << 20),
+            lines: (share / 16).clamp(4 << 10, 256 << 10),
             block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
             longest_row: RowLimit { bytes: (share / ROW_COPIES).max(1 << 20), memory: settings.memory },
         }
     }
+
+    /// Payload bytes at which the buffer of one of so many partitions is written as a page.
+    pub fn page(&self, partitions: usize) -> usize {
+        (self.buffers / partitions).clamp(256, LARGEST_PAGE)
+    }
 }
+
+/// The most partitions. Rows are added to the buffers of all of them in turn, and more don't stay in the caches.
+const MOST_PARTITIONS: u64 = 1024;
 
 /// Copies of one row that are live while sorting and writing: its key and its line as they are read, as they are held,
 /// and as they are written.
@@ -100,8 +111,7 @@ const ROW_COPIES: u64 = 4;
 /// meant to keep all workers busy, cost more time than they saved.
 const BLOCK: usize = 64 << 20;
 
-/// Bytes of a block, or of rows sorted at once, in a job with a deadline. A worker maps a block, or sorts the rows, in
-/// milliseconds.
+/// Bytes of a block in a job with a deadline. A worker maps it in milliseconds.
 const SOON: u64 = 4 << 20;
 
 /// Input bytes per partition. The groups of so much input still fit the caches when the partition is reduced. Reducing

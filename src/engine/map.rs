@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use crossbeam_channel::{Receiver, RecvError};
@@ -12,9 +12,10 @@ use super::Grouping;
 use super::bad::Bad;
 use super::job::{Job, Kept};
 use super::panicking;
+use super::ranges::{Decided, Keys};
 use super::read::{AttemptRead, MapTask, Portion, mapper, read};
+use super::reduce;
 use super::runs::Runs;
-use super::{ranges, reduce};
 use crate::error::{Error, Result};
 use crate::input::edges::{self, Edges};
 use crate::input::feed::{self, Feed, MapWork, Numbering, Reread};
@@ -27,7 +28,7 @@ use crate::panics::{self, lock};
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName, What};
 use crate::run::{self, Attempt, Cut, Deal, Done, Inflow, Phase};
-use crate::shuffle::{PartitionBuffers, Partitioner, Ranges, Run, RunSize, RunWriter};
+use crate::shuffle::{PartitionBuffers, Partitioner, Run, RunSize, RunWriter};
 use crate::table::slot_words;
 
 /// Attempts every split and stream block for as long as `wanted` returns true. Returns what `place` made of each task,
@@ -206,12 +207,12 @@ pub struct MapRun {
 /// Maps every source. Returns one run per task, in the order of the tasks.
 pub fn map<'a>(job: &'a Job<'a>, grouping: &'a Grouping<'a>) -> Result<Runs<'a>> {
     if job.sample.is_some() {
-        return Mapping::new(job, grouping, Edges::Assumed).run();
+        return Mapping::new(job, grouping, Edges::Assumed)?.run();
     }
     // In a partial result some pieces aren't read, so the assumed edges of their neighbours can't be checked.
     let may_be_assumed = !job.plan.may_be_partial();
     if may_be_assumed && edges::may_be_assumed(&job.plan.sources, job.sizes.split, job.record_end().framing) {
-        let made = Mapping::new(job, grouping, Edges::Assumed).run();
+        let made = Mapping::new(job, grouping, Edges::Assumed)?.run();
         // A wrong edge can make a good record look bad, so an error of a record counts only if the edges hold. Of
         // several errors `made` has the earliest in the input.
         let may_be_wrong = made.as_ref().err().is_none_or(Error::is_of_a_record);
@@ -221,7 +222,7 @@ pub fn map<'a>(job: &'a Job<'a>, grouping: &'a Grouping<'a>) -> Result<Runs<'a>>
         drop(made);
         job.discard_map_results();
     }
-    Mapping::new(job, grouping, Edges::Found).run()
+    Mapping::new(job, grouping, Edges::Found)?.run()
 }
 
 /// The runs made so far, for samples of the reduce phase.
@@ -238,22 +239,26 @@ pub struct Mapping<'a> {
     pub job: &'a Job<'a>,
     grouping: &'a Grouping<'a>,
     edges: Edges,
-    /// How rows are divided among partitions. The first attempt decides it, if nothing is known before.
-    partitioner: OnceLock<Partitioner>,
+    /// How rows are divided among partitions.
+    partitioner: Decided,
     workspaces: Kept<Workspace>,
     /// Used only with a deadline, to measure how long reducing takes.
     made: Mutex<Made>,
 }
 
 impl<'a> Mapping<'a> {
-    fn new(job: &'a Job<'a>, grouping: &'a Grouping<'a>, edges: Edges) -> Self {
-        let partitioner = OnceLock::new();
-        Mapping { job, grouping, edges, partitioner, workspaces: Kept::default(), made: Mutex::default() }
+    fn new(job: &'a Job<'a>, grouping: &'a Grouping<'a>, edges: Edges) -> Result<Self> {
+        let partitions = job.sizes.partitions;
+        let partitioner = match grouping.key_order(job) {
+            None => Decided::by_hash(partitions),
+            Some(_) => Decided::by_files(job, Keys::OfGroups(&grouping.groups.key), partitions)?,
+        };
+        Ok(Mapping { job, grouping, edges, partitioner, workspaces: Kept::default(), made: Mutex::default() })
     }
 
     /// How the rows of all runs are divided among partitions.
     pub fn partitioner(&self) -> &Partitioner {
-        self.partitioner.get_or_init(|| Partitioner::Ranges(Ranges::default()))
+        self.partitioner.get()
     }
 
     /// Drops the memory that attempts have used so far.
@@ -262,15 +267,6 @@ impl<'a> Mapping<'a> {
     }
 
     fn run(self) -> Result<Runs<'a>> {
-        let Mapping { job, grouping, .. } = &self;
-        let partitions = job.sizes.partitions;
-        let known = match grouping.key_order(job) {
-            None => Some(Partitioner::Hash(partitions)),
-            Some(_) => ranges::of_files(job, grouping, partitions)?.map(Partitioner::Ranges),
-        };
-        if let Some(partitioner) = known {
-            self.partitioner.set(partitioner).expect("no attempt was made");
-        }
         let attempt = |attempt: &Attempt<'_>, work: &MapWork| self.attempt(attempt, work);
         let place = |_, made: MapRun| {
             self.sample(&made.run);
@@ -315,13 +311,9 @@ impl<'a> Mapping<'a> {
         let Mapping { job, grouping, workspaces, .. } = self;
         let mut workspace = workspaces.take(|| workspace(job, grouping));
         let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut workspace.buffers));
-        let partitioner = match work {
-            MapWork::Split(_) => self.partitioner(),
-            MapWork::Block(block, _) => self.partitioner.get_or_init(|| {
-                Partitioner::Ranges(ranges::of_block(job, grouping, job.sizes.partitions, block.stretch()))
-            }),
-        };
-        let run = RunWriter::create(path, partitioner.partitions(), job.sizes.page, buffers)?;
+        let keys = Keys::OfGroups(&grouping.groups.key);
+        let partitioner = self.partitioner.partitioner(job, keys, job.sizes.partitions, work);
+        let run = RunWriter::create(path, partitioner.partitions(), job.sizes.page(partitioner.partitions()), buffers)?;
         let hash_mask = job.plan.settings.hash_mask;
         let out = (partitioner, run);
         let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut workspace.table, out);

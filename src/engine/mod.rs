@@ -16,6 +16,7 @@ mod read;
 mod reduce;
 mod runs;
 mod sample;
+mod sorted;
 mod ungrouped;
 
 use std::time::Instant;
@@ -33,11 +34,11 @@ use crate::report::tally::Tally;
 use crate::report::{PhaseSeconds, Report, SettingsAsRun, SourceAttempt, Status, TaskAttempt};
 pub use crate::run::Control;
 use crate::shuffle::Aggregation;
-use crate::shuffle::sort::MergePlan;
 use crate::table::KeyOrder;
 pub use job::Sizes;
 use job::{Job, JobRecord};
 pub use sample::{Findings, Sample};
+use sorted::SortedRuns;
 
 /// A job that failed: the error, and the report of what happened until then.
 #[derive(Debug)]
@@ -113,11 +114,11 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
 #[derive(Debug)]
 enum FinishedRows {
     /// `Sequenced`: lines already written to the target. `Staged`: lines written to a file of the spill directory,
-    /// because the target can't be taken back and the job may still fail. `Sorted`: sorted runs that are yet to be
-    /// merged.
+    /// because the target can't be taken back and the job may still fail. `Sorted`: runs of rows that are yet to be
+    /// sorted.
     Sequenced(Sequencer),
     Staged(Sequencer),
-    Sorted(MergePlan),
+    Sorted(SortedRuns),
 }
 
 /// How records are grouped, in the form that map and reduce attempts need.

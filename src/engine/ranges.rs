@@ -6,32 +6,35 @@
 //! streams   ▏▏▏▏▏▏               the same, in the block that is mapped first
 //! ```
 //!
-//! A key counts once for each place, because the combiner leaves one row of it there. What the look finds never changes
+//! The key of a group counts once for each place, because the combiner leaves one row of it there. What the look finds never changes
 //! the output, so errors are passed over: the map phase meets them again.
 
-use std::ops::Range;
+use std::sync::OnceLock;
 
 use ahash::AHashSet;
 
-use super::Grouping;
 use super::job::Job;
 use super::read::{begin, mapper, measured};
-use crate::data::key::Encoder;
+use crate::data::buffer::Buffer;
+use crate::data::key::{Encoder, KeyFields};
 use crate::data::{Batch, Sink};
 use crate::error::Result;
 use crate::input::block::{Bounds, FileBlock, FileBuffer};
 use crate::input::edges::Edges;
+use crate::input::feed::MapWork;
 use crate::input::splits::Piece;
 use crate::input::{Source, Stretch};
-use crate::map::emit::GroupFields;
 use crate::map::{Mapper, Window};
+use crate::output::SortKey;
+use crate::output::sort_key::put_sort_keys;
 use crate::panics;
-use crate::shuffle::Ranges;
 use crate::shuffle::ranges::LONGEST_BOUND;
+use crate::shuffle::{Partitioner, Ranges};
+use crate::table::hash;
 
 /// Keys that are looked at for each range. With 32, the largest of a thousand ranges has about twice the keys of an
 /// average one.
-const KEYS_A_RANGE: usize = 32;
+pub const KEYS_A_RANGE: usize = 32;
 
 /// The most places that are looked at. Each costs some 10 µs, or a seek of a disk.
 const MOST_PLACES: usize = 256;
@@ -45,15 +48,58 @@ const LOOK: usize = 16 << 10;
 /// The longest record that is looked at.
 const LONGEST: usize = 1 << 20;
 
+/// The keys that rows are divided by.
+#[derive(Clone, Copy, Debug)]
+pub enum Keys<'a> {
+    OfGroups(&'a KeyFields),
+    OfSort(&'a [SortKey]),
+}
+
+/// How the rows of a phase are divided into ranges of keys. The first attempt that needs to know it looks at its own
+/// input, unless files were looked at before.
+#[derive(Debug, Default)]
+pub struct Decided(OnceLock<Partitioner>);
+
+impl Decided {
+    pub fn by_hash(partitions: usize) -> Decided {
+        Decided(Partitioner::Hash(partitions).into())
+    }
+
+    /// Decides by a look at the files among the sources, if there are files.
+    pub fn by_files(job: &Job<'_>, keys: Keys<'_>, wanted: usize) -> Result<Decided> {
+        Ok(of_files(job, keys, wanted)?
+            .map_or_else(Decided::default, |ranges| Decided(Partitioner::Ranges(ranges).into())))
+    }
+
+    /// Returns how the rows of this work are divided.
+    pub fn partitioner(&self, job: &Job<'_>, keys: Keys<'_>, wanted: usize, work: &MapWork) -> &Partitioner {
+        self.0.get_or_init(|| {
+            Partitioner::Ranges(match work {
+                MapWork::Block(block, _) => of_block(job, keys, wanted, block.stretch()),
+                MapWork::Split(_) => Ranges::default(),
+            })
+        })
+    }
+
+    /// Returns how rows were divided. If there were none, there is one range.
+    pub fn get(&self) -> &Partitioner {
+        self.0.get_or_init(|| Partitioner::Ranges(Ranges::default()))
+    }
+
+    pub fn into_partitioner(self) -> Partitioner {
+        self.0.into_inner().unwrap_or_else(|| Partitioner::Ranges(Ranges::default()))
+    }
+}
+
 /// Looks at the files among the sources. Returns `None` if there is none.
-pub fn of_files(job: &Job<'_>, grouping: &Grouping<'_>, wanted: usize) -> Result<Option<Ranges>> {
+fn of_files(job: &Job<'_>, keys: Keys<'_>, wanted: usize) -> Result<Option<Ranges>> {
     let files: Vec<(usize, &Source)> =
         job.plan.sources.iter().enumerate().filter(|(_, from)| !from.is_stream()).collect();
     let bytes: u64 = files.iter().map(|(_, file)| file.bytes()).sum();
     if bytes == 0 {
         return Ok(None);
     }
-    let mut look = Look::new(job, grouping, wanted, bytes);
+    let mut look = Look::new(job, keys, wanted, bytes);
     let mut memory = FileBuffer::default();
     let (mut number, mut before) = (0, 0);
     for (source, file) in files {
@@ -75,9 +121,9 @@ pub fn of_files(job: &Job<'_>, grouping: &Grouping<'_>, wanted: usize) -> Result
 }
 
 /// Looks at a block of a stream.
-pub fn of_block(job: &Job<'_>, grouping: &Grouping<'_>, wanted: usize, stretch: Stretch<'_>) -> Ranges {
+fn of_block(job: &Job<'_>, keys: Keys<'_>, wanted: usize, stretch: Stretch<'_>) -> Ranges {
     let bytes = stretch.owned as u64;
-    let mut look = Look::new(job, grouping, wanted, bytes);
+    let mut look = Look::new(job, keys, wanted, bytes);
     let terminator = job.record_end().framing.terminator();
     for number in 0.. {
         let Some(place) = look.place(number, bytes) else { break };
@@ -97,7 +143,7 @@ pub fn of_block(job: &Job<'_>, grouping: &Grouping<'_>, wanted: usize, stretch: 
 struct Look<'a> {
     job: &'a Job<'a>,
     mapper: Mapper,
-    keys: Keys<'a>,
+    found: Found<'a>,
     /// Keys wanted of each place.
     each: usize,
     places: usize,
@@ -105,20 +151,18 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
-    fn new(job: &'a Job<'a>, grouping: &'a Grouping<'a>, wanted: usize, bytes: u64) -> Self {
-        let places = (bytes / BYTES_A_PLACE + 1).min(MOST_PLACES as u64) as usize;
-        let fields: Vec<_> = grouping.fields.key.fields().collect();
+    fn new(job: &'a Job<'a>, keys: Keys<'a>, wanted: usize, bytes: u64) -> Self {
+        // One range needs no bounds.
+        let places = if wanted > 1 { (bytes / BYTES_A_PLACE + 1).min(MOST_PLACES as u64) as usize } else { 0 };
+        let fields: Vec<_> = match keys {
+            Keys::OfGroups(key) => key.fields().collect(),
+            Keys::OfSort(order) => order.iter().map(|key| key.index).collect(),
+        };
         Look {
             job,
             mapper: mapper(job, &fields),
-            keys: Keys {
-                fields: &grouping.fields,
-                encoder: Encoder::default(),
-                found: Vec::new(),
-                here: AHashSet::new(),
-                wanted: 0,
-            },
-            each: (wanted * KEYS_A_RANGE).div_ceil(places),
+            found: Found { keys, encoder: Encoder::default(), found: Vec::new(), here: AHashSet::new(), wanted: 0 },
+            each: (wanted * KEYS_A_RANGE).div_ceil(places.max(1)),
             places,
             wanted,
         }
@@ -131,20 +175,20 @@ impl<'a> Look<'a> {
 
     /// Looks at the records of a stretch from `at` on.
     fn at(&mut self, stretch: Stretch<'_>, at: usize) {
-        let Look { job, mapper, keys, each, .. } = self;
-        keys.here.clear();
-        keys.wanted = *each;
+        let Look { job, mapper, found, each, .. } = self;
+        found.here.clear();
+        found.wanted = *each;
         let (layout, first) = begin(job, stretch);
         let mut at = if at == 0 { first } else { at };
         let end = stretch.owned.min(at + LOOK);
-        while at < end && keys.wants_more() {
+        while at < end && found.wants_more() {
             let rest = &stretch.bytes[at..];
             let bytes = measured(job, rest, end - at);
             if bytes == 0 || bytes > LONGEST {
                 break;
             }
             let window = Window { bytes: &rest[..bytes], home: job.home(stretch, at), is_whole: true, layout };
-            let mapped = panics::caught(|| "a look at the input".into(), || mapper.map(window, keys));
+            let mapped = panics::caught(|| "a look at the input".into(), || mapper.map(window, found));
             mapper.rejects().take();
             match mapped {
                 Ok(taken) if taken.bytes > 0 => at += taken.bytes,
@@ -154,35 +198,41 @@ impl<'a> Look<'a> {
     }
 
     fn ranges(self) -> Ranges {
-        Ranges::of_sample(self.keys.found.iter().map(|key| &**key).collect(), self.wanted)
+        Ranges::of_sample(self.found.found.iter().map(|key| &**key).collect(), self.wanted)
     }
 }
 
 /// Collects the keys of mapped records.
-struct Keys<'a> {
-    fields: &'a GroupFields,
+struct Found<'a> {
+    keys: Keys<'a>,
     encoder: Encoder,
     found: Vec<Box<[u8]>>,
-    /// Hashes of the keys that were found at this place.
+    /// Hashes of the groups' keys that were found at this place.
     here: AHashSet<u64>,
     /// Keys that are still wanted of this place.
     wanted: usize,
 }
 
-impl Sink for Keys<'_> {
+impl Sink for Found<'_> {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
-        let key = &self.fields.key;
+        let mut sort_key = Buffer::default();
         for i in 0..batch.rows {
             if self.wanted == 0 {
                 break;
             }
-            let records: Range<usize> = i..i + 1;
-            if Encoder::copies(batch, key, records.clone()) > LONGEST as u64 {
-                continue;
-            }
-            let encoded = self.encoder.encode(batch, key, records)?;
-            let key = encoded.get(0);
-            if self.here.insert(crate::table::hash::hash(key)) {
+            let key = match self.keys {
+                Keys::OfGroups(key) if Encoder::copies(batch, key, i..i + 1) <= LONGEST as u64 => {
+                    let key = self.encoder.encode(batch, key, i..i + 1)?.get(0);
+                    Some(key).filter(|key| self.here.insert(hash::hash(key)))
+                }
+                Keys::OfGroups(_) => None,
+                Keys::OfSort(order) => {
+                    sort_key.clear();
+                    put_sort_keys(&mut sort_key, order, |field| batch.columns[field].value(i));
+                    Some(sort_key.as_slice())
+                }
+            };
+            if let Some(key) = key {
                 self.found.push(key[..key.len().min(LONGEST_BOUND)].into());
                 self.wanted -= 1;
             }

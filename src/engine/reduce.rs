@@ -5,26 +5,29 @@
 use std::cmp::Reverse;
 use std::io::Write;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::in_order::InOrder;
 use super::job::{Job, Kept};
+use super::ranges::KEYS_A_RANGE;
 use super::runs::Runs;
+use super::sorted::{self, SortedRuns};
 use super::{FinishedRows, Grouping};
-use crate::data::{Sink, scratch};
+use crate::data::buffer::Buffer;
+use crate::data::{Batch, Sink, scratch};
 use crate::error::{Error, Result};
 use crate::output::sequence::Sequencer;
-use crate::output::{Chunk, Lines, Order, RowLayout, SortKey, Sorted, Target, TerminalGuard, Writer};
+use crate::output::sort_key::put_sort_keys;
+use crate::output::{Chunk, Lines, Order, RowLayout, SortKey, SortedMemory, Target, TerminalGuard, Writer};
 use crate::plan::Groups;
 use crate::reduce::{FinishedBatch, Finisher, Fold};
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName};
 use crate::run::{self, Attempt, Deal, Done, NoMore};
 use crate::shuffle::format::Page;
-use crate::shuffle::sort::{MergePlan, SortedRun, Sorter};
-use crate::shuffle::{PageReader, PartitionBuffers, Run};
+use crate::shuffle::ranges::LONGEST_BOUND;
+use crate::shuffle::{PageReader, PartitionBuffers, Partitioner, Ranges, Run, RunWriter};
 use crate::table::KeyOrder;
 
 /// One worker's memory for reduce attempts.
@@ -33,7 +36,7 @@ struct Workspace {
     fold: Fold,
     page: Vec<u8>,
     batch: FinishedBatch,
-    sorter: Sorter,
+    memory: SortedMemory,
     buffers: PartitionBuffers,
 }
 
@@ -51,6 +54,13 @@ impl run::Work for ReduceWork {
 
 /// Bytes of the largest page whose memory is kept for the next page. A longer page holds a single row.
 const LONG_PAGE: usize = 32 << 20;
+
+/// Bytes of the largest task whose rows are sorted after it. Each such task writes a run, and the pages of many runs
+/// are small.
+const LARGEST: u64 = 64 << 20;
+
+/// The most bytes of a partition's rows that are looked at.
+const LOOK: u64 = 4 << 20;
 
 /// Initial slots of a reduce task's table.
 const SLOTS: usize = 1 << 12;
@@ -72,9 +82,10 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
     let tasks = job.phase(PhaseName::Reduce, Deal::Round);
     let reduced = match (grouping.key_order(job), &grouping.groups.order) {
         (None, Order::By(keys)) => {
-            let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.sorted(attempt, work, keys);
-            let runs = job.pool.run(&tasks, works, NoMore, attempt, |_, runs| Ok(runs))?;
-            FinishedRows::Sorted(MergePlan::new(runs.into_iter().flatten().collect(), job.sizes.range))
+            let partitioner = phase.ranges(keys);
+            let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.sorted(attempt, work, keys, &partitioner);
+            let runs = job.pool.run(&tasks, works, NoMore, attempt, |_, run| Ok(run))?;
+            FinishedRows::Sorted(SortedRuns { runs, partitioner })
         }
         (order, _) => {
             let is_staged = !job.plan.output.target.is_staged();
@@ -117,7 +128,7 @@ pub fn sample(
     const BYTES: u64 = 256 << 10;
     let layout = job.layout();
     let finisher = finisher(grouping, &layout);
-    let Workspace { mut fold, mut page, mut batch, mut sorter, mut buffers } = workspace(job, grouping, &finisher);
+    let Workspace { mut fold, mut page, mut batch, mut memory, mut buffers } = workspace(job, grouping, &finisher);
     let mut lines = Chunk::default();
     let mut took = Duration::ZERO;
     let mut bytes = 0;
@@ -139,10 +150,11 @@ pub fn sample(
         }
         match &grouping.groups.order {
             Order::By(order) if grouping.key_order(job).is_none() => {
-                let name = |run| (job.spill_path(&format!("{name}.{run}")), false);
-                let mut out = sorted(job, &layout, order, &mut sorter, std::mem::take(&mut buffers), &name);
+                let one = Partitioner::Ranges(Ranges::default());
+                let run = RunWriter::create(job.spill_path(name), 1, job.sizes.page(1), buffers)?;
+                let mut out = sorted::sink(job, &layout, order, &one, &mut memory, run);
                 finisher.finish(&mut fold.table, None, &mut batch, &mut out)?;
-                (_, buffers) = out.finish()?;
+                (_, buffers) = out.finish()?.finish()?;
             }
             Order::Free | Order::By(_) => {
                 let mut out = Lines { layout: &layout, limit: u64::MAX, rows: 0, lines: &mut lines, run: None };
@@ -170,21 +182,6 @@ fn finisher<'a>(grouping: &'a Grouping<'_>, layout: &RowLayout) -> Finisher<'a> 
     Finisher::new(&grouping.aggregation, key, results, having.as_ref(), wanted)
 }
 
-/// Returns a sink for rows that go to sorted runs, which `name` names.
-fn sorted<'a>(
-    job: &Job<'_>,
-    layout: &'a RowLayout,
-    order: &'a [SortKey],
-    sorter: &'a mut Sorter,
-    buffers: PartitionBuffers,
-    name: &'a dyn Fn(usize) -> (PathBuf, bool),
-) -> Sorted<'a> {
-    // Whether the last row's rank is certain depends on the row after it, so one more row is kept.
-    let limit = job.plan.limit.map(|limit| limit.saturating_add(u64::from(job.certainty.is_some())));
-    let run_bytes = job.sizes.sort as usize;
-    Sorted { layout, order, tie: None, sorter, rows: 0, limit, run_bytes, name, buffers, runs: Vec::new() }
-}
-
 /// Plans the reduce tasks: neighbouring partitions are joined until they hold enough bytes for a task. The largest
 /// tasks come first, unless the output is in the order of the partitions.
 fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<ReduceWork> {
@@ -197,7 +194,7 @@ fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<Redu
     let even = total / (8 * job.pool.threads() as u64);
     let key_order = grouping.key_order(job);
     let most = match grouping.groups.order {
-        Order::By(_) if key_order.is_none() => job.sizes.reduce.min(even.max(job.sizes.fold)),
+        Order::By(_) if key_order.is_none() => even.clamp(job.sizes.fold, LARGEST),
         // Lines wait in memory until their task is done, so a task is no larger than a cache holds.
         Order::Free | Order::By(_) => job.sizes.fold,
     };
@@ -213,7 +210,7 @@ fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<Redu
 }
 
 /// Joins neighbouring partitions as long as they hold at most `most` bytes. A larger partition stays alone.
-fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize>> {
+pub fn gather(bytes: &[u64], partitions: Range<usize>, most: u64) -> Vec<Range<usize>> {
     let mut gathered: Vec<Range<usize>> = Vec::new();
     let mut held = 0;
     for partition in partitions {
@@ -272,18 +269,60 @@ impl ReducePhase<'_> {
         Ok(Done { made: lines, records: counters.reduce_input_records, counters })
     }
 
-    /// Makes one attempt whose rows go to runs sorted by `order`.
-    fn sorted(&self, attempt: &Attempt<'_>, work: &ReduceWork, order: &[SortKey]) -> Result<Done<Vec<SortedRun>>> {
+    /// Makes one attempt whose rows go to ranges of their sort keys.
+    fn sorted(
+        &self,
+        attempt: &Attempt<'_>,
+        work: &ReduceWork,
+        order: &[SortKey],
+        partitioner: &Partitioner,
+    ) -> Result<Done<Run>> {
         let job = self.job;
         let mut workspace = self.workspace();
-        let Workspace { fold, page, batch, sorter, buffers } = &mut workspace;
-        let name = |run| (job.attempt_path(attempt, &format!("{run}.run")), job.may_keep_open());
-        let mut out = sorted(job, self.layout, order, sorter, std::mem::take(buffers), &name);
+        let Workspace { fold, page, batch, memory, buffers } = &mut workspace;
+        let (path, partitions) = (job.attempt_path(attempt, "run"), partitioner.partitions());
+        let run = RunWriter::create(path, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
+        let mut out = sorted::sink(job, self.layout, order, partitioner, memory, run);
         let counters = self.fold(attempt, work, None, (fold, page, batch), &mut out)?;
-        let (runs, back) = out.finish()?;
+        let (run, back) = out.finish()?.finish()?;
         *buffers = back;
         self.workspaces.keep(workspace);
-        Ok(Done { made: runs, records: counters.reduce_input_records, counters })
+        let run = Run::open(run, job.may_keep_open())?;
+        Ok(Done { made: run, records: counters.reduce_input_records, counters })
+    }
+
+    /// Reduces a few partitions for a look at the sort keys of their rows, and cuts the keys into ranges.
+    fn ranges(&self, order: &[SortKey]) -> Partitioner {
+        let wanted = sorted::ranges_of(self.job, self.bytes.iter().sum());
+        let mut found =
+            SortKeys { order, found: Vec::new(), wanted: if wanted > 1 { wanted * KEYS_A_RANGE } else { 0 } };
+        for partition in 0..self.bytes.len() {
+            if !found.wants_more() {
+                break;
+            }
+            // An error is met again when the partition is reduced.
+            let _ = self.look(partition, &mut found);
+        }
+        Partitioner::Ranges(Ranges::of_sample(found.found.iter().map(|key| &**key).collect(), wanted))
+    }
+
+    /// Hands the rows of a partition, or of a part of a large one, to `out`.
+    fn look(&self, partition: usize, out: &mut SortKeys<'_>) -> Result<()> {
+        let mut left = LOOK;
+        let mut workspace = workspace(self.job, self.grouping, &self.finisher);
+        let Workspace { fold, page, batch, .. } = &mut workspace;
+        self.runs.each(|run, _| {
+            let reader = run.reader()?;
+            for wanted in run.pages(partition..partition + 1) {
+                if left == 0 {
+                    break;
+                }
+                let read = absorb(self.job, self.grouping, &reader, wanted, fold, page)?;
+                left = left.saturating_sub(read);
+            }
+            Ok(())
+        })?;
+        self.finisher.finish(&mut fold.table, None, batch, out)
     }
 
     fn workspace(&self) -> Workspace {
@@ -357,6 +396,29 @@ impl ReducePhase<'_> {
     }
 }
 
+/// Collects the sort keys of rows.
+struct SortKeys<'a> {
+    order: &'a [SortKey],
+    found: Vec<Box<[u8]>>,
+    wanted: usize,
+}
+
+impl Sink for SortKeys<'_> {
+    fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
+        let mut key = Buffer::default();
+        for i in 0..batch.rows.min(self.wanted - self.found.len()) {
+            key.clear();
+            put_sort_keys(&mut key, self.order, |cell| batch.columns[cell].value(i));
+            self.found.push(key.as_slice()[..key.len().min(LONGEST_BOUND)].into());
+        }
+        Ok(())
+    }
+
+    fn wants_more(&self) -> bool {
+        self.found.len() < self.wanted
+    }
+}
+
 /// Folds one page. Returns the bytes of its rows.
 fn absorb(
     job: &Job<'_>,
@@ -382,7 +444,7 @@ fn workspace(job: &Job<'_>, grouping: &Grouping<'_>, finisher: &Finisher<'_>) ->
         fold: Fold::new(settings.table_slots.unwrap_or(SLOTS), settings.hash_mask, &grouping.aggregation),
         page: Vec::new(),
         batch: finisher.batch(),
-        sorter: Sorter::default(),
+        memory: SortedMemory::default(),
         buffers: PartitionBuffers::default(),
     }
 }

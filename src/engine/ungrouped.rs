@@ -1,27 +1,25 @@
 //! The map phase of a job without groups: it turns records into lines of output. The lines stay in the order of the
-//! input, or go to sorted runs that the output phase merges.
+//! input, or go to ranges of their sort keys that the output phase sorts.
 
 use std::sync::atomic::Ordering;
 
-use super::FinishedRows;
 use super::bad;
 use super::job::{Job, Kept};
 use super::map::{Mapped, tasks};
 use super::panicking;
+use super::ranges::{Decided, Keys};
 use super::read::{AttemptRead, MapTask, Portion, mapper, read};
+use super::sorted::SortedRuns;
+use super::{FinishedRows, sorted};
 use crate::error::{Error, Result};
 use crate::input::Place;
 use crate::input::feed::{MapWork, Numbering};
 use crate::map::Mapper;
 use crate::output::sequence::{self, Sequencer, TaskPart};
-use crate::output::{Chunk, Lines, RowLayout, SortKey, Sorted};
+use crate::output::{Chunk, Lines, RowLayout, SortKey, SortedMemory};
 use crate::report::Counters;
 use crate::run::{Attempt, Done};
-use crate::shuffle::sort::{MergePlan, SortedRun, Sorter};
-use crate::shuffle::{PartitionBuffers, Run, RunSize, RunWriter};
-
-/// Largest payload of a page of lines in bytes.
-const LINES_PAGE: u64 = 256 << 10;
+use crate::shuffle::{PartitionBuffers, Partitioner, Run, RunWriter};
 
 /// One worker's memory for map attempts.
 #[derive(Debug)]
@@ -29,7 +27,7 @@ struct Workspace {
     mapper: Mapper,
     /// The lines of a batch.
     lines: Chunk,
-    sorter: Sorter,
+    memory: SortedMemory,
     buffers: PartitionBuffers,
 }
 
@@ -40,7 +38,7 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<FinishedRows> {
         workspaces.take(|| Workspace {
             mapper: mapper(job, &layout.columns),
             lines: Chunk::default(),
-            sorter: Sorter::default(),
+            memory: SortedMemory::default(),
             buffers: PartitionBuffers::limited(job.sizes.longest_row),
         })
     };
@@ -92,29 +90,31 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<FinishedRows> {
         bad::judge(job, !sequencer.is_complete())?;
         return Ok(FinishedRows::Sequenced(sequencer));
     };
+    let keys = Keys::OfSort(order);
+    let wanted = sorted::ranges_of(job, job.plan.sources.iter().map(|source| source.bytes()).sum());
+    let decided = Decided::by_files(job, keys, wanted)?;
     let attempt = |attempt: &Attempt<'_>, work: &MapWork| {
-        panicking::attempt(job, attempt, MapTask { work, edges: job.edges() }, |records| {
+        let made = panicking::attempt(job, attempt, MapTask { work, edges: job.edges() }, |records| {
             let mut workspace = workspace();
-            let tie = if as_they_come { at(work) } else { attempt.number() as u64 };
-            let done = sorted(job, &layout, (order, tie), attempt, records, &mut workspace)?;
+            let partitioner = decided.partitioner(job, keys, wanted, work);
+            let done = in_ranges(job, &layout, (order, partitioner), attempt, records, &mut workspace)?;
             workspaces.keep(workspace);
             Ok(done)
-        })
+        })?;
+        Ok(made.map(|made| made.map(|run| (at(work), run))))
     };
-    let runs = tasks(
-        job,
-        if as_they_come { Numbering::FilesFirst } else { Numbering::Input },
-        job.edges(),
-        || true,
-        attempt,
-        |_, runs: Vec<_>| {
-            let row_bytes = runs.iter().map(|run: &SortedRun| run.size.row_bytes).sum();
-            job.control.progress.output.expect_more(row_bytes);
-            Ok(runs)
-        },
-    )?;
+    let place = |_, (at, run): (u64, Run)| {
+        job.control.progress.output.expect_more(run.row_bytes());
+        Ok((at, run))
+    };
+    let numbering = if as_they_come { Numbering::FilesFirst } else { Numbering::Input };
+    let mut runs = tasks(job, numbering, job.edges(), || true, attempt, place)?;
     bad::judge(job, true)?;
-    Ok(FinishedRows::Sorted(MergePlan::new(runs.into_iter().flatten().collect(), job.sizes.range)))
+    if as_they_come {
+        runs.sort_by_key(|(at, _)| *at);
+    }
+    let runs = runs.into_iter().map(|(_, run)| run).collect();
+    Ok(FinishedRows::Sorted(SortedRuns { runs, partitioner: decided.into_partitioner() }))
 }
 
 /// Makes one attempt whose lines stay in the order of its records.
@@ -126,7 +126,7 @@ fn in_order(
     workspace: &mut Workspace,
 ) -> Result<Done<Mapped<TaskPart>>> {
     let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut workspace.buffers));
-    let run = RunWriter::create(path, 1, job.sizes.range.min(LINES_PAGE) as usize, buffers)?;
+    let run = RunWriter::create(path, 1, job.sizes.lines as usize, buffers)?;
     let limit = job.plan.limit.unwrap_or(u64::MAX);
     let mut out = Lines { layout, limit, rows: 0, lines: &mut workspace.lines, run: Some(run) };
     let read = read(job, attempt, records, &mut workspace.mapper, &mut out);
@@ -151,32 +151,25 @@ fn at(work: &MapWork) -> u64 {
     (source as u64) << (u64::BITS - SOURCE_BITS) | offset
 }
 
-/// Makes one attempt whose lines are sorted. Lines with equal sort keys stay in the order of `task`, and within a task
-/// in the order of its records.
-fn sorted(
+/// Makes one attempt whose lines go to ranges of their sort keys. Lines with equal keys stay in the order of the
+/// records.
+fn in_ranges(
     job: &Job<'_>,
     layout: &RowLayout,
-    (order, task): (&[SortKey], u64),
+    (order, partitioner): (&[SortKey], &Partitioner),
     attempt: &Attempt<'_>,
     records: &Portion<'_>,
     workspace: &mut Workspace,
-) -> Result<Done<Mapped<Vec<SortedRun>>>> {
-    let mut out = Sorted {
-        layout,
-        order,
-        tie: Some(task),
-        sorter: &mut workspace.sorter,
-        rows: 0,
-        limit: job.plan.limit,
-        run_bytes: job.sizes.sort as usize,
-        name: &|run| (job.attempt_path(attempt, &format!("{run}.run")), !records.is_trial() && job.may_keep_open()),
-        buffers: std::mem::take(&mut workspace.buffers),
-        runs: Vec::new(),
-    };
-    let read = read(job, attempt, records, &mut workspace.mapper, &mut out)?;
+) -> Result<Done<Mapped<Run>>> {
+    let Workspace { mapper, memory, buffers, .. } = workspace;
+    let (path, partitions) = (job.attempt_path(attempt, "run"), partitioner.partitions());
+    let run = RunWriter::create(path, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
+    let mut out = sorted::sink(job, layout, order, partitioner, memory, run);
+    let read = read(job, attempt, records, mapper, &mut out)?;
     let rows = out.rows;
-    let (runs, buffers) = out.finish()?;
-    workspace.buffers = buffers;
-    let size = runs.iter().map(|run| run.size).fold(RunSize::default(), RunSize::plus);
-    Ok(Mapped::done(runs, read, size, Counters { map_output_records: rows, ..Counters::default() }))
+    let (run, back) = out.finish()?.finish()?;
+    *buffers = back;
+    let size = run.size;
+    let run = Run::open(run, !records.is_trial() && job.may_keep_open())?;
+    Ok(Mapped::done(run, read, size, Counters { map_output_records: rows, ..Counters::default() }))
 }

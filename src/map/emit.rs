@@ -38,6 +38,7 @@ pub struct MapTable {
 struct GroupTable {
     table: Table,
     keys: Box<KeyBatch>,
+    /// The slots of a batch's groups, or the partitions that its rows go to.
     slots: Box<[u32; BATCH]>,
     combining: Combining,
     growth: Growth,
@@ -286,19 +287,19 @@ impl Output<'_> {
     /// Sends records: writes their value rows to the run, without the table.
     fn send(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
         let Output { aggregation: Aggregation { shape, .. }, table, partitioner, run, .. } = self;
-        let hashed = &table.keys;
-        for i in 0..hashed.len {
-            let (meta, words) = (hashed.meta[i], hashed.words[i]);
-            let key = match code(meta) {
-                LONG => SlotKey::Long(keys.get(i)),
-                code => SlotKey::Inline(words, code as usize - 1),
-            };
-            let partition = partitioner.of(meta & !LONG, key);
-            match key {
+        let GroupTable { keys: hashed, slots: partitions, .. } = &mut **table;
+        let hashed = &**hashed;
+        let key = |i: usize| match code(hashed.meta[i]) {
+            LONG => SlotKey::Long(keys.get(i)),
+            code => SlotKey::Inline(hashed.words[i], code as usize - 1),
+        };
+        partitioner.divide(hashed.len, |i| (hashed.meta[i] & !LONG, key(i)), partitions);
+        for (i, partition) in partitions[..hashed.len].iter().enumerate() {
+            match key(i) {
                 SlotKey::Inline(words, len) if values.is_empty() => {
-                    run.add(partition, |out| put_inline_value(out, words, len))?;
+                    run.add(*partition as usize, |out| put_inline_value(out, words, len))?;
                 }
-                _ => run.add(partition, |out| shape.put_value(out, keys.get(i), values, i))?,
+                _ => run.add(*partition as usize, |out| shape.put_value(out, keys.get(i), values, i))?,
             }
         }
         Ok(())
@@ -306,13 +307,21 @@ impl Output<'_> {
 
     fn flush(&mut self) -> Result<()> {
         let Output { aggregation: Aggregation { shape, .. }, table, partitioner, run, counters, .. } = self;
-        let GroupTable { table, records, .. } = &mut **table;
+        let GroupTable { table, records, slots: partitions, .. } = &mut **table;
         counters.combine_output_records += table.len() as u64;
         *records = 0;
-        table.drain(|group, arena| {
-            run.add(partitioner.of(group.hash, group.key), |out| {
-                shape.put_group(out, group, arena);
-            })
+        table.drain(|table, slots| {
+            let key = |i: usize| {
+                let group = table.group(slots[i]);
+                (group.hash, group.key)
+            };
+            partitioner.divide(slots.len(), key, partitions);
+            for (slot, partition) in slots.iter().zip(&**partitions) {
+                run.add(*partition as usize, |out| {
+                    shape.put_group(out, &table.group(*slot), table.arena());
+                })?;
+            }
+            Ok(())
         })
     }
 }

@@ -1,8 +1,8 @@
 //! Output: the sinks that finished rows go to, the formats, and the target, which shows all of the result or nothing.
 //!
 //! ```text
-//! batches of rows ─┬─► lines ──────────────────────► sequencer ─► writer      in the order in which they come
-//!                  └─► sorted runs ─► merged lines ──►                        in the order that `sort` asks for
+//! batches of rows ─┬─► lines ─────────────────────────────► sequencer ─► writer     in the order in which they come
+//!                  └─► ranges of a run ─► sorted lines ─────►                       in the order that `sort` asks for
 //! ```
 
 pub mod compress;
@@ -22,6 +22,6 @@ pub use format::{Format, RowLayout};
 pub use lines::Lines;
 pub use publish::{STAGING, is_of_a_result};
 pub use sort_key::{Order, SortKey};
-pub use sorted::Sorted;
+pub use sorted::{Sorted, SortedMemory};
 pub use target::Target;
 pub use writer::{Chunk, Committed, TerminalGuard, Writer};

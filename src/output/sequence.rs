@@ -4,7 +4,7 @@
 //! ```text
 //! map task of a job without groups   a run of lines        by number  ┐
 //! reduce task, rows in any order     lines                 as it comes├─► sequencer ─► writer
-//! range of a merge, rows in order    lines                 by number  ┘
+//! range of keys, rows in order       lines                 by number  ┘
 //! ```
 //!
 //! Only the winning attempt of a task places its lines here, so everything that is written is part of the result.
@@ -41,11 +41,7 @@ impl TaskPart {
     pub fn bytes(&self) -> u64 {
         match &self.lines {
             Lines::Held(chunk) => chunk.bytes.len() as u64,
-            Lines::Run(run) => {
-                let mut bytes = [0];
-                run.add_bytes(&mut bytes);
-                bytes[0]
-            }
+            Lines::Run(run) => run.row_bytes(),
         }
     }
 }

@@ -1,78 +1,119 @@
-//! [`Sorted`] formats finished rows as lines and writes them to sorted runs, by a sort key.
-
-use std::path::PathBuf;
+//! [`Sorted`] formats finished rows as lines and writes them to a run, partitioned by ranges of their sort keys.
 
 use super::format::with_row_format;
-use super::sort_key::put_sort_key;
+use super::sort_key::put_sort_keys;
+use super::writer::Chunk;
 use super::{RowLayout, SortKey};
-use crate::data::buffer::Buffer;
-use crate::data::{Batch, Sink, Value};
+use crate::data::{BATCH, Batch, Sink};
 use crate::error::Result;
-use crate::shuffle::PartitionBuffers;
-use crate::shuffle::sort::{SortedRun, Sorter};
+use crate::shuffle::sort::{FirstRows, put_row};
+use crate::shuffle::{Partitioner, RunWriter};
+use crate::table::SlotKey;
 
-/// Writes rows in sorted runs.
+/// Writes rows to a run by their sort keys.
 pub struct Sorted<'a> {
     pub layout: &'a RowLayout,
     pub order: &'a [SortKey],
-    /// A number that decides between rows of different tasks that `order` doesn't tell apart: the lesser number comes
-    /// first. Within a task such rows stay in the order in which they came. `None` if `order` tells all rows apart.
-    pub tie: Option<u64>,
-    pub sorter: &'a mut Sorter,
+    pub partitioner: &'a Partitioner,
+    /// The rows that may be among the first, if only the first are wanted, and how many bytes they may take.
+    pub first: Option<(FirstRows, usize)>,
     pub rows: u64,
-    /// The most rows of the result.
-    pub limit: Option<u64>,
-    /// Bytes of rows at which a sorted run is written.
-    pub run_bytes: usize,
-    /// Returns the path for the run of this number, and whether the run's file may stay open.
-    pub name: &'a dyn Fn(usize) -> (PathBuf, bool),
-    pub buffers: PartitionBuffers,
-    pub runs: Vec<SortedRun>,
+    pub memory: &'a mut SortedMemory,
+    pub run: RunWriter,
 }
+
+/// One worker's memory for rows that are on their way to a run.
+#[derive(Debug, Default)]
+pub struct SortedMemory {
+    keys: Chunk,
+    lines: Chunk,
+}
+
+impl SortedMemory {
+    fn clear(&mut self) {
+        self.keys.clear();
+        self.lines.clear();
+    }
+
+    fn bytes(&self) -> usize {
+        self.keys.bytes.len() + self.lines.bytes.len()
+    }
+}
+
+/// Bytes of rows that are written although a batch isn't full: one long line may be in every row of a batch.
+const LARGE: usize = 1 << 20;
 
 impl Sink for Sorted<'_> {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
-        let (layout, order) = (self.layout, self.order);
+        let Sorted { layout, order, .. } = *self;
+        self.rows += batch.rows as u64;
         with_row_format!(layout, format => {
             for i in 0..batch.rows {
                 let cell = |cell: usize| batch.columns[cell].value(i);
-                let put_key = |out: &mut Buffer| {
-                    for (i, key) in order.iter().enumerate() {
-                        let is_last = self.tie.is_none() && i + 1 == order.len();
-                        put_sort_key(out, &cell(key.index), key.descending, is_last);
-                    }
-                    if let Some(task) = self.tie {
-                        put_sort_key(out, &Value::Decimal(task.into()), false, false);
-                        put_sort_key(out, &Value::Decimal(self.rows.into()), false, true);
-                    }
-                };
-                self.sorter.add(put_key, |out| layout.line(&mut format, cell, out));
-                self.rows += 1;
-                // Checked after each row: one long line may be in every row of the batch.
-                if self.sorter.bytes() > self.run_bytes {
-                    self.write()?;
+                let SortedMemory { keys, lines } = &mut *self.memory;
+                let start = keys.bytes.len();
+                put_sort_keys(&mut keys.bytes, order, cell);
+                // Most rows aren't among the first, and they aren't formatted.
+                if self.first.as_ref().is_some_and(|(first, _)| !first.may_take(&keys.bytes.as_slice()[start..])) {
+                    keys.bytes.truncate(start);
+                    continue;
+                }
+                keys.ends.push(keys.bytes.len());
+                layout.line(&mut format, cell, &mut lines.bytes);
+                lines.ends.push(lines.bytes.len());
+                if lines.ends.len() == BATCH || self.memory.bytes() > LARGE {
+                    self.put()?;
                 }
             }
         });
-        Ok(())
+        self.put()
     }
 }
 
 impl Sorted<'_> {
-    fn write(&mut self) -> Result<()> {
-        let (path, keep_open) = (self.name)(self.runs.len());
-        let buffers = std::mem::take(&mut self.buffers);
-        let (run, buffers) = self.sorter.write(path, self.limit, keep_open, buffers)?;
-        self.buffers = buffers;
-        self.runs.push(run);
+    /// Puts the rows in memory where they belong.
+    fn put(&mut self) -> Result<()> {
+        let Sorted { partitioner, first, memory, run, .. } = self;
+        let SortedMemory { keys, lines } = &**memory;
+        match first {
+            Some((first, most)) => {
+                keys.iter().zip(lines.iter()).try_for_each(|(key, line)| first.push(key, line))?;
+                if first.bytes() > *most {
+                    put_all(run, partitioner, first.take().iter())?;
+                }
+            }
+            None => put_all(run, partitioner, keys.iter().zip(lines.iter()))?,
+        }
+        memory.clear();
         Ok(())
     }
 
-    /// Writes the rows that the sorter still holds. Returns the runs and the buffers.
-    pub fn finish(mut self) -> Result<(Vec<SortedRun>, PartitionBuffers)> {
-        if self.sorter.bytes() > 0 {
-            self.write()?;
+    /// Writes the rows that are still in memory. The caller finishes the run.
+    pub fn finish(self) -> Result<RunWriter> {
+        let Sorted { partitioner, first, mut run, .. } = self;
+        if let Some((mut first, _)) = first {
+            put_all(&mut run, partitioner, first.take().iter())?;
         }
-        Ok((self.runs, self.buffers))
+        Ok(run)
     }
+}
+
+/// Writes rows, given by key and line, to their partitions.
+fn put_all<'a>(
+    run: &mut RunWriter,
+    partitioner: &Partitioner,
+    rows: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Result<()> {
+    let mut partitions = [0; BATCH];
+    let mut rows = rows.peekable();
+    let mut some: Vec<(&[u8], &[u8])> = Vec::with_capacity(BATCH);
+    while rows.peek().is_some() {
+        some.clear();
+        some.extend(rows.by_ref().take(BATCH));
+        partitioner.divide(some.len(), |i| (0, SlotKey::Long(some[i].0)), &mut partitions);
+        for ((key, line), partition) in some.iter().zip(&partitions) {
+            run.add(*partition as usize, |out| put_row(out, key, line))?;
+        }
+    }
+    Ok(())
 }

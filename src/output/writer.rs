@@ -37,6 +37,11 @@ impl Chunk {
         self.bytes.clear();
         self.ends.clear();
     }
+
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes.as_slice()[*start..*end])
+    }
 }
 
 /// How rows are written to a terminal: other things drawn there, such as the progress, are cleared away meanwhile. The

@@ -34,8 +34,6 @@ pub struct Finisher<'p> {
     having: Option<&'p Predicate>,
     /// The cells that are wanted, with their kinds.
     wanted: Vec<(usize, Kind)>,
-    /// Those of the wanted cells that are texts.
-    texts: Vec<usize>,
 }
 
 /// The rows of a batch that is being put together, in memory that is reused from batch to batch.
@@ -46,6 +44,9 @@ pub struct FinishedBatch {
     data: Buffer,
     /// A column for each cell. Cells that aren't wanted have an empty one.
     columns: Vec<Growing>,
+    decoder: Decoder,
+    /// Slots of the groups that `having` keeps.
+    kept: Vec<u32>,
     sorted: SortMemory,
 }
 
@@ -71,10 +72,10 @@ impl Finish<'_> {
     }
 }
 
-/// The cells of one group.
+/// The cells of one group, worked out one by one.
 struct Cells<'a> {
     key: DecodedKey<'a>,
-    states: &'a [u64],
+    group: &'a Group<'a>,
     arena: &'a Arena,
     values: &'a [Finish<'a>],
     /// Index of a result column whose value was read and is too large for its type.
@@ -82,14 +83,13 @@ struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    #[inline]
     fn get(&self, index: usize) -> Value<'a> {
         let fields = self.key.len();
         if index < fields {
             return self.key.value(index);
         }
         let column = index - fields;
-        self.values[column].value(self.states, self.arena).unwrap_or_else(|_| {
+        self.values[column].value(self.group.states, self.arena).unwrap_or_else(|_| {
             self.overflow.set(Some(column));
             Value::Null
         })
@@ -118,16 +118,22 @@ impl<'p> Finisher<'p> {
             None => values[cell - key.len()].aggregate.kind(values[cell - key.len()].number),
         };
         let wanted: BTreeSet<usize> = wanted.collect();
-        let wanted: Vec<_> = wanted.into_iter().map(|cell| (cell, kind(cell))).collect();
-        let texts = wanted.iter().filter(|(_, kind)| *kind == Kind::Bytes).map(|(cell, _)| *cell).collect();
-        Finisher { key, values, having, wanted, texts }
+        let wanted = wanted.into_iter().map(|cell| (cell, kind(cell))).collect();
+        Finisher { key, values, having, wanted }
     }
 
     /// Returns memory for the rows of this finisher.
     pub fn batch(&self) -> FinishedBatch {
         let mut columns: Vec<_> = (0..self.key.len() + self.values.len()).map(|_| Growing::new(Kind::Bytes)).collect();
         self.wanted.iter().for_each(|(cell, kind)| columns[*cell] = Growing::new(*kind));
-        FinishedBatch { rows: 0, data: Buffer::default(), columns, sorted: SortMemory::default() }
+        FinishedBatch {
+            rows: 0,
+            data: Buffer::default(),
+            columns,
+            decoder: Decoder::default(),
+            kept: Vec::new(),
+            sorted: SortMemory::default(),
+        }
     }
 
     /// Hands a row for each group that `having` keeps to `out`. Empties the table. The rows come in an order of the
@@ -139,25 +145,8 @@ impl<'p> Finisher<'p> {
         batch: &mut FinishedBatch,
         out: &mut dyn Sink,
     ) -> Result<()> {
-        let mut decoder = Decoder::default();
         let mut sorted = std::mem::take(&mut batch.sorted);
-        let each = |group: &Group<'_>, arena: &Arena| {
-            let mut inline = [0; INLINE];
-            let key = decoder.decode(group.key.bytes(&mut inline), self.key);
-            let cells = Cells { key, states: group.states, arena, values: &self.values, overflow: Cell::new(None) };
-            let is_kept = self.having.is_none_or(|having| having.holds(&|index| cells.get(index)));
-            if is_kept && self.has_long_text(&cells) {
-                batch.hand_on(out)?;
-                self.one(&cells, batch, out)?;
-            } else if is_kept {
-                batch.push(&self.wanted, &cells);
-            }
-            if let Some(column) = cells.overflow.get() {
-                let group = (!self.key.is_empty()).then(|| shown(&cells.key, self.key));
-                return Err(Error::Overflow { column: self.values[column].name.to_owned(), group });
-            }
-            if batch.is_full() { batch.hand_on(out) } else { Ok(()) }
-        };
+        let each = |table: &Table, slots: &[u32]| self.some(table, slots, batch, out);
         match order {
             None => table.drain(each)?,
             Some((order, common)) => table.drain_in_order(order, common, &mut sorted, each)?,
@@ -165,35 +154,150 @@ impl<'p> Finisher<'p> {
         batch.sorted = sorted;
         batch.hand_on(out)
     }
-}
 
-impl Finisher<'_> {
-    #[inline]
-    fn has_long_text(&self, cells: &Cells<'_>) -> bool {
-        self.texts.iter().any(|cell| matches!(cells.get(*cell), Value::Bytes(text) if text.len() > LARGE))
+    /// Adds the rows of some groups to the batch, and hands it on whenever it is full.
+    fn some(&self, table: &Table, slots: &[u32], batch: &mut FinishedBatch, out: &mut dyn Sink) -> Result<()> {
+        let mut kept = std::mem::take(&mut batch.kept);
+        let mut rest = match self.having {
+            None => slots,
+            Some(having) => {
+                kept.clear();
+                for slot in slots {
+                    if self
+                        .with_cells(table, *slot, &mut batch.decoder, |cells| having.holds(&|cell| cells.get(cell)))?
+                    {
+                        kept.push(*slot);
+                    }
+                }
+                &kept
+            }
+        };
+        if batch.rows + rest.len() > BATCH {
+            batch.hand_on(out)?;
+        }
+        while !rest.is_empty() {
+            let (fit, more) = rest.split_at(self.fit(table, rest, &mut batch.decoder)?);
+            match fit {
+                [] => {
+                    batch.hand_on(out)?;
+                    self.one(table, more[0], batch, out)?;
+                    rest = &more[1..];
+                }
+                fit => {
+                    self.push(table, fit, batch)?;
+                    rest = more;
+                }
+            }
+            if batch.data.len() > LARGE {
+                batch.hand_on(out)?;
+            }
+        }
+        batch.kept = kept;
+        Ok(())
     }
 
-    /// Hands on a row that has long texts, without a copy of them.
+    /// Returns how many of these groups have texts of at most [`LARGE`] bytes together.
+    fn fit(&self, table: &Table, slots: &[u32], decoder: &mut Decoder) -> Result<usize> {
+        // Texts are in the arena, but for short keys.
+        if table.arena().len() <= LARGE {
+            return Ok(slots.len());
+        }
+        let mut held = 0;
+        for (i, slot) in slots.iter().enumerate() {
+            let len = |(cell, _): &(usize, Kind), cells: &Cells<'_>| match cells.get(*cell) {
+                Value::Bytes(text) | Value::Json(text) => text.len(),
+                _ => 0,
+            };
+            held += self.with_cells(table, *slot, decoder, |cells| {
+                self.wanted.iter().filter(|(_, kind)| is_text(*kind)).map(|cell| len(cell, cells)).sum::<usize>()
+            })?;
+            if held > LARGE {
+                return Ok(i);
+            }
+        }
+        Ok(slots.len())
+    }
+
+    /// Adds the rows of these groups to the batch, column by column.
+    fn push(&self, table: &Table, slots: &[u32], batch: &mut FinishedBatch) -> Result<()> {
+        let FinishedBatch { rows, data, columns, decoder, .. } = batch;
+        let fields = self.key.len();
+        let of_key = &self.wanted[..self.wanted.partition_point(|(cell, _)| *cell < fields)];
+        match (self.key, of_key) {
+            (_, []) => {}
+            (KeyFields::One(_), _) => {
+                slots.iter().for_each(|slot| columns[0].push_text(|data| table.group(*slot).key.put(data), data));
+            }
+            _ => {
+                for slot in slots {
+                    let mut inline = [0; INLINE];
+                    let key = decoder.decode(table.group(*slot).key.bytes(&mut inline), self.key);
+                    of_key.iter().for_each(|(cell, _)| columns[*cell].push(key.value(*cell), data));
+                }
+            }
+        }
+        for (cell, _) in &self.wanted[of_key.len()..] {
+            let Finish { aggregate, number, shape, name } = &self.values[cell - fields];
+            let states = table.held(slots, shape.first, shape.words, shape.tail);
+            let finished = aggregate.finish_all(*number, states, &mut columns[*cell], data);
+            finished.map_err(|(i, _)| self.overflow(name, table, slots[i], decoder))?;
+        }
+        *rows += slots.len();
+        Ok(())
+    }
+
+    /// Hands on the row of a group that has long texts, without a copy of them.
     #[cold]
-    fn one(&self, cells: &Cells<'_>, batch: &mut FinishedBatch, out: &mut dyn Sink) -> Result<()> {
-        let FinishedBatch { data, columns, .. } = batch;
-        for (cell, _) in &self.wanted {
-            match (&mut columns[*cell], cells.get(*cell)) {
-                (Growing::Bytes(spans), Value::Bytes(text)) => spans.push(span(text)?),
-                (column, value) => column.push(value, data),
+    fn one(&self, table: &Table, slot: u32, batch: &mut FinishedBatch, out: &mut dyn Sink) -> Result<()> {
+        let FinishedBatch { data, columns, decoder, .. } = batch;
+        let handed_on = self.with_cells(table, slot, decoder, |cells| {
+            for (cell, _) in &self.wanted {
+                match (&mut columns[*cell], cells.get(*cell)) {
+                    (Growing::Bytes(spans), Value::Bytes(text)) => spans.push(span(text)?),
+                    (column, value) => column.push(value, data),
+                }
             }
-        }
-        let mut row: Columns<'_> = columns.iter().map(|column| column.column(data.as_slice())).collect();
-        for cell in &self.texts {
-            if let (Column::Bytes(column), Value::Bytes(text)) = (&mut row[*cell], cells.get(*cell)) {
-                column.data = text;
+            let mut row: Columns<'_> = columns.iter().map(|column| column.column(data.as_slice())).collect();
+            for (cell, _) in &self.wanted {
+                if let (Column::Bytes(column), Value::Bytes(text)) = (&mut row[*cell], cells.get(*cell)) {
+                    column.data = text;
+                }
             }
-        }
-        let handed_on = out.take(&Batch { rows: 1, columns: &row });
-        drop(row);
+            out.take(&Batch { rows: 1, columns: &row })
+        })?;
         batch.clear();
         handed_on
     }
+
+    /// Calls `get` with the cells of a group. Fails if it reads a value that is too large for its type.
+    fn with_cells<T>(
+        &self,
+        table: &Table,
+        slot: u32,
+        decoder: &mut Decoder,
+        get: impl FnOnce(&Cells<'_>) -> T,
+    ) -> Result<T> {
+        let (group, mut inline) = (table.group(slot), [0; INLINE]);
+        let key = decoder.decode(group.key.bytes(&mut inline), self.key);
+        let cells = Cells { key, group: &group, arena: table.arena(), values: &self.values, overflow: Cell::new(None) };
+        let got = get(&cells);
+        match cells.overflow.get() {
+            None => Ok(got),
+            Some(column) => Err(self.overflow(self.values[column].name, table, slot, decoder)),
+        }
+    }
+
+    #[cold]
+    fn overflow(&self, column: &str, table: &Table, slot: u32, decoder: &mut Decoder) -> Error {
+        let mut inline = [0; INLINE];
+        let key = decoder.decode(table.group(slot).key.bytes(&mut inline), self.key);
+        let group = (!self.key.is_empty()).then(|| shown(&key, self.key));
+        Error::Overflow { column: column.to_owned(), group }
+    }
+}
+
+fn is_text(kind: Kind) -> bool {
+    matches!(kind, Kind::Bytes | Kind::Json)
 }
 
 fn span(text: &[u8]) -> Result<Span> {
@@ -204,18 +308,6 @@ fn span(text: &[u8]) -> Result<Span> {
 }
 
 impl FinishedBatch {
-    #[inline]
-    fn push(&mut self, wanted: &[(usize, Kind)], cells: &Cells<'_>) {
-        for (cell, _) in wanted {
-            self.columns[*cell].push(cells.get(*cell), &mut self.data);
-        }
-        self.rows += 1;
-    }
-
-    fn is_full(&self) -> bool {
-        self.rows == BATCH || self.data.len() > LARGE
-    }
-
     /// Hands the rows to `out` and forgets them.
     fn hand_on(&mut self, out: &mut dyn Sink) -> Result<()> {
         let FinishedBatch { rows, data, columns, .. } = &*self;

@@ -8,9 +8,10 @@
 //! The bounds of ranges are keys of a sample. A poor sample makes uneven partitions, never a wrong answer: every row of
 //! a key is in the one partition that the key's bytes choose.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
-use crate::table::hash::inline_bytes;
+use crate::data::BATCH;
 use crate::table::{SlotKey, hash};
 
 /// How rows are divided among partitions.
@@ -38,12 +39,14 @@ impl Partitioner {
         }
     }
 
-    /// Returns the partition of a key with this hash.
+    /// Writes the partitions of `n` keys to `out`. `get` returns the hash of a key and the key.
     #[inline]
-    pub fn of(&self, hash: u64, key: SlotKey<'_>) -> usize {
+    pub fn divide<'k>(&self, n: usize, get: impl Fn(usize) -> (u64, SlotKey<'k>), out: &mut [u32; BATCH]) {
         match self {
-            Partitioner::Hash(partitions) => by_hash(hash, *partitions),
-            Partitioner::Ranges(ranges) => ranges.of(key),
+            Partitioner::Hash(partitions) => {
+                out[..n].iter_mut().enumerate().for_each(|(i, out)| *out = by_hash(get(i).0, *partitions) as u32);
+            }
+            Partitioner::Ranges(ranges) => ranges.divide(n, |i| get(i).1, out),
         }
     }
 }
@@ -108,54 +111,56 @@ impl Ranges {
         }
     }
 
-    /// Returns the range of a key.
+    /// Writes the ranges of `n` keys to `out`.
+    ///
+    /// All keys go one step of a binary search at a time. The steps of different keys don't wait for each other, and
+    /// there is no branch to mispredict.
     #[inline]
-    pub fn of(&self, key: SlotKey<'_>) -> usize {
-        match key {
-            SlotKey::Inline(words, _) if self.common == 0 => {
-                let x = words[0].swap_bytes();
-                let below = self.below(x);
-                match self.prefixes[below] == x {
-                    true => self.of_bytes_from(key.bytes(&mut [0; hash::INLINE]), below),
-                    false => below,
-                }
+    fn divide<'k>(&self, n: usize, get: impl Fn(usize) -> SlotKey<'k>, out: &mut [u32; BATCH]) {
+        let mut wanted = [0; BATCH];
+        wanted[..n].iter_mut().enumerate().for_each(|(i, wanted)| *wanted = self.prefix(get(i)));
+        let (wanted, out) = (&wanted[..n], &mut out[..n]);
+        // How many prefixes are less than the wanted one.
+        out.fill(0);
+        let mut half = self.prefixes.len() / 2;
+        while half > 0 {
+            let prefixes = &self.prefixes[half - 1..];
+            for (wanted, below) in wanted.iter().zip(&mut *out) {
+                *below += u32::from(prefixes[*below as usize] < *wanted) * half as u32;
             }
-            SlotKey::Inline(words, len) => self.of_bytes(&inline_bytes(words)[..len]),
-            SlotKey::Long(bytes) => self.of_bytes(bytes),
+            half /= 2;
+        }
+        for (i, (wanted, below)) in wanted.iter().zip(out).enumerate() {
+            if self.prefixes[*below as usize] == *wanted {
+                *below = self.of_bytes_from(get(i).bytes(&mut [0; hash::INLINE]), *below as usize) as u32;
+            }
         }
     }
 
+    /// Returns the number that is looked for among the prefixes.
     #[inline]
-    fn of_bytes(&self, key: &[u8]) -> usize {
-        let Some(rest) = key.get(self.common..).filter(|_| self.has_common(key)) else {
-            return self.of_bytes_from(key, 0);
-        };
-        let x = prefix(rest);
-        let below = self.below(x);
-        if self.prefixes[below] == x { self.of_bytes_from(key, below) } else { below }
+    fn prefix(&self, key: SlotKey<'_>) -> u64 {
+        match key {
+            SlotKey::Inline(words, _) if self.common == 0 => words[0].swap_bytes(),
+            SlotKey::Long(bytes) if self.common == 0 => prefix(bytes),
+            key => self.prefix_behind(key.bytes(&mut [0; hash::INLINE])),
+        }
     }
 
-    #[inline]
-    fn has_common(&self, key: &[u8]) -> bool {
-        self.common == 0 || key[..self.common] == self.bounds[0][..self.common]
+    fn prefix_behind(&self, key: &[u8]) -> u64 {
+        let len = self.common.min(key.len());
+        match key[..len].cmp(&self.bounds[0][..self.common]) {
+            Ordering::Equal => prefix(&key[len..]),
+            // The key is less than all bounds, or greater than all.
+            Ordering::Less => 0,
+            Ordering::Greater => u64::MAX,
+        }
     }
 
     /// Returns the range of a key that isn't less than the first `below` bounds.
     #[inline(never)]
     fn of_bytes_from(&self, key: &[u8], below: usize) -> usize {
         below + self.bounds[below..].partition_point(|bound| **bound <= *key)
-    }
-
-    /// Returns how many prefixes are less than `x`. There is no branch to mispredict.
-    #[inline]
-    fn below(&self, x: u64) -> usize {
-        let mut below = 0;
-        let mut half = self.prefixes.len() / 2;
-        while half > 0 {
-            below += usize::from(self.prefixes[below + half - 1] < x) * half;
-            half /= 2;
-        }
-        below
     }
 }
 
@@ -182,6 +187,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn range(ranges: &Ranges, key: &[u8]) -> usize {
+        let mut found = [0; BATCH];
+        ranges.divide(3, |_| slot_key(key), &mut found);
+        found[1] as usize
+    }
+
     fn slot_key(key: &[u8]) -> SlotKey<'_> {
         match key.len() {
             len @ ..=hash::INLINE => SlotKey::Inline(hash::inline_words(key), len),
@@ -207,7 +218,7 @@ mod tests {
             prop_assert!(ranges.len() <= wanted && ranges.bounds.is_sorted());
             for key in sample.iter().chain(&others) {
                 let expected = ranges.bounds.iter().filter(|bound| ***bound <= key[..]).count();
-                prop_assert_eq!(ranges.of(slot_key(key)), expected, "{:?} {:?}", key, ranges);
+                prop_assert_eq!(range(&ranges, key), expected, "{:?} {:?}", key, ranges);
                 for to in expected + 1..=ranges.len() {
                     let common = ranges.common(expected..to);
                     prop_assert!(common == 0 || key[..common] == ranges.bounds[expected - 1][..common]);
@@ -220,7 +231,7 @@ mod tests {
             let keys: Vec<_> = (0..count).map(|i| format!("{:x}", i * 7919 % 65536)).collect();
             let ranges = Ranges::of_sample(keys.iter().map(String::as_bytes).collect(), wanted);
             let mut held = vec![0usize; ranges.len()];
-            keys.iter().for_each(|key| held[ranges.of(slot_key(key.as_bytes()))] += 1);
+            keys.iter().for_each(|key| held[range(&ranges, key.as_bytes())] += 1);
             prop_assert_eq!(ranges.len(), wanted.min(count));
             prop_assert!(held.iter().all(|held| held.abs_diff(count / ranges.len()) <= 1), "{:?}", held);
         }

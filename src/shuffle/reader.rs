@@ -54,6 +54,11 @@ impl Run {
         &self.pages[from..to]
     }
 
+    /// Row bytes of all partitions.
+    pub fn row_bytes(&self) -> u64 {
+        self.pages.iter().map(|page| u64::from(page.len)).sum()
+    }
+
     /// Adds each partition's row bytes to `sums`.
     pub fn add_bytes(&self, sums: &mut [u64]) {
         for page in &self.pages {
@@ -85,24 +90,6 @@ impl PageReader<'_> {
     pub fn read<'b>(&self, page: &Page, buffer: &'b mut Vec<u8>) -> Result<&'b [u8]> {
         self.fetch(page, page.stored(), buffer)?;
         self.check(page, &buffer[..page.stored()])
-    }
-
-    /// Reads pages that follow each other in the file, in one read. Returns their payloads, which are checked one by
-    /// one.
-    pub fn read_neighbours<'b>(
-        &self,
-        pages: &'b [Page],
-        buffer: &'b mut Vec<u8>,
-    ) -> Result<impl Iterator<Item = Result<&'b [u8]>>> {
-        if let Some(first) = pages.first() {
-            self.fetch(first, pages.iter().map(Page::stored).sum(), buffer)?;
-        }
-        let mut rest = &buffer[..];
-        Ok(pages.iter().map(move |page| {
-            let (stored, behind) = rest.split_at(page.stored());
-            rest = behind;
-            self.check(page, stored)
-        }))
     }
 
     fn fetch(&self, page: &Page, len: usize, buffer: &mut Vec<u8>) -> Result<()> {

@@ -1,317 +1,188 @@
-//! Order: sorts the rows of each task and merges them into one sequence, in parallel. A task here is a reduce task, or
-//! a map task of a job without groups.
+//! Rows that are to be sorted: a sort key and what it is the key of, such as a line of output.
 //!
 //! ```text
-//! task          rows ─► sort ─► sorted run, a page at a time; the first key of each page stays in memory
-//!                                              │ these keys are a sample, which cuts the output in ranges
-//! range 0       the slice of every sorted run that falls in it ─► merged ─► lines ┐
-//! range 1       …                                                                 ├─► in order to the writer
+//! varint key length · varint payload length · key · payload
 //! ```
 //!
-//! A sorted run is a run of one partition, whose rows are `varint key length · varint line length · sort key · line`. A
-//! range is merged in memory by a stable sort, which finds the sorted slices and merges them (std's driftsort).
-
-use std::path::PathBuf;
+//! The rows of a run that is partitioned by ranges of sort keys are in order when each partition is. A partition is
+//! read and sorted in memory. Rows whose keys are equal stay in the order in which they were added.
 
 use super::row::{get_varint, put_varint};
-use super::{PartitionBuffers, Run, RunSize, RunWriter};
-use crate::data::buffer::{Buffer, copy_short};
+use crate::data::buffer::Buffer;
+use crate::data::prefix::{self, Numbered, above};
 use crate::error::{Error, Result};
 
-/// Largest payload of a sorted run's page in bytes. It is small because each range reads one page more than it needs
-/// from every run.
-const SORTED_PAGE: usize = 4 << 10;
-
-/// Bytes of the largest page buffer that is kept. Longer pages hold long rows, and their memory is freed before the
-/// rows are copied.
-const LONG_PAGES: usize = 32 << 20;
-
-/// The most bytes of a page's first key that stay in memory: few beside a page, even if each row has its own page, and
-/// enough to tell keys with a common beginning apart.
-const SAMPLED: usize = 1 << 10;
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    /// Sixteen bytes of the sort key, zero padded, as a number. Most comparisons need only these.
-    prefix: u128,
-    /// Where the row's key begins. The line follows the key.
-    at: u64,
-    key: u32,
-    line: u32,
+/// Appends a row.
+#[inline]
+pub fn put_row(out: &mut Buffer, key: &[u8], payload: &[u8]) {
+    put_varint(out, key.len());
+    put_varint(out, payload.len());
+    out.extend(key);
+    out.extend(payload);
 }
 
-/// Rows in memory with their sort keys.
+/// Returns the key and the payload of the row at `*at`, and moves `*at` behind it. `None` if the bytes aren't a row.
+#[inline]
+fn get_row<'a>(data: &'a [u8], at: &mut usize) -> Option<(&'a [u8], &'a [u8])> {
+    let (key, payload) = (get_varint(data, at)?, get_varint(data, at)?);
+    let row = data.get(*at..at.checked_add(key)?.checked_add(payload)?)?;
+    *at += row.len();
+    Some(row.split_at(key))
+}
+
+/// Rows in memory.
 #[derive(Debug, Default)]
-struct HeldRows {
-    bytes: Buffer,
-    entries: Vec<Entry>,
-    /// Length of the beginning that all keys share. The entries' prefixes start after it.
-    common: usize,
-    /// Length of a row that was too long for an entry.
-    too_long: Option<u64>,
+pub struct KeyedRows {
+    rows: Held,
+    /// For each row the beginning of its key, and where the row is.
+    sorted: Vec<u128>,
 }
 
-impl HeldRows {
-    fn key(&self, entry: &Entry) -> &[u8] {
-        key(&self.bytes, entry)
-    }
-
-    /// A row's key and line.
-    fn row(&self, entry: &Entry) -> &[u8] {
-        &self.bytes.as_slice()[entry.at as usize..][..entry.key as usize + entry.line as usize]
-    }
-
-    fn line(&self, entry: &Entry) -> &[u8] {
-        &self.row(entry)[entry.key as usize..]
-    }
-
-    fn push(&mut self, at: usize, key: usize, line: usize) {
-        if key + line > u32::MAX as usize {
-            self.too_long = Some((key + line) as u64);
-            return;
-        }
-        let prefix = prefix(&self.bytes.as_slice()[at + self.common..at + key]);
-        self.entries.push(Entry { prefix, at: at as u64, key: key as u32, line: line as u32 });
-    }
-
-    /// Sorts the entries by key. Set `merge` if the entries consist of sorted sequences: a stable sort is faster then.
-    fn sort(&mut self, merge: bool) {
-        match merge {
-            true => self.entries.sort_by_key(|entry| entry.prefix),
-            false => self.entries.sort_unstable_by_key(|entry| entry.prefix),
-        }
-        break_ties(&mut self.entries, &self.bytes, self.common + PREFIX);
-    }
-
-    /// Drops all but the first `limit` rows, which stay unsorted.
-    fn keep_first(&mut self, limit: usize) {
-        if let Some(last) = limit.checked_sub(1)
-            && limit < self.entries.len()
-        {
-            let bytes = &self.bytes;
-            self.entries.select_nth_unstable_by(last, |a, b| key(bytes, a).cmp(key(bytes, b)));
-        }
-        self.entries.truncate(limit);
-    }
-
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.entries.clear();
-    }
-}
-
-/// Sorts the entries within each group of equal prefixes by the bytes of their keys from byte `from` on.
-fn break_ties(entries: &mut [Entry], bytes: &Buffer, from: usize) {
-    for tied in entries.chunk_by_mut(|a, b| a.prefix == b.prefix).filter(|tied| tied.len() > 1) {
-        let rest = |entry: &Entry| key(bytes, entry).get(from..).unwrap_or_default();
-        if tied.len() < MANY || tied.iter().all(|entry| rest(entry).is_empty()) {
-            // Of keys whose bytes are equal the shorter one is less: zeros before `from` may be padding.
-            tied.sort_unstable_by(|a, b| rest(a).cmp(rest(b)).then(a.key.cmp(&b.key)));
-        } else {
-            // Compares the next sixteen bytes as numbers. Comparing numbers compiles to code without branches to
-            // mispredict, and without reading the keys.
-            tied.iter_mut().for_each(|entry| entry.prefix = prefix(rest(entry)));
-            tied.sort_unstable_by_key(|entry| entry.prefix);
-            break_ties(tied, bytes, from + PREFIX);
-        }
-    }
-}
-
-/// Bytes in a prefix.
-const PREFIX: usize = 16;
-/// The fewest ties for which new prefixes are worthwhile.
-const MANY: usize = 16;
-
-fn prefix(key: &[u8]) -> u128 {
-    match key.first_chunk::<PREFIX>() {
-        Some(first) => u128::from_be_bytes(*first),
-        None => {
-            let mut padded = [0; PREFIX];
-            copy_short(&mut padded, key);
-            u128::from_be_bytes(padded)
-        }
-    }
-}
-
-fn key<'b>(bytes: &'b Buffer, entry: &Entry) -> &'b [u8] {
-    &bytes.as_slice()[entry.at as usize..][..entry.key as usize]
-}
-
-/// Collects the rows of one task, sorts them and writes them as a sorted run.
 #[derive(Debug, Default)]
-pub struct Sorter {
-    rows: HeldRows,
+struct Held(Buffer);
+
+impl Held {
+    #[inline]
+    fn get(&self, at: u32) -> (&[u8], &[u8]) {
+        get_row(self.0.as_slice(), &mut (at as usize)).expect("it was put there")
+    }
 }
 
-/// Sorted rows of one task on disk.
-#[derive(Debug)]
-pub struct SortedRun {
-    run: Run,
-    /// The first key of each page, up to [`SAMPLED`] bytes of it. A range's bound is one of these. So a key is below a
-    /// bound exactly if its first `SAMPLED` bytes are.
-    first_keys: Vec<Box<[u8]>>,
-    pub size: RunSize,
+/// The keys, by where their rows are.
+impl Numbered for Held {
+    #[inline]
+    fn with<T>(&self, at: u32, get: impl FnOnce(&[u8]) -> T) -> T {
+        get(self.get(at).0)
+    }
 }
 
-impl Sorter {
-    /// Adds a row: `put_key` and then `put_line` append to the buffer that they are given.
-    pub fn add(&mut self, put_key: impl FnOnce(&mut Buffer), put_line: impl FnOnce(&mut Buffer)) {
-        let at = self.rows.bytes.len();
-        put_key(&mut self.rows.bytes);
-        let line_at = self.rows.bytes.len();
-        put_line(&mut self.rows.bytes);
-        self.rows.push(at, line_at - at, self.rows.bytes.len() - line_at);
+impl KeyedRows {
+    pub fn len(&self) -> usize {
+        self.sorted.len()
     }
 
-    /// Bytes of the rows that are held.
+    pub fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+
+    /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
-        self.rows.bytes.len()
+        self.rows.0.len() + size_of_val(&self.sorted[..])
     }
 
-    /// Writes the rows in order, at most the first `limit` of them, and drops them.
-    pub fn write(
-        &mut self,
-        path: PathBuf,
-        limit: Option<u64>,
-        keep_open: bool,
-        buffers: PartitionBuffers,
-    ) -> Result<(SortedRun, PartitionBuffers)> {
-        if let Some(bytes) = self.rows.too_long {
-            return Err(Error::RowTooLong { bytes });
-        }
-        if let Some(limit) = limit {
-            self.rows.keep_first(usize::try_from(limit).unwrap_or(usize::MAX));
-        }
-        self.rows.sort(false);
-        let mut writer = RunWriter::create(path, 1, SORTED_PAGE, buffers)?;
-        let mut first_keys = Vec::new();
-        for entry in &self.rows.entries {
-            if writer.buffered_rows(0) == 0 {
-                let key = self.rows.key(entry);
-                first_keys.push(key[..key.len().min(SAMPLED)].into());
-            }
-            writer.add(0, |out| {
-                put_varint(out, entry.key as usize);
-                put_varint(out, entry.line as usize);
-                out.extend(self.rows.row(entry));
-            })?;
-        }
-        let (run, buffers) = writer.finish()?;
-        self.rows.clear();
-        let size = run.size;
-        let run = Run::open(run, keep_open)?;
-        Ok((SortedRun { run, first_keys, size }, buffers))
-    }
-}
-
-/// The whole sequence, cut into ranges of sort keys.
-#[derive(Debug)]
-pub struct MergePlan {
-    runs: Vec<SortedRun>,
-    /// Range `i` is `bounds[i - 1] <= key < bounds[i]`; the first and the last are open.
-    bounds: Vec<Box<[u8]>>,
-}
-
-/// One worker's memory for merging.
-#[derive(Debug, Default)]
-pub struct MergeMemory {
-    rows: HeldRows,
-    page: Vec<u8>,
-}
-
-impl MergePlan {
-    /// Cuts the rows of `runs` into ranges of about `range_bytes`.
-    pub fn new(runs: Vec<SortedRun>, range_bytes: u64) -> MergePlan {
-        let bytes: u64 = runs.iter().map(|run| run.size.row_bytes).sum();
-        // Each run's pages are an even sample of its rows.
-        let mut sample: Vec<&[u8]> = runs.iter().flat_map(|run| &run.first_keys).map(|key| &**key).collect();
-        sample.sort_unstable();
-        let ranges = (bytes / range_bytes.max(1) + 1).min(sample.len() as u64).max(1) as usize;
-        let mut bounds: Vec<Box<[u8]>> = (1..ranges).map(|i| sample[i * sample.len() / ranges].into()).collect();
-        bounds.dedup();
-        MergePlan { runs, bounds }
+    pub fn clear(&mut self) {
+        self.rows.0.clear();
+        self.sorted.clear();
     }
 
-    pub fn bytes(&self) -> u64 {
-        self.runs.iter().map(|run| run.size.row_bytes).sum()
+    pub fn push(&mut self, key: &[u8], payload: &[u8]) -> Result<()> {
+        let at = self.next()?;
+        put_row(&mut self.rows.0, key, payload);
+        self.sorted.push(above(prefix::prefix(key), at));
+        Ok(())
     }
 
-    pub fn ranges(&self) -> usize {
-        self.bounds.len() + 1
-    }
-
-    /// Rows of all ranges.
-    pub fn rows(&self) -> u64 {
-        self.runs.iter().map(|run| run.size.rows).sum()
-    }
-
-    /// Passes the lines of range `i` to `each`, in order. Returns the bytes of their rows.
-    pub fn merge(&self, i: usize, merger: &mut MergeMemory, mut each: impl FnMut(&[u8])) -> Result<u64> {
-        let low = i.checked_sub(1).map(|i| &*self.bounds[i]);
-        let high = self.bounds.get(i).map(|key| &**key);
-        let MergeMemory { rows, page } = merger;
-        rows.clear();
-        rows.common = match (low, high) {
-            (Some(low), Some(high)) => low.iter().zip(high).take_while(|(a, b)| a == b).count(),
-            _ => 0,
-        };
-        let mut kept = 0;
-        for SortedRun { run, first_keys, .. } in &self.runs {
-            // The page before the first page that begins in the range may end in it.
-            let from = low.map_or(0, |low| first_keys.partition_point(|key| **key < *low).saturating_sub(1));
-            let to = high.map_or(first_keys.len(), |high| first_keys.partition_point(|key| **key < *high));
-            if from >= to {
-                continue;
-            }
-            let reader = run.reader()?;
-            let wanted = &run.pages(0..1)[from..to];
-            for (i, payload) in reader.read_neighbours(wanted, page)?.enumerate() {
-                // Only the first and the last page can hold rows of other ranges. A page also counts as the last if the
-                // first key of the next page is truncated to `SAMPLED` bytes, because that key may lie outside of the
-                // range.
-                let ends_inside = i + 1 < wanted.len() && first_keys[from + i + 1].len() < SAMPLED;
-                let (low, high) = (low.filter(|_| i == 0), high.filter(|_| !ends_inside));
-                kept += rows
-                    .gather(payload?, low, high)
-                    .ok_or_else(|| reader.corrupt(&wanted[i], "a page holds what is no sorted row"))?;
-            }
-        }
-        if page.len() > LONG_PAGES {
-            *page = Vec::new();
-        }
-        rows.sort(true);
-        rows.entries.iter().for_each(|entry| each(rows.line(entry)));
-        Ok(kept)
-    }
-}
-
-impl HeldRows {
-    /// Adds the rows of a page whose keys are in `low..high`. Returns their bytes; `None` if the page is damaged.
-    fn gather(&mut self, page: &[u8], low: Option<&[u8]>, high: Option<&[u8]>) -> Option<u64> {
-        let base = self.bytes.len();
-        self.bytes.extend(page);
-        let mut kept = 0;
-        let mut at = 0;
+    /// Adds the rows of a page, whose keys all begin with the same `common` bytes. Returns their number; `None` if the
+    /// bytes aren't rows.
+    pub fn gather(&mut self, page: &[u8], common: usize) -> Result<Option<u32>> {
+        let (base, mut at, mut rows) = (self.next()? as usize, 0, 0);
+        self.rows.0.extend(page);
         while at < page.len() {
-            let row = at;
-            let key = get_varint(page, &mut at)?;
-            let line = get_varint(page, &mut at)?;
-            let bytes = page.get(at..at.checked_add(key)?)?;
-            let end = (at + key).checked_add(line).filter(|&end| end <= page.len())?;
-            if low.is_none_or(|low| bytes >= low) && high.is_none_or(|high| bytes < high) {
-                self.push(base + at, key, line);
-                kept += (end - row) as u64;
-            }
-            at = end;
+            let Ok(place) = u32::try_from(base + at) else { return Err(too_long(base + at)) };
+            let Some((key, _)) = get_row(page, &mut at) else { return Ok(None) };
+            let Some(key) = key.get(common..) else { return Ok(None) };
+            self.sorted.push(above(prefix::prefix(key), place));
+            rows += 1;
         }
-        Some(kept)
+        Ok(Some(rows))
+    }
+
+    /// Where the next row begins.
+    fn next(&self) -> Result<u32> {
+        u32::try_from(self.rows.0.len()).map_err(|_| too_long(self.rows.0.len()))
+    }
+
+    /// Sorts the rows, whose keys all begin with the same `common` bytes.
+    pub fn sort(&mut self, common: usize) {
+        prefix::sort(&mut self.sorted, common, &self.rows);
+    }
+
+    /// Returns keys and payloads: in order, if the rows were sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.sorted.iter().map(|row| self.rows.get(prefix::number(*row)))
+    }
+
+    /// Drops all but the first `limit` rows.
+    fn keep_first(&mut self, limit: usize) {
+        self.sort(0);
+        self.sorted.truncate(limit);
+        // The rows are moved together in the order in which they were added, which decides between equal keys.
+        self.sorted.sort_unstable_by_key(|row| prefix::number(*row));
+        let mut kept = Buffer::default();
+        for row in &mut self.sorted {
+            let (key, payload) = self.rows.get(prefix::number(*row));
+            let at = kept.len() as u32;
+            put_row(&mut kept, key, payload);
+            *row = above(prefix::prefix(key), at);
+        }
+        self.rows.0 = kept;
     }
 }
 
-impl MergeMemory {
-    /// The sort keys of the lines that were merged last.
-    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.rows.entries.iter().map(|entry| self.rows.key(entry))
+fn too_long(bytes: usize) -> Error {
+    Error::RowTooLong { bytes: bytes as u64 }
+}
+
+/// The first rows of all that are added.
+#[derive(Debug, Default)]
+pub struct FirstRows {
+    rows: KeyedRows,
+    limit: usize,
+    /// No row whose key isn't less is among the first.
+    bound: Option<Box<[u8]>>,
+}
+
+impl FirstRows {
+    pub fn new(limit: usize) -> Self {
+        FirstRows { rows: KeyedRows::default(), limit, bound: None }
+    }
+
+    /// Whether a row with this key may be among the first.
+    #[inline]
+    pub fn may_take(&self, key: &[u8]) -> bool {
+        self.bound.as_deref().is_none_or(|bound| key < bound)
+    }
+
+    pub fn push(&mut self, key: &[u8], payload: &[u8]) -> Result<()> {
+        if self.limit == 0 {
+            return Ok(());
+        }
+        self.rows.push(key, payload)?;
+        // Sorting now and then, when there are twice as many, costs a few comparisons a row.
+        if self.rows.len() >= 2 * self.limit.max(128) {
+            self.drop_others();
+        }
+        Ok(())
+    }
+
+    /// Drops all but the first rows.
+    fn drop_others(&mut self) {
+        self.rows.keep_first(self.limit);
+        if self.rows.len() == self.limit {
+            self.bound = self.rows.iter().map(|(key, _)| key).max().map(Into::into);
+        }
+    }
+
+    /// Bytes of memory in use.
+    pub fn bytes(&self) -> usize {
+        self.rows.bytes()
+    }
+
+    /// Takes out the first of the rows that were added since this was last called, in the order in which they were
+    /// added.
+    pub fn take(&mut self) -> KeyedRows {
+        self.drop_others();
+        std::mem::take(&mut self.rows)
     }
 }
 
@@ -321,35 +192,49 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// The lines come in the order of their keys, however the rows are spread over runs and however small the
-        /// ranges are.
+        /// Rows come in the order of their keys, and rows of equal keys in the order in which they were added.
         #[test]
-        fn merges_in_order(
-            keys in prop::collection::btree_set("(aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa){0,1}[ab\\x00]{0,20}", 0..400),
-            deal in prop::collection::vec(0usize..4, 400),
-            range_bytes in 1u64..2000,
-            limit in prop::option::of(0u64..50),
-        ) {
-            let dir = tempfile::tempdir().unwrap();
-            let runs: Vec<SortedRun> = (0..4)
-                .map(|n| {
-                    let mut sorter = Sorter::default();
-                    for (key, _) in keys.iter().zip(&deal).filter(|(_, run)| **run == n) {
-                        sorter.add(|out| out.extend(key.as_bytes()), |out| out.extend(format!("{key}\n").as_bytes()));
-                    }
-                    sorter.write(dir.path().join(n.to_string()), limit, n % 2 == 0, PartitionBuffers::default()).unwrap().0
-                })
-                .collect();
-            let merge = MergePlan::new(runs, range_bytes);
-            let (mut merged, mut merger) = (Vec::new(), MergeMemory::default());
-            for range in 0..merge.ranges() {
-                merge.merge(range, &mut merger, |line| merged.push(line.to_vec())).unwrap();
+        fn rows_are_sorted(keys in prop::collection::vec("(aaaaaaaaaaaaaaaa){0,1}[ab\\x00]{0,4}", 0..400), pages in 1usize..5) {
+            let mut expected: Vec<_> = keys.iter().zip(0u32..).map(|(key, i)| (key.as_bytes(), i.to_le_bytes())).collect();
+            let mut rows = KeyedRows::default();
+            for part in expected.chunks((keys.len() / pages).max(1)) {
+                let mut page = Buffer::default();
+                part.iter().for_each(|(key, payload)| put_row(&mut page, key, payload));
+                prop_assert_eq!(rows.gather(page.as_slice(), 0).unwrap(), Some(part.len() as u32));
             }
-            prop_assert_eq!(merge.rows(), merged.len() as u64);
-            let lines: Vec<_> = merged.iter().map(|line| std::str::from_utf8(line).unwrap().trim_end()).collect();
-            let first = limit.map_or(keys.len(), |limit| (limit as usize).min(keys.len()));
-            prop_assert!(lines.len() >= first);
-            prop_assert!(lines[..first].iter().eq(keys.iter().take(first)));
+            rows.sort(0);
+            expected.sort_by_key(|(key, _)| *key);
+            prop_assert!(rows.iter().eq(expected.iter().map(|(key, payload)| (*key, &payload[..]))));
+        }
+
+        #[test]
+        fn the_first_rows_are_kept(keys in prop::collection::vec("[ab]{0,5}", 0..2000), limit in 0usize..300) {
+            let mut first = FirstRows::new(limit);
+            let mut expected: Vec<_> = keys.iter().zip(0u32..).collect();
+            for (key, i) in &expected {
+                if first.may_take(key.as_bytes()) {
+                    first.push(key.as_bytes(), &i.to_le_bytes()).unwrap();
+                }
+            }
+            prop_assert!(first.rows.len() <= 2 * limit.max(128));
+            expected.sort_by_key(|(key, _)| *key);
+            expected.truncate(limit);
+            expected.sort_by_key(|(_, i)| *i);
+            let kept = first.take();
+            let expected: Vec<_> = expected.iter().map(|(key, i)| (key.as_bytes(), i.to_le_bytes())).collect();
+            prop_assert!(kept.iter().eq(expected.iter().map(|(key, payload)| (*key, &payload[..]))));
+        }
+
+        /// Bytes that aren't rows are found out.
+        #[test]
+        fn what_is_no_row_is_refused(page in prop::collection::vec(any::<u8>(), 1..40)) {
+            let mut rows = KeyedRows::default();
+            if let Some(found) = rows.gather(&page, 0).unwrap() {
+                prop_assert_eq!(found as usize, rows.len());
+                let mut again = Buffer::default();
+                rows.iter().for_each(|(key, payload)| put_row(&mut again, key, payload));
+                prop_assert!(again.len() <= page.len());
+            }
         }
     }
 }

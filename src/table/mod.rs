@@ -18,10 +18,10 @@ mod states;
 
 pub use keys::KeyBatch;
 pub use ordered::{KeyOrder, SortMemory};
-pub use states::{Arena, StateColumn, States, Tail, TailPlace};
+pub use states::{Arena, HeldStates, StateColumn, States, Tail, TailPlace};
 
 use crate::data::BATCH;
-use crate::data::buffer::equal;
+use crate::data::buffer::{Buffer, equal};
 use keys::{LONG, code};
 use pages::{LINE, Words, zeroed};
 
@@ -111,6 +111,18 @@ impl<'a> SlotKey<'a> {
             SlotKey::Long(bytes) => bytes,
         }
     }
+
+    /// Appends the key's bytes.
+    #[inline]
+    pub fn put(self, out: &mut Buffer) {
+        match self {
+            SlotKey::Inline(words, len) => {
+                out.slack()[..hash::INLINE].copy_from_slice(&hash::inline_bytes(words));
+                out.advance(len);
+            }
+            SlotKey::Long(bytes) => out.extend(bytes),
+        }
+    }
 }
 
 impl Table {
@@ -181,17 +193,29 @@ impl Table {
         self.emptied();
     }
 
-    /// Passes each group to `each` and removes it. One pass does both, because a large table is no longer in the cache
-    /// for a second one. After an error the table still holds some of the groups and must be cleared.
-    pub fn drain<E>(&mut self, mut each: impl FnMut(&Group<'_>, &Arena) -> Result<(), E>) -> Result<(), E> {
-        if self.len > 0 {
-            for slot in self.slots.chunks_exact_mut(self.stride).filter(|slot| slot[0] != 0) {
-                each(&group(slot, self.states, &self.arena), &self.arena)?;
-                slot[0] = 0;
+    /// Passes the slots of all groups to `each`, a batch at a time, and removes the groups of each batch behind it. One
+    /// walk does both, because a large table is no longer in the cache for a second one. After an error the table still
+    /// holds some of the groups and must be cleared.
+    pub fn drain<E>(&mut self, mut each: impl FnMut(&Table, &[u32]) -> Result<(), E>) -> Result<(), E> {
+        let mut batch = [0; BATCH];
+        let mut slot = 0;
+        while self.len > 0 && slot <= self.mask {
+            let mut held = 0;
+            while held < BATCH && slot <= self.mask {
+                // Written without a branch: which slots are empty can't be predicted.
+                batch[held] = slot as u32;
+                held += usize::from(self.slots[slot * self.stride] != 0);
+                slot += 1;
             }
+            each(self, &batch[..held])?;
+            self.remove(&batch[..held]);
         }
         self.emptied();
         Ok(())
+    }
+
+    fn remove(&mut self, slots: &[u32]) {
+        slots.iter().for_each(|slot| self.slots[*slot as usize * self.stride] = 0);
     }
 
     fn emptied(&mut self) {
@@ -288,6 +312,18 @@ impl Table {
         States { slots: &mut self.slots, stride: self.stride, first: KEY_WORDS + first, words, arena: &mut self.arena }
     }
 
+    /// Returns the group in a slot, which must hold one.
+    #[inline(always)]
+    pub fn group(&self, slot: u32) -> Group<'_> {
+        let at = slot as usize * self.stride;
+        group(&self.slots[at..at + self.stride], self.states, &self.arena)
+    }
+
+    /// Returns the states in these slots of the aggregate of this shape.
+    pub fn held<'a>(&'a self, slots: &'a [u32], first: usize, words: usize, tail: Option<TailPlace>) -> HeldStates<'a> {
+        HeldStates { table: self, slots, first, words, tail }
+    }
+
     pub fn groups(&self) -> impl Iterator<Item = Group<'_>> {
         let slots = self.slots.chunks_exact(self.stride).filter(|slot| slot[0] != 0);
         slots.map(|slot| group(slot, self.states, &self.arena))
@@ -295,7 +331,7 @@ impl Table {
 }
 
 /// Returns the group of a slot that isn't empty.
-#[inline]
+#[inline(always)]
 fn group<'a>(slot: &'a [u64], states: usize, arena: &'a Arena) -> Group<'a> {
     let key = match code(slot[0]) {
         LONG => SlotKey::Long(arena.get(Tail(slot[1]))),
@@ -435,8 +471,8 @@ mod tests {
                 prop_assert_eq!(table.len(), expected.len());
                 prop_assert_eq!(&table.groups().map(|group| held(&group)).collect::<BTreeMap<_, _>>(), &expected);
                 let mut drained = BTreeMap::new();
-                let whole: Result<(), ()> = table.drain(|group, _| {
-                    drained.extend([held(group)]);
+                let whole: Result<(), ()> = table.drain(|table, slots| {
+                    drained.extend(slots.iter().map(|slot| held(&table.group(*slot))));
                     Ok(())
                 });
                 prop_assert_eq!((whole, drained), (Ok(()), expected));
@@ -448,13 +484,14 @@ mod tests {
     #[test]
     fn a_table_that_could_not_be_drained_is_cleared() {
         let mut table = Table::new(8, HomeBits::Bottom, &[7, 0]);
-        count(&mut table, &[b"a".to_vec(), b"b".to_vec(), vec![b'c'; 20]]);
+        let keys: Vec<_> = (0..2 * BATCH).map(|i| vec![b'a'; i]).collect();
+        count(&mut table, &keys);
         let mut left = 1;
         let stopped = table.drain(|_, _| {
             left -= 1;
             if left < 0 { Err(()) } else { Ok(()) }
         });
-        assert_eq!(stopped, Err(()));
+        assert_eq!((stopped, table.groups().count()), (Err(()), BATCH));
         table.clear();
         count(&mut table, &[b"a".to_vec()]);
         assert_eq!(table.groups().map(|group| held(&group)).collect::<Vec<_>>(), [(b"a".to_vec(), vec![7, 1])]);

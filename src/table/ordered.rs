@@ -2,7 +2,8 @@
 
 use super::keys::{LONG, code};
 use super::states::Arena;
-use super::{Group, KEY_WORDS, Table, Tail, group, hash};
+use super::{KEY_WORDS, Table, Tail, hash};
+use crate::data::BATCH;
 use crate::data::prefix::{self, Numbered, above};
 use crate::table::hash::inline_bytes;
 
@@ -18,26 +19,26 @@ pub enum KeyOrder {
 pub struct SortMemory(Vec<u128>);
 
 impl Table {
-    /// Passes each group to `each` in the order of the keys, and removes it. All keys have their first `common` bytes
-    /// in common. After an error the table still holds some of the groups and must be cleared.
+    /// Passes the slots of all groups to `each`, a batch at a time in the order of the keys, and removes the groups of
+    /// each batch behind it. All keys have their first `common` bytes in common. After an error the table still holds
+    /// some of the groups and must be cleared.
     pub fn drain_in_order<E>(
         &mut self,
         order: KeyOrder,
         common: usize,
         SortMemory(sorted): &mut SortMemory,
-        mut each: impl FnMut(&Group<'_>, &Arena) -> Result<(), E>,
+        mut each: impl FnMut(&Table, &[u32]) -> Result<(), E>,
     ) -> Result<(), E> {
         self.sort(common, sorted);
-        let mut one = |number: u128| {
-            let at = prefix::number(number) as usize * self.stride;
-            let slot = &mut self.slots[at..at + self.stride];
-            each(&group(slot, self.states, &self.arena), &self.arena)?;
-            slot[0] = 0;
-            Ok(())
-        };
-        match order {
-            KeyOrder::Ascending => sorted.iter().try_for_each(|number| one(*number))?,
-            KeyOrder::Descending => sorted.iter().rev().try_for_each(|number| one(*number))?,
+        if order == KeyOrder::Descending {
+            sorted.reverse();
+        }
+        let mut batch = [0; BATCH];
+        for sorted in sorted.chunks(BATCH) {
+            let batch = &mut batch[..sorted.len()];
+            batch.iter_mut().zip(sorted).for_each(|(slot, sorted)| *slot = prefix::number(*sorted));
+            each(self, batch)?;
+            self.remove(batch);
         }
         self.emptied();
         Ok(())
@@ -59,8 +60,7 @@ impl Table {
 /// The keys of the groups, by slot.
 impl Numbered for Table {
     fn with<T>(&self, slot: u32, get: impl FnOnce(&[u8]) -> T) -> T {
-        let at = slot as usize * self.stride;
-        get(group(&self.slots[at..at + self.stride], self.states, &self.arena).key.bytes(&mut [0; hash::INLINE]))
+        get(self.group(slot).key.bytes(&mut [0; hash::INLINE]))
     }
 }
 
@@ -78,7 +78,7 @@ fn prefix_of_slot(slot: &[u64], arena: &Arena, common: usize) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{BATCH, Bytes, Span};
+    use crate::data::{Bytes, Span};
     use crate::table::{HomeBits, KeyBatch};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
@@ -103,8 +103,11 @@ mod tests {
                 }
                 let mut drained = Vec::new();
                 let order = if descending { KeyOrder::Descending } else { KeyOrder::Ascending };
-                table.drain_in_order(order, common.len(), &mut memory, |group, _| {
-                    drained.push(String::from_utf8_lossy(group.key.bytes(&mut [0; 16])).into_owned());
+                table.drain_in_order(order, common.len(), &mut memory, |table, slots| {
+                    let key = |slot: &u32| {
+                        String::from_utf8_lossy(table.group(*slot).key.bytes(&mut [0; 16])).into_owned()
+                    };
+                    drained.extend(slots.iter().map(key));
                     Ok::<_, ()>(())
                 }).unwrap();
                 if descending {

@@ -9,6 +9,7 @@
 //! An aggregate sees its own words and its own tail: as a [`States`] over all groups of a table, to update, or as a
 //! [`StateColumn`] over rows of a run, to merge from.
 
+use super::Table;
 use crate::data::Span;
 use crate::data::buffer::Buffer;
 
@@ -183,6 +184,28 @@ impl States<'_> {
     #[inline]
     fn at(&self, slot: u32, word: usize) -> usize {
         slot as usize * self.stride + self.first + word
+    }
+}
+
+/// One aggregate's states in some slots of a table, to be finished.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldStates<'a> {
+    pub(super) table: &'a Table,
+    pub(super) slots: &'a [u32],
+    /// Index of the aggregate's first word within a group's states, and the number of its words.
+    pub(super) first: usize,
+    pub(super) words: usize,
+    pub(super) tail: Option<TailPlace>,
+}
+
+impl<'a> HeldStates<'a> {
+    /// Returns the words and the tail of each state.
+    #[inline]
+    pub fn each(self) -> impl Iterator<Item = (&'a [u64], &'a [u8])> {
+        self.slots.iter().map(move |slot| {
+            let words = &self.table.group(*slot).states[self.first..][..self.words];
+            (words, self.tail.map_or(&[][..], |place| self.table.arena().get(place.of(words))))
+        })
     }
 }
 

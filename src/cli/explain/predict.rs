@@ -328,7 +328,7 @@ fn memory(whole: &Whole<'_>, main: &Sampled, set: Option<Shuffle>) -> f64 {
     let pieces = (main.pieces() as f64).max(1.0);
     // Files are mapped into memory, and a task's bytes count while the task reads them.
     let mapped = (whole.largest() - c.map_input_bytes as f64 / pieces).max(0.0);
-    let most = (sizes.partitions * sizes.page) as f64;
+    let most = (sizes.partitions * sizes.page(sizes.partitions)) as f64;
     let buffered = set
         .map_or(0.0, |set| (set.bytes / whole.number()).min(most) - (c.reduce_shuffle_bytes as f64 / pieces).min(most));
     (main.peak as f64 + threads * (mapped + buffered.max(0.0)))
