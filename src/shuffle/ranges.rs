@@ -9,6 +9,7 @@
 //! a key is in the one partition that the key's bytes choose.
 
 use std::cmp::Ordering;
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use crate::data::BATCH;
@@ -126,7 +127,8 @@ impl Ranges {
         while half > 0 {
             let prefixes = &self.prefixes[half - 1..];
             for (wanted, below) in wanted.iter().zip(&mut *out) {
-                *below += u32::from(prefixes[*below as usize] < *wanted) * half as u32;
+                let is_less = prefixes[*below as usize] < *wanted;
+                *below = select_unpredictable(is_less, *below + half as u32, *below);
             }
             half /= 2;
         }

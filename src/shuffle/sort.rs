@@ -8,13 +8,24 @@
 //! read and sorted in memory. Rows whose keys are equal stay in the order in which they were added.
 
 use super::row::{get_varint, put_varint};
-use crate::data::buffer::Buffer;
+use crate::data::buffer::{Buffer, SHORT, SLACK, copy_short};
 use crate::data::prefix::{self, Numbered, above};
 use crate::error::{Error, Result};
+
+/// The longest key and the longest payload of a row that is written in a few moves of fixed size.
+const SHORT_PART: usize = 60;
+const _: () = assert!(SHORT_PART <= SHORT && 2 + 2 * SHORT_PART <= SLACK && SHORT_PART < 0x80);
 
 /// Appends a row.
 #[inline]
 pub fn put_row(out: &mut Buffer, key: &[u8], payload: &[u8]) {
+    if key.len() <= SHORT_PART && payload.len() <= SHORT_PART {
+        let row = out.slack();
+        (row[0], row[1]) = (key.len() as u8, payload.len() as u8);
+        copy_short(&mut row[2..], key);
+        copy_short(&mut row[2 + key.len()..], payload);
+        return out.advance(2 + key.len() + payload.len());
+    }
     put_varint(out, key.len());
     put_varint(out, payload.len());
     out.extend(key);
