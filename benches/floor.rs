@@ -27,7 +27,7 @@ use mapfold::plan::{self, Invocation, Plan};
 use mapfold::record::{self, Framing, TERMINATOR};
 use mapfold::shuffle::ranges::by_hash;
 use mapfold::shuffle::row::get_row;
-use mapfold::shuffle::{PartitionBuffers, RowShape, Run, RunWriter};
+use mapfold::shuffle::{PageCompression, PartitionBuffers, RowShape, Run, RunPlace, RunWriter};
 use mapfold::spec::Document;
 use mapfold::table::keys::LONG;
 use mapfold::table::{HomeBits, KeyBatch, Table};
@@ -139,8 +139,8 @@ fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
     let written = text.time(&mut runs, |splits, (path, written)| {
         let shape = RowShape::new(std::iter::empty(), &[]);
         let mut batch = Box::<KeyBatch>::default();
-        let mut run =
-            RunWriter::create(path.clone(), RUN_PARTITIONS, RUN_PAGE, PartitionBuffers::default()).expect("a run");
+        let place = RunPlace::alone(path, PageCompression::None);
+        let mut run = RunWriter::create(&place, RUN_PARTITIONS, RUN_PAGE, PartitionBuffers::default()).expect("a run");
         text.blocks(splits, |block| {
             record::lines(block, |lines| {
                 batch.hash(lines, u64::MAX);

@@ -1,4 +1,4 @@
-//! Runs: writing rows to a file and reading them back, by number of partitions. The file is in the page cache, so the
+//! Runs: writing rows to a file and reading them back, by number of partitions and by codec. The file is in the page cache, so the
 //! work is measured and not the disk.
 
 mod common;
@@ -8,7 +8,7 @@ use std::path::Path;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use mapfold::shuffle::ranges::by_hash;
 use mapfold::shuffle::row::get_row;
-use mapfold::shuffle::{PartitionBuffers, RowShape, Run, RunSize, RunWriter};
+use mapfold::shuffle::{PageCompression, PartitionBuffers, RowShape, Run, RunPlace, RunSize, RunWriter};
 use mapfold::table::KeyBatch;
 use mapfold::table::keys::LONG;
 
@@ -18,10 +18,16 @@ const RECORDS: usize = 2_000_000;
 const PAGE: usize = 64 << 10;
 
 /// Writes every key as a value row.
-fn write(path: &Path, partitions: usize, keys: &Keys, buffers: PartitionBuffers) -> (Run, RunSize, PartitionBuffers) {
+fn write(
+    path: &Path,
+    (partitions, compression): (usize, PageCompression),
+    keys: &Keys,
+    buffers: PartitionBuffers,
+) -> (Run, RunSize, PartitionBuffers) {
+    let place = RunPlace::alone(path, compression);
     let shape = RowShape::new(std::iter::empty(), &[]);
     let mut batch = Box::<KeyBatch>::default();
-    let mut run = RunWriter::create(path.into(), partitions, PAGE, buffers).expect("a run begun");
+    let mut run = RunWriter::create(&place, partitions, PAGE, buffers).expect("a run begun");
     for keys in keys.batches() {
         batch.hash(keys, u64::MAX);
         for i in 0..keys.spans.len() {
@@ -54,17 +60,21 @@ fn runs(c: &mut Criterion) {
     let path = dir.path().join("map-00000-0.run");
     let keys = Keys::draw(common::scaled(RECORDS), 1_000_000, 4, 20);
     let mut group = c.benchmark_group("runs");
-    for partitions in [64, 256, 1024] {
-        let (run, size, mut buffers) = write(&path, partitions, &keys, PartitionBuffers::default());
+    let plain = [64, 256, 1024].map(|partitions| (partitions, PageCompression::None));
+    let compressed = [PageCompression::Lz4, PageCompression::Zstd].map(|compression| (256, compression));
+    for how in plain.into_iter().chain(compressed) {
+        let (partitions, compression) = how;
+        let (run, size, mut buffers) = write(&path, how, &keys, PartitionBuffers::default());
         group.throughput(Throughput::Bytes(size.row_bytes));
         let mut page = Vec::new();
-        group.bench_function(BenchmarkId::new("read", partitions), |b| {
+        let name = |what: &str| BenchmarkId::new(format!("{what} {}", compression.name()), partitions);
+        group.bench_function(name("read"), |b| {
             b.iter(|| assert_eq!(read(&run, partitions, &mut page), keys.len()));
         });
         drop(run);
-        group.bench_function(BenchmarkId::new("write", partitions), |b| {
+        group.bench_function(name("write"), |b| {
             b.iter(|| {
-                buffers = write(&path, partitions, &keys, std::mem::take(&mut buffers)).2;
+                buffers = write(&path, how, &keys, std::mem::take(&mut buffers)).2;
             });
         });
     }

@@ -65,6 +65,10 @@ pub enum Error {
     #[error("spill directory {}: cannot make a file in it: {}", shown(path), reason(source))]
     SpillDirectory { path: PathBuf, source: io::Error },
 
+    /// The runs of the job take more bytes than `--spill-limit` allows. `path` is the run that didn't fit.
+    #[error("spill file {}: the runs of this job take more than the limit of {}", shown(path), size(*limit))]
+    SpillLimit { path: PathBuf, limit: u64, may_compress: bool },
+
     /// A run on disk is not what was written. No answer is made from it.
     #[error("spill file {}: {what}{}", shown(path), at_byte(*at))]
     Corrupt { path: PathBuf, at: Option<u64>, what: &'static str },
@@ -191,6 +195,10 @@ impl Error {
                 if source.kind() == io::ErrorKind::StorageFull =>
             {
                 Some(ROOMIER.into())
+            }
+            Error::SpillLimit { may_compress, .. } => {
+                let compress = if *may_compress { "--compress zstd or " } else { "" };
+                Some(format!("allow more with --spill-limit, or make runs smaller with {compress}a larger --memory"))
             }
             Error::SpillDirectory { .. } => Some("name a directory on a disk with free space with --spill-dir".into()),
             Error::Output { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {

@@ -44,7 +44,7 @@
 //! - [`output`]: formats, ordering, and files that appear whole or not at all
 //! - [`input`]: turns what a user names into sources, sources into splits, splits into blocks of records
 //! - [`record`]: finds where records end, and cuts blocks into records
-//! - [`shuffle`]: rows, the format of a run, its writer and reader
+//! - [`shuffle`]: rows, the format of a run, its writer and reader, compression of its pages, and the disk space of runs
 //! - [`aggregate`]: commutative monoids over the records of a group, and the laws that they are tested by
 //! - [`table`]: a table from keys to group slots, with states beside the keys; the one hash function
 //! - [`predicate`]: what filters test in a record, and `having` in a row

@@ -136,6 +136,40 @@ fn the_disk_is_full() {
     each_case(&Goal::ALL, |case| sweep(case, &points, "enospc"));
 }
 
+/// A directory has no room for what is written next, and another directory has: the run moves there.
+#[test]
+fn a_directory_is_full_and_another_is_not() {
+    let _alone = alone();
+    for (number, job) in JOBS.iter().enumerate() {
+        // The files of bad records stay in the first directory.
+        if job.name == "bad records" {
+            continue;
+        }
+        let mut case = Case::new(job, Goal::File);
+        case.set(SCHEDULERS[number % 3], 2);
+        case.two_directories();
+        let expected = case.undisturbed();
+        let mut moves = 0;
+        for n in 1.. {
+            let fault = format!("spill.write:{n}=enospc");
+            let outcome = case.run(&fault);
+            let was_hit = failpoint::hits(Point::SpillWrite) >= n;
+            case.check(&expected, &outcome, &format!("{case}, {fault}"));
+            let report = outcome.result.as_ref().unwrap_or_else(|_| panic!("{case}, {fault}: {}", outcome.error()));
+            assert_eq!(report.counters.failed_attempts, 0, "{case}, {fault}");
+            if !was_hit {
+                break;
+            }
+            moves += 1;
+        }
+        assert!(moves >= 3, "{case}: {moves}");
+        // Both are full.
+        let outcome = case.run("spill.write:2+=enospc");
+        case.check(&expected, &outcome, &format!("{case}, full"));
+        assert!(outcome.error().ends_with(": no space left on device"), "{case}: {}", outcome.error());
+    }
+}
+
 #[test]
 fn what_is_read_of_a_run_is_damaged() {
     let _alone = alone();

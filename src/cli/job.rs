@@ -86,9 +86,11 @@ pub struct Changes {
 
     /// For temporary files  [default: $TMPDIR, /var/tmp]
     ///
-    /// The temporary files (runs) of map tasks take about as many bytes as are shuffled, and are removed at the end.
+    /// The temporary files (runs) of map tasks take about as many bytes as are shuffled, and are removed at the end. If
+    /// several directories are given, each with a --spill-dir of its own, the runs are spread over them; if one is full,
+    /// the others take what it can't.
     #[arg(long, value_name = "DIR", help_heading = help::SETTINGS, display_order = 100)]
-    spill_dir: Option<PathBuf>,
+    spill_dir: Vec<PathBuf>,
 }
 
 /// A job as the command line asks for it.
@@ -149,8 +151,8 @@ impl Changes {
             let names = self.inputs.iter().map(|name| Ok(Input::Name(name.into())));
             spec.input = names.chain(self.from_command.iter().map(|text| command(text))).collect::<Result<_>>()?;
         }
-        if let Some(directory) = &self.spill_dir {
-            spec.run.spill_dir = Some(directory.clone());
+        if !self.spill_dir.is_empty() {
+            spec.run.spill_dir.clone_from(&self.spill_dir);
         }
         Ok(AskedJob { spec, origin, from_stdin: false, file: None })
     }

@@ -9,6 +9,7 @@ use super::{help, names};
 use crate::error::Result;
 use crate::map::Combiner;
 use crate::output::Format;
+use crate::shuffle::PageCompression;
 use crate::spec::{Document, OnTimeout, Scheduler};
 
 /// A flag that takes one value, which is the value of a field of the spec.
@@ -69,11 +70,16 @@ pub const ALL: &[Setting] = &[
         takes: Takes::One(Scheduler::NAMES),
         ..setting("scheduler", "run.scheduler", "HOW", "How workers get tasks: stealing, static or shared")
     },
+    setting("spill-limit", "run.spill_limit", "SIZE", "Bound for the temporary files of map tasks"),
+    Setting {
+        takes: Takes::One(PageCompression::NAMES),
+        ..setting("compress", "run.compress", "HOW", "Compress temporary files: auto, none, lz4 or zstd")
+    },
     setting("attempts", "run.attempts", "N", "How often a task is tried  [default: 4]"),
 ];
 
 /// The flags that only the long help has.
-const SELDOM: &[&str] = &["on-timeout", "split-size", "partitions", "scheduler", "attempts"];
+const SELDOM: &[&str] = &["on-timeout", "split-size", "partitions", "scheduler", "spill-limit", "compress", "attempts"];
 
 /// What the long help adds to the help of a flag.
 const LONGER: &[(&str, &str)] = &[
@@ -129,6 +135,18 @@ const LONGER: &[(&str, &str)] = &[
         "scheduler",
         "stealing, the default: every worker gets a share of the tasks, and idle workers take tasks from others. static: \
          every worker runs only its share. shared: all workers take tasks from one queue.",
+    ),
+    (
+        "spill-limit",
+        "The most bytes that all runs (the temporary files of map and reduce tasks) together may take on disk at a time. If \
+         they would take more, the job fails. Default: no \
+         limit.",
+    ),
+    (
+        "compress",
+        "Runs are compressed page by page. auto, the default: compresses them where that saves time, which is where the disk \
+         is slow; each worker measures this while it writes. zstd makes them smallest. The summary and the report count \
+         bytes of runs as they are on disk, and shuffled bytes as they are uncompressed.",
     ),
     (
         "attempts",

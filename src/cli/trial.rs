@@ -51,7 +51,8 @@ pub struct Trials {
     pub file: Option<PathBuf>,
     /// The plan of a trial for which no settings are chosen.
     pub plan: Plan,
-    directory: Scratch,
+    /// A directory in each spill directory. The first also holds the spec, outputs and reports.
+    directories: Vec<Scratch>,
     /// Dropped after the directory, so that it warns of what the directory couldn't remove.
     _warner: Warner,
     number: Cell<usize>,
@@ -126,21 +127,22 @@ impl Trials {
         let passed = if names.is_some() { Vec::new() } else { spec.input.clone() };
         let plain = Spec { input: passed, ..spec.clone() };
         let json = serde_json::to_vec(&plain).map_err(|e| Error::usage(format!("{}: {e}", call.origin)))?;
-        let spill_dir = &plan.settings.spill_dir;
         let warner = Warner(Temporaries::default());
-        let made = scratch::spill(spill_dir, &warner.0);
-        // A run that outlives this process still writes there.
-        let shared = made.and_then(|directory| directory.share_with_children().map(|()| directory));
-        let directory = shared.map_err(|source| Error::SpillDirectory { path: spill_dir.clone(), source })?;
+        let directories = scratch::spill_in(&plan.settings.spill_dirs, &warner.0)?;
+        for directory in &directories {
+            // A run that outlives this process still writes there.
+            let shared = directory.share_with_children();
+            shared.map_err(|source| Error::SpillDirectory { path: directory.path().to_owned(), source })?;
+        }
         let trials =
-            Trials { spec, json, call, file, plan, directory, _warner: warner, number: Cell::new(0), signal, armed };
+            Trials { spec, json, call, file, plan, directories, _warner: warner, number: Cell::new(0), signal, armed };
         let written = scratch::create_file(&trials.spec_file()).and_then(|mut file| file.write_all(&trials.json));
         written.map_err(|e| trials.spill_error(&trials.spec_file(), e))?;
         Ok(trials)
     }
 
     fn spec_file(&self) -> PathBuf {
-        self.directory.path().join("job.json")
+        self.directories[0].path().join("job.json")
     }
 
     fn spill_error(&self, path: &Path, source: io::Error) -> Error {
@@ -169,7 +171,7 @@ impl Trials {
     /// Runs the job with these settings.
     pub fn run(&self, chosen: &Chosen<'_>) -> Result<Trial> {
         let number = self.number.replace(self.number.get() + 1);
-        let path = |name: &str| self.directory.path().join(format!("{number}.{name}"));
+        let path = |name: &str| self.directories[0].path().join(format!("{number}.{name}"));
         let (output, report) = (path("out"), path("json"));
         let mut command = self.command(chosen, &output, &report);
         // Standard error is a pipe: a file on a full disk would have no room for the message that the disk is full.
@@ -211,7 +213,10 @@ impl Trials {
         let mut command = Command::new(program);
         command.arg0("mapfold").args(["run", "--quiet", "--progress", "never"]);
         // Trials aren't recorded in the history: they don't show how the job's inputs are read otherwise.
-        command.env_remove("MAPFOLD_HISTORY").arg("--spill-dir").arg(self.directory.path());
+        command.env_remove("MAPFOLD_HISTORY");
+        for directory in &self.directories {
+            command.arg("--spill-dir").arg(directory.path());
+        }
         command.arg("--output").arg(output).arg("--report").arg(report);
         if self.call.unordered {
             command.arg("--unordered");

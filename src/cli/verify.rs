@@ -19,8 +19,9 @@ Examples:
   mapfold verify wordcount book.txt
   mapfold verify my.json --set map.0.on=letters logs/
   mapfold verify wordcount --unordered books/    compare rows in any order
-The runs differ in threads, split size, memory, partitions, combiner and
-scheduler. A setting that is given by its flag stays the same in every run.";
+The runs differ in threads, split size, memory, partitions, combiner,
+scheduler and compression. A setting that is given by its flag stays the same
+in every run.";
 
 /// Run a job under many odd settings: every output must be the same
 #[derive(clap::Args)]

@@ -24,6 +24,7 @@ use tempfile::TempPath;
 
 use super::path;
 use super::temporary::{self, Temporaries};
+use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
 
 const LOCK: &str = ".mapfold-lock";
@@ -47,6 +48,14 @@ pub fn create_file(path: &Path) -> io::Result<File> {
 /// Does what [`create_file`] does. The file is removed when the returned path is dropped.
 pub fn create_temporary(path: &Path) -> io::Result<(File, TempPath)> {
     Ok((create_file(path)?, TempPath::try_from_path(path)?))
+}
+
+/// Makes a directory in each spill directory, as [`spill`] does.
+pub fn spill_in(spill_dirs: &[PathBuf], temporaries: &Temporaries) -> Result<Vec<Scratch>> {
+    let made = |path: &PathBuf| {
+        spill(path, temporaries).map_err(|source| Error::SpillDirectory { path: path.clone(), source })
+    };
+    spill_dirs.iter().map(made).collect()
 }
 
 /// Makes a directory in a spill directory, and removes the directories that dead processes left there.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::bad::BadOfTask;
@@ -22,10 +22,10 @@ use crate::output::{Order, RowLayout, Writer};
 use crate::panics::{lock, unlocked};
 use crate::plan::{Plan, Rows};
 use crate::record;
-use crate::report::event::{Event, PhaseName, What};
+use crate::report::event::{AttemptId, Event, PhaseName, What};
 use crate::report::{CertainRanks, Counters, Coverage, Missing};
 use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress};
-use crate::shuffle::RowLimit;
+use crate::shuffle::{RowLimit, RunPlace, SpillSpace};
 
 /// Sizes that follow from the plan, its inputs and the machine. No size changes the output.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +128,10 @@ pub struct Job<'p> {
     /// The buffer that small files are read into. It is reused from block to block.
     pub small_files: Kept<FileBuffer>,
     newlines: Newlines,
-    spill: Scratch,
+    /// The job's own directories in the spill directories.
+    spill: Vec<Scratch>,
+    /// The space for runs in them.
+    runs: Arc<SpillSpace>,
     /// How many more runs may be kept open.
     open_runs: AtomicI64,
     log: Log,
@@ -156,9 +159,9 @@ pub struct JobRecord {
 
 impl<'p> Job<'p> {
     pub fn new(plan: &'p Plan, control: &'p Control) -> Result<Job<'p>> {
-        let spill_dir = &plan.settings.spill_dir;
-        let spill = scratch::spill(spill_dir, &control.temporaries);
-        let spill = spill.map_err(|source| Error::SpillDirectory { path: spill_dir.clone(), source })?;
+        let spill = scratch::spill_in(&plan.settings.spill_dirs, &control.temporaries)?;
+        let directories = spill.iter().map(|spill| spill.path().to_owned()).collect();
+        let runs = SpillSpace::new(directories, plan.settings.spill_limit, plan.settings.compress);
         if let Some(timeout) = plan.timeout.filter(|_| !plan.may_be_partial()) {
             control.limit(timeout);
         }
@@ -170,6 +173,7 @@ impl<'p> Job<'p> {
             small_files: Kept::default(),
             newlines: Newlines::default(),
             spill,
+            runs,
             open_runs: AtomicI64::new(most_open_runs(plan)),
             log: Log::default(),
             covering: Covering::default(),
@@ -202,14 +206,25 @@ impl<'p> Job<'p> {
         RecordEnd { framing: self.plan.read.framing(), longest: record::bytes_to_exceed(self.plan.max_record) }
     }
 
-    /// A path in the spill directory, which is removed with the job.
+    /// A path in the first spill directory, which is removed with the job.
     pub fn spill_path(&self, name: &str) -> PathBuf {
-        self.spill.path().join(name)
+        self.spill[0].path().join(name)
     }
 
-    /// The path of a file that an attempt writes.
+    /// The path of a file that an attempt writes, other than a run.
     pub fn attempt_path(&self, attempt: &Attempt<'_>, name: &str) -> PathBuf {
         self.spill_path(&format!("{}.{name}", attempt.id))
+    }
+
+    /// The place of a run that belongs to no attempt.
+    pub fn run_place(&self, name: &str) -> RunPlace {
+        self.runs.place(0, name.to_owned())
+    }
+
+    /// The place of a run that an attempt writes.
+    pub fn attempt_run(&self, attempt: &Attempt<'_>, name: &str) -> RunPlace {
+        let AttemptId { task, attempt: number } = attempt.id;
+        self.runs.place(task.number + number as usize, format!("{}.{name}", attempt.id))
     }
 
     pub fn layout(&self) -> RowLayout {
@@ -274,7 +289,7 @@ impl<'p> Job<'p> {
             return Ok(());
         }
         let what = "the rows that were read are not those that were written";
-        Err(Error::Corrupt { path: self.spill.path().to_owned(), at: None, what })
+        Err(Error::Corrupt { path: self.spill[0].path().to_owned(), at: None, what })
     }
 
     pub fn note(&self, what: What) {

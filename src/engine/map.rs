@@ -310,10 +310,11 @@ impl<'a> Mapping<'a> {
     fn map(&self, attempt: &Attempt<'_>, work: &MapWork, records: &Portion<'_>) -> Result<Done<Mapped<MapRun>>> {
         let Mapping { job, grouping, workspaces, .. } = self;
         let mut workspace = workspaces.take(|| workspace(job, grouping));
-        let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut workspace.buffers));
+        let (place, buffers) = (job.attempt_run(attempt, "run"), std::mem::take(&mut workspace.buffers));
         let keys = Keys::OfGroups(&grouping.groups.key);
         let partitioner = self.partitioner.partitioner(job, keys, job.sizes.partitions, work);
-        let run = RunWriter::create(path, partitioner.partitions(), job.sizes.page(partitioner.partitions()), buffers)?;
+        let run =
+            RunWriter::create(&place, partitioner.partitions(), job.sizes.page(partitioner.partitions()), buffers)?;
         let hash_mask = job.plan.settings.hash_mask;
         let out = (partitioner, run);
         let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut workspace.table, out);

@@ -151,7 +151,7 @@ pub fn sample(
         match &grouping.groups.order {
             Order::By(order) if grouping.key_order(job).is_none() => {
                 let one = Partitioner::Ranges(Ranges::default());
-                let run = RunWriter::create(job.spill_path(name), 1, job.sizes.page(1), buffers)?;
+                let run = RunWriter::create(&job.run_place(name), 1, job.sizes.page(1), buffers)?;
                 let mut out = sorted::sink(job, &layout, order, &one, &mut memory, run);
                 finisher.finish(&mut fold.table, None, &mut batch, &mut out)?;
                 (_, buffers) = out.finish()?.finish()?;
@@ -280,8 +280,8 @@ impl ReducePhase<'_> {
         let job = self.job;
         let mut workspace = self.workspace();
         let Workspace { fold, page, batch, memory, buffers } = &mut workspace;
-        let (path, partitions) = (job.attempt_path(attempt, "run"), partitioner.partitions());
-        let run = RunWriter::create(path, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
+        let (place, partitions) = (job.attempt_run(attempt, "run"), partitioner.partitions());
+        let run = RunWriter::create(&place, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
         let mut out = sorted::sink(job, self.layout, order, partitioner, memory, run);
         let counters = self.fold(attempt, work, None, (fold, page, batch), &mut out)?;
         let (run, back) = out.finish()?.finish()?;

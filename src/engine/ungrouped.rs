@@ -125,8 +125,8 @@ fn in_order(
     records: &Portion<'_>,
     workspace: &mut Workspace,
 ) -> Result<Done<Mapped<TaskPart>>> {
-    let (path, buffers) = (job.attempt_path(attempt, "run"), std::mem::take(&mut workspace.buffers));
-    let run = RunWriter::create(path, 1, job.sizes.lines as usize, buffers)?;
+    let (place, buffers) = (job.attempt_run(attempt, "run"), std::mem::take(&mut workspace.buffers));
+    let run = RunWriter::create(&place, 1, job.sizes.lines as usize, buffers)?;
     let limit = job.plan.limit.unwrap_or(u64::MAX);
     let mut out = Lines { layout, limit, rows: 0, lines: &mut workspace.lines, run: Some(run) };
     let read = read(job, attempt, records, &mut workspace.mapper, &mut out);
@@ -162,8 +162,8 @@ fn in_ranges(
     workspace: &mut Workspace,
 ) -> Result<Done<Mapped<Run>>> {
     let Workspace { mapper, memory, buffers, .. } = workspace;
-    let (path, partitions) = (job.attempt_path(attempt, "run"), partitioner.partitions());
-    let run = RunWriter::create(path, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
+    let (place, partitions) = (job.attempt_run(attempt, "run"), partitioner.partitions());
+    let run = RunWriter::create(&place, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
     let mut out = sorted::sink(job, layout, order, partitioner, memory, run);
     let read = read(job, attempt, records, mapper, &mut out)?;
     let rows = out.rows;

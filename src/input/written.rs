@@ -102,13 +102,13 @@ impl From<PathBuf> for Input {
     }
 }
 
-/// Reads one input or a list of them: `"a"` is short for `["a"]`.
-pub fn one_or_more<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Input>, D::Error> {
+/// Reads one value or a list of them: `"a"` is short for `["a"]`.
+pub fn one_or_more<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Vec<T>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum OneOrMore {
-        One(Input),
-        More(Vec<Input>),
+    enum OneOrMore<T> {
+        One(T),
+        More(Vec<T>),
     }
     Ok(match OneOrMore::deserialize(input)? {
         OneOrMore::One(input) => vec![input],

@@ -331,7 +331,7 @@ mod tests {
     use super::*;
     use crate::aggregate::{Aggregate, laws::Longest};
     use crate::data::{Kind, Span};
-    use crate::shuffle::PartitionBuffers;
+    use crate::shuffle::{PageCompression, PartitionBuffers, RunPlace};
 
     /// The arena's size is checked once a batch. That is too seldom if every record brings a long value.
     #[test]
@@ -343,7 +343,8 @@ mod tests {
         let fields = GroupFields { key: KeyFields::One(0), observed: vec![1] };
         let mut memory = MapTable::new(Growth::fixed(1 << 10), 1 << 10, &aggregation, 1 << 30, Combiner::On);
         let spill = tempfile::tempdir().unwrap();
-        let run = RunWriter::create(spill.path().join("run"), 1, 1 << 14, PartitionBuffers::default()).unwrap();
+        let place = RunPlace::alone(&spill.path().join("run"), PageCompression::Auto);
+        let run = RunWriter::create(&place, 1, 1 << 14, PartitionBuffers::default()).unwrap();
         let data: Vec<u8> = (0..LONG).map(|i| i as u8).collect();
         let keys: Vec<_> = (0..RECORDS).map(|i| Span { start: i, end: i + 2 }).collect();
         let values = vec![Span::of(0..LONG); RECORDS as usize];

@@ -79,15 +79,19 @@ fn group_memory(line: &str, mount: &Path) -> Option<u64> {
     above.filter_map(|directory| fs::read_to_string(directory.join(file)).ok()?.trim().parse().ok()).min()
 }
 
-/// Returns the directory in which a job makes its own: the one asked for, else `$TMPDIR`, else /var/tmp, which unlike
+/// Returns the directories in which a job makes its own: those asked for, else `$TMPDIR`, else /var/tmp, which unlike
 /// /tmp is on a disk.
-pub(super) fn spill_dir(asked: Option<&Path>) -> Result<PathBuf> {
+pub(super) fn spill_dirs(asked: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let from_environment = || env::var_os("TMPDIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    let (directory, named_by) = match (asked, from_environment()) {
-        (Some(directory), _) => (directory.to_owned(), "--spill-dir"),
-        (None, Some(directory)) => (directory, "$TMPDIR"),
-        (None, None) => (PathBuf::from("/var/tmp"), "the default"),
-    };
+    match (asked, from_environment()) {
+        ([], Some(directory)) => Ok(vec![usable(directory, "$TMPDIR")?]),
+        ([], None) => Ok(vec![usable("/var/tmp".into(), "the default")?]),
+        (asked, _) => asked.iter().map(|directory| usable(directory.clone(), "--spill-dir")).collect(),
+    }
+}
+
+/// Returns the directory if a job can make files in it. Messages say that it was `named_by` that.
+fn usable(directory: PathBuf, named_by: &str) -> Result<PathBuf> {
     let refuse = |what: &str| {
         Err(Error::usage_hint(
             format!("spill directory {} ({named_by}): {what}", shown(&directory)),
@@ -157,8 +161,9 @@ mod tests {
     #[test]
     fn spill_directory_asked_for() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(spill_dir(Some(dir.path())).unwrap(), dir.path());
-        let message = |path: &Path| spill_dir(Some(path)).unwrap_err().to_string();
+        let own = dir.path().to_owned();
+        assert_eq!(spill_dirs(&[own.clone(), own.clone()]).unwrap(), [own.clone(), own.clone()]);
+        let message = |path: &Path| spill_dirs(&[own.clone(), path.to_owned()]).unwrap_err().to_string();
         assert!(message(&dir.path().join("none")).ends_with("/none (--spill-dir): no such file or directory"));
         fs::write(dir.path().join("file"), "").unwrap();
         assert!(message(&dir.path().join("file")).ends_with("/file (--spill-dir): not a directory"));

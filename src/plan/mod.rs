@@ -27,6 +27,7 @@ use crate::map::{Field, Step};
 pub use crate::output::{Format, Order, SortKey, Target};
 use crate::predicate::Predicate;
 use crate::reduce::ResultColumn;
+pub use crate::shuffle::PageCompression;
 pub use crate::spec::{OnError, OnTimeout, Scheduler};
 use crate::table::KeyOrder;
 use crate::units::Span;
@@ -171,8 +172,11 @@ pub struct Settings {
     pub scheduler: Scheduler,
     /// The most attempts at a task, if the earlier ones failed for a reason that may pass.
     pub attempts: u32,
-    /// The directory in which the job makes its own spill directory.
-    pub spill_dir: PathBuf,
+    /// The directories, at least one, in each of which the job makes a directory of its own for runs.
+    pub spill_dirs: Vec<PathBuf>,
+    /// The most bytes that all runs together may take at a time.
+    pub spill_limit: Option<u64>,
+    pub compress: PageCompression,
     /// For tests: slots of every table, instead of a size that fits the caches.
     pub table_slots: Option<usize>,
     /// For tests: every hash is masked with this; 0 makes all keys collide.

@@ -290,7 +290,9 @@ fn settings(run: &spec::RunSettings) -> Result<Settings> {
         combiner: run.combiner.unwrap_or_default(),
         scheduler: run.scheduler.unwrap_or_default(),
         attempts: run.attempts.unwrap_or(ATTEMPTS),
-        spill_dir: machine::spill_dir(run.spill_dir.as_deref())?,
+        spill_dirs: machine::spill_dirs(&run.spill_dir)?,
+        spill_limit: run.spill_limit,
+        compress: run.compress.unwrap_or_default(),
         table_slots: None,
         hash_mask: u64::MAX,
     })

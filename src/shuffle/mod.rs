@@ -8,14 +8,18 @@
 //! ```
 //!
 //! Small jobs take the same way, because the page cache makes small runs cheap. [`row`] defines rows, [`mod@format`]
-//! the files; [`writer`] and [`reader`] are the two ends.
+//! the files; [`writer`] and [`reader`] are the two ends. [`spill`] defines where the files are and how many bytes they
+//! take, [`codec`] and [`packer`] how pages are compressed.
 
 mod aggregation;
+pub mod codec;
 pub mod format;
+pub mod packer;
 pub mod ranges;
 pub mod reader;
 pub mod row;
 pub mod sort;
+pub mod spill;
 pub mod values;
 pub mod writer;
 
@@ -23,7 +27,9 @@ pub mod writer;
 mod tests;
 
 pub use aggregation::Aggregation;
+pub use codec::PageCompression;
 pub use ranges::{Partitioner, Ranges};
 pub use reader::{PageReader, Run};
 pub use row::RowShape;
+pub use spill::{RunPlace, SpillSpace};
 pub use writer::{PartitionBuffers, RowLimit, RunSize, RunWriter, WrittenRun};

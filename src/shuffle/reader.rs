@@ -2,15 +2,15 @@
 //! job may have more runs than a process may have open files, so not all files stay open.
 
 use std::fs::File;
-use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::{io, mem, slice};
 
-use tempfile::TempPath;
-
-use super::WrittenRun;
-use super::format::{self, ENTRY, FOOTER, HEADER, PAGE_HEADER, PARTITIONS_AT, Page, RunId};
+use super::codec;
+use super::format::{self, Compressed, ENTRY, FOOTER, HEADER, PAGE_HEADER, PARTITIONS_AT, Page, RunId};
+use super::spill::RunFile;
+use super::writer::WrittenRun;
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
 
@@ -18,7 +18,7 @@ use crate::failpoint::{self, Point};
 /// deletes its file.
 #[derive(Debug)]
 pub struct Run {
-    path: TempPath,
+    place: RunFile,
     id: RunId,
     /// Number of rows that the writer counted.
     pub rows: u64,
@@ -30,10 +30,10 @@ pub struct Run {
 
 impl Run {
     /// Reads and checks header, index and footer. Keeps the file open if `keep`; otherwise each reader opens it.
-    pub fn open(WrittenRun { path, id, size }: WrittenRun, keep: bool) -> Result<Run> {
-        let file = open(&path)?;
-        let pages = read_index(&path, id, &file)?;
-        let run = Run { path, id, rows: size.rows, file: keep.then_some(file), pages };
+    pub fn open(WrittenRun { file: place, id, size }: WrittenRun, keep: bool) -> Result<Run> {
+        let file = open(place.path())?;
+        let pages = read_index(place.path(), id, &file)?;
+        let run = Run { place, id, rows: size.rows, file: keep.then_some(file), pages };
         run.check_rows(run.pages.iter().map(|page| u64::from(page.rows)).sum())?;
         Ok(run)
     }
@@ -44,7 +44,7 @@ impl Run {
             return Ok(());
         }
         let what = "it has other rows than were written";
-        Err(Error::Corrupt { path: self.path.to_path_buf(), at: None, what })
+        Err(Error::Corrupt { path: self.path().to_path_buf(), at: None, what })
     }
 
     /// Returns the pages of a range of partitions.
@@ -71,9 +71,13 @@ impl Run {
     pub fn reader(&self) -> Result<PageReader<'_>> {
         let opened = match self.file {
             Some(_) => None,
-            None => Some(open(&self.path)?),
+            None => Some(open(self.path())?),
         };
         Ok(PageReader { run: self, opened })
+    }
+
+    fn path(&self) -> &Path {
+        self.place.path()
     }
 }
 
@@ -86,36 +90,77 @@ pub struct PageReader<'a> {
 }
 
 impl PageReader<'_> {
-    /// Reads a page into `buffer`, which grows if it must. Returns the page's payload, which has been checked.
+    /// Reads a page into `buffer`, which grows if it must. Returns the page's rows, which have been checked.
     pub fn read<'b>(&self, page: &Page, buffer: &'b mut Vec<u8>) -> Result<&'b [u8]> {
-        self.fetch(page, page.stored(), buffer)?;
-        self.check(page, &buffer[..page.stored()])
+        let (stored, mut room) = self.fetch(slice::from_ref(page), buffer)?;
+        self.rows(page, stored, &mut room)
     }
 
-    fn fetch(&self, page: &Page, len: usize, buffer: &mut Vec<u8>) -> Result<()> {
-        if buffer.len() < len {
-            buffer.reserve_exact(len - buffer.len());
-            buffer.resize(len, 0);
-        }
-        let file = self.opened.as_ref().or(self.run.file.as_ref()).expect("one of the two is open");
-        let bytes = &mut buffer[..len];
-        let read = file.read_exact_at(bytes, page.offset).and_then(|()| failpoint::read(Point::RunRead, bytes));
-        read.map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => self.corrupt(page, "the file ends inside a page"),
-            _ => spill(&self.run.path, source),
-        })
+    /// Reads pages that follow each other in the file, in one read, and checks them. Returns the rows of each.
+    pub fn read_neighbours<'b>(
+        &self,
+        pages: &'b [Page],
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<impl Iterator<Item = Result<&'b [u8]>>> {
+        let (mut rest, mut room) = self.fetch(pages, buffer)?;
+        Ok(pages.iter().map(move |page| {
+            let (stored, behind) = rest.split_at(page.stored());
+            rest = behind;
+            self.rows(page, stored, &mut room)
+        }))
     }
 
-    fn check<'b>(&self, page: &Page, stored: &'b [u8]) -> Result<&'b [u8]> {
-        let (header, payload) = stored.split_at(PAGE_HEADER);
-        if header != format::page_header(self.run.id, page, payload) {
-            return Err(self.corrupt(page, "a page's checksum doesn't match"));
+    /// Reads neighbouring pages and checks them. Returns them as they are stored, and room for the rows of those that
+    /// are compressed.
+    fn fetch<'b>(&self, pages: &[Page], buffer: &'b mut Vec<u8>) -> Result<(&'b [u8], &'b mut [u8])> {
+        let len = pages.iter().map(Page::stored).sum();
+        grow(buffer, len);
+        if let Some(first) = pages.first() {
+            let file = self.opened.as_ref().or(self.run.file.as_ref()).expect("one of the two is open");
+            let bytes = &mut buffer[..len];
+            let read = file.read_exact_at(bytes, first.offset).and_then(|()| failpoint::read(Point::RunRead, bytes));
+            read.map_err(|source| match source.kind() {
+                io::ErrorKind::UnexpectedEof => self.corrupt(first, "the file ends inside a page"),
+                _ => spill(self.run.path(), source),
+            })?;
         }
-        Ok(payload)
+        let mut rest = &buffer[..len];
+        for page in pages {
+            let (header, behind) = rest.split_at(PAGE_HEADER);
+            let (payload, behind) = behind.split_at(page.stored() - PAGE_HEADER);
+            if header != format::page_header(self.run.id, page, payload) {
+                return Err(self.corrupt(page, "a page's checksum doesn't match"));
+            }
+            rest = behind;
+        }
+        // The lengths of rows are known to be right only now.
+        let compressed = pages.iter().filter(|page| page.compressed.is_some());
+        grow(buffer, len + compressed.map(|page| page.len as usize).sum::<usize>());
+        let (stored, room) = buffer.split_at_mut(len);
+        Ok((stored, room))
+    }
+
+    /// Returns the rows of a page that was fetched. They take the first bytes of `room` if they are compressed.
+    fn rows<'b>(&self, page: &Page, stored: &'b [u8], room: &mut &'b mut [u8]) -> Result<&'b [u8]> {
+        let payload = &stored[PAGE_HEADER..page.stored()];
+        let Some(Compressed { codec, .. }) = page.compressed else { return Ok(payload) };
+        let (rows, behind) = mem::take(room).split_at_mut(page.len as usize);
+        *room = behind;
+        let whole = codec::decompress(codec, payload, rows);
+        whole.ok_or_else(|| self.corrupt(page, "a page can't be decompressed"))?;
+        Ok(rows)
     }
 
     pub fn corrupt(&self, page: &Page, what: &'static str) -> Error {
-        Error::Corrupt { path: self.run.path.to_path_buf(), at: Some(page.offset), what }
+        Error::Corrupt { path: self.run.path().to_path_buf(), at: Some(page.offset), what }
+    }
+}
+
+/// Makes `buffer` at least `len` bytes long.
+fn grow(buffer: &mut Vec<u8>, len: usize) {
+    if buffer.len() < len {
+        buffer.reserve_exact(len - buffer.len());
+        buffer.resize(len, 0);
     }
 }
 
@@ -159,5 +204,10 @@ fn read_index(path: &Path, id: RunId, file: &File) -> Result<Vec<Page>> {
     if footer != format::footer(index_offset, entries, &header, &index) {
         return Err(corrupt(index_offset, "the index's checksum doesn't match"));
     }
-    Ok(index.as_chunks::<ENTRY>().0.iter().map(Page::from_entry).collect())
+    let pages: Option<Vec<_>> = index.as_chunks::<ENTRY>().0.iter().map(Page::from_entry).collect();
+    let is_right = |pages: &Vec<Page>| {
+        pages.is_sorted_by_key(|page| page.partition)
+            && pages.iter().all(|page| page.partition < partitions && page.end() <= index_offset)
+    };
+    pages.filter(is_right).ok_or_else(|| corrupt(index_offset, "the index contradicts itself"))
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::codec::Codec;
 use super::ranges::by_hash;
 use super::row::{Values, get_row, get_varint, put_varint, value_row_len, varint_len};
 use super::*;
@@ -117,23 +118,37 @@ fn the_empty_tail_is_zero() {
 
 const PARTITIONS: usize = 5;
 
-fn write_run(path: &Path, rows: u32) -> WrittenRun {
-    let mut writer = RunWriter::create(path.into(), PARTITIONS, 300, PartitionBuffers::default()).unwrap();
+/// Every way in which pages are stored. Pages that don't shrink are plain in any case.
+const STORED: [PageCompression; 3] = [PageCompression::None, PageCompression::Lz4, PageCompression::Zstd];
+
+/// Writes a run. The pages of the last rows don't shrink.
+fn write_run(path: &Path, compression: PageCompression, rows: u32) -> WrittenRun {
+    let place = RunPlace::alone(path, compression);
+    let mut writer = RunWriter::create(&place, PARTITIONS, 300, PartitionBuffers::default()).unwrap();
     for i in 0..rows {
-        let key = format!("key {i} {}", "x".repeat(i as usize % 40));
-        let hash = hash::hash(key.as_bytes());
+        let mut key = format!("key {i} {}", "x".repeat(i as usize % 40)).into_bytes();
+        if i >= rows * 2 / 3 {
+            key = (0..5).flat_map(|n| hash::hash(format!("{i} {n}").as_bytes()).to_le_bytes()).collect();
+        }
+        let hash = hash::hash(&key);
         let shape = RowShape::new([&COUNT as &dyn Aggregate].into_iter(), &[]);
-        writer.add(by_hash(hash, PARTITIONS), |out| shape.put_value(out, key.as_bytes(), &[], 0)).unwrap();
+        writer.add(by_hash(hash, PARTITIONS), |out| shape.put_value(out, &key, &[], 0)).unwrap();
     }
     writer.finish().unwrap().0
+}
+
+/// Returns the codec of each page, in the order of the index.
+fn codecs(run: &Run) -> Vec<Option<Codec>> {
+    run.pages(0..PARTITIONS).iter().map(|page| page.compressed.map(|compressed| compressed.codec)).collect()
 }
 
 /// Returns all rows of a run, by partition.
 fn read_run(written: &WrittenRun) -> Result<Vec<Vec<u8>>> {
     // The copy is deleted with the run that opens it.
-    let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
-    std::fs::copy(&written.path, &path).unwrap();
-    read_all(&Run::open(WrittenRun { path, ..*written }, false)?)
+    let copy = written.file.path().with_extension("copy");
+    let (_, file) = RunPlace::alone(&copy, PageCompression::None).create().unwrap();
+    std::fs::copy(written.file.path(), &copy).unwrap();
+    read_all(&Run::open(WrittenRun { file, ..*written }, false)?)
 }
 
 fn read_all(run: &Run) -> Result<Vec<Vec<u8>>> {
@@ -154,23 +169,66 @@ fn read_all(run: &Run) -> Result<Vec<Vec<u8>>> {
 fn a_run_reads_as_written() {
     let dir = tempfile::tempdir().unwrap();
     for rows in [0, 1, 200] {
-        let path = dir.path().join(rows.to_string());
-        let written = write_run(&path, rows);
-        let partitions = read_run(&written).unwrap();
-        assert_eq!(written.size.rows, u64::from(rows));
-        assert_eq!(written.size.row_bytes, partitions.iter().map(|rows| rows.len() as u64).sum::<u64>());
-        assert_eq!(written.size.file_bytes, path.metadata().unwrap().len());
-        let mut seen = 0;
-        for (partition, data) in partitions.iter().enumerate() {
-            let mut at = 0;
-            while at < data.len() {
-                let row = get_row(data, &mut at).unwrap();
-                let key = &data[row.key.start as usize..row.key.end as usize];
-                assert_eq!(by_hash(hash::hash(key), PARTITIONS), partition);
-                seen += 1;
+        let mut plain = None;
+        for compression in STORED {
+            let path = dir.path().join(format!("{rows} {}", compression.name()));
+            let written = write_run(&path, compression, rows);
+            let partitions = read_run(&written).unwrap();
+            assert_eq!(written.size.rows, u64::from(rows));
+            assert_eq!(written.size.row_bytes, partitions.iter().map(|rows| rows.len() as u64).sum::<u64>());
+            assert_eq!(written.size.file_bytes, path.metadata().unwrap().len());
+            let mut seen = 0;
+            for (partition, data) in partitions.iter().enumerate() {
+                let mut at = 0;
+                while at < data.len() {
+                    let row = get_row(data, &mut at).unwrap();
+                    let key = &data[row.key.start as usize..row.key.end as usize];
+                    assert_eq!(by_hash(hash::hash(key), PARTITIONS), partition);
+                    seen += 1;
+                }
             }
+            assert_eq!(seen, rows);
+            // Only the bytes of the file depend on the codec.
+            let (file_bytes, row_bytes) = (written.size.file_bytes, written.size.row_bytes);
+            let (of_plain, rows_of_plain, partitions_of_plain) =
+                plain.get_or_insert((file_bytes, row_bytes, partitions.clone()));
+            assert_eq!((row_bytes, &partitions), (*rows_of_plain, &*partitions_of_plain));
+            let smaller = rows == 200 && compression != PageCompression::None;
+            assert_eq!(file_bytes < *of_plain, smaller, "{compression:?}: {file_bytes} of {of_plain}");
+            let run = Run::open(written, true).unwrap();
+            let mut sums = [0; PARTITIONS];
+            run.add_bytes(&mut sums);
+            assert!(sums.iter().zip(&partitions).all(|(sum, rows)| *sum == rows.len() as u64));
         }
-        assert_eq!(seen, rows);
+    }
+}
+
+/// Neighbouring pages that are stored in different ways are read together.
+#[test]
+fn neighbours_of_every_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    for compression in STORED {
+        let path = dir.path().join(compression.name());
+        let place = RunPlace::alone(&path, compression);
+        let mut writer = RunWriter::create(&place, 1, 300, PartitionBuffers::default()).unwrap();
+        let rows: Vec<Vec<u8>> = (0..60u32)
+            .map(|i| match i / 10 % 2 {
+                0 => vec![b'x'; 80],
+                _ => (0..10).flat_map(|n| hash::hash(format!("{i} {n}").as_bytes()).to_le_bytes()).collect(),
+            })
+            .collect();
+        rows.iter().for_each(|row| writer.add(0, |out| out.extend(row)).unwrap());
+        let run = Run::open(writer.finish().unwrap().0, false).unwrap();
+        let kinds = run.pages(0..1).iter().filter(|page| page.compressed.is_some()).count();
+        assert_eq!(kinds > 0, compression != PageCompression::None);
+        assert!(kinds < run.pages(0..1).len());
+        let (reader, mut buffer) = (run.reader().unwrap(), Vec::new());
+        for len in 0..=run.pages(0..1).len() {
+            let pages = &run.pages(0..1)[..len];
+            let read: Result<Vec<_>> = reader.read_neighbours(pages, &mut buffer).unwrap().collect();
+            let expected: usize = pages.iter().map(|page| page.rows as usize).sum();
+            assert_eq!(read.unwrap().concat(), rows[..expected].concat());
+        }
     }
 }
 
@@ -178,14 +236,19 @@ fn a_run_reads_as_written() {
 fn refused<T: std::fmt::Debug>(read: Result<T>, what: &str) {
     let error = read.expect_err(what);
     assert!(matches!(error, Error::Corrupt { .. }), "{what}: {error}");
+    assert!(error.to_string().contains("/run"), "{what}: {error} doesn't name the file");
 }
 
 /// Every byte of a run is covered: damage to any byte is an error, never a wrong answer.
 #[test]
 fn damage_is_refused() {
+    STORED.into_iter().for_each(damage_is_refused_in);
+}
+
+fn damage_is_refused_in(compression: PageCompression) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run");
-    let written = write_run(&path, 60);
+    let written = write_run(&path, compression, 60);
     let whole = std::fs::read(&path).unwrap();
     assert!(read_run(&written).is_ok());
     let refused = |bytes: &[u8], what: &str| {
@@ -208,10 +271,14 @@ fn damage_is_refused() {
 /// A page or a run that is whole, but in the place of another, is refused.
 #[test]
 fn what_belongs_elsewhere_is_refused() {
+    STORED.into_iter().for_each(what_belongs_elsewhere_is_refused_in);
+}
+
+fn what_belongs_elsewhere_is_refused_in(compression: PageCompression) {
     let dir = tempfile::tempdir().unwrap();
     let [path, twin] = ["run", "twin"].map(|name| dir.path().join(name));
-    let written = write_run(&path, 400);
-    let _twin = write_run(&twin, 400);
+    let written = write_run(&path, compression, 400);
+    let _twin = write_run(&twin, compression, 400);
     let [whole, other] = [&path, &twin].map(|path| std::fs::read(path).unwrap());
     assert_eq!(whole.len(), other.len());
     std::fs::write(&path, &other).unwrap();
@@ -220,6 +287,13 @@ fn what_belongs_elsewhere_is_refused() {
 
     // The run is opened, and then its file is changed in place.
     let run = Run::open(written, true).unwrap();
+    let kinds = codecs(&run);
+    let codec = match compression {
+        PageCompression::Lz4 => Some(Codec::Lz4),
+        PageCompression::Zstd => Some(Codec::Zstd),
+        PageCompression::None | PageCompression::Auto => None,
+    };
+    assert!(kinds.contains(&None) && kinds.contains(&codec) && kinds.iter().all(|kind| [None, codec].contains(kind)));
     let refused = |bytes: &[u8], what: &str| {
         std::fs::write(&path, bytes).unwrap();
         refused(read_all(&run), what);
@@ -233,7 +307,8 @@ fn what_belongs_elsewhere_is_refused() {
             replaced[at(page)].copy_from_slice(&other[at(page)]);
             refused(&replaced, "a page of another run, in its own place");
             of_twin += 1;
-            let alike = |other: &&format::Page| (other.rows, other.len) == (page.rows, page.len) && *other != page;
+            let alike =
+                |other: &&format::Page| other.rows == page.rows && other.stored() == page.stored() && *other != page;
             for alike in run.pages(partition..partition + 1).iter().filter(alike) {
                 let mut replaced = whole.clone();
                 replaced.copy_within(at(alike), page.offset as usize);
@@ -242,15 +317,46 @@ fn what_belongs_elsewhere_is_refused() {
             }
         }
     }
-    assert!(of_twin > PARTITIONS && within > 0, "{of_twin} {within}");
+    assert!(of_twin > PARTITIONS && within > 0, "{of_twin} {within} {compression:?}");
     std::fs::write(&path, &whole).unwrap();
     assert!(read_all(&run).is_ok());
+}
+
+/// An index that lies about its pages, under a checksum that is right, is refused before memory is taken for the rows
+/// that it claims.
+#[test]
+fn an_index_that_lies_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    for compression in STORED {
+        let written = write_run(&path, compression, 60);
+        let whole = std::fs::read(&path).unwrap();
+        let footer_at = whole.len() - format::FOOTER;
+        let index_at = u64::from_le_bytes(*whole[footer_at..].first_chunk().unwrap()) as usize;
+        let header: &[u8; format::HEADER] = whole.first_chunk().unwrap();
+        for (field, wrong) in [(0, u32::MAX), (1, 1), (2, u32::MAX), (3, u32::MAX), (4, u32::MAX), (5, 1), (6, 3)] {
+            for entry in (index_at..footer_at).step_by(format::ENTRY) {
+                let mut lying = whole.clone();
+                let at = entry + 4 * field;
+                let was = format::u32_at(&lying, at);
+                lying[at..at + 4].copy_from_slice(&wrong.to_le_bytes());
+                let index = &lying[index_at..footer_at];
+                let entries = (index.len() / format::ENTRY) as u32;
+                let footer = format::footer(index_at as u64, entries, header, index);
+                lying[footer_at..].copy_from_slice(&footer);
+                std::fs::write(&path, &lying).unwrap();
+                if was != wrong {
+                    refused(read_run(&written), &format!("field {field} of the entry at {entry}: {wrong}"));
+                }
+            }
+        }
+    }
 }
 
 #[test]
 fn as_many_rows_are_read_as_were_written() {
     let dir = tempfile::tempdir().unwrap();
-    let run = Run::open(write_run(&dir.path().join("run"), 60), true).unwrap();
+    let run = Run::open(write_run(&dir.path().join("run"), PageCompression::Auto, 60), true).unwrap();
     run.check_rows(60).unwrap();
     for rows in [59, 61] {
         let error = run.check_rows(rows).unwrap_err().to_string();

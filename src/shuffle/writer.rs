@@ -3,13 +3,13 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
-use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use tempfile::TempPath;
-
+use super::codec::PageCompression;
 use super::format::{self, Page, RunId};
+use super::packer::Packer;
+use super::spill::{self, RunFile, RunPlace};
 use crate::data::buffer::{Buffer, SLACK};
-use crate::data::scratch;
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
 
@@ -20,6 +20,7 @@ pub struct PartitionBuffers {
     buffers: Vec<Partition>,
     /// Small pages that wait to be written to disk together.
     pending: Vec<u8>,
+    packer: Packer,
 }
 
 /// Bytes of the longest row allowed, and of the memory budget that allows it.
@@ -58,10 +59,13 @@ struct Partition {
 pub struct RunWriter {
     buffers: PartitionBuffers,
     page_size: usize,
+    compression: PageCompression,
     file: File,
     /// The file is deleted with the writer if the run isn't finished.
-    path: TempPath,
+    place: RunFile,
     id: RunId,
+    /// Bytes written to the file.
+    written: u64,
     /// Offset of the next page.
     offset: u64,
     pages: Vec<Page>,
@@ -83,7 +87,7 @@ pub struct RunSize {
 /// A run that was written, with what is needed to open it. Dropping it deletes the file.
 #[derive(Debug)]
 pub struct WrittenRun {
-    pub(super) path: TempPath,
+    pub(super) file: RunFile,
     pub(super) id: RunId,
     pub size: RunSize,
 }
@@ -117,15 +121,23 @@ impl Partition {
 }
 
 impl RunWriter {
-    pub fn create(path: PathBuf, partitions: usize, page_size: usize, mut buffers: PartitionBuffers) -> Result<Self> {
-        let (file, path) = scratch::create_temporary(&path).map_err(|source| Error::Spill { path, source })?;
+    pub fn create(
+        place: &RunPlace,
+        partitions: usize,
+        page_size: usize,
+        mut buffers: PartitionBuffers,
+    ) -> Result<Self> {
+        let compression = place.compression();
+        let (file, place) = place.create()?;
         buffers.buffers.resize_with(partitions, Partition::default);
         buffers.buffers.iter_mut().for_each(|partition| partition.clear(page_size));
         buffers.pending.clear();
         let id = RunId::next();
         buffers.pending.extend_from_slice(&format::header(id, partitions as u32));
         let offset = format::HEADER as u64;
-        Ok(RunWriter { buffers, page_size, file, path, id, offset, pages: Vec::new(), row_bytes: 0, rows: 0 })
+        let pages = Vec::new();
+        let (written, row_bytes, rows) = (0, 0, 0);
+        Ok(RunWriter { buffers, page_size, compression, file, place, id, written, offset, pages, row_bytes, rows })
     }
 
     /// Adds one row, which `put` appends to the buffer that it is given.
@@ -148,29 +160,33 @@ impl RunWriter {
     #[cold]
     #[inline(never)]
     fn flush(&mut self, partition: usize) -> Result<()> {
-        let PartitionBuffers { buffers, pending, longest_row } = &mut self.buffers;
+        let PartitionBuffers { buffers, pending, longest_row, packer } = &mut self.buffers;
         let slot = &mut buffers[partition];
-        let payload = slot.buffer.as_slice();
+        let rows = slot.buffer.as_slice();
         // A page becomes longer than intended only by a single row, its last.
-        let Ok(len) = u32::try_from(payload.len()) else {
-            return Err(Error::RowTooLong { bytes: payload.len() as u64 });
+        let Ok(len) = u32::try_from(rows.len()) else {
+            return Err(Error::RowTooLong { bytes: rows.len() as u64 });
         };
         longest_row.map_or(Ok(()), |limit| limit.check(u64::from(len)))?;
-        let page = Page { offset: self.offset, partition: partition as u32, rows: slot.rows, len };
+        let (compressed, payload) = packer.pack(self.compression, rows);
+        let page = Page { offset: self.offset, partition: partition as u32, rows: slot.rows, len, compressed };
         let header = format::page_header(self.id, &page, payload);
-        self.offset += (format::PAGE_HEADER + payload.len()) as u64;
+        self.offset = page.end();
         self.rows += u64::from(page.rows);
         self.row_bytes += u64::from(page.len);
         self.pages.push(page);
         pending.extend_from_slice(&header);
-        let result = if payload.len() < SMALL {
+        let is_small = payload.len() < SMALL;
+        if is_small {
             pending.extend_from_slice(payload);
-            if pending.len() < PENDING { Ok(()) } else { write(&self.file, pending, &[]) }
-        } else {
-            write(&self.file, pending, payload)
-        };
+        }
+        if !is_small || pending.len() >= PENDING {
+            let payload = if is_small { &[][..] } else { payload };
+            let took = put(&mut self.file, &mut self.place, &mut self.written, pending, payload)?;
+            packer.note_write(took.0, took.1);
+        }
         slot.clear(self.page_size);
-        result.map_err(|source| Error::Spill { path: self.path.to_path_buf(), source })
+        Ok(())
     }
 
     /// Writes the buffered rows, the index and the footer. Returns the run and the buffers.
@@ -186,25 +202,43 @@ impl RunWriter {
         let footer = format::footer(self.offset, self.pages.len() as u32, &header, &index);
         self.buffers.pending.extend_from_slice(&index);
         self.buffers.pending.extend_from_slice(&footer);
-        let written = write(&self.file, &mut self.buffers.pending, &[]);
-        written.map_err(|source| Error::Spill { path: self.path.to_path_buf(), source })?;
-        let file_bytes = self.offset + (index.len() + footer.len()) as u64;
-        let size = RunSize { rows: self.rows, row_bytes: self.row_bytes, file_bytes };
-        Ok((WrittenRun { path: self.path, id: self.id, size }, self.buffers))
+        let RunWriter { file, place, written, buffers, .. } = &mut self;
+        put(file, place, written, &mut buffers.pending, &[])?;
+        let size = RunSize { rows: self.rows, row_bytes: self.row_bytes, file_bytes: self.written };
+        Ok((WrittenRun { file: self.place, id: self.id, size }, self.buffers))
     }
 }
 
-/// Writes `pending` and then `payload`, in one call if the system takes both. Empties `pending`.
-fn write(mut file: &File, pending: &mut Vec<u8>, payload: &[u8]) -> io::Result<()> {
+/// Writes `pending` and then `payload` behind the `written` bytes of the file, and empties `pending`. Moves the file if
+/// its directory is full and another isn't. Returns the bytes, and how long writing them took.
+fn put(
+    file: &mut File,
+    place: &mut RunFile,
+    written: &mut u64,
+    pending: &mut Vec<u8>,
+    payload: &[u8],
+) -> Result<(usize, Duration)> {
+    let len = pending.len() + payload.len();
+    place.take(len as u64)?;
+    let begun = Instant::now();
+    while let Err(source) = write(file, pending, payload) {
+        let moved = if spill::is_full(&source) { place.moved(*written)? } else { None };
+        *file = moved.ok_or_else(|| Error::Spill { path: place.path().to_path_buf(), source })?;
+    }
+    pending.clear();
+    *written += len as u64;
+    Ok((len, begun.elapsed()))
+}
+
+/// Writes `pending` and then `payload`, in one call if the system takes both.
+fn write(mut file: &File, pending: &[u8], payload: &[u8]) -> io::Result<()> {
     failpoint::hit(Point::SpillWrite)?;
     let written = match file.write_vectored(&[IoSlice::new(pending), IoSlice::new(payload)]) {
         Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
         written => written?,
     };
     file.write_all(&pending[written.min(pending.len())..])?;
-    file.write_all(&payload[written.saturating_sub(pending.len())..])?;
-    pending.clear();
-    Ok(())
+    file.write_all(&payload[written.saturating_sub(pending.len())..])
 }
 
 #[cfg(test)]
@@ -217,8 +251,8 @@ mod tests {
         const PARTITIONS: usize = 64;
         const PAGE: usize = 4 << 10;
         let spill = tempfile::tempdir().unwrap();
-        let path = spill.path().join("run");
-        let mut run = RunWriter::create(path, PARTITIONS, PAGE, PartitionBuffers::default()).unwrap();
+        let place = RunPlace::alone(&spill.path().join("run"), PageCompression::Zstd);
+        let mut run = RunWriter::create(&place, PARTITIONS, PAGE, PartitionBuffers::default()).unwrap();
         for partition in 0..2 * PARTITIONS {
             for len in [100, 16 << 10, 100] {
                 run.add(partition % PARTITIONS, |out| out.extend(&vec![0; len])).unwrap();

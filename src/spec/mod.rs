@@ -35,6 +35,7 @@ use crate::predicate::written::Predicate;
 use crate::schema::check::check;
 use crate::schema::params::{self, Given};
 use crate::schema::{Wrong, choices, json, set, size};
+use crate::shuffle::PageCompression;
 use crate::units::Span;
 use schema::SPEC;
 
@@ -230,8 +231,12 @@ pub struct RunSettings {
     pub split_size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "lossy_option")]
-    pub spill_dir: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_more", serialize_with = "lossy_list")]
+    pub spill_dir: Vec<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "size::option")]
+    pub spill_limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compress: Option<PageCompression>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduler: Option<Scheduler>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -291,6 +296,14 @@ impl Output {
 impl RunSettings {
     fn is_default(&self) -> bool {
         *self == RunSettings::default()
+    }
+}
+
+/// Writes paths as text, and one path without a list, as a user would.
+fn lossy_list<S: Serializer>(paths: &[PathBuf], out: S) -> Result<S::Ok, S::Error> {
+    match paths {
+        [path] => path.to_string_lossy().serialize(out),
+        paths => out.collect_seq(paths.iter().map(|path| path.to_string_lossy())),
     }
 }
 

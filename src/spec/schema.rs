@@ -11,6 +11,7 @@ use crate::map::{Combiner, Type, steps};
 use crate::output::Format;
 use crate::schema::predicate::PREDICATES;
 use crate::schema::{Choice, Key, Shape, params};
+use crate::shuffle::PageCompression;
 
 pub static SPEC: Shape = Shape::Object(TOP);
 
@@ -123,9 +124,14 @@ const RUN: &[Key] = &[
         .about("Input bytes of one map task: by default chosen by the size of the input, threads and memory"),
     Key::optional("partitions", Shape::Whole { least: 1, most: MOST_PARTITIONS })
         .about("Parts that the shuffle is divided into, for reduce tasks: by default chosen by the size of the input"),
-    Key::optional("spill_dir", Shape::Name)
-        .about("The directory of temporary files: by default $TMPDIR, or else /var/tmp"),
-    Key::later("spill_limit"),
+    Key::optional("spill_dir", Shape::OneOrMore(&Shape::Name)).about(
+        "The directory of temporary files, or several that the runs are spread over: by default $TMPDIR, or else /var/tmp",
+    ),
+    Key::optional("spill_limit", Shape::Size)
+        .about("The most bytes that all runs together may take on disk at a time; if they would take more, the job fails"),
+    Key::optional("compress", Shape::Choice(Choice::of(PageCompression::NAMES)))
+        .about("Whether runs are compressed, and how; auto compresses them where that saves time, as measured")
+        .by_default("auto"),
     Key::optional("scheduler", Shape::Choice(Choice::of(Scheduler::NAMES)))
         .about(
             "How workers get tasks: from others when idle (stealing), only their share (static), or from one queue (shared)",

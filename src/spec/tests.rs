@@ -45,7 +45,7 @@ fn everything_that_counting_needs() {
             "aggregate": [{"op": "count", "as": "n"}, {"op": "count"}], "sort": ["-n", "cell"], "limit": 20,
             "output": {"path": "out/", "format": "csv", "header": false, "columns": ["n", "cell"], "part_size": "1M"},
             "run": {"threads": 2, "memory": "512M", "split_size": 65536, "partitions": 4, "spill_dir": "/tmp",
-                    "scheduler": "stealing", "combiner": "off"}}"#,
+                    "spill_limit": "2G", "compress": "zstd", "scheduler": "stealing", "combiner": "off"}}"#,
     )
     .unwrap();
     assert_eq!(spec.input, [PathBuf::from("a*.txt"), "b".into()].map(Input::Name));
@@ -59,6 +59,8 @@ fn everything_that_counting_needs() {
     assert_eq!(spec.output.part_size, Some(1 << 20));
     assert_eq!((spec.run.memory, spec.run.split_size), (Some(512 << 20), Some(65536)));
     assert_eq!(spec.run.combiner, Some(Combiner::Off));
+    assert_eq!((spec.run.spill_limit, spec.run.compress), (Some(2 << 30), Some(PageCompression::Zstd)));
+    assert_eq!(spec.run.spill_dir, [PathBuf::from("/tmp")]);
 }
 
 #[test]
@@ -70,6 +72,10 @@ fn every_choice_of_the_schema_is_one_of_the_types() {
     for combiner in Combiner::NAMES {
         let spec = spec(&json!({"run": {"combiner": combiner}}).to_string()).unwrap();
         assert_eq!(spec.run.combiner.unwrap().name(), *combiner);
+    }
+    for compress in PageCompression::NAMES {
+        let spec = spec(&json!({"run": {"compress": compress}}).to_string()).unwrap();
+        assert_eq!(spec.run.compress.unwrap().name(), *compress);
     }
     for scheduler in Scheduler::NAMES {
         let spec = spec(&json!({"run": {"scheduler": scheduler}}).to_string()).unwrap();

@@ -13,7 +13,7 @@ use mapfold::engine::{self, Control};
 use mapfold::failpoint;
 use mapfold::input::Source;
 use mapfold::output::Compression;
-use mapfold::plan::{self, Invocation, Order, Plan, Rows, Scheduler, Target};
+use mapfold::plan::{self, Invocation, Order, PageCompression, Plan, Rows, Scheduler, Target};
 use mapfold::report::{Counters, Report};
 use mapfold::spec::{Document, OnError};
 use serde_json::json;
@@ -183,7 +183,7 @@ impl Case {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         inputs(&path("in"));
-        ["spill", "to"].iter().for_each(|name| fs::create_dir(path(name)).unwrap());
+        ["spill", "spill2", "to"].iter().for_each(|name| fs::create_dir(path(name)).unwrap());
         let mut document = Document::parse(job.name, job.spec.as_bytes()).unwrap();
         let input = |name: &&str| match name.strip_prefix("| ") {
             Some(name) => json!({"command": ["cat", path("in").join(name)], "retry": true}),
@@ -217,13 +217,21 @@ impl Case {
         settings.split_size = Some(2 << 10);
         settings.partitions = Some(4);
         settings.table_slots = Some(1 << 10);
-        settings.spill_dir = path("spill");
+        settings.spill_dirs = vec![path("spill")];
+        // Pages of every kind: each job has one of these settings.
+        let number = JOBS.iter().position(|other| other.name == job.name).unwrap_or_default();
+        settings.compress = [PageCompression::Zstd, PageCompression::Lz4, PageCompression::None][number % 3];
         Case { job, goal, dir, plan, out }
     }
 
     pub fn set(&mut self, scheduler: Scheduler, threads: usize) {
         self.plan.settings.scheduler = scheduler;
         self.plan.settings.threads = threads;
+    }
+
+    /// Spreads the runs over two directories.
+    pub fn two_directories(&mut self) {
+        self.plan.settings.spill_dirs = vec![self.dir.path().join("spill"), self.dir.path().join("spill2")];
     }
 
     pub fn one_split(&mut self) {
@@ -239,7 +247,7 @@ impl Case {
     }
 
     fn prepare(&self) {
-        for name in ["to", "spill"] {
+        for name in ["to", "spill", "spill2"] {
             let path = self.dir.path().join(name);
             fs::remove_dir_all(&path).unwrap();
             fs::create_dir(&path).unwrap();
@@ -314,7 +322,9 @@ impl Case {
     #[track_caller]
     pub fn check(&self, expected: &Expected, outcome: &Outcome, label: &str) {
         let path = |name: &str| self.dir.path().join(name);
-        assert_eq!(names(&path("spill")), [""; 0], "{label}: {}", outcome.error());
+        for spill in ["spill", "spill2"] {
+            assert_eq!(names(&path(spill)), [""; 0], "{label}: {}", outcome.error());
+        }
         let left = outcome.control.temporaries.take_unremoved();
         assert!(left.is_empty(), "{label}: {left:?}");
         let out = self.out.file_name().unwrap().to_str().unwrap();

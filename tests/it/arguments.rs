@@ -38,7 +38,17 @@ fn short_and_long_help() {
         of_flags.filter_map(|rest| rest.split(' ').next().map(str::to_owned)).collect::<Vec<_>>()
     };
     // Only the long help has the flags that are seldom needed.
-    let seldom = ["on-timeout", "split-size", "partitions", "scheduler", "attempts", "trace", "history"];
+    let seldom = [
+        "on-timeout",
+        "split-size",
+        "partitions",
+        "scheduler",
+        "spill-limit",
+        "compress",
+        "attempts",
+        "trace",
+        "history",
+    ];
     let (mut often, all) = (flags(&long), flags(&long));
     often.retain(|flag| !seldom.contains(&flag.as_str()));
     assert!(often.len() >= 15 && flags(&short) == often, "{:?} {often:?}", flags(&short));

@@ -54,7 +54,7 @@ fn each_shell_accepts_its_script() {
 fn bash_completes_commands_and_flags() {
     assert_eq!(bash("mapfold r"), ["run"]);
     assert_eq!(bash("mapfold run"), ["run"]);
-    assert_eq!(bash("mapfold run --sp"), ["--spill-dir", "--split-size"]);
+    assert_eq!(bash("mapfold run --sp"), ["--spill-dir", "--spill-limit", "--split-size"]);
     assert_eq!(bash("mapfold run wordcount book.txt --unor"), ["--unordered"]);
     let commands = bash("mapfold ''");
     for name in ["run", "jobs", "completions", "man", "help"] {

@@ -34,6 +34,7 @@ mod replay_lines;
 mod reports;
 mod retries;
 mod round_trips;
+mod runs;
 mod schedulers;
 mod schema;
 mod signals;

@@ -12,7 +12,8 @@ use mapfold::map::steps::{Extract, ExtractAll, Filter, Ngrams, Split};
 use mapfold::map::{Splitter, Step};
 use mapfold::output::Compression;
 use mapfold::plan::{
-    self, Combiner, Format, Groups, OnTimeout, Order, Output, OutputColumn, Plan, Scheduler, Settings, SortKey, Target,
+    self, Combiner, Format, Groups, OnTimeout, Order, Output, OutputColumn, PageCompression, Plan, Scheduler, Settings,
+    SortKey, Target,
 };
 use mapfold::predicate::{Comparison, Predicate, Test};
 use mapfold::reduce::ResultColumn;
@@ -334,7 +335,9 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
             combiner: how.combiner,
             scheduler: how.scheduler,
             attempts: 1,
-            spill_dir: dir.to_path_buf(),
+            spill_dirs: vec![dir.to_path_buf()],
+            spill_limit: None,
+            compress: PageCompression::Auto,
             table_slots: how.table_slots,
             hash_mask: how.hash_mask,
         },

@@ -127,7 +127,7 @@ pub fn run_spec(spec: &serde_json::Value, how: &How, dir: &Path, files: usize) -
     (settings.threads, settings.memory, settings.split_size) = (how.threads, how.memory, Some(how.split_size));
     (settings.partitions, settings.combiner, settings.scheduler) = (Some(how.partitions), how.combiner, how.scheduler);
     (settings.table_slots, settings.hash_mask) = (how.table_slots, how.hash_mask);
-    settings.spill_dir = dir.to_path_buf();
+    settings.spill_dirs = vec![dir.to_path_buf()];
     let out: PathBuf = dir.join("out");
     let _ = std::fs::remove_file(&out);
     let ran = engine::run(&plan, &Control::default());

@@ -57,8 +57,8 @@ fn full() -> Value {
         "output": {"path": "o", "format": "jsonl", "header": true, "columns": ["n"], "part_size": 4096},
         "deadline": {"timeout": "500ms", "on_timeout": "partial"},
         "run": {
-            "threads": 2, "memory": "512M", "split_size": 65536, "partitions": 4, "spill_dir": "/tmp", "scheduler": "static",
-            "combiner": "off", "attempts": 2,
+            "threads": 2, "memory": "512M", "split_size": 65536, "partitions": 4, "spill_dir": ["/tmp", "b"],
+            "spill_limit": "1G", "compress": "lz4", "scheduler": "static", "combiner": "off", "attempts": 2,
         },
     })
 }

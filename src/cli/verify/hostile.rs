@@ -24,6 +24,7 @@ pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Ro
     vary("memory", &[&memory]);
     vary("partitions", &["1", "7", "1024"]);
     vary("attempts", &["1"]);
+    vary("compress", &["lz4", "zstd"]);
     for what in ["combiner", "scheduler"] {
         vary(what, settings::find(what).map_or(&[], |setting| setting.choices()));
     }
@@ -35,6 +36,8 @@ pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Ro
         format!("threads=3 split-size={tiny} memory={memory} partitions=7 combiner=off"),
         format!("threads=8 split-size={tiny} memory={memory} partitions=1024 combiner=on"),
         format!("threads=8 split-size={tiny} memory={memory} partitions=1 combiner=auto"),
+        // A limit can make a job fail, so this one is beyond all need.
+        format!("spill-limit=999T threads=8 split-size={tiny} compress=zstd"),
     ] {
         rows.push(several);
     }

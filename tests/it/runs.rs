@@ -1,0 +1,193 @@
+//! Runs on disk: compressed or not, in one spill directory or several, within a limit, and on disks that fill up.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::{Dir, Ran};
+
+/// Lines that repeat little, and so much of each that it compresses.
+fn lines(n: u32) -> String {
+    let word = |i: u32| format!("{:08x}", i.wrapping_mul(0x9e37_79b9));
+    (0..n).map(|i| format!("{} some words that all lines have {}\n", word(i), word(i / 3))).collect()
+}
+
+const SORTED: &str = r#"{"read": {"format": "text"}, "select": ["line"], "sort": ["line"]}"#;
+const COUNTED: &str = r#"{"read": {"format": "text"}, "map": [{"split": "line", "on": "words", "as": "word"}],
+    "group_by": ["word"], "aggregate": [{"op": "count", "as": "n"}], "sort": ["-n", "word"]}"#;
+const IN_ORDER: &str = r#"{"read": {"format": "text"}, "select": ["line", "@offset"]}"#;
+
+fn dir() -> Dir {
+    Dir::new()
+        .file("lines", lines(40_000))
+        .file("sorted.json", SORTED)
+        .file("counted.json", COUNTED)
+        .file("in-order.json", IN_ORDER)
+}
+
+/// Runs the job, which is to succeed, and returns its output and the counters of its report.
+fn run(dir: &Dir, args: &str) -> (Vec<u8>, Value) {
+    let ran = dir.run(&format!("run {args} --report r.json -o out --force"));
+    assert_eq!((ran.stderr().as_str(), ran.code()), ("", Some(0)), "{args}");
+    let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
+    let mut out = fs::read(dir.join("out")).unwrap();
+    if args.contains("--unordered") {
+        let mut lines: Vec<_> = out.split_inclusive(|&byte| byte == b'\n').collect();
+        lines.sort();
+        out = lines.concat();
+    }
+    (out, report["counters"].clone())
+}
+
+fn number(counters: &Value, name: &str) -> u64 {
+    counters[name].as_u64().unwrap()
+}
+
+/// Compression changes the bytes of files, and nothing else.
+#[test]
+fn compressed_runs() {
+    let dir = dir();
+    for job in
+        ["sorted.json", "counted.json", "in-order.json", "counted.json --unordered", "counted.json --combiner off"]
+    {
+        let job = format!("{job} lines --split-size 200K --memory 4M");
+        let (out, plain) = run(&dir, &format!("{job} --compress none"));
+        assert!(out.len() > 300_000);
+        for compress in ["auto", "lz4", "zstd"] {
+            let (same, counters) = run(&dir, &format!("{job} --compress {compress}"));
+            assert!(same == out, "{job} {compress}");
+            for (name, of_plain) in plain.as_object().unwrap() {
+                let (of_plain, is) = (of_plain.as_u64().unwrap(), number(&counters, name));
+                match &**name {
+                    "map_output_materialized_bytes" | "spilled_bytes" if compress != "auto" => {
+                        assert!(is < of_plain * 9 / 10, "{job} {compress}: {name} is {is}, of {of_plain}");
+                    }
+                    "stolen_tasks" | "speculative_attempts" => {}
+                    _ => assert_eq!(is, of_plain, "{job} {compress}: {name}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_limit_is_kept() {
+    let dir = dir();
+    for job in ["sorted.json", "counted.json --combiner off"] {
+        let job = format!("{job} lines --split-size 200K");
+        let (out, _) = run(&dir, &format!("{job} --compress none"));
+        let limited = |args: &str| dir.run(&format!("run {job} --spill-limit {args} -o small"));
+        let ran = limited("600K --compress none");
+        let stderr = ran.stderr();
+        let (error, hint) = stderr.trim_end().rsplit_once("\nhint: ").unwrap();
+        let error = error.lines().last().unwrap();
+        assert!(error.starts_with("error: spill file ") && error.contains(".run: "), "{stderr}");
+        assert!(error.ends_with(": the runs of this job take more than the limit of 600 KiB"), "{stderr}");
+        assert_eq!(
+            hint,
+            "allow more with --spill-limit, or make runs smaller with --compress zstd or a larger --memory"
+        );
+        assert_eq!((ran.code(), ran.stdout().as_str()), (Some(1), ""));
+        let hint = "hint: allow more with --spill-limit, or make runs smaller with a larger --memory\n";
+        assert!(limited("100K --compress zstd").stderr().ends_with(hint));
+        assert_eq!(dir.names(), ["counted.json", "in-order.json", "lines", "out", "r.json", "sorted.json"]);
+        // What is compressed needs less.
+        let (same, _) = run(&dir, &format!("{job} --compress none --spill-limit 1G"));
+        assert!(same == out);
+        let (_, counters) = run(&dir, &format!("{job} --compress zstd"));
+        let (_, plain) = run(&dir, &format!("{job} --compress none"));
+        let bytes = |counters| number(counters, "map_output_materialized_bytes");
+        assert!(bytes(&counters) < bytes(&plain) / 2, "{} of {}", bytes(&counters), bytes(&plain));
+    }
+    dir.run("run uniq lines --spill-limit 0").refused("--spill-limit: must be at least 1 byte", "");
+}
+
+#[test]
+fn several_directories() {
+    let dir = dir();
+    let (out, _) = run(&dir, "counted.json lines");
+    ["a", "b", "c"].iter().for_each(|name| fs::create_dir(dir.join(name)).unwrap());
+    let (same, _) = run(&dir, "counted.json lines --split-size 100K --spill-dir a --spill-dir b --spill-dir c");
+    assert!(same == out);
+    let spec = fs::read_to_string(dir.join("counted.json")).unwrap();
+    for (directories, flags) in [(r#"["a", "b"]"#, ""), (r#""c""#, ""), (r#"["none"]"#, "--spill-dir a")] {
+        let with = spec.replacen('{', &format!(r#"{{"run": {{"spill_dir": {directories}}}, "#), 1);
+        fs::write(dir.join("with.json"), with).unwrap();
+        let (same, _) = run(&dir, &format!("with.json lines --split-size 100K {flags}"));
+        assert!(same == out, "{directories}");
+    }
+    let report: Value = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
+    assert_eq!(report["job"]["run"]["spill_dir"], "a");
+    for name in ["a", "b", "c"] {
+        assert_eq!(Dir::names_in(&dir.join(name)), [""; 0]);
+    }
+    let hint = "name a directory on a disk with free space with --spill-dir";
+    dir.run("run uniq lines --spill-dir a --spill-dir gone")
+        .refused("spill directory gone (--spill-dir): no such file or directory", hint);
+    for command in ["verify", "bench --runs 2"] {
+        let ran = dir.run(&format!("{command} uniq lines --spill-dir a --spill-dir b"));
+        assert_eq!(ran.code(), Some(0), "{}", ran.stderr());
+    }
+}
+
+/// Runs `script` with file systems of these sizes mounted on directories. `None` where mounting isn't allowed.
+fn mounted(dir: &Dir, sizes: &[(&str, &str)], script: &str) -> Option<(String, String)> {
+    let mounts: String = sizes
+        .iter()
+        .map(|(name, size)| format!("mkdir -p {name} && mount -t tmpfs -o size={size} none {name} && "))
+        .collect();
+    let run = |script: &str| {
+        let whole = format!("unshare -rm bash -c '{mounts} {{ {script}; }}'");
+        let mut command = Command::new("bash");
+        command.args(["-c", &whole]).current_dir(dir.path()).env("TMPDIR", dir.path());
+        command.env("M", env!("CARGO_BIN_EXE_mapfold")).output().ok()
+    };
+    if !run("true").is_some_and(|output| output.status.success()) {
+        eprintln!("not tested: no file system can be mounted here");
+        return None;
+    }
+    let output = run(script)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some((text(&output.stderr), text(&output.stdout)))
+}
+
+#[test]
+fn a_full_directory_beside_one_with_room() {
+    let dir = dir();
+    let jobs = ["counted.json --combiner off", "sorted.json", "in-order.json"];
+    for job in jobs {
+        let (out, _) = run(&dir, &format!("{job} lines"));
+        fs::write(dir.join("expected"), out).unwrap();
+        for compress in ["none", "lz4"] {
+            let script = format!(
+                "$M run {job} lines --compress {compress} --split-size 300K --memory 2M --spill-dir small --spill-dir tiny \
+                 --spill-dir room | cmp - expected; echo ${{PIPESTATUS[0]}}; ls -A small tiny room"
+            );
+            let sizes = [("small", "400k"), ("tiny", "16k"), ("room", "100m")];
+            let Some((stderr, stdout)) = mounted(&dir, &sizes, &script) else { return };
+            assert_eq!((stderr.as_str(), stdout.as_str()), ("", "0\nroom:\n\nsmall:\n\ntiny:\n"), "{job} {compress}");
+        }
+        let script = format!(
+            "$M run {job} lines --compress none --split-size 300K --memory 2M --spill-dir small --spill-dir tiny -o x; \
+             echo $?; ls -A small tiny"
+        );
+        let (stderr, stdout) = mounted(&dir, &[("small", "300k"), ("tiny", "200k")], &script).unwrap();
+        let error = stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
+        let names_one = error.contains("/small/mapfold-") || error.contains("/tiny/mapfold-");
+        assert!(job == "sorted.json" || (names_one && error.ends_with(": no space left on device")), "{job}: {stderr}");
+        assert_eq!(stdout, "1\nsmall:\n\ntiny:\n", "{job}: {stderr}");
+    }
+}
+
+#[test]
+fn what_is_no_setting() {
+    let dir = dir();
+    let refused = |args: &str| -> Ran { dir.run(&format!("run uniq lines {args}")) };
+    let ran = refused("--compress gzip");
+    assert!(ran.stderr().contains("--compress") && ran.code() == Some(2), "{}", ran.stderr());
+    let ran = refused("--set run.compress=zst");
+    assert!(ran.stderr().contains("zstd") && ran.code() == Some(2), "{}", ran.stderr());
+    let ran = refused("--spill-limit 1X");
+    assert!(ran.stderr().contains("--spill-limit") && ran.code() == Some(2), "{}", ran.stderr());
+}
