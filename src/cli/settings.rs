@@ -139,7 +139,7 @@ const LONGER: &[(&str, &str)] = &[
     (
         "spill-limit",
         "The most bytes that all runs (the temporary files of map and reduce tasks) together may take on disk at a time. If \
-         they would take more, the job fails. Default: no \
+         they would take more, the job fails. The space of what is reduced is given back before the job ends. Default: no \
          limit.",
     ),
     (

@@ -80,11 +80,18 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
         workspaces: Kept::default(),
     };
     let tasks = job.phase(PhaseName::Reduce, Deal::Round);
+    // A task whose attempt has won doesn't read its partitions again.
+    let partitions: Vec<_> = works.iter().map(|work| work.partitions.clone()).collect();
+    let release = |task: usize| runs.release(&partitions[task]);
     let reduced = match (grouping.key_order(job), &grouping.groups.order) {
         (None, Order::By(keys)) => {
             let partitioner = phase.ranges(keys);
             let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.sorted(attempt, work, keys, &partitioner);
-            let runs = job.pool.run(&tasks, works, NoMore, attempt, |_, run| Ok(run))?;
+            let place = |task, run| {
+                release(task);
+                Ok(run)
+            };
+            let runs = job.pool.run(&tasks, works, NoMore, attempt, place)?;
             FinishedRows::Sorted(SortedRuns { runs, partitioner })
         }
         (order, _) => {
@@ -94,11 +101,19 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
             let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.lines(attempt, work, order, &sequencer);
             match order {
                 None => {
-                    job.pool.run(&tasks, works, NoMore, attempt, |_, lines| sequencer.append(lines))?;
+                    let place = |task, lines: Chunk| {
+                        sequencer.append(lines)?;
+                        release(task);
+                        Ok(())
+                    };
+                    job.pool.run(&tasks, works, NoMore, attempt, place)?;
                 }
                 Some(_) => {
                     let works = InOrder::new(job, works, &sequencer);
-                    let place = |number, lines: Chunk| sequencer.place(number, lines.into());
+                    let place = |task, lines: Chunk| {
+                        release(task);
+                        sequencer.place(task, lines.into())
+                    };
                     job.pool.run(&tasks, Vec::new(), works, attempt, place)?;
                 }
             }
@@ -353,7 +368,8 @@ impl ReducePhase<'_> {
             for (task, run) in runs.iter().enumerate() {
                 let absorbed = self.absorb(attempt, run, partitions.clone(), fold, page);
                 counters.reduce_input_records += absorbed.inspect_err(|error| {
-                    if error.is_damage() {
+                    // If another attempt has won meanwhile, it may have released the pages that this one reads.
+                    if error.is_damage() && attempt.check().is_ok() {
                         self.runs.note_damage(task, run);
                     }
                 })?;

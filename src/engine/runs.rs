@@ -1,6 +1,7 @@
 //! The runs of the map phase, as reduce attempts read them. If a reduce attempt finds a run damaged, its map task is
 //! attempted again and the new run takes its place.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use super::job::Job;
@@ -68,6 +69,15 @@ impl<'a> Runs<'a> {
     /// Returns the runs for a reduce attempt. Makes damaged runs again first.
     pub fn current(&self, attempt: &Attempt<'_>) -> Result<Vec<Arc<Run>>> {
         self.slots.iter().enumerate().map(|(task, slot)| self.whole(task, &mut lock(slot), attempt)).collect()
+    }
+
+    /// Gives the disk space of partitions back that no reduce task reads any more.
+    pub fn release(&self, partitions: &Range<usize>) {
+        for slot in &self.slots {
+            // A run that is just being made again isn't waited for: it takes its space until the reduce phase is over.
+            let run = slot.try_lock().map(|slot| slot.run.clone());
+            run.iter().for_each(|run| run.release(partitions.clone()));
+        }
     }
 
     /// Notes that a run of map task `task` can't be read.

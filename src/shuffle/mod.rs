@@ -9,7 +9,7 @@
 //!
 //! Small jobs take the same way, because the page cache makes small runs cheap. [`row`] defines rows, [`mod@format`]
 //! the files; [`writer`] and [`reader`] are the two ends. [`spill`] defines where the files are and how many bytes they
-//! take, [`codec`] and [`packer`] how pages are compressed.
+//! take, [`codec`] and [`packer`] how pages are compressed, [`mod@release`] how read pages give their space back.
 
 mod aggregation;
 pub mod codec;
@@ -17,6 +17,7 @@ pub mod format;
 pub mod packer;
 pub mod ranges;
 pub mod reader;
+pub mod release;
 pub mod row;
 pub mod sort;
 pub mod spill;

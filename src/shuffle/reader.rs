@@ -5,14 +5,17 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Mutex;
 use std::{io, mem, slice};
 
 use super::codec;
 use super::format::{self, Compressed, ENTRY, FOOTER, HEADER, PAGE_HEADER, PARTITIONS_AT, Page, RunId};
+use super::release::{self, LEAST_HOLE, Released};
 use super::spill::RunFile;
 use super::writer::WrittenRun;
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
+use crate::panics::lock;
 
 /// A finished run to be read. Its index has been checked; each page is checked when it is read. Dropping the run
 /// deletes its file.
@@ -26,6 +29,8 @@ pub struct Run {
     file: Option<File>,
     /// Sorted by partition; the pages of a partition are in the order written.
     pages: Vec<Page>,
+    /// What is released of the pages. `None` if they are too few for a hole.
+    released: Option<Mutex<Released>>,
 }
 
 impl Run {
@@ -33,7 +38,9 @@ impl Run {
     pub fn open(WrittenRun { file: place, id, size }: WrittenRun, keep: bool) -> Result<Run> {
         let file = open(place.path())?;
         let pages = read_index(place.path(), id, &file)?;
-        let run = Run { place, id, rows: size.rows, file: keep.then_some(file), pages };
+        let end = pages.iter().map(Page::end).max().unwrap_or(0);
+        let released = (end >= LEAST_HOLE).then(|| Mutex::new(Released::new(HEADER as u64..end)));
+        let run = Run { place, id, rows: size.rows, file: keep.then_some(file), pages, released };
         run.check_rows(run.pages.iter().map(|page| u64::from(page.rows)).sum())?;
         Ok(run)
     }
@@ -74,6 +81,26 @@ impl Run {
             None => Some(open(self.path())?),
         };
         Ok(PageReader { run: self, opened })
+    }
+
+    /// Gives the disk space of these partitions back, as far as that is worthwhile. Their pages can't be read any more.
+    /// Where the file system can't do that, nothing happens.
+    pub fn release(&self, partitions: Range<usize>) {
+        let pages = self.pages(partitions);
+        let Some(released) = self.released.as_ref().filter(|_| !pages.is_empty() && self.place.can_be_punched()) else {
+            return;
+        };
+        let holes = lock(released).add(pages.iter().map(|page| page.offset..page.end()));
+        if holes.is_empty() {
+            return;
+        }
+        let Ok(file) = File::options().write(true).open(self.path()) else { return };
+        for hole in holes {
+            match release::punch(&file, &hole) {
+                true => self.place.give_back(hole.end - hole.start),
+                false => self.place.cannot_be_punched(),
+            }
+        }
     }
 
     fn path(&self) -> &Path {

@@ -37,6 +37,8 @@ struct SpillDirectory {
     path: PathBuf,
     /// Set when a file in it couldn't grow, until some of its space is given back.
     is_full: AtomicBool,
+    /// Whether its file system can't punch holes.
+    is_solid: AtomicBool,
 }
 
 /// Where an attempt is to write a run.
@@ -67,7 +69,7 @@ struct Taken {
 impl SpillSpace {
     /// Makes the space of runs in `directories`, at least one.
     pub fn new(directories: Vec<PathBuf>, limit: Option<u64>, compression: PageCompression) -> Arc<SpillSpace> {
-        let directory = |path| SpillDirectory { path, is_full: AtomicBool::default() };
+        let directory = |path| SpillDirectory { path, is_full: AtomicBool::default(), is_solid: AtomicBool::default() };
         let directories: Vec<_> = directories.into_iter().map(directory).collect();
         assert!(!directories.is_empty());
         Arc::new(SpillSpace { directories, limit, taken: AtomicU64::new(0), compression })
@@ -157,6 +159,15 @@ impl RunFile {
     /// Gives room back: so many bytes of the file are released.
     pub fn give_back(&self, bytes: u64) {
         self.taken.give_back(bytes);
+    }
+
+    /// Whether the file's system may be able to release a part of a file.
+    pub fn can_be_punched(&self) -> bool {
+        !self.taken.directory().is_solid.load(Ordering::Relaxed)
+    }
+
+    pub fn cannot_be_punched(&self) {
+        self.taken.directory().is_solid.store(true, Ordering::Relaxed);
     }
 
     /// Moves a file whose directory is full to a directory that has room. `written` is the number of its bytes that

@@ -103,6 +103,38 @@ fn a_limit_is_kept() {
     dir.run("run uniq lines --spill-limit 0").refused("--spill-limit: must be at least 1 byte", "");
 }
 
+/// The runs of the map phase and those of the reduce phase together take more than the limit allows at a time: they
+/// fit only because a reduced partition gives its space back.
+#[test]
+fn space_is_given_back() {
+    let dir = Dir::new().file("counted.json", COUNTED).file("lines", lines(60_000));
+    if !can_punch(&dir) {
+        eprintln!("not tested: holes can't be punched here");
+        return;
+    }
+    let job = "counted.json lines --combiner off --compress none --split-size 1M --partitions 32 --threads 2";
+    let (out, counters) = run(&dir, job);
+    let mapped = number(&counters, "map_output_materialized_bytes");
+    let fits = |limit: u64| {
+        let ran = dir.run(&format!("run {job} --spill-limit {limit} -o out --force"));
+        if ran.code() == Some(0) {
+            assert!(fs::read(dir.join("out")).unwrap() == out);
+        }
+        ran.code() == Some(0)
+    };
+    assert!(!fits(mapped / 2), "{mapped}");
+    assert!(fits(mapped + mapped / 8), "{mapped}");
+}
+
+fn can_punch(dir: &Dir) -> bool {
+    let path = dir.join("holes");
+    fs::write(&path, vec![1; 1 << 20]).unwrap();
+    let punched =
+        Command::new("fallocate").args(["--punch-hole", "--offset", "0", "--length", "65536"]).arg(&path).output();
+    fs::remove_file(path).unwrap();
+    punched.is_ok_and(|output| output.status.success())
+}
+
 #[test]
 fn several_directories() {
     let dir = dir();
