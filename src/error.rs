@@ -69,6 +69,13 @@ pub enum Error {
     #[error("spill file {}: the runs of this job take more than the limit of {}", shown(path), size(*limit))]
     SpillLimit { path: PathBuf, limit: u64, may_compress: bool },
 
+    /// The spill directories have too little free space for the runs of the job, which take at least `needs` bytes.
+    #[error(
+        "{}: the runs of this job take at least {}, but only {} are free",
+        spill_directories(paths), data(*needs), data(*free)
+    )]
+    SpillSpace { paths: Vec<PathBuf>, free: u64, needs: u64 },
+
     /// A run on disk is not what was written. No answer is made from it.
     #[error("spill file {}: {what}{}", shown(path), at_byte(*at))]
     Corrupt { path: PathBuf, at: Option<u64>, what: &'static str },
@@ -196,6 +203,7 @@ impl Error {
             {
                 Some(ROOMIER.into())
             }
+            Error::SpillSpace { .. } => Some(ROOMIER.into()),
             Error::SpillLimit { may_compress, .. } => {
                 let compress = if *may_compress { "--compress zstd or " } else { "" };
                 Some(format!("allow more with --spill-limit, or make runs smaller with {compress}a larger --memory"))
@@ -305,6 +313,12 @@ pub fn may_pass(error: &io::Error) -> bool {
             | StorageFull
     );
     error.raw_os_error().is_some() && !stays
+}
+
+/// Returns the names of the spill directories, for the beginning of a message.
+pub fn spill_directories(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(shown).collect();
+    format!("spill {} {}", if names.len() == 1 { "directory" } else { "directories" }, names.join(", "))
 }
 
 fn at_byte(at: Option<u64>) -> String {

@@ -216,6 +216,12 @@ fn warn(message: &str) {
     to_stderr(&warning(message));
 }
 
+/// Warns while a job runs, whose progress is drawn again below the warning.
+fn warn_meanwhile(message: &str) {
+    let text = warning(message);
+    line::aside(|| drop(AutoStream::auto(io::stderr().lock()).write_all(text.as_bytes())));
+}
+
 fn warning(message: &str) -> String {
     format!("{WARNING}warning:{WARNING:#} {}\n", readable(message))
 }

@@ -11,7 +11,7 @@ use clap::ArgAction;
 use super::accounts::Accounts;
 use super::job::{AskedJob, JobArgs};
 use super::progress::{self, When};
-use super::{closed, help, history, line, signals, stdout_is_closed, to_stderr, warn_of_left};
+use super::{closed, help, history, line, signals, stdout_is_closed, to_stderr, warn_meanwhile, warn_of_left};
 use crate::engine;
 use crate::error::{Error, shown};
 use crate::input::sources::Stdin;
@@ -117,7 +117,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 pub fn execute(mut job: AskedJob, unordered: bool, args: &ResultArgs) -> anyhow::Result<()> {
     let output = job.output(args.output.as_ref());
     let stdin = Stdin { is_terminal: io::stdin().is_terminal(), is_closed: closed::stdin(), held_spec: job.from_stdin };
-    let control = Control::new(TerminalGuard(|write| line::aside(write)));
+    let mut control = Control::new(TerminalGuard(|write| line::aside(write)));
+    control.warn = warn_meanwhile;
     let armed = signals::watch(&control.signal).context("cannot watch for signals")?;
     job.limit(&control);
     let signal = control.signal.clone();

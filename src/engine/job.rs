@@ -2,7 +2,7 @@
 //! memory that is reused from task to task, and the record of what happened.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -11,6 +11,7 @@ use super::bad::BadOfTask;
 use super::certain::Certainty;
 use super::coverage::Covering;
 use super::sample::Sample;
+use super::space::SpaceWatch;
 use crate::data::buffer::Buffer;
 use crate::data::scratch::{self, Scratch};
 use crate::error::{Error, Result};
@@ -132,6 +133,7 @@ pub struct Job<'p> {
     spill: Vec<Scratch>,
     /// The space for runs in them.
     runs: Arc<SpillSpace>,
+    pub space: SpaceWatch,
     /// How many more runs may be kept open.
     open_runs: AtomicI64,
     log: Log,
@@ -174,6 +176,7 @@ impl<'p> Job<'p> {
             newlines: Newlines::default(),
             spill,
             runs,
+            space: SpaceWatch::default(),
             open_runs: AtomicI64::new(most_open_runs(plan)),
             log: Log::default(),
             covering: Covering::default(),
@@ -214,6 +217,16 @@ impl<'p> Job<'p> {
     /// The path of a file that an attempt writes, other than a run.
     pub fn attempt_path(&self, attempt: &Attempt<'_>, name: &str) -> PathBuf {
         self.spill_path(&format!("{}.{name}", attempt.id))
+    }
+
+    /// The space that runs take.
+    pub fn runs(&self) -> &SpillSpace {
+        &self.runs
+    }
+
+    /// The directories that runs are written to.
+    pub fn run_directories(&self) -> impl Iterator<Item = &Path> {
+        self.spill.iter().map(Scratch::path)
     }
 
     /// The place of a run that belongs to no attempt.

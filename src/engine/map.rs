@@ -73,6 +73,7 @@ pub fn tasks<T, U: Send>(
         progress.reduce.expect_more(shuffled);
         progress.in_runs.fetch_add(stored_bytes, Ordering::Release);
         bad.place(job, number);
+        job.space.look(job);
         place(number, made)
     };
     let cut = job.deadline().map(|deadline| Cut { deadline, is_made: &job.is_cut });

@@ -17,6 +17,7 @@ mod reduce;
 mod runs;
 mod sample;
 mod sorted;
+mod space;
 mod ungrouped;
 
 use std::time::Instant;
@@ -92,6 +93,7 @@ fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// Splits ─► runs ─► parts ─► commit. In a job without groups: splits ─► parts ─► commit.
 fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
+    space::check(job)?;
     let parts = match &job.plan.rows {
         Rows::Groups(groups) => {
             let grouping = Grouping::new(groups);

@@ -24,6 +24,8 @@ pub struct Control {
     pub aside: TerminalGuard,
     /// Files that the run removes before it returns. If the run gets stuck in a system call, its watcher removes them.
     pub temporaries: Temporaries,
+    /// Warns the user while the run goes on.
+    pub warn: fn(&str),
     limit: OnceLock<Limit>,
 }
 
@@ -55,6 +57,7 @@ impl Control {
             progress: Progress::default(),
             aside,
             temporaries: Temporaries::default(),
+            warn: |_| {},
             limit: OnceLock::new(),
         }
     }

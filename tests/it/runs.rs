@@ -212,6 +212,59 @@ fn a_full_directory_beside_one_with_room() {
     }
 }
 
+/// A job whose runs can't fit is refused before it reads its input. One whose runs may fit isn't.
+#[test]
+fn a_disk_that_is_too_small() {
+    let dir = dir();
+    let run = |job: &str, size: &str| {
+        mounted(&dir, &[("small", size)], &format!("$M run {job} lines --spill-dir small -o out --force; echo $?"))
+    };
+    let Some((stderr, stdout)) = run("sorted.json --compress none", "1m") else { return };
+    assert_eq!(
+        stderr,
+        "error: spill directory small: the runs of this job take at least 1.96 MB, but only 1.05 MB are free\n\
+         hint: choose a directory with more free space with --spill-dir\n",
+    );
+    assert_eq!(stdout, "1\n");
+    // If runs may be compressed, nobody knows.
+    let (stderr, stdout) = run("sorted.json --compress zstd", "1900k").unwrap();
+    assert_eq!(
+        stderr,
+        "warning: spill directory small: 1.95 MB are free, and the runs of this job may take about 1.96 MB\n"
+    );
+    assert_eq!(stdout, "0\n");
+    let (stderr, stdout) = run("sorted.json --compress none", "20m").unwrap();
+    assert_eq!((stderr.as_str(), stdout.as_str()), ("", "0\n"));
+    // A limit or a filter leaves less, so these jobs are not refused.
+    let filtered = SORTED.replacen('{', r#"{"where": {"field": "line", "matches": "^0"}, "#, 1);
+    fs::write(dir.join("filtered.json"), filtered).unwrap();
+    for job in ["sorted.json --compress none -n 5", "filtered.json --compress none"] {
+        let (stderr, stdout) = run(job, "1m").unwrap();
+        assert_eq!((stderr.as_str(), stdout.as_str()), ("", "0\n"), "{job}");
+    }
+}
+
+/// While runs are written, what the rest will take is estimated from what is written.
+#[test]
+fn a_disk_that_will_be_full_soon() {
+    let dir = dir();
+    let script = "$M run counted.json lines --combiner off --compress none --split-size 100K --memory 2M --threads 1 \
+                  --spill-dir small -o out; echo $?; ls -A small";
+    let Some((stderr, stdout)) = mounted(&dir, &[("small", "1500k")], script) else { return };
+    let (warning, error) = stderr.split_once('\n').unwrap();
+    assert!(warning.starts_with("warning: spill directory small: "), "{stderr}");
+    assert!(warning.contains(" are free, and the runs of this job may take about "), "{stderr}");
+    assert!(warning.ends_with(" more"), "{stderr}");
+    assert!(error.starts_with("error: spill file ") && error.contains(": no space left on device"), "{stderr}");
+    assert_eq!(stdout, "1\n");
+    let limited = dir
+        .run("run counted.json lines --combiner off --compress none --split-size 100K --threads 1 --spill-limit 1500K");
+    let stderr = limited.stderr();
+    assert!(stderr.starts_with("warning: the runs of this job may take about "), "{stderr}");
+    assert!(stderr.lines().next().unwrap().ends_with(", and --spill-limit allows 1.54 MB"), "{stderr}");
+    assert_eq!(limited.code(), Some(1));
+}
+
 #[test]
 fn what_is_no_setting() {
     let dir = dir();
