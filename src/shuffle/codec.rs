@@ -125,12 +125,16 @@ mod tests {
             }
         }
 
-        /// Whatever the bytes are, decompressing them is an answer or none, and no panic.
+        /// Bytes that no codec made are refused, or give the same rows each time. Nothing panics.
         #[test]
-        fn any_bytes(stored in prop::collection::vec(any::<u8>(), 0..300), len in 0usize..1_000) {
-            for codec in Codec::ALL {
-                let _ = decompress(codec, &stored, &mut vec![0; len]);
-            }
+        fn any_bytes(stored in prop::collection::vec(any::<u8>(), 1..300), len in 1usize..1_000) {
+            let decompressed = |codec| {
+                let mut out = vec![0; len];
+                decompress(codec, &stored, &mut out).map(|()| out)
+            };
+            // A frame of zstd begins with four bytes of its own.
+            prop_assert_eq!(decompressed(Codec::Zstd), None);
+            prop_assert_eq!(decompressed(Codec::Lz4), decompressed(Codec::Lz4));
         }
     }
 

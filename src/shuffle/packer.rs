@@ -20,8 +20,8 @@ use super::format::Compressed;
 const LONGEST: usize = 1 << 20;
 /// Shorter pages say little about how long compressing takes.
 const LEAST_SAMPLE: usize = 1 << 10;
-/// Bytes of rows that a worker writes before its first samples, and between samples. The samples then take a few
-/// thousandths of the time of mapping, and small jobs take none.
+/// Bytes of rows that a worker writes before its first samples, and between samples: samples are few beside what is
+/// written, and small jobs take none.
 const FIRST_AFTER: u64 = 8 << 20;
 const EVERY: u64 = 64 << 20;
 /// Pages that are sampled one after the other. The fastest counts, because a worker may be interrupted.
