@@ -26,7 +26,8 @@ use crate::record;
 use crate::report::event::{AttemptId, Event, PhaseName, What};
 use crate::report::{CertainRanks, Counters, Coverage, Missing};
 use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress};
-use crate::shuffle::{RowLimit, RunPlace, SpillSpace};
+use crate::shuffle::merge::SORTED_PAGE;
+use crate::shuffle::{PartitionBuffers, RowLimit, RunPlace, RunWriter, SpillSpace};
 
 /// Sizes that follow from the plan, its inputs and the machine. No size changes the output.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +46,18 @@ pub struct Sizes {
     /// `reduce` bytes. It folds as many of them at a time as hold `fold` bytes.
     pub reduce: u64,
     pub fold: u64,
+    /// Bytes that the table of a fold may take.
+    pub fold_memory: usize,
+    /// Bytes that rows with sort keys may take while they are sorted.
+    pub sort_memory: usize,
+    /// The most runs that are merged at once.
+    pub fan_in: usize,
     /// Bytes of rows that an attempt holds in memory because they may be among the first of the result.
     pub first: u64,
     /// Payload bytes of a page of lines.
     pub lines: u64,
+    /// Bytes of lines that a task holds in memory.
+    pub held_lines: usize,
     /// Bytes of a stream's block.
     pub block: usize,
     /// The longest row that a map task may write.
@@ -87,8 +96,12 @@ impl Sizes {
             buffers: share as usize / 2,
             reduce: (share / 32).clamp(4 << 10, 8 << 20),
             fold: (share / 32).clamp(4 << 10, 1 << 20),
-            first: (share / 8).clamp(4 << 10, 16 << 20),
+            fold_memory: settings.table_slots.map_or((share / 2) as usize, |slots| slots * TEST_BYTES_A_SLOT),
+            sort_memory: (share / 2).min(1 << 30) as usize,
+            fan_in: (share as usize / 4 / (SORTED_PAGE + 1024)).clamp(2, most_readers(settings.threads)),
+            first: (share / 16).clamp(4 << 10, 16 << 20),
             lines: (share / 16).clamp(4 << 10, 256 << 10),
+            held_lines: (share / 16).clamp(4 << 10, 64 << 20) as usize,
             block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
             longest_row: RowLimit { bytes: (share / ROW_COPIES).max(1 << 20), memory: settings.memory },
         }
@@ -102,6 +115,9 @@ impl Sizes {
 
 /// The most partitions. Rows are added to the buffers of all of them in turn, and more don't stay in the caches.
 const MOST_PARTITIONS: u64 = 1024;
+
+/// Bytes that a fold may take for each slot of a table whose slots a test has chosen.
+const TEST_BYTES_A_SLOT: usize = 1 << 10;
 
 /// Copies of one row that are live while sorting and writing: its key and its line as they are read, as they are held,
 /// and as they are written.
@@ -240,6 +256,12 @@ impl<'p> Job<'p> {
         self.runs.place(task.number + number as usize, format!("{}.{name}", attempt.id))
     }
 
+    /// Begins the run of an attempt whose lines don't fit the memory.
+    pub fn lines_run(&self, attempt: &Attempt<'_>) -> Result<RunWriter> {
+        let place = self.attempt_run(attempt, "lines.run");
+        RunWriter::create(&place, 1, self.sizes.lines as usize, PartitionBuffers::default())
+    }
+
     pub fn layout(&self) -> RowLayout {
         let Plan { columns, output, .. } = self.plan;
         RowLayout::new(output.format, columns.iter().map(|column| (column.name.as_str(), column.index, column.kind)))
@@ -361,8 +383,17 @@ impl<'p> Job<'p> {
 
 /// Half of the files that the process may open beyond those it needs for other things.
 fn most_open_runs(plan: &Plan) -> i64 {
+    spare_files(plan.settings.threads) / 2
+}
+
+/// The most runs that each thread may read at once, in the other half of the files.
+fn most_readers(threads: usize) -> usize {
+    usize::try_from(spare_files(threads) / 2 / threads as i64).unwrap_or(0).max(2)
+}
+
+fn spare_files(threads: usize) -> i64 {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    (i64::try_from(files).unwrap_or(i64::MAX) - 32 - 4 * plan.settings.threads as i64) / 2
+    i64::try_from(files).unwrap_or(i64::MAX) - 32 - 4 * threads as i64
 }
 
 /// Worker memory that is reused from task to task: an attempt takes an item, owns it, and puts it back when it

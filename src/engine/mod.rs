@@ -6,6 +6,7 @@
 mod bad;
 mod certain;
 mod coverage;
+mod folding;
 mod in_order;
 mod job;
 mod map;

@@ -1,13 +1,13 @@
 //! The reduce phase: folds the runs of the map phase into groups and finishes the groups as rows. A reduce task takes a
-//! few neighbouring partitions of every run. Its rows are lines in any order, or a sorted run for the output phase to
-//! merge.
+//! few neighbouring partitions of every run. Its rows are lines, in the order of their keys or in any order; or they go
+//! to a run by their sort keys, for the output phase to sort.
 
 use std::cmp::Reverse;
-use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::folding::{FoldMemory, Folding};
 use super::in_order::InOrder;
 use super::job::{Job, Kept};
 use super::ranges::KEYS_A_RANGE;
@@ -15,27 +15,26 @@ use super::runs::Runs;
 use super::sorted::{self, SortedRuns};
 use super::{FinishedRows, Grouping};
 use crate::data::buffer::Buffer;
-use crate::data::{Batch, Sink, scratch};
+use crate::data::{Batch, Sink};
 use crate::error::{Error, Result};
-use crate::output::sequence::Sequencer;
+use crate::output::sequence::{self, Sequencer};
 use crate::output::sort_key::put_sort_keys;
-use crate::output::{Chunk, Lines, Order, RowLayout, SortKey, SortedMemory, Target, TerminalGuard, Writer};
+use crate::output::{
+    Chunk, HeldLines, Lines, MadeLines, Order, RowLayout, SortKey, SortedMemory, Target, TerminalGuard, Writer,
+};
 use crate::plan::Groups;
-use crate::reduce::{FinishedBatch, Finisher, Fold};
+use crate::reduce::Finisher;
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName};
 use crate::run::{self, Attempt, Deal, Done, NoMore};
-use crate::shuffle::format::Page;
 use crate::shuffle::ranges::LONGEST_BOUND;
-use crate::shuffle::{PageReader, PartitionBuffers, Partitioner, Ranges, Run, RunWriter};
+use crate::shuffle::{PartitionBuffers, Partitioner, Ranges, Run, RunWriter};
 use crate::table::KeyOrder;
 
 /// One worker's memory for reduce attempts.
 #[derive(Debug)]
 struct Workspace {
-    fold: Fold,
-    page: Vec<u8>,
-    batch: FinishedBatch,
+    folds: FoldMemory,
     memory: SortedMemory,
     buffers: PartitionBuffers,
 }
@@ -52,18 +51,12 @@ impl run::Work for ReduceWork {
     }
 }
 
-/// Bytes of the largest page whose memory is kept for the next page. A longer page holds a single row.
-const LONG_PAGE: usize = 32 << 20;
-
 /// Bytes of the largest task whose rows are sorted after it. Each such task writes a run, and the pages of many runs
 /// are small.
 const LARGEST: u64 = 64 << 20;
 
 /// The most bytes of a partition's rows that are looked at.
 const LOOK: u64 = 4 << 20;
-
-/// Initial slots of a reduce task's table.
-const SLOTS: usize = 1 << 12;
 
 pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result<FinishedRows> {
     let bytes = runs.bytes();
@@ -101,7 +94,7 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
             let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.lines(attempt, work, order, &sequencer);
             match order {
                 None => {
-                    let place = |task, lines: Chunk| {
+                    let place = |task, lines: sequence::Lines| {
                         sequencer.append(lines)?;
                         release(task);
                         Ok(())
@@ -110,7 +103,7 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
                 }
                 Some(_) => {
                     let works = InOrder::new(job, works, &sequencer);
-                    let place = |task, lines: Chunk| {
+                    let place = |task, lines: sequence::Lines| {
                         release(task);
                         sequencer.place(task, lines.into())
                     };
@@ -143,7 +136,7 @@ pub fn sample(
     const BYTES: u64 = 256 << 10;
     let layout = job.layout();
     let finisher = finisher(grouping, &layout);
-    let Workspace { mut fold, mut page, mut batch, mut memory, mut buffers } = workspace(job, grouping, &finisher);
+    let Workspace { mut folds, mut memory, mut buffers } = workspace(job, grouping, &finisher);
     let mut lines = Chunk::default();
     let mut took = Duration::ZERO;
     let mut bytes = 0;
@@ -157,10 +150,7 @@ pub fn sample(
                 break;
             }
             for run in runs {
-                let reader = run.reader()?;
-                for wanted in run.pages(partition..partition + 1) {
-                    bytes += absorb(job, grouping, &reader, wanted, &mut fold, &mut page)?;
-                }
+                bytes += folds.look(grouping, run, run.pages(partition..partition + 1), u64::MAX)?;
             }
         }
         match &grouping.groups.order {
@@ -168,20 +158,17 @@ pub fn sample(
                 let one = Partitioner::Ranges(Ranges::default());
                 let run = RunWriter::create(&job.run_place(name), 1, job.sizes.page(1), buffers)?;
                 let mut out = sorted::sink(job, &layout, order, &one, &mut memory, run);
-                finisher.finish(&mut fold.table, None, &mut batch, &mut out)?;
+                folds.finish(&finisher, None, &mut out)?;
                 (_, buffers) = out.finish()?.finish()?;
             }
             Order::Free | Order::By(_) => {
-                let mut out = Lines { layout: &layout, limit: u64::MAX, rows: 0, lines: &mut lines, run: None };
-                let order = grouping.key_order(job).map(|order| (order, 0));
-                finisher.finish(&mut fold.table, order, &mut batch, &mut out)?;
-                let path = job.spill_path(name);
-                let written =
-                    scratch::create_temporary(&path).and_then(|(mut file, _)| file.write_all(lines.bytes.as_slice()));
-                written.map_err(|source| Error::Spill { path, source })?;
+                let run = RunWriter::create(&job.run_place(name), 1, job.sizes.lines as usize, buffers)?;
+                let to = HeldLines::in_run(lines, run);
+                let mut out = Lines { layout: &layout, limit: u64::MAX, rows: 0, to };
+                folds.finish(&finisher, grouping.key_order(job), &mut out)?;
+                (MadeLines { buffers, spare: lines, .. }) = out.to.finish()?;
             }
         }
-        lines.clear();
         took = begun.elapsed();
     }
     Ok((took, bytes))
@@ -270,17 +257,18 @@ impl ReducePhase<'_> {
         work: &ReduceWork,
         order: Option<KeyOrder>,
         sequencer: &Sequencer,
-    ) -> Result<Done<Chunk>> {
+    ) -> Result<Done<sequence::Lines>> {
         if sequencer.is_complete() {
             return Err(Error::Cancelled);
         }
         let mut workspace = self.workspace();
-        let mut lines = sequencer.chunk();
+        let begin_run = || self.job.lines_run(attempt);
+        let to = HeldLines::new(sequencer.chunk(), self.job.sizes.held_lines, &begin_run);
         let limit = self.job.plan.limit.unwrap_or(u64::MAX);
-        let mut out = Lines { layout: self.layout, limit, rows: 0, lines: &mut lines, run: None };
-        let Workspace { fold, page, batch, .. } = &mut workspace;
-        let counters = self.fold(attempt, work, order, (fold, page, batch), &mut out)?;
+        let mut out = Lines { layout: self.layout, limit, rows: 0, to };
+        let counters = self.fold(attempt, work, order, &mut workspace.folds, &mut out)?;
         self.workspaces.keep(workspace);
+        let lines = out.to.finish()?.lines;
         Ok(Done { made: lines, records: counters.reduce_input_records, counters })
     }
 
@@ -294,11 +282,11 @@ impl ReducePhase<'_> {
     ) -> Result<Done<Run>> {
         let job = self.job;
         let mut workspace = self.workspace();
-        let Workspace { fold, page, batch, memory, buffers } = &mut workspace;
+        let Workspace { folds, memory, buffers } = &mut workspace;
         let (place, partitions) = (job.attempt_run(attempt, "run"), partitioner.partitions());
         let run = RunWriter::create(&place, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
         let mut out = sorted::sink(job, self.layout, order, partitioner, memory, run);
-        let counters = self.fold(attempt, work, None, (fold, page, batch), &mut out)?;
+        let counters = self.fold(attempt, work, None, folds, &mut out)?;
         let (run, back) = out.finish()?.finish()?;
         *buffers = back;
         self.workspaces.keep(workspace);
@@ -324,20 +312,12 @@ impl ReducePhase<'_> {
     /// Hands the rows of a partition, or of a part of a large one, to `out`.
     fn look(&self, partition: usize, out: &mut SortKeys<'_>) -> Result<()> {
         let mut left = LOOK;
-        let mut workspace = workspace(self.job, self.grouping, &self.finisher);
-        let Workspace { fold, page, batch, .. } = &mut workspace;
+        let mut folds = FoldMemory::new(self.job, self.grouping, &self.finisher);
         self.runs.each(|run, _| {
-            let reader = run.reader()?;
-            for wanted in run.pages(partition..partition + 1) {
-                if left == 0 {
-                    break;
-                }
-                let read = absorb(self.job, self.grouping, &reader, wanted, fold, page)?;
-                left = left.saturating_sub(read);
-            }
+            left -= folds.look(self.grouping, run, run.pages(partition..partition + 1), left)?.min(left);
             Ok(())
         })?;
-        self.finisher.finish(&mut fold.table, None, batch, out)
+        folds.finish(&self.finisher, None, out)
     }
 
     fn workspace(&self) -> Workspace {
@@ -351,64 +331,18 @@ impl ReducePhase<'_> {
         attempt: &Attempt<'_>,
         work: &ReduceWork,
         order: Option<KeyOrder>,
-        (fold, page, batch): (&mut Fold, &mut Vec<u8>, &mut FinishedBatch),
+        memory: &mut FoldMemory,
         out: &mut dyn Sink,
     ) -> Result<Counters> {
-        let is_one_group = self.grouping.is_one_group();
-        let mut folds = match is_one_group {
+        let ReducePhase { job, grouping, runs, bytes, finisher, .. } = self;
+        let mut folds = match grouping.is_one_group() {
             true => vec![work.partitions.clone()],
-            false => gather(self.bytes, work.partitions.clone(), self.job.sizes.fold),
+            false => gather(bytes, work.partitions.clone(), job.sizes.fold),
         };
         if order == Some(KeyOrder::Descending) {
             folds.reverse();
         }
-        let mut counters = Counters::default();
-        let runs = self.runs.current(attempt)?;
-        for partitions in folds {
-            for (task, run) in runs.iter().enumerate() {
-                let absorbed = self.absorb(attempt, run, partitions.clone(), fold, page);
-                counters.reduce_input_records += absorbed.inspect_err(|error| {
-                    // If another attempt has won meanwhile, it may have released the pages that this one reads.
-                    if error.is_damage() && attempt.check().is_ok() {
-                        self.runs.note_damage(task, run);
-                    }
-                })?;
-            }
-            if is_one_group {
-                fold.ensure_empty_key();
-            }
-            counters.reduce_input_groups += fold.table.len() as u64;
-            let order = order.map(|order| (order, self.runs.partitioner().common(partitions)));
-            self.finisher.finish(&mut fold.table, order, batch, out)?;
-        }
-        Ok(counters)
-    }
-
-    /// Folds one run's pages of some partitions. Returns the number of rows.
-    fn absorb(
-        &self,
-        attempt: &Attempt<'_>,
-        run: &Arc<Run>,
-        partitions: Range<usize>,
-        fold: &mut Fold,
-        buffer: &mut Vec<u8>,
-    ) -> Result<u64> {
-        let pages = run.pages(partitions);
-        if pages.is_empty() {
-            return Ok(0);
-        }
-        attempt.check()?;
-        let reader = run.reader()?;
-        let mut records = 0;
-        for page in pages {
-            absorb(self.job, self.grouping, &reader, page, fold, buffer)?;
-            records += u64::from(page.rows);
-            attempt.advance(u64::from(page.len));
-            if buffer.len() > LONG_PAGE {
-                *buffer = Vec::new();
-            }
-        }
-        Ok(records)
+        Folding { job, grouping, runs, finisher, attempt, order }.fold(folds, memory, out)
     }
 }
 
@@ -435,31 +369,9 @@ impl Sink for SortKeys<'_> {
     }
 }
 
-/// Folds one page. Returns the bytes of its rows.
-fn absorb(
-    job: &Job<'_>,
-    grouping: &Grouping<'_>,
-    reader: &PageReader<'_>,
-    page: &Page,
-    fold: &mut Fold,
-    buffer: &mut Vec<u8>,
-) -> Result<u64> {
-    let payload = reader.read(page, buffer)?;
-    if !fold.has_room(payload.len(), page.rows) {
-        return Err(Error::PartitionTooLarge { partitions: job.sizes.partitions });
-    }
-    if fold.absorb(payload, &grouping.aggregation) != Some(page.rows) {
-        return Err(reader.corrupt(page, "the rows of a page don't match its header"));
-    }
-    Ok(payload.len() as u64)
-}
-
 fn workspace(job: &Job<'_>, grouping: &Grouping<'_>, finisher: &Finisher<'_>) -> Workspace {
-    let settings = &job.plan.settings;
     Workspace {
-        fold: Fold::new(settings.table_slots.unwrap_or(SLOTS), settings.hash_mask, &grouping.aggregation),
-        page: Vec::new(),
-        batch: finisher.batch(),
+        folds: FoldMemory::new(job, grouping, finisher),
         memory: SortedMemory::default(),
         buffers: PartitionBuffers::default(),
     }

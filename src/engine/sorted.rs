@@ -8,13 +8,15 @@ use super::in_order::InOrder;
 use super::job::{Job, Kept};
 use super::reduce::gather;
 use crate::error::{Error, Result};
-use crate::output::sequence::Sequencer;
-use crate::output::{Chunk, RowLayout, SortKey, Sorted, SortedMemory, Writer};
+use crate::output::sequence::{self, Sequencer};
+use crate::output::{HeldLines, RowLayout, SortKey, Sorted, SortedMemory, Writer};
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName, What};
 use crate::run::{Attempt, Deal, Done, Work};
-use crate::shuffle::sort::{FirstRows, KeyedRows};
-use crate::shuffle::{Partitioner, Run, RunWriter};
+use crate::shuffle::merge::{self, Merge, SORTED_PAGE, merge_to};
+use crate::shuffle::sort::{FirstRows, KeyedRows, find_key, payload};
+use crate::shuffle::{PartitionBuffers, Partitioner, Run, RunPlace, RunWriter};
+use crate::table::KeyOrder;
 
 /// Runs of rows with sort keys, partitioned by ranges of these.
 #[derive(Debug)]
@@ -83,26 +85,37 @@ pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner }: &SortedRuns) -> Re
         if sequencer.is_complete() {
             return Err(Error::Cancelled);
         }
-        let (mut rows, mut page): (KeyedRows, Vec<u8>) = workspaces.take(Default::default);
+        let mut memory = workspaces.take(SortMemory::default);
         let common = partitioner.common(partitions.clone());
-        for run in runs {
-            read(attempt, run, partitions.clone(), common, (&mut rows, &mut page))?;
+        let sorting = Sorting { job, attempt, common };
+        let overflow = sorting.read(runs, partitions, &mut memory)?;
+        let begin_run = || job.lines_run(attempt);
+        let mut out = Out {
+            lines: HeldLines::new(sequencer.chunk(), job.sizes.held_lines, &begin_run),
+            left: job.plan.limit.unwrap_or(u64::MAX),
+            keys: job.certainty.is_some().then(Vec::new),
+            is_behind: false,
+        };
+        let counters = Counters { reduce_spills: overflow.len() as u64, ..Counters::default() };
+        match overflow.is_empty() {
+            true => {
+                let mut rows = memory.rows.iter();
+                while out.wants_more()
+                    && let Some((key, line)) = rows.next()
+                {
+                    out.push(key, line)?;
+                }
+            }
+            false => sorting.merge(overflow, &mut out)?,
         }
-        rows.sort(common);
-        let mut lines = sequencer.chunk();
-        let most = job.plan.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        for (_, line) in rows.iter().take(most) {
-            lines.bytes.extend(line);
-            lines.ends.push(lines.bytes.len());
+        if let (Some(certainty), Some(keys)) = (&job.certainty, &out.keys) {
+            certainty.note(*number, keys.iter().map(|key| &**key));
         }
-        if let Some(certainty) = &job.certainty {
-            certainty.note(*number, rows.iter().map(|(key, _)| key));
-        }
-        rows.clear();
-        workspaces.keep((rows, page));
-        Ok(Done { made: lines, records: 0, counters: Counters::default() })
+        memory.rows.clear();
+        workspaces.keep(memory);
+        Ok(Done { made: out.lines.finish()?.lines, records: 0, counters })
     };
-    let place = |number, lines: Chunk| sequencer.place(number, lines.into());
+    let place = |number, lines: sequence::Lines| sequencer.place(number, lines.into());
     job.pool.run(
         &job.phase(PhaseName::Output, Deal::Round),
         Vec::new(),
@@ -120,26 +133,111 @@ pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner }: &SortedRuns) -> Re
     Ok(writer)
 }
 
-/// Adds the rows of some partitions of a run.
-fn read(
-    attempt: &Attempt<'_>,
-    run: &Run,
-    partitions: Range<usize>,
-    common: usize,
-    (rows, buffer): (&mut KeyedRows, &mut Vec<u8>),
-) -> Result<()> {
-    let pages = run.pages(partitions);
-    if pages.is_empty() {
-        return Ok(());
+/// One worker's memory for sorting.
+#[derive(Debug, Default)]
+struct SortMemory {
+    rows: KeyedRows,
+    page: Vec<u8>,
+}
+
+/// Where sorted rows go.
+struct Out<'a> {
+    lines: HeldLines<'a>,
+    /// Lines that are still wanted.
+    left: u64,
+    /// The keys of the lines, and of the row behind them, if they are wanted.
+    keys: Option<Vec<Box<[u8]>>>,
+    is_behind: bool,
+}
+
+impl Out<'_> {
+    fn wants_more(&self) -> bool {
+        self.left > 0 || self.keys.is_some() && !self.is_behind
     }
-    attempt.check()?;
-    let reader = run.reader()?;
-    for page in pages {
-        let payload = reader.read(page, buffer)?;
-        if rows.gather(payload, common)? != Some(page.rows) {
-            return Err(reader.corrupt(page, "the rows of a page don't match its header"));
+
+    fn push(&mut self, key: &[u8], line: &[u8]) -> Result<()> {
+        if let Some(keys) = self.keys.as_mut().filter(|keys| keys.len() < MOST_FIRST as usize) {
+            keys.push(key.into());
         }
-        attempt.advance(u64::from(page.len));
+        if self.left == 0 {
+            self.is_behind = true;
+            return Ok(());
+        }
+        self.left -= 1;
+        self.lines.push(line)
     }
-    Ok(())
+}
+
+/// Sorts the rows of some partitions, which begin with `common` bytes.
+struct Sorting<'a> {
+    job: &'a Job<'a>,
+    attempt: &'a Attempt<'a>,
+    common: usize,
+}
+
+impl Sorting<'_> {
+    /// Reads and sorts the rows. Returns sorted runs if they don't fit the memory; nothing is left in memory then.
+    fn read(&self, runs: &[Run], partitions: &Range<usize>, memory: &mut SortMemory) -> Result<Vec<Run>> {
+        let SortMemory { rows, page: buffer } = memory;
+        let mut overflow = Vec::new();
+        for run in runs {
+            let pages = run.pages(partitions.clone());
+            if pages.is_empty() {
+                continue;
+            }
+            self.attempt.check()?;
+            let reader = run.reader()?;
+            for page in pages {
+                if rows.bytes() + page.len as usize > self.job.sizes.sort_memory && !rows.is_empty() {
+                    overflow.push(self.spill(rows, overflow.len())?);
+                }
+                let payload = reader.read(page, buffer)?;
+                if rows.gather(payload, self.common)? != Some(page.rows) {
+                    return Err(reader.corrupt(page, "the rows of a page don't match its header"));
+                }
+                self.attempt.advance(u64::from(page.len));
+            }
+        }
+        match overflow.is_empty() {
+            true => rows.sort(self.common),
+            false => overflow.push(self.spill(rows, overflow.len())?),
+        }
+        Ok(overflow)
+    }
+
+    /// Writes the rows to a sorted run.
+    fn spill(&self, rows: &mut KeyedRows, number: usize) -> Result<Run> {
+        rows.sort(self.common);
+        let mut run = RunWriter::create(&self.place(number), 1, SORTED_PAGE, PartitionBuffers::default())?;
+        rows.write(&mut run)?;
+        rows.clear();
+        Run::open(run.finish()?.0, false)
+    }
+
+    fn place(&self, number: usize) -> RunPlace {
+        self.job.attempt_run(self.attempt, &format!("sorted-{number}.run"))
+    }
+
+    /// Merges sorted runs.
+    fn merge(&self, runs: Vec<Run>, out: &mut Out<'_>) -> Result<()> {
+        let sorting = merge::Sorting { find_key, order: KeyOrder::Ascending };
+        let mut number = runs.len();
+        let place = || {
+            number += 1;
+            self.place(number)
+        };
+        let runs = merge_to(runs, self.job.sizes.fan_in, sorting, place, || self.attempt.check())?;
+        let mut merge = Merge::new(&runs, sorting)?;
+        let mut rows = 0u64;
+        while out.wants_more()
+            && let Some((key, row)) = merge.next()?
+        {
+            out.push(key, payload(row))?;
+            rows += 1;
+            if rows.is_multiple_of(1 << 14) {
+                self.attempt.check()?;
+            }
+        }
+        Ok(())
+    }
 }

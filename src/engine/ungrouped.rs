@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::input::Place;
 use crate::input::feed::{MapWork, Numbering};
 use crate::map::Mapper;
-use crate::output::sequence::{self, Sequencer, TaskPart};
-use crate::output::{Chunk, Lines, RowLayout, SortKey, SortedMemory};
+use crate::output::sequence::{Sequencer, TaskPart};
+use crate::output::{Chunk, HeldLines, Lines, MadeLines, RowLayout, SortKey, SortedMemory};
 use crate::report::Counters;
 use crate::run::{Attempt, Done};
 use crate::shuffle::{PartitionBuffers, Partitioner, Run, RunWriter};
@@ -128,17 +128,17 @@ fn in_order(
     let (place, buffers) = (job.attempt_run(attempt, "run"), std::mem::take(&mut workspace.buffers));
     let run = RunWriter::create(&place, 1, job.sizes.lines as usize, buffers)?;
     let limit = job.plan.limit.unwrap_or(u64::MAX);
-    let mut out = Lines { layout, limit, rows: 0, lines: &mut workspace.lines, run: Some(run) };
+    let to = HeldLines::in_run(std::mem::take(&mut workspace.lines), run);
+    let mut out = Lines { layout, limit, rows: 0, to };
     let read = read(job, attempt, records, &mut workspace.mapper, &mut out);
     // The lines before a bad record are written before the record ends the job.
     let (read, bad) = match read {
         Err(bad @ Error::BadRecord { .. }) => (AttemptRead::default(), Some(bad)),
         read => (read?, None),
     };
-    let (run, buffers) = out.run.expect("lines go to it").finish()?;
-    workspace.buffers = buffers;
-    let size = run.size;
-    let part = TaskPart { lines: sequence::Lines::Run(Run::open(run, false)?), bad };
+    let MadeLines { lines, size, buffers, spare } = out.to.finish()?;
+    (workspace.buffers, workspace.lines) = (buffers, spare);
+    let part = TaskPart { lines, bad };
     Ok(Mapped::done(part, read, size, Counters { map_output_records: size.rows, ..Counters::default() }))
 }
 

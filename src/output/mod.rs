@@ -19,7 +19,7 @@ pub mod writer;
 
 pub use compress::Compression;
 pub use format::{Format, RowLayout};
-pub use lines::Lines;
+pub use lines::{HeldLines, Lines, MadeLines};
 pub use publish::{STAGING, is_of_a_result};
 pub use sort_key::{Order, SortKey};
 pub use sorted::{Sorted, SortedMemory};

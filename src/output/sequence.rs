@@ -46,9 +46,15 @@ impl TaskPart {
     }
 }
 
-impl From<Chunk> for TaskPart {
-    fn from(chunk: Chunk) -> TaskPart {
-        TaskPart { lines: Lines::Held(chunk), bad: None }
+impl From<Lines> for TaskPart {
+    fn from(lines: Lines) -> TaskPart {
+        TaskPart { lines, bad: None }
+    }
+}
+
+impl Default for Lines {
+    fn default() -> Lines {
+        Lines::Held(Chunk::default())
     }
 }
 
@@ -106,7 +112,7 @@ impl Sequencer {
     }
 
     /// Writes the lines next.
-    pub fn append(&self, lines: Chunk) -> Result<()> {
+    pub fn append(&self, lines: Lines) -> Result<()> {
         self.write(&mut self.lock(), lines.into())
     }
 
@@ -221,7 +227,7 @@ mod tests {
     fn part(text: &str) -> TaskPart {
         let mut chunk = Chunk { ends: vec![text.len()], ..Chunk::default() };
         chunk.bytes.extend(text.as_bytes());
-        chunk.into()
+        Lines::Held(chunk).into()
     }
 
     #[test]

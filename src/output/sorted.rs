@@ -41,7 +41,7 @@ impl SortedMemory {
 }
 
 /// Bytes of rows that are written although a batch isn't full: one long line may be in every row of a batch.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 128 << 10;
 
 impl Sink for Sorted<'_> {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {

@@ -47,11 +47,10 @@ pub struct FinishedBatch {
     decoder: Decoder,
     /// Slots of the groups that `having` keeps.
     kept: Vec<u32>,
-    sorted: SortMemory,
 }
 
 /// Bytes of a batch that is handed on although it isn't full, and of a text that isn't copied.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 128 << 10;
 
 /// A result column with all that is needed to compute its value for a group. This is looked up once, as there are many
 /// groups.
@@ -126,14 +125,7 @@ impl<'p> Finisher<'p> {
     pub fn batch(&self) -> FinishedBatch {
         let mut columns: Vec<_> = (0..self.key.len() + self.values.len()).map(|_| Growing::new(Kind::Bytes)).collect();
         self.wanted.iter().for_each(|(cell, kind)| columns[*cell] = Growing::new(*kind));
-        FinishedBatch {
-            rows: 0,
-            data: Buffer::default(),
-            columns,
-            decoder: Decoder::default(),
-            kept: Vec::new(),
-            sorted: SortMemory::default(),
-        }
+        FinishedBatch { rows: 0, data: Buffer::default(), columns, decoder: Decoder::default(), kept: Vec::new() }
     }
 
     /// Hands a row for each group that `having` keeps to `out`. Empties the table. The rows come in an order of the
@@ -142,16 +134,15 @@ impl<'p> Finisher<'p> {
         &self,
         table: &mut Table,
         order: Option<(KeyOrder, usize)>,
+        sorted: &mut SortMemory,
         batch: &mut FinishedBatch,
         out: &mut dyn Sink,
     ) -> Result<()> {
-        let mut sorted = std::mem::take(&mut batch.sorted);
         let each = |table: &Table, slots: &[u32]| self.some(table, slots, batch, out);
         match order {
             None => table.drain(each)?,
-            Some((order, common)) => table.drain_in_order(order, common, &mut sorted, each)?,
+            Some((order, common)) => table.drain_in_order(order, common, sorted, each)?,
         }
-        batch.sorted = sorted;
         batch.hand_on(out)
     }
 

@@ -10,6 +10,8 @@ use crate::table::{Arena, HomeBits, KeyBatch, StateColumn, Table};
 #[derive(Debug)]
 pub struct Fold {
     pub table: Table,
+    /// Bytes that the table may take.
+    memory: usize,
     hash_mask: u64,
     /// The keys of a batch.
     spans: Vec<Span>,
@@ -57,11 +59,14 @@ impl States {
 }
 
 impl Fold {
-    pub fn new(slots: usize, hash_mask: u64, aggregation: &Aggregation<'_>) -> Self {
+    /// Makes a fold whose table takes at most `memory` bytes for as long as its owner asks whether pages
+    /// [fit](Self::fits).
+    pub fn new(slots: usize, hash_mask: u64, memory: usize, aggregation: &Aggregation<'_>) -> Self {
         let shape = &aggregation.shape;
         let tails = shape.aggregates.iter().filter(|a| a.tail.is_some()).map(|_| Vec::new()).collect();
         Fold {
             table: Table::new(slots, HomeBits::Bottom, &shape.identity),
+            memory,
             hash_mask,
             spans: Vec::with_capacity(BATCH),
             keys: Box::default(),
@@ -91,6 +96,13 @@ impl Fold {
             self.fold(page, aggregation);
         }
         Some(rows)
+    }
+
+    /// Whether the groups of a page with this number of bytes and rows fit the memory beside those that are held.
+    pub fn fits(&self, page: usize, rows: u32) -> bool {
+        let growth = self.tail_growth.iter().map(|growth| growth.most(0, page, rows as usize));
+        let tails = growth.fold(0, usize::saturating_add);
+        self.table.bytes_with(rows as usize, page.saturating_add(tails)) <= self.memory && self.has_room(page, rows)
     }
 
     /// Whether the table's arena has room for the keys and tails of a page with this number of bytes and rows. The
@@ -132,7 +144,7 @@ impl Fold {
 
     fn fold(&mut self, page: &[u8], Aggregation { aggregates, shape, .. }: &Aggregation<'_>) {
         self.keys.hash(Bytes { data: page, spans: &self.spans }, self.hash_mask);
-        self.table.reserve(self.keys.len);
+        self.table.reserve_within(self.keys.len, self.memory);
         self.table.probe(&self.keys, page, &mut self.slots);
         let Fold { table, value_rows, values, state_rows, states, slots, .. } = self;
         value_rows.resolve(slots);

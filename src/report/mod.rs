@@ -42,6 +42,8 @@ pub struct Counters {
     pub reduce_input_records: u64,
     pub reduce_input_groups: u64,
     pub reduce_output_records: u64,
+    /// Sorted runs that reducing and sorting wrote because a partition didn't fit their memory.
+    pub reduce_spills: u64,
     pub bad_records: u64,
     pub failed_attempts: u64,
     pub speculative_attempts: u64,
@@ -65,6 +67,7 @@ impl Counters {
         self.reduce_input_records += more.reduce_input_records;
         self.reduce_input_groups += more.reduce_input_groups;
         self.reduce_output_records += more.reduce_output_records;
+        self.reduce_spills += more.reduce_spills;
         self.bad_records += more.bad_records;
         self.failed_attempts += more.failed_attempts;
         self.speculative_attempts += more.speculative_attempts;

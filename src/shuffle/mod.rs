@@ -14,6 +14,7 @@
 mod aggregation;
 pub mod codec;
 pub mod format;
+pub mod merge;
 pub mod packer;
 pub mod ranges;
 pub mod reader;

@@ -173,7 +173,7 @@ fn common(a: &[u8], b: &[u8]) -> usize {
 
 /// Returns the first eight bytes as a number, zero padded.
 #[inline]
-fn prefix(bytes: &[u8]) -> u64 {
+pub(super) fn prefix(bytes: &[u8]) -> u64 {
     match bytes.first_chunk() {
         Some(first) => u64::from_be_bytes(*first),
         None => {

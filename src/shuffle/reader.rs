@@ -178,6 +178,11 @@ impl PageReader<'_> {
         Ok(rows)
     }
 
+    /// The error of a run that isn't what was written.
+    pub fn corrupt_run(&self, what: &'static str) -> Error {
+        Error::Corrupt { path: self.run.path().to_path_buf(), at: None, what }
+    }
+
     pub fn corrupt(&self, page: &Page, what: &'static str) -> Error {
         Error::Corrupt { path: self.run.path().to_path_buf(), at: Some(page.offset), what }
     }

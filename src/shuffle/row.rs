@@ -15,6 +15,8 @@
 //! The row doesn't contain the key's hash: a reduce task computes the hash again. For the short keys of real text that
 //! takes less time than to write, check and read eight bytes more, a quarter of the row.
 
+use std::ops::Range;
+
 pub use super::values::Values;
 use super::values::{self, is_fixed, put_value, value_len};
 use crate::aggregate::Aggregate;
@@ -298,6 +300,12 @@ pub fn get_row(data: &[u8], at: &mut usize) -> Option<Row> {
         key: Span { start: key_at as u32, end: key_end as u32 },
         payload: Span { start: key_end as u32, end: end as u32 },
     })
+}
+
+/// Finds the key of the row at `*at` and moves `*at` behind it. `None` if the bytes aren't a row.
+pub fn find_key(data: &[u8], at: &mut usize) -> Option<Range<usize>> {
+    let key = get_row(data, at)?.key;
+    Some(key.start as usize..key.end as usize)
 }
 
 impl AggregateShape {

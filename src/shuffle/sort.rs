@@ -7,6 +7,9 @@
 //! The rows of a run that is partitioned by ranges of sort keys are in order when each partition is. A partition is
 //! read and sorted in memory. Rows whose keys are equal stay in the order in which they were added.
 
+use std::ops::Range;
+
+use super::RunWriter;
 use super::row::{get_varint, put_varint};
 use crate::data::buffer::{Buffer, SHORT, SLACK, copy_short};
 use crate::data::prefix::{self, Numbered, above};
@@ -32,13 +35,22 @@ pub fn put_row(out: &mut Buffer, key: &[u8], payload: &[u8]) {
     out.extend(payload);
 }
 
-/// Returns the key and the payload of the row at `*at`, and moves `*at` behind it. `None` if the bytes aren't a row.
+/// Finds the key of the row at `*at`, and moves `*at` behind the row. The payload is what follows the key. `None` if the
+/// bytes aren't a row.
 #[inline]
-fn get_row<'a>(data: &'a [u8], at: &mut usize) -> Option<(&'a [u8], &'a [u8])> {
+pub fn find_key(data: &[u8], at: &mut usize) -> Option<Range<usize>> {
     let (key, payload) = (get_varint(data, at)?, get_varint(data, at)?);
-    let row = data.get(*at..at.checked_add(key)?.checked_add(payload)?)?;
-    *at += row.len();
-    Some(row.split_at(key))
+    let begin = *at;
+    *at = begin.checked_add(key)?.checked_add(payload).filter(|end| *end <= data.len())?;
+    Some(begin..begin + key)
+}
+
+/// Returns the payload of a row.
+///
+/// # Panics
+/// If it is no row.
+pub fn payload(row: &[u8]) -> &[u8] {
+    &row[find_key(row, &mut 0).expect("a row").end..]
 }
 
 /// Rows in memory.
@@ -55,7 +67,9 @@ struct Held(Buffer);
 impl Held {
     #[inline]
     fn get(&self, at: u32) -> (&[u8], &[u8]) {
-        get_row(self.0.as_slice(), &mut (at as usize)).expect("it was put there")
+        let mut end = at as usize;
+        let key = find_key(self.0.as_slice(), &mut end).expect("it was put there");
+        self.0.as_slice()[key.start..end].split_at(key.len())
     }
 }
 
@@ -100,8 +114,8 @@ impl KeyedRows {
         self.rows.0.extend(page);
         while at < page.len() {
             let Ok(place) = u32::try_from(base + at) else { return Err(too_long(base + at)) };
-            let Some((key, _)) = get_row(page, &mut at) else { return Ok(None) };
-            let Some(key) = key.get(common..) else { return Ok(None) };
+            let Some(key) = find_key(page, &mut at) else { return Ok(None) };
+            let Some(key) = page[key].get(common..) else { return Ok(None) };
             self.sorted.push(above(prefix::prefix(key), place));
             rows += 1;
         }
@@ -111,6 +125,11 @@ impl KeyedRows {
     /// Where the next row begins.
     fn next(&self) -> Result<u32> {
         u32::try_from(self.rows.0.len()).map_err(|_| too_long(self.rows.0.len()))
+    }
+
+    /// Writes the rows to a run in their order.
+    pub fn write(&self, run: &mut RunWriter) -> Result<()> {
+        self.iter().try_for_each(|(key, payload)| run.add(0, |out| put_row(out, key, payload)))
     }
 
     /// Sorts the rows, whose keys all begin with the same `common` bytes.

@@ -281,13 +281,35 @@ impl Table {
 
     /// Quadruples the number of slots until `more` further groups fit.
     pub fn reserve(&mut self, more: usize) {
-        let mut slots = self.mask + 1;
+        self.reserve_within(more, usize::MAX);
+    }
+
+    /// Does what [`reserve`](Self::reserve) does, but only doubles the number of slots where four times as many would
+    /// take more than `memory` bytes.
+    pub fn reserve_within(&mut self, more: usize, memory: usize) {
+        while self.room() < more {
+            let slots = self.slots();
+            self.grow(if self.bytes_of(5 * slots) > memory { 2 * slots } else { 4 * slots });
+        }
+    }
+
+    fn bytes_of(&self, slots: usize) -> usize {
+        slots * self.stride * size_of::<u64>()
+    }
+
+    /// Returns the bytes that the table takes, at most, while and after `more` groups are added whose long keys and
+    /// tails have `arena` bytes. The numbers by which groups are sorted are included.
+    pub fn bytes_with(&self, more: usize, arena: usize) -> usize {
+        /// Bytes of a number by which a group is sorted.
+        const SORTED: usize = 16;
+        let (mut slots, mut old) = (self.slots(), 0);
         while limit(slots) < self.len + more {
-            slots *= 4;
+            (slots, old) = (2 * slots, slots);
         }
-        if slots > self.mask + 1 {
-            self.grow(slots);
-        }
+        // The arena grows by doubling.
+        let held = self.arena.len() + arena;
+        let arena = if held > self.arena.capacity() { 2 * held } else { self.arena.capacity() };
+        self.bytes_of(slots + old) + arena + SORTED * (self.len + more)
     }
 
     /// Moves the groups to `slots` slots: a power of two that is more than the table has.

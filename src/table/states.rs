@@ -64,6 +64,11 @@ impl Arena {
         self.bytes.is_empty()
     }
 
+    /// Bytes of memory that are there for it.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     pub fn clear(&mut self) {
         self.bytes.clear();
     }
