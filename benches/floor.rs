@@ -44,7 +44,7 @@ impl Text {
     fn new(path: &Path) -> Text {
         let source = Source::file(path).expect("the text");
         let sources = std::slice::from_ref(&source);
-        let splits = splits::cut(sources, splits::choose_size(sources, THREADS, 1 << 30));
+        let splits = splits::cut(sources, splits::choose_size(sources, THREADS));
         Text { source, splits }
     }
 
@@ -155,7 +155,7 @@ fn write_and_read(text: &Text, dir: &Path) -> [f64; 2] {
     let read = text.time(&mut runs, |_, (_, written)| {
         let run = Run::open(written.take().expect("a run written"), true).expect("a run");
         let (reader, mut page, mut rows) = (run.reader().expect("its reader"), Vec::new(), 0);
-        for known in run.pages(0..RUN_PARTITIONS) {
+        for known in &*run.pages(0..RUN_PARTITIONS).expect("pages") {
             let payload = reader.read(known, &mut page).expect("a page");
             let mut at = 0;
             while at < payload.len() {

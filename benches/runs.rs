@@ -44,7 +44,7 @@ fn write(
 fn read(run: &Run, partitions: usize, page: &mut Vec<u8>) -> usize {
     let reader = run.reader().expect("its reader");
     let mut rows = 0;
-    for known in run.pages(0..partitions) {
+    for known in &*run.pages(0..partitions).expect("pages") {
         let payload = reader.read(known, page).expect("a page");
         let mut at = 0;
         while at < payload.len() {

@@ -112,6 +112,21 @@ fn give_way(is_cleaning: &AtomicBool, wait: impl Fn(Duration)) {
     }
 }
 
+/// Gives memory of large pieces back to the system when they are freed. Otherwise the system's allocator keeps ever
+/// larger pieces, and the process takes several times what it uses. To be called before any thread is started.
+pub fn give_back() {
+    #[cfg(target_env = "gnu")]
+    {
+        /// Bytes of a piece that has a mapping of its own.
+        const LARGE: i32 = 1 << 20;
+        // SAFETY: the calls set parameters of the allocator, and no other thread exists that could use the allocator.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, LARGE);
+        }
+    }
+}
+
 /// Makes all threads share one heap if the address space is limited. Otherwise the system's allocator sets 64 MiB of
 /// addresses aside for each thread, and a thread that finds none left when it is started ends the process in its own
 /// way. To be called before any thread is started.

@@ -94,6 +94,7 @@ enum Command {
 pub fn main() -> ExitCode {
     panics::hush();
     allocator::share_addresses();
+    allocator::give_back();
     allocator::end_for_want_of_stacks();
     let words: Vec<_> = env::args_os().collect();
     let (command, job) = params::with_flags(Cli::command(), &words);

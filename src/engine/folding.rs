@@ -66,7 +66,7 @@ impl FoldMemory {
     pub fn look(&mut self, grouping: &Grouping<'_>, run: &Run, pages: &[Page], most: u64) -> Result<u64> {
         let reader = run.reader()?;
         let mut bytes = 0;
-        for page in pages {
+        for page in &*pages {
             let payload = reader.read(page, &mut self.page)?;
             if bytes >= most || !self.fold.fits(payload.len(), page.rows) {
                 break;
@@ -137,14 +137,14 @@ impl Folding<'_> {
         overflow: &mut Overflow,
         spilled: &mut u64,
     ) -> Result<u64> {
-        let pages = run.pages(partitions);
+        let pages = run.pages(partitions)?;
         if pages.is_empty() {
             return Ok(0);
         }
         self.attempt.check()?;
         let reader = run.reader()?;
         let mut records = 0;
-        for page in pages {
+        for page in &*pages {
             if !memory.fold.fits(page.len as usize, page.rows) && !memory.fold.table.is_empty() {
                 self.spill(memory, overflow, spilled)?;
             }

@@ -27,7 +27,7 @@ use crate::report::event::{AttemptId, Event, PhaseName, What};
 use crate::report::{CertainRanks, Counters, Coverage, Missing};
 use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress};
 use crate::shuffle::merge::SORTED_PAGE;
-use crate::shuffle::{PartitionBuffers, RowLimit, RunPlace, RunWriter, SpillSpace};
+use crate::shuffle::{PartitionBuffers, RowLimit, Run, RunPlace, RunWriter, SpillSpace, WrittenRun};
 
 /// Sizes that follow from the plan, its inputs and the machine. No size changes the output.
 #[derive(Clone, Copy, Debug)]
@@ -68,13 +68,17 @@ pub struct Sizes {
 /// third-level cache. With pages of 64 KiB, mapping nearly distinct lines took a tenth longer.
 const LARGEST_PAGE: usize = 16 << 10;
 
+/// Bytes of memory that the process has besides those of its workers: the pages of the executable that are in use, the
+/// system's libraries, the plan, and small things.
+const PROCESS: u64 = 10 << 20;
+
 impl Sizes {
     pub fn choose(plan: &Plan) -> Sizes {
         let settings = &plan.settings;
         let input: u64 = plan.sources.iter().map(|source| source.bytes()).sum();
         // Each worker's share of the budget is divided: half goes to partition buffers, an eighth to the table, and the
         // rest to the table's arena, to blocks and to the rows that are being written.
-        let share = settings.memory / settings.threads as u64;
+        let share = settings.memory.saturating_sub(PROCESS).max(settings.memory / 4) / settings.threads as u64;
         let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
         let streams = plan.sources.iter().any(|source| source.is_stream());
         let most_partitions = (share / 2 / 4096).clamp(1, MOST_PARTITIONS) as usize;
@@ -84,10 +88,7 @@ impl Sizes {
             wanted.min(most_partitions as u64) as usize
         });
         Sizes {
-            split: settings
-                .split_size
-                .unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads, settings.memory))
-                .max(1),
+            split: settings.split_size.unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads)).max(1),
             partitions,
             most_partitions,
             table: (share / 8) as usize,
@@ -152,6 +153,8 @@ pub struct Job<'p> {
     pub space: SpaceWatch,
     /// How many more runs may be kept open.
     open_runs: AtomicI64,
+    /// Bytes that more indexes of runs may take in memory.
+    index_memory: AtomicI64,
     log: Log,
     pub covering: Covering,
     /// Set when the time is over: attempts then end with what they have read.
@@ -194,6 +197,7 @@ impl<'p> Job<'p> {
             runs,
             space: SpaceWatch::default(),
             open_runs: AtomicI64::new(most_open_runs(plan)),
+            index_memory: AtomicI64::new(index_memory(plan)),
             log: Log::default(),
             covering: Covering::default(),
             is_cut: AtomicBool::new(false),
@@ -207,6 +211,17 @@ impl<'p> Job<'p> {
     /// Returns where in the input the window that begins at byte `begin` of `stretch` lies.
     pub fn home<'a>(&'a self, stretch: Stretch<'a>, begin: usize) -> Home<'a> {
         Home { sources: &self.plan.sources, stretch, begin, newlines: &self.newlines }
+    }
+
+    /// Opens a run. Keeps its file open and its index in memory if there is room for that.
+    pub fn open(&self, run: WrittenRun) -> Result<Run> {
+        let mut run = Run::open(run, self.may_keep_open())?;
+        let bytes = run.index_bytes() as i64;
+        if self.index_memory.fetch_sub(bytes, Ordering::Relaxed) < bytes {
+            self.index_memory.fetch_add(bytes, Ordering::Relaxed);
+            run.store_index();
+        }
+        Ok(run)
     }
 
     /// Returns whether one more run may be kept open, and counts that run.
@@ -371,6 +386,7 @@ impl<'p> Job<'p> {
         reduce.total.store(0, Ordering::Relaxed);
         in_runs.store(0, Ordering::Relaxed);
         self.open_runs.store(most_open_runs(self.plan), Ordering::Relaxed);
+        self.index_memory.store(index_memory(self.plan), Ordering::Relaxed);
     }
 
     pub fn into_record(self) -> JobRecord {
@@ -379,6 +395,11 @@ impl<'p> Job<'p> {
             self.certainty.zip(covered.as_ref()).map(|(certainty, (missing, _))| certainty.ranks(missing));
         JobRecord { events: self.log.into_events(), bad: unlocked(self.bad), covered, certain_ranks }
     }
+}
+
+/// Bytes that the indexes of all runs may take in memory.
+fn index_memory(plan: &Plan) -> i64 {
+    i64::try_from(plan.settings.memory / 32).unwrap_or(i64::MAX)
 }
 
 /// Half of the files that the process may open beyond those it needs for other things.

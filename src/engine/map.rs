@@ -327,7 +327,7 @@ impl<'a> Mapping<'a> {
         workspaces.keep(workspace);
         let size = run.size;
         counters.reduce_shuffle_bytes = size.row_bytes;
-        let run = Arc::new(Run::open(run, !records.is_trial() && job.may_keep_open())?);
+        let run = Arc::new(if records.is_trial() { Run::open(run, false)? } else { job.open(run)? });
         // The deadline may have cut the attempt short: mapping its input again would read more records than the attempt
         // did.
         let remake_from = if job.plan.may_be_partial() { None } else { work.again(&job.plan.sources) };

@@ -24,6 +24,9 @@ use crate::run::Attempt;
 /// windows.
 const WINDOW: usize = 1 << 20;
 
+/// Bytes whose memory is given back at a time.
+const RELEASED: usize = 64 << 10;
+
 /// Totals of what an attempt has read.
 #[derive(Debug, Default)]
 pub struct AttemptRead {
@@ -188,7 +191,7 @@ fn windows(
     let framing = job.record_end().framing;
     let save_as = || job.attempt_path(attempt, "bad");
     let (layout, mut at) = begin(job, stretch);
-    let (len, mut stored_bytes) = (stretch.bytes.len(), 0);
+    let (len, mut stored_bytes, mut released) = (stretch.bytes.len(), 0, 0);
     read.bytes += at as u64;
     let mut is_too_short = false;
     while at < stretch.owned && out.wants_more() && !attempt.is_cut() {
@@ -228,6 +231,9 @@ fn windows(
         // Each window counts its proportional share of the stretch's stored (compressed) bytes.
         let done = (u128::from(stretch.stored_len) * end as u128 / len as u128) as u64;
         attempt.advance(done - stored_bytes);
+        // The last bytes stay: the next window may begin among them.
+        stretch.release(released..end);
+        released = end / RELEASED * RELEASED;
         read.stored_bytes += done - stored_bytes;
         (at, stored_bytes) = (end, done);
     }

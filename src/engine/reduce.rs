@@ -150,7 +150,7 @@ pub fn sample(
                 break;
             }
             for run in runs {
-                bytes += folds.look(grouping, run, run.pages(partition..partition + 1), u64::MAX)?;
+                bytes += folds.look(grouping, run, &run.pages(partition..partition + 1)?, u64::MAX)?;
             }
         }
         match &grouping.groups.order {
@@ -290,7 +290,7 @@ impl ReducePhase<'_> {
         let (run, back) = out.finish()?.finish()?;
         *buffers = back;
         self.workspaces.keep(workspace);
-        let run = Run::open(run, job.may_keep_open())?;
+        let run = job.open(run)?;
         Ok(Done { made: run, records: counters.reduce_input_records, counters })
     }
 
@@ -314,7 +314,7 @@ impl ReducePhase<'_> {
         let mut left = LOOK;
         let mut folds = FoldMemory::new(self.job, self.grouping, &self.finisher);
         self.runs.each(|run, _| {
-            left -= folds.look(self.grouping, run, run.pages(partition..partition + 1), left)?.min(left);
+            left -= folds.look(self.grouping, run, &run.pages(partition..partition + 1)?, left)?.min(left);
             Ok(())
         })?;
         folds.finish(&self.finisher, None, out)

@@ -83,7 +83,7 @@ impl Sample {
             tasks += 1;
             curves.push(curve.clone());
             let reader = run.reader()?;
-            for page in run.pages(0..partitions) {
+            for page in &*run.pages(0..partitions)? {
                 job.check()?;
                 let (payload, mut at) = (reader.read(page, &mut buffer)?, 0);
                 while at < payload.len()

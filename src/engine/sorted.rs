@@ -181,13 +181,13 @@ impl Sorting<'_> {
         let SortMemory { rows, page: buffer } = memory;
         let mut overflow = Vec::new();
         for run in runs {
-            let pages = run.pages(partitions.clone());
+            let pages = run.pages(partitions.clone())?;
             if pages.is_empty() {
                 continue;
             }
             self.attempt.check()?;
             let reader = run.reader()?;
-            for page in pages {
+            for page in &*pages {
                 if rows.bytes() + page.len as usize > self.job.sizes.sort_memory && !rows.is_empty() {
                     overflow.push(self.spill(rows, overflow.len())?);
                 }

@@ -170,6 +170,6 @@ fn in_ranges(
     let (run, back) = out.finish()?.finish()?;
     *buffers = back;
     let size = run.size;
-    let run = Run::open(run, !records.is_trial() && job.may_keep_open())?;
+    let run = if records.is_trial() { Run::open(run, false)? } else { job.open(run)? };
     Ok(Mapped::done(run, read, size, Counters { map_output_records: rows, ..Counters::default() }))
 }

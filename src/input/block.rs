@@ -19,9 +19,10 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use memmap2::{Advice, Mmap, MmapOptions};
+use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
@@ -155,7 +156,7 @@ impl<'b> FileBlock<'b> {
             Bytes::None => Stretch::new(&[], false, &[]),
             Bytes::Read(memory) => Stretch::new(&memory.bytes, true, &memory.parts),
             Bytes::Mapped { map, mark, is_first, part, owned, .. } => {
-                Stretch { owned: *owned, ..Stretch::of_one(&map[*mark..], *is_first, part) }
+                Stretch { owned: *owned, mapping: Some(map), ..Stretch::of_one(&map[*mark..], *is_first, part) }
             }
         }
     }
@@ -168,6 +169,24 @@ impl<'b> FileBlock<'b> {
         match guard.lost() {
             true => Err(failed(self.source)(at, Errno::IO.into())),
             false => Ok(()),
+        }
+    }
+}
+
+impl Stretch<'_> {
+    /// Lets the system take back the memory of bytes that were read and won't be needed soon. A block may thus be larger
+    /// than the memory of the job. Bytes that are read again are there again.
+    #[allow(unsafe_code)]
+    pub fn release(&self, bytes: Range<usize>) {
+        /// At least the size of a page. Huge pages may be taken back whole.
+        const PAGE: usize = 64 << 10;
+        let Some(map) = self.mapping else { return };
+        let mark = map.len() - self.bytes.len();
+        let (start, end) = ((mark + bytes.start).next_multiple_of(PAGE), (mark + bytes.end) / PAGE * PAGE);
+        if start < end {
+            // SAFETY: the mapping is shared and only read, so each of its pages is the file's page before and after.
+            // Where the guard has put an empty page in its place, an empty page follows.
+            let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start) };
         }
     }
 }

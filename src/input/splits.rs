@@ -35,17 +35,13 @@ impl Split {
 /// Bytes of the largest split that is chosen automatically.
 const LARGEST: u64 = 64 << 20;
 const SMALLEST: u64 = 1 << 20;
-/// Bytes of a split that is worth its run. In a large input, the runs of smaller splits have pages so small that
-/// reading them costs time.
-const WORTHWHILE: u64 = 4 << 20;
 
 /// Chooses a split size in bytes. Each thread gets several tasks to balance the load, and a task stays worth its
-/// overhead. A split is mapped as a whole, so the splits of all threads together take at most a quarter of `memory`,
-/// unless that makes them smaller than `WORTHWHILE`.
-pub fn choose_size(sources: &[Source], threads: usize, memory: u64) -> u64 {
+/// overhead: in a large input, the runs of smaller splits have pages so small that reading them costs time.
+pub fn choose_size(sources: &[Source], threads: usize) -> u64 {
     let bytes: u64 = sources.iter().filter(|source| !source.is_stream()).map(Source::bytes).sum();
     let threads = threads as u64;
-    (bytes / (8 * threads)).min((memory / (4 * threads)).max(WORTHWHILE)).clamp(SMALLEST, LARGEST)
+    (bytes / (8 * threads)).clamp(SMALLEST, LARGEST)
 }
 
 /// Cuts the files among `sources` into splits of about `size` bytes. Streams are cut as they are read.
@@ -101,10 +97,8 @@ mod tests {
 
     #[test]
     fn size_is_chosen_within_bounds() {
-        assert_eq!(choose_size(&files(&[10]), 2, 1 << 30), SMALLEST);
-        assert_eq!(choose_size(&files(&[1 << 40]), 2, 1 << 30), LARGEST);
-        assert_eq!(choose_size(&files(&[160 << 20, 160 << 20]), 4, 1 << 30), 10 << 20);
-        assert_eq!(choose_size(&files(&[1 << 40]), 2, 64 << 20), 8 << 20);
-        assert_eq!(choose_size(&files(&[1 << 40]), 2, 1 << 20), WORTHWHILE);
+        assert_eq!(choose_size(&files(&[10]), 2), SMALLEST);
+        assert_eq!(choose_size(&files(&[1 << 40]), 2), LARGEST);
+        assert_eq!(choose_size(&files(&[160 << 20, 160 << 20]), 4), 10 << 20);
     }
 }

@@ -4,6 +4,8 @@
 use std::ops::Range;
 use std::slice;
 
+use memmap2::Mmap;
+
 /// The position of a byte: its source, and its offset in the decompressed source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -35,11 +37,14 @@ pub struct Stretch<'b> {
     pub stored_len: u64,
     /// In the order of `bytes`. The first part is at the beginning.
     pub(super) parts: &'b [StretchPart],
+    /// The mapping that `bytes` are the end of, if they are mapped.
+    pub(super) mapping: Option<&'b Mmap>,
 }
 
 impl<'b> Stretch<'b> {
     pub fn new(bytes: &'b [u8], is_first: bool, parts: &'b [StretchPart]) -> Self {
-        Stretch { bytes, owned: bytes.len(), is_first, lines_before: None, stored_len: bytes.len() as u64, parts }
+        let stored_len = bytes.len() as u64;
+        Stretch { bytes, owned: bytes.len(), is_first, lines_before: None, stored_len, parts, mapping: None }
     }
 
     pub fn of_one(bytes: &'b [u8], is_first: bool, part: &'b StretchPart) -> Self {

@@ -177,7 +177,7 @@ impl Pending {
         let Pending { writer, rows_left, rows, page: buffer, chunk, .. } = self;
         let reader = run.reader()?;
         let mut copied = 0;
-        for page in run.pages(0..1) {
+        for page in &*run.pages(0..1)? {
             if *rows_left == 0 {
                 return Ok(());
             }

@@ -13,6 +13,7 @@
 //! If there are more runs than pages that fit the memory, neighbouring runs are merged to longer ones first, in as many
 //! passes as it takes: F^p · m bytes need p passes if F pages fit and the runs have m bytes.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range;
 
@@ -50,7 +51,9 @@ pub struct Merge<'a> {
 #[derive(Debug)]
 struct Cursor<'a> {
     reader: PageReader<'a>,
-    pages: &'a [Page],
+    pages: Cow<'a, [Page]>,
+    /// The number of the page that is read next.
+    next: usize,
     /// The rows of the page that is read.
     rows: Vec<u8>,
     /// Rows of the page that are still to be found, as its header says.
@@ -65,13 +68,14 @@ impl Cursor<'_> {
     fn advance(&mut self, find_key: FindKey, buffer: &mut Vec<u8>) -> Result<()> {
         let mut at = self.row.end;
         if at == self.rows.len() {
-            let Some((page, rest)) = self.pages.split_first() else {
+            let Some(page) = self.pages.get(self.next) else {
                 self.prefix = None;
                 return Ok(());
             };
             self.rows.clear();
             self.rows.extend_from_slice(self.reader.read(page, buffer)?);
-            (self.pages, self.left, at) = (rest, page.rows, 0);
+            (self.left, at) = (page.rows, 0);
+            self.next += 1;
         }
         let begin = at;
         let found = find_key(&self.rows, &mut at);
@@ -97,7 +101,8 @@ impl<'a> Merge<'a> {
         let cursors = runs.iter().map(|run| {
             let mut cursor = Cursor {
                 reader: run.reader()?,
-                pages: run.pages(0..1),
+                pages: run.pages(0..1)?,
+                next: 0,
                 rows: Vec::new(),
                 left: 0,
                 row: 0..0,

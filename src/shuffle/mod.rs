@@ -14,6 +14,7 @@
 mod aggregation;
 pub mod codec;
 pub mod format;
+mod index;
 pub mod merge;
 pub mod packer;
 pub mod ranges;

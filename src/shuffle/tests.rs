@@ -139,7 +139,7 @@ fn write_run(path: &Path, compression: PageCompression, rows: u32) -> WrittenRun
 
 /// Returns the codec of each page, in the order of the index.
 fn codecs(run: &Run) -> Vec<Option<Codec>> {
-    run.pages(0..PARTITIONS).iter().map(|page| page.compressed.map(|compressed| compressed.codec)).collect()
+    run.pages(0..PARTITIONS).unwrap().iter().map(|page| page.compressed.map(|compressed| compressed.codec)).collect()
 }
 
 /// Returns all rows of a run, by partition.
@@ -157,12 +157,42 @@ fn read_all(run: &Run) -> Result<Vec<Vec<u8>>> {
     (0..PARTITIONS)
         .map(|partition| {
             let mut rows = Vec::new();
-            for entry in run.pages(partition..partition + 1) {
+            for entry in &*run.pages(partition..partition + 1)? {
                 rows.extend_from_slice(reader.read(entry, &mut page)?);
             }
             Ok(rows)
         })
         .collect()
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(read: Result<T>, what: &str) {
+    let error = read.expect_err(what);
+    assert!(matches!(error, Error::Corrupt { .. }), "{what}: {error}");
+    assert!(error.to_string().contains("/run"), "{what}: {error} doesn't name the file");
+}
+
+/// A byte that changes after a run was opened is found out with the page that it tells of.
+#[test]
+fn a_stored_index_that_changes_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run");
+    let mut run = Run::open(write_run(&path, PageCompression::Lz4, 60), false).unwrap();
+    run.store_index();
+    let whole = std::fs::read(&path).unwrap();
+    let pages = run.pages(0..PARTITIONS).unwrap().len();
+    let entries = whole.len() - format::FOOTER - pages * format::ENTRY;
+    let read = read_all(&run).unwrap();
+    for at in entries..entries + pages * format::ENTRY {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        refused(read_all(&run), &format!("byte {at}"));
+    }
+    std::fs::write(&path, &whole[..entries + 5]).unwrap();
+    refused(read_all(&run), "an index that is cut");
+    std::fs::write(&path, whole).unwrap();
+    assert_eq!(read_all(&run).unwrap(), read);
 }
 
 #[test]
@@ -195,48 +225,14 @@ fn a_run_reads_as_written() {
             assert_eq!((row_bytes, &partitions), (*rows_of_plain, &*partitions_of_plain));
             let smaller = rows == 200 && compression != PageCompression::None;
             assert_eq!(file_bytes < *of_plain, smaller, "{compression:?}: {file_bytes} of {of_plain}");
-            let run = Run::open(written, true).unwrap();
+            let mut run = Run::open(written, true).unwrap();
+            run.store_index();
+            assert!(run.index_bytes() <= 4 * (PARTITIONS + 1) && read_all(&run).unwrap() == partitions);
             let mut sums = [0; PARTITIONS];
             run.add_bytes(&mut sums);
             assert!(sums.iter().zip(&partitions).all(|(sum, rows)| *sum == rows.len() as u64));
         }
     }
-}
-
-/// Neighbouring pages that are stored in different ways are read together.
-#[test]
-fn neighbours_of_every_kind() {
-    let dir = tempfile::tempdir().unwrap();
-    for compression in STORED {
-        let path = dir.path().join(compression.name());
-        let place = RunPlace::alone(&path, compression);
-        let mut writer = RunWriter::create(&place, 1, 300, PartitionBuffers::default()).unwrap();
-        let rows: Vec<Vec<u8>> = (0..60u32)
-            .map(|i| match i / 10 % 2 {
-                0 => vec![b'x'; 80],
-                _ => (0..10).flat_map(|n| hash::hash(format!("{i} {n}").as_bytes()).to_le_bytes()).collect(),
-            })
-            .collect();
-        rows.iter().for_each(|row| writer.add(0, |out| out.extend(row)).unwrap());
-        let run = Run::open(writer.finish().unwrap().0, false).unwrap();
-        let kinds = run.pages(0..1).iter().filter(|page| page.compressed.is_some()).count();
-        assert_eq!(kinds > 0, compression != PageCompression::None);
-        assert!(kinds < run.pages(0..1).len());
-        let (reader, mut buffer) = (run.reader().unwrap(), Vec::new());
-        for len in 0..=run.pages(0..1).len() {
-            let pages = &run.pages(0..1)[..len];
-            let read: Result<Vec<_>> = reader.read_neighbours(pages, &mut buffer).unwrap().collect();
-            let expected: usize = pages.iter().map(|page| page.rows as usize).sum();
-            assert_eq!(read.unwrap().concat(), rows[..expected].concat());
-        }
-    }
-}
-
-#[track_caller]
-fn refused<T: std::fmt::Debug>(read: Result<T>, what: &str) {
-    let error = read.expect_err(what);
-    assert!(matches!(error, Error::Corrupt { .. }), "{what}: {error}");
-    assert!(error.to_string().contains("/run"), "{what}: {error} doesn't name the file");
 }
 
 /// Every byte of a run is covered: damage to any byte is an error, never a wrong answer.
@@ -293,7 +289,7 @@ fn released_partitions_give_their_space_back() {
             return;
         }
         for partition in released + 1..PARTITIONS {
-            for page in run.pages(partition..partition + 1) {
+            for page in &*run.pages(partition..partition + 1).unwrap() {
                 let rows = reader.read(page, &mut buffer).unwrap();
                 assert!(rows.iter().all(|&byte| usize::from(byte) == partition));
             }
@@ -302,7 +298,7 @@ fn released_partitions_give_their_space_back() {
     // Only the index, the header and a block at either end are left.
     assert!(space.taken() < bytes / 20 && blocks() < bytes / 20, "{} and {} of {bytes}", space.taken(), blocks());
     assert_eq!(std::fs::metadata(&path).unwrap().len(), bytes);
-    for page in run.pages(1..2) {
+    for page in &*run.pages(1..2).unwrap() {
         refused(reader.read(page, &mut buffer).map(<[u8]>::to_vec), "a released page");
     }
     run.release(0..PARTITIONS);
@@ -344,14 +340,14 @@ fn what_belongs_elsewhere_is_refused_in(compression: PageCompression) {
     let at = |page: &format::Page| page.offset as usize..page.offset as usize + page.stored();
     let (mut of_twin, mut within) = (0, 0);
     for partition in 0..PARTITIONS {
-        for page in run.pages(partition..partition + 1) {
+        for page in &*run.pages(partition..partition + 1).unwrap() {
             let mut replaced = whole.clone();
             replaced[at(page)].copy_from_slice(&other[at(page)]);
             refused(&replaced, "a page of another run, in its own place");
             of_twin += 1;
             let alike =
                 |other: &&format::Page| other.rows == page.rows && other.stored() == page.stored() && *other != page;
-            for alike in run.pages(partition..partition + 1).iter().filter(alike) {
+            for alike in run.pages(partition..partition + 1).unwrap().iter().filter(alike) {
                 let mut replaced = whole.clone();
                 replaced.copy_within(at(alike), page.offset as usize);
                 refused(&replaced, "another page of the same partition");
