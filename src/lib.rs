@@ -9,11 +9,11 @@
 //!      ▼
 //!    plan ──────────────────────── one rayon pool: tasks dealt to workers, idle workers steal ────┐
 //!      │                                                                                          ▼
-//!    sources ─► splits ─► map attempts ────► runs ─────────► reduce tasks ──► ordered rows ─► commit   counters
-//!    files      byte      blocks of records  spill files     a partition      sorted runs     rename   tasks
-//!    stdin      ranges    map: keys, values  one per attempt of every run,    merged to       or part  workers
-//!    pipes                combine in a       cut into        folded in a      one sequence    files,      │
-//!    commands             bounded table      partitions      table                            _SUCCESS    ▼
+//!    sources ─► splits ─► map attempts ────► runs ─────────► reduce tasks ──► finished rows ► commit   counters
+//!    files      byte      blocks of records  spill files     a partition      lines in the    rename   tasks
+//!    stdin      ranges    map: keys, values  one per attempt of every run,    order of tasks, or part  workers
+//!    pipes                combine in a       cut into        folded in a      or sorted in    files,      │
+//!    commands             bounded table      partitions      table, sorted    ranges          _SUCCESS    ▼
 //!                                                                                                       report
 //! ```
 //!
@@ -21,8 +21,13 @@
 //! same state. What doesn't fit in the table overflows into the run. A reduce task reads the same partitions of every
 //! run, so it has all rows of each of their keys. No job takes a shorter way: ten bytes pass the same stages as ten
 //! gigabytes, and the page cache makes small spill files cheap. Only a job without groups has nothing to reduce: its
-//! map attempts write lines to their runs, and the lines are then put in the order of the input, or merged if they are
-//! sorted.
+//! map attempts write lines to their runs, and the lines are then put in the order of the input, or sorted.
+//!
+//! Order comes from how rows are divided. If the output is in the order of the keys, the partitions of a run are ranges
+//! of keys instead of hashes, so the groups of one partition come before those of the next, and each reduce task sorts
+//! its groups in a cache. Any other order takes a second division, of finished rows by ranges of their sort keys. The
+//! bounds of ranges are keys of a sample. A partition that doesn't fit its memory is folded or sorted in parts, and the
+//! sorted parts are merged.
 //!
 //! The bytes of the result depend on the input and the spec alone. They don't depend on threads, split size,
 //! partitions, memory, combiner or scheduler. `tests/it/oracle.rs` checks this for the engine, and `tests/it/golden.rs`

@@ -18,6 +18,11 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// Makes an empty buffer of so many bytes. Their memory isn't in use before something is written there.
+    pub fn with_capacity(bytes: usize) -> Buffer {
+        Buffer { bytes: vec![0; bytes], used: 0 }
+    }
+
     pub fn len(&self) -> usize {
         self.used
     }

@@ -66,7 +66,7 @@ impl FoldMemory {
     pub fn look(&mut self, grouping: &Grouping<'_>, run: &Run, pages: &[Page], most: u64) -> Result<u64> {
         let reader = run.reader()?;
         let mut bytes = 0;
-        for page in &*pages {
+        for page in pages {
             let payload = reader.read(page, &mut self.page)?;
             if bytes >= most || !self.fold.fits(payload.len(), page.rows) {
                 break;
@@ -200,7 +200,7 @@ impl Folding<'_> {
         let (mut groups, mut last) = (0, Vec::new());
         memory.merged.clear();
         let mut rows = 0;
-        while let Some((key, row)) = merge.next()? {
+        while let Some((key, row)) = merge.next_row()? {
             // The groups in the table are whole where the next key begins.
             if memory.merged.len() >= MERGED && *key != *last {
                 self.attempt.check()?;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::bad::BadOfTask;
 use super::certain::Certainty;
 use super::coverage::Covering;
+use super::read::WINDOW;
 use super::sample::Sample;
 use super::space::SpaceWatch;
 use crate::data::buffer::Buffer;
@@ -60,6 +61,10 @@ pub struct Sizes {
     pub held_lines: usize,
     /// Bytes of a stream's block.
     pub block: usize,
+    /// Bytes of records that a mapper gets at once.
+    pub window: usize,
+    /// The longest record that fits the memory of a thread.
+    pub longest_record: u64,
     /// The longest row that a map task may write.
     pub longest_row: RowLimit,
 }
@@ -70,7 +75,7 @@ const LARGEST_PAGE: usize = 16 << 10;
 
 /// Bytes of memory that the process has besides those of its workers: the pages of the executable that are in use, the
 /// system's libraries, the plan, and small things.
-const PROCESS: u64 = 10 << 20;
+pub const PROCESS: u64 = 13 << 20;
 
 impl Sizes {
     pub fn choose(plan: &Plan) -> Sizes {
@@ -104,7 +109,13 @@ impl Sizes {
             lines: (share / 16).clamp(4 << 10, 256 << 10),
             held_lines: (share / 16).clamp(4 << 10, 64 << 20) as usize,
             block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
-            longest_row: RowLimit { bytes: (share / ROW_COPIES).max(1 << 20), memory: settings.memory },
+            window: (share as usize / 16).clamp(64 << 10, WINDOW),
+            longest_record: share.max(WINDOW as u64),
+            longest_row: RowLimit {
+                bytes: (share / ROW_COPIES).max(1 << 20),
+                copies: ROW_COPIES * settings.threads as u64,
+                beside: PROCESS,
+            },
         }
     }
 
@@ -120,9 +131,9 @@ const MOST_PARTITIONS: u64 = 1024;
 /// Bytes that a fold may take for each slot of a table whose slots a test has chosen.
 const TEST_BYTES_A_SLOT: usize = 1 << 10;
 
-/// Copies of one row that are live while sorting and writing: its key and its line as they are read, as they are held,
-/// and as they are written.
-const ROW_COPIES: u64 = 4;
+/// Copies of one row that are live while it is sorted and written, in buffers that may be larger than the row: its key
+/// and its line as they are read, as they are held, and as they are written.
+const ROW_COPIES: u64 = 7;
 
 /// Largest block of a stream in bytes. On a compressed table with 200,000 groups, blocks of half this size took 1.09
 /// times the CPU time, because each block is mapped to a run of its own. Smaller blocks at the beginning and the end,

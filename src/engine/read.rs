@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::bad::Bad;
-use super::job::Job;
+use super::job::{Job, PROCESS};
 use super::panicking::Panicking;
 use crate::data::Sink;
 use crate::error::{Error, Result};
@@ -20,9 +20,9 @@ use crate::record::delimited::{self, Layout};
 use crate::record::{TERMINATOR, Taken, json, pattern};
 use crate::run::Attempt;
 
-/// Bytes of records that the mapper gets at once. The progress meter moves, and a signal is noticed, between two
+/// The most bytes of records that the mapper gets at once. The progress meter moves, and a signal is noticed, between two
 /// windows.
-const WINDOW: usize = 1 << 20;
+pub const WINDOW: usize = 1 << 20;
 
 /// Bytes whose memory is given back at a time.
 const RELEASED: usize = 64 << 10;
@@ -175,7 +175,7 @@ pub fn begin<'a>(job: &'a Job<'_>, stretch: Stretch<'_>) -> (Option<&'a Layout>,
 /// own.
 pub fn measured(job: &Job<'_>, rest: &[u8], owned: usize) -> usize {
     let RecordEnd { framing, longest } = job.record_end();
-    framing.window(rest, WINDOW.min(owned), usize::try_from(longest).unwrap_or(usize::MAX))
+    framing.window(rest, job.sizes.window.min(owned), usize::try_from(longest).unwrap_or(usize::MAX))
 }
 
 /// Maps the records of `stretch` except those that are known to panic. Returns where the last of them ends.
@@ -209,7 +209,7 @@ fn windows(
             }
             _ => {
                 let owned = stretch.owned - at;
-                let likely = framing.likely_window(rest, WINDOW.min(owned)).filter(|_| !is_too_short);
+                let likely = framing.likely_window(rest, job.sizes.window.min(owned)).filter(|_| !is_too_short);
                 let window = likely.unwrap_or_else(|| measured(job, rest, owned));
                 check(job, stretch, at..at + window)?;
                 let window =
@@ -255,9 +255,9 @@ pub fn check(job: &Job<'_>, stretch: Stretch<'_>, window: Range<usize>) -> Resul
     }
     let (bytes, threads) = (window.len() as u64, job.pool.threads() as u64);
     // Only a window of a single record is longer than `WINDOW`.
-    if bytes > (job.plan.settings.memory / threads).max(WINDOW as u64) {
+    if bytes > job.sizes.longest_record {
         let (path, at) = place(0);
-        return Err(Error::RecordTooLarge { path, at, bytes, needs: bytes * threads });
+        return Err(Error::RecordTooLarge { path, at, bytes, needs: bytes * threads + PROCESS });
     }
     Ok(())
 }

@@ -230,7 +230,7 @@ impl Sorting<'_> {
         let mut merge = Merge::new(&runs, sorting)?;
         let mut rows = 0u64;
         while out.wants_more()
-            && let Some((key, row)) = merge.next()?
+            && let Some((key, row)) = merge.next_row()?
         {
             out.push(key, payload(row))?;
             rows += 1;

@@ -75,7 +75,7 @@ impl MapTable {
     pub fn new(growth: Growth, input: usize, aggregation: &Aggregation<'_>, memory: usize, combiner: Combiner) -> Self {
         let has_long_tails = aggregation.tail_growth().any(TailGrowth::is_of_long_tails);
         let groups = GroupTable {
-            arena: if has_long_tails { (memory / 2).clamp(ARENA, LONG_ARENA) } else { ARENA },
+            arena: if has_long_tails { (memory / 2).clamp(ARENA, LONG_ARENA) } else { ARENA.min(memory / 2) },
             table: Table::new(growth.first(input), HomeBits::Top, &aggregation.shape.identity),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),

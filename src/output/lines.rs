@@ -40,10 +40,10 @@ impl<'a> HeldLines<'a> {
     #[inline]
     fn end_line(&mut self) -> Result<()> {
         self.lines.ends.push(self.lines.bytes.len());
-        if self.lines.bytes.len() > self.most { self.to_run() } else { Ok(()) }
+        if self.lines.bytes.len() > self.most { self.spill() } else { Ok(()) }
     }
 
-    fn to_run(&mut self) -> Result<()> {
+    fn spill(&mut self) -> Result<()> {
         let run = match &mut self.run {
             Some(run) => run,
             None => self.run.insert((self.begin_run)()?),
@@ -62,7 +62,7 @@ impl<'a> HeldLines<'a> {
         if self.run.is_none() {
             return Ok(MadeLines { lines: sequence::Lines::Held(self.lines), ..MadeLines::default() });
         }
-        self.to_run()?;
+        self.spill()?;
         let (run, buffers) = self.run.expect("lines went to it").finish()?;
         let size = run.size;
         let lines = sequence::Lines::Run(Run::open(run, false)?);

@@ -153,7 +153,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Returns the next row with its key, or `None` behind the last row.
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+    pub fn next_row(&mut self) -> Result<Option<(&[u8], &[u8])>> {
         if self.cursors.is_empty() {
             return Ok(None);
         }
@@ -206,7 +206,7 @@ fn merge_all(runs: &[Run], sorting: Sorting, place: &RunPlace, check: &impl Fn()
     let mut out = RunWriter::create(place, 1, SORTED_PAGE, PartitionBuffers::default())?;
     let mut merge = Merge::new(runs, sorting)?;
     let mut rows = 0u64;
-    while let Some((_, row)) = merge.next()? {
+    while let Some((_, row)) = merge.next_row()? {
         out.add(0, |out| out.extend(row))?;
         rows += 1;
         if rows.is_multiple_of(1 << 14) {
@@ -235,7 +235,7 @@ mod tests {
             for (key, i) in rows {
                 out.add(0, |out| put_row(out, key.as_bytes(), &(n as u32 * 10_000 + i).to_le_bytes())).unwrap();
             }
-            Run::open(out.finish().unwrap().0, n % 2 == 0).unwrap()
+            Run::open(out.finish().unwrap().0, n.is_multiple_of(2)).unwrap()
         };
         (0..7).map(run).collect()
     }
@@ -263,7 +263,7 @@ mod tests {
             prop_assert!(merged.len() <= most);
             let mut merge = Merge::new(&merged, sorting).unwrap();
             let mut found = Vec::new();
-            while let Some((key, row)) = merge.next().unwrap() {
+            while let Some((key, row)) = merge.next_row().unwrap() {
                 found.push((String::from_utf8_lossy(key).into_owned(), u32::from_le_bytes(*row.last_chunk().unwrap())));
             }
             let mut expected: Vec<_> = keys.iter().zip(0u32..).zip(&deal).map(|((key, i), run)| (key.clone(), *run as u32 * 10_000 + i)).collect();

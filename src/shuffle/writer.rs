@@ -23,11 +23,13 @@ pub struct PartitionBuffers {
     packer: Packer,
 }
 
-/// Bytes of the longest row allowed, and of the memory budget that allows it.
+/// The longest row allowed.
 #[derive(Clone, Copy, Debug)]
 pub struct RowLimit {
     pub bytes: u64,
-    pub memory: u64,
+    /// How many times its bytes a job's memory must have for a row, and the bytes that it must have beside.
+    pub copies: u64,
+    pub beside: u64,
 }
 
 impl RowLimit {
@@ -35,8 +37,8 @@ impl RowLimit {
         if bytes <= self.bytes {
             return Ok(());
         }
-        let needs = (u128::from(self.memory) * u128::from(bytes)).div_ceil(u128::from(self.bytes));
-        Err(Error::RowTooLarge { bytes, needs: u64::try_from(needs).unwrap_or(u64::MAX) })
+        let needs = bytes.saturating_mul(self.copies).saturating_add(self.beside);
+        Err(Error::RowTooLarge { bytes, needs })
     }
 }
 
@@ -103,8 +105,6 @@ impl RunSize {
     }
 }
 
-/// Most bytes of a buffer that is kept for the next page. A buffer of a little more than two pages isn't kept either.
-const LONG: usize = 1 << 20;
 /// Pages shorter than this wait for others before they are written.
 const SMALL: usize = 16 << 10;
 const PENDING: usize = 256 << 10;
@@ -114,9 +114,13 @@ impl Partition {
     fn clear(&mut self, page_size: usize) {
         self.rows = 0;
         self.buffer.clear();
-        // There are many buffers, and each may get a long row. Short rows leave a buffer that is kept: not much longer
-        // than a page, or small in any case.
-        self.buffer.shrink((2 * page_size + 4 * SLACK).clamp(4 << 10, LONG));
+        // There are many buffers, and each may get a long row. A buffer that has grown beyond a page isn't kept, and one
+        // that is to grow to a page is made that large at once: otherwise it may grow far beyond.
+        let wanted = page_size + 4 * SLACK;
+        self.buffer.shrink(wanted.max(4 << 10));
+        if self.buffer.capacity() < wanted {
+            self.buffer = Buffer::with_capacity(wanted);
+        }
     }
 }
 

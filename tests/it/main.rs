@@ -26,6 +26,7 @@ mod oracle;
 mod oracle_tables;
 mod oracle_timestamps;
 mod outputs;
+mod overflow;
 mod params;
 mod readme;
 mod records;
