@@ -27,7 +27,7 @@ use crate::record;
 use crate::report::event::{AttemptId, Event, PhaseName, What};
 use crate::report::{CertainRanks, Counters, Coverage, Missing};
 use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress};
-use crate::shuffle::merge::SORTED_PAGE;
+use crate::shuffle::merge::FanIn;
 use crate::shuffle::{PartitionBuffers, RowLimit, Run, RunPlace, RunWriter, SpillSpace, WrittenRun};
 
 /// Sizes that follow from the plan, its inputs and the machine. No size changes the output.
@@ -51,8 +51,8 @@ pub struct Sizes {
     pub fold_memory: usize,
     /// Bytes that rows with sort keys may take while they are sorted.
     pub sort_memory: usize,
-    /// The most runs that are merged at once.
-    pub fan_in: usize,
+    /// How many runs may be merged at once.
+    pub fan_in: FanIn,
     /// Bytes of rows that an attempt holds in memory because they may be among the first of the result.
     pub first: u64,
     /// Payload bytes of a page of lines.
@@ -104,7 +104,7 @@ impl Sizes {
             fold: (share / 32).clamp(4 << 10, 1 << 20),
             fold_memory: settings.table_slots.map_or((share / 2) as usize, |slots| slots * TEST_BYTES_A_SLOT),
             sort_memory: (share / 2).min(1 << 30) as usize,
-            fan_in: (share as usize / 4 / (SORTED_PAGE + 1024)).clamp(2, most_readers(settings.threads)),
+            fan_in: FanIn { memory: share as usize / 4, files: most_readers(settings.threads) },
             first: (share / 16).clamp(4 << 10, 16 << 20),
             lines: (share / 16).clamp(4 << 10, 256 << 10),
             held_lines: (share / 16).clamp(4 << 10, 64 << 20) as usize,

@@ -78,7 +78,7 @@ impl Sorted<'_> {
         match first {
             Some((first, most)) => {
                 keys.iter().zip(lines.iter()).try_for_each(|(key, line)| first.push(key, line))?;
-                if first.bytes() > *most {
+                if first.is_beyond(*most) {
                     put_all(run, partitioner, first.take().iter())?;
                 }
             }

@@ -176,17 +176,39 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// Merges neighbouring runs until there are at most `most`. `place` says where the run of each number is to be written,
+/// What bounds how many runs are merged at once.
+#[derive(Clone, Copy, Debug)]
+pub struct FanIn {
+    /// Bytes that the pages of all runs may take.
+    pub memory: usize,
+    /// The most files that may be open.
+    pub files: usize,
+}
+
+impl FanIn {
+    /// Returns how many of these runs may be merged at once: two at least.
+    fn most(self, runs: &[Run]) -> usize {
+        /// Bytes of a run that is being read, beside its page.
+        const BESIDE: usize = 1 << 10;
+        let page = runs.iter().map(Run::longest_page).max().unwrap_or(0).max(SORTED_PAGE);
+        (self.memory / (page + BESIDE)).min(self.files).max(2)
+    }
+}
+
+/// Merges neighbouring runs until they are few enough to be merged at once. `place` says where the run of each number is to be written,
 /// and `check` is called now and then and may end the merging.
 pub fn merge_to(
     mut runs: Vec<Run>,
-    most: usize,
+    fan_in: FanIn,
     sorting: Sorting,
     mut place: impl FnMut() -> RunPlace,
     check: impl Fn() -> Result<()>,
 ) -> Result<Vec<Run>> {
-    let most = most.max(2);
-    while runs.len() > most {
+    loop {
+        let most = fan_in.most(&runs);
+        if runs.len() <= most {
+            return Ok(runs);
+        }
         // No more are merged than needed: each group of n runs leaves n - 1 fewer.
         let mut excess = runs.len() - most;
         let mut rest = runs.into_iter();
@@ -199,7 +221,6 @@ pub fn merge_to(
         merged.extend(rest);
         runs = merged;
     }
-    Ok(runs)
 }
 
 fn merge_all(runs: &[Run], sorting: Sorting, place: &RunPlace, check: &impl Fn() -> Result<()>) -> Result<Run> {
@@ -259,7 +280,8 @@ mod tests {
                 number += 1;
                 RunPlace::alone(&dir.path().join(number.to_string()), PageCompression::None)
             };
-            let merged = merge_to(runs(dir.path(), &keys, &deal, order), most, sorting, place, || Ok(())).unwrap();
+            let fan_in = FanIn { memory: usize::MAX, files: most };
+            let merged = merge_to(runs(dir.path(), &keys, &deal, order), fan_in, sorting, place, || Ok(())).unwrap();
             prop_assert!(merged.len() <= most);
             let mut merge = Merge::new(&merged, sorting).unwrap();
             let mut found = Vec::new();

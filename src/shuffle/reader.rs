@@ -34,6 +34,8 @@ pub struct Run {
     index_offset: u64,
     /// Row bytes of each partition.
     bytes: Box<[u64]>,
+    /// Row bytes of the longest page.
+    longest_page: usize,
     /// What is released of the pages. `None` if they are too few for a hole.
     released: Option<Mutex<Released>>,
 }
@@ -48,8 +50,9 @@ impl Run {
         let end = pages.iter().map(Page::end).max().unwrap_or(0);
         let released = (end >= LEAST_HOLE).then(|| Mutex::new(Released::new(HEADER as u64..end)));
         let rows = pages.iter().map(|page| u64::from(page.rows)).sum();
+        let longest_page = pages.iter().map(|page| page.len as usize).max().unwrap_or(0);
         let (file, index, bytes) = (keep.then_some(file), Index::Held(pages), bytes.into());
-        let run = Run { place, id, rows: size.rows, file, index, index_offset, bytes, released };
+        let run = Run { place, id, rows: size.rows, file, index, index_offset, bytes, longest_page, released };
         run.check_rows(rows)?;
         Ok(run)
     }
@@ -86,6 +89,11 @@ impl Run {
             }
             _ => spill(self.path(), source),
         })
+    }
+
+    /// Row bytes of the longest page.
+    pub fn longest_page(&self) -> usize {
+        self.longest_page
     }
 
     /// Row bytes of all partitions.

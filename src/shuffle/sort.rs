@@ -203,9 +203,14 @@ impl FirstRows {
         }
     }
 
-    /// Bytes of memory in use.
-    pub fn bytes(&self) -> usize {
-        self.rows.bytes()
+    /// Whether the first of the rows take more than `most` bytes. A few rows don't count, however long they are.
+    pub fn is_beyond(&mut self, most: usize) -> bool {
+        /// Rows that are held in any case.
+        const FEW: usize = 3;
+        if self.rows.bytes() > most && self.rows.len() > FEW {
+            self.drop_others();
+        }
+        self.rows.bytes() > most && self.rows.len() > FEW
     }
 
     /// Takes out the first of the rows that were added since this was last called, in the order in which they were

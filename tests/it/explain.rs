@@ -303,7 +303,7 @@ sales
             8. for big: where total > 100, of the records left
   key       region, bin
   aggregate sum(total) as sum, max(total) (one state); count as big
-  combine   auto: while it pays, in a table of at most 64.0 MiB a thread
+  combine   auto: while it pays, in a table of at most 63.2 MiB a thread
   shuffle   64 partitions
   having    big > 0
   order     -sum, region, bin; the first 20 rows
