@@ -10,15 +10,15 @@ use std::time::Instant;
 use super::bad::BadOfTask;
 use super::certain::Certainty;
 use super::coverage::Covering;
-use super::read::WINDOW;
 use super::sample::Sample;
+use super::sizes::Sizes;
 use super::space::SpaceWatch;
 use crate::data::buffer::Buffer;
 use crate::data::scratch::{self, Scratch};
 use crate::error::{Error, Result};
 use crate::input::block::FileBuffer;
 use crate::input::edges::{Edges, PieceRead};
-use crate::input::{Newlines, RecordEnd, Stretch, splits};
+use crate::input::{Newlines, RecordEnd, Stretch};
 use crate::map::Home;
 use crate::output::{Order, RowLayout, Writer};
 use crate::panics::{lock, unlocked};
@@ -27,125 +27,7 @@ use crate::record;
 use crate::report::event::{AttemptId, Event, PhaseName, What};
 use crate::report::{CertainRanks, Counters, Coverage, Missing};
 use crate::run::{Attempt, Control, Deadline, Deal, Log, Meter, Phase, Pool, Progress};
-use crate::shuffle::merge::FanIn;
-use crate::shuffle::{PartitionBuffers, RowLimit, Run, RunPlace, RunWriter, SpillSpace, WrittenRun};
-
-/// Sizes that follow from the plan, its inputs and the machine. No size changes the output.
-#[derive(Clone, Copy, Debug)]
-pub struct Sizes {
-    pub split: u64,
-    pub partitions: usize,
-    /// The most partitions whose buffers fit the memory.
-    pub most_partitions: usize,
-    /// Bytes of a map task's table.
-    pub table: usize,
-    /// The most groups that a map task can meet.
-    pub groups: usize,
-    /// Bytes that the buffers of all partitions may take.
-    buffers: usize,
-    /// Bytes of a reduce task and of one fold. A reduce task takes neighbouring partitions while they hold at most
-    /// `reduce` bytes. It folds as many of them at a time as hold `fold` bytes.
-    pub reduce: u64,
-    pub fold: u64,
-    /// Bytes that the table of a fold may take.
-    pub fold_memory: usize,
-    /// Bytes that rows with sort keys may take while they are sorted.
-    pub sort_memory: usize,
-    /// How many runs may be merged at once.
-    pub fan_in: FanIn,
-    /// Bytes of rows that an attempt holds in memory because they may be among the first of the result.
-    pub first: u64,
-    /// Payload bytes of a page of lines.
-    pub lines: u64,
-    /// Bytes of lines that a task holds in memory.
-    pub held_lines: usize,
-    /// Bytes of a stream's block.
-    pub block: usize,
-    /// Bytes of records that a mapper gets at once.
-    pub window: usize,
-    /// The longest record that fits the memory of a thread.
-    pub longest_record: u64,
-    /// The longest row that a map task may write.
-    pub longest_row: RowLimit,
-}
-
-/// Largest payload of a page in bytes. At this size the buffers of 1024 partitions take 16 MiB, which fits a
-/// third-level cache. With pages of 64 KiB, mapping nearly distinct lines took a tenth longer.
-const LARGEST_PAGE: usize = 16 << 10;
-
-/// Bytes of memory that the process has besides those of its workers: the pages of the executable that are in use, the
-/// system's libraries, the plan, and small things.
-pub const PROCESS: u64 = 13 << 20;
-
-impl Sizes {
-    pub fn choose(plan: &Plan) -> Sizes {
-        let settings = &plan.settings;
-        let input: u64 = plan.sources.iter().map(|source| source.bytes()).sum();
-        // Each worker's share of the budget is divided: half goes to partition buffers, an eighth to the table, and the
-        // rest to the table's arena, to blocks and to the rows that are being written.
-        let share = settings.memory.saturating_sub(PROCESS).max(settings.memory / 4) / settings.threads as u64;
-        let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
-        let streams = plan.sources.iter().any(|source| source.is_stream());
-        let most_partitions = (share / 2 / 4096).clamp(1, MOST_PARTITIONS) as usize;
-        let partitions = settings.partitions.unwrap_or_else(|| {
-            let wanted =
-                if streams { 256 } else { (input / PARTITION_INPUT).next_power_of_two().clamp(64, MOST_PARTITIONS) };
-            wanted.min(most_partitions as u64) as usize
-        });
-        Sizes {
-            split: settings.split_size.unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads)).max(1),
-            partitions,
-            most_partitions,
-            table: (share / 8) as usize,
-            // A group takes at least one byte of input.
-            groups: if streams { usize::MAX } else { input as usize },
-            buffers: share as usize / 2,
-            reduce: (share / 32).clamp(4 << 10, 8 << 20),
-            fold: (share / 32).clamp(4 << 10, 1 << 20),
-            fold_memory: settings.table_slots.map_or((share / 2) as usize, |slots| slots * TEST_BYTES_A_SLOT),
-            sort_memory: (share / 2).min(1 << 30) as usize,
-            fan_in: FanIn { memory: share as usize / 4, files: most_readers(settings.threads) },
-            first: (share / 16).clamp(4 << 10, 16 << 20),
-            lines: (share / 16).clamp(4 << 10, 256 << 10),
-            held_lines: (share / 16).clamp(4 << 10, 64 << 20) as usize,
-            block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
-            window: (share as usize / 16).clamp(64 << 10, WINDOW),
-            longest_record: share.max(WINDOW as u64),
-            longest_row: RowLimit {
-                bytes: (share / ROW_COPIES).max(1 << 20),
-                copies: ROW_COPIES * settings.threads as u64,
-                beside: PROCESS,
-            },
-        }
-    }
-
-    /// Payload bytes at which the buffer of one of so many partitions is written as a page.
-    pub fn page(&self, partitions: usize) -> usize {
-        (self.buffers / partitions).clamp(256, LARGEST_PAGE)
-    }
-}
-
-/// The most partitions. Rows are added to the buffers of all of them in turn, and more don't stay in the caches.
-const MOST_PARTITIONS: u64 = 1024;
-
-/// Bytes that a fold may take for each slot of a table whose slots a test has chosen.
-const TEST_BYTES_A_SLOT: usize = 1 << 10;
-
-/// Copies of one row that are live while it is sorted and written, in buffers that may be larger than the row: its key
-/// and its line as they are read, as they are held, and as they are written.
-const ROW_COPIES: u64 = 7;
-
-/// Largest block of a stream in bytes. On a compressed table with 200,000 groups, blocks of half this size took 1.09
-/// times the CPU time, because each block is mapped to a run of its own. Smaller blocks at the beginning and the end,
-/// meant to keep all workers busy, cost more time than they saved.
-const BLOCK: usize = 64 << 20;
-
-/// Bytes of a block in a job with a deadline. A worker maps it in milliseconds.
-const SOON: u64 = 4 << 20;
-
-/// Input bytes per partition. The groups of so much input still fit the caches when the partition is reduced. Reducing
-/// nearly distinct lines took 1.5 times as long with four times as much; half as much gained nothing more.
-const PARTITION_INPUT: u64 = 1 << 20;
+use crate::shuffle::{PartitionBuffers, Run, RunPlace, RunWriter, SpillSpace, WrittenRun};
 
 /// What all tasks of a running job share.
 #[derive(Debug)]
@@ -197,18 +79,19 @@ impl<'p> Job<'p> {
         if let Some(timeout) = plan.timeout.filter(|_| !plan.may_be_partial()) {
             control.limit(timeout);
         }
+        let sizes = Sizes::choose(plan);
         Ok(Job {
             plan,
             control,
-            sizes: Sizes::choose(plan),
+            sizes,
             pool: Pool::new(plan.settings.threads, plan.settings.scheduler)?,
             small_files: Kept::default(),
             newlines: Newlines::default(),
             spill,
             runs,
             space: SpaceWatch::default(),
-            open_runs: AtomicI64::new(most_open_runs(plan)),
-            index_memory: AtomicI64::new(index_memory(plan)),
+            open_runs: AtomicI64::new(sizes.open_runs),
+            index_memory: AtomicI64::new(sizes.index_memory),
             log: Log::default(),
             covering: Covering::default(),
             is_cut: AtomicBool::new(false),
@@ -396,8 +279,8 @@ impl<'p> Job<'p> {
         map.done.store(0, Ordering::Relaxed);
         reduce.total.store(0, Ordering::Relaxed);
         in_runs.store(0, Ordering::Relaxed);
-        self.open_runs.store(most_open_runs(self.plan), Ordering::Relaxed);
-        self.index_memory.store(index_memory(self.plan), Ordering::Relaxed);
+        self.open_runs.store(self.sizes.open_runs, Ordering::Relaxed);
+        self.index_memory.store(self.sizes.index_memory, Ordering::Relaxed);
     }
 
     pub fn into_record(self) -> JobRecord {
@@ -406,26 +289,6 @@ impl<'p> Job<'p> {
             self.certainty.zip(covered.as_ref()).map(|(certainty, (missing, _))| certainty.ranks(missing));
         JobRecord { events: self.log.into_events(), bad: unlocked(self.bad), covered, certain_ranks }
     }
-}
-
-/// Bytes that the indexes of all runs may take in memory.
-fn index_memory(plan: &Plan) -> i64 {
-    i64::try_from(plan.settings.memory / 32).unwrap_or(i64::MAX)
-}
-
-/// Half of the files that the process may open beyond those it needs for other things.
-fn most_open_runs(plan: &Plan) -> i64 {
-    spare_files(plan.settings.threads) / 2
-}
-
-/// The most runs that each thread may read at once, in the other half of the files.
-fn most_readers(threads: usize) -> usize {
-    usize::try_from(spare_files(threads) / 2 / threads as i64).unwrap_or(0).max(2)
-}
-
-fn spare_files(threads: usize) -> i64 {
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    i64::try_from(files).unwrap_or(i64::MAX) - 32 - 4 * threads as i64
 }
 
 /// Worker memory that is reused from task to task: an attempt takes an item, owns it, and puts it back when it

@@ -17,6 +17,7 @@ mod read;
 mod reduce;
 mod runs;
 mod sample;
+mod sizes;
 mod sorted;
 mod space;
 mod ungrouped;
@@ -37,9 +38,9 @@ use crate::report::{PhaseSeconds, Report, SettingsAsRun, SourceAttempt, Status, 
 pub use crate::run::Control;
 use crate::shuffle::Aggregation;
 use crate::table::KeyOrder;
-pub use job::Sizes;
 use job::{Job, JobRecord};
 pub use sample::{Findings, Sample};
+pub use sizes::Sizes;
 use sorted::SortedRuns;
 
 /// A job that failed: the error, and the report of what happened until then.

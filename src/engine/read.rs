@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::bad::Bad;
-use super::job::{Job, PROCESS};
+use super::job::Job;
 use super::panicking::Panicking;
+use super::sizes::PROCESS;
 use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::input::block::{self, FileBlock};

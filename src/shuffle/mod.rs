@@ -1,5 +1,5 @@
-//! The shuffle: brings the rows of map attempts to reduce tasks, partitioned by the hash of their keys, through spill
-//! files.
+//! The shuffle: brings the rows of map attempts to reduce tasks, partitioned by the hash of their keys or by ranges of
+//! keys, through spill files. Rows that are to be sorted go the same way, by ranges of their sort keys.
 //!
 //! ```text
 //! map attempt 0 ─► run 0 [ pages of partition 0 │ … of 1 │ … of 255 ] ─┐
@@ -7,9 +7,11 @@
 //!       …                                                              ┘
 //! ```
 //!
-//! Small jobs take the same way, because the page cache makes small runs cheap. [`row`] defines rows, [`mod@format`]
-//! the files; [`writer`] and [`reader`] are the two ends. [`spill`] defines where the files are and how many bytes they
-//! take, [`codec`] and [`packer`] how pages are compressed, [`mod@release`] how read pages give their space back.
+//! Small jobs take the same way, because the page cache makes small runs cheap. [`row`] defines rows, [`ranges`] how
+//! they are divided, [`mod@format`] the files; [`writer`] and [`reader`] are the two ends. What doesn't fit the memory
+//! of a task goes to sorted runs, which [`merge`] merges; [`sort`] is for rows with sort keys. [`spill`] defines where
+//! the files are and how many bytes they take, [`codec`] and [`packer`] how pages are compressed, [`mod@release`] how
+//! read pages give their space back.
 
 mod aggregation;
 pub mod codec;

@@ -94,17 +94,6 @@ pub struct WrittenRun {
     pub size: RunSize,
 }
 
-impl RunSize {
-    /// Returns the sizes of both runs together.
-    pub fn plus(self, more: RunSize) -> RunSize {
-        RunSize {
-            rows: self.rows + more.rows,
-            row_bytes: self.row_bytes + more.row_bytes,
-            file_bytes: self.file_bytes + more.file_bytes,
-        }
-    }
-}
-
 /// Pages shorter than this wait for others before they are written.
 const SMALL: usize = 16 << 10;
 const PENDING: usize = 256 << 10;
@@ -154,11 +143,6 @@ impl RunWriter {
             self.flush(partition)?;
         }
         Ok(())
-    }
-
-    /// Returns the number of a partition's rows that wait for their page to be full.
-    pub fn buffered_rows(&self, partition: usize) -> u32 {
-        self.buffers.buffers[partition].rows
     }
 
     #[cold]

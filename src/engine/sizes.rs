@@ -1,0 +1,146 @@
+//! Sizes: how the memory that a job may take is divided among its workers, and what follows from that.
+//!
+//! ```text
+//! memory = process + threads · share
+//! share    map      ½ buffers of partitions · ⅛ table · arena, window, block
+//!          reduce   ½ table of a fold, or rows that are sorted · ¼ pages of runs that are merged · lines
+//! ```
+
+use rustix::process::{Resource, getrlimit};
+
+use super::read::WINDOW;
+use crate::input::splits;
+use crate::plan::Plan;
+use crate::shuffle::RowLimit;
+use crate::shuffle::merge::FanIn;
+
+/// Sizes that follow from the plan, its inputs and the machine. No size changes the output.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    pub split: u64,
+    pub partitions: usize,
+    /// The most partitions whose buffers fit the memory.
+    pub most_partitions: usize,
+    /// Bytes of a map task's table.
+    pub table: usize,
+    /// The most groups that a map task can meet.
+    pub groups: usize,
+    /// Bytes that the buffers of all partitions may take.
+    buffers: usize,
+    /// Bytes of neighbouring partitions that are folded, or sorted, at a time.
+    pub fold: u64,
+    /// Bytes that the table of a fold may take.
+    pub fold_memory: usize,
+    /// Bytes that rows with sort keys may take while they are sorted.
+    pub sort_memory: usize,
+    /// How many runs may be merged at once.
+    pub fan_in: FanIn,
+    /// Bytes of rows that an attempt holds in memory because they may be among the first of the result.
+    pub first: u64,
+    /// Payload bytes of a page of lines.
+    pub lines: u64,
+    /// Bytes of lines that a task holds in memory.
+    pub held_lines: usize,
+    /// Bytes of a stream's block.
+    pub block: usize,
+    /// Bytes of records that a mapper gets at once.
+    pub window: usize,
+    /// The longest record that fits the memory of a thread.
+    pub longest_record: u64,
+    /// The longest row that a map task may write.
+    pub longest_row: RowLimit,
+    /// How many runs may be kept open.
+    pub open_runs: i64,
+    /// Bytes that the indexes of all runs may take in memory.
+    pub index_memory: i64,
+}
+
+/// Largest payload of a page in bytes. At this size the buffers of 1024 partitions take 16 MiB, which fits a
+/// third-level cache. With pages of 64 KiB, mapping nearly distinct lines took a tenth longer.
+const LARGEST_PAGE: usize = 16 << 10;
+
+/// Bytes of memory that the process has besides those of its workers: the pages of the executable that are in use, the
+/// system's libraries, the plan, and small things.
+pub const PROCESS: u64 = 13 << 20;
+
+impl Sizes {
+    pub fn choose(plan: &Plan) -> Sizes {
+        let settings = &plan.settings;
+        let input: u64 = plan.sources.iter().map(|source| source.bytes()).sum();
+        // Each worker's share of the budget is divided: half goes to partition buffers, an eighth to the table, and the
+        // rest to the table's arena, to blocks and to the rows that are being written.
+        let share = settings.memory.saturating_sub(PROCESS).max(settings.memory / 4) / settings.threads as u64;
+        let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
+        let streams = plan.sources.iter().any(|source| source.is_stream());
+        let most_partitions = (share / 2 / 4096).clamp(1, MOST_PARTITIONS) as usize;
+        let partitions = settings.partitions.unwrap_or_else(|| {
+            let wanted =
+                if streams { 256 } else { (input / PARTITION_INPUT).next_power_of_two().clamp(64, MOST_PARTITIONS) };
+            wanted.min(most_partitions as u64) as usize
+        });
+        Sizes {
+            split: settings.split_size.unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads)).max(1),
+            partitions,
+            most_partitions,
+            table: (share / 8) as usize,
+            // A group takes at least one byte of input.
+            groups: if streams { usize::MAX } else { input as usize },
+            buffers: share as usize / 2,
+            fold: (share / 32).clamp(4 << 10, 1 << 20),
+            fold_memory: settings.table_slots.map_or((share / 2) as usize, |slots| slots * TEST_BYTES_A_SLOT),
+            sort_memory: (share / 2).min(1 << 30) as usize,
+            fan_in: FanIn { memory: share as usize / 4, files: most_readers(settings.threads) },
+            first: (share / 16).clamp(4 << 10, 16 << 20),
+            lines: (share / 16).clamp(4 << 10, 256 << 10),
+            held_lines: (share / 16).clamp(4 << 10, 64 << 20) as usize,
+            block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
+            window: (share as usize / 16).clamp(64 << 10, WINDOW),
+            longest_record: share.max(WINDOW as u64),
+            longest_row: RowLimit {
+                bytes: (share / ROW_COPIES).max(1 << 20),
+                copies: ROW_COPIES * settings.threads as u64,
+                beside: PROCESS,
+            },
+            open_runs: spare_files(settings.threads) / 2,
+            index_memory: i64::try_from(settings.memory / 32).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// Payload bytes at which the buffer of one of so many partitions is written as a page.
+    pub fn page(&self, partitions: usize) -> usize {
+        (self.buffers / partitions).clamp(256, LARGEST_PAGE)
+    }
+}
+
+/// The most partitions. Rows are added to the buffers of all of them in turn, and more don't stay in the caches.
+const MOST_PARTITIONS: u64 = 1024;
+
+/// Bytes that a fold may take for each slot of a table whose slots a test has chosen.
+const TEST_BYTES_A_SLOT: usize = 1 << 10;
+
+/// Copies of one row that are live while it is sorted and written, in buffers that may be larger than the row: its key
+/// and its line as they are read, as they are held, and as they are written.
+const ROW_COPIES: u64 = 7;
+
+/// Largest block of a stream in bytes. On a compressed table with 200,000 groups, blocks of half this size took 1.09
+/// times the CPU time, because each block is mapped to a run of its own. Smaller blocks at the beginning and the end,
+/// meant to keep all workers busy, cost more time than they saved.
+const BLOCK: usize = 64 << 20;
+
+/// Bytes of a block in a job with a deadline. A worker maps it in milliseconds.
+const SOON: u64 = 4 << 20;
+
+/// Input bytes per partition. The groups of so much input still fit the caches when the partition is reduced. Reducing
+/// nearly distinct lines took 1.5 times as long with four times as much; half as much gained nothing more.
+const PARTITION_INPUT: u64 = 1 << 20;
+
+/// Returns the most runs that each thread may read at once, in the half of the files that isn't kept open.
+fn most_readers(threads: usize) -> usize {
+    usize::try_from(spare_files(threads) / 2 / threads as i64).unwrap_or(0).max(2)
+}
+
+/// Returns how many files the process may open beyond those it needs for other things.
+fn spare_files(threads: usize) -> i64 {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    i64::try_from(files).unwrap_or(i64::MAX) - 32 - 4 * threads as i64
+}
