@@ -89,11 +89,20 @@ pub fn records<'a>(values: impl Iterator<Item = &'a [u8]> + Clone) {
     let _ = values;
 }
 
+/// Does work whose operations don't count: the job doesn't depend on whether they fail.
+#[inline(always)]
+pub fn uncounted<T>(work: impl FnOnce() -> T) -> T {
+    #[cfg(feature = "failpoints")]
+    let _uncounted = armed::Uncounted::begin();
+    work()
+}
+
 #[cfg(feature = "failpoints")]
 pub use armed::{arm, hits};
 
 #[cfg(feature = "failpoints")]
 mod armed {
+    use std::cell::Cell;
     use std::ops::RangeInclusive;
     use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
     use std::time::Duration;
@@ -208,7 +217,30 @@ mod armed {
         }
     }
 
+    thread_local! {
+        static IS_UNCOUNTED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// While this lives, operations of its thread don't count.
+    pub struct Uncounted;
+
+    impl Uncounted {
+        pub fn begin() -> Self {
+            IS_UNCOUNTED.set(true);
+            Uncounted
+        }
+    }
+
+    impl Drop for Uncounted {
+        fn drop(&mut self) {
+            IS_UNCOUNTED.set(false);
+        }
+    }
+
     pub fn hit(point: Point, bytes: &mut [u8]) -> io::Result<()> {
+        if IS_UNCOUNTED.get() {
+            return Ok(());
+        }
         let how = {
             let Armed { faults, hits, .. } = &mut *state();
             hits[point as usize] += 1;
@@ -231,6 +263,9 @@ mod armed {
     }
 
     pub fn records<'a>(values: &(impl Iterator<Item = &'a [u8]> + Clone)) {
+        if IS_UNCOUNTED.get() {
+            return;
+        }
         let bugs = &mut state().bugs;
         if let Some(hit) = bugs.iter().position(|bug| bug.is_hit_by(values)) {
             let is_once = bugs[hit].is_once;

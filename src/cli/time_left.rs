@@ -92,7 +92,7 @@ impl TimeLeft {
             self.began[self.phase + 1..=phase].fill(now);
             *self = TimeLeft { phase, began: self.began, last: (now, 0.0), ..TimeLeft::default() };
         }
-        let [input, shuffle, merge] = readings.phases;
+        let [input, shuffle, sorting] = readings.phases;
         let part = readings.phases[phase].part();
         if part < self.last.1 {
             // Input that was mapped is mapped again, because the edges of its records weren't where they were assumed
@@ -123,9 +123,9 @@ impl TimeLeft {
             1 => self.whole(foreseen, part)?,
             _ => self.began[2] - self.began[1],
         };
-        // Without a reduce phase, rows that map attempts sorted are merged. Output of such a row is assumed to cost as
-        // much as output of a row that was reduced.
-        let unreduced = if shuffle.total == 0 { all(merge.total) * a_byte.unwrap_or(0.0) * REDUCE } else { 0.0 };
+        // Without a reduce phase, rows that map attempts wrote by their sort keys are sorted. Output of such a row is
+        // assumed to cost as much as output of a row that was reduced.
+        let unreduced = if shuffle.total == 0 { all(sorting.total) * a_byte.unwrap_or(0.0) * REDUCE } else { 0.0 };
         let foreseen = (reduce + unreduced) * OUTPUT;
         let output = if phase < 2 { foreseen } else { self.whole((foreseen > 0.0).then_some(foreseen), part)? };
         let left = [map, reduce, output][phase] * (1.0 - part);
@@ -273,7 +273,7 @@ mod tests {
 
     /// Records that pass through and are sorted: there is no reduce phase.
     #[test]
-    fn what_is_sorted_by_the_map_is_yet_to_be_merged() {
+    fn what_the_map_wrote_by_sort_keys_is_yet_to_be_sorted() {
         let half = MeterReading { begun: true, done: INPUT / 2, total: INPUT };
         let sorted = MeterReading { begun: false, done: 0, total: INPUT / 2 };
         let readings = Readings { phases: [half, MeterReading::default(), sorted], in_runs: INPUT / 2 };

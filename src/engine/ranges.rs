@@ -19,6 +19,7 @@ use crate::data::buffer::Buffer;
 use crate::data::key::{Encoder, KeyFields};
 use crate::data::{Batch, Sink};
 use crate::error::Result;
+use crate::failpoint;
 use crate::input::block::{Bounds, FileBlock, FileBuffer};
 use crate::input::edges::Edges;
 use crate::input::feed::MapWork;
@@ -110,9 +111,11 @@ fn of_files(job: &Job<'_>, keys: Keys<'_>, wanted: usize) -> Result<Option<Range
             let offset = at - before;
             let piece = Piece { source, offset, len: (LOOK as u64).min(file.bytes() - offset) };
             let bounds = Bounds { end_of: job.record_end(), edges: Edges::Assumed, joins: false };
-            if let Ok(block) = FileBlock::open(&job.plan.sources, &mut &[piece][..], bounds, &mut memory) {
-                look.at(block.stretch(), 0);
-            }
+            failpoint::uncounted(|| {
+                if let Ok(block) = FileBlock::open(&job.plan.sources, &mut &[piece][..], bounds, &mut memory) {
+                    look.at(block.stretch(), 0);
+                }
+            });
             number += 1;
         }
         before = end;
@@ -134,7 +137,7 @@ fn of_block(job: &Job<'_>, keys: Keys<'_>, wanted: usize, stretch: Stretch<'_>) 
             _ => memchr::memchr(terminator, &stretch.bytes[place..]).map(|end| place + end + 1),
         };
         if let Some(begin) = begin.filter(|begin| *begin < stretch.owned) {
-            look.at(stretch, begin);
+            failpoint::uncounted(|| look.at(stretch, begin));
         }
     }
     look.ranges()

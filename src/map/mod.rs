@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! block ─► windows of records ─► reader ─► batches ─► stage ─► stage ─┬─► keys, values ─► table ─► run    (emit)
-//!                                  │                    │            └─► lines, sorted runs               (output)
+//!                                  │                    │            └─► lines, with sort keys or without (output)
 //!                                  └── bad records ─────┴─► rejects
 //! ```
 //!

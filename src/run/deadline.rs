@@ -18,9 +18,9 @@ use super::pace::Pace;
 
 pub const REDUCE: f64 = 2.0;
 pub const OUTPUT: f64 = 0.4;
-/// Time to merge a byte that attempts have sorted, as a part of the time in which they mapped and sorted a byte of
+/// Time to sort a byte that attempts have written by sort keys, as a part of the time in which they mapped a byte of
 /// input.
-const MERGE: f64 = 0.5;
+const SORT: f64 = 0.5;
 /// How many times longer than predicted the rest may take: if predicted by the factors, and if predicted from a sample.
 const ALLOWANCE: f64 = 1.5;
 const ALLOWANCE_OF_SAMPLE: f64 = 1.3;
@@ -89,8 +89,8 @@ impl Deadline {
             None => (REDUCE * mapping, ALLOWANCE),
         };
         let output = if self.is_ordered { OUTPUT } else { 0.0 };
-        // In a job without groups, the rows that attempts sorted must still be merged.
-        let seconds = allowance * shuffled * reducing * (1.0 + output) + ALLOWANCE * sorted * mapping * MERGE;
+        // In a job without groups, the rows that attempts wrote by their sort keys must still be sorted.
+        let seconds = allowance * shuffled * reducing * (1.0 + output) + ALLOWANCE * sorted * mapping * SORT;
         LEAST + Duration::from_secs_f64(seconds / workers as f64)
     }
 }
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(deadline.needed(&progress, &pace, 2).as_micros(), 20_000 + 45_500);
         let unordered = Deadline { is_ordered: false, ..deadline };
         assert_eq!(unordered.needed(&progress, &pace, 2).as_micros(), 20_000 + 32_500);
-        // Sorted rows must be merged, too.
+        // Rows with sort keys must be sorted, too.
         progress.output.expect_more(100_000_000);
         assert_eq!(unordered.needed(&progress, &pace, 2).as_micros(), 20_000 + 32_500 + 37_500);
         progress.output.total.store(0, Ordering::Relaxed);

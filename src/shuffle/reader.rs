@@ -1,4 +1,4 @@
-//! Reads a run, for reduce tasks and for merges of sorted runs: the index once, then page by page, from any thread. A
+//! Reads a run, for reduce tasks, for sorting and for merging: the index once, then page by page, from any thread. A
 //! job may have more runs than a process may have open files, so not all files stay open.
 
 use std::borrow::Cow;

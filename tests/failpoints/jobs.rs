@@ -13,7 +13,7 @@ use mapfold::engine::{self, Control};
 use mapfold::failpoint;
 use mapfold::input::Source;
 use mapfold::output::Compression;
-use mapfold::plan::{self, Invocation, Order, PageCompression, Plan, Rows, Scheduler, Target};
+use mapfold::plan::{self, Groups, Invocation, Order, PageCompression, Plan, Rows, Scheduler, Target};
 use mapfold::report::{Counters, Report};
 use mapfold::spec::{Document, OnError};
 use serde_json::json;
@@ -242,7 +242,8 @@ impl Case {
     /// Whether the output has a staging directory.
     pub fn has_staging(&self) -> bool {
         let is_staged = matches!(self.goal, Goal::Directory | Goal::ForcedDirectory);
-        let waits = matches!(&self.plan.rows, Rows::Groups(groups) if groups.order == Order::Free);
+        let is_written_at_once = |groups: &Groups| groups.order == Order::Free || groups.key_order().is_some();
+        let waits = matches!(&self.plan.rows, Rows::Groups(groups) if is_written_at_once(groups));
         is_staged || waits
     }
 
@@ -389,9 +390,17 @@ impl fmt::Display for Case {
     }
 }
 
-/// Counters that no failure may change. Whether an attempt is so slow that a speculative attempt starts is chance.
+/// Counters that no failure may change. Whether an attempt is so slow that a speculative attempt starts is chance. So is
+/// which block of a stream is mapped first, and that block's keys decide how many pages a run has.
 fn comparable(report: &Report) -> Counters {
-    Counters { failed_attempts: 0, speculative_attempts: 0, stolen_tasks: 0, ..report.counters }
+    Counters {
+        failed_attempts: 0,
+        speculative_attempts: 0,
+        stolen_tasks: 0,
+        map_output_materialized_bytes: 0,
+        spilled_bytes: 0,
+        ..report.counters
+    }
 }
 
 pub fn names(dir: &Path) -> Vec<String> {
