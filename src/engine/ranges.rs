@@ -74,21 +74,19 @@ impl Decided {
 
     /// Returns how the rows of this work are divided.
     pub fn partitioner(&self, job: &Job<'_>, keys: Keys<'_>, wanted: usize, work: &MapWork) -> &Partitioner {
-        self.0.get_or_init(|| {
-            Partitioner::Ranges(match work {
-                MapWork::Block(block, _) => of_block(job, keys, wanted, block.stretch()),
-                MapWork::Split(_) => Ranges::default(),
-            })
+        self.0.get_or_init(|| match work {
+            MapWork::Block(block, _) => Partitioner::Ranges(of_block(job, keys, wanted, block.stretch())),
+            MapWork::Split(_) => Partitioner::default(),
         })
     }
 
     /// Returns how rows were divided. If there were none, there is one range.
     pub fn get(&self) -> &Partitioner {
-        self.0.get_or_init(|| Partitioner::Ranges(Ranges::default()))
+        self.0.get_or_init(Partitioner::default)
     }
 
     pub fn into_partitioner(self) -> Partitioner {
-        self.0.into_inner().unwrap_or_else(|| Partitioner::Ranges(Ranges::default()))
+        self.0.into_inner().unwrap_or_default()
     }
 }
 

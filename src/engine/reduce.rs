@@ -155,7 +155,7 @@ pub fn sample(
         }
         match &grouping.groups.order {
             Order::By(order) if grouping.key_order(job).is_none() => {
-                let one = Partitioner::Ranges(Ranges::default());
+                let one = Partitioner::default();
                 let run = RunWriter::create(&job.run_place(name), 1, job.sizes.page(1), buffers)?;
                 let mut out = sorted::sink(job, &layout, order, &one, &mut memory, run);
                 folds.finish(&finisher, None, &mut out)?;

@@ -59,7 +59,7 @@ pub fn by_hash(hash: u64, partitions: usize) -> usize {
 }
 
 /// Ranges of keys. Keys are compared by their bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ranges {
     /// The first keys of all ranges but the first, in order.
     bounds: Vec<Box<[u8]>>,
@@ -72,6 +72,13 @@ pub struct Ranges {
 
 /// The most bytes of a bound: few beside a page, and enough to tell keys with a common beginning apart.
 pub const LONGEST_BOUND: usize = 1 << 10;
+
+/// One range, which has all keys.
+impl Default for Partitioner {
+    fn default() -> Self {
+        Partitioner::Ranges(Ranges::new(Vec::new()))
+    }
+}
 
 impl Ranges {
     /// Cuts the keys of a sample into at most `wanted` ranges that hold about equally many keys of the sample each.
@@ -207,6 +214,15 @@ mod tests {
         let byte = prop_oneof![Just(0u8), Just(b'a'), Just(0xff), any::<u8>()];
         let begin = prop_oneof![Just(&b""[..]), Just(&b"http://"[..]), Just(&b"http://www.example.com/"[..])];
         (begin, prop::collection::vec(byte, 0..12)).prop_map(|(begin, end)| [begin, &end[..]].concat())
+    }
+
+    #[test]
+    fn one_range_has_all_keys() {
+        let one = Partitioner::default();
+        let keys = [&b""[..], b"a", &[0xff; 8], &[0xff; 40]];
+        let mut found = [7; BATCH];
+        one.divide(keys.len(), |i| (0, slot_key(keys[i])), &mut found);
+        assert_eq!((one.partitions(), one.common(0..1), &found[..keys.len()]), (1, 0, &[0; 4][..]));
     }
 
     proptest! {
