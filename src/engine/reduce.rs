@@ -12,6 +12,7 @@ use super::in_order::InOrder;
 use super::job::{Job, Kept};
 use super::ranges::KEYS_A_RANGE;
 use super::runs::Runs;
+use super::sizes::PARTITION_BYTES;
 use super::sorted::{self, SortedRuns};
 use super::{FinishedRows, Grouping};
 use crate::data::buffer::Buffer;
@@ -296,7 +297,9 @@ impl ReducePhase<'_> {
 
     /// Reduces a few partitions for a look at the sort keys of their rows, and cuts the keys into ranges.
     fn ranges(&self, order: &[SortKey]) -> Partitioner {
-        let wanted = sorted::ranges_of(self.job, self.bytes.iter().sum());
+        // As many bytes of rows as are sorted in a cache.
+        let all = (self.bytes.iter().sum::<u64>() / PARTITION_BYTES + 1).min(self.job.sizes.most_partitions as u64);
+        let wanted = sorted::ranges(self.job, all as usize);
         let mut found =
             SortKeys { order, found: Vec::new(), wanted: if wanted > 1 { wanted * KEYS_A_RANGE } else { 0 } };
         for partition in 0..self.bytes.len() {

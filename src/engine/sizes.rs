@@ -75,7 +75,7 @@ impl Sizes {
         let most_partitions = (share / 2 / 4096).clamp(1, MOST_PARTITIONS) as usize;
         let partitions = settings.partitions.unwrap_or_else(|| {
             let wanted =
-                if streams { 256 } else { (input / PARTITION_INPUT).next_power_of_two().clamp(64, MOST_PARTITIONS) };
+                if streams { 256 } else { (input / PARTITION_BYTES).next_power_of_two().clamp(64, MOST_PARTITIONS) };
             wanted.min(most_partitions as u64) as usize
         });
         Sizes {
@@ -130,9 +130,9 @@ const BLOCK: usize = 64 << 20;
 /// Bytes of a block in a job with a deadline. A worker maps it in milliseconds.
 const SOON: u64 = 4 << 20;
 
-/// Input bytes per partition. The groups of so much input still fit the caches when the partition is reduced. Reducing
+/// Bytes of input, or of rows, per partition. The groups of so much input still fit the caches when the partition is reduced. Reducing
 /// nearly distinct lines took 1.5 times as long with four times as much; half as much gained nothing more.
-const PARTITION_INPUT: u64 = 1 << 20;
+pub const PARTITION_BYTES: u64 = 1 << 20;
 
 /// Returns the most runs that each thread may read at once, in the half of the files that isn't kept open.
 fn most_readers(threads: usize) -> usize {

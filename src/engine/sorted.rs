@@ -36,14 +36,9 @@ fn first(job: &Job<'_>) -> Option<(usize, usize)> {
     (limit <= MOST_FIRST).then_some((limit as usize, job.sizes.first as usize))
 }
 
-/// Returns the number of ranges for rows of about so many bytes.
-pub fn ranges_of(job: &Job<'_>, bytes: u64) -> usize {
-    /// Bytes of rows that are sorted in a cache.
-    const RANGE: u64 = 1 << 20;
-    match first(job) {
-        Some(_) => 1,
-        None => (bytes / RANGE + 1).min(job.sizes.most_partitions as u64) as usize,
-    }
+/// Returns the number of ranges that rows are divided into, if `all` ranges suit all of them. The first rows need one.
+pub fn ranges(job: &Job<'_>, all: usize) -> usize {
+    if first(job).is_some() { 1 } else { all }
 }
 
 /// Returns a sink that writes rows to `run` by their sort keys.

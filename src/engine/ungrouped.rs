@@ -91,7 +91,7 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<FinishedRows> {
         return Ok(FinishedRows::Sequenced(sequencer));
     };
     let keys = Keys::OfSort(order);
-    let wanted = sorted::ranges_of(job, job.plan.sources.iter().map(|source| source.bytes()).sum());
+    let wanted = sorted::ranges(job, job.sizes.partitions);
     let decided = Decided::by_files(job, keys, wanted)?;
     let attempt = |attempt: &Attempt<'_>, work: &MapWork| {
         let made = panicking::attempt(job, attempt, MapTask { work, edges: job.edges() }, |records| {

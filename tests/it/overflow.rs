@@ -109,3 +109,15 @@ fn few_open_files() {
     assert!(ran.stdout == (0..GROUPS).map(|n| format!("{n:024}\t1\n")).collect::<String>().as_bytes());
     assert!(spills(&dir) > 10, "{}", spills(&dir));
 }
+
+/// The length of a pipe isn't known beforehand. Its records are divided all the same, so that each range fits.
+#[test]
+fn a_pipe_is_sorted_in_ranges() {
+    let spec = r#"{"read": {"format": "text"}, "sort": ["line"]}"#;
+    let dir = Dir::new().file("sorted.json", spec);
+    let settings = "run sorted.json - --memory 16M --threads 1 --report r.json";
+    let ran = dir.command(settings.split(' ')).stdin(lines(scattered(160_001, 1)).into_bytes()).run();
+    succeeded(&ran);
+    assert!(ran.stdout() == lines(0..160_001));
+    assert_eq!(spills(&dir), 0);
+}
