@@ -126,9 +126,6 @@ pub enum Error {
     #[error("cannot allocate {bytes} bytes: out of memory")]
     OutOfMemory { bytes: usize },
 
-    #[error("the keys of one of {partitions} partitions take more than 4 GiB")]
-    PartitionTooLarge { partitions: usize },
-
     /// A child process that runs the job could not be started or waited for.
     #[error("cannot {what}: {}", reason(source))]
     Start { what: &'static str, source: io::Error },
@@ -219,9 +216,6 @@ impl Error {
             Error::RecordTooLong { .. } => Some("a newline ends a record: is this a text file?".into()),
             Error::RecordTooLarge { needs, .. } | Error::RowTooLarge { needs, .. } => {
                 Some(format!("use --memory {}, or fewer --threads", argument(*needs)))
-            }
-            Error::PartitionTooLarge { partitions } => {
-                Some(format!("use more partitions: --partitions {}", partitions * 8))
             }
             Error::BadRecord { hint, .. } => Some(hint.clone()),
             Error::Corrupt { .. } => Some("the disk of the spill directory damaged the file; run the job again".into()),

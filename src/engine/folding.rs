@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::Grouping;
 use super::job::Job;
+use super::overflow::Overflow;
 use super::runs::Runs;
 use crate::data::Sink;
 use crate::data::buffer::Buffer;
@@ -24,9 +25,9 @@ use crate::reduce::{FinishedBatch, Finisher, Fold};
 use crate::report::Counters;
 use crate::run::Attempt;
 use crate::shuffle::format::Page;
-use crate::shuffle::merge::{Merge, SORTED_PAGE, Sorting, merge_to};
+use crate::shuffle::merge::{Merge, Sorting};
 use crate::shuffle::row::find_key;
-use crate::shuffle::{PageReader, PartitionBuffers, Run, RunWriter};
+use crate::shuffle::{PageReader, Run};
 use crate::table::{KeyOrder, SortMemory};
 
 /// Bytes of the largest page whose memory is kept for the next page. A longer page holds a single row.
@@ -100,12 +101,12 @@ impl Folding<'_> {
     pub fn fold(&self, folds: Vec<Range<usize>>, memory: &mut FoldMemory, out: &mut dyn Sink) -> Result<Counters> {
         let mut counters = Counters::default();
         let runs = self.runs.current(self.attempt)?;
-        let mut spilled = 0;
+        let sorting = Sorting { find_key, order: self.order.unwrap_or(KeyOrder::Ascending) };
+        let mut overflow = Overflow::new(self.job, self.attempt, sorting);
         for partitions in folds {
-            let mut overflow =
-                Overflow { sorted: Vec::new(), common: self.runs.partitioner().common(partitions.clone()) };
+            let common = self.runs.partitioner().common(partitions.clone());
             for (task, run) in runs.iter().enumerate() {
-                let absorbed = self.absorb(run, partitions.clone(), memory, &mut overflow, &mut spilled);
+                let absorbed = self.absorb(run, partitions.clone(), common, memory, &mut overflow);
                 counters.reduce_input_records += absorbed.inspect_err(|error| {
                     // If another attempt has won meanwhile, it may have released the pages that this one reads.
                     if error.is_damage() && self.attempt.check().is_ok() {
@@ -116,26 +117,26 @@ impl Folding<'_> {
             if self.grouping.is_one_group() {
                 memory.fold.ensure_empty_key();
             }
-            counters.reduce_input_groups += match overflow.sorted.is_empty() {
-                true => self.finish(memory, overflow.common, out)?,
+            counters.reduce_input_groups += match overflow.is_empty() {
+                true => self.finish(memory, common, out)?,
                 false => {
-                    self.spill(memory, &mut overflow, &mut spilled)?;
-                    self.merge(memory, overflow, &mut spilled, out)?
+                    self.spill(memory, common, &mut overflow)?;
+                    self.merge(memory, common, &mut overflow, out)?
                 }
             };
         }
-        counters.reduce_spills = spilled;
+        counters.reduce_spills = overflow.written;
         Ok(counters)
     }
 
-    /// Folds one run's pages of some partitions. Returns the number of rows.
+    /// Folds one run's pages of some partitions, whose keys begin with `common` bytes. Returns the number of rows.
     fn absorb(
         &self,
         run: &Arc<Run>,
         partitions: Range<usize>,
+        common: usize,
         memory: &mut FoldMemory,
-        overflow: &mut Overflow,
-        spilled: &mut u64,
+        overflow: &mut Overflow<'_>,
     ) -> Result<u64> {
         let pages = run.pages(partitions)?;
         if pages.is_empty() {
@@ -146,7 +147,7 @@ impl Folding<'_> {
         let mut records = 0;
         for page in &*pages {
             if !memory.fold.fits(page.len as usize, page.rows) && !memory.fold.table.is_empty() {
-                self.spill(memory, overflow, spilled)?;
+                self.spill(memory, common, overflow)?;
             }
             let payload = reader.read(page, &mut memory.page)?;
             if !memory.fold.has_room(payload.len(), page.rows) {
@@ -162,22 +163,18 @@ impl Folding<'_> {
         Ok(records)
     }
 
-    /// Writes the groups to a run, sorted by key.
-    fn spill(&self, memory: &mut FoldMemory, overflow: &mut Overflow, spilled: &mut u64) -> Result<()> {
-        let place = self.job.attempt_run(self.attempt, &format!("sorted-{spilled}.run"));
-        *spilled += 1;
-        let mut run = RunWriter::create(&place, 1, SORTED_PAGE, PartitionBuffers::default())?;
-        let shape = &self.grouping.aggregation.shape;
-        let order = self.order.unwrap_or(KeyOrder::Ascending);
-        memory.fold.table.drain_in_order(order, overflow.common, &mut memory.sorted, |table, slots| {
-            slots.iter().try_for_each(|slot| {
-                run.add(0, |out| {
-                    shape.put_group(out, &table.group(*slot), table.arena());
+    /// Writes the groups to a sorted run.
+    fn spill(&self, memory: &mut FoldMemory, common: usize, overflow: &mut Overflow<'_>) -> Result<()> {
+        let (shape, order) = (&self.grouping.aggregation.shape, overflow.sorting.order);
+        overflow.add(|run| {
+            memory.fold.table.drain_in_order(order, common, &mut memory.sorted, |table, slots| {
+                slots.iter().try_for_each(|slot| {
+                    run.add(0, |out| {
+                        shape.put_group(out, &table.group(*slot), table.arena());
+                    })
                 })
             })
-        })?;
-        overflow.sorted.push(Run::open(run.finish()?.0, false)?);
-        Ok(())
+        })
     }
 
     /// Hands the rows of all groups in the table to `out`. Returns the number of groups.
@@ -188,56 +185,48 @@ impl Folding<'_> {
         Ok(groups)
     }
 
-    /// Merges sorted runs, folds the rows of each key, and hands the groups' rows to `out`. Returns the number of groups.
-    fn merge(&self, memory: &mut FoldMemory, overflow: Overflow, spilled: &mut u64, out: &mut dyn Sink) -> Result<u64> {
-        let sorting = Sorting { find_key, order: self.order.unwrap_or(KeyOrder::Ascending) };
-        let place = || {
-            *spilled += 1;
-            self.job.attempt_run(self.attempt, &format!("sorted-{spilled}.run"))
-        };
-        let runs = merge_to(overflow.sorted, self.job.sizes.fan_in, sorting, place, || self.attempt.check())?;
+    /// Merges the sorted runs, folds the rows of each key, and hands the groups' rows to `out`. Returns the number of
+    /// groups.
+    fn merge(
+        &self,
+        memory: &mut FoldMemory,
+        common: usize,
+        overflow: &mut Overflow<'_>,
+        out: &mut dyn Sink,
+    ) -> Result<u64> {
+        let (runs, sorting) = (overflow.take()?, overflow.sorting);
         let mut merge = Merge::new(&runs, sorting)?;
         let (mut groups, mut last) = (0, Vec::new());
-        memory.merged.clear();
-        let mut rows = 0;
+        // Whether enough rows were folded for the groups to be handed on. They are whole where the next key begins.
+        let mut is_due = false;
         while let Some((key, row)) = merge.next_row()? {
-            // The groups in the table are whole where the next key begins.
-            if memory.merged.len() >= MERGED && *key != *last {
-                self.attempt.check()?;
-                self.fold_merged(memory, &mut rows)?;
-                groups += self.finish(memory, overflow.common, out)?;
-            } else if memory.merged.len() >= MERGED && memory.merged.len() + row.len() > self.job.sizes.fold_memory / 2
-            {
-                self.fold_merged(memory, &mut rows)?;
-            }
             if *key != *last {
+                if is_due {
+                    self.attempt.check()?;
+                    self.fold_merged(memory);
+                    groups += self.finish(memory, common, out)?;
+                    is_due = false;
+                }
                 last.clear();
                 last.extend_from_slice(key);
             }
             memory.merged.extend(row);
-            rows += 1;
+            if memory.merged.len() >= MERGED {
+                self.fold_merged(memory);
+                is_due = true;
+            }
         }
-        self.fold_merged(memory, &mut rows)?;
-        groups += self.finish(memory, overflow.common, out)?;
+        self.fold_merged(memory);
+        groups += self.finish(memory, common, out)?;
         Ok(groups)
     }
 
     /// Folds the rows that were merged.
-    fn fold_merged(&self, memory: &mut FoldMemory, rows: &mut u32) -> Result<()> {
-        let found = memory.fold.absorb(memory.merged.as_slice(), &self.grouping.aggregation);
-        assert_eq!(found, Some(*rows), "they were found to be rows before");
+    fn fold_merged(&self, memory: &mut FoldMemory) {
+        let folded = memory.fold.absorb(memory.merged.as_slice(), &self.grouping.aggregation);
+        assert!(folded.is_some(), "they were written as rows of this job");
         memory.merged.clear();
-        *rows = 0;
-        Ok(())
     }
-}
-
-/// What didn't fit the memory of a fold.
-struct Overflow {
-    /// Runs that are sorted by key.
-    sorted: Vec<Run>,
-    /// How many bytes all keys begin with.
-    common: usize,
 }
 
 /// Folds one page.

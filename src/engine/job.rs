@@ -168,7 +168,7 @@ impl<'p> Job<'p> {
     /// Begins the run of an attempt whose lines don't fit the memory.
     pub fn lines_run(&self, attempt: &Attempt<'_>) -> Result<RunWriter> {
         let place = self.attempt_run(attempt, "lines.run");
-        RunWriter::create(&place, 1, self.sizes.lines as usize, PartitionBuffers::default())
+        RunWriter::create(&place, 1, self.sizes.lines, PartitionBuffers::default())
     }
 
     pub fn layout(&self) -> RowLayout {

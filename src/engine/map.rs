@@ -241,7 +241,7 @@ pub struct Mapping<'a> {
     grouping: &'a Grouping<'a>,
     edges: Edges,
     /// How rows are divided among partitions.
-    partitioner: Decided,
+    partitioner: Decided<'a>,
     workspaces: Kept<Workspace>,
     /// Used only with a deadline, to measure how long reducing takes.
     made: Mutex<Made>,
@@ -250,9 +250,9 @@ pub struct Mapping<'a> {
 impl<'a> Mapping<'a> {
     fn new(job: &'a Job<'a>, grouping: &'a Grouping<'a>, edges: Edges) -> Result<Self> {
         let partitions = job.sizes.partitions;
-        let partitioner = match grouping.key_order(job) {
+        let partitioner = match grouping.order(job).of_keys() {
             None => Decided::by_hash(partitions),
-            Some(_) => Decided::by_files(job, Keys::OfGroups(&grouping.groups.key), partitions)?,
+            Some(_) => Decided::by_keys(job, Keys::OfGroups(&grouping.groups.key), partitions)?,
         };
         Ok(Mapping { job, grouping, edges, partitioner, workspaces: Kept::default(), made: Mutex::default() })
     }
@@ -312,8 +312,7 @@ impl<'a> Mapping<'a> {
         let Mapping { job, grouping, workspaces, .. } = self;
         let mut workspace = workspaces.take(|| workspace(job, grouping));
         let (place, buffers) = (job.attempt_run(attempt, "run"), std::mem::take(&mut workspace.buffers));
-        let keys = Keys::OfGroups(&grouping.groups.key);
-        let partitioner = self.partitioner.partitioner(job, keys, job.sizes.partitions, work);
+        let partitioner = self.partitioner.partitioner(job, work);
         let run =
             RunWriter::create(&place, partitioner.partitions(), job.sizes.page(partitioner.partitions()), buffers)?;
         let hash_mask = job.plan.settings.hash_mask;

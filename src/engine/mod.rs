@@ -11,6 +11,7 @@ mod in_order;
 mod job;
 mod map;
 mod output;
+mod overflow;
 mod panicking;
 mod ranges;
 mod read;
@@ -27,8 +28,8 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::input::planned;
 use crate::map::emit::GroupFields;
-use crate::output::Committed;
 use crate::output::sequence::Sequencer;
+use crate::output::{Committed, Order, SortKey};
 use crate::panics;
 use crate::plan::{Groups, Plan, Rows};
 use crate::report::event::PhaseName::{self, Map, Output, Reduce};
@@ -143,15 +144,38 @@ impl<'p> Grouping<'p> {
         }
     }
 
-    /// Returns the direction in which the output is in the order of the keys, if it is. A sample is reduced in no order:
-    /// its partitions must hold a random part of the keys.
-    fn key_order(&self, job: &Job<'_>) -> Option<KeyOrder> {
-        self.groups.key_order().filter(|_| job.sample.is_none())
+    /// Returns the order in which reduce tasks make rows. A sample is never divided by keys: its partitions must hold a
+    /// random part of them.
+    fn order(&self, job: &Job<'_>) -> RowOrder<'p> {
+        match (&self.groups.order, self.groups.key_order()) {
+            (Order::Free, _) => RowOrder::Free,
+            (Order::By(_), Some(order)) if job.sample.is_none() => RowOrder::OfKeys(order),
+            (Order::By(keys), _) => RowOrder::Sorted(keys),
+        }
     }
 
     /// Whether all records make one group. That group exists even if there are no records.
     fn is_one_group(&self) -> bool {
         self.groups.key.is_empty()
+    }
+}
+
+/// The order in which reduce tasks make rows.
+#[derive(Clone, Copy, Debug)]
+enum RowOrder<'p> {
+    Free,
+    /// The order of the keys, in which the partitions are, too.
+    OfKeys(KeyOrder),
+    /// Any order: the rows are sorted afterwards, by these.
+    Sorted(&'p [SortKey]),
+}
+
+impl RowOrder<'_> {
+    fn of_keys(self) -> Option<KeyOrder> {
+        match self {
+            RowOrder::OfKeys(order) => Some(order),
+            RowOrder::Free | RowOrder::Sorted(_) => None,
+        }
     }
 }
 

@@ -6,8 +6,8 @@
 //! streams   ▏▏▏▏▏▏               the same, in the block that is mapped first
 //! ```
 //!
-//! The key of a group counts once for each place, because the combiner leaves one row of it there. What the look finds never changes
-//! the output, so errors are passed over: the map phase meets them again.
+//! The key of a group counts once for each place, because the combiner leaves one row of it there. What the look finds
+//! never changes the output, so errors are passed over: the map phase meets them again.
 
 use std::sync::OnceLock;
 
@@ -35,7 +35,7 @@ use crate::table::hash;
 
 /// Keys that are looked at for each range. With 32, the largest of a thousand ranges has about twice the keys of an
 /// average one.
-pub const KEYS_A_RANGE: usize = 32;
+const KEYS_A_RANGE: usize = 32;
 
 /// The most places that are looked at. Each costs some 10 µs, or a seek of a disk.
 const MOST_PLACES: usize = 256;
@@ -56,37 +56,44 @@ pub enum Keys<'a> {
     OfSort(&'a [SortKey]),
 }
 
-/// How the rows of a phase are divided into ranges of keys. The first attempt that needs to know it looks at its own
+/// How the rows of a phase are divided. If that depends on keys, the first attempt that needs to know it looks at its own
 /// input, unless files were looked at before.
-#[derive(Debug, Default)]
-pub struct Decided(OnceLock<Partitioner>);
+#[derive(Debug)]
+pub struct Decided<'a> {
+    /// What to look for, and the number of ranges that are wanted.
+    look: Option<(Keys<'a>, usize)>,
+    partitioner: OnceLock<Partitioner>,
+}
 
-impl Decided {
-    pub fn by_hash(partitions: usize) -> Decided {
-        Decided(Partitioner::Hash(partitions).into())
+impl<'a> Decided<'a> {
+    pub fn by_hash(partitions: usize) -> Self {
+        Decided { look: None, partitioner: Partitioner::Hash(partitions).into() }
     }
 
     /// Decides by a look at the files among the sources, if there are files.
-    pub fn by_files(job: &Job<'_>, keys: Keys<'_>, wanted: usize) -> Result<Decided> {
-        Ok(of_files(job, keys, wanted)?
-            .map_or_else(Decided::default, |ranges| Decided(Partitioner::Ranges(ranges).into())))
+    pub fn by_keys(job: &Job<'_>, keys: Keys<'a>, wanted: usize) -> Result<Self> {
+        let of_files = failpoint::uncounted(|| of_files(job, keys, wanted))?;
+        let partitioner = of_files.map_or_else(OnceLock::new, |ranges| Partitioner::Ranges(ranges).into());
+        Ok(Decided { look: Some((keys, wanted)), partitioner })
     }
 
     /// Returns how the rows of this work are divided.
-    pub fn partitioner(&self, job: &Job<'_>, keys: Keys<'_>, wanted: usize, work: &MapWork) -> &Partitioner {
-        self.0.get_or_init(|| match work {
-            MapWork::Block(block, _) => Partitioner::Ranges(of_block(job, keys, wanted, block.stretch())),
-            MapWork::Split(_) => Partitioner::default(),
+    pub fn partitioner(&self, job: &Job<'_>, work: &MapWork) -> &Partitioner {
+        self.partitioner.get_or_init(|| match (work, self.look) {
+            (MapWork::Block(block, _), Some((keys, wanted))) => {
+                Partitioner::Ranges(failpoint::uncounted(|| of_block(job, keys, wanted, block.stretch())))
+            }
+            _ => Partitioner::default(),
         })
     }
 
     /// Returns how rows were divided. If there were none, there is one range.
     pub fn get(&self) -> &Partitioner {
-        self.0.get_or_init(Partitioner::default)
+        self.partitioner.get_or_init(Partitioner::default)
     }
 
     pub fn into_partitioner(self) -> Partitioner {
-        self.0.into_inner().unwrap_or_default()
+        self.partitioner.into_inner().unwrap_or_default()
     }
 }
 
@@ -109,11 +116,9 @@ fn of_files(job: &Job<'_>, keys: Keys<'_>, wanted: usize) -> Result<Option<Range
             let offset = at - before;
             let piece = Piece { source, offset, len: (LOOK as u64).min(file.bytes() - offset) };
             let bounds = Bounds { end_of: job.record_end(), edges: Edges::Assumed, joins: false };
-            failpoint::uncounted(|| {
-                if let Ok(block) = FileBlock::open(&job.plan.sources, &mut &[piece][..], bounds, &mut memory) {
-                    look.at(block.stretch(), 0);
-                }
-            });
+            if let Ok(block) = FileBlock::open(&job.plan.sources, &mut &[piece][..], bounds, &mut memory) {
+                look.at(block.stretch(), 0);
+            }
             number += 1;
         }
         before = end;
@@ -135,7 +140,7 @@ fn of_block(job: &Job<'_>, keys: Keys<'_>, wanted: usize, stretch: Stretch<'_>) 
             _ => memchr::memchr(terminator, &stretch.bytes[place..]).map(|end| place + end + 1),
         };
         if let Some(begin) = begin.filter(|begin| *begin < stretch.owned) {
-            failpoint::uncounted(|| look.at(stretch, begin));
+            look.at(stretch, begin);
         }
     }
     look.ranges()
@@ -162,7 +167,7 @@ impl<'a> Look<'a> {
         Look {
             job,
             mapper: mapper(job, &fields),
-            found: Found { keys, encoder: Encoder::default(), found: Vec::new(), here: AHashSet::new(), wanted: 0 },
+            found: Found::new(keys, wanted),
             each: (wanted * KEYS_A_RANGE).div_ceil(places.max(1)),
             places,
             wanted,
@@ -199,19 +204,32 @@ impl<'a> Look<'a> {
     }
 
     fn ranges(self) -> Ranges {
-        Ranges::of_sample(self.found.found.iter().map(|key| &**key).collect(), self.wanted)
+        self.found.ranges(self.wanted)
     }
 }
 
-/// Collects the keys of mapped records.
-struct Found<'a> {
+/// Collects the keys of records or rows.
+pub struct Found<'a> {
     keys: Keys<'a>,
     encoder: Encoder,
     found: Vec<Box<[u8]>>,
     /// Hashes of the groups' keys that were found at this place.
     here: AHashSet<u64>,
-    /// Keys that are still wanted of this place.
+    /// Keys that are still wanted here.
     wanted: usize,
+}
+
+impl<'a> Found<'a> {
+    /// Collects as many keys as suffice for so many ranges. One range needs none.
+    pub fn new(keys: Keys<'a>, ranges: usize) -> Self {
+        let wanted = if ranges > 1 { ranges * KEYS_A_RANGE } else { 0 };
+        Found { keys, encoder: Encoder::default(), found: Vec::new(), here: AHashSet::new(), wanted }
+    }
+
+    /// Cuts the keys into so many ranges, or fewer.
+    pub fn ranges(&self, wanted: usize) -> Ranges {
+        Ranges::of_sample(self.found.iter().map(|key| &**key).collect(), wanted)
+    }
 }
 
 impl Sink for Found<'_> {

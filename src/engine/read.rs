@@ -25,9 +25,6 @@ use crate::run::Attempt;
 /// windows.
 pub const WINDOW: usize = 1 << 20;
 
-/// Bytes whose memory is given back at a time.
-const RELEASED: usize = 64 << 10;
-
 /// Totals of what an attempt has read.
 #[derive(Debug, Default)]
 pub struct AttemptRead {
@@ -232,9 +229,7 @@ fn windows(
         // Each window counts its proportional share of the stretch's stored (compressed) bytes.
         let done = (u128::from(stretch.stored_len) * end as u128 / len as u128) as u64;
         attempt.advance(done - stored_bytes);
-        // The last bytes stay: the next window may begin among them.
-        stretch.release(released..end);
-        released = end / RELEASED * RELEASED;
+        released = stretch.release(released..end);
         read.stored_bytes += done - stored_bytes;
         (at, stored_bytes) = (end, done);
     }

@@ -10,26 +10,23 @@ use std::time::{Duration, Instant};
 use super::folding::{FoldMemory, Folding};
 use super::in_order::InOrder;
 use super::job::{Job, Kept};
-use super::ranges::KEYS_A_RANGE;
+use super::ranges::{Found, Keys};
 use super::runs::Runs;
 use super::sizes::PARTITION_BYTES;
 use super::sorted::{self, SortedRuns};
-use super::{FinishedRows, Grouping};
-use crate::data::buffer::Buffer;
-use crate::data::{Batch, Sink};
+use super::{FinishedRows, Grouping, RowOrder};
+use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::output::sequence::{self, Sequencer};
-use crate::output::sort_key::put_sort_keys;
 use crate::output::{
-    Chunk, HeldLines, Lines, MadeLines, Order, RowLayout, SortKey, SortedMemory, Target, TerminalGuard, Writer,
+    Chunk, HeldLines, Lines, MadeLines, RowLayout, SortKey, SortedMemory, Target, TerminalGuard, Writer,
 };
 use crate::plan::Groups;
 use crate::reduce::Finisher;
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName};
 use crate::run::{self, Attempt, Deal, Done, NoMore};
-use crate::shuffle::ranges::LONGEST_BOUND;
-use crate::shuffle::{PartitionBuffers, Partitioner, Ranges, Run, RunWriter};
+use crate::shuffle::{PartitionBuffers, Partitioner, Run, RunWriter};
 use crate::table::KeyOrder;
 
 /// One worker's memory for reduce attempts.
@@ -56,6 +53,9 @@ impl run::Work for ReduceWork {
 /// are small.
 const LARGEST: u64 = 64 << 20;
 
+/// Bytes of the smallest such task. A run of less isn't worth its file.
+const SMALLEST: u64 = 64 << 10;
+
 /// The most bytes of a partition's rows that are looked at.
 const LOOK: u64 = 4 << 20;
 
@@ -69,7 +69,7 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
         grouping,
         runs,
         bytes: &bytes,
-        finisher: finisher(grouping, &layout),
+        finisher: finisher(job, grouping, &layout),
         layout: &layout,
         workspaces: Kept::default(),
     };
@@ -77,8 +77,8 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
     // A task whose attempt has won doesn't read its partitions again.
     let partitions: Vec<_> = works.iter().map(|work| work.partitions.clone()).collect();
     let release = |task: usize| runs.release(&partitions[task]);
-    let reduced = match (grouping.key_order(job), &grouping.groups.order) {
-        (None, Order::By(keys)) => {
+    let reduced = match grouping.order(job) {
+        RowOrder::Sorted(keys) => {
             let partitioner = phase.ranges(keys);
             let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.sorted(attempt, work, keys, &partitioner);
             let place = |task, run| {
@@ -88,7 +88,8 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
             let runs = job.pool.run(&tasks, works, NoMore, attempt, place)?;
             FinishedRows::Sorted(SortedRuns { runs, partitioner })
         }
-        (order, _) => {
+        order @ (RowOrder::Free | RowOrder::OfKeys(_)) => {
+            let order = order.of_keys();
             let is_staged = !job.plan.output.target.is_staged();
             let writer = if is_staged { stage(job)? } else { job.writer(job.header())? };
             let sequencer = Sequencer::new(writer, job.plan.limit);
@@ -136,7 +137,7 @@ pub fn sample(
 ) -> Result<(Duration, u64)> {
     const BYTES: u64 = 256 << 10;
     let layout = job.layout();
-    let finisher = finisher(grouping, &layout);
+    let finisher = finisher(job, grouping, &layout);
     let Workspace { mut folds, mut memory, mut buffers } = workspace(job, grouping, &finisher);
     let mut lines = Chunk::default();
     let mut took = Duration::ZERO;
@@ -154,19 +155,19 @@ pub fn sample(
                 bytes += folds.look(grouping, run, &run.pages(partition..partition + 1)?, u64::MAX)?;
             }
         }
-        match &grouping.groups.order {
-            Order::By(order) if grouping.key_order(job).is_none() => {
+        match grouping.order(job) {
+            RowOrder::Sorted(order) => {
                 let one = Partitioner::default();
-                let run = RunWriter::create(&job.run_place(name), 1, job.sizes.page(1), buffers)?;
-                let mut out = sorted::sink(job, &layout, order, &one, &mut memory, run);
+                let to = (&mut memory, &mut buffers);
+                let mut out = sorted::sink(job, &layout, (order, &one), &job.run_place(name), to)?;
                 folds.finish(&finisher, None, &mut out)?;
                 (_, buffers) = out.finish()?.finish()?;
             }
-            Order::Free | Order::By(_) => {
-                let run = RunWriter::create(&job.run_place(name), 1, job.sizes.lines as usize, buffers)?;
+            order @ (RowOrder::Free | RowOrder::OfKeys(_)) => {
+                let run = RunWriter::create(&job.run_place(name), 1, job.sizes.lines, buffers)?;
                 let to = HeldLines::in_run(lines, run);
                 let mut out = Lines { layout: &layout, limit: u64::MAX, rows: 0, to };
-                folds.finish(&finisher, grouping.key_order(job), &mut out)?;
+                folds.finish(&finisher, order.of_keys(), &mut out)?;
                 (MadeLines { buffers, spare: lines, .. }) = out.to.finish()?;
             }
         }
@@ -175,11 +176,11 @@ pub fn sample(
     Ok((took, bytes))
 }
 
-fn finisher<'a>(grouping: &'a Grouping<'_>, layout: &RowLayout) -> Finisher<'a> {
-    let Groups { key, results, having, order, .. } = grouping.groups;
-    let sorted_by = match order {
-        Order::Free => &[][..],
-        Order::By(keys) => keys,
+fn finisher<'a>(job: &Job<'_>, grouping: &'a Grouping<'_>, layout: &RowLayout) -> Finisher<'a> {
+    let Groups { key, results, having, .. } = grouping.groups;
+    let sorted_by = match grouping.order(job) {
+        RowOrder::Free | RowOrder::OfKeys(_) => &[][..],
+        RowOrder::Sorted(keys) => keys,
     };
     let wanted = layout.columns.iter().copied().chain(sorted_by.iter().map(|key| key.index));
     Finisher::new(&grouping.aggregation, key, results, having.as_ref(), wanted)
@@ -195,16 +196,16 @@ fn plan_tasks(job: &Job<'_>, grouping: &Grouping<'_>, bytes: &[u64]) -> Vec<Redu
     }
     // Several tasks per worker, so that there is something to steal.
     let even = total / (8 * job.pool.threads() as u64);
-    let key_order = grouping.key_order(job);
-    let most = match grouping.groups.order {
-        Order::By(_) if key_order.is_none() => even.clamp(job.sizes.fold, LARGEST),
+    let order = grouping.order(job);
+    let most = match order {
+        RowOrder::Sorted(_) => even.clamp(SMALLEST, LARGEST),
         // Lines wait in memory until their task is done, so a task is no larger than a cache holds.
-        Order::Free | Order::By(_) => job.sizes.fold,
+        RowOrder::Free | RowOrder::OfKeys(_) => job.sizes.fold,
     };
     let works = gather(bytes, 0..bytes.len(), most).into_iter();
     let work = |partitions: Range<usize>| ReduceWork { bytes: bytes[partitions.clone()].iter().sum(), partitions };
     let mut works: Vec<_> = works.map(work).collect();
-    match key_order {
+    match order.of_keys() {
         None => works.sort_by_key(|work| Reverse(work.bytes)),
         Some(KeyOrder::Ascending) => {}
         Some(KeyOrder::Descending) => works.reverse(),
@@ -284,9 +285,8 @@ impl ReducePhase<'_> {
         let job = self.job;
         let mut workspace = self.workspace();
         let Workspace { folds, memory, buffers } = &mut workspace;
-        let (place, partitions) = (job.attempt_run(attempt, "run"), partitioner.partitions());
-        let run = RunWriter::create(&place, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
-        let mut out = sorted::sink(job, self.layout, order, partitioner, memory, run);
+        let place = job.attempt_run(attempt, "run");
+        let mut out = sorted::sink(job, self.layout, (order, partitioner), &place, (memory, buffers))?;
         let counters = self.fold(attempt, work, None, folds, &mut out)?;
         let (run, back) = out.finish()?.finish()?;
         *buffers = back;
@@ -300,8 +300,7 @@ impl ReducePhase<'_> {
         // As many bytes of rows as are sorted in a cache.
         let all = (self.bytes.iter().sum::<u64>() / PARTITION_BYTES + 1).min(self.job.sizes.most_partitions as u64);
         let wanted = sorted::ranges(self.job, all as usize);
-        let mut found =
-            SortKeys { order, found: Vec::new(), wanted: if wanted > 1 { wanted * KEYS_A_RANGE } else { 0 } };
+        let mut found = Found::new(Keys::OfSort(order), wanted);
         for partition in 0..self.bytes.len() {
             if !found.wants_more() {
                 break;
@@ -309,11 +308,11 @@ impl ReducePhase<'_> {
             // An error is met again when the partition is reduced.
             let _ = self.look(partition, &mut found);
         }
-        Partitioner::Ranges(Ranges::of_sample(found.found.iter().map(|key| &**key).collect(), wanted))
+        Partitioner::Ranges(found.ranges(wanted))
     }
 
     /// Hands the rows of a partition, or of a part of a large one, to `out`.
-    fn look(&self, partition: usize, out: &mut SortKeys<'_>) -> Result<()> {
+    fn look(&self, partition: usize, out: &mut dyn Sink) -> Result<()> {
         let mut left = LOOK;
         let mut folds = FoldMemory::new(self.job, self.grouping, &self.finisher);
         self.runs.each(|run, _| {
@@ -346,29 +345,6 @@ impl ReducePhase<'_> {
             folds.reverse();
         }
         Folding { job, grouping, runs, finisher, attempt, order }.fold(folds, memory, out)
-    }
-}
-
-/// Collects the sort keys of rows.
-struct SortKeys<'a> {
-    order: &'a [SortKey],
-    found: Vec<Box<[u8]>>,
-    wanted: usize,
-}
-
-impl Sink for SortKeys<'_> {
-    fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
-        let mut key = Buffer::default();
-        for i in 0..batch.rows.min(self.wanted - self.found.len()) {
-            key.clear();
-            put_sort_keys(&mut key, self.order, |cell| batch.columns[cell].value(i));
-            self.found.push(key.as_slice()[..key.len().min(LONGEST_BOUND)].into());
-        }
-        Ok(())
-    }
-
-    fn wants_more(&self) -> bool {
-        self.found.len() < self.wanted
     }
 }
 

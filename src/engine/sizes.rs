@@ -36,9 +36,9 @@ pub struct Sizes {
     /// How many runs may be merged at once.
     pub fan_in: FanIn,
     /// Bytes of rows that an attempt holds in memory because they may be among the first of the result.
-    pub first: u64,
+    pub first: usize,
     /// Payload bytes of a page of lines.
-    pub lines: u64,
+    pub lines: usize,
     /// Bytes of lines that a task holds in memory.
     pub held_lines: usize,
     /// Bytes of a stream's block.
@@ -90,9 +90,9 @@ impl Sizes {
             fold_memory: settings.table_slots.map_or((share / 2) as usize, |slots| slots * TEST_BYTES_A_SLOT),
             sort_memory: (share / 2).min(1 << 30) as usize,
             fan_in: FanIn { memory: share as usize / 4, files: most_readers(settings.threads) },
-            first: (share / 16).clamp(4 << 10, 16 << 20),
-            lines: (share / 16).clamp(4 << 10, 256 << 10),
-            held_lines: (share / 16).clamp(4 << 10, 64 << 20) as usize,
+            first: (share as usize / 16).clamp(4 << 10, 16 << 20),
+            lines: (share as usize / 16).clamp(4 << 10, 256 << 10),
+            held_lines: (share as usize / 16).clamp(4 << 10, 64 << 20),
             block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
             window: (share as usize / 16).clamp(64 << 10, WINDOW),
             longest_record: share.max(WINDOW as u64),

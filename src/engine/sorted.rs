@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::in_order::InOrder;
 use super::job::{Job, Kept};
+use super::overflow::Overflow;
 use super::reduce::gather;
 use crate::error::{Error, Result};
 use crate::output::sequence::{self, Sequencer};
@@ -13,7 +14,7 @@ use crate::output::{HeldLines, RowLayout, SortKey, Sorted, SortedMemory, Writer}
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName, What};
 use crate::run::{Attempt, Deal, Done, Work};
-use crate::shuffle::merge::{self, Merge, SORTED_PAGE, merge_to};
+use crate::shuffle::merge::{self, Merge};
 use crate::shuffle::sort::{FirstRows, KeyedRows, find_key, payload};
 use crate::shuffle::{PartitionBuffers, Partitioner, Run, RunPlace, RunWriter};
 use crate::table::KeyOrder;
@@ -33,7 +34,7 @@ const MOST_FIRST: u64 = 1 << 16;
 fn first(job: &Job<'_>) -> Option<(usize, usize)> {
     // Whether the last row's rank is certain depends on the row after it, so one more row is kept.
     let limit = job.plan.limit?.saturating_add(u64::from(job.certainty.is_some()));
-    (limit <= MOST_FIRST).then_some((limit as usize, job.sizes.first as usize))
+    (limit <= MOST_FIRST).then_some((limit as usize, job.sizes.first))
 }
 
 /// Returns the number of ranges that rows are divided into, if `all` ranges suit all of them. The first rows need one.
@@ -41,17 +42,18 @@ pub fn ranges(job: &Job<'_>, all: usize) -> usize {
     if first(job).is_some() { 1 } else { all }
 }
 
-/// Returns a sink that writes rows to `run` by their sort keys.
+/// Returns a sink that writes rows to a run at `place` by their sort keys.
 pub fn sink<'a>(
     job: &Job<'_>,
     layout: &'a RowLayout,
-    order: &'a [SortKey],
-    partitioner: &'a Partitioner,
-    memory: &'a mut SortedMemory,
-    run: RunWriter,
-) -> Sorted<'a> {
+    (order, partitioner): (&'a [SortKey], &'a Partitioner),
+    place: &RunPlace,
+    (memory, buffers): (&'a mut SortedMemory, &mut PartitionBuffers),
+) -> Result<Sorted<'a>> {
+    let partitions = partitioner.partitions();
+    let run = RunWriter::create(place, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
     let first = first(job).map(|(rows, bytes)| (FirstRows::new(rows), bytes));
-    Sorted { layout, order, partitioner, first, rows: 0, memory, run }
+    Ok(Sorted { layout, order, partitioner, first, rows: 0, memory, run })
 }
 
 /// Neighbouring ranges of the output.
@@ -82,8 +84,9 @@ pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner }: &SortedRuns) -> Re
         }
         let mut memory = workspaces.take(SortMemory::default);
         let common = partitioner.common(partitions.clone());
-        let sorting = Sorting { job, attempt, common };
-        let overflow = sorting.read(runs, partitions, &mut memory)?;
+        let order = merge::Sorting { find_key, order: KeyOrder::Ascending };
+        let mut sorting = Sorting { job, attempt, common, overflow: Overflow::new(job, attempt, order) };
+        sorting.read(runs, partitions, &mut memory)?;
         let begin_run = || job.lines_run(attempt);
         let mut out = Out {
             lines: HeldLines::new(sequencer.chunk(), job.sizes.held_lines, &begin_run),
@@ -91,8 +94,7 @@ pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner }: &SortedRuns) -> Re
             keys: job.certainty.is_some().then(Vec::new),
             is_behind: false,
         };
-        let counters = Counters { reduce_spills: overflow.len() as u64, ..Counters::default() };
-        match overflow.is_empty() {
+        match sorting.overflow.is_empty() {
             true => {
                 let mut rows = memory.rows.iter();
                 while out.wants_more()
@@ -101,8 +103,9 @@ pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner }: &SortedRuns) -> Re
                     out.push(key, line)?;
                 }
             }
-            false => sorting.merge(overflow, &mut out)?,
+            false => sorting.merge(&mut out)?,
         }
+        let counters = Counters { reduce_spills: sorting.overflow.written, ..Counters::default() };
         if let (Some(certainty), Some(keys)) = (&job.certainty, &out.keys) {
             certainty.note(*number, keys.iter().map(|key| &**key));
         }
@@ -163,18 +166,19 @@ impl Out<'_> {
     }
 }
 
-/// Sorts the rows of some partitions, which begin with `common` bytes.
+/// Sorts the rows of some partitions, whose keys begin with `common` bytes.
 struct Sorting<'a> {
     job: &'a Job<'a>,
     attempt: &'a Attempt<'a>,
     common: usize,
+    /// If not all rows fit the memory: all rows.
+    overflow: Overflow<'a>,
 }
 
 impl Sorting<'_> {
-    /// Reads and sorts the rows. Returns sorted runs if they don't fit the memory; nothing is left in memory then.
-    fn read(&self, runs: &[Run], partitions: &Range<usize>, memory: &mut SortMemory) -> Result<Vec<Run>> {
+    /// Reads and sorts the rows.
+    fn read(&mut self, runs: &[Run], partitions: &Range<usize>, memory: &mut SortMemory) -> Result<()> {
         let SortMemory { rows, page: buffer } = memory;
-        let mut overflow = Vec::new();
         for run in runs {
             let pages = run.pages(partitions.clone())?;
             if pages.is_empty() {
@@ -184,7 +188,7 @@ impl Sorting<'_> {
             let reader = run.reader()?;
             for page in &*pages {
                 if rows.bytes() + page.len as usize > self.job.sizes.sort_memory && !rows.is_empty() {
-                    overflow.push(self.spill(rows, overflow.len())?);
+                    self.spill(rows)?;
                 }
                 let payload = reader.read(page, buffer)?;
                 if rows.gather(payload, self.common)? != Some(page.rows) {
@@ -193,36 +197,25 @@ impl Sorting<'_> {
                 self.attempt.advance(u64::from(page.len));
             }
         }
-        match overflow.is_empty() {
+        match self.overflow.is_empty() {
             true => rows.sort(self.common),
-            false => overflow.push(self.spill(rows, overflow.len())?),
+            false => self.spill(rows)?,
         }
-        Ok(overflow)
+        Ok(())
     }
 
     /// Writes the rows to a sorted run.
-    fn spill(&self, rows: &mut KeyedRows, number: usize) -> Result<Run> {
+    fn spill(&mut self, rows: &mut KeyedRows) -> Result<()> {
         rows.sort(self.common);
-        let mut run = RunWriter::create(&self.place(number), 1, SORTED_PAGE, PartitionBuffers::default())?;
-        rows.write(&mut run)?;
+        self.overflow.add(|run| rows.write(run))?;
         rows.clear();
-        Run::open(run.finish()?.0, false)
+        Ok(())
     }
 
-    fn place(&self, number: usize) -> RunPlace {
-        self.job.attempt_run(self.attempt, &format!("sorted-{number}.run"))
-    }
-
-    /// Merges sorted runs.
-    fn merge(&self, runs: Vec<Run>, out: &mut Out<'_>) -> Result<()> {
-        let sorting = merge::Sorting { find_key, order: KeyOrder::Ascending };
-        let mut number = runs.len();
-        let place = || {
-            number += 1;
-            self.place(number)
-        };
-        let runs = merge_to(runs, self.job.sizes.fan_in, sorting, place, || self.attempt.check())?;
-        let mut merge = Merge::new(&runs, sorting)?;
+    /// Merges the sorted runs.
+    fn merge(&mut self, out: &mut Out<'_>) -> Result<()> {
+        let (runs, order) = (self.overflow.take()?, self.overflow.sorting);
+        let mut merge = Merge::new(&runs, order)?;
         let mut rows = 0u64;
         while out.wants_more()
             && let Some((key, row)) = merge.next_row()?

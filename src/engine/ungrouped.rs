@@ -90,14 +90,12 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<FinishedRows> {
         bad::judge(job, !sequencer.is_complete())?;
         return Ok(FinishedRows::Sequenced(sequencer));
     };
-    let keys = Keys::OfSort(order);
-    let wanted = sorted::ranges(job, job.sizes.partitions);
-    let decided = Decided::by_files(job, keys, wanted)?;
+    let decided = Decided::by_keys(job, Keys::OfSort(order), sorted::ranges(job, job.sizes.partitions))?;
     let attempt = |attempt: &Attempt<'_>, work: &MapWork| {
         let made = panicking::attempt(job, attempt, MapTask { work, edges: job.edges() }, |records| {
             let mut workspace = workspace();
-            let partitioner = decided.partitioner(job, keys, wanted, work);
-            let done = in_ranges(job, &layout, (order, partitioner), attempt, records, &mut workspace)?;
+            let by = (order, decided.partitioner(job, work));
+            let done = in_ranges(job, &layout, by, attempt, records, &mut workspace)?;
             workspaces.keep(workspace);
             Ok(done)
         })?;
@@ -126,7 +124,7 @@ fn in_order(
     workspace: &mut Workspace,
 ) -> Result<Done<Mapped<TaskPart>>> {
     let (place, buffers) = (job.attempt_run(attempt, "run"), std::mem::take(&mut workspace.buffers));
-    let run = RunWriter::create(&place, 1, job.sizes.lines as usize, buffers)?;
+    let run = RunWriter::create(&place, 1, job.sizes.lines, buffers)?;
     let limit = job.plan.limit.unwrap_or(u64::MAX);
     let to = HeldLines::in_run(std::mem::take(&mut workspace.lines), run);
     let mut out = Lines { layout, limit, rows: 0, to };
@@ -162,9 +160,8 @@ fn in_ranges(
     workspace: &mut Workspace,
 ) -> Result<Done<Mapped<Run>>> {
     let Workspace { mapper, memory, buffers, .. } = workspace;
-    let (place, partitions) = (job.attempt_run(attempt, "run"), partitioner.partitions());
-    let run = RunWriter::create(&place, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
-    let mut out = sorted::sink(job, layout, order, partitioner, memory, run);
+    let place = job.attempt_run(attempt, "run");
+    let mut out = sorted::sink(job, layout, (order, partitioner), &place, (memory, buffers))?;
     let read = read(job, attempt, records, mapper, &mut out)?;
     let rows = out.rows;
     let (run, back) = out.finish()?.finish()?;

@@ -175,19 +175,22 @@ impl<'b> FileBlock<'b> {
 
 impl Stretch<'_> {
     /// Lets the system take back the memory of bytes that were read and won't be needed soon. A block may thus be larger
-    /// than the memory of the job. Bytes that are read again are there again.
+    /// than the memory of the job. Bytes that are read again are there again. Returns where the bytes begin that still
+    /// take memory, because whole pages are taken back.
     #[allow(unsafe_code)]
-    pub fn release(&self, bytes: Range<usize>) {
+    pub fn release(&self, bytes: Range<usize>) -> usize {
         /// At least the size of a page. Huge pages may be taken back whole.
         const PAGE: usize = 64 << 10;
-        let Some(map) = self.mapping else { return };
+        let Some(map) = self.mapping else { return bytes.end };
         let mark = map.len() - self.bytes.len();
         let (start, end) = ((mark + bytes.start).next_multiple_of(PAGE), (mark + bytes.end) / PAGE * PAGE);
-        if start < end {
-            // SAFETY: the mapping is shared and only read, so each of its pages is the file's page before and after.
-            // Where the guard has put an empty page in its place, an empty page follows.
-            let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start) };
+        if start >= end {
+            return bytes.start;
         }
+        // SAFETY: the mapping is shared and only read, so each of its pages is the file's page before and after. Where the
+        // guard has put an empty page in its place, an empty page follows.
+        let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start) };
+        end - mark
     }
 }
 

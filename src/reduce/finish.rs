@@ -189,8 +189,8 @@ impl<'p> Finisher<'p> {
 
     /// Returns how many of these groups have texts of at most [`LARGE`] bytes together.
     fn fit(&self, table: &Table, slots: &[u32], decoder: &mut Decoder) -> Result<usize> {
-        // Texts are in the arena, but for short keys.
-        if table.arena().len() <= LARGE {
+        // Texts are in the arena, but for short keys. Nearly always all of them are short.
+        if table.arena().longest() * slots.len() * self.wanted.len() <= LARGE {
             return Ok(slots.len());
         }
         let mut held = 0;

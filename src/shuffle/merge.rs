@@ -195,8 +195,8 @@ impl FanIn {
     }
 }
 
-/// Merges neighbouring runs until they are few enough to be merged at once. `place` says where the run of each number is to be written,
-/// and `check` is called now and then and may end the merging.
+/// Merges neighbouring runs until they are few enough to be merged at once. `place` says where the next run is to be
+/// written, and `check` is called now and then and may end the merging.
 pub fn merge_to(
     mut runs: Vec<Run>,
     fan_in: FanIn,

@@ -72,7 +72,7 @@ fn prefix_of_slot(slot: &[u64], arena: &Arena, common: usize) -> u128 {
     }
     let bytes = inline_bytes([key[1], key[2]]);
     // What pads a short key is zeros, as it should be in a prefix.
-    if common == 0 { prefix::prefix(&bytes) } else { prefix::prefix(bytes.get(common..).unwrap_or_default()) }
+    prefix::prefix(bytes.get(common..).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ impl TailPlace {
 #[derive(Debug, Default)]
 pub struct Arena {
     bytes: Buffer,
+    /// Bytes of the longest piece since the arena was cleared, or more.
+    longest: usize,
 }
 
 impl Arena {
@@ -71,6 +73,12 @@ impl Arena {
 
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.longest = 0;
+    }
+
+    /// Returns a length that no piece has more bytes than.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Returns where [`push`](Self::push) will put these bytes.
@@ -87,6 +95,7 @@ impl Arena {
     pub fn push(&mut self, bytes: &[u8]) -> Tail {
         assert!(self.bytes.len() + bytes.len() <= Self::MAX, "an arena is full");
         let tail = self.next(bytes);
+        self.longest = self.longest.max(bytes.len());
         self.bytes.extend(bytes);
         tail
     }
@@ -121,6 +130,7 @@ impl Arena {
     pub fn renew(&mut self, tail: Tail, len: usize) -> (Tail, &[u8], &mut [u8]) {
         let begin = self.bytes.len();
         assert!(begin + len <= Self::MAX, "an arena is full");
+        self.longest = self.longest.max(len);
         self.bytes.extend_zeroed(len);
         let (old, new) = self.bytes.as_mut_slice().split_at_mut(begin);
         let (start, old_len) = tail.place();
