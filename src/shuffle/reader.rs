@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use super::codec;
 use super::format::{self, Compressed, HEADER, PAGE_HEADER, Page, RunId};
 use super::index::{self, Index};
-use super::release::{self, LEAST_HOLE, Released};
+use super::release::{self, Released};
 use super::spill::RunFile;
 use super::writer::WrittenRun;
 use crate::error::{Error, Result};
@@ -48,7 +48,8 @@ impl Run {
         let mut bytes = vec![0; pages.last().map_or(0, |page| page.partition as usize + 1)];
         pages.iter().for_each(|page| bytes[page.partition as usize] += u64::from(page.len));
         let end = pages.iter().map(Page::end).max().unwrap_or(0);
-        let released = (end >= LEAST_HOLE).then(|| Mutex::new(Released::new(HEADER as u64..end)));
+        let least = place.least_hole();
+        let released = (end >= least).then(|| Mutex::new(Released::new(HEADER as u64..end, least)));
         let rows = pages.iter().map(|page| u64::from(page.rows)).sum();
         let longest_page = pages.iter().map(|page| page.len as usize).max().unwrap_or(0);
         let (file, index, bytes) = (keep.then_some(file), Index::Held(pages), bytes.into());

@@ -1,7 +1,7 @@
 //! Gives the space of pages back to the file system while the run is still read: holes are punched in its file.
 //!
 //! Pages of the same partition lie here and there in a run, and a hole costs a system call. So released pages wait
-//! until they make up a stretch of [`LEAST_HOLE`] bytes, or fill a gap between two holes.
+//! until they make up a long stretch, or fill a gap between two holes. Where space is limited, they don't wait.
 //!
 //! ```text
 //! pages      │ a │ b │ a │ a │ c │ b │ …
@@ -15,17 +15,19 @@ use std::ops::Range;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-/// The shortest stretch that is worth a system call.
+/// The shortest stretch that is worth a system call where space isn't limited.
 pub const LEAST_HOLE: u64 = 64 << 10;
 
 /// Holes begin and end at multiples of this: blocks of file systems are smaller or as large.
-const BLOCK: u64 = 4 << 10;
+pub const BLOCK: u64 = 4 << 10;
 
 /// What is released of the pages of one run.
 #[derive(Debug)]
 pub struct Released {
     /// Where the pages begin and end in the file.
     all: Range<u64>,
+    /// Bytes of the shortest hole.
+    least: u64,
     /// Released stretches that aren't holes yet, and holes. Each by its beginning, with its end. Stretches of one map
     /// don't touch.
     waiting: BTreeMap<u64, u64>,
@@ -33,8 +35,8 @@ pub struct Released {
 }
 
 impl Released {
-    pub fn new(all: Range<u64>) -> Self {
-        Released { all, waiting: BTreeMap::new(), holes: BTreeMap::new() }
+    pub fn new(all: Range<u64>, least: u64) -> Self {
+        Released { all, least, waiting: BTreeMap::new(), holes: BTreeMap::new() }
     }
 
     /// Releases pages, given by where they begin and end. Returns the ranges of bytes to be punched now.
@@ -55,7 +57,7 @@ impl Released {
         let before_hole = self.holes.contains_key(&end);
         // Nothing more can join a stretch between two holes, or between a hole and the first or last page.
         let is_enclosed = (after_hole || start == self.all.start) && (before_hole || end == self.all.end);
-        if end - start < LEAST_HOLE && !(is_enclosed && (after_hole || before_hole)) {
+        if end - start < self.least && !(is_enclosed && (after_hole || before_hole)) {
             self.waiting.insert(start, end);
             return None;
         }
@@ -100,10 +102,11 @@ mod tests {
             lens in prop::collection::vec(1u64..40_000, 1..60),
             order in Just((0..60).collect::<Vec<usize>>()).prop_shuffle(),
             together in 1usize..5,
+            least in prop::sample::select(&[BLOCK, LEAST_HOLE][..]),
         ) {
             let mut at = 36;
             let pages: Vec<_> = lens.iter().map(|len| { at += len; at - len..at }).collect();
-            let mut released = Released::new(36..at);
+            let mut released = Released::new(36..at, least);
             let order: Vec<_> = order.into_iter().filter(|&i| i < pages.len()).collect();
             let (mut free, mut punched, mut calls) = (vec![false; at as usize + 4096], vec![false; at as usize + 4096], 0);
             for some in order.chunks(together) {
@@ -118,14 +121,14 @@ mod tests {
             }
             let all = at - 36;
             let left = (36..at).filter(|&at| !punched[at as usize]).count() as u64;
-            prop_assert!(if all < LEAST_HOLE { calls == 0 } else { left < 2 * BLOCK }, "{} of {} left", left, all);
-            prop_assert!(calls <= 2 * all / LEAST_HOLE + 1, "{} calls for {} bytes", calls, all);
+            prop_assert!(if all < least { calls == 0 } else { left < 2 * BLOCK }, "{} of {} left", left, all);
+            prop_assert!(calls <= 2 * all / least + 1, "{} calls for {} bytes", calls, all);
         }
     }
 
     #[test]
     fn short_stretches_wait_for_others() {
-        let mut released = Released::new(36..36 + 40 * 16_384);
+        let mut released = Released::new(36..36 + 40 * 16_384, LEAST_HOLE);
         let page = |i: u64| 36 + i * 16_384..36 + (i + 1) * 16_384;
         let mut add = |pages: &[u64]| -> Vec<(u64, u64)> {
             let holes = released.add(pages.iter().map(|&i| page(i)));

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tempfile::TempPath;
 
 use super::codec::PageCompression;
+use super::release;
 use crate::data::scratch;
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
@@ -159,6 +160,14 @@ impl RunFile {
     /// Gives room back: so many bytes of the file are released.
     pub fn give_back(&self, bytes: u64) {
         self.taken.give_back(bytes);
+    }
+
+    /// Bytes of the shortest hole that is worth a system call. A job that is near its limit may need every page.
+    pub fn least_hole(&self) -> u64 {
+        match self.taken.space.limit {
+            None => release::LEAST_HOLE,
+            Some(_) => release::BLOCK,
+        }
     }
 
     /// Whether the file's system may be able to release a part of a file.
