@@ -157,8 +157,9 @@ fn several_directories() {
     let hint = "name a directory on a disk with free space with --spill-dir";
     dir.run("run uniq lines --spill-dir a --spill-dir gone")
         .refused("spill directory gone (--spill-dir): no such file or directory", hint);
+    fs::write(dir.join("few"), lines(200)).unwrap();
     for command in ["verify", "bench --runs 2"] {
-        let ran = dir.run(&format!("{command} uniq lines --spill-dir a --spill-dir b"));
+        let ran = dir.run(&format!("{command} uniq few --spill-dir a --spill-dir b"));
         assert_eq!(ran.code(), Some(0), "{}", ran.stderr());
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, mknodat};
 use serde_json::json;
 
-use crate::commands::{left, long};
+use crate::commands::{long, wait_for};
 use crate::harness::{Dir, Ran};
 
 /// Runs mapfold with `count` inputs of one command. Also returns how long it took.
@@ -30,11 +30,11 @@ fn commands_whose_first_record_does_not_come() {
         let said = format!("partial result: 1 of {} sources whole, 8 B read; missing: sleep {sleep} (", count + 1);
         let said = if count == 60 { said.split("sleep").next().unwrap() } else { &said };
         assert!(ran.stderr().starts_with(said), "{}", ran.stderr());
-        assert_eq!(left(&sleep), 0);
+        wait_for(0, &sleep);
         let (ran, took) = run(&dir, "agg -g k count --read csv a.csv --timeout 1s", count, &command);
         assert!((1000..3000).contains(&took.as_millis()), "{took:?}");
         assert_eq!((ran.code(), ran.stdout()), (Some(1), String::new()), "{}", ran.stderr());
-        assert_eq!(left(&sleep), 0);
+        wait_for(0, &sleep);
     }
 }
 
@@ -53,7 +53,7 @@ fn commands_of_a_table_that_is_not_read() {
         assert_eq!((ran.code(), ran.stdout()), (Some(2), String::new()), "{}", ran.stderr());
         assert!(ran.stderr().contains(why), "{}", ran.stderr());
         assert!(took < Duration::from_secs(3), "{took:?}: {}", ran.stderr());
-        assert_eq!(left(&sleep), 0);
+        wait_for(0, &sleep);
     }
 }
 
