@@ -99,6 +99,8 @@ enum Slot<W, U> {
         /// How many attempts were handed out, and how many of those haven't ended.
         attempts: u32,
         running: u32,
+        /// Those of them that haven't begun.
+        waiting: u32,
         /// When the first attempt began, and on which worker.
         begun: Option<(Instant, usize)>,
         failures: Vec<Error>,
@@ -175,7 +177,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
         let goes_first = work.extent().from.is_some_and(|(source, _)| is_consistently_slow(source));
         let task = Arc::new(Task::new(self.slab.len(), work));
         let failures = Vec::new();
-        self.slab.push(Slot::Open { task: task.clone(), attempts: 1, running: 1, begun: None, failures });
+        self.slab.push(Slot::Open { task: task.clone(), attempts: 1, running: 1, waiting: 1, begun: None, failures });
         self.open += 1;
         Ticket { task, attempt: 0, not_by: None, goes_first }
     }
@@ -197,13 +199,15 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
         let slow: Vec<usize> = self.alone.iter().filter(is_consistently_slow).take(idle).copied().collect();
         for number in slow {
             self.alone.remove(&number);
-            let Slot::Open { task, attempts, running, begun: Some((_, worker)), .. } = &mut self.slab[number] else {
+            let Slot::Open { task, attempts, running, waiting, begun: Some((_, worker)), .. } = &mut self.slab[number]
+            else {
                 continue;
             };
             let id = AttemptId { task: TaskId { phase: self.phase.name, number }, attempt: *attempts };
             self.phase.log.note(What::Speculated { attempt: id });
             hand_over(Ticket::again(task, attempts, *worker));
             *running += 1;
+            *waiting += 1;
         }
     }
 
@@ -212,7 +216,8 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
             Message::Declined(ticket) => return hand_over(ticket),
             Message::Begun { number, worker } => {
                 self.running += 1;
-                if let Slot::Open { begun, attempts, .. } = &mut self.slab[number] {
+                if let Slot::Open { begun, attempts, waiting, .. } = &mut self.slab[number] {
+                    *waiting -= 1;
                     begun.get_or_insert((Instant::now(), worker));
                     if *attempts == 1 {
                         self.alone.insert(number);
@@ -224,7 +229,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
         };
         self.running -= 1;
         self.alone.remove(&number);
-        let Slot::Open { task, attempts, running, failures, .. } = &mut self.slab[number] else { return };
+        let Slot::Open { task, attempts, running, waiting, failures, .. } = &mut self.slab[number] else { return };
         *running -= 1;
         match end {
             End::Won(placed) => {
@@ -247,7 +252,9 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                 if may_pass && is_wanted && *attempts < self.phase.attempts {
                     hand_over(Ticket::again(task, attempts, worker));
                     *running += 1;
-                } else if *running == 0 {
+                    *waiting += 1;
+                } else if *running == 0 || !may_pass && *running == *waiting {
+                    // An attempt that waits behind other tasks would only fail in the same way.
                     self.fail_for_good(number);
                 }
             }

@@ -462,3 +462,28 @@ fn a_straggler_loses_to_a_second_attempt() {
         assert_eq!(of(|what| matches!(what, What::Failed { .. })), 0);
     }
 }
+
+/// A slow task gets a second attempt, which waits behind thousands of tasks. The first attempt then fails in a way that
+/// can't pass, and that ends the job: the second attempt isn't waited for.
+#[test]
+fn a_failure_does_not_wait_for_an_attempt_that_has_not_begun() {
+    const TASKS: usize = 100_000;
+    let (made, ran) = ends(|| {
+        let pool = Pool::new(2, Scheduler::Stealing).unwrap();
+        let (ground, ran) = (Ground::default(), AtomicUsize::new(0));
+        let made = ground.run(&pool, (TASKS, NoMore), Deal::Split, 4, |attempt| {
+            ran.fetch_add(1, Ordering::Relaxed);
+            if attempt.number() == 0 && attempt.id.attempt == 0 {
+                thread::sleep(Duration::from_millis(500));
+                return Err(failing(0));
+            }
+            thread::sleep(Duration::from_micros(100));
+            Ok(())
+        });
+        let is_second = |event: &Event| matches!(event.what, What::Speculated { .. });
+        assert!(ground.events().iter().any(is_second));
+        (made.map(|_| ()), ran.into_inner())
+    });
+    assert_eq!(made.unwrap_err().to_string(), "task 0");
+    assert!(ran < TASKS / 2, "{ran}");
+}
