@@ -3,7 +3,7 @@
 use super::job::Job;
 use crate::error::Result;
 use crate::run::Attempt;
-use crate::shuffle::merge::{SORTED_PAGE, Sorting, merge_to};
+use crate::shuffle::merge::{self, SORTED_PAGE, Sorting, merge_to};
 use crate::shuffle::{PartitionBuffers, Run, RunPlace, RunWriter};
 
 /// The sorted runs of an attempt.
@@ -30,7 +30,7 @@ impl<'a> Overflow<'a> {
     pub fn add(&mut self, put: impl FnOnce(&mut RunWriter) -> Result<()>) -> Result<()> {
         let mut run = RunWriter::create(&self.place(), 1, SORTED_PAGE, PartitionBuffers::default())?;
         put(&mut run)?;
-        self.runs.push(Run::open(run.finish()?.0, false)?);
+        self.runs.push(merge::open(run)?);
         Ok(())
     }
 

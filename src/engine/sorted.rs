@@ -72,7 +72,7 @@ impl Work for OutputRange {
 /// Sorts and writes all rows.
 pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner }: &SortedRuns) -> Result<Writer> {
     let mut bytes = vec![0; partitioner.partitions()];
-    runs.iter().for_each(|run| run.add_bytes(&mut bytes));
+    runs.iter().try_for_each(|run| run.add_bytes(&mut bytes))?;
     job.control.progress.output.begin(bytes.iter().sum());
     let works = gather(&bytes, 0..bytes.len(), job.sizes.fold).into_iter().enumerate();
     let works = works.map(|(number, partitions)| OutputRange { number, partitions }).collect();

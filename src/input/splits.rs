@@ -32,16 +32,18 @@ impl Split {
     }
 }
 
-/// Bytes of the largest split that is chosen automatically.
+/// Bytes of the largest split that is chosen automatically, unless there would be more than [`MOST`] splits.
 const LARGEST: u64 = 64 << 20;
 const SMALLEST: u64 = 1 << 20;
+/// The most splits that are chosen automatically. Each makes a run, and every reduce task opens every run.
+const MOST: u64 = 4096;
 
 /// Chooses a split size in bytes. Each thread gets several tasks to balance the load, and a task stays worth its
 /// overhead: in a large input, the runs of smaller splits have pages so small that reading them costs time.
 pub fn choose_size(sources: &[Source], threads: usize) -> u64 {
     let bytes: u64 = sources.iter().filter(|source| !source.is_stream()).map(Source::bytes).sum();
     let threads = threads as u64;
-    (bytes / (8 * threads)).clamp(SMALLEST, LARGEST)
+    (bytes / (8 * threads)).clamp(SMALLEST, LARGEST.max(bytes / MOST))
 }
 
 /// Cuts the files among `sources` into splits of about `size` bytes. Streams are cut as they are read.
@@ -98,7 +100,8 @@ mod tests {
     #[test]
     fn size_is_chosen_within_bounds() {
         assert_eq!(choose_size(&files(&[10]), 2), SMALLEST);
-        assert_eq!(choose_size(&files(&[1 << 40]), 2), LARGEST);
+        assert_eq!(choose_size(&files(&[1 << 37]), 2), LARGEST);
+        assert_eq!(choose_size(&files(&[1 << 40]), 2), 256 << 20);
         assert_eq!(choose_size(&files(&[160 << 20, 160 << 20]), 4), 10 << 20);
     }
 }

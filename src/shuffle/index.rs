@@ -2,7 +2,13 @@
 //! it isn't kept; the entries of a partition are then read from the file whenever they are needed.
 //!
 //! An index in memory takes 40 bytes a page: 1 % of the rows at pages of 4 KiB, which is what a job in little memory
-//! writes. An index that is stored takes four bytes a partition: 4 KiB for 1024 partitions, however long the run is.
+//! writes. Of an index that is stored, a partition and a checksum are kept for every [`STRIDE`] entries: eight bytes for
+//! 64 pages, or 1/32,000 of the rows.
+//!
+//! ```text
+//! in the file   │ 64 entries │ 64 entries │ 64 entries │ rest │
+//! in memory     partition, checksum of each of these blocks
+//! ```
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -19,32 +25,67 @@ use crate::failpoint::{self, Point};
 #[derive(Debug)]
 pub enum Index {
     Held(Vec<Page>),
-    /// In the file. `firsts` has the number of each partition's first entry, and the number of entries.
-    Stored {
-        offset: u64,
-        firsts: Box<[u32]>,
-    },
+    Stored(Stored),
 }
+
+/// An index whose entries are in the file.
+#[derive(Debug)]
+pub struct Stored {
+    /// Where the entries begin in the file.
+    offset: u64,
+    entries: usize,
+    blocks: Box<[Block]>,
+}
+
+/// Up to [`STRIDE`] entries that are read together.
+#[derive(Debug)]
+struct Block {
+    /// The partition of the first entry.
+    first: u32,
+    checksum: u32,
+}
+
+/// Entries of a block, of 28 bytes each.
+const STRIDE: usize = 64;
 
 impl Index {
     /// Bytes of memory in use.
     pub fn bytes(&self) -> usize {
         match self {
             Index::Held(pages) => size_of_val(&pages[..]),
-            Index::Stored { firsts, .. } => size_of_val(&firsts[..]),
+            Index::Stored(stored) => size_of_val(&stored.blocks[..]),
         }
     }
 
     /// Leaves the entries in the file, where they begin at `offset`.
     pub fn store(&mut self, offset: u64) {
         let Index::Held(pages) = self else { return };
-        let partitions = pages.last().map_or(0, |page| page.partition + 1);
-        let first = |partition: u32| pages.partition_point(|page| page.partition < partition) as u32;
-        *self = Index::Stored { offset, firsts: (0..=partitions).map(first).collect() };
+        let block = |pages: &[Page]| {
+            let mut checksum = crc32fast::Hasher::new();
+            pages.iter().for_each(|page| checksum.update(&page.entry()));
+            Block { first: pages[0].partition, checksum: checksum.finalize() }
+        };
+        let blocks = pages.chunks(STRIDE).map(block).collect();
+        *self = Index::Stored(Stored { offset, entries: pages.len(), blocks });
     }
 
-    /// Returns the pages of a range of partitions. `file` is opened if their entries must be read. An entry that has
-    /// changed since it was checked is found out with its page, whose header has the same numbers.
+    /// Returns the pages of block `number`, counted over all partitions. There are none behind the last block.
+    pub fn block(
+        &self,
+        number: usize,
+        file: impl FnOnce() -> Result<File>,
+        error: impl FnOnce(io::Error) -> Error,
+    ) -> Result<Cow<'_, [Page]>> {
+        match self {
+            Index::Held(pages) => Ok(Cow::Borrowed(pages.chunks(STRIDE).nth(number).unwrap_or_default())),
+            Index::Stored(stored) if number < stored.blocks.len() => {
+                Ok(Cow::Owned(stored.read(&file()?, number..number + 1).map_err(error)?))
+            }
+            Index::Stored(_) => Ok(Cow::Borrowed(&[])),
+        }
+    }
+
+    /// Returns the pages of a range of partitions. `file` is opened if their entries must be read.
     pub fn pages(
         &self,
         partitions: Range<usize>,
@@ -52,29 +93,48 @@ impl Index {
         error: impl FnOnce(io::Error) -> Error,
     ) -> Result<Cow<'_, [Page]>> {
         match self {
-            Index::Held(pages) => {
-                let from = pages.partition_point(|page| (page.partition as usize) < partitions.start);
-                let to = pages.partition_point(|page| (page.partition as usize) < partitions.end);
-                Ok(Cow::Borrowed(&pages[from..to]))
-            }
-            Index::Stored { offset, firsts } => {
-                let first = |partition: usize| firsts[partition.min(firsts.len() - 1)];
-                let (from, to) = (first(partitions.start), first(partitions.end));
-                if from == to {
+            Index::Held(pages) => Ok(Cow::Borrowed(&pages[of(pages, &partitions)])),
+            Index::Stored(stored) => {
+                let blocks = stored.blocks_of(&partitions);
+                if blocks.is_empty() {
                     return Ok(Cow::Borrowed(&[]));
                 }
-                let mut entries = vec![0; (to - from) as usize * ENTRY];
-                let file = file()?;
-                let read = file.read_exact_at(&mut entries, offset + u64::from(from) * ENTRY as u64);
-                let read = read.and_then(|()| failpoint::read(Point::RunIndex, &mut entries));
-                let pages: Option<Vec<_>> = entries.as_chunks::<ENTRY>().0.iter().map(Page::from_entry).collect();
-                let contradiction = || io::Error::new(io::ErrorKind::InvalidData, "an entry of the index has changed");
-                match read.and_then(|()| pages.ok_or_else(contradiction)) {
-                    Ok(pages) => Ok(Cow::Owned(pages)),
-                    Err(source) => Err(error(source)),
-                }
+                let mut pages = stored.read(&file()?, blocks).map_err(error)?;
+                let wanted = of(&pages, &partitions);
+                pages.truncate(wanted.end);
+                pages.drain(..wanted.start);
+                Ok(Cow::Owned(pages))
             }
         }
+    }
+}
+
+/// Returns which of these pages belong to the partitions.
+fn of(pages: &[Page], partitions: &Range<usize>) -> Range<usize> {
+    let before = |partition: usize| pages.partition_point(|page| (page.partition as usize) < partition);
+    before(partitions.start)..before(partitions.end)
+}
+
+impl Stored {
+    /// Returns the blocks that may have entries of the partitions.
+    fn blocks_of(&self, partitions: &Range<usize>) -> Range<usize> {
+        let before = |partition: usize| self.blocks.partition_point(|block| (block.first as usize) < partition);
+        // The last block that begins before the first partition may end with it.
+        before(partitions.start).saturating_sub(1)..before(partitions.end)
+    }
+
+    /// Reads the entries of some blocks. Fails if they aren't those that were checked before.
+    fn read(&self, file: &File, blocks: Range<usize>) -> io::Result<Vec<Page>> {
+        let (from, to) = (blocks.start * STRIDE, (blocks.end * STRIDE).min(self.entries));
+        let mut entries = vec![0; (to - from) * ENTRY];
+        file.read_exact_at(&mut entries, self.offset + (from * ENTRY) as u64)?;
+        failpoint::read(Point::RunIndex, &mut entries)?;
+        let is_same = |(entries, block): (&[u8], &Block)| crc32fast::hash(entries) == block.checksum;
+        let pages: Option<Vec<_>> = match entries.chunks(STRIDE * ENTRY).zip(&self.blocks[blocks]).all(is_same) {
+            true => entries.as_chunks::<ENTRY>().0.iter().map(Page::from_entry).collect(),
+            false => None,
+        };
+        pages.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the entries of the index have changed"))
     }
 }
 
@@ -114,4 +174,43 @@ pub fn read(path: &Path, id: RunId, file: &File) -> Result<(Vec<Page>, u64)> {
     };
     let pages = pages.filter(is_right).ok_or_else(|| corrupt(index_offset, "the index contradicts itself"))?;
     Ok((pages, index_offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    proptest! {
+        /// An index in a file has the pages that an index in memory has, for every range of partitions.
+        #[test]
+        fn a_stored_index_is_as_one_that_is_held(
+            counts in prop::collection::vec(prop_oneof![0usize..3, 0usize..200], 0..12),
+            offset in 0u64..100,
+        ) {
+            let mut pages = Vec::new();
+            for (partition, count) in (0u32..).zip(&counts) {
+                let page = |i| Page { offset: 1000 * i as u64, partition, rows: i as u32, len: 7, compressed: None };
+                pages.extend((pages.len()..pages.len() + count).map(page));
+            }
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&vec![0; offset as usize]).unwrap();
+            pages.iter().for_each(|page| file.write_all(&page.entry()).unwrap());
+            let (held, mut stored) = (Index::Held(pages.clone()), Index::Held(pages));
+            stored.store(offset);
+            for number in 0..=counts.iter().sum::<usize>() / STRIDE + 1 {
+                let [held, stored] = [&held, &stored]
+                    .map(|index| index.block(number, || Ok(file.try_clone().unwrap()), |e| panic!("{e}")).unwrap());
+                prop_assert_eq!(held, stored, "block {}", number);
+            }
+            for from in 0..=counts.len() {
+                for to in from..=counts.len() + 1 {
+                    let [held, stored] = [&held, &stored]
+                        .map(|index| index.pages(from..to, || Ok(file.try_clone().unwrap()), |e| panic!("{e}")).unwrap());
+                    prop_assert_eq!(held, stored, "{}..{}", from, to);
+                }
+            }
+        }
+    }
 }

@@ -50,10 +50,13 @@ pub struct Merge<'a> {
 /// Where in a run the next row is.
 #[derive(Debug)]
 struct Cursor<'a> {
+    run: &'a Run,
     reader: PageReader<'a>,
+    /// Some pages of the run, and the number of the one that is read next.
     pages: Cow<'a, [Page]>,
-    /// The number of the page that is read next.
     next: usize,
+    /// The number of the block of pages that follows.
+    block: usize,
     /// The rows of the page that is read.
     rows: Vec<u8>,
     /// Rows of the page that are still to be found, as its header says.
@@ -68,6 +71,10 @@ impl Cursor<'_> {
     fn advance(&mut self, find_key: FindKey, buffer: &mut Vec<u8>) -> Result<()> {
         let mut at = self.row.end;
         if at == self.rows.len() {
+            if self.next == self.pages.len() {
+                self.pages = self.run.block(self.block)?;
+                (self.next, self.block) = (0, self.block + 1);
+            }
             let Some(page) = self.pages.get(self.next) else {
                 self.prefix = None;
                 return Ok(());
@@ -95,14 +102,16 @@ impl Cursor<'_> {
 }
 
 impl<'a> Merge<'a> {
-    /// Merges the rows of partition 0 of these runs.
+    /// Merges the rows of these runs, of one partition each.
     pub fn new(runs: &'a [Run], sorting: Sorting) -> Result<Merge<'a>> {
         let mut buffer = Vec::new();
         let cursors = runs.iter().map(|run| {
             let mut cursor = Cursor {
+                run,
                 reader: run.reader()?,
-                pages: run.pages(0..1)?,
+                pages: Cow::Borrowed(&[]),
                 next: 0,
+                block: 0,
                 rows: Vec::new(),
                 left: 0,
                 row: 0..0,
@@ -188,8 +197,8 @@ pub struct FanIn {
 impl FanIn {
     /// Returns how many of these runs may be merged at once: two at least.
     fn most(self, runs: &[Run]) -> usize {
-        /// Bytes of a run that is being read, beside its page.
-        const BESIDE: usize = 1 << 10;
+        /// Bytes of a run that is being read, beside its page: above all, entries of its index.
+        const BESIDE: usize = 4 << 10;
         let page = runs.iter().map(Run::longest_page).max().unwrap_or(0).max(SORTED_PAGE);
         (self.memory / (page + BESIDE)).min(self.files).max(2)
     }
@@ -234,7 +243,14 @@ fn merge_all(runs: &[Run], sorting: Sorting, place: &RunPlace, check: &impl Fn()
             check()?;
         }
     }
-    Run::open(out.finish()?.0, false)
+    open(out)
+}
+
+/// Finishes a sorted run. There may be many of them, so each leaves its index in its file.
+pub fn open(run: RunWriter) -> Result<Run> {
+    let mut run = Run::open(run.finish()?.0, false)?;
+    run.store_index();
+    Ok(run)
 }
 
 #[cfg(test)]

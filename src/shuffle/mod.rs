@@ -12,6 +12,26 @@
 //! of a task goes to sorted runs, which [`merge`] merges; [`sort`] is for rows with sort keys. [`spill`] defines where
 //! the files are and how many bytes they take, [`codec`] and [`packer`] how pages are compressed, [`mod@release`] how
 //! read pages give their space back.
+//!
+//! # What bounds what
+//!
+//! A job has I bytes of input, and each of its threads a share of s bytes of the memory. Its map rows have B bytes.
+//!
+//! | what | formula | 1 TiB of rows in 64 MiB, two threads: s = 25 MiB |
+//! |---|---|---|
+//! | partitions P | min(I / 1 MiB, s / 8 KiB, 1024) | 1024 |
+//! | page g | min(s / 2P, 16 KiB) | 12 KiB |
+//! | runs R of files | I / 64 MiB, at most 4096 | 4096 |
+//! | memory of stored indexes | 8 bytes for 64 pages: B / 8g | 11 MiB |
+//! | rows of a partition b | B / P | 1 GiB |
+//! | sorted runs of a partition | b / (s / 2), if its groups don't fit | 82 |
+//! | runs merged at once F | min(s / 4 / (16 KiB + 4 KiB), files) | 320 |
+//! | passes over a partition | log_F of its sorted runs | 1 |
+//!
+//! Half of the files that the process may open stay open as map runs, and the other half is divided among the threads
+//! that merge. How many keys there are matters only for b: at 10^11 keys of 10 bytes nothing else changes. A hostile
+//! choice of keys can make one partition of all rows, which costs passes: 1 TiB in one partition are 84,000 sorted runs,
+//! which take two.
 
 mod aggregation;
 pub mod codec;

@@ -32,11 +32,11 @@ pub struct Run {
     index: Index,
     /// Where the entries of the index begin in the file.
     index_offset: u64,
-    /// Row bytes of each partition.
-    bytes: Box<[u64]>,
+    /// Row bytes of all partitions.
+    row_bytes: u64,
     /// Row bytes of the longest page.
     longest_page: usize,
-    /// What is released of the pages. `None` if they are too few for a hole.
+    /// What is released of the pages. `None` if they are too few for a hole, or if memory is short.
     released: Option<Mutex<Released>>,
 }
 
@@ -45,15 +45,14 @@ impl Run {
     pub fn open(WrittenRun { file: place, id, size }: WrittenRun, keep: bool) -> Result<Run> {
         let file = open(place.path())?;
         let (pages, index_offset) = index::read(place.path(), id, &file)?;
-        let mut bytes = vec![0; pages.last().map_or(0, |page| page.partition as usize + 1)];
-        pages.iter().for_each(|page| bytes[page.partition as usize] += u64::from(page.len));
         let end = pages.iter().map(Page::end).max().unwrap_or(0);
         let least = place.least_hole();
         let released = (end >= least).then(|| Mutex::new(Released::new(HEADER as u64..end, least)));
         let rows = pages.iter().map(|page| u64::from(page.rows)).sum();
         let longest_page = pages.iter().map(|page| page.len as usize).max().unwrap_or(0);
-        let (file, index, bytes) = (keep.then_some(file), Index::Held(pages), bytes.into());
-        let run = Run { place, id, rows: size.rows, file, index, index_offset, bytes, longest_page, released };
+        let row_bytes = pages.iter().map(|page| u64::from(page.len)).sum();
+        let (file, index) = (keep.then_some(file), Index::Held(pages));
+        let run = Run { place, id, rows: size.rows, file, index, index_offset, row_bytes, longest_page, released };
         run.check_rows(rows)?;
         Ok(run)
     }
@@ -72,24 +71,37 @@ impl Run {
         self.index.bytes()
     }
 
-    /// Leaves the index in the file, to be read when it is needed.
+    /// Leaves the index in the file, to be read when it is needed. What is released isn't remembered from now on.
     pub fn store_index(&mut self) {
         self.index.store(self.index_offset);
+        self.released = None;
     }
 
     /// Returns the pages of a range of partitions.
     pub fn pages(&self, partitions: Range<usize>) -> Result<Cow<'_, [Page]>> {
-        let file = || match &self.file {
+        self.index.pages(partitions, || self.file_of_index(), |source| self.index_error(source))
+    }
+
+    /// Returns some pages, in the order of the index: those of block `number`, or none behind the last block.
+    pub fn block(&self, number: usize) -> Result<Cow<'_, [Page]>> {
+        self.index.block(number, || self.file_of_index(), |source| self.index_error(source))
+    }
+
+    fn file_of_index(&self) -> Result<File> {
+        match &self.file {
             Some(file) => file.try_clone().map_err(|source| spill(self.path(), source)),
             None => open(self.path()),
-        };
-        self.index.pages(partitions, file, |source| match source.kind() {
+        }
+    }
+
+    fn index_error(&self, source: io::Error) -> Error {
+        match source.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
                 let what = "its index has changed";
                 Error::Corrupt { path: self.path().to_path_buf(), at: Some(self.index_offset), what }
             }
             _ => spill(self.path(), source),
-        })
+        }
     }
 
     /// Row bytes of the longest page.
@@ -99,12 +111,14 @@ impl Run {
 
     /// Row bytes of all partitions.
     pub fn row_bytes(&self) -> u64 {
-        self.bytes.iter().sum()
+        self.row_bytes
     }
 
     /// Adds each partition's row bytes to `sums`.
-    pub fn add_bytes(&self, sums: &mut [u64]) {
-        self.bytes.iter().zip(sums).for_each(|(bytes, sum)| *sum += bytes);
+    pub fn add_bytes(&self, sums: &mut [u64]) -> Result<()> {
+        let pages = self.pages(0..sums.len())?;
+        pages.iter().for_each(|page| sums[page.partition as usize] += u64::from(page.len));
+        Ok(())
     }
 
     pub fn reader(&self) -> Result<PageReader<'_>> {
@@ -118,11 +132,16 @@ impl Run {
     /// Gives the disk space of these partitions back, as far as that is worthwhile. Their pages can't be read any more.
     /// Where the file system can't do that, nothing happens.
     pub fn release(&self, partitions: Range<usize>) {
-        let Ok(pages) = self.pages(partitions) else { return };
-        let Some(released) = self.released.as_ref().filter(|_| !pages.is_empty() && self.place.can_be_punched()) else {
+        if !self.place.can_be_punched() {
             return;
+        }
+        let Ok(pages) = self.pages(partitions) else { return };
+        let pages = pages.iter().map(|page| page.offset..page.end());
+        let holes = match (&self.released, &self.index) {
+            (Some(released), _) => lock(released).add(pages),
+            (None, Index::Stored(_)) => release::blocks_within(pages),
+            (None, Index::Held(_)) => return,
         };
-        let holes = lock(released).add(pages.iter().map(|page| page.offset..page.end()));
         if holes.is_empty() {
             return;
         }

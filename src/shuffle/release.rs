@@ -41,14 +41,7 @@ impl Released {
 
     /// Releases pages, given by where they begin and end. Returns the ranges of bytes to be punched now.
     pub fn add(&mut self, pages: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
-        let mut stretches: Vec<Range<u64>> = pages.collect();
-        stretches.sort_unstable_by_key(|stretch| stretch.start);
-        stretches.dedup_by(|next, stretch| {
-            let touches = stretch.end == next.start;
-            stretch.end = if touches { next.end } else { stretch.end };
-            touches
-        });
-        stretches.into_iter().filter_map(|stretch| self.add_stretch(stretch)).collect()
+        stretches(pages).into_iter().filter_map(|stretch| self.add_stretch(stretch)).collect()
     }
 
     fn add_stretch(&mut self, stretch: Range<u64>) -> Option<Range<u64>> {
@@ -68,6 +61,25 @@ impl Released {
         let to = if before_hole { end.next_multiple_of(BLOCK) } else { end - end % BLOCK };
         (from < to).then_some(from..to)
     }
+}
+
+/// Returns the ranges of bytes to be punched if nothing is remembered of other pages: the blocks that lie within these
+/// pages.
+pub fn blocks_within(pages: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
+    let blocks = |stretch: Range<u64>| stretch.start.next_multiple_of(BLOCK)..stretch.end - stretch.end % BLOCK;
+    stretches(pages).into_iter().map(blocks).filter(|blocks| !blocks.is_empty()).collect()
+}
+
+/// Joins pages that touch.
+fn stretches(pages: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
+    let mut stretches: Vec<Range<u64>> = pages.collect();
+    stretches.sort_unstable_by_key(|stretch| stretch.start);
+    stretches.dedup_by(|next, stretch| {
+        let touches = stretch.end == next.start;
+        stretch.end = if touches { next.end } else { stretch.end };
+        touches
+    });
+    stretches
 }
 
 /// Returns the beginning of the stretch that ends at `at`.
