@@ -43,7 +43,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return Err(stdout_is_closed().into());
     }
     let trials = Trials::new(&args.job, "verify")?;
-    let hostile = hostile::settings(trials.input_bytes(), |setting| args.job.changes.gives(setting).is_some());
+    let threads = trials.plan.settings.threads;
+    let hostile = hostile::settings(trials.input_bytes(), threads, |setting| args.job.changes.gives(setting).is_some());
     let mut rounds = Rounds::new(args.rounds.progress, hostile.len() + 1);
     rounds.aside(|| {
         to_stdout(&format!("{}, {} of input: what each run wrote\n", trials.title(), data(trials.input_bytes())))

@@ -11,6 +11,7 @@ use rustix::process::{Resource, getrlimit};
 use super::read::WINDOW;
 use crate::input::splits;
 use crate::plan::Plan;
+use crate::plan::machine::least_memory;
 use crate::shuffle::RowLimit;
 use crate::shuffle::merge::FanIn;
 
@@ -69,7 +70,10 @@ impl Sizes {
         let input: u64 = plan.sources.iter().map(|source| source.bytes()).sum();
         // Each worker's share of the budget is divided: half goes to partition buffers, an eighth to the table, and the
         // rest to the table's arena, to blocks and to the rows that are being written.
-        let share = settings.memory.saturating_sub(PROCESS).max(settings.memory / 4) / settings.threads as u64;
+        // Tests give less than a job accepts.
+        let is_accepted = settings.memory >= least_memory(settings.threads);
+        let shared = if is_accepted { settings.memory - PROCESS } else { settings.memory / 4 };
+        let share = shared / settings.threads as u64;
         let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
         let streams = plan.sources.iter().any(|source| source.is_stream());
         let most_partitions = (share / 2 / 4096).clamp(1, MOST_PARTITIONS) as usize;

@@ -11,31 +11,47 @@ use rustix::fs::{Access, access};
 use rustix::process::{Resource, getrlimit};
 
 use crate::error::{Error, Result, reason, shown};
+use crate::units::size;
 
-/// The least memory that a job accepts in bytes. With less, not even the buffers of one thread fit.
-pub const LEAST_MEMORY: u64 = 1 << 20;
+/// The least memory that a job accepts in bytes: so much for the process, and so much for each thread.
+const LEAST_OF_PROCESS: u64 = 12 << 20;
+const LEAST_OF_THREAD: u64 = 2 << 20;
+
+/// Returns the least memory that a job with so many threads accepts, in bytes.
+pub fn least_memory(threads: usize) -> u64 {
+    LEAST_OF_PROCESS + LEAST_OF_THREAD * threads as u64
+}
 
 /// The most threads that are started, unless there are more cores. An idle worker looks for work with every other
 /// worker, so the cost of idle workers grows with the square of their number: with 20 KB of input on two cores 256 took
 /// 0.1 s, 1024 took 5 s and 4096 took 46 s.
 const MOST_THREADS: usize = 256;
 
-/// Returns the number of threads to start. The default is the number of cores that this process may use, as limited by
-/// affinity and control groups.
-pub(super) fn threads(asked: Option<usize>) -> usize {
+/// Returns the number of threads to start, and the memory of the job in bytes. By default there are as many threads as
+/// cores that this process may use, as limited by affinity and control groups, or as many as the memory suffices for.
+pub(super) fn threads_and_memory(threads: Option<usize>, memory: Option<u64>) -> Result<(usize, u64)> {
     let cores = thread::available_parallelism().map_or(1, |n| n.get());
-    asked.map_or(cores, |asked| asked.min(MOST_THREADS.max(cores)))
+    let threads = threads.map(|asked| asked.min(MOST_THREADS.max(cores)));
+    let least = least_memory(threads.unwrap_or(1));
+    let memory = match memory {
+        Some(bytes) if bytes < least => return Err(too_little(bytes, threads)),
+        Some(bytes) => bytes,
+        None => (usable_memory() / 2).max(least),
+    };
+    let most = usize::try_from((memory - LEAST_OF_PROCESS) / LEAST_OF_THREAD).unwrap_or(usize::MAX);
+    Ok((threads.unwrap_or(cores.min(most)), memory))
 }
 
-pub(super) fn memory(asked: Option<u64>) -> Result<u64> {
-    match asked {
-        Some(bytes) if bytes < LEAST_MEMORY => Err(Error::usage_hint(
-            format!("memory of {bytes} bytes is too little"),
-            format!("use at least {}M", LEAST_MEMORY >> 20),
-        )),
-        Some(bytes) => Ok(bytes),
-        None => Ok((usable_memory() / 2).max(LEAST_MEMORY)),
-    }
+fn too_little(bytes: u64, threads: Option<usize>) -> Error {
+    let least = |threads| least_memory(threads) >> 20;
+    let (of, hint) = match threads {
+        Some(threads @ 2..) => {
+            let fewer = if bytes < least_memory(1) { "" } else { ", or fewer --threads" };
+            (format!(" for {threads} threads"), format!("use --memory {}M{fewer}", least(threads)))
+        }
+        _ => (String::new(), format!("use --memory {}M", least(1))),
+    };
+    Error::usage_hint(format!("memory of {} is too little{of}", size(bytes)), hint)
 }
 
 fn usable_memory() -> u64 {
@@ -115,10 +131,13 @@ mod tests {
 
     #[test]
     fn threads_asked_for() {
-        let cores = threads(None);
-        assert_eq!([1, 3, 256].map(|asked| threads(Some(asked))), [1, 3, 256]);
-        assert_eq!(threads(Some(4096)), cores.max(256));
-        assert_eq!(threads(Some(cores)), cores);
+        let threads = |asked, memory| threads_and_memory(asked, memory).unwrap().0;
+        let cores = threads(None, Some(1 << 40));
+        assert_eq!([1, 3, 256].map(|asked| threads(Some(asked), None)), [1, 3, 256]);
+        assert_eq!(threads(Some(4096), None), cores.max(256));
+        assert_eq!(threads(Some(cores), None), cores);
+        assert_eq!(threads(None, Some(14 << 20)), 1);
+        assert_eq!(threads(None, Some(16 << 20)), cores.min(2));
     }
 
     #[test]
@@ -126,7 +145,7 @@ mod tests {
         let meminfo = "MemTotal:        8123456 kB\nMemFree:          123456 kB\n";
         assert_eq!(physical_memory(meminfo), Some(8_123_456 * 1024));
         assert_eq!(physical_memory(""), None);
-        assert!(usable_memory() > LEAST_MEMORY);
+        assert!(usable_memory() > least_memory(1));
     }
 
     #[test]
@@ -151,11 +170,22 @@ mod tests {
 
     #[test]
     fn memory_asked_for() {
-        assert_eq!(memory(Some(1 << 20)).unwrap(), 1 << 20);
-        let error = memory(Some(1000)).unwrap_err();
-        assert_eq!(error.to_string(), "memory of 1000 bytes is too little");
-        assert_eq!(error.hint().unwrap(), "use at least 1M");
-        assert!(memory(None).unwrap() >= LEAST_MEMORY);
+        for (threads, least) in [(1, 14), (2, 16), (8, 28)] {
+            assert_eq!(threads_and_memory(Some(threads), Some(least << 20)).unwrap(), (threads, least << 20));
+        }
+        for (threads, bytes, message, hint) in [
+            (None, 1000, "memory of 1000 bytes is too little", "use --memory 14M"),
+            (Some(1), 13 << 20, "memory of 13 MiB is too little", "use --memory 14M"),
+            (Some(2), 13 << 20, "memory of 13 MiB is too little for 2 threads", "use --memory 16M"),
+            (Some(8), 16 << 20, "memory of 16 MiB is too little for 8 threads", "use --memory 28M, or fewer --threads"),
+        ] {
+            let error = threads_and_memory(threads, Some(bytes)).unwrap_err();
+            assert_eq!((error.to_string().as_str(), error.hint().as_deref()), (message, Some(hint)));
+        }
+        for threads in [None, Some(1), Some(256)] {
+            let (threads, memory) = threads_and_memory(threads, None).unwrap();
+            assert!(memory >= least_memory(threads));
+        }
     }
 
     #[test]

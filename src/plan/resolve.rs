@@ -282,9 +282,10 @@ fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, 
 const ATTEMPTS: u32 = 4;
 
 fn settings(run: &spec::RunSettings) -> Result<Settings> {
+    let (threads, memory) = machine::threads_and_memory(run.threads, run.memory)?;
     Ok(Settings {
-        threads: machine::threads(run.threads),
-        memory: machine::memory(run.memory)?,
+        threads,
+        memory,
         split_size: run.split_size,
         partitions: run.partitions,
         combiner: run.combiner.unwrap_or_default(),

@@ -111,7 +111,7 @@ fn stderr(output: &Output) -> String {
 fn settings() -> impl Iterator<Item = String> {
     let each = SCHEDULERS.into_iter().flat_map(|scheduler| SPLITS.map(|split| (scheduler, split)));
     each.zip(["on", "off", "auto"].into_iter().cycle()).map(|((scheduler, split), combiner)| {
-        format!("--scheduler {scheduler} {split} --combiner {combiner} --memory 4M --partitions 4 --report r.json")
+        format!("--scheduler {scheduler} {split} --combiner {combiner} --memory 16M --partitions 4 --report r.json")
     })
 }
 
@@ -216,7 +216,7 @@ fn in_streams() {
         mknodat(CWD, dir.join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
         for (how, on_error) in [("skip", r#""skip""#), ("fail", r#""fail""#)] {
             bugs.write(dir, on_error);
-            let set = format!("--set read.format={format} --memory 1M --report r.json");
+            let set = format!("--set read.format={format} --memory 16M --report r.json");
             let expected = run(dir, "", &format!("run job.json good-{input} {set}"));
             for (name, source) in [("cat", format!("--from-command cat\u{a0}{input}")), ("fifo", "fifo".into())] {
                 let label = format!("{}, {name}, {how}", bugs.name);

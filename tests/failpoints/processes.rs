@@ -61,7 +61,7 @@ fn a_panic_while_the_job_is_planned() {
     }
 }
 
-const SMALL: &str = "--threads 2 --split-size 2K --memory 1M --partitions 4";
+const SMALL: &str = "--threads 2 --split-size 2K --memory 16M --partitions 4";
 
 #[test]
 fn a_command_says_why_it_failed_and_nothing_else() {
@@ -131,7 +131,7 @@ fn a_damaged_run_of_a_packed_file_is_made_again() {
     fs::write(dir.path().join("in/table.gz"), gzipped(&table)).unwrap();
     for job in ["run wordcount in/table.gz", "agg -g k sum(v) --read csv in/table.gz"] {
         let args =
-            format!("{job} -o out --force --report r.json --trace t.json --threads 1 --memory 1M --partitions 4");
+            format!("{job} -o out --force --report r.json --trace t.json --threads 1 --memory 14M --partitions 4");
         let made = |faults: &str| {
             let output = run(dir.path(), faults, &args);
             assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{faults}");

@@ -181,7 +181,9 @@ fn flags_that_are_wrong() {
     dir.run("run wordcount f --memory much").refused("--memory: \"much\" is not a size", hint);
     dir.run("run wordcount f --memory 1.5G").refused("--memory: \"1.5G\" is not a size", hint);
     dir.run("run wordcount f --split-size 0").refused("--split-size: must be at least 1 byte", "");
-    dir.run("run wordcount f --memory 1K").refused("memory of 1024 bytes is too little", "use at least 1M");
+    dir.run("run wordcount f --memory 1K").refused("memory of 1 KiB is too little", "use --memory 14M");
+    let (error, hint) = ("memory of 16 MiB is too little for 8 threads", "use --memory 28M, or fewer --threads");
+    dir.run("run wordcount f --memory 16M --threads 8").refused(error, hint);
     dir.run("wordcount f").refused("unknown command \"wordcount\"", "did you mean mapfold run wordcount?");
     dir.run("run").refused("no JOB", "mapfold run wordcount book.txt; mapfold jobs lists the built-in jobs");
 }

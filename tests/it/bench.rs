@@ -75,7 +75,7 @@ fn anything_that_has_a_flag_varies() {
         "scheduler=stealing,static,shared",
         "split-size=7,1K",
         "partitions=1,9",
-        "memory=1M,64M",
+        "memory=16M,64M",
         "combiner=auto,on,off",
     ] {
         let table = succeeded(&dir.run(&format!("bench wordcount a.txt --runs 2 --vary {vary} --export-json b.json")));
@@ -145,7 +145,7 @@ fn what_is_refused() {
     bench("wordcount a.txt --vary combiner=on,offf")
         .refused("--vary combiner: must be one of auto, on, off, is \"offf\"", "did you mean \"off\"?");
     bench("wordcount a.txt --vary threads=1,two").refused("--vary threads: must be a whole number, is \"two\"", "");
-    bench("wordcount a.txt --vary memory=1K,1G").refused("memory of 1024 bytes is too little", "use at least 1M");
+    bench("wordcount a.txt --vary memory=1K,1G").refused("memory of 1 KiB is too little", "use --memory 14M");
     let compared = "give different values to compare";
     bench("wordcount a.txt --vary threads=1,1").refused("--vary threads: 1 is given twice", compared);
     bench("wordcount a.txt --vary memory=1G,1024M").refused("--vary memory: 1024M is the same as 1G", compared);

@@ -85,7 +85,7 @@ fn json_lines_whatever_the_settings() {
             }
         }
     }
-    of("b.json.gz", "--memory 1M");
+    of("b.json.gz", "--memory 16M");
     let args = ["agg", "-g", "key", "count,count(in.n),sum(in.n)", "--read", "jsonl", "-"];
     dir.command(args).stdin(text.as_bytes()).run().printed(&expected);
 }
@@ -189,7 +189,7 @@ fn values_of_json_keep_their_types() {
     ];
     let groups: String = keys.map(|(key, n)| format!("{{\"v\":{key},\"count\":{n}}}\n")).concat();
     let exploded = json!({"map": [{"explode": "w", "as": "e"}], "group_by": ["e"], "aggregate": [{"op": "count"}], "output": {"columns": ["e", "count"]}});
-    for settings in ["", "--split-size 90 --threads 3", "--combiner off --partitions 3", "--memory 1M --threads 2"] {
+    for settings in ["", "--split-size 90 --threads 3", "--combiner off --partitions 3", "--memory 16M --threads 2"] {
         dir.run(&format!("agg -g v count a.jsonl --format jsonl {settings}")).printed(&groups);
         job(&dir, &exploded);
         let of_elements = groups.replace("\"v\"", "\"e\"");

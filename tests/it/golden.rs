@@ -42,7 +42,8 @@ fn every_built_in_prints_what_its_case_says() {
                     .map(|combiner| format!("{command} --threads {threads} --split-size {split} --combiner {combiner}"))
             })
         });
-        let more = ["", " --memory 1M", " --partitions 1", " --partitions 64 --memory 1M --split-size 13"];
+        let more =
+            ["", " --memory 16M", " --memory 1G", " --partitions 1", " --partitions 64 --memory 64M --split-size 13"];
         for command in settings.chain(more.map(|flags| format!("{command}{flags}"))) {
             let ran = dir.run(&command);
             assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""), "{command}");

@@ -102,7 +102,9 @@ fn a_long_line_in_the_key_of_each_of_its_words() {
 /// The lines are longer than the part of a page's first key that is kept, and differ within that part or behind it.
 #[test]
 fn long_lines_in_order() {
-    for (alike, settings) in [(0, "--memory 1M"), (900, "--memory 1M --threads 3"), (1500, "--memory 1M --threads 1")] {
+    for (alike, settings) in
+        [(0, "--memory 16M"), (900, "--memory 18M --threads 3"), (1500, "--memory 14M --threads 1")]
+    {
         let line = |i: usize| format!("{}{:04}{}\n", "x".repeat(alike), i * 7919 % 2000, "y".repeat(2000));
         let mut lines: Vec<String> = (0..2000).map(line).collect();
         let dir = Dir::new().file("f", lines.concat());

@@ -194,7 +194,7 @@ fn a_failure_beside_a_fifo_without_a_writer() {
 fn many_threads_and_few_descriptors() {
     let dir = Dir::new().file("lines", lines(20_000));
     let expected: String = lines(20_000).lines().map(|line| format!("{line}\t1\n")).collect();
-    let settings = ["--threads 256", "--memory 1M --partitions 16 --threads 2", "--threads 3 --unordered"];
+    let settings = ["--threads 256", "--memory 16M --partitions 16 --threads 2", "--threads 3 --unordered"];
     for settings in settings {
         let script = format!("ulimit -n 64; exec $M run uniq lines --split-size 10K {settings}");
         let output = sh(&dir, &script).output().unwrap();

@@ -18,7 +18,7 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 const SETTINGS: [&str; 4] =
-    ["", "--split-size 50 --threads 3", "--split-size 7000 --threads 2", "--memory 1M --threads 1"];
+    ["", "--split-size 50 --threads 3", "--split-size 7000 --threads 2", "--memory 14M --threads 1"];
 
 /// Lines of many lengths. Some are empty, and some end with a carriage return.
 fn lines(count: usize, seed: usize) -> String {
@@ -78,7 +78,7 @@ fn lines_of_what_is_packed_in_many_blocks() {
         &json!({"map": [{"extract": "line", "pattern": "^[0-9]+", "as": "n"}, {"derive": "@line - n", "as": "off"}], "group_by": ["off"], "aggregate": [{"op": "count"}, {"op": "max", "field": "@offset"}]}),
     );
     let last = text.len() - "300000 of many lines\n".len();
-    for memory in ["1M", "16M"] {
+    for memory in ["14M", "64M"] {
         dir.run(&format!("run job.json a.gz --memory {memory}")).printed(&format!("0\t300000\t{last}\n"));
     }
 }

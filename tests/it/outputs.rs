@@ -56,7 +56,7 @@ fn what_outgrows_its_disk() {
     assert_eq!(dir.names(), NAMES);
 
     // The runs are many and small, so only the output exceeds the limit.
-    let small = "--split-size 20K --partitions 64 --threads 2 --memory 4M";
+    let small = "--split-size 20K --partitions 64 --threads 2 --memory 16M";
     let output = sh(&dir, &format!("ulimit -f 1000; exec $M run uniq lines.txt {small} -o out"));
     failed(&output, "error: cannot write out: file too large\n");
     let output = sh(&dir, &format!("ulimit -f 1000; exec $M run uniq lines.txt {small} -o out/"));
@@ -129,7 +129,8 @@ fn compressed_output() {
     };
     for name in ["out.gz", "out.csv.zst"] {
         let mut first = None;
-        for settings in ["", "--threads 1 --split-size 20K", "--threads 3 --memory 4M --partitions 64 --combiner off"] {
+        for settings in ["", "--threads 1 --split-size 20K", "--threads 3 --memory 18M --partitions 64 --combiner off"]
+        {
             dir.run(&format!("run uniq lines.txt {settings} --force -o {name}")).printed("");
             assert!(unpack(name) == plain, "{name} {settings}");
             let packed = fs::read(dir.join(name)).unwrap();

@@ -2,8 +2,8 @@
 
 use crate::harness::{Dir, Ran};
 
-/// The least memory of a thread, so that much is spilled with little input.
-const LITTLE: &str = "--memory 4M --threads 1 --report r.json --force";
+/// The least memory, so that much is spilled with little input.
+const LITTLE: &str = "--memory 14M --threads 1 --report r.json --force";
 
 /// The most sorted runs that are merged at once in so little memory, at least.
 const FAN_IN: u64 = 14;
@@ -101,7 +101,7 @@ fn few_open_files() {
     const GROUPS: u64 = 120_001;
     let dir = Dir::new().file("lines", lines(scattered(GROUPS, 1)));
     let mut command = std::process::Command::new("bash");
-    let settings = "--partitions 1 --threads 4 --memory 16M --report r.json";
+    let settings = "--partitions 1 --threads 4 --memory 20M --report r.json";
     let script = format!("ulimit -n 64; exec $M run uniq lines {settings}");
     let ran =
         command.current_dir(dir.path()).env("M", env!("CARGO_BIN_EXE_mapfold")).args(["-c", &script]).output().unwrap();

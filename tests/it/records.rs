@@ -21,7 +21,7 @@ fn with_x() -> String {
 #[test]
 fn lines_keep_the_order_of_the_input() {
     let dir = Dir::new().file("in.txt", numbered());
-    for flags in ["", " --threads 1", " --threads 8 --split-size 100", " --split-size 7 --memory 1M --unordered"] {
+    for flags in ["", " --threads 1", " --threads 8 --split-size 100", " --split-size 7 --memory 16M --unordered"] {
         dir.run(&format!("run grep --param pattern=x in.txt{flags}")).printed(&with_x());
     }
     assert_eq!(dir.names(), ["in.txt"]);
@@ -76,7 +76,7 @@ fn sorted_ties_keep_the_order_of_the_input() {
     let spec =
         r#"{"map": [{"extract": "line", "pattern": "^b|^c", "as": "b"}], "select": ["b", "line"], "sort": ["b"]}"#;
     let dir = dir.file("spec.json", spec);
-    for flags in ["", "--split-size 1 --threads 3", "--memory 1M --split-size 5"] {
+    for flags in ["", "--split-size 1 --threads 3", "--memory 16M --split-size 5"] {
         let ran = dir.run(&format!("run spec.json in.txt {flags} --format csv"));
         ran.printed("b,line\n,a 2\n,a 4\nb,b 1\nb,b 3\n");
     }

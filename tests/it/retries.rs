@@ -92,7 +92,7 @@ fn a_command_that_fails_is_run_again() {
     let dir = Dir::new();
     let first = "seq 30000 | head -c 70001; echo lost >&2; exit 7";
     for scheduler in SCHEDULERS {
-        for args in ["", "--memory 8M --threads 3"] {
+        for args in ["", "--memory 18M --threads 3"] {
             let input = twice(&dir, "web1", first, "seq 30000");
             run(&dir, &json!([input]), &format!("--scheduler {scheduler} {args}")).printed(&numbers());
             assert_eq!(runs(&dir, "web1"), 2);

@@ -51,7 +51,7 @@ fn compressed_runs() {
     for job in
         ["sorted.json", "counted.json", "in-order.json", "counted.json --unordered", "counted.json --combiner off"]
     {
-        let job = format!("{job} lines --split-size 200K --memory 4M");
+        let job = format!("{job} lines --split-size 200K --memory 16M");
         let (out, plain) = run(&dir, &format!("{job} --compress none"));
         assert!(out.len() > 300_000);
         for compress in ["auto", "lz4", "zstd"] {
@@ -194,7 +194,7 @@ fn a_full_directory_beside_one_with_room() {
         fs::write(dir.join("expected"), out).unwrap();
         for compress in ["none", "lz4"] {
             let script = format!(
-                "$M run {job} lines --compress {compress} --split-size 300K --memory 2M --spill-dir small --spill-dir tiny \
+                "$M run {job} lines --compress {compress} --split-size 300K --memory 16M --spill-dir small --spill-dir tiny \
                  --spill-dir room | cmp - expected; echo ${{PIPESTATUS[0]}}; ls -A small tiny room"
             );
             let sizes = [("small", "400k"), ("tiny", "16k"), ("room", "100m")];
@@ -202,7 +202,7 @@ fn a_full_directory_beside_one_with_room() {
             assert_eq!((stderr.as_str(), stdout.as_str()), ("", "0\nroom:\n\nsmall:\n\ntiny:\n"), "{job} {compress}");
         }
         let script = format!(
-            "$M run {job} lines --compress none --split-size 300K --memory 2M --spill-dir small --spill-dir tiny -o x; \
+            "$M run {job} lines --compress none --split-size 300K --memory 16M --spill-dir small --spill-dir tiny -o x; \
              echo $?; ls -A small tiny"
         );
         let (stderr, stdout) = mounted(&dir, &[("small", "300k"), ("tiny", "200k")], &script).unwrap();
@@ -249,7 +249,7 @@ fn a_disk_that_is_too_small() {
 #[test]
 fn a_disk_that_will_be_full_soon() {
     let dir = dir();
-    let script = "$M run counted.json lines --combiner off --compress none --split-size 100K --memory 2M --threads 1 \
+    let script = "$M run counted.json lines --combiner off --compress none --split-size 100K --memory 14M --threads 1 \
                   --spill-dir small -o out; echo $?; ls -A small";
     let Some((stderr, stdout)) = mounted(&dir, &[("small", "1500k")], script) else { return };
     let (warning, error) = stderr.split_once('\n').unwrap();

@@ -35,8 +35,9 @@ fn same_bytes(job: &str, inputs: &str) {
             let dir = Dir::new().file("in/a", text(300)).file("in/b", text(5)).file("in/c", text(2000));
             let dir = dir.file("all.json", "{\"select\": [\"line\"]}").file("sorted.json", "{\"sort\": [\"-line\"]}");
             // Little memory makes the stream's blocks small, so there are many.
+            let memory = 12 + 2 * threads;
             let args = format!(
-                "run {job} {inputs} --memory 1M --split-size 1K --threads {threads} --scheduler {scheduler} --report r.json"
+                "run {job} {inputs} --memory {memory}M --split-size 1K --threads {threads} --scheduler {scheduler} --report r.json"
             );
             let ran = dir.command(args.split_whitespace()).stdin(text(20_000)).run();
             assert_eq!((ran.code(), ran.stderr().as_str()), (Some(0), ""), "{args}");

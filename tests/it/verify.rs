@@ -26,7 +26,7 @@ fn settings_do_not_show() {
     assert_eq!(*digest, expected.as_str());
     let settings: Vec<_> = runs.iter().map(|run| &run[16..]).collect();
     assert_eq!(settings[..5], ["settings as given", "threads=1", "threads=2", "threads=3", "threads=8"]);
-    assert!(settings.contains(&"threads=3 split-size=1 memory=1M partitions=7 combiner=off"), "{stdout}");
+    assert!(settings.contains(&"threads=3 split-size=1 memory=18M partitions=7 combiner=off"), "{stdout}");
     assert!(lines.iter().all(|line| line.len() <= 80), "{stdout}");
     assert_eq!(dir.names(), ["a.txt"]);
 }
@@ -141,7 +141,7 @@ fn a_run_that_has_too_little_memory_is_told_and_passed_over() {
     assert_eq!(ran.code(), Some(0), "{}", ran.stderr());
     let text = ran.stdout();
     assert!(
-        text.contains("- not done      with memory=1M: long: ") && text.contains(" wrote the same 1 row, "),
+        text.contains("- not done      with memory=16M: long: ") && text.contains(" wrote the same 1 row, "),
         "{text}"
     );
     assert!(text.ends_with(" had too little memory to finish.\n"), "{text}");

@@ -1,6 +1,7 @@
 //! The settings under which `mapfold verify` runs a job, to find out whether the job prints the same whatever they are.
 
 use crate::cli::settings::{self, Setting};
+use crate::plan::machine::least_memory;
 use crate::units::short_argument;
 
 /// The settings of one run, with their values.
@@ -8,20 +9,20 @@ pub type Row = Vec<(&'static Setting, String)>;
 
 /// Returns the settings of all runs. At first one setting varies at a time, which shows where a difference comes from.
 /// Then several vary at once, which shows whether they affect each other. Settings for which `is_given` holds are given
-/// by the command line, and are left out.
-pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Row> {
+/// by the command line, and are left out. `threads` is their number where it doesn't vary.
+pub fn settings(input_bytes: u64, threads: usize, is_given: impl Fn(&Setting) -> bool) -> Vec<Row> {
     /// Each split is a task and a run. More splits take long and show nothing new.
     const MOST_SPLITS: u64 = 1000;
     const MIB: u64 = 1 << 20;
     let tiny = short_argument(input_bytes.div_ceil(MOST_SPLITS).max(1));
     let whole = short_argument(input_bytes.max(1));
     // The memory is so small that the job spills, but not so small that a large input takes all day.
-    let memory = short_argument((input_bytes / 64).clamp(MIB, 64 * MIB) / MIB * MIB);
+    let memory = (input_bytes / 64).min(64 * MIB) / MIB * MIB;
     let mut rows: Vec<String> = Vec::new();
     let mut vary = |what: &str, values: &[&str]| rows.extend(values.iter().map(|value| format!("{what}={value}")));
     vary("threads", &["1", "2", "3", "8"]);
     vary("split-size", &[&tiny, &whole]);
-    vary("memory", &[&memory]);
+    vary("memory", &["least"]);
     vary("partitions", &["1", "7", "1024"]);
     vary("attempts", &["1"]);
     vary("compress", &["lz4", "zstd"]);
@@ -33,9 +34,9 @@ pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Ro
         format!("threads=8 split-size={tiny} scheduler=shared"),
         format!("threads=1 split-size={whole} partitions=1 combiner=off"),
         format!("threads=1 split-size={tiny} partitions=1024 combiner=on"),
-        format!("threads=3 split-size={tiny} memory={memory} partitions=7 combiner=off"),
-        format!("threads=8 split-size={tiny} memory={memory} partitions=1024 combiner=on"),
-        format!("threads=8 split-size={tiny} memory={memory} partitions=1 combiner=auto"),
+        format!("threads=3 split-size={tiny} memory=least partitions=7 combiner=off"),
+        format!("threads=8 split-size={tiny} memory=least partitions=1024 combiner=on"),
+        format!("threads=8 split-size={tiny} memory=least partitions=1 combiner=auto"),
         // A limit can make a job fail, so this one is beyond all need.
         format!("spill-limit=999T threads=8 split-size={tiny} compress=zstd"),
     ] {
@@ -43,7 +44,10 @@ pub fn settings(input_bytes: u64, is_given: impl Fn(&Setting) -> bool) -> Vec<Ro
     }
     let mut settings: Vec<Row> = Vec::new();
     for row in rows {
-        let row = parsed(&row, &is_given);
+        let mut row = parsed(&row, &is_given);
+        let threads = value(&row, "threads").and_then(|threads| threads.parse().ok()).unwrap_or(threads);
+        let memory = short_argument(memory.max(least_memory(threads)));
+        row.iter_mut().filter(|(setting, _)| setting.flag == "memory").for_each(|(_, value)| *value = memory.clone());
         if !row.is_empty() && !settings.iter().any(|known| same(known, &row)) {
             settings.push(row);
         }
@@ -58,6 +62,10 @@ fn parsed(row: &str, is_given: impl Fn(&Setting) -> bool) -> Row {
     known.filter(|(setting, _)| !is_given(setting)).collect()
 }
 
+fn value<'r>(row: &'r Row, flag: &str) -> Option<&'r str> {
+    row.iter().find(|(setting, _)| setting.flag == flag).map(|(_, value)| value.as_str())
+}
+
 fn same(a: &Row, b: &Row) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a.flag == b.flag && x == y)
 }
@@ -68,7 +76,7 @@ mod tests {
     use crate::cli::trial::named;
 
     fn names(input_bytes: u64, given: &[&str]) -> Vec<String> {
-        let rows = settings(input_bytes, |setting| given.contains(&setting.flag));
+        let rows = settings(input_bytes, 2, |setting| given.contains(&setting.flag));
         let name =
             |row: &Row| named(&row.iter().map(|(setting, value)| (*setting, value.as_str())).collect::<Vec<_>>());
         rows.iter().map(name).collect()
@@ -80,7 +88,7 @@ mod tests {
         for setting in settings::ALL.iter().filter(|setting| setting.is_free()) {
             assert!(names.iter().any(|row| row.starts_with(&format!("{}=", setting.flag))), "{}", setting.flag);
         }
-        for row in ["threads=3", "split-size=10", "split-size=10K", "memory=1M", "partitions=1024", "combiner=off"] {
+        for row in ["threads=3", "split-size=10", "split-size=10K", "memory=16M", "partitions=1024", "combiner=off"] {
             assert!(names.iter().any(|name| name == row), "{row} of {names:?}");
         }
         assert!(names.iter().all(|name| name.len() <= 64), "{names:?}");
