@@ -38,8 +38,12 @@ fn refused(text: &str, message: &str, hint: &str) {
     assert_eq!(error.hint().unwrap_or_default(), hint);
 }
 
+fn sort_keys(keys: &[(usize, bool)], per_group: Option<PerGroup>) -> SortKeys {
+    SortKeys { keys: keys.iter().map(|&(index, descending)| SortKey { index, descending }).collect(), per_group }
+}
+
 fn by(keys: &[(usize, bool)]) -> Order {
-    Order::By(keys.iter().map(|&(index, descending)| SortKey { index, descending }).collect())
+    Order::By(sort_keys(keys, None))
 }
 
 fn groups(plan: Plan) -> Groups {
@@ -49,7 +53,7 @@ fn groups(plan: Plan) -> Groups {
     }
 }
 
-fn sort(text: &str) -> Option<Vec<SortKey>> {
+fn sort(text: &str) -> Option<SortKeys> {
     match planned(text).rows {
         Rows::Records { sort } => sort,
         Rows::Groups(_) => panic!("records are grouped"),
@@ -114,7 +118,7 @@ fn with_neither_records_pass_through() {
     assert_eq!(names(&selected), [(0, "line")]);
     assert_eq!(sort("{}"), None);
     let keys = sort(&format!(r#"{{{SPLIT}, "select": ["part", "word"], "sort": ["-word"]}}"#));
-    assert_eq!(keys, Some(vec![SortKey { index: 1, descending: true }]));
+    assert_eq!(keys, Some(sort_keys(&[(1, true)], None)));
     refused(
         &format!(r#"{{{SPLIT}, "select": ["part"], "sort": ["line"]}}"#),
         "spec.json: sort.0: no column \"line\"",

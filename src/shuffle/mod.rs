@@ -9,12 +9,13 @@
 //!
 //! Small jobs take the same way, because the page cache makes small runs cheap. [`row`] defines rows, [`ranges`] how
 //! they are divided, [`mod@format`] the files; [`writer`] and [`reader`] are the two ends. What doesn't fit the memory
-//! of a task goes to sorted runs, which [`merge`] merges; [`sort`] is for rows with sort keys. [`spill`] defines where
-//! the files are and how many bytes they take, [`codec`] and [`packer`] how pages are compressed, [`mod@release`] how
-//! read pages give their space back.
+//! of a task goes to sorted runs, which [`merge`] merges; [`sort`] is for rows with sort keys, [`first`] for the first of
+//! them. [`spill`] defines where the files are and how many bytes they take, [`codec`] and [`packer`] how pages are
+//! compressed, [`mod@release`] how read pages give their space back.
 
 mod aggregation;
 pub mod codec;
+pub mod first;
 pub mod format;
 mod index;
 pub mod merge;

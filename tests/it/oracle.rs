@@ -284,13 +284,13 @@ fn rows(job: &Job) -> (plan::Rows, Vec<usize>) {
                 results: ["count", "greatest"].into_iter().take(aggregates.len()).enumerate().map(cell).collect(),
                 aggregates,
                 having,
-                order: Order::By(order),
+                order: Order::By(order.into()),
             };
             (plan::Rows::Groups(groups), columns)
         }
         Rows::Records { sorted } => {
             let sort = sorted.then(|| vec![SortKey { index: piece, descending: true }]);
-            (plan::Rows::Records { sort }, (0..=piece).collect())
+            (plan::Rows::Records { sort: sort.map(Into::into) }, (0..=piece).collect())
         }
     }
 }
@@ -311,6 +311,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         origins: Vec::new(),
         numbers: std::collections::BTreeSet::new(),
         rows,
+        sorted_by: Vec::new(),
         limit: job.limit,
         is_ranked: false,
         left_out: Vec::new(),
