@@ -35,14 +35,13 @@ const TOP: &[Key] = &[
     Key::optional("having", Shape::Variants(&PREDICATES))
         .about("Drops the groups for which this predicate, about columns of the result, doesn't hold"),
     Key::optional("select", Shape::List(&Shape::Name))
-        .about("The fields to write, by default all, in a job that writes records: one without aggregate, and without group_by unless there is limit_per_group"),
+        .about("The fields to write, by default all, in a job that writes records, not groups"),
     Key::optional("sort", Shape::List(&sort::SHAPE)).about(
         "Columns to sort by, - in front for descending; equal rows: by the other columns, equal records: in input order",
     ),
     Key::optional("limit", Shape::Whole { least: 0, most: u64::MAX }).about("The number of rows to write"),
     Key::optional("limit_per_group", Shape::Whole { least: 0, most: u64::MAX }).about(
-        "The number of rows to write of each group: without aggregate of the records that agree in group_by, else of \
-            the rows that agree in all of group_by but the last",
+        "The number of rows to write of each group: of equal group_by, but for its last column if there is an aggregate",
     ),
     Key::optional("output", Shape::Object(OUTPUT)).about("How and where the result is written"),
     Key::optional("deadline", Shape::Object(DEADLINE))

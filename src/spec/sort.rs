@@ -6,7 +6,7 @@ use crate::schema::{Key, Shape, Variant, Variants};
 
 /// The shape of an element of `sort`.
 pub(super) static SHAPE: Shape = Shape::NameOr(&Variants {
-    what: "a column to sort by",
+    what: "an order",
     example: r#"{"descending": "amount", "number": true}"#,
     all: &[Variant { name: "ascending", keys: ASCENDING }, Variant { name: "descending", keys: DESCENDING }],
 });

@@ -28,6 +28,7 @@ mod oracle_timestamps;
 mod outputs;
 mod overflow;
 mod params;
+mod per_group;
 mod readme;
 mod records;
 mod replaced;

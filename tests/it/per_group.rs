@@ -1,0 +1,477 @@
+//! `limit_per_group`: the first rows of each group, of records and of groups, agree with a plain computation, whatever
+//! the settings. `agg --per-group`, the built-ins `sort` and `top-per-group`, and what explain, verify and the report
+//! say about such jobs.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mapfold::engine::{self, Control};
+use mapfold::plan::{self, Invocation};
+use mapfold::report::Report;
+use mapfold::spec::Document;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::harness::Dir;
+
+/// A cell of a row. Null is the least.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Cell {
+    Null,
+    Tenths(i64),
+    Text(String),
+}
+
+impl Cell {
+    fn csv(&self) -> String {
+        match self {
+            Cell::Null => String::new(),
+            Cell::Text(text) => format!("\"{}\"", text.replace('"', "\"\"")),
+            Cell::Tenths(_) => self.tsv(),
+        }
+    }
+
+    /// As it is written in TSV. The texts of these tests need no escapes.
+    fn tsv(&self) -> String {
+        match self {
+            Cell::Null => "\\N".into(),
+            Cell::Text(text) => text.clone(),
+            Cell::Tenths(tenths) if tenths % 10 == 0 => (tenths / 10).to_string(),
+            Cell::Tenths(tenths) => {
+                format!("{}{}.{}", if *tenths < 0 { "-" } else { "" }, tenths.abs() / 10, tenths.abs() % 10)
+            }
+        }
+    }
+}
+
+/// The columns of the table: two texts, of which the first has one value that most rows have, a number, and the row's
+/// own number.
+const COLUMNS: [&str; 4] = ["hot", "text", "number", "id"];
+
+type Row = Vec<Cell>;
+
+fn row() -> impl Strategy<Value = [Cell; 3]> {
+    let text = |text: &str| Cell::Text(text.into());
+    let hot = prop_oneof![
+        12 => Just(text("hot")),
+        1 => Just(Cell::Null),
+        3 => prop::sample::select(vec!["", "a", "ho", "hot!", "hot hot", "é"]).prop_map(move |name| text(name)),
+        2 => (0u32..40).prop_map(|i| Cell::Text(format!("group {i}"))),
+    ];
+    let other = prop_oneof![
+        1 => Just(Cell::Null),
+        6 => prop::sample::select(vec!["", "x", "xy", "y", "a, \"b\""]).prop_map(|text| Cell::Text(text.into())),
+    ];
+    let number = prop_oneof![1 => Just(Cell::Null), 8 => (-30i64..30).prop_map(Cell::Tenths)];
+    (hot, other, number).prop_map(|(hot, other, number)| [hot, other, number])
+}
+
+fn table(rows: &[[Cell; 3]]) -> Vec<Row> {
+    let numbered = rows.iter().zip(0..);
+    numbered.map(|(row, i)| row.iter().cloned().chain([Cell::Tenths(10 * i)]).collect()).collect()
+}
+
+fn csv(rows: &[Row]) -> String {
+    let lines = rows.iter().map(|row| row.iter().map(Cell::csv).collect::<Vec<_>>().join(",") + "\n");
+    COLUMNS.join(",") + "\n" + &lines.collect::<String>()
+}
+
+fn tsv(rows: &[Row]) -> String {
+    rows.iter().map(|row| row.iter().map(Cell::tsv).collect::<Vec<_>>().join("\t") + "\n").collect()
+}
+
+/// What a test asks for.
+#[derive(Clone, Debug)]
+struct Asked {
+    group_by: Vec<&'static str>,
+    /// With an aggregate, these make the rows: the count and the sum of `number`, for each value of `group_by`.
+    counts: bool,
+    sort: Vec<&'static str>,
+    per_group: u64,
+    limit: Option<u64>,
+}
+
+impl Asked {
+    fn spec(&self) -> Value {
+        let mut spec = json!({
+            "read": {"format": "csv", "types": {"number": "decimal", "id": "int"}},
+            "group_by": self.group_by, "sort": self.sort, "limit_per_group": self.per_group,
+        });
+        if self.counts {
+            let sum = json!({"op": "sum", "field": "number", "as": "sum"});
+            spec["aggregate"] = json!([{"op": "count", "as": "n"}, sum]);
+            spec["having"] = json!({"field": "n", "gt": 1});
+        }
+        if let Some(limit) = self.limit {
+            spec["limit"] = limit.into();
+        }
+        spec
+    }
+
+    /// The result, by sorting everything.
+    fn naive(&self, table: &[Row]) -> Vec<Row> {
+        let at = |names: &[&str], name: &str| names.iter().position(|known| *known == name).unwrap();
+        let (names, group, mut rows) = if self.counts {
+            let mut groups: BTreeMap<Row, (i64, Cell)> = BTreeMap::new();
+            for row in table {
+                let key = self.group_by.iter().map(|name| row[at(&COLUMNS, name)].clone()).collect();
+                let (n, sum) = groups.entry(key).or_insert((0, Cell::Null));
+                *n += 1;
+                *sum = match (&*sum, &row[2]) {
+                    (Cell::Tenths(a), Cell::Tenths(b)) => Cell::Tenths(a + b),
+                    (Cell::Null, number) => number.clone(),
+                    (sum, _) => sum.clone(),
+                };
+            }
+            let rows = groups.into_iter().filter(|(_, (n, _))| *n > 1);
+            let rows = rows.map(|(key, (n, sum))| [key, vec![Cell::Tenths(10 * n), sum]].concat());
+            let names = [&self.group_by[..], &["n", "sum"]].concat();
+            (names, &self.group_by[..self.group_by.len() - 1], rows.collect::<Vec<_>>())
+        } else {
+            (COLUMNS.to_vec(), &self.group_by[..], table.to_vec())
+        };
+        let sort: Vec<_> =
+            self.sort.iter().map(|key| (at(&names, key.trim_start_matches('-')), key.starts_with('-'))).collect();
+        let group: Vec<_> = group.iter().map(|name| at(&names, name)).collect();
+        let is_group = |(column, _): &&(usize, bool)| group.contains(column);
+        let mut order: Vec<_> = sort.iter().filter(is_group).copied().collect();
+        let unnamed = group.iter().filter(|column| sort.iter().all(|(named, _)| named != *column));
+        order.extend(unnamed.map(|column| (*column, false)));
+        order.extend(sort.iter().filter(|key| !is_group(key)));
+        // The sort is stable. Groups are in the order of their keys before, records in that of the input.
+        rows.sort_by(|a: &Row, b: &Row| {
+            let by = |(column, descending): &(usize, bool)| match descending {
+                false => a[*column].cmp(&b[*column]),
+                true => b[*column].cmp(&a[*column]),
+            };
+            order.iter().map(by).find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
+        });
+        let mut seen: BTreeMap<Row, u64> = BTreeMap::new();
+        rows.retain(|row| {
+            let seen = seen.entry(group.iter().map(|column| row[*column].clone()).collect()).or_default();
+            *seen += 1;
+            *seen <= self.per_group
+        });
+        rows.truncate(self.limit.unwrap_or(u64::MAX) as usize);
+        rows
+    }
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let of_records = (
+        prop::sample::select(vec![vec!["hot"], vec!["number"], vec!["hot", "text"], vec!["text", "number"]]),
+        prop::sample::select(vec![
+            vec![],
+            vec!["number"],
+            vec!["-number", "text"],
+            vec!["-text", "-hot"],
+            vec!["-hot", "-id"],
+            vec!["-id"],
+        ]),
+    );
+    let of_groups = (
+        prop::sample::select(vec![vec!["hot", "text"], vec!["hot", "text", "number"], vec!["number", "hot"]]),
+        prop::sample::select(vec![
+            vec![],
+            vec!["-n"],
+            vec!["sum"],
+            vec!["-hot", "-n"],
+            vec!["-n", "-hot"],
+            vec!["-sum", "n"],
+        ]),
+    );
+    let of_either = prop_oneof![of_records.prop_map(|asked| (false, asked)), of_groups.prop_map(|asked| (true, asked))];
+    let per_group = prop_oneof![8 => 1u64..6, 1 => Just(0), 1 => Just(1000), 1 => Just(u64::MAX)];
+    let limit = prop_oneof![3 => Just(None), 1 => (0u64..30).prop_map(Some)];
+    (of_either, per_group, limit).prop_map(|((counts, (group_by, sort)), per_group, limit)| Asked {
+        group_by,
+        counts,
+        sort,
+        per_group,
+        limit,
+    })
+}
+
+fn settings() -> impl Strategy<Value = Value> {
+    (
+        prop::sample::select(vec![1, 4]),
+        prop::sample::select(vec!["stealing", "static", "shared"]),
+        prop::sample::select(vec![31, 1000, 1 << 20]),
+        prop::sample::select(vec![64 << 10, 1 << 20, 1 << 30]),
+        prop::sample::select(vec!["auto", "on", "off"]),
+        prop::sample::select(vec![1, 5, 64]),
+    )
+        .prop_map(|(threads, scheduler, split_size, memory, combiner, partitions)| {
+            json!({"threads": threads, "scheduler": scheduler, "split_size": split_size, "memory": memory,
+                "combiner": combiner, "partitions": partitions})
+        })
+}
+
+fn run(dir: &Path, mut spec: Value, settings: Value) -> (String, Report) {
+    spec["input"] = json!([dir.join("in.csv")]);
+    spec["output"] = json!({"path": dir.join("out")});
+    spec["run"] = settings;
+    let spec = Document::parse("spec", spec.to_string().as_bytes()).unwrap().finish().unwrap();
+    let plan = plan::resolve(&spec, &Invocation { force: true, ..Invocation::default() }).unwrap();
+    let report = engine::run(&plan, &Control::default()).unwrap();
+    (std::fs::read_to_string(dir.join("out")).unwrap(), report)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_first_rows_of_each_group(
+        rows in prop_oneof![3 => prop::collection::vec(row(), 0..60), 1 => prop::collection::vec(row(), 500..1500)],
+        asked in asked(),
+        settings in prop::collection::vec(settings(), 3),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let table = table(&rows);
+        std::fs::write(dir.path().join("in.csv"), csv(&table)).unwrap();
+        let expected = tsv(&asked.naive(&table));
+        for settings in settings {
+            let (got, _) = run(dir.path(), asked.spec(), settings.clone());
+            prop_assert_eq!(&got, &expected, "{} {}", asked.spec(), settings);
+        }
+    }
+}
+
+/// Rows of one large group and of many small ones.
+fn large() -> Vec<Row> {
+    let name = |i: i64| if i % 3 == 0 { format!("group {}", i % 500) } else { "hot".to_owned() };
+    let row = |i: i64| {
+        vec![Cell::Text(name(i)), Cell::Text("x".repeat(20)), Cell::Tenths(i * 7919 % 4001), Cell::Tenths(10 * i)]
+    };
+    (0..30_000).map(row).collect()
+}
+
+/// What doesn't fit the memory is written to sorted runs and merged, also if it is one group.
+#[test]
+fn groups_larger_than_the_memory_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = large();
+    std::fs::write(dir.path().join("in.csv"), csv(&table)).unwrap();
+    for (per_group, sort, drops) in [(3, vec!["-number", "text"], true), (15_000, vec!["number"], false)] {
+        let asked = Asked { group_by: vec!["hot"], counts: false, sort, per_group, limit: None };
+        let expected = tsv(&asked.naive(&table));
+        for (threads, scheduler) in [(1, "stealing"), (4, "static"), (4, "shared")] {
+            for split_size in [200 << 10, 1 << 30] {
+                let settings =
+                    json!({"threads": threads, "scheduler": scheduler, "split_size": split_size, "memory": "1M"});
+                let (got, report) = run(dir.path(), asked.spec(), settings);
+                assert!(got == expected, "{per_group} {threads} {scheduler}");
+                let counters = report.counters;
+                // Each attempt drops most rows before they take space on disk, if few of each group are wanted.
+                let written = counters.spilled_records;
+                assert_eq!(written < table.len() as u64 / 2, drops, "{per_group}: {counters:?}");
+                assert!(drops || counters.reduce_spills > 1, "{counters:?}");
+            }
+        }
+    }
+}
+
+/// Groups whose rows are all wanted cost no more than a sort does: rows are held back once, and then no longer.
+#[test]
+fn with_a_great_n_all_rows_are_written_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let table: Vec<_> = large().into_iter().take(5000).collect();
+    std::fs::write(dir.path().join("in.csv"), csv(&table)).unwrap();
+    let asked = Asked { group_by: vec!["id"], counts: false, sort: vec!["-number"], per_group: 1, limit: None };
+    let (got, report) = run(dir.path(), asked.spec(), json!({"threads": 1, "memory": "1M"}));
+    assert_eq!(got, tsv(&table));
+    assert_eq!(report.counters.reduce_output_records, 5000);
+}
+
+/// JSON values keep their types: a number and the same text are two groups, and equal numbers are one.
+#[test]
+fn groups_of_json_values() {
+    let lines = [
+        r#"{"k":1,"v":5}"#,
+        r#"{"k":"1","v":6}"#,
+        r#"{"k":1.0,"v":7}"#,
+        r#"{"v":8}"#,
+        r#"{"k":null,"v":9}"#,
+        r#"{"k":[1],"v":1}"#,
+    ];
+    let dir = Dir::new().file("a.jsonl", lines.join("\n")).file(
+        "job.json",
+        r#"{"group_by": ["k"], "limit_per_group": 1, "select": ["k", "v"], "sort": ["-v"], "output": {"format": "jsonl"}}"#,
+    );
+    let expected = "{\"k\":null,\"v\":9}\n{\"k\":\"1\",\"v\":6}\n{\"k\":1.0,\"v\":7}\n{\"k\":[1],\"v\":1}\n";
+    let ran = dir.run("run ./job.json a.jsonl");
+    let mut found: Vec<_> = ran.stdout().lines().map(str::to_owned).collect();
+    let mut wanted: Vec<_> = expected.lines().map(str::to_owned).collect();
+    assert_eq!(found.first(), wanted.first(), "null comes first: {}", ran.stdout());
+    (found.sort(), wanted.sort());
+    assert_eq!(found, wanted);
+}
+
+const CITIES: &str =
+    "country,city,people\nde,Bonn,3\nfr,Lyon,5\nde,Köln,10\nfr,Nice,\nde,Berlin,36\nfr,Paris,21\nus,Reno,2\n";
+
+fn cities() -> Dir {
+    Dir::new().file("c.csv", CITIES)
+}
+
+#[test]
+fn agg_takes_the_first_rows_of_each_group() {
+    let dir = cities();
+    let agg = "agg -g country,city sum(people)";
+    let largest = "de\tBerlin\t36\nde\tKöln\t10\nfr\tParis\t21\nfr\tLyon\t5\nus\tReno\t2\n";
+    dir.run(&format!("{agg} c.csv --per-group 2 --sort=-sum(people)")).printed(largest);
+    dir.run(&format!("{agg} c.csv --per-group 2 --sort=-sum(people) -n 3"))
+        .printed("de\tBerlin\t36\nde\tKöln\t10\nfr\tParis\t21\n");
+    dir.run(&format!("{agg} c.csv --per-group 1 --sort=-country"))
+        .printed("us\tReno\t2\nfr\tLyon\t5\nde\tBerlin\t36\n");
+    dir.run(&format!("{agg} c.csv --per-group 0")).printed("");
+    // The order says which rows are the first, so only their sequence is free.
+    let mut lines: Vec<_> = largest.lines().collect();
+    let unordered = dir.run(&format!("{agg} c.csv --per-group 2 --sort=-sum(people) --unordered")).stdout();
+    let mut found: Vec<_> = unordered.lines().collect();
+    (lines.sort(), found.sort());
+    assert_eq!(found, lines);
+    let spec = dir.run(&format!("{agg} c.csv --per-group 2 --print-spec")).stdout();
+    assert!(spec.contains("\"limit_per_group\": 2"), "{spec}");
+}
+
+#[test]
+fn records_of_each_group() {
+    let dir = cities().file(
+        "job.json",
+        r#"{"group_by": ["country"], "limit_per_group": 1, "select": ["city"], "sort": [{"descending": "city"}]}"#,
+    );
+    // The group's column need not be written.
+    dir.run("run ./job.json c.csv").printed("Köln\nParis\nReno\n");
+    // Without an order the first are those of the input.
+    dir.run("run ./job.json c.csv --set sort=null").printed("Bonn\nLyon\nReno\n");
+    dir.run("run ./job.json c.csv --set limit=2 --set select=null").printed("de\tKöln\t10\nfr\tParis\t21\n");
+}
+
+#[test]
+fn what_is_refused() {
+    let job = |keys: &str| Dir::new().file("c.csv", CITIES).file("job.json", format!("{{{keys}}}"));
+    let refused = |keys: &str, message: &str, hint: &str| {
+        job(keys).run("run ./job.json c.csv").refused(&format!("./job.json: {message}"), hint);
+    };
+    let first = "to take the first of all rows: limit";
+    refused(r#""limit_per_group": 2"#, "limit_per_group: needs group_by, which says what a group is", first);
+    let count = r#""aggregate": [{"op": "count"}], "limit_per_group": 2"#;
+    refused(count, "limit_per_group: needs group_by, which says what a group is", first);
+    refused(
+        &format!(r#""group_by": ["city"], {count}"#),
+        "limit_per_group: with one column in group_by, each \"city\" has one row: there is nothing to take the first of",
+        &format!(r#"{first}; "group_by": ["first", "second"] takes the first rows of each first"#),
+    );
+    let records = r#""group_by": ["country"], "limit_per_group": 2"#;
+    refused(
+        &format!(r#"{records}, "having": {{"field": "city", "valid": true}}"#),
+        "having: is for groups, but this job has none",
+        "for records use \"where\"",
+    );
+    refused(&format!(r#"{records}, "sort": ["-cty"]"#), "sort.0: no column \"cty\"", "did you mean \"city\"?");
+    refused(
+        r#""group_by": ["country", "country"], "limit_per_group": 2"#,
+        "group_by.1: column \"country\" is named twice",
+        "",
+    );
+    refused(
+        r#""group_by": ["contry"], "limit_per_group": 2"#,
+        "group_by.0: no field \"contry\"",
+        "did you mean \"country\"?",
+    );
+    refused(
+        r#""group_by": ["city"], "sort": [{"ascending": "city", "number": true}]"#,
+        "sort.0.ascending: only records can be sorted by \"city\" as a number",
+        "a column of groups is a number if an aggregate or read.types makes it one",
+    );
+    refused(r#""sort": ["city", {"descending": "city"}]"#, "sort.1.descending: column \"city\" is named twice", "");
+}
+
+#[test]
+fn records_sorted_by_numbers() {
+    let dir = cities();
+    let sorted = "fr\tNice\t\\N\nus\tReno\t2\nde\tBonn\t3\nfr\tLyon\t5\nde\tKöln\t10\nfr\tParis\t21\nde\tBerlin\t36\n";
+    let command = "run sort c.csv --set read.format=csv --format tsv --set";
+    dir.run(&format!("{command} sort=[{{\"ascending\":\"people\",\"number\":true}}]")).printed(sorted);
+    let reversed = sorted.lines().rev().map(|line| format!("{line}\n")).collect::<String>();
+    dir.run(&format!("{command} sort=[{{\"descending\":\"people\",\"number\":true}}]")).printed(&reversed);
+    let dir = Dir::new().file("n.txt", "10\n9\n-1\n1e1\n");
+    dir.run("run sort n.txt").printed("-1\n10\n1e1\n9\n");
+    dir.run("run sort n.txt --set sort.0.number=true").printed("-1\n9\n10\n1e1\n");
+    let ran = Dir::new().file("n.txt", "10\nx\n").run("run sort n.txt --set sort.0.number=true");
+    assert_eq!(ran.code(), Some(1));
+    assert!(ran.stderr().contains("n.txt:2: ") && ran.stderr().contains("not a number"), "{}", ran.stderr());
+}
+
+/// A column that rows are sorted by need not be written.
+#[test]
+fn a_sort_column_need_not_be_written() {
+    let spec = r#"{"map": [{"split": "line", "on": "words", "as": "word"}], "select": ["line", "word"], "sort": ["-line"],
+        "output": {"columns": ["word"]}}"#;
+    let dir = Dir::new().file("f.txt", "a b\nc d\n").file("job.json", spec);
+    dir.run("run ./job.json f.txt").printed("c\nd\na\nb\n");
+}
+
+#[test]
+fn explain_says_what_is_kept() {
+    let dir = cities();
+    let words = |ran: &str| ran.split_whitespace().collect::<Vec<_>>().join(" ");
+    let top = "top-per-group --group country --by people --n 2 c.csv";
+    let said = words(&dir.run(&format!("explain {top}")).stdout());
+    assert!(said.contains("order country, -people, then as in the input; of each country the first 2 rows"), "{said}");
+    let spec = r#"{"group_by": ["country", "city"], "aggregate": [{"op": "count"}], "sort": ["-country"], "limit_per_group": 1}"#;
+    let dir = dir.file("job.json", spec);
+    let said = words(&dir.run("explain ./job.json c.csv --set limit=5").stdout());
+    assert!(said.contains("order -country, city; of each country the first 1 row; the first 5 rows"), "{said}");
+    let told: Value = serde_json::from_str(&dir.run("explain ./job.json c.csv --json").stdout()).unwrap();
+    assert_eq!(told["plan"]["limit_per_group"], json!({"group": ["country"], "limit": 1}));
+    for command in
+        [&format!("verify {top}"), "verify ./job.json c.csv", &format!("bench {top} --vary threads=1,2 --runs 2")]
+    {
+        let ran = dir.run(command);
+        assert_eq!(ran.code(), Some(0), "{command}: {}", ran.stderr());
+    }
+}
+
+/// Ranks are those of all rows. With a partial result it isn't known which rows another group's rows push out.
+#[test]
+fn no_rank_is_certain() {
+    let dir = cities();
+    let slow = "--from-command";
+    let mut args =
+        vec!["agg", "-g", "country,city", "count", "c.csv", "--read", "csv", slow, "sh -c 'cat c.csv; sleep 30'"];
+    args.extend([
+        "--per-group",
+        "1",
+        "--sort=-count",
+        "-n",
+        "2",
+        "--timeout",
+        "1s",
+        "--on-timeout",
+        "partial",
+        "--report",
+        "r.json",
+    ]);
+    let ran = dir.command(args).run();
+    assert_eq!(ran.code(), Some(3), "{}", ran.stderr());
+    let report: Value = serde_json::from_slice(&std::fs::read(dir.join("r.json")).unwrap()).unwrap();
+    let why = "limit_per_group ranks the rows of each group, not all rows";
+    assert_eq!(report["certain_ranks"], json!({"ranges": [], "unknown": why}));
+}
+
+#[test]
+fn lines_are_sorted_as_by_their_bytes() {
+    let mut lines: Vec<_> = (0..5000u32).map(|i| format!("{} é", i.wrapping_mul(2_654_435_761) % 1000)).collect();
+    let dir = Dir::new().file("big.txt", lines.join("\n"));
+    lines.sort();
+    let sorted = lines.join("\n") + "\n";
+    for flags in ["", " --memory 1M --threads 1", " --split-size 1K --threads 4 --scheduler static"] {
+        dir.run(&format!("run sort big.txt -o sorted.txt --force{flags}")).printed("");
+        assert!(std::fs::read_to_string(dir.join("sorted.txt")).unwrap() == sorted, "{flags}");
+    }
+    lines.sort_by_key(|line| Reverse(line.clone()));
+    dir.run("run sort big.txt --sort=-line").printed(&(lines.join("\n") + "\n"));
+}
