@@ -266,6 +266,26 @@ mod tests {
         assert_eq!(encode(Value::Float(-0.0), true, false), encode(Value::Float(0.0), true, false));
     }
 
+    /// A sort key begins with the bytes that rows are divided by: those of its group, which end by themselves.
+    #[test]
+    fn groups_are_what_sort_keys_begin_with() {
+        use crate::data::escaped::escaped_len;
+        let values = columns().concat();
+        for (group, other) in values.iter().flat_map(|group| values.iter().map(move |other| (*group, *other))) {
+            for (index, descending) in [(0, false), (0, true), (1, false), (1, true)] {
+                let key = |index| SortKey { index, descending };
+                let per_group = Some(PerGroup { columns: 1, limit: 1 });
+                let order = SortKeys { keys: vec![key(index), key(1 - index)], per_group };
+                let (mut whole, mut dividing) = (Buffer::default(), Buffer::default());
+                order.put(&mut whole, |index| [group, other][index]);
+                order.put_dividing(&mut dividing, |index| [group, other][index]);
+                let end = escaped_len(whole.as_slice()).unwrap();
+                assert_eq!(&whole.as_slice()[..end], dividing.as_slice());
+                assert_eq!(&whole.as_slice()[end..], encode([other, group][index], descending, true));
+            }
+        }
+    }
+
     proptest! {
         /// A count takes one byte more than its digits need, and one more to end it.
         #[test]
