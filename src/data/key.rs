@@ -19,6 +19,7 @@
 use std::ops::Range;
 
 use super::buffer::Buffer;
+use super::escaped::{put_escaped, take_escaped};
 use super::value::QUOTE;
 use super::{Batch, Bytes, Column, Decimal, Kind, Span, Value, ordered};
 use crate::error::{Error, Result};
@@ -237,32 +238,6 @@ impl Decoder {
         };
         self.cells.push(cell);
         Some(rest)
-    }
-}
-
-/// Appends bytes in a form that sorts correctly when other fields follow: 00 as 00 FF, and 00 00 at the end.
-pub fn put_escaped(out: &mut Buffer, mut bytes: &[u8]) {
-    while let Some(at) = memchr::memchr(0, bytes) {
-        out.extend(&bytes[..=at]);
-        out.push(0xff);
-        bytes = &bytes[at + 1..];
-    }
-    out.extend(bytes);
-    out.extend(&[0, 0]);
-}
-
-/// Decodes bytes that [`put_escaped`] wrote, and appends them to `out`. Returns the bytes behind them, or `None` if
-/// they have no end.
-pub fn take_escaped<'k>(mut key: &'k [u8], out: &mut Vec<u8>) -> Option<&'k [u8]> {
-    loop {
-        let at = memchr::memchr(0, key)?;
-        out.extend_from_slice(&key[..at]);
-        let mark = *key.get(at + 1)?;
-        key = &key[at + 2..];
-        if mark == 0 {
-            return Some(key);
-        }
-        out.push(0);
     }
 }
 

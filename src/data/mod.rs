@@ -8,6 +8,7 @@ pub mod batch;
 pub mod buffer;
 pub mod columns;
 pub mod decimal;
+pub mod escaped;
 pub mod float;
 pub mod key;
 pub mod misses;

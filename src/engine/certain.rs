@@ -21,7 +21,7 @@ use crate::data::Value;
 use crate::map::tokenise::Splitter;
 use crate::map::{Field, Makes};
 use crate::output::sort_key::take_sort_key;
-use crate::output::{Order, SortKey};
+use crate::output::{Order, SortKey, SortKeys};
 use crate::panics::lock;
 use crate::plan::{Groups, Plan, Read, Rows};
 use crate::report::{CertainRanks, Missing};
@@ -42,7 +42,7 @@ pub struct Certainty<'p> {
 struct Ranked<'p> {
     groups: &'p Groups,
     /// The sort keys. The first one is the count.
-    order: &'p [SortKey],
+    order: &'p SortKeys,
     limit: usize,
     least_bytes: LeastBytes<'p>,
 }
@@ -145,12 +145,15 @@ fn ranges(certain: &[bool]) -> Vec<(u64, u64)> {
 }
 
 impl<'p> Ranked<'p> {
-    fn of(plan: &'p Plan, groups: &'p Groups, order: &'p [SortKey], limit: usize) -> Result<Self, Unknown> {
+    fn of(plan: &'p Plan, groups: &'p Groups, order: &'p SortKeys, limit: usize) -> Result<Self, Unknown> {
         let counts = |key: &SortKey| {
             let column = key.index.checked_sub(groups.key.len()).map(|column| &groups.results[column]);
             key.descending && column.is_some_and(|column| groups.aggregates[column.aggregate].is_count())
         };
-        if !order.first().is_some_and(counts) {
+        if order.per_group.is_some() {
+            return Err("limit_per_group ranks the rows of each group, not all rows");
+        }
+        if !order.keys.first().is_some_and(counts) {
             return Err("ranks are known only for rows sorted by a count, greatest first");
         }
         if groups.having.is_some() {
@@ -163,12 +166,12 @@ impl<'p> Ranked<'p> {
         let Groups { key: fields, results, aggregates, .. } = self.groups;
         let mut row = Row { count: 0, least_bytes: self.least_bytes.least() };
         let mut text = Vec::new();
-        for (i, SortKey { index, descending }) in self.order.iter().enumerate() {
+        for (i, SortKey { index, descending }) in self.order.keys.iter().enumerate() {
             let (field, kind) = match index.checked_sub(fields.len()).map(|column| &results[column]) {
                 Some(column) => (None, aggregates[column.aggregate].kind(column.number)),
                 None => fields.get(*index).map(|(field, kind)| (Some(field), kind))?,
             };
-            let is_last = i + 1 == self.order.len();
+            let is_last = i + 1 == self.order.keys.len();
             match (take_sort_key(&mut key, kind, *descending, is_last, &mut text)?, field) {
                 (Value::Decimal(count), _) if i == 0 => row.count = u64::try_from(count.mantissa).ok()?,
                 (Value::Bytes(bytes), Some(field)) => {
@@ -232,7 +235,6 @@ mod tests {
 
     use super::*;
     use crate::data::buffer::Buffer;
-    use crate::output::sort_key::put_sort_keys;
     use crate::plan::{self, Invocation};
     use crate::run::Control;
     use crate::spec::Document;
@@ -292,7 +294,7 @@ mod tests {
             .map(|(key, count)| {
                 let mut out = Buffer::default();
                 let cells = [Value::Bytes(key.as_bytes()), Value::Decimal((*count).into())];
-                put_sort_keys(&mut out, order, |index| cells[index]);
+                order.put(&mut out, |index| cells[index]);
                 out
             })
             .collect();

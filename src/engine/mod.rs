@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::input::planned;
 use crate::map::emit::GroupFields;
 use crate::output::sequence::Sequencer;
-use crate::output::{Committed, Order, SortKey};
+use crate::output::{Committed, Order, SortKeys};
 use crate::panics;
 use crate::plan::{Groups, Plan, Rows};
 use crate::report::event::PhaseName::{self, Map, Output, Reduce};
@@ -107,7 +107,7 @@ fn pipeline(job: &Job<'_>, phases: &mut PhaseSeconds) -> Result<Committed> {
             }
             timed(job, Reduce, &mut phases.reduce, || reduce::reduce(job, &grouping, &runs))?
         }
-        Rows::Records { sort } => timed(job, Map, &mut phases.map, || ungrouped::map(job, sort.as_deref()))?,
+        Rows::Records { sort } => timed(job, Map, &mut phases.map, || ungrouped::map(job, sort.as_ref()))?,
     };
     timed(job, Output, &mut phases.output, || {
         planned::check_all(&job.plan.sources, job.pool.threads())?;
@@ -167,7 +167,7 @@ enum RowOrder<'p> {
     /// The order of the keys, in which the partitions are, too.
     OfKeys(KeyOrder),
     /// Any order: the rows are sorted afterwards, by these.
-    Sorted(&'p [SortKey]),
+    Sorted(&'p SortKeys),
 }
 
 impl RowOrder<'_> {

@@ -26,8 +26,7 @@ use crate::input::feed::MapWork;
 use crate::input::splits::Piece;
 use crate::input::{Source, Stretch};
 use crate::map::{Mapper, Window};
-use crate::output::SortKey;
-use crate::output::sort_key::put_sort_keys;
+use crate::output::SortKeys;
 use crate::panics;
 use crate::shuffle::ranges::LONGEST_BOUND;
 use crate::shuffle::{Partitioner, Ranges};
@@ -53,7 +52,8 @@ const LONGEST: usize = 1 << 20;
 #[derive(Clone, Copy, Debug)]
 pub enum Keys<'a> {
     OfGroups(&'a KeyFields),
-    OfSort(&'a [SortKey]),
+    /// What sort keys begin with, as [`SortKeys::put_dividing`] says.
+    OfSort(&'a SortKeys),
 }
 
 /// How the rows of a phase are divided. If that depends on keys, the first attempt that needs to know it looks at its own
@@ -162,7 +162,7 @@ impl<'a> Look<'a> {
         let places = if wanted > 1 { (bytes / BYTES_A_PLACE + 1).min(MOST_PLACES as u64) as usize } else { 0 };
         let fields: Vec<_> = match keys {
             Keys::OfGroups(key) => key.fields().collect(),
-            Keys::OfSort(order) => order.iter().map(|key| key.index).collect(),
+            Keys::OfSort(order) => order.dividing().iter().map(|key| key.index).collect(),
         };
         Look {
             job,
@@ -247,7 +247,7 @@ impl Sink for Found<'_> {
                 Keys::OfGroups(_) => None,
                 Keys::OfSort(order) => {
                     sort_key.clear();
-                    put_sort_keys(&mut sort_key, order, |field| batch.columns[field].value(i));
+                    order.put_dividing(&mut sort_key, |field| batch.columns[field].value(i));
                     Some(sort_key.as_slice())
                 }
             };

@@ -19,7 +19,7 @@ use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::output::sequence::{self, Sequencer};
 use crate::output::{
-    Chunk, HeldLines, Lines, MadeLines, RowLayout, SortKey, SortedMemory, Target, TerminalGuard, Writer,
+    Chunk, HeldLines, Lines, MadeLines, RowLayout, SortKeys, SortedMemory, Target, TerminalGuard, Writer,
 };
 use crate::plan::Groups;
 use crate::reduce::Finisher;
@@ -86,7 +86,7 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
                 Ok(run)
             };
             let runs = job.pool.run(&tasks, works, NoMore, attempt, place)?;
-            FinishedRows::Sorted(SortedRuns { runs, partitioner })
+            FinishedRows::Sorted(SortedRuns::new(runs, partitioner, keys))
         }
         order @ (RowOrder::Free | RowOrder::OfKeys(_)) => {
             let order = order.of_keys();
@@ -180,7 +180,7 @@ fn finisher<'a>(job: &Job<'_>, grouping: &'a Grouping<'_>, layout: &RowLayout) -
     let Groups { key, results, having, .. } = grouping.groups;
     let sorted_by = match grouping.order(job) {
         RowOrder::Free | RowOrder::OfKeys(_) => &[][..],
-        RowOrder::Sorted(keys) => keys,
+        RowOrder::Sorted(order) => &order.keys,
     };
     let wanted = layout.columns.iter().copied().chain(sorted_by.iter().map(|key| key.index));
     Finisher::new(&grouping.aggregation, key, results, having.as_ref(), wanted)
@@ -279,7 +279,7 @@ impl ReducePhase<'_> {
         &self,
         attempt: &Attempt<'_>,
         work: &ReduceWork,
-        order: &[SortKey],
+        order: &SortKeys,
         partitioner: &Partitioner,
     ) -> Result<Done<Run>> {
         let job = self.job;
@@ -296,7 +296,7 @@ impl ReducePhase<'_> {
     }
 
     /// Reduces a few partitions for a look at the sort keys of their rows, and cuts the keys into ranges.
-    fn ranges(&self, order: &[SortKey]) -> Partitioner {
+    fn ranges(&self, order: &SortKeys) -> Partitioner {
         // As many bytes of rows as are sorted in a cache.
         let all = (self.bytes.iter().sum::<u64>() / PARTITION_BYTES + 1).min(self.job.sizes.most_partitions as u64);
         let wanted = sorted::ranges(self.job, all as usize);

@@ -1,8 +1,13 @@
 //! Rows that are sorted after they were made: records of a job without groups, or groups in an order that doesn't begin
 //! with their keys. Attempts write them to runs that are partitioned by ranges of sort keys. The output phase sorts each
 //! range in memory and writes it.
+//!
+//! If only the first rows of each group are wanted, sort keys begin with the group, and no group is in two ranges. The
+//! others are dropped where rows are in their order: in an attempt that holds rows back for that, and when a range is
+//! written.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::in_order::InOrder;
 use super::job::{Job, Kept};
@@ -10,12 +15,13 @@ use super::overflow::Overflow;
 use super::reduce::gather;
 use crate::error::{Error, Result};
 use crate::output::sequence::{self, Sequencer};
-use crate::output::{HeldLines, RowLayout, SortKey, Sorted, SortedMemory, Writer};
+use crate::output::{HeldLines, RowLayout, SortKeys, Sorted, SortedMemory, Writer};
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName, What};
 use crate::run::{Attempt, Deal, Done, Work};
+use crate::shuffle::first::{FirstOfGroups, FirstRows, Wanted};
 use crate::shuffle::merge::{self, Merge};
-use crate::shuffle::sort::{FirstRows, KeyedRows, find_key, payload};
+use crate::shuffle::sort::{KeyedRows, find_key, payload};
 use crate::shuffle::{PartitionBuffers, Partitioner, Run, RunPlace, RunWriter};
 use crate::table::KeyOrder;
 
@@ -23,36 +29,46 @@ use crate::table::KeyOrder;
 #[derive(Debug)]
 pub struct SortedRuns {
     /// Rows of equal keys stay in the order of the runs.
-    pub runs: Vec<Run>,
-    pub partitioner: Partitioner,
+    runs: Vec<Run>,
+    partitioner: Partitioner,
+    /// The most rows of each group that are wanted, if rows have groups.
+    per_group: Option<u64>,
+}
+
+impl SortedRuns {
+    pub fn new(runs: Vec<Run>, partitioner: Partitioner, order: &SortKeys) -> Self {
+        SortedRuns { runs, partitioner, per_group: order.per_group.map(|group| group.limit) }
+    }
 }
 
 /// The most rows that each attempt keeps of the first rows, instead of writing all rows.
 const MOST_FIRST: u64 = 1 << 16;
 
-/// The most first rows, and the bytes that they may take, if only the first rows of the result are wanted.
-fn first(job: &Job<'_>) -> Option<(usize, usize)> {
+/// The most first rows, if only a few first rows of the result are wanted.
+fn few(job: &Job<'_>) -> Option<usize> {
     // Whether the last row's rank is certain depends on the row after it, so one more row is kept.
     let limit = job.plan.limit?.saturating_add(u64::from(job.certainty.is_some()));
-    (limit <= MOST_FIRST).then_some((limit as usize, job.sizes.first))
+    (limit <= MOST_FIRST).then_some(limit as usize)
 }
 
-/// Returns the number of ranges that rows are divided into, if `all` ranges suit all of them. The first rows need one.
+/// Returns the number of ranges that rows are divided into, if `all` ranges suit all of them. A few first rows need one.
 pub fn ranges(job: &Job<'_>, all: usize) -> usize {
-    if first(job).is_some() { 1 } else { all }
+    if few(job).is_some() { 1 } else { all }
 }
 
 /// Returns a sink that writes rows to a run at `place` by their sort keys.
 pub fn sink<'a>(
     job: &Job<'_>,
     layout: &'a RowLayout,
-    (order, partitioner): (&'a [SortKey], &'a Partitioner),
+    (order, partitioner): (&'a SortKeys, &'a Partitioner),
     place: &RunPlace,
     (memory, buffers): (&'a mut SortedMemory, &mut PartitionBuffers),
 ) -> Result<Sorted<'a>> {
     let partitions = partitioner.partitions();
     let run = RunWriter::create(place, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
-    let first = first(job).map(|(rows, bytes)| (FirstRows::new(rows), bytes));
+    let wanted = Wanted { of_all: few(job), of_each_group: order.per_group.map(|group| group.limit) };
+    let is_all = wanted.of_all.is_none() && wanted.of_each_group.is_none();
+    let first = (!is_all).then(|| (FirstRows::new(wanted), job.sizes.first));
     Ok(Sorted { layout, order, partitioner, first, rows: 0, memory, run })
 }
 
@@ -70,7 +86,7 @@ impl Work for OutputRange {
 }
 
 /// Sorts and writes all rows.
-pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner }: &SortedRuns) -> Result<Writer> {
+pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner, per_group }: &SortedRuns) -> Result<Writer> {
     let mut bytes = vec![0; partitioner.partitions()];
     runs.iter().try_for_each(|run| run.add_bytes(&mut bytes))?;
     job.control.progress.output.begin(bytes.iter().sum());
@@ -85,11 +101,13 @@ pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner }: &SortedRuns) -> Re
         let mut memory = workspaces.take(SortMemory::default);
         let common = partitioner.common(partitions.clone());
         let order = merge::Sorting { find_key, order: KeyOrder::Ascending };
-        let mut sorting = Sorting { job, attempt, common, overflow: Overflow::new(job, attempt, order) };
-        sorting.read(runs, partitions, &mut memory)?;
+        let overflow = Overflow::new(job, attempt, order);
+        let mut sorting = Sorting { job, attempt, common, per_group: *per_group, overflow };
+        let read = sorting.read(runs, partitions, &mut memory)?;
         let begin_run = || job.lines_run(attempt);
         let mut out = Out {
             lines: HeldLines::new(sequencer.chunk(), job.sizes.held_lines, &begin_run),
+            groups: per_group.map(FirstOfGroups::new),
             left: job.plan.limit.unwrap_or(u64::MAX),
             keys: job.certainty.is_some().then(Vec::new),
             is_behind: false,
@@ -111,9 +129,13 @@ pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner }: &SortedRuns) -> Re
         }
         memory.rows.clear();
         workspaces.keep(memory);
-        Ok(Done { made: out.lines.finish()?.lines, records: 0, counters })
+        Ok(Done { made: (out.lines.finish()?.lines, read), records: 0, counters })
     };
-    let place = |number, lines: sequence::Lines| sequencer.place(number, lines.into());
+    let all_read = AtomicU64::new(0);
+    let place = |number, (lines, read): (sequence::Lines, u64)| {
+        all_read.fetch_add(read, Ordering::Relaxed);
+        sequencer.place(number, lines.into())
+    };
     job.pool.run(
         &job.phase(PhaseName::Output, Deal::Round),
         Vec::new(),
@@ -122,10 +144,10 @@ pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner }: &SortedRuns) -> Re
         place,
     )?;
     // With a limit, some ranges may be unread, so the rows aren't checked.
-    let is_all = !sequencer.is_complete() && first(job).is_none();
+    let is_all = !sequencer.is_complete();
     let (writer, rows) = sequencer.finish();
     if is_all {
-        job.check_rows(rows, runs.iter().map(|run| run.rows).sum())?;
+        job.check_rows(all_read.into_inner(), runs.iter().map(|run| run.rows).sum())?;
     }
     job.note(What::Written { rows });
     Ok(writer)
@@ -141,6 +163,8 @@ struct SortMemory {
 /// Where sorted rows go.
 struct Out<'a> {
     lines: HeldLines<'a>,
+    /// Chooses the rows that are wanted, if not all rows of a group are.
+    groups: Option<FirstOfGroups>,
     /// Lines that are still wanted.
     left: u64,
     /// The keys of the lines, and of the row behind them, if they are wanted.
@@ -154,6 +178,9 @@ impl Out<'_> {
     }
 
     fn push(&mut self, key: &[u8], line: &[u8]) -> Result<()> {
+        if self.groups.as_mut().is_some_and(|groups| !groups.takes(key)) {
+            return Ok(());
+        }
         if let Some(keys) = self.keys.as_mut().filter(|keys| keys.len() < MOST_FIRST as usize) {
             keys.push(key.into());
         }
@@ -171,14 +198,16 @@ struct Sorting<'a> {
     job: &'a Job<'a>,
     attempt: &'a Attempt<'a>,
     common: usize,
-    /// If not all rows fit the memory: all rows.
+    per_group: Option<u64>,
+    /// If not all rows fit the memory: all rows that are wanted.
     overflow: Overflow<'a>,
 }
 
 impl Sorting<'_> {
-    /// Reads and sorts the rows.
-    fn read(&mut self, runs: &[Run], partitions: &Range<usize>, memory: &mut SortMemory) -> Result<()> {
+    /// Reads and sorts the rows. Returns how many there are.
+    fn read(&mut self, runs: &[Run], partitions: &Range<usize>, memory: &mut SortMemory) -> Result<u64> {
         let SortMemory { rows, page: buffer } = memory;
+        let mut read = 0;
         for run in runs {
             let pages = run.pages(partitions.clone())?;
             if pages.is_empty() {
@@ -194,6 +223,7 @@ impl Sorting<'_> {
                 if rows.gather(payload, self.common)? != Some(page.rows) {
                     return Err(reader.corrupt(page, "the rows of a page don't match its header"));
                 }
+                read += u64::from(page.rows);
                 self.attempt.advance(u64::from(page.len));
             }
         }
@@ -201,13 +231,15 @@ impl Sorting<'_> {
             true => rows.sort(self.common),
             false => self.spill(rows)?,
         }
-        Ok(())
+        Ok(read)
     }
 
     /// Writes the rows to a sorted run.
     fn spill(&mut self, rows: &mut KeyedRows) -> Result<()> {
         rows.sort(self.common);
-        self.overflow.add(|run| rows.write(run))?;
+        let mut groups = self.per_group.map(FirstOfGroups::new);
+        let is_wanted = |key: &[u8]| groups.as_mut().is_none_or(|groups| groups.takes(key));
+        self.overflow.add(|run| rows.write(run, is_wanted))?;
         rows.clear();
         Ok(())
     }

@@ -14,7 +14,7 @@ use rustix::fs::{statfs, statvfs};
 use super::job::Job;
 use crate::error::{Error, Result, spill_directories};
 use crate::input::Source;
-use crate::plan::{PageCompression, Plan, Read, Rows};
+use crate::plan::{PageCompression, Plan, Read, Rows, SortKeys};
 use crate::units::data;
 
 /// Bytes of runs before free space is looked at for the first time, and the least between two looks.
@@ -102,7 +102,7 @@ fn is_clearly_beyond(estimate: u64, most: u64) -> bool {
 fn bytes_of_sorted_lines(plan: &Plan) -> Option<u64> {
     /// A byte order mark is ignored.
     const MARK: u64 = 3;
-    let is_sorted = matches!(plan.rows, Rows::Records { sort: Some(_) });
+    let is_sorted = matches!(plan.rows, Rows::Records { sort: Some(SortKeys { per_group: None, .. }) });
     let has_line =
         plan.columns.iter().any(|column| plan.fields.read.get(column.index).is_some_and(|name| name == "line"));
     let is_all = plan.limit.is_none() && plan.steps.is_empty() && !plan.may_be_partial();

@@ -16,7 +16,7 @@ use crate::input::Place;
 use crate::input::feed::{MapWork, Numbering};
 use crate::map::Mapper;
 use crate::output::sequence::{Sequencer, TaskPart};
-use crate::output::{Chunk, HeldLines, Lines, MadeLines, RowLayout, SortKey, SortedMemory};
+use crate::output::{Chunk, HeldLines, Lines, MadeLines, RowLayout, SortKeys, SortedMemory};
 use crate::report::Counters;
 use crate::run::{Attempt, Done};
 use crate::shuffle::{PartitionBuffers, Partitioner, Run, RunWriter};
@@ -31,12 +31,14 @@ struct Workspace {
     buffers: PartitionBuffers,
 }
 
-pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<FinishedRows> {
+pub fn map(job: &Job<'_>, sort: Option<&SortKeys>) -> Result<FinishedRows> {
     let layout = job.layout();
+    let sorted_by = sort.iter().flat_map(|order| order.keys.iter().map(|key| key.index));
+    let wanted: Vec<_> = layout.columns.iter().copied().chain(sorted_by).collect();
     let workspaces = Kept::default();
     let workspace = || {
         workspaces.take(|| Workspace {
-            mapper: mapper(job, &layout.columns),
+            mapper: mapper(job, &wanted),
             lines: Chunk::default(),
             memory: SortedMemory::default(),
             buffers: PartitionBuffers::limited(job.sizes.longest_row),
@@ -112,7 +114,7 @@ pub fn map(job: &Job<'_>, sort: Option<&[SortKey]>) -> Result<FinishedRows> {
         runs.sort_by_key(|(at, _)| *at);
     }
     let runs = runs.into_iter().map(|(_, run)| run).collect();
-    Ok(FinishedRows::Sorted(SortedRuns { runs, partitioner: decided.into_partitioner() }))
+    Ok(FinishedRows::Sorted(SortedRuns::new(runs, decided.into_partitioner(), order)))
 }
 
 /// Makes one attempt whose lines stay in the order of its records.
@@ -154,7 +156,7 @@ fn at(work: &MapWork) -> u64 {
 fn in_ranges(
     job: &Job<'_>,
     layout: &RowLayout,
-    (order, partitioner): (&[SortKey], &Partitioner),
+    (order, partitioner): (&SortKeys, &Partitioner),
     attempt: &Attempt<'_>,
     records: &Portion<'_>,
     workspace: &mut Workspace,

@@ -21,7 +21,7 @@ pub use compress::Compression;
 pub use format::{Format, RowLayout};
 pub use lines::{HeldLines, Lines, MadeLines};
 pub use publish::{STAGING, is_of_a_result};
-pub use sort_key::{Order, SortKey};
+pub use sort_key::{Order, PerGroup, SortKey, SortKeys};
 pub use sorted::{Sorted, SortedMemory};
 pub use target::Target;
 pub use writer::{Chunk, Committed, TerminalGuard, Writer};

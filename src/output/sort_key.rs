@@ -1,7 +1,7 @@
 //! Sort keys: encode the cells that rows are ordered by as bytes, so that comparing bytes orders the rows.
 
 use crate::data::buffer::Buffer;
-use crate::data::key::{put_escaped, take_escaped};
+use crate::data::escaped::{escape_from, put_escaped, take_escaped};
 use crate::data::ordered::{get_decimal, get_float, put_decimal, put_float};
 use crate::data::{Decimal, Kind, Value};
 
@@ -12,7 +12,29 @@ pub enum Order {
     Free,
     /// By these columns. The list ends where it determines the order: once it holds every `group_by` column, no two
     /// rows are equal.
-    By(Vec<SortKey>),
+    By(SortKeys),
+}
+
+/// The columns that rows are sorted by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SortKeys {
+    pub keys: Vec<SortKey>,
+    /// Set if only some rows of each group are wanted.
+    pub per_group: Option<PerGroup>,
+}
+
+impl From<Vec<SortKey>> for SortKeys {
+    fn from(keys: Vec<SortKey>) -> Self {
+        SortKeys { keys, per_group: None }
+    }
+}
+
+/// Says that of the rows that agree in the first columns they are sorted by, only the first are wanted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PerGroup {
+    /// How many of the columns make a group; at least one.
+    pub columns: usize,
+    pub limit: u64,
 }
 
 /// A column that rows are sorted by, and its direction.
@@ -84,9 +106,47 @@ fn put_number(out: &mut Buffer, number: Decimal, needs_end: bool) {
     }
 }
 
-/// Appends the sort key of a row. `cell` returns a cell by its index.
+impl SortKeys {
+    /// Splits the columns into those that make a group, and the others. Without a limit for each group no column makes
+    /// one.
+    fn parts(&self) -> (&[SortKey], &[SortKey]) {
+        self.keys.split_at(self.per_group.map_or(0, |group| group.columns))
+    }
+
+    /// Appends the sort key of a row. `cell` returns a cell by its index.
+    ///
+    /// If rows have groups, the key begins with that of the group, which [`escaped`](crate::data::escaped) gives an end
+    /// of its own. So the group's bytes are known to whoever handles keys without their columns.
+    #[inline]
+    pub fn put<'a>(&self, out: &mut Buffer, cell: impl Fn(usize) -> Value<'a>) {
+        if self.per_group.is_some() {
+            self.put_group(out, &cell);
+        }
+        put_all(out, self.parts().1, cell);
+    }
+
+    fn put_group<'a>(&self, out: &mut Buffer, cell: impl Fn(usize) -> Value<'a>) {
+        let start = out.len();
+        put_all(out, self.parts().0, cell);
+        escape_from(out, start);
+    }
+
+    /// The columns that rows are divided by: those of the group if rows have groups, so that no group is in two ranges.
+    pub fn dividing(&self) -> &[SortKey] {
+        if self.per_group.is_some() { self.parts().0 } else { &self.keys }
+    }
+
+    /// Appends what a row's sort key begins with: the bytes of the columns that rows are divided by.
+    pub fn put_dividing<'a>(&self, out: &mut Buffer, cell: impl Fn(usize) -> Value<'a>) {
+        match self.per_group {
+            Some(_) => self.put_group(out, cell),
+            None => put_all(out, &self.keys, cell),
+        }
+    }
+}
+
 #[inline]
-pub fn put_sort_keys<'a>(out: &mut Buffer, keys: &[SortKey], cell: impl Fn(usize) -> Value<'a>) {
+fn put_all<'a>(out: &mut Buffer, keys: &[SortKey], cell: impl Fn(usize) -> Value<'a>) {
     for (i, key) in keys.iter().enumerate() {
         put_sort_key(out, &cell(key.index), key.descending, i + 1 == keys.len());
     }
@@ -204,6 +264,26 @@ mod tests {
         let forms = [Decimal { mantissa: 20, scale: 1 }, Decimal { mantissa: 2, scale: 0 }].map(Value::Decimal);
         assert_eq!(encode(forms[0], false, true), encode(forms[1], false, true));
         assert_eq!(encode(Value::Float(-0.0), true, false), encode(Value::Float(0.0), true, false));
+    }
+
+    /// A sort key begins with the bytes that rows are divided by: those of its group, which end by themselves.
+    #[test]
+    fn groups_are_what_sort_keys_begin_with() {
+        use crate::data::escaped::escaped_len;
+        let values = columns().concat();
+        for (group, other) in values.iter().flat_map(|group| values.iter().map(move |other| (*group, *other))) {
+            for (index, descending) in [(0, false), (0, true), (1, false), (1, true)] {
+                let key = |index| SortKey { index, descending };
+                let per_group = Some(PerGroup { columns: 1, limit: 1 });
+                let order = SortKeys { keys: vec![key(index), key(1 - index)], per_group };
+                let (mut whole, mut dividing) = (Buffer::default(), Buffer::default());
+                order.put(&mut whole, |index| [group, other][index]);
+                order.put_dividing(&mut dividing, |index| [group, other][index]);
+                let end = escaped_len(whole.as_slice()).unwrap();
+                assert_eq!(&whole.as_slice()[..end], dividing.as_slice());
+                assert_eq!(&whole.as_slice()[end..], encode([other, group][index], descending, true));
+            }
+        }
     }
 
     proptest! {

@@ -1,21 +1,22 @@
 //! [`Sorted`] formats finished rows as lines and writes them to a run, partitioned by ranges of their sort keys.
 
 use super::format::with_row_format;
-use super::sort_key::put_sort_keys;
 use super::writer::Chunk;
-use super::{RowLayout, SortKey};
+use super::{RowLayout, SortKeys};
 use crate::data::{BATCH, Batch, Sink};
 use crate::error::Result;
-use crate::shuffle::sort::{FirstRows, put_row};
+use crate::shuffle::first::FirstRows;
+use crate::shuffle::sort::put_row;
 use crate::shuffle::{Partitioner, RunWriter};
 use crate::table::SlotKey;
 
 /// Writes rows to a run by their sort keys.
 pub struct Sorted<'a> {
     pub layout: &'a RowLayout,
-    pub order: &'a [SortKey],
+    pub order: &'a SortKeys,
     pub partitioner: &'a Partitioner,
-    /// The rows that may be among the first, if only the first are wanted, and how many bytes they may take.
+    /// The rows that may be among the first, if only the first are wanted and holding rows pays; and how many bytes they
+    /// may take.
     pub first: Option<(FirstRows, usize)>,
     pub rows: u64,
     pub memory: &'a mut SortedMemory,
@@ -52,7 +53,7 @@ impl Sink for Sorted<'_> {
                 let cell = |cell: usize| batch.columns[cell].value(i);
                 let SortedMemory { keys, lines } = &mut *self.memory;
                 let start = keys.bytes.len();
-                put_sort_keys(&mut keys.bytes, order, cell);
+                order.put(&mut keys.bytes, cell);
                 // Most rows aren't among the first, and they aren't formatted.
                 if self.first.as_ref().is_some_and(|(first, _)| !first.may_take(&keys.bytes.as_slice()[start..])) {
                     keys.bytes.truncate(start);
@@ -76,10 +77,14 @@ impl Sorted<'_> {
         let Sorted { partitioner, first, memory, run, .. } = self;
         let SortedMemory { keys, lines } = &**memory;
         match first {
-            Some((first, most)) => {
-                keys.iter().zip(lines.iter()).try_for_each(|(key, line)| first.push(key, line))?;
-                if first.is_beyond(*most) {
-                    put_all(run, partitioner, first.take().iter())?;
+            Some((held, most)) => {
+                keys.iter().zip(lines.iter()).try_for_each(|(key, line)| held.push(key, line))?;
+                if held.is_beyond(*most) {
+                    let (rows, paid) = held.take();
+                    put_all(run, partitioner, rows.iter())?;
+                    if !paid {
+                        *first = None;
+                    }
                 }
             }
             None => put_all(run, partitioner, keys.iter().zip(lines.iter()))?,
@@ -91,8 +96,8 @@ impl Sorted<'_> {
     /// Writes the rows that are still in memory. The caller finishes the run.
     pub fn finish(self) -> Result<RunWriter> {
         let Sorted { partitioner, first, mut run, .. } = self;
-        if let Some((mut first, _)) = first {
-            put_all(&mut run, partitioner, first.take().iter())?;
+        if let Some((mut held, _)) = first {
+            put_all(&mut run, partitioner, held.take().0.iter())?;
         }
         Ok(run)
     }

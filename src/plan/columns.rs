@@ -3,14 +3,14 @@
 use ahash::AHashSet;
 
 use super::aggregates::Aggregates;
-use super::{KeyFields, Order, OutputColumn, SortKey};
+use super::{KeyFields, Order, OutputColumn, PerGroup, SortKey, SortKeys};
 use crate::data::Kind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::map::Scope;
 use crate::predicate::Predicate;
 use crate::predicate::resolve::{Names, Wanted};
 use crate::schema::Blame;
-use crate::spec::Spec;
+use crate::spec::{SortBy, Spec};
 
 /// A column that `select`, `sort` and `output.columns` can name.
 #[derive(Debug)]
@@ -146,41 +146,152 @@ pub(super) fn output(spec: &Spec, columns: &NamedColumns, blame: &Blame<'_>) -> 
     Ok(output)
 }
 
-/// Returns the sort keys that `sort` asks for.
-pub(super) fn sort_keys(spec: &Spec, columns: &NamedColumns, blame: &Blame<'_>) -> Result<Vec<SortKey>> {
-    let mut keys: Vec<SortKey> = Vec::new();
-    for (i, name) in spec.sort.iter().enumerate() {
-        let path = format!("sort.{i}");
-        // A name that is a column's full name means that column, even if it starts with `-`.
-        let named_so = columns.all.iter().any(|column| column.name == *name);
-        let (name, descending) = match name.strip_prefix('-') {
-            Some(column) if !named_so => (column, true),
-            _ => (name.as_str(), false),
-        };
-        let index = columns.find(&path, name, blame)?.index;
-        if keys.iter().any(|known| known.index == index) {
-            return Err(blame.error(&path, &format!("column {name:?} is named twice"), None));
-        }
-        keys.push(SortKey { index, descending });
-    }
-    Ok(keys)
+/// A column that rows are sorted by.
+#[derive(Debug)]
+struct NamedKey {
+    name: String,
+    key: SortKey,
 }
 
-/// Returns the order that `sort` asks for, or key order, completed so that no two rows are equal. With `unordered` rows
-/// come in any order, unless a `limit` makes the order decide which rows there are.
-pub(super) fn group_order(spec: &Spec, columns: &NamedColumns, unordered: bool, blame: &Blame<'_>) -> Result<Order> {
-    let mut keys = sort_keys(spec, columns, blame)?;
-    for NamedColumn { index, .. } in &columns.all {
-        if !keys.iter().any(|key| key.index == *index) {
-            keys.push(SortKey { index: *index, descending: false });
+/// The columns that rows are sorted by.
+#[derive(Debug)]
+struct NamedKeys(Vec<NamedKey>);
+
+impl NamedKeys {
+    /// Finds the columns of `sort`. `number` returns the index of a column that is to be read as a number.
+    fn find(
+        spec: &Spec,
+        columns: &NamedColumns,
+        blame: &Blame<'_>,
+        mut number: impl FnMut(&str, &str) -> Result<usize>,
+    ) -> Result<Self> {
+        let mut keys: Vec<NamedKey> = Vec::new();
+        for (i, by) in spec.sort.iter().enumerate() {
+            let (path, name, descending, is_number) = match by {
+                SortBy::Ascending { ascending, number } => (format!("sort.{i}.ascending"), ascending, false, *number),
+                SortBy::Descending { descending, number } => {
+                    (format!("sort.{i}.descending"), descending, true, *number)
+                }
+                SortBy::Named(name) => (format!("sort.{i}"), name, false, false),
+            };
+            // A name that is a column's full name means that column, even if it starts with `-`.
+            let (name, descending) = match (by, name.strip_prefix('-')) {
+                (SortBy::Named(_), Some(column)) if columns.all.iter().all(|column| column.name != *name) => {
+                    (column, true)
+                }
+                _ => (name.as_str(), descending),
+            };
+            let index = columns.find(&path, name, blame)?.index;
+            if keys.iter().any(|known| known.name == name) {
+                return Err(blame.error(&path, &format!("column {name:?} is named twice"), None));
+            }
+            let index = if is_number { number(&path, name)? } else { index };
+            keys.push(NamedKey { name: name.to_owned(), key: SortKey { index, descending } });
+        }
+        Ok(NamedKeys(keys))
+    }
+
+    fn add(&mut self, name: &str, index: usize) {
+        if self.0.iter().all(|known| known.name != name) {
+            self.0.push(NamedKey { name: name.to_owned(), key: SortKey { index, descending: false } });
         }
     }
-    keys.truncate(determined_by(&keys, columns.group_by));
-    Ok(if unordered && spec.limit.is_none() { Order::Free } else { Order::By(keys) })
+
+    /// Puts these columns, which make a group, before all others. Those that `sort` names come first.
+    fn put_first(&mut self, group: &[(&str, usize)]) {
+        let is_of_group = |key: &NamedKey| group.iter().any(|(name, _)| *name == key.name);
+        let (first, rest) = std::mem::take(&mut self.0).into_iter().partition(is_of_group);
+        self.0 = first;
+        group.iter().for_each(|(name, index)| self.add(name, *index));
+        self.0.extend::<Vec<_>>(rest);
+    }
+
+    /// Returns the keys, and their names, with `-` before those in descending order.
+    fn finish(self, per_group: Option<PerGroup>) -> (SortKeys, Vec<String>) {
+        let written =
+            |NamedKey { name, key }: &NamedKey| if key.descending { format!("-{name}") } else { name.clone() };
+        let names = self.0.iter().map(written).collect();
+        (SortKeys { keys: self.0.into_iter().map(|named| named.key).collect(), per_group }, names)
+    }
 }
 
-/// Returns how many of the keys are needed to hold every `group_by` column: no two rows agree in all of those.
-fn determined_by(keys: &[SortKey], group_by: usize) -> usize {
-    let last = keys.iter().rposition(|key| key.index < group_by);
-    last.map_or(0, |last| last + 1)
+/// Returns the order of records, `None` for that of the input, and the names of its columns.
+pub(super) fn record_order(
+    spec: &Spec,
+    columns: &NamedColumns,
+    scope: &mut Scope<'_>,
+) -> Result<(Option<SortKeys>, Vec<String>)> {
+    let blame = scope.blame;
+    scope.at("sort");
+    let mut keys = NamedKeys::find(spec, columns, &blame, |path, name| scope.number(path, name))?;
+    let per_group = match spec.limit_per_group {
+        None => None,
+        Some(_) if spec.group_by.is_empty() => return Err(no_groups(&blame)),
+        Some(limit) => {
+            let mut group: Vec<(&str, usize)> = Vec::new();
+            scope.at("group_by");
+            for (i, name) in spec.group_by.iter().enumerate() {
+                let path = format!("group_by.{i}");
+                if group.iter().any(|(known, _)| known == name) {
+                    return Err(blame.error(&path, &format!("column {name:?} is named twice"), None));
+                }
+                group.push((name, scope.field(&path, name)?));
+            }
+            keys.put_first(&group);
+            Some(PerGroup { columns: group.len(), limit })
+        }
+    };
+    let (keys, names) = keys.finish(per_group);
+    Ok((Some(keys).filter(|order| !order.keys.is_empty()), names))
+}
+
+/// Returns the order that `sort` asks for, or key order, completed so that no two rows are equal; and the names of its
+/// columns. With `unordered` rows come in any order, unless a limit makes the order decide which rows there are.
+pub(super) fn group_order(
+    spec: &Spec,
+    columns: &NamedColumns,
+    unordered: bool,
+    blame: &Blame<'_>,
+) -> Result<(Order, Vec<String>)> {
+    let mut keys = NamedKeys::find(spec, columns, blame, |path, name| {
+        let hint = "a column of groups is a number if an aggregate or read.types makes it one";
+        Err(blame.error(path, &format!("only records can be sorted by {name:?} as a number"), Some(hint.into())))
+    })?;
+    let per_group = match (spec.limit_per_group, columns.group_by) {
+        (None, _) => None,
+        (Some(_), 0) => return Err(no_groups(blame)),
+        (Some(_), 1) => return Err(one_row_each(&spec.group_by[0], blame)),
+        (Some(limit), group_by) => {
+            let group: Vec<_> = columns.all[..group_by - 1].iter().map(|of| (of.name.as_str(), of.index)).collect();
+            keys.put_first(&group);
+            Some(PerGroup { columns: group.len(), limit })
+        }
+    };
+    columns.all.iter().for_each(|column| keys.add(&column.name, column.index));
+    let last = keys.0.iter().rposition(|named| named.key.index < columns.group_by);
+    // No two rows agree in all columns of `group_by`.
+    keys.0.truncate(last.map_or(0, |last| last + 1));
+    if unordered && spec.limit.is_none() && per_group.is_none() {
+        return Ok((Order::Free, Vec::new()));
+    }
+    let (keys, names) = keys.finish(per_group);
+    Ok((Order::By(keys), names))
+}
+
+fn no_groups(blame: &Blame<'_>) -> Error {
+    let limit = if blame.is_a_line() { "--limit" } else { "limit" };
+    let hint = format!("to take the first of all rows: {limit}");
+    blame.error("limit_per_group", "needs group_by, which says what a group is", Some(hint))
+}
+
+fn one_row_each(column: &str, blame: &Blame<'_>) -> Error {
+    let (limit, more) = match blame.is_a_line() {
+        true => ("--limit", "-g FIRST,SECOND takes the first SECOND of each FIRST"),
+        false => ("limit", r#""group_by": ["first", "second"] takes the first rows of each first"#),
+    };
+    blame.error(
+        "limit_per_group",
+        &format!("with one column in group_by, each {column:?} has one row: there is nothing to take the first of"),
+        Some(format!("to take the first of all rows: {limit}; {more}")),
+    )
 }

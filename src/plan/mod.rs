@@ -24,7 +24,7 @@ use crate::data::key::KeyFields;
 use crate::input::{Counted, Latency, Sources};
 pub use crate::map::Combiner;
 use crate::map::{Field, Step};
-pub use crate::output::{Format, Order, SortKey, Target};
+pub use crate::output::{Format, Order, PerGroup, SortKey, SortKeys, Target};
 use crate::predicate::Predicate;
 use crate::reduce::ResultColumn;
 pub use crate::shuffle::PageCompression;
@@ -60,6 +60,8 @@ pub struct Plan {
     /// Names of fields that are needed as numbers.
     pub numbers: BTreeSet<String>,
     pub rows: Rows,
+    /// Names of the columns that rows are sorted by, with `-` before descending ones.
+    pub sorted_by: Vec<String>,
     pub limit: Option<u64>,
     /// Whether the spec has a `sort`: a limit then takes the first ranks.
     pub is_ranked: bool,
@@ -108,7 +110,7 @@ pub enum Rows {
     /// One row per group.
     Groups(Groups),
     /// The mapped records themselves, in input order or sorted; ties stay in input order.
-    Records { sort: Option<Vec<SortKey>> },
+    Records { sort: Option<SortKeys> },
 }
 
 /// A job's groups. The cells of a group are those of the key's fields, followed by those of the aggregates.
@@ -126,9 +128,17 @@ pub struct Groups {
 }
 
 impl Groups {
+    /// The columns that rows are sorted by, unless rows may come in any order.
+    pub fn sort_keys(&self) -> Option<&SortKeys> {
+        match &self.order {
+            Order::Free => None,
+            Order::By(keys) => Some(keys),
+        }
+    }
+
     /// Returns the direction in which the groups are in the order of their keys' bytes, if their order is that.
     pub fn key_order(&self) -> Option<KeyOrder> {
-        let Order::By(order) = &self.order else { return None };
+        let SortKeys { keys: order, per_group: None } = self.sort_keys()? else { return None };
         let first = order.first()?;
         let is_key = order.len() == self.key.len()
             && order.iter().enumerate().all(|(i, key)| key.index == i && key.descending == first.descending);

@@ -101,8 +101,8 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     spec.read.fits(read_format).map_err(|wrong| wrong.into_error(blame.origin))?;
     let work_out = |source: RecordSource<'_>| {
         let mut scope = Scope::new(&source, &spec.read.types, zone, blame);
-        let rows = rows(spec, call, &mut scope)?;
-        Ok::<_, Error>((scope, rows))
+        let outcome = outcome(spec, call, &mut scope)?;
+        Ok::<_, Error>((scope, outcome))
     };
     // Works the job out twice. The first time shows which fields are used, and the second time only these are read.
     // Without `names`, a record may have fields of any name.
@@ -130,10 +130,10 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         let known: AHashSet<_> = used.iter().map(|used| used.name).collect();
         let unread = all.map(|all| all.into_iter().filter(|name| !known.contains(name)).map(str::to_owned).collect());
         let fields = FieldNames { read: named(&used).into_iter().map(str::to_owned).collect(), unread };
-        let (scope, rows) = work_out(RecordSource { fields: used, is_open: false, may_be_null: true, record })?;
-        Ok::<_, Error>((read, fields, scope, rows))
+        let (scope, outcome) = work_out(RecordSource { fields: used, is_open: false, may_be_null: true, record })?;
+        Ok::<_, Error>((read, fields, scope, outcome))
     };
-    let (read, fields, scope, (rows, columns)) = match read_format {
+    let (read, fields, scope, Outcome { rows, columns, sorted_by }) = match read_format {
         ReadFormat::Text => {
             let line = RecordSource {
                 fields: vec![ReaderField::text("line")],
@@ -141,10 +141,15 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
                 may_be_null: false,
                 record: OwnBytes::Field(0),
             };
-            let (scope, rows) = work_out(line)?;
+            let (scope, outcome) = work_out(line)?;
             scope.check_types()?;
             let separator = spec.read.record_separator.unwrap_or(TERMINATOR);
-            (Read::Text { separator }, FieldNames { read: vec!["line".into()], unread: Some(Vec::new()) }, scope, rows)
+            (
+                Read::Text { separator },
+                FieldNames { read: vec!["line".into()], unread: Some(Vec::new()) },
+                scope,
+                outcome,
+            )
         }
         ReadFormat::Csv | ReadFormat::Tsv => {
             let hedging = Hedging::new(settings.attempts, &latencies, &sources);
@@ -196,6 +201,7 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
         origins,
         numbers,
         rows,
+        sorted_by,
         columns: written(columns::output(spec, &columns, &blame)?, read_format),
         limit: spec.limit,
         is_ranked: !spec.sort.is_empty(),
@@ -251,31 +257,40 @@ fn max_record(read: &spec::Read, blame: &Blame<'_>) -> Result<u64> {
     }
 }
 
+/// What becomes of the records after the steps.
+struct Outcome {
+    rows: Rows,
+    columns: NamedColumns,
+    /// Names of the columns that rows are sorted by.
+    sorted_by: Vec<String>,
+}
+
 /// Works out the steps, and what becomes of the records after them.
-fn rows(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<(Rows, NamedColumns)> {
+fn outcome(spec: &Spec, call: &Invocation, scope: &mut Scope<'_>) -> Result<Outcome> {
     let blame = scope.blame;
     steps::resolve(&spec.map, scope)?;
     if let Some(filter) = &spec.filter {
         scope.filter(filter, "where")?;
     }
-    if spec.group_by.is_empty() && spec.aggregate.is_empty() {
+    if spec.writes_records() {
         let columns = NamedColumns::of_records(spec, scope)?;
-        let sort = columns::sort_keys(spec, &columns, &blame)?;
-        return Ok((Rows::Records { sort: Some(sort).filter(|keys| !keys.is_empty()) }, columns));
+        let (sort, sorted_by) = columns::record_order(spec, &columns, scope)?;
+        return Ok(Outcome { rows: Rows::Records { sort }, columns, sorted_by });
     }
     let aggregates = Aggregates::resolve(&spec.aggregate, scope)?;
     let (key, columns) = NamedColumns::of_groups(spec, &aggregates, scope)?;
     let having = spec.having.as_ref();
     let having = having.map(|having| predicate::resolve(having, "having", &mut (&columns, blame), &blame));
+    let (order, sorted_by) = columns::group_order(spec, &columns, call.unordered, &blame)?;
     let groups = Groups {
-        order: columns::group_order(spec, &columns, call.unordered, &blame)?,
+        order,
         having: having.transpose()?,
         key,
         observed: aggregates.observed,
         aggregates: aggregates.all,
         results: aggregates.results,
     };
-    Ok((Rows::Groups(groups), columns))
+    Ok(Outcome { rows: Rows::Groups(groups), columns, sorted_by })
 }
 
 /// The most attempts at a task, if the job doesn't say.

@@ -38,8 +38,12 @@ fn refused(text: &str, message: &str, hint: &str) {
     assert_eq!(error.hint().unwrap_or_default(), hint);
 }
 
+fn sort_keys(keys: &[(usize, bool)], per_group: Option<PerGroup>) -> SortKeys {
+    SortKeys { keys: keys.iter().map(|&(index, descending)| SortKey { index, descending }).collect(), per_group }
+}
+
 fn by(keys: &[(usize, bool)]) -> Order {
-    Order::By(keys.iter().map(|&(index, descending)| SortKey { index, descending }).collect())
+    Order::By(sort_keys(keys, None))
 }
 
 fn groups(plan: Plan) -> Groups {
@@ -49,7 +53,7 @@ fn groups(plan: Plan) -> Groups {
     }
 }
 
-fn sort(text: &str) -> Option<Vec<SortKey>> {
+fn sort(text: &str) -> Option<SortKeys> {
     match planned(text).rows {
         Rows::Records { sort } => sort,
         Rows::Groups(_) => panic!("records are grouped"),
@@ -114,7 +118,7 @@ fn with_neither_records_pass_through() {
     assert_eq!(names(&selected), [(0, "line")]);
     assert_eq!(sort("{}"), None);
     let keys = sort(&format!(r#"{{{SPLIT}, "select": ["part", "word"], "sort": ["-word"]}}"#));
-    assert_eq!(keys, Some(vec![SortKey { index: 1, descending: true }]));
+    assert_eq!(keys, Some(sort_keys(&[(1, true)], None)));
     refused(
         &format!(r#"{{{SPLIT}, "select": ["part"], "sort": ["line"]}}"#),
         "spec.json: sort.0: no column \"line\"",
@@ -240,11 +244,35 @@ fn a_column_named_with_a_dash_is_meant_by_its_name() {
 }
 
 #[test]
+fn with_a_limit_for_each_group_its_columns_come_first() {
+    let order = |sort: &str| {
+        let counted =
+            r#""group_by": ["word", "part"], "aggregate": [{"op": "count", "as": "n"}], "limit_per_group": 3"#;
+        let plan = planned(&format!(r#"{{{SPLIT}, {counted}, "sort": {sort}}}"#));
+        let names = plan.sorted_by.join(" ");
+        (groups(plan).order, names)
+    };
+    let per_group = |columns| Some(PerGroup { columns, limit: 3 });
+    let of_groups = |keys: &[(usize, bool)], names: &str| (Order::By(sort_keys(keys, per_group(1))), names.to_owned());
+    assert_eq!(order("[]"), of_groups(&[(0, false), (1, false)], "word part"));
+    assert_eq!(order(r#"["-n"]"#), of_groups(&[(0, false), (2, true), (1, false)], "word -n part"));
+    assert_eq!(order(r#"["-n", "-word"]"#), of_groups(&[(0, true), (2, true), (1, false)], "-word -n part"));
+    assert_eq!(order(r#"["-part", "n"]"#), of_groups(&[(0, false), (1, true)], "word -part"));
+
+    let records = |keys: &str| sort(&format!(r#"{{{SPLIT}, "limit_per_group": 3, {keys}}}"#));
+    assert_eq!(records(r#""group_by": ["word"]"#), Some(sort_keys(&[(1, false)], per_group(1))));
+    let keys = records(r#""group_by": ["word", "part"], "select": ["line", "part"], "sort": ["line", "-part"]"#);
+    assert_eq!(keys, Some(sort_keys(&[(2, true), (1, false), (0, false)], per_group(2))));
+}
+
+#[test]
 fn unordered_frees_the_sequence_but_never_which_rows() {
     let dir = tempfile::tempdir().unwrap();
     let order = |text: &str| groups(plan(&dir, text, |call| call.unordered = true).unwrap()).order;
     assert_eq!(order(r#"{"group_by": ["line"], "sort": ["-line"]}"#), Order::Free);
     assert_eq!(order(r#"{"group_by": ["line"], "limit": 3}"#), by(&[(0, false)]));
+    let counted = r#"{"group_by": ["line", "@file"], "aggregate": [{"op": "count"}], "limit_per_group": 3}"#;
+    assert_ne!(order(counted), Order::Free);
 }
 
 #[test]

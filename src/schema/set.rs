@@ -197,7 +197,7 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
             return Wrong::new(path, format!("is not JSON: {text}"), Some(in_quotes(text, shape, path)));
         }
         let (wanted, example) = match shape {
-            Shape::List(Shape::Name | Shape::Text) => ("a list", Some(as_list(text, path))),
+            Shape::List(Shape::Name | Shape::Text | Shape::NameOr(_)) => ("a list", Some(as_list(text, path))),
             Shape::Words => ("a list", Some(format!("--set {}='[\"cat\", \"a.log\"]'", dotted(path)))),
             Shape::List(_) | Shape::OneOrMore(_) => ("a list in JSON", None),
             Shape::Object(_) | Shape::Map(_) | Shape::Variants(_) | Shape::Tagged(_) => ("an object in JSON", None),
@@ -215,7 +215,9 @@ pub fn interpret(text: &str, shape: &Shape, path: &[String]) -> Result<Value, Wr
 /// Returns how to write a list or an object whose quotes were forgotten, or were taken by the shell.
 fn in_quotes(text: &str, shape: &Shape, path: &[String]) -> String {
     let list = match shape {
-        Shape::List(Shape::Name | Shape::Text) | Shape::OneOrMore(_) | Shape::Words => text.trim().strip_prefix('['),
+        Shape::List(Shape::Name | Shape::Text | Shape::NameOr(_)) | Shape::OneOrMore(_) | Shape::Words => {
+            text.trim().strip_prefix('[')
+        }
         _ => None,
     };
     let example = match (list, shape) {

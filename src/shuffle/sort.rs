@@ -127,9 +127,10 @@ impl KeyedRows {
         u32::try_from(self.rows.0.len()).map_err(|_| too_long(self.rows.0.len()))
     }
 
-    /// Writes the rows to a run in their order.
-    pub fn write(&self, run: &mut RunWriter) -> Result<()> {
-        self.iter().try_for_each(|(key, payload)| run.add(0, |out| put_row(out, key, payload)))
+    /// Writes the rows to a run in their order, but only those that `is_wanted` says.
+    pub fn write(&self, run: &mut RunWriter, mut is_wanted: impl FnMut(&[u8]) -> bool) -> Result<()> {
+        let mut rows = self.iter().filter(|(key, _)| is_wanted(key));
+        rows.try_for_each(|(key, payload)| run.add(0, |out| put_row(out, key, payload)))
     }
 
     /// Sorts the rows, whose keys all begin with the same `common` bytes.
@@ -142,10 +143,11 @@ impl KeyedRows {
         self.sorted.iter().map(|row| self.rows.get(prefix::number(*row)))
     }
 
-    /// Drops all but the first `limit` rows.
-    fn keep_first(&mut self, limit: usize) {
+    /// Sorts the rows and keeps those that `is_wanted` says, which is asked in their order.
+    pub(super) fn keep(&mut self, mut is_wanted: impl FnMut(&[u8]) -> bool) {
         self.sort(0);
-        self.sorted.truncate(limit);
+        let KeyedRows { rows, sorted } = self;
+        sorted.retain(|row| is_wanted(rows.get(prefix::number(*row)).0));
         // The rows are moved together in the order in which they were added, which decides between equal keys.
         self.sorted.sort_unstable_by_key(|row| prefix::number(*row));
         let mut kept = Buffer::default();
@@ -161,64 +163,6 @@ impl KeyedRows {
 
 fn too_long(bytes: usize) -> Error {
     Error::RowTooLong { bytes: bytes as u64 }
-}
-
-/// The first rows of all that are added.
-#[derive(Debug, Default)]
-pub struct FirstRows {
-    rows: KeyedRows,
-    limit: usize,
-    /// No row whose key isn't less is among the first.
-    bound: Option<Box<[u8]>>,
-}
-
-impl FirstRows {
-    pub fn new(limit: usize) -> Self {
-        FirstRows { rows: KeyedRows::default(), limit, bound: None }
-    }
-
-    /// Whether a row with this key may be among the first.
-    #[inline]
-    pub fn may_take(&self, key: &[u8]) -> bool {
-        self.bound.as_deref().is_none_or(|bound| key < bound)
-    }
-
-    pub fn push(&mut self, key: &[u8], payload: &[u8]) -> Result<()> {
-        if self.limit == 0 {
-            return Ok(());
-        }
-        self.rows.push(key, payload)?;
-        // Sorting now and then, when there are twice as many, costs a few comparisons a row.
-        if self.rows.len() >= 2 * self.limit.max(128) {
-            self.drop_others();
-        }
-        Ok(())
-    }
-
-    /// Drops all but the first rows.
-    fn drop_others(&mut self) {
-        self.rows.keep_first(self.limit);
-        if self.rows.len() == self.limit {
-            self.bound = self.rows.iter().map(|(key, _)| key).max().map(Into::into);
-        }
-    }
-
-    /// Whether the first of the rows take more than `most` bytes. A few rows don't count, however long they are.
-    pub fn is_beyond(&mut self, most: usize) -> bool {
-        /// Rows that are held in any case.
-        const FEW: usize = 3;
-        if self.rows.bytes() > most && self.rows.len() > FEW {
-            self.drop_others();
-        }
-        self.rows.bytes() > most && self.rows.len() > FEW
-    }
-
-    /// Takes out the first of the rows that were added since this was last called, in the order in which they were
-    /// added.
-    pub fn take(&mut self) -> KeyedRows {
-        self.drop_others();
-        std::mem::take(&mut self.rows)
-    }
 }
 
 #[cfg(test)]
@@ -240,24 +184,6 @@ mod tests {
             rows.sort(0);
             expected.sort_by_key(|(key, _)| *key);
             prop_assert!(rows.iter().eq(expected.iter().map(|(key, payload)| (*key, &payload[..]))));
-        }
-
-        #[test]
-        fn the_first_rows_are_kept(keys in prop::collection::vec("[ab]{0,5}", 0..2000), limit in 0usize..300) {
-            let mut first = FirstRows::new(limit);
-            let mut expected: Vec<_> = keys.iter().zip(0u32..).collect();
-            for (key, i) in &expected {
-                if first.may_take(key.as_bytes()) {
-                    first.push(key.as_bytes(), &i.to_le_bytes()).unwrap();
-                }
-            }
-            prop_assert!(first.rows.len() <= 2 * limit.max(128));
-            expected.sort_by_key(|(key, _)| *key);
-            expected.truncate(limit);
-            expected.sort_by_key(|(_, i)| *i);
-            let kept = first.take();
-            let expected: Vec<_> = expected.iter().map(|(key, i)| (key.as_bytes(), i.to_le_bytes())).collect();
-            prop_assert!(kept.iter().eq(expected.iter().map(|(key, payload)| (*key, &payload[..]))));
         }
 
         /// Bytes that aren't rows are found out.

@@ -18,6 +18,7 @@ mod read;
 #[cfg(test)]
 mod read_tests;
 pub mod schema;
+mod sort;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +44,7 @@ pub use crate::input::written::{Command, Input};
 pub use crate::map::Type;
 pub use crate::schema::params::Param;
 pub use read::{OnError, Preset, Read, ReadFormat};
+pub use sort::SortBy;
 
 /// A spec being read.
 #[derive(Clone, Debug)]
@@ -144,11 +146,12 @@ pub struct Spec {
     pub having: Option<Predicate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub select: Option<Vec<String>>,
-    /// Output columns, with `-` before those in descending order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub sort: Vec<String>,
+    pub sort: Vec<SortBy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_per_group: Option<u64>,
     #[serde(skip_serializing_if = "Output::is_default")]
     pub output: Output,
     #[serde(skip_serializing_if = "Deadline::is_default")]
@@ -273,6 +276,14 @@ choices! {
 impl Deadline {
     fn is_default(&self) -> bool {
         *self == Deadline::default()
+    }
+}
+
+impl Spec {
+    /// Whether records make the rows of the result, and not groups. Groups have aggregates, or are what `group_by`
+    /// tells apart; to take some of each group's records, `limit_per_group` goes with `group_by` alone.
+    pub fn writes_records(&self) -> bool {
+        self.aggregate.is_empty() && (self.group_by.is_empty() || self.limit_per_group.is_some())
     }
 }
 

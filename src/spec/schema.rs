@@ -4,7 +4,7 @@
 //! key is named in one place besides its type in [`super::Spec`].
 
 use super::read::{Preset, ReadFormat};
-use super::{OnTimeout, Scheduler};
+use super::{OnTimeout, Scheduler, sort};
 use crate::aggregate;
 use crate::input;
 use crate::map::{Combiner, Type, steps};
@@ -35,12 +35,14 @@ const TOP: &[Key] = &[
     Key::optional("having", Shape::Variants(&PREDICATES))
         .about("Drops the groups for which this predicate, about columns of the result, doesn't hold"),
     Key::optional("select", Shape::List(&Shape::Name))
-        .about("The fields to write, by default all, in a job with neither group_by nor aggregate"),
-    Key::optional("sort", Shape::List(&Shape::Name)).about(
+        .about("The fields to write, by default all, in a job that writes records, not groups"),
+    Key::optional("sort", Shape::List(&sort::SHAPE)).about(
         "Columns to sort by, - in front for descending; equal rows: by the other columns, equal records: in input order",
     ),
     Key::optional("limit", Shape::Whole { least: 0, most: u64::MAX }).about("The number of rows to write"),
-    Key::later("limit_per_group"),
+    Key::optional("limit_per_group", Shape::Whole { least: 0, most: u64::MAX }).about(
+        "The number of rows to write of each group: of equal group_by, but for its last column if there is an aggregate",
+    ),
     Key::optional("output", Shape::Object(OUTPUT)).about("How and where the result is written"),
     Key::optional("deadline", Shape::Object(DEADLINE))
         .about("When the answer must be out, and what happens if the job takes longer"),

@@ -272,7 +272,6 @@ fn impossible_values() {
 #[test]
 fn what_is_promised_is_told_from_what_is_misspelt() {
     for (text, message, hint) in [
-        (r#"{"limit_per_group": 1}"#, "limit_per_group: not supported yet", ""),
         (
             r#"{"aggregate": [{"op": "quantile", "q": 0.5, "field": "x"}]}"#,
             "aggregate.0.op: \"quantile\" is not supported yet",
@@ -349,7 +348,7 @@ fn set_overrides() {
     ]);
     assert_eq!(spec.limit, Some(5));
     assert_eq!(json!(spec.map), json!([{"split": "line", "on": "whitespace", "as": "word"}]));
-    assert_eq!(spec.sort, ["word"]);
+    assert_eq!(spec.sort, [SortBy::Named("word".into())]);
     assert_eq!(spec.output.columns.unwrap(), ["count", "word"]);
     assert_eq!((spec.run.memory, spec.run.threads), (Some(1 << 30), Some(3)));
     assert_eq!((spec.name.unwrap(), spec.description.unwrap()), ("5".into(), "a=b".into()));
@@ -451,7 +450,7 @@ fn set_refusals() {
     unset("run.combiner=maybe", "--set: run.combiner: must be one of auto, on, off, is \"maybe\"", "");
     unset("where=x", "--set: where: must be an object in JSON, is \"x\"", "");
     unset("where={}", &format!("--set: where: {MISSING_TEST}"), PREDICATE);
-    unset("limit_per_group=x", "--set: limit_per_group: not supported yet", "");
+    unset("limit_per_group=x", "--set: limit_per_group: must be a whole number, is \"x\"", "");
     unset("output.partitions=2", "--set: output.partitions: not supported yet", "");
     unset("deadline.timeout=soon", "--set: deadline.timeout: \"soon\" is not a span of time", crate::units::span::HINT);
     unset("deadline.on_timeout=wait", "--set: deadline.on_timeout: must be one of fail, partial, is \"wait\"", "");

@@ -81,7 +81,12 @@ fn what_is_wrong_is_one_line_and_a_hint() {
     );
     refused(&["count", "none"], "none: no such file or directory", "");
     refused(&["count", "f", "-q", "-v"], "--quiet and --verbose can't be used together", "give only one of them");
-    refused(&["count", "f", "--per-group", "2"], "--per-group: not supported yet", "");
+    let first = "to take the first of all rows: --limit";
+    let no_group = "agg: limit_per_group: needs group_by, which says what a group is";
+    refused(&["count", "f", "--per-group", "2"], no_group, first);
+    let one = "agg: limit_per_group: with one column in group_by, each \"line\" has one row: there is nothing to take the first of";
+    let more = format!("{first}; -g FIRST,SECOND takes the first SECOND of each FIRST");
+    refused(&["count", "f", "-g", "line", "--per-group", "2"], one, &more);
 }
 
 /// The flags that agg shares with run have the same help.
@@ -89,11 +94,18 @@ fn what_is_wrong_is_one_line_and_a_hint() {
 fn help_says_the_grammar() {
     let dir = dir();
     let (short, long) = (dir.run("agg -h").stdout(), dir.run("agg --help").stdout());
-    for said in ["'sum(amount) as total", "--where <P>", "--type <COL=TYPE>", "--print-spec", "-n, --limit <N>"] {
+    for said in [
+        "'sum(amount) as total",
+        "--where <P>",
+        "--type <COL=TYPE>",
+        "--print-spec",
+        "-n, --limit <N>",
+        "--per-group <N>",
+    ] {
         assert!(short.contains(said) && long.contains(said), "{said}: {short}");
     }
     for said in ["AGGS:\n", "Predicates:\n", "--threads <N>", "Exit codes:", "derive"] {
         assert!(long.contains(said) && !short.contains(said), "{said}: {long}");
     }
-    assert!(!long.contains("--param") && !long.contains("--per-group"));
+    assert!(!long.contains("--param"));
 }

@@ -12,8 +12,8 @@ use mapfold::map::steps::{Extract, ExtractAll, Filter, Ngrams, Split};
 use mapfold::map::{Splitter, Step};
 use mapfold::output::Compression;
 use mapfold::plan::{
-    self, Combiner, Format, Groups, OnTimeout, Order, Output, OutputColumn, PageCompression, Plan, Scheduler, Settings,
-    SortKey, Target,
+    self, Combiner, Format, Groups, OnTimeout, Order, Output, OutputColumn, PageCompression, PerGroup, Plan, Scheduler,
+    Settings, SortKey, SortKeys, Target,
 };
 use mapfold::predicate::{Comparison, Predicate, Test};
 use mapfold::reduce::ResultColumn;
@@ -77,6 +77,8 @@ struct Job {
     piece: Option<Piece>,
     rows: Rows,
     limit: Option<u64>,
+    /// The most rows of each line; of groups only if the line is in the key.
+    per_line: Option<u64>,
 }
 
 /// The pieces that a line is taken apart into.
@@ -155,10 +157,15 @@ fn naive(job: &Job, files: &[Vec<u8>]) -> Vec<u8> {
                 group.1 = line.max(group.1);
             }
             let mut groups: Vec<_> = groups.into_iter().collect();
+            let line = |key: &[Cell]| key[0].clone();
             groups.retain(|(_, (count, _))| more_than.is_none_or(|least| *count > least));
             if *by_count {
                 // The sort is stable, so ties stay in key order.
                 groups.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+            }
+            if let Some(most) = job.per_line.filter(|_| *by_line) {
+                groups.sort_by_key(|(key, _)| line(key));
+                keep_first(&mut groups, most, |(key, _)| line(key));
             }
             let row = |(key, (count, line)): (Vec<Cell>, (u64, &[u8]))| {
                 let line = greatest.then(|| Some(line.to_vec()));
@@ -169,6 +176,10 @@ fn naive(job: &Job, files: &[Vec<u8>]) -> Vec<u8> {
         Rows::Records { sorted } => {
             if *sorted {
                 records.sort_by(|(_, a), (_, b)| b.cmp(a));
+            }
+            if let Some(most) = job.per_line {
+                records.sort_by_key(|(line, _)| *line);
+                keep_first(&mut records, most, |(line, _)| *line);
             }
             let row = |(line, piece): (&[u8], Cell)| match job.piece {
                 None => vec![piece],
@@ -184,6 +195,18 @@ fn naive(job: &Job, files: &[Vec<u8>]) -> Vec<u8> {
         out.push(b'\n');
     }
     out
+}
+
+/// Keeps the first of neighbouring rows that have the same group.
+fn keep_first<T, G: PartialEq>(rows: &mut Vec<T>, most: u64, group: impl Fn(&T) -> G) {
+    let mut last = None;
+    let mut seen = 0;
+    rows.retain(|row| {
+        let group = Some(group(row));
+        seen = if group == last { seen + 1 } else { 1 };
+        last = group;
+        seen <= most
+    });
 }
 
 fn naive_pieces(piece: &Option<Piece>, line: &[u8]) -> Vec<Cell> {
@@ -261,14 +284,17 @@ fn steps(job: &Job) -> Vec<Box<dyn Step>> {
 /// Returns the rows of the plan, and the columns that it outputs.
 fn rows(job: &Job) -> (plan::Rows, Vec<usize>) {
     let piece = usize::from(job.piece.is_some());
+    let per_group = job.per_line.map(|limit| PerGroup { columns: 1, limit });
     match &job.rows {
         Rows::Groups { by_line, greatest, by_count, more_than } => {
             let fields = if *by_line { vec![0, piece] } else { vec![piece] };
             let keys = fields.len();
             let mut order: Vec<_> = (0..keys).map(|index| SortKey { index, descending: false }).collect();
             if *by_count {
-                order.insert(0, SortKey { index: keys, descending: true });
+                let behind_line = usize::from(*by_line && per_group.is_some());
+                order.insert(behind_line, SortKey { index: keys, descending: true });
             }
+            let order = SortKeys { keys: order, per_group: per_group.filter(|_| *by_line) };
             let mut aggregates = vec![Box::new(Count { column: None }) as Box<dyn Aggregate>];
             if *greatest {
                 aggregates.push(Box::new(Greatest));
@@ -289,7 +315,11 @@ fn rows(job: &Job) -> (plan::Rows, Vec<usize>) {
             (plan::Rows::Groups(groups), columns)
         }
         Rows::Records { sorted } => {
-            let sort = sorted.then(|| vec![SortKey { index: piece, descending: true }]);
+            let mut keys: Vec<_> = per_group.iter().map(|_| SortKey { index: 0, descending: false }).collect();
+            if *sorted && !(piece == 0 && per_group.is_some()) {
+                keys.push(SortKey { index: piece, descending: true });
+            }
+            let sort = Some(SortKeys { keys, per_group }).filter(|order| !order.keys.is_empty());
             (plan::Rows::Records { sort }, (0..=piece).collect())
         }
     }
@@ -311,6 +341,7 @@ fn run(job: &Job, how: &How, dir: &Path, files: usize) -> (Vec<u8>, Report) {
         origins: Vec::new(),
         numbers: std::collections::BTreeSet::new(),
         rows,
+        sorted_by: Vec::new(),
         limit: job.limit,
         is_ranked: false,
         left_out: Vec::new(),
@@ -390,12 +421,13 @@ fn job() -> impl Strategy<Value = Job> {
         1 => any::<bool>().prop_map(|sorted| Rows::Records { sorted }),
     ];
     let limit = prop_oneof![3 => Just(None), 1 => (0u64..20).prop_map(Some)];
-    (filter, piece, rows, limit).prop_map(|(filter, piece, mut rows, limit)| {
+    let per_line = prop_oneof![2 => Just(None), 1 => (0u64..4).prop_map(Some)];
+    (filter, piece, rows, limit, per_line).prop_map(|(filter, piece, mut rows, limit, per_line)| {
         // The line is in the key already.
         if let (Rows::Groups { by_line, .. }, None) = (&mut rows, &piece) {
             *by_line = false;
         }
-        Job { filter, piece, rows, limit }
+        Job { filter, piece, rows, limit, per_line }
     })
 }
 

@@ -85,6 +85,13 @@ pub struct Args {
     #[arg(long, value_name = "P", help_heading = help::INPUT_AND_JOB, display_order = 4)]
     having: Vec<String>,
 
+    /// Only the first N rows of each group, by --sort
+    ///
+    /// A group has the rows that agree in all fields of -g but the last: -g country,city --per-group 3 --sort=-count takes
+    /// the three largest cities of each country. --limit cuts what is left.
+    #[arg(long, value_name = "N", help_heading = help::INPUT_AND_JOB, display_order = 5)]
+    per_group: Option<String>,
+
     /// text, csv, tsv or jsonl  [default: by input names]
     #[arg(long, value_name = "FORMAT", help_heading = READING, display_order = 10)]
     read: Option<String>,
@@ -103,10 +110,6 @@ pub struct Args {
     /// an exact number of up to 38 digits.
     #[arg(long = "type", value_name = "COL=TYPE", help_heading = READING, display_order = 13)]
     types: Vec<String>,
-
-    /// The first so many of each group
-    #[arg(long, value_name = "N", hide = true)]
-    per_group: Option<String>,
 
     #[command(flatten)]
     changes: Changes,

@@ -93,7 +93,7 @@ fn what_is_wrong_names_its_flag() {
         "did you mean \"float\"?",
     );
     refused(&["count", "--type", "a=int", "--type", "a=int"], "--type a: is given twice", "");
-    refused(&["count", "--per-group", "3"], "--per-group: not supported yet", "");
+    refused(&["count", "--per-group", "x"], "--per-group: must be a whole number, is \"x\"", "");
     let formats = "--read: must be one of text, csv, tsv, jsonl, regex, is \"json\"";
     refused(&["count", "--read", "json"], formats, "did you mean \"jsonl\"?");
     refused(

@@ -9,8 +9,7 @@ use crate::engine::Sizes;
 use crate::error::shown;
 use crate::input::{Codec, Source};
 use crate::map::{JobPart, growth};
-use crate::output::SortKey;
-use crate::plan::{Groups, OnError, Order, Plan, Read, Rows, Target};
+use crate::plan::{Groups, OnError, PerGroup, Plan, Read, Rows, SortKey, SortKeys, Target};
 use crate::units::{binary, count, data, plural, size};
 
 /// What `explain` tells of a plan.
@@ -24,8 +23,18 @@ pub struct Description {
     /// Names of the sort columns, with `-` before descending ones. None if the rows aren't sorted.
     pub order: Option<Vec<String>>,
     pub limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_per_group: Option<LimitPerGroup>,
     pub output: Output,
     pub settings: Settings,
+}
+
+/// How many rows of each group the plan writes.
+#[derive(Clone, Debug, Serialize)]
+pub struct LimitPerGroup {
+    /// The columns that make a group.
+    pub group: Vec<String>,
+    pub limit: u64,
 }
 
 /// The sources of a plan.
@@ -99,6 +108,14 @@ pub struct Settings {
     pub on_timeout: &'static str,
 }
 
+impl LimitPerGroup {
+    fn of(order: &SortKeys, names: &[String]) -> Option<Self> {
+        let PerGroup { columns, limit } = order.per_group?;
+        let column = |(key, name): (&SortKey, &String)| name[usize::from(key.descending)..].to_owned();
+        Some(LimitPerGroup { group: order.keys.iter().zip(names).take(columns).map(column).collect(), limit })
+    }
+}
+
 impl Description {
     pub fn of(plan: &Plan) -> Description {
         let sizes = Sizes::choose(plan);
@@ -109,16 +126,8 @@ impl Description {
         };
         let list = |key: &str| wording::names(&job[key]);
         let order = match rows {
-            Rows::Records { sort } => sort.as_ref().map(|_| list("sort")),
-            Rows::Groups(Groups { order: Order::Free, .. }) => None,
-            Rows::Groups(Groups { order: Order::By(keys), results, .. }) => {
-                let columns = list("group_by").into_iter().chain(results.iter().map(|column| column.name.clone()));
-                let columns: Vec<_> = columns.collect();
-                let name = |SortKey { index, descending }: &SortKey| {
-                    format!("{}{}", if *descending { "-" } else { "" }, columns[*index])
-                };
-                Some(keys.iter().map(name).collect())
-            }
+            Rows::Records { sort } => sort.as_ref(),
+            Rows::Groups(groups) => groups.sort_keys(),
         };
         Description {
             sources: sources(&plan.sources),
@@ -132,8 +141,9 @@ impl Description {
                 table_bytes: sizes.table.min(growth::MOST_TABLE_BYTES),
                 partitions: sizes.partitions,
             }),
-            order,
+            order: order.is_some().then(|| plan.sorted_by.clone()),
             limit: plan.limit,
+            limit_per_group: order.and_then(|order| LimitPerGroup::of(order, &plan.sorted_by)),
             output: Output {
                 to: match &output.target {
                     Target::Stdout => "standard output".into(),
@@ -197,6 +207,9 @@ impl Description {
 
     fn order(&self) -> String {
         let first = self.limit.map_or_else(String::new, |limit| format!("; the first {}", plural(limit, "row")));
+        let of_each = self.limit_per_group.as_ref().map_or_else(String::new, |LimitPerGroup { group, limit }| {
+            format!("; of each {} the first {}", group.join(", "), plural(*limit, "row"))
+        });
         let order = match (&self.order, &self.groups) {
             (Some(keys), _) if keys.is_empty() => "one row".into(),
             (Some(keys), None) => format!("{}, then as in the input", keys.join(", ")),
@@ -204,7 +217,7 @@ impl Description {
             (None, None) => "as in the input, written while it is read".into(),
             (None, Some(_)) => "any".to_owned(),
         };
-        order + &first
+        order + &of_each + &first
     }
 }
 
