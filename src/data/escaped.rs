@@ -16,17 +16,24 @@ pub fn put_escaped(out: &mut Buffer, mut bytes: &[u8]) {
     out.extend(&END);
 }
 
-/// Puts the bytes of `out` from `start` on in this form.
+/// Puts the bytes of `out` from `start` on in this form, where they are.
 pub fn escape_from(out: &mut Buffer, start: usize) {
-    let bytes = &out.as_slice()[start..];
-    match memchr::memchr(0, bytes) {
-        None => out.extend(&END),
-        Some(_) => {
-            let bytes = bytes.to_vec();
-            out.truncate(start);
-            put_escaped(out, &bytes);
+    let zeros = memchr::memchr_iter(0, &out.as_slice()[start..]).count();
+    let mut from = out.len();
+    out.extend_zeroed(zeros);
+    let bytes = out.as_mut_slice();
+    let mut to = bytes.len();
+    // The last bytes move first. Once all zeros have moved, the bytes before them are in their places.
+    while from < to {
+        from -= 1;
+        if bytes[from] == 0 {
+            to -= 1;
+            bytes[to] = 0xff;
         }
+        to -= 1;
+        bytes[to] = bytes[from];
     }
+    out.extend(&END);
 }
 
 /// Returns how many bytes at the beginning of `bytes` are in this form. `None` if they have no end.

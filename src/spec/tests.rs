@@ -188,7 +188,7 @@ fn unknown_keys_name_the_nearest() {
         r#"{"a.b": 1}"#,
         "spec.json: unknown key \"a.b\"",
         "known keys: name, description, params, input, read, map, where, group_by, aggregate, having, select, sort, limit, \
-         output, deadline, run, $schema",
+         limit_per_group, output, deadline, run, $schema",
     );
 }
 

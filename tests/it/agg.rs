@@ -94,17 +94,10 @@ fn what_is_wrong_is_one_line_and_a_hint() {
 fn help_says_the_grammar() {
     let dir = dir();
     let (short, long) = (dir.run("agg -h").stdout(), dir.run("agg --help").stdout());
-    for said in [
-        "'sum(amount) as total",
-        "--where <P>",
-        "--type <COL=TYPE>",
-        "--print-spec",
-        "-n, --limit <N>",
-        "--per-group <N>",
-    ] {
+    for said in ["'sum(amount) as total", "--where <P>", "--type <COL=TYPE>", "--print-spec", "-n, --limit <N>"] {
         assert!(short.contains(said) && long.contains(said), "{said}: {short}");
     }
-    for said in ["AGGS:\n", "Predicates:\n", "--threads <N>", "Exit codes:", "derive"] {
+    for said in ["AGGS:\n", "Predicates:\n", "--threads <N>", "Exit codes:", "derive", "--per-group <N>"] {
         assert!(long.contains(said) && !short.contains(said), "{said}: {long}");
     }
     assert!(!long.contains("--param"));

@@ -89,7 +89,7 @@ pub struct Args {
     ///
     /// A group has the rows that agree in all fields of -g but the last: -g country,city --per-group 3 --sort=-count takes
     /// the three largest cities of each country. --limit cuts what is left.
-    #[arg(long, value_name = "N", help_heading = help::INPUT_AND_JOB, display_order = 5)]
+    #[arg(long, value_name = "N", hide_short_help = true, help_heading = help::INPUT_AND_JOB, display_order = 5)]
     per_group: Option<String>,
 
     /// text, csv, tsv or jsonl  [default: by input names]
