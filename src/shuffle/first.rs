@@ -135,6 +135,7 @@ mod tests {
     use crate::data::buffer::Buffer;
     use crate::data::escaped::put_escaped;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     /// Keys with a group of few values, some of which begin others, and few other bytes.
     fn key(group: &str, rest: &str) -> Vec<u8> {
@@ -149,10 +150,11 @@ mod tests {
         let mut sorted = rows.to_vec();
         sorted.sort();
         let group = |(key, _): &(Vec<u8>, u32)| key[..escaped_len(key).unwrap()].to_vec();
-        let mut kept: Vec<(Vec<u8>, u32)> = Vec::new();
+        let (mut kept, mut counts) = (Vec::new(), BTreeMap::new());
         for row in sorted {
-            let before = kept.iter().filter(|other| group(other) == group(&row)).count() as u64;
-            if wanted.of_each_group.is_none_or(|limit| before < limit) {
+            let count = counts.entry(group(&row)).or_insert(0u64);
+            *count += 1;
+            if wanted.of_each_group.is_none_or(|limit| *count <= limit) {
                 kept.push(row);
             }
         }
@@ -167,8 +169,19 @@ mod tests {
     }
 
     fn rows(most: usize) -> impl Strategy<Value = Vec<(Vec<u8>, u32)>> {
-        let rows = prop::collection::vec(("[ab\\x00]{0,2}", "[ab]{0,5}"), 0..most);
-        rows.prop_map(|rows| rows.iter().map(|(group, rest)| key(group, rest)).zip(0..).collect())
+        // All groups of up to two letters of three, and all rests of up to five of two.
+        let text = |letters: &[char], mut number: usize| {
+            let mut text = String::new();
+            while number > 0 {
+                text.push(letters[(number - 1) % letters.len()]);
+                number = (number - 1) / letters.len();
+            }
+            text
+        };
+        let rows = prop::collection::vec((0usize..13, 0usize..63), 0..most);
+        let key =
+            move |(group, rest): &(usize, usize)| key(&text(&['a', 'b', '\0'], *group), &text(&['a', 'b'], *rest));
+        rows.prop_map(move |rows| rows.iter().map(key).zip(0..).collect())
     }
 
     proptest! {
