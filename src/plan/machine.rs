@@ -11,7 +11,7 @@ use rustix::fs::{Access, access};
 use rustix::process::{Resource, getrlimit};
 
 use crate::error::{Error, Result, reason, shown};
-use crate::units::size;
+use crate::units::{argument, size};
 
 /// The least memory that a job accepts in bytes: so much for the process, and so much for each thread.
 const LEAST_OF_PROCESS: u64 = 12 << 20;
@@ -43,15 +43,13 @@ pub(super) fn threads_and_memory(threads: Option<usize>, memory: Option<u64>) ->
 }
 
 fn too_little(bytes: u64, threads: Option<usize>) -> Error {
-    let least = |threads| least_memory(threads) >> 20;
-    let (of, hint) = match threads {
-        Some(threads @ 2..) => {
-            let fewer = if bytes < least_memory(1) { "" } else { ", or fewer --threads" };
-            (format!(" for {threads} threads"), format!("use --memory {}M{fewer}", least(threads)))
-        }
-        _ => (String::new(), format!("use --memory {}M", least(1))),
-    };
-    Error::usage_hint(format!("memory of {} is too little{of}", size(bytes)), hint)
+    let threads = threads.unwrap_or(1);
+    let of = if threads > 1 { format!(" for {threads} threads") } else { String::new() };
+    let fewer = if bytes < least_memory(1) { "" } else { ", or fewer --threads" };
+    Error::usage_hint(
+        format!("memory of {} is too little{of}", size(bytes)),
+        format!("use --memory {}{fewer}", argument(least_memory(threads))),
+    )
 }
 
 fn usable_memory() -> u64 {
