@@ -79,8 +79,7 @@ impl Sorted<'_> {
         match first {
             Some((held, most)) => {
                 keys.iter().zip(lines.iter()).try_for_each(|(key, line)| held.push(key, line))?;
-                if held.is_beyond(*most) {
-                    let (rows, paid) = held.take();
+                if let Some((rows, paid)) = held.take_beyond(*most) {
                     put_all(run, partitioner, rows.iter())?;
                     if !paid {
                         *first = None;

@@ -106,22 +106,27 @@ impl FirstRows {
         }
     }
 
-    /// Whether the rows to be held take more than `most` bytes, even after all others were dropped. Without a bound,
-    /// rows take no more than half of it after that: sorting them again for a few that were added would take long.
-    pub fn is_beyond(&mut self, most: usize) -> bool {
+    /// Takes the rows out if they take more than `most` bytes, even after all but the first were dropped. Without a
+    /// bound, rows take no more than half of it after that: sorting them again for a few that were added would take
+    /// long. Also returns whether holding rows paid.
+    pub fn take_beyond(&mut self, most: usize) -> Option<(KeyedRows, bool)> {
         if self.rows.bytes() <= most || self.rows.len() <= FEW {
-            return false;
+            return None;
         }
         self.drop_others();
         let most = if self.bound.is_some() { most } else { most / 2 };
-        self.rows.bytes() > most && self.rows.len() > FEW
+        (self.rows.bytes() > most && self.rows.len() > FEW).then(|| self.take_all())
     }
 
-    /// Takes out the first of the rows that were added since this was last called, in the order in which they were
+    /// Takes out the first of the rows that were added since rows were last taken out, in the order in which they were
     /// added. Also returns whether holding rows paid: whether there is a bound, or at least half of the rows were
     /// dropped.
     pub fn take(&mut self) -> (KeyedRows, bool) {
         self.drop_others();
+        self.take_all()
+    }
+
+    fn take_all(&mut self) -> (KeyedRows, bool) {
         let rows = std::mem::take(&mut self.rows);
         let added = std::mem::take(&mut self.added);
         let paid = self.bound.is_some() || 2 * rows.len() <= added;
@@ -206,20 +211,17 @@ mod tests {
         fn rows_taken_out_early_include_the_first(rows in rows(600), wanted in wanted(), most in 0usize..4000) {
             let mut first = FirstRows::new(wanted);
             let mut taken = Vec::new();
-            let mut take = |first: &mut FirstRows| {
-                let (rows, _) = first.take();
+            let mut note = |(rows, _): (KeyedRows, bool)| {
                 taken.extend(rows.iter().map(|(key, i)| (key.to_vec(), u32::from_le_bytes(i.try_into().unwrap()))));
             };
             for (key, i) in &rows {
                 if first.may_take(key) {
                     first.push(key, &i.to_le_bytes()).unwrap();
                 }
-                if first.is_beyond(most) {
-                    take(&mut first);
-                }
+                first.take_beyond(most).into_iter().for_each(&mut note);
                 prop_assert!(first.rows.bytes() <= most || first.rows.len() <= FEW);
             }
-            take(&mut first);
+            note(first.take());
             prop_assert!(taken.is_sorted_by_key(|(_, i)| *i));
             prop_assert_eq!(naive(wanted, &taken), naive(wanted, &rows));
         }
