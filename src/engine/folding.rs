@@ -52,10 +52,9 @@ pub struct FoldMemory {
 
 impl FoldMemory {
     pub fn new(job: &Job<'_>, grouping: &Grouping<'_>, finisher: &Finisher<'_>) -> Self {
-        let settings = &job.plan.settings;
-        let slots = settings.table_slots.unwrap_or(SLOTS);
+        let hash_mask = job.plan.settings.hash_mask;
         FoldMemory {
-            fold: Fold::new(slots, settings.hash_mask, job.sizes.fold_memory, &grouping.aggregation),
+            fold: Fold::new(slots(job), hash_mask, job.sizes.fold_memory, &grouping.aggregation),
             page: Vec::new(),
             batch: finisher.batch(),
             sorted: SortMemory::default(),
@@ -148,6 +147,10 @@ impl Folding<'_> {
         for page in &*pages {
             if !memory.fold.fits(page.len as usize, page.rows) && !memory.fold.table.is_empty() {
                 self.spill(memory, common, overflow)?;
+                // What a table has grown to may leave no room for a page, even if it is empty.
+                if !memory.fold.fits(page.len as usize, page.rows) {
+                    memory.fold.table.restart(slots(self.job));
+                }
             }
             let payload = reader.read(page, &mut memory.page)?;
             if !memory.fold.has_room(payload.len(), page.rows) {
@@ -227,6 +230,11 @@ impl Folding<'_> {
         assert!(folded.is_some(), "they were written as rows of this job");
         memory.merged.clear();
     }
+}
+
+/// Returns how many slots a table begins with.
+fn slots(job: &Job<'_>) -> usize {
+    job.plan.settings.table_slots.unwrap_or(SLOTS)
 }
 
 /// Folds one page.

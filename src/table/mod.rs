@@ -21,7 +21,7 @@ pub use ordered::{KeyOrder, SortMemory};
 pub use states::{Arena, HeldStates, StateColumn, States, Tail, TailPlace};
 
 use crate::data::BATCH;
-use crate::data::buffer::{Buffer, equal};
+use crate::data::buffer::{Buffer, SLACK, equal};
 use keys::{LONG, code};
 use pages::{LINE, Words, zeroed};
 
@@ -289,7 +289,8 @@ impl Table {
     pub fn reserve_within(&mut self, more: usize, memory: usize) {
         while self.room() < more {
             let slots = self.slots();
-            self.grow(if self.bytes_of(5 * slots) > memory { 2 * slots } else { 4 * slots });
+            let taken = self.bytes_of(5 * slots) + self.arena.capacity();
+            self.grow(if taken > memory { 2 * slots } else { 4 * slots });
         }
     }
 
@@ -306,9 +307,9 @@ impl Table {
         while limit(slots) < self.len + more {
             (slots, old) = (2 * slots, slots);
         }
-        // The arena grows by doubling.
-        let held = self.arena.len() + arena;
-        let arena = if held > self.arena.capacity() { 2 * held } else { self.arena.capacity() };
+        // The arena grows by doubling, and before it is full to the last byte.
+        let (held, capacity) = (self.arena.len() + arena, self.arena.capacity());
+        let arena = if held + SLACK > capacity { 2 * (held + 3 * SLACK) } else { capacity };
         self.bytes_of(slots + old) + arena + SORTED * (self.len + more)
     }
 
@@ -477,6 +478,20 @@ mod tests {
 
     fn held(group: &Group<'_>) -> (Vec<u8>, Vec<u64>) {
         (group.key.bytes(&mut [0; hash::INLINE]).to_vec(), group.states.to_vec())
+    }
+
+    /// A table doesn't grow beyond what was foretold.
+    #[test]
+    fn the_memory_of_a_table_is_foretold() {
+        const KEY: usize = 40;
+        let mut table = Table::new(8, HomeBits::Bottom, &[0, 0]);
+        for i in 0..20_000 {
+            let foretold = table.bytes_with(1, KEY);
+            table.reserve_within(1, foretold);
+            count(&mut table, &[format!("{i:0KEY$}").into_bytes()]);
+            let taken = table.bytes_of(table.slots()) + table.arena().capacity();
+            assert!(taken <= foretold, "{taken} bytes for {i} groups, not {foretold}");
+        }
     }
 
     proptest! {
