@@ -44,13 +44,13 @@ impl Text {
     fn new(path: &Path) -> Text {
         let source = Source::file(path).expect("the text");
         let sources = std::slice::from_ref(&source);
-        let splits = splits::cut(sources, splits::choose_size(sources, THREADS));
+        let splits = splits::cut(sources, splits::choose_size(sources, THREADS, u64::MAX));
         Text { source, splits }
     }
 
     fn blocks(&self, splits: &[Split], mut each: impl FnMut(&[u8])) {
         let end_of = RecordEnd { framing: Framing::Terminator(TERMINATOR), longest: 1 << 20 };
-        let cut = Bounds { end_of, edges: Edges::Found, joins: true };
+        let cut = Bounds { end_of, edges: Edges::Found, joins: true, resident: None };
         let (sources, mut memory) = (std::slice::from_ref(&self.source), FileBuffer::default());
         for mut pieces in splits.iter().map(|split| &split.pieces[..]) {
             while !pieces.is_empty() {

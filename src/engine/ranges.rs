@@ -115,7 +115,7 @@ fn of_files(job: &Job<'_>, keys: Keys<'_>, wanted: usize) -> Result<Option<Range
             job.check()?;
             let offset = at - before;
             let piece = Piece { source, offset, len: (LOOK as u64).min(file.bytes() - offset) };
-            let bounds = Bounds { end_of: job.record_end(), edges: Edges::Assumed, joins: false };
+            let bounds = Bounds { end_of: job.record_end(), edges: Edges::Assumed, joins: false, resident: None };
             if let Ok(block) = FileBlock::open(&job.plan.sources, &mut &[piece][..], bounds, &mut memory) {
                 look.at(block.stretch(), 0);
             }
@@ -167,7 +167,7 @@ impl<'a> Look<'a> {
         Look {
             job,
             mapper: mapper(job, &fields),
-            found: Found::new(keys, wanted),
+            found: Found::new(keys, wanted, job.sizes.look_memory),
             each: (wanted * KEYS_A_RANGE).div_ceil(places.max(1)),
             places,
             wanted,
@@ -213,6 +213,12 @@ pub struct Found<'a> {
     keys: Keys<'a>,
     encoder: Encoder,
     found: Vec<Box<[u8]>>,
+    /// Bytes that the keys found take, and how many they may take.
+    bytes: usize,
+    memory: usize,
+    /// The number of keys seen so far, and of how many one is kept.
+    seen: usize,
+    one_of: usize,
     /// Hashes of the groups' keys that were found at this place.
     here: AHashSet<u64>,
     /// Keys that are still wanted here.
@@ -220,10 +226,31 @@ pub struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Collects as many keys as suffice for so many ranges. One range needs none.
-    pub fn new(keys: Keys<'a>, ranges: usize) -> Self {
+    /// Collects as many keys as suffice for so many ranges, in so many bytes of memory. One range needs none.
+    pub fn new(keys: Keys<'a>, ranges: usize, memory: usize) -> Self {
         let wanted = if ranges > 1 { ranges * KEYS_A_RANGE } else { 0 };
-        Found { keys, encoder: Encoder::default(), found: Vec::new(), here: AHashSet::new(), wanted }
+        let (encoder, found, here) = (Encoder::default(), Vec::new(), AHashSet::new());
+        Found { keys, encoder, found, bytes: 0, memory, seen: 0, one_of: 1, here, wanted }
+    }
+
+    /// Keeps a key, or every so many of them: long keys are thinned out evenly if memory is short.
+    fn keep(&mut self, key: Box<[u8]>) {
+        self.seen += 1;
+        if !self.seen.is_multiple_of(self.one_of) {
+            return;
+        }
+        let bytes = |key: &[u8]| key.len() + size_of::<Box<[u8]>>();
+        self.bytes += bytes(&key);
+        self.found.push(key);
+        while self.bytes > self.memory && self.found.len() > 1 {
+            let mut number = 0;
+            self.found.retain(|_| {
+                number += 1;
+                number % 2 == 0
+            });
+            self.bytes = self.found.iter().map(|key| bytes(key)).sum();
+            self.one_of *= 2;
+        }
     }
 
     /// Cuts the keys into so many ranges, or fewer.
@@ -252,8 +279,9 @@ impl Sink for Found<'_> {
                 }
             };
             if let Some(key) = key {
-                self.found.push(key[..key.len().min(LONGEST_BOUND)].into());
+                let key = key[..key.len().min(LONGEST_BOUND)].into();
                 self.wanted -= 1;
+                self.keep(key);
             }
         }
         Ok(())
@@ -261,5 +289,26 @@ impl Sink for Found<'_> {
 
     fn wants_more(&self) -> bool {
         self.wanted > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys that are kept are spread evenly, and few enough for the memory.
+    #[test]
+    fn long_keys_are_thinned_out() {
+        const MEMORY: usize = 100_000;
+        let fields = KeyFields::Composite(Vec::new());
+        for (keys, kept) in [(40, 40), (1000, 62)] {
+            let mut found = Found::new(Keys::OfGroups(&fields), 2, MEMORY);
+            let key = |i: usize| format!("{i:01000}").into_bytes().into_boxed_slice();
+            (0..keys).for_each(|i| found.keep(key(i)));
+            assert!(found.bytes <= MEMORY);
+            assert_eq!(found.found.len(), kept);
+            let every = keys / kept;
+            assert!(found.found.iter().enumerate().all(|(i, found)| *found == key((i + 1) * every - 1)));
+        }
     }
 }

@@ -125,7 +125,7 @@ pub fn each_block(
             let mut pieces = &split.pieces[..];
             let mut memory = job.small_files.take(block::FileBuffer::default);
             let joins = !matches!(job.plan.read, plan::Read::Delimited { .. });
-            let cut = block::Bounds { end_of: job.record_end(), edges, joins };
+            let cut = block::Bounds { end_of: job.record_end(), edges, joins, resident: job.sizes.resident() };
             while let Some(&piece) = pieces.first().filter(|_| !attempt.is_cut()) {
                 let block = FileBlock::open(&job.plan.sources, &mut pieces, cut, &mut memory)?;
                 let stretch = block.stretch();

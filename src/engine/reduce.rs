@@ -12,7 +12,6 @@ use super::in_order::InOrder;
 use super::job::{Job, Kept};
 use super::ranges::{Found, Keys};
 use super::runs::Runs;
-use super::sizes::PARTITION_BYTES;
 use super::sorted::{self, SortedRuns};
 use super::{FinishedRows, Grouping, RowOrder};
 use crate::data::Sink;
@@ -298,9 +297,10 @@ impl ReducePhase<'_> {
     /// Reduces a few partitions for a look at the sort keys of their rows, and cuts the keys into ranges.
     fn ranges(&self, order: &SortKeys) -> Partitioner {
         // As many bytes of rows as are sorted in a cache.
-        let all = (self.bytes.iter().sum::<u64>() / PARTITION_BYTES + 1).min(self.job.sizes.most_partitions as u64);
+        let sizes = &self.job.sizes;
+        let all = (self.bytes.iter().sum::<u64>() / sizes.partition_bytes + 1).min(sizes.most_partitions as u64);
         let wanted = sorted::ranges(self.job, all as usize);
-        let mut found = Found::new(Keys::OfSort(order), wanted);
+        let mut found = Found::new(Keys::OfSort(order), wanted, self.job.sizes.look_memory);
         for partition in 0..self.bytes.len() {
             if !found.wants_more() {
                 break;

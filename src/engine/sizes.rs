@@ -3,15 +3,17 @@
 //! ```text
 //! memory = process + threads · share
 //! share    map      ½ buffers of partitions · ⅛ table · arena, window, block
-//!          reduce   ½ table of a fold, or rows that are sorted · ¼ pages of runs that are merged · lines
+//!          reduce   ½ table of a fold · ¼ pages of runs that are merged · lines
+//!                   ¼ table of a fold · ¼ buffers of ranges · ¼ pages of runs that are merged    if rows are sorted later
+//!          output   ½ rows that are sorted · ¼ pages of runs that are merged · lines
 //! ```
 
 use rustix::process::{Resource, getrlimit};
 
 use super::read::WINDOW;
 use crate::input::splits;
-use crate::plan::Plan;
 use crate::plan::machine::least_memory;
+use crate::plan::{Plan, Rows};
 use crate::shuffle::RowLimit;
 use crate::shuffle::merge::FanIn;
 
@@ -26,8 +28,12 @@ pub struct Sizes {
     pub table: usize,
     /// The most groups that a map task can meet.
     pub groups: usize,
+    /// Bytes of input, or of rows, for each partition.
+    pub partition_bytes: u64,
     /// Bytes that the buffers of all partitions may take.
     buffers: usize,
+    /// Bytes that the buffers of all ranges of rows with sort keys may take.
+    row_buffers: usize,
     /// Bytes of neighbouring partitions that are folded, or sorted, at a time.
     pub fold: u64,
     /// Bytes that the table of a fold may take.
@@ -40,6 +46,8 @@ pub struct Sizes {
     pub first: usize,
     /// Payload bytes of a page of lines.
     pub lines: usize,
+    /// Bytes of the keys that a look at the input, or at rows, collects.
+    pub look_memory: usize,
     /// Bytes of lines that a task holds in memory.
     pub held_lines: usize,
     /// Bytes of a stream's block.
@@ -76,29 +84,42 @@ impl Sizes {
         let share = shared / settings.threads as u64;
         let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
         let streams = plan.sources.iter().any(|source| source.is_stream());
+        // Where groups are sorted later, an attempt writes their rows while it folds.
+        let is_sorted_later = match &plan.rows {
+            Rows::Groups(groups) => groups.sort_keys().is_some() && groups.key_order().is_none(),
+            Rows::Records { .. } => false,
+        };
+        let fold_memory = if is_sorted_later { share / 4 } else { share / 2 };
+        let partition_bytes = (fold_memory / 4).clamp(64 << 10, PARTITION_BYTES);
         let most_partitions = (share / 2 / 4096).clamp(1, MOST_PARTITIONS) as usize;
         let partitions = settings.partitions.unwrap_or_else(|| {
             let wanted =
-                if streams { 256 } else { (input / PARTITION_BYTES).next_power_of_two().clamp(64, MOST_PARTITIONS) };
+                if streams { 256 } else { (input / partition_bytes).next_power_of_two().clamp(64, MOST_PARTITIONS) };
             wanted.min(most_partitions as u64) as usize
         });
         Sizes {
-            split: settings.split_size.unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads)).max(1),
+            split: settings
+                .split_size
+                .unwrap_or_else(|| splits::choose_size(&plan.sources, settings.threads, share))
+                .max(1),
             partitions,
             most_partitions,
             table: (share / 8) as usize,
             // A group takes at least one byte of input.
             groups: if streams { usize::MAX } else { input as usize },
+            partition_bytes,
             buffers: share as usize / 2,
+            row_buffers: if is_sorted_later { share as usize / 4 } else { share as usize / 2 },
             fold: (share / 32).clamp(4 << 10, 1 << 20),
-            fold_memory: settings.table_slots.map_or((share / 2) as usize, |slots| slots * TEST_BYTES_A_SLOT),
+            fold_memory: settings.table_slots.map_or(fold_memory as usize, |slots| slots * TEST_BYTES_A_SLOT),
             sort_memory: (share / 2).min(1 << 30) as usize,
             fan_in: FanIn { memory: share as usize / 4, files: most_readers(settings.threads) },
             first: (share as usize / 16).clamp(4 << 10, 16 << 20),
             lines: (share as usize / 16).clamp(4 << 10, 256 << 10),
+            look_memory: share as usize / 4,
             held_lines: (share as usize / 16).clamp(4 << 10, 64 << 20),
             block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
-            window: (share as usize / 16).clamp(64 << 10, WINDOW),
+            window: (share as usize / 32).clamp(64 << 10, WINDOW),
             longest_record: share.max(WINDOW as u64),
             longest_row: RowLimit {
                 bytes: (share / ROW_COPIES).max(1 << 20),
@@ -110,9 +131,19 @@ impl Sizes {
         }
     }
 
+    /// Returns about how many bytes of a file may be resident at a time, if they are few.
+    pub fn resident(&self) -> Option<usize> {
+        (self.window < WINDOW).then_some(self.window)
+    }
+
     /// Payload bytes at which the buffer of one of so many partitions is written as a page.
     pub fn page(&self, partitions: usize) -> usize {
         (self.buffers / partitions).clamp(256, LARGEST_PAGE)
+    }
+
+    /// Does the same for ranges of rows with sort keys.
+    pub fn row_page(&self, ranges: usize) -> usize {
+        (self.row_buffers / ranges).clamp(256, LARGEST_PAGE)
     }
 }
 
@@ -134,9 +165,10 @@ const BLOCK: usize = 64 << 20;
 /// Bytes of a block in a job with a deadline. A worker maps it in milliseconds.
 const SOON: u64 = 4 << 20;
 
-/// Bytes of input, or of rows, per partition. The groups of so much input still fit the caches when the partition is reduced. Reducing
-/// nearly distinct lines took 1.5 times as long with four times as much; half as much gained nothing more.
-pub const PARTITION_BYTES: u64 = 1 << 20;
+/// Bytes of input, or of rows, for each partition, if memory isn't short. The groups of so much input still fit the
+/// caches when the partition is reduced. Reducing nearly distinct lines took 1.5 times as long with four times as much;
+/// half as much gained nothing more.
+const PARTITION_BYTES: u64 = 1 << 20;
 
 /// Returns the most runs that each thread may read at once, in the half of the files that isn't kept open.
 fn most_readers(threads: usize) -> usize {

@@ -65,7 +65,7 @@ pub fn sink<'a>(
     (memory, buffers): (&'a mut SortedMemory, &mut PartitionBuffers),
 ) -> Result<Sorted<'a>> {
     let partitions = partitioner.partitions();
-    let run = RunWriter::create(place, partitions, job.sizes.page(partitions), std::mem::take(buffers))?;
+    let run = RunWriter::create(place, partitions, job.sizes.row_page(partitions), std::mem::take(buffers))?;
     let wanted = Wanted { of_all: few(job), of_each_group: order.per_group.map(|group| group.limit) };
     let is_all = wanted.of_all.is_none() && wanted.of_each_group.is_none();
     let first = (!is_all).then(|| (FirstRows::new(wanted), job.sizes.first));
@@ -103,7 +103,8 @@ pub fn write(job: &Job<'_>, SortedRuns { runs, partitioner, per_group }: &Sorted
         let order = merge::Sorting { find_key, order: KeyOrder::Ascending };
         let overflow = Overflow::new(job, attempt, order);
         let mut sorting = Sorting { job, attempt, common, per_group: *per_group, overflow };
-        let read = sorting.read(runs, partitions, &mut memory)?;
+        let wanted = bytes[partitions.clone()].iter().sum();
+        let read = sorting.read(runs, partitions, wanted, &mut memory)?;
         let begin_run = || job.lines_run(attempt);
         let mut out = Out {
             lines: HeldLines::new(sequencer.chunk(), job.sizes.held_lines, &begin_run),
@@ -204,9 +205,11 @@ struct Sorting<'a> {
 }
 
 impl Sorting<'_> {
-    /// Reads and sorts the rows. Returns how many there are.
-    fn read(&mut self, runs: &[Run], partitions: &Range<usize>, memory: &mut SortMemory) -> Result<u64> {
+    /// Reads and sorts the rows, which have so many `bytes`. Returns how many there are.
+    fn read(&mut self, runs: &[Run], partitions: &Range<usize>, bytes: u64, memory: &mut SortMemory) -> Result<u64> {
         let SortMemory { rows, page: buffer } = memory;
+        let most = self.job.sizes.sort_memory;
+        rows.reserve(most.min(usize::try_from(bytes).unwrap_or(most)));
         let mut read = 0;
         for run in runs {
             let pages = run.pages(partitions.clone())?;
@@ -216,7 +219,7 @@ impl Sorting<'_> {
             self.attempt.check()?;
             let reader = run.reader()?;
             for page in &*pages {
-                if rows.bytes() + page.len as usize > self.job.sizes.sort_memory && !rows.is_empty() {
+                if rows.bytes_with(page.len as usize, page.rows) > most && !rows.is_empty() {
                     self.spill(rows)?;
                 }
                 let payload = reader.read(page, buffer)?;

@@ -39,6 +39,9 @@ use crate::record::Framing;
 /// Bytes of the largest file that is read. Larger files are mapped.
 const SMALL: u64 = 256 << 10;
 
+/// At least the size of a page. Huge pages may be taken back whole.
+const PAGE: usize = 64 << 10;
+
 /// How the pieces of files become blocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -46,6 +49,8 @@ pub struct Bounds {
     pub edges: Edges,
     /// Whether small files may be joined in one block. They may not if each begins with a header.
     pub joins: bool,
+    /// Bytes that are read at a time, if little more of a file may be resident.
+    pub resident: Option<usize>,
 }
 
 /// The buffer that small files are read into. It is reused from block to block.
@@ -117,7 +122,7 @@ impl<'b> FileBlock<'b> {
         Ok(FileBlock { source, bytes: Bytes::Read(memory) })
     }
 
-    fn map(source: &'b Source, piece: Piece, Bounds { end_of, edges, .. }: Bounds) -> Result<FileBlock<'b>> {
+    fn map(source: &'b Source, piece: Piece, Bounds { end_of, edges, resident, .. }: Bounds) -> Result<FileBlock<'b>> {
         let failed = failed(source);
         let file = planned::open(source, piece.offset)?;
         let stop = piece.offset + piece.len;
@@ -141,7 +146,7 @@ impl<'b> FileBlock<'b> {
                 (start, stop, farthest)
             }
         };
-        let map = map(&file, start, (end - start) as usize).map_err(|e| failed(start, e))?;
+        let map = map(&file, start, (end - start) as usize, resident).map_err(|e| failed(start, e))?;
         let guard = Guard::new(&map);
         let is_first = start == 0;
         let mark = if is_first { mark_len(&map) } else { 0 };
@@ -179,8 +184,6 @@ impl Stretch<'_> {
     /// take memory, because whole pages are taken back.
     #[allow(unsafe_code)]
     pub fn release(&self, bytes: Range<usize>) -> usize {
-        /// At least the size of a page. Huge pages may be taken back whole.
-        const PAGE: usize = 64 << 10;
         let Some(map) = self.mapping else { return bytes.end };
         let mark = map.len() - self.bytes.len();
         let (start, end) = ((mark + bytes.start).next_multiple_of(PAGE), (mark + bytes.end) / PAGE * PAGE);
@@ -231,7 +234,7 @@ fn read(sources: &[Source], piece: Piece, memory: &mut FileBuffer) -> Result<()>
 }
 
 #[allow(unsafe_code)]
-fn map(file: &File, start: u64, len: usize) -> io::Result<Mmap> {
+fn map(file: &File, start: u64, len: usize, resident: Option<usize>) -> io::Result<Mmap> {
     failpoint::hit(Point::InputMap)?;
     // SAFETY: a mapping is unsound if its file changes under it, because the bytes then aren't those of a `&[u8]`.
     // Nothing here relies on a byte staying the same between two reads. Every index is bounds-checked against lengths
@@ -240,8 +243,20 @@ fn map(file: &File, start: u64, len: usize) -> io::Result<Mmap> {
     let map = unsafe { MmapOptions::new().offset(start).len(len).map(file)? };
     // Advice is no promise. If the system ignores it, reading is still correct, only slower.
     let _ = map.advise(Advice::Sequential);
+    if let Some(resident) = resident {
+        // Where a byte is read, the system may map 2 MiB around it, but never beyond bytes that were advised alike. So
+        // every other part is advised in another way. Where memory isn't short, larger parts are faster by 2 to 4 %.
+        let part = resident.max(len / MOST_PARTS).next_multiple_of(PAGE);
+        for from in (part..len).step_by(2 * part) {
+            let _ = map.advise_range(Advice::Normal, from, part.min(len - from));
+        }
+    }
     Ok(map)
 }
+
+/// The most parts of a mapping. The system allows a process 65,530 mappings, each part is one, and there may be 256
+/// threads.
+const MOST_PARTS: usize = 192;
 
 /// Offset of the first `byte` in `from..to` of the file.
 fn find(file: &File, byte: u8, mut from: u64, to: u64) -> io::Result<Option<u64>> {

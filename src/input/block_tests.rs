@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 const LINES: RecordEnd = RecordEnd { framing: Framing::Terminator(b'\n'), longest: 100 };
-const BOUNDS: Bounds = Bounds { end_of: LINES, edges: Edges::Found, joins: true };
+const BOUNDS: Bounds = Bounds { end_of: LINES, edges: Edges::Found, joins: true, resident: None };
 
 fn with(text: &[u8]) -> (tempfile::NamedTempFile, Source) {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -174,7 +174,7 @@ fn a_record_without_end_is_not_looked_for_to_its_end() {
 /// hold.
 fn assumed(source: &Source, size: u64) -> (Vec<u8>, bool) {
     let csv = RecordEnd { framing: Framing::Quoted { delimiter: b',' }, longest: 1 << 20 };
-    let cut = Bounds { end_of: csv, edges: Edges::Assumed, joins: false };
+    let cut = Bounds { end_of: csv, edges: Edges::Assumed, ..BOUNDS };
     let (mut read, mut seen) = (Vec::new(), Vec::new());
     for offset in (0..source.bytes()).step_by(size as usize) {
         let piece = Piece { source: 0, offset, len: size.min(source.bytes() - offset) };
@@ -223,4 +223,21 @@ proptest! {
             prop_assert!(hold && read == text.as_bytes(), "{:?} by {}", text, size);
         }
     }
+}
+
+/// A mapping of which little may be resident is in parts, but not in too many.
+#[test]
+fn mappings_are_in_parts() {
+    let text = b"a line of 16 b.\n".repeat(1 << 20);
+    let (file, source) = with(&text);
+    let parts = |resident| {
+        let bounds = Bounds { resident, ..BOUNDS };
+        let mut memory = FileBuffer::default();
+        let sources = std::slice::from_ref(&source);
+        let block = FileBlock::open(sources, &mut &[whole(&source)][..], bounds, &mut memory).unwrap();
+        assert!(block.stretch().bytes == text);
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().filter(|line| line.ends_with(file.path().to_str().unwrap())).count()
+    };
+    assert_eq!([None, Some(4 << 20), Some(1 << 20), Some(1)].map(parts), [1, 4, 16, 128]);
 }

@@ -39,11 +39,13 @@ const SMALLEST: u64 = 1 << 20;
 const MOST: u64 = 4096;
 
 /// Chooses a split size in bytes. Each thread gets several tasks to balance the load, and a task stays worth its
-/// overhead: in a large input, the runs of smaller splits have pages so small that reading them costs time.
-pub fn choose_size(sources: &[Source], threads: usize) -> u64 {
+/// overhead: in a large input, the runs of smaller splits have pages so small that reading them costs time. Where memory
+/// is short, pages are that small anyway, and a split has no more of them than `share` bytes suffice to write an index of.
+pub fn choose_size(sources: &[Source], threads: usize, share: u64) -> u64 {
     let bytes: u64 = sources.iter().filter(|source| !source.is_stream()).map(Source::bytes).sum();
     let threads = threads as u64;
-    (bytes / (8 * threads)).clamp(SMALLEST, LARGEST.max(bytes / MOST))
+    let largest = LARGEST.min(share.saturating_mul(8)).max(bytes / MOST).max(SMALLEST);
+    (bytes / (8 * threads)).clamp(SMALLEST, largest)
 }
 
 /// Cuts the files among `sources` into splits of about `size` bytes. Streams are cut as they are read.
@@ -99,9 +101,11 @@ mod tests {
 
     #[test]
     fn size_is_chosen_within_bounds() {
-        assert_eq!(choose_size(&files(&[10]), 2), SMALLEST);
-        assert_eq!(choose_size(&files(&[1 << 37]), 2), LARGEST);
-        assert_eq!(choose_size(&files(&[1 << 40]), 2), 256 << 20);
-        assert_eq!(choose_size(&files(&[160 << 20, 160 << 20]), 4), 10 << 20);
+        assert_eq!(choose_size(&files(&[10]), 2, 1 << 30), SMALLEST);
+        assert_eq!(choose_size(&files(&[1 << 37]), 2, 1 << 30), LARGEST);
+        assert_eq!(choose_size(&files(&[1 << 40]), 2, 1 << 30), 256 << 20);
+        assert_eq!(choose_size(&files(&[160 << 20, 160 << 20]), 4, 1 << 30), 10 << 20);
+        assert_eq!(choose_size(&files(&[1 << 30]), 2, 2 << 20), 16 << 20);
+        assert_eq!(choose_size(&files(&[1 << 37]), 2, 2 << 20), 32 << 20);
     }
 }

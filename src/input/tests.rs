@@ -80,7 +80,7 @@ fn all(sources: &[Source], cut: Cutting) -> Result<Vec<Seen>> {
             MapWork::Split(split) => {
                 let mut pieces = &split.pieces[..];
                 while !pieces.is_empty() {
-                    let cut = block::Bounds { end_of: cut.end_of, edges: cut.edges, joins: false };
+                    let cut = block::Bounds { end_of: cut.end_of, edges: cut.edges, joins: false, resident: Some(1) };
                     let block = FileBlock::open(sources, &mut pieces, cut, &mut memory)?;
                     seen.extend(Seen::of(block.stretch()));
                 }

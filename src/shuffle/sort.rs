@@ -95,9 +95,24 @@ impl KeyedRows {
         self.rows.0.len() + size_of_val(&self.sorted[..])
     }
 
+    /// Returns the bytes of memory in use after so many rows of so many bytes are added.
+    pub fn bytes_with(&self, bytes: usize, rows: u32) -> usize {
+        self.bytes() + bytes + rows as usize * size_of::<u128>()
+    }
+
     pub fn clear(&mut self) {
         self.rows.0.clear();
         self.sorted.clear();
+    }
+
+    /// Makes room for so many bytes of rows, if there are none yet. Without that the memory for rows is doubled when it
+    /// is full, and all of it is in use.
+    pub fn reserve(&mut self, bytes: usize) {
+        let wanted = bytes + 4 * SLACK;
+        if self.is_empty() && self.rows.0.capacity() < wanted {
+            self.rows = Held::default();
+            self.rows = Held(Buffer::with_capacity(wanted));
+        }
     }
 
     pub fn push(&mut self, key: &[u8], payload: &[u8]) -> Result<()> {

@@ -185,13 +185,13 @@ impl RunWriter {
             }
         }
         self.pages.sort_by_key(|page| (page.partition, page.offset));
-        let index: Vec<u8> = self.pages.iter().flat_map(Page::entry).collect();
         let header = format::header(self.id, self.buffers.buffers.len() as u32);
+        let mut index = Vec::with_capacity(self.pages.len() * format::ENTRY + format::FOOTER);
+        self.pages.iter().for_each(|page| index.extend_from_slice(&page.entry()));
         let footer = format::footer(self.offset, self.pages.len() as u32, &header, &index);
-        self.buffers.pending.extend_from_slice(&index);
-        self.buffers.pending.extend_from_slice(&footer);
+        index.extend_from_slice(&footer);
         let RunWriter { file, place, written, buffers, .. } = &mut self;
-        put(file, place, written, &mut buffers.pending, &[])?;
+        put(file, place, written, &mut buffers.pending, &index)?;
         let size = RunSize { rows: self.rows, row_bytes: self.row_bytes, file_bytes: self.written };
         Ok((WrittenRun { file: self.place, id: self.id, size }, self.buffers))
     }
