@@ -16,6 +16,7 @@ use super::sorted::{self, SortedRuns};
 use super::{FinishedRows, Grouping, RowOrder};
 use crate::data::Sink;
 use crate::error::{Error, Result};
+use crate::failpoint;
 use crate::output::sequence::{self, Sequencer};
 use crate::output::{
     Chunk, HeldLines, Lines, MadeLines, RowLayout, SortKeys, SortedMemory, Target, TerminalGuard, Writer,
@@ -306,7 +307,7 @@ impl ReducePhase<'_> {
                 break;
             }
             // An error is met again when the partition is reduced.
-            let _ = self.look(partition, &mut found);
+            let _ = failpoint::uncounted(|| self.look(partition, &mut found));
         }
         Partitioner::Ranges(found.ranges(wanted))
     }
