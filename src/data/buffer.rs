@@ -4,8 +4,12 @@
 //! short piece is copied in two overlapping moves, instead of a chain of length-checked appends and calls to `memcpy`.
 //! A buffer keeps its memory when it is cleared, unless the memory is very large.
 
+use super::prefetch::prefetch;
+
 /// Bytes that [`Buffer::slack`] returns. They are more than any short row has.
 pub const SLACK: usize = 128;
+
+const CACHE_LINE: usize = 64;
 
 /// The most bytes that a buffer keeps when it is cleared.
 const LARGE: usize = 32 << 20;
@@ -82,6 +86,13 @@ impl Buffer {
     pub fn advance(&mut self, len: usize) {
         self.used += len;
         debug_assert!(self.used <= self.bytes.len());
+    }
+
+    /// Has the cache line loaded that follows the one at the buffer's end. Where many buffers are appended to in turn,
+    /// the line is there when it is written.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(&self.bytes, self.used + CACHE_LINE);
     }
 
     #[inline]

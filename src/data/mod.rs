@@ -16,6 +16,7 @@ pub mod new_file;
 pub mod ordered;
 pub mod parse;
 pub mod path;
+pub mod prefetch;
 pub mod prefix;
 pub mod scratch;
 pub mod temporary;

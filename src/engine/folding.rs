@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! pages of a partition ─► table ─► rows                                       if all groups fit the memory
-//!                           │ full
-//!                           └─► groups sorted by key, in a run ─┐
-//!                           └─► groups sorted by key, in a run ─┼─► merged ─► table ─► rows      otherwise
-//!                                 …                             ┘
+//!          │                │ full
+//!          │                └─► groups sorted by key, in a run ─┐
+//!          │                └─► groups sorted by key, in a run ─┼─► merged ─► table ─► rows      otherwise
+//!          │                      …                             ┘
+//!          └─► piece 0, piece 1, … and each as above         if all groups don't fit the cache
 //! ```
 //!
 //! The merge brings all rows of a key together, so the table needs to hold few groups at a time. However many groups a
@@ -21,7 +22,7 @@ use super::runs::Runs;
 use crate::data::Sink;
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
-use crate::reduce::{FinishedBatch, Finisher, Fold};
+use crate::reduce::{Division, FinishedBatch, Finisher, Fold, Pieces};
 use crate::report::Counters;
 use crate::run::Attempt;
 use crate::shuffle::format::Page;
@@ -39,6 +40,12 @@ const SLOTS: usize = 1 << 12;
 /// Bytes of merged rows that are folded at once.
 const MERGED: usize = 64 << 10;
 
+/// Bytes of groups that fit a second-level cache of 512 KiB, beside the rows that are read and written.
+const CACHE: f64 = (256 << 10) as f64;
+
+/// The most pieces of a partition.
+const MOST_PIECES: f64 = 64.0;
+
 /// One worker's memory for folding.
 #[derive(Debug)]
 pub struct FoldMemory {
@@ -48,6 +55,9 @@ pub struct FoldMemory {
     sorted: SortMemory,
     /// Rows that were merged.
     merged: Buffer,
+    pieces: Pieces,
+    /// Bytes that the groups took for each byte of rows, when rows were last folded.
+    density: f64,
 }
 
 impl FoldMemory {
@@ -59,6 +69,8 @@ impl FoldMemory {
             batch: finisher.batch(),
             sorted: SortMemory::default(),
             merged: Buffer::default(),
+            pieces: Pieces::default(),
+            density: 0.0,
         }
     }
 
@@ -89,10 +101,19 @@ pub struct Folding<'a> {
     pub job: &'a Job<'a>,
     pub grouping: &'a Grouping<'a>,
     pub runs: &'a Runs<'a>,
+    /// Row bytes of each partition in all runs.
+    pub bytes: &'a [u64],
     pub finisher: &'a Finisher<'a>,
     pub attempt: &'a Attempt<'a>,
     /// The order of keys that rows are wanted in. `None`: any order.
     pub order: Option<KeyOrder>,
+}
+
+/// Where the rows of an attempt go.
+struct Folded<'a> {
+    memory: &'a mut FoldMemory,
+    overflow: Overflow<'a>,
+    out: &'a mut dyn Sink,
 }
 
 impl Folding<'_> {
@@ -101,41 +122,89 @@ impl Folding<'_> {
         let mut counters = Counters::default();
         let runs = self.runs.current(self.attempt)?;
         let sorting = Sorting { find_key, order: self.order.unwrap_or(KeyOrder::Ascending) };
-        let mut overflow = Overflow::new(self.job, self.attempt, sorting);
+        let overflow = Overflow::new(self.job, self.attempt, sorting);
+        let mut to = Folded { memory, overflow, out };
         for partitions in folds {
             let common = self.runs.partitioner().common(partitions.clone());
-            for (task, run) in runs.iter().enumerate() {
-                let absorbed = self.absorb(run, partitions.clone(), common, memory, &mut overflow);
-                counters.reduce_input_records += absorbed.inspect_err(|error| {
-                    // If another attempt has won meanwhile, it may have released the pages that this one reads.
-                    if error.is_damage() && self.attempt.check().is_ok() {
-                        self.runs.note_damage(task, run);
-                    }
-                })?;
-            }
-            if self.grouping.is_one_group() {
-                memory.fold.ensure_empty_key();
-            }
-            counters.reduce_input_groups += match overflow.is_empty() {
-                true => self.finish(memory, common, out)?,
-                false => {
-                    self.spill(memory, common, &mut overflow)?;
-                    self.merge(memory, common, &mut overflow, out)?
+            let pieces = self.pieces(self.bytes[partitions.clone()].iter().sum(), to.memory.density);
+            if pieces == 1 {
+                counters.reduce_input_records +=
+                    self.read(&runs, &partitions, &mut to, |to, rows, count| self.absorb(rows, count, common, to))?;
+                if self.grouping.is_one_group() {
+                    to.memory.fold.ensure_empty_key();
                 }
-            };
+                counters.reduce_input_groups += self.hand_on(common, &mut to)?;
+            } else {
+                to.memory.pieces.clear();
+                counters.reduce_input_records +=
+                    self.read(&runs, &partitions, &mut to, |to, rows, _| Ok(to.memory.pieces.add(rows)))?;
+                counters.reduce_input_groups += self.divide(pieces, common, &mut to)?;
+            }
         }
-        counters.reduce_spills = overflow.written;
+        counters.reduce_spills = to.overflow.written;
         Ok(counters)
     }
 
-    /// Folds one run's pages of some partitions, whose keys begin with `common` bytes. Returns the number of rows.
-    fn absorb(
+    /// Returns how many pieces so many bytes of rows are divided into before they are folded.
+    fn pieces(&self, bytes: u64, density: f64) -> usize {
+        match self.grouping.is_one_group() || bytes > self.job.sizes.divided {
+            true => 1,
+            false => pieces(bytes, density),
+        }
+    }
+
+    /// Divides the rows that were read into pieces, and folds one after the other. Returns the number of groups.
+    fn divide(&self, wanted: usize, common: usize, to: &mut Folded<'_>) -> Result<u64> {
+        let mut pieces = std::mem::take(&mut to.memory.pieces);
+        let division = match self.order {
+            None => Division::Hash(self.job.plan.settings.hash_mask),
+            Some(_) => Division::Ranges,
+        };
+        let partitioner = pieces.divide(division, wanted);
+        let mut groups = 0;
+        for i in 0..partitioner.partitions() {
+            self.attempt.check()?;
+            let number = if self.order == Some(KeyOrder::Descending) { partitioner.partitions() - 1 - i } else { i };
+            let common = common.max(partitioner.common(number..number + 1));
+            for (rows, count) in pieces.pages(number) {
+                self.absorb(rows, count, common, to)?.expect("they were read as rows");
+            }
+            groups += self.hand_on(common, to)?;
+        }
+        to.memory.pieces = pieces;
+        Ok(groups)
+    }
+
+    /// Reads these partitions of all runs, and hands the rows of each page to `each`, which returns their number. Returns
+    /// the number of all rows.
+    fn read(
         &self,
-        run: &Arc<Run>,
+        runs: &[Arc<Run>],
+        partitions: &Range<usize>,
+        to: &mut Folded<'_>,
+        mut each: impl FnMut(&mut Folded<'_>, &[u8], u32) -> Result<Option<u32>>,
+    ) -> Result<u64> {
+        let mut buffer = std::mem::take(&mut to.memory.page);
+        let mut records = 0;
+        for (task, run) in runs.iter().enumerate() {
+            let read = self.read_run(run, partitions.clone(), &mut buffer, |rows, count| each(to, rows, count));
+            records += read.inspect_err(|error| {
+                // If another attempt has won meanwhile, it may have released the pages that this one reads.
+                if error.is_damage() && self.attempt.check().is_ok() {
+                    self.runs.note_damage(task, run);
+                }
+            })?;
+        }
+        to.memory.page = buffer;
+        Ok(records)
+    }
+
+    fn read_run(
+        &self,
+        run: &Run,
         partitions: Range<usize>,
-        common: usize,
-        memory: &mut FoldMemory,
-        overflow: &mut Overflow<'_>,
+        buffer: &mut Vec<u8>,
+        mut each: impl FnMut(&[u8], u32) -> Result<Option<u32>>,
     ) -> Result<u64> {
         let pages = run.pages(partitions)?;
         if pages.is_empty() {
@@ -145,32 +214,60 @@ impl Folding<'_> {
         let reader = run.reader()?;
         let mut records = 0;
         for page in &*pages {
-            if !memory.fold.fits(page.len as usize, page.rows) && !memory.fold.table.is_empty() {
-                self.spill(memory, common, overflow)?;
-                // What a table has grown to may leave no room for a page, even if it is empty.
-                if !memory.fold.fits(page.len as usize, page.rows) {
-                    memory.fold.table.restart(slots(self.job));
-                }
+            let rows = reader.read(page, buffer)?;
+            if each(rows, page.rows)? != Some(page.rows) {
+                return Err(other_rows(&reader, page));
             }
-            let payload = reader.read(page, &mut memory.page)?;
-            if !memory.fold.has_room(payload.len(), page.rows) {
-                return Err(Error::RowTooLong { bytes: u64::from(page.len) });
-            }
-            absorb(self.grouping, &reader, page, payload, &mut memory.fold)?;
             records += u64::from(page.rows);
             self.attempt.advance(u64::from(page.len));
-            if memory.page.len() > LONG_PAGE {
-                memory.page = Vec::new();
+            if buffer.len() > LONG_PAGE {
+                *buffer = Vec::new();
             }
         }
         Ok(records)
     }
 
+    /// Folds a page of `count` rows, whose keys begin with `common` bytes. Returns how many rows there are, or `None` if
+    /// the bytes aren't rows of this job.
+    fn absorb(&self, rows: &[u8], count: u32, common: usize, to: &mut Folded<'_>) -> Result<Option<u32>> {
+        if !to.memory.fold.fits(rows.len(), count) && !to.memory.fold.table.is_empty() {
+            self.spill(common, to)?;
+            // What a table has grown to may leave no room for a page, even if it is empty.
+            if !to.memory.fold.fits(rows.len(), count) {
+                to.memory.fold.table.restart(slots(self.job));
+            }
+        }
+        let fold = &mut to.memory.fold;
+        if !fold.has_room(rows.len(), count) {
+            return Err(Error::RowTooLong { bytes: rows.len() as u64 });
+        }
+        Ok(fold.absorb(rows, &self.grouping.aggregation))
+    }
+
+    /// Hands the rows of all groups on, those of groups that were spilled included. Returns the number of groups.
+    fn hand_on(&self, common: usize, to: &mut Folded<'_>) -> Result<u64> {
+        let fold = &mut to.memory.fold;
+        if let Some(density) = fold.density() {
+            to.memory.density = density;
+        }
+        let held = fold.table.len();
+        let groups = match to.overflow.is_empty() {
+            true => self.finish(common, to)?,
+            false => {
+                self.spill(common, to)?;
+                self.merge(common, to)?
+            }
+        };
+        to.memory.fold.table.shrink(slots(self.job), held);
+        Ok(groups)
+    }
+
     /// Writes the groups to a sorted run.
-    fn spill(&self, memory: &mut FoldMemory, common: usize, overflow: &mut Overflow<'_>) -> Result<()> {
-        let (shape, order) = (&self.grouping.aggregation.shape, overflow.sorting.order);
-        overflow.add(|run| {
-            memory.fold.table.drain_in_order(order, common, &mut memory.sorted, |table, slots| {
+    fn spill(&self, common: usize, to: &mut Folded<'_>) -> Result<()> {
+        let (shape, order) = (&self.grouping.aggregation.shape, to.overflow.sorting.order);
+        let FoldMemory { fold, sorted, .. } = &mut *to.memory;
+        to.overflow.add(|run| {
+            fold.table.drain_in_order(order, common, sorted, |table, slots| {
                 slots.iter().try_for_each(|slot| {
                     run.add(0, |out| {
                         shape.put_group(out, &table.group(*slot), table.arena());
@@ -180,24 +277,18 @@ impl Folding<'_> {
         })
     }
 
-    /// Hands the rows of all groups in the table to `out`. Returns the number of groups.
-    fn finish(&self, memory: &mut FoldMemory, common: usize, out: &mut dyn Sink) -> Result<u64> {
-        let groups = memory.fold.table.len() as u64;
+    /// Hands the rows of all groups in the table on. Returns the number of groups.
+    fn finish(&self, common: usize, to: &mut Folded<'_>) -> Result<u64> {
+        let FoldMemory { fold, sorted, batch, .. } = &mut *to.memory;
+        let groups = fold.table.len() as u64;
         let order = self.order.map(|order| (order, common));
-        self.finisher.finish(&mut memory.fold.table, order, &mut memory.sorted, &mut memory.batch, out)?;
+        self.finisher.finish(&mut fold.table, order, sorted, batch, to.out)?;
         Ok(groups)
     }
 
-    /// Merges the sorted runs, folds the rows of each key, and hands the groups' rows to `out`. Returns the number of
-    /// groups.
-    fn merge(
-        &self,
-        memory: &mut FoldMemory,
-        common: usize,
-        overflow: &mut Overflow<'_>,
-        out: &mut dyn Sink,
-    ) -> Result<u64> {
-        let (runs, sorting) = (overflow.take()?, overflow.sorting);
+    /// Merges the sorted runs, folds the rows of each key, and hands the groups' rows on. Returns the number of groups.
+    fn merge(&self, common: usize, to: &mut Folded<'_>) -> Result<u64> {
+        let (runs, sorting) = (to.overflow.take()?, to.overflow.sorting);
         let mut merge = Merge::new(&runs, sorting)?;
         let (mut groups, mut last) = (0, Vec::new());
         // Whether enough rows were folded for the groups to be handed on. They are whole where the next key begins.
@@ -206,21 +297,21 @@ impl Folding<'_> {
             if *key != *last {
                 if is_due {
                     self.attempt.check()?;
-                    self.fold_merged(memory);
-                    groups += self.finish(memory, common, out)?;
+                    self.fold_merged(to.memory);
+                    groups += self.finish(common, to)?;
                     is_due = false;
                 }
                 last.clear();
                 last.extend_from_slice(key);
             }
-            memory.merged.extend(row);
-            if memory.merged.len() >= MERGED {
-                self.fold_merged(memory);
+            to.memory.merged.extend(row);
+            if to.memory.merged.len() >= MERGED {
+                self.fold_merged(to.memory);
                 is_due = true;
             }
         }
-        self.fold_merged(memory);
-        groups += self.finish(memory, common, out)?;
+        self.fold_merged(to.memory);
+        groups += self.finish(common, to)?;
         Ok(groups)
     }
 
@@ -232,6 +323,11 @@ impl Folding<'_> {
     }
 }
 
+/// Returns into how many pieces so many bytes of rows are best divided, if the groups of each byte take `density` bytes.
+fn pieces(bytes: u64, density: f64) -> usize {
+    (bytes as f64 * density / CACHE).clamp(1.0, MOST_PIECES) as usize
+}
+
 /// Returns how many slots a table begins with.
 fn slots(job: &Job<'_>) -> usize {
     job.plan.settings.table_slots.unwrap_or(SLOTS)
@@ -241,6 +337,37 @@ fn slots(job: &Job<'_>) -> usize {
 fn absorb(grouping: &Grouping<'_>, reader: &PageReader<'_>, page: &Page, rows: &[u8], fold: &mut Fold) -> Result<()> {
     match fold.absorb(rows, &grouping.aggregation) {
         Some(found) if found == page.rows => Ok(()),
-        _ => Err(reader.corrupt(page, "the rows of a page don't match its header")),
+        _ => Err(other_rows(reader, page)),
+    }
+}
+
+fn other_rows(reader: &PageReader<'_>, page: &Page) -> Error {
+    reader.corrupt(page, "the rows of a page don't match its header")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Aggregate, Count};
+    use crate::shuffle::Aggregation;
+
+    /// Rows are divided only if their groups don't fit the cache.
+    #[test]
+    fn when_rows_are_divided() {
+        let aggregation = Aggregation::new(vec![&Count { column: None } as &dyn Aggregate], &[]);
+        let pieces_of = |keys: usize| {
+            let mut fold = Fold::new(SLOTS, u64::MAX, usize::MAX, &aggregation);
+            assert_eq!(fold.density(), None);
+            let mut rows = Buffer::default();
+            (0..20_000).for_each(|i| {
+                aggregation.shape.put_value(&mut rows, format!("{:020}", i % keys).as_bytes(), &[], 0);
+            });
+            fold.absorb(rows.as_slice(), &aggregation).unwrap();
+            pieces(1 << 20, fold.density().unwrap())
+        };
+        assert_eq!(pieces_of(1000), 1);
+        assert!((8..=20).contains(&pieces_of(20_000)), "{}", pieces_of(20_000));
+        assert_eq!(pieces(64 << 10, 3.0), 1);
+        assert_eq!(pieces(1 << 40, 3.0), MOST_PIECES as usize);
     }
 }

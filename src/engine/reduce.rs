@@ -345,7 +345,7 @@ impl ReducePhase<'_> {
         if order == Some(KeyOrder::Descending) {
             folds.reverse();
         }
-        Folding { job, grouping, runs, finisher, attempt, order }.fold(folds, memory, out)
+        Folding { job, grouping, runs, bytes, finisher, attempt, order }.fold(folds, memory, out)
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Sizes {
     row_buffers: usize,
     /// Bytes of neighbouring partitions that are folded, or sorted, at a time.
     pub fold: u64,
+    /// The most bytes of rows that are divided before they are folded. They are in memory up to five times then.
+    pub divided: u64,
     /// Bytes that the table of a fold may take.
     pub fold_memory: usize,
     /// Bytes that rows with sort keys may take while they are sorted.
@@ -111,6 +113,7 @@ impl Sizes {
             buffers: share as usize / 2,
             row_buffers: if is_sorted_later { share as usize / 4 } else { share as usize / 2 },
             fold: (share / 32).clamp(4 << 10, 1 << 20),
+            divided: (share / 32).min(4 << 20),
             fold_memory: settings.table_slots.map_or(fold_memory as usize, |slots| slots * TEST_BYTES_A_SLOT),
             sort_memory: (share / 2).min(1 << 30) as usize,
             fan_in: FanIn { memory: share as usize / 4, files: most_readers(settings.threads) },

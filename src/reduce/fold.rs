@@ -13,6 +13,8 @@ pub struct Fold {
     /// Bytes that the table may take.
     memory: usize,
     hash_mask: u64,
+    /// Bytes of rows that were folded since the table was empty.
+    folded: usize,
     /// The keys of a batch.
     spans: Vec<Span>,
     keys: Box<KeyBatch>,
@@ -68,6 +70,7 @@ impl Fold {
             table: Table::new(slots, HomeBits::Bottom, &shape.identity),
             memory,
             hash_mask,
+            folded: 0,
             spans: Vec::with_capacity(BATCH),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
@@ -82,6 +85,7 @@ impl Fold {
     /// Folds the rows of a page. Returns the number of rows, or `None` if the bytes aren't rows of this job.
     pub fn absorb(&mut self, page: &[u8], aggregation: &Aggregation<'_>) -> Option<u32> {
         let (mut at, mut rows) = (0, 0);
+        self.folded = if self.table.is_empty() { page.len() } else { self.folded + page.len() };
         while at < page.len() {
             self.spans.clear();
             self.value_rows.index.clear();
@@ -115,6 +119,11 @@ impl Fold {
         let there = held.saturating_mul(1 + copies).saturating_add(page);
         let new = self.tail_growth.iter().map(|growth| growth.most(0, page, rows as usize));
         new.fold(there, usize::saturating_add) <= Arena::MAX
+    }
+
+    /// Returns about how many bytes the groups take for each byte of their rows. `None` if there are no groups.
+    pub fn density(&self) -> Option<f64> {
+        (!self.table.is_empty()).then(|| self.table.bytes_of_groups() as f64 / self.folded.max(1) as f64)
     }
 
     /// Makes the group of the empty key, if no row made it.

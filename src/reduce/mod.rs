@@ -6,6 +6,8 @@
 
 mod finish;
 mod fold;
+mod pieces;
 
 pub use finish::{FinishedBatch, Finisher, ResultColumn};
 pub use fold::Fold;
+pub use pieces::{Division, Pieces};

@@ -22,6 +22,7 @@ pub use states::{Arena, HeldStates, StateColumn, States, Tail, TailPlace};
 
 use crate::data::BATCH;
 use crate::data::buffer::{Buffer, SLACK, equal};
+use crate::data::prefetch::prefetch;
 use keys::{LONG, code};
 use pages::{LINE, Words, zeroed};
 
@@ -185,6 +186,14 @@ impl Table {
         *self = Table::new(slots, self.home_bits, &self.identity[..self.states]);
     }
 
+    /// Makes an empty table smaller if it is much too large for so many groups, but not smaller than `least` slots.
+    pub fn shrink(&mut self, least: usize, groups: usize) {
+        let wanted = (2 * groups).next_power_of_two().max(least);
+        if self.slots() > 4 * wanted {
+            self.restart(wanted);
+        }
+    }
+
     /// Removes all groups.
     pub fn clear(&mut self) {
         if self.len > 0 {
@@ -311,6 +320,11 @@ impl Table {
         let (held, capacity) = (self.arena.len() + arena, self.arena.capacity());
         let arena = if held + SLACK > capacity { 2 * (held + 3 * SLACK) } else { capacity };
         self.bytes_of(slots + old) + arena + SORTED * (self.len + more)
+    }
+
+    /// Returns about how many bytes the groups take, with the slots that are empty between them.
+    pub fn bytes_of_groups(&self) -> usize {
+        2 * self.bytes_of(self.len) + self.arena.len()
     }
 
     /// Moves the groups to `slots` slots: a power of two that is more than the table has.
@@ -445,19 +459,6 @@ fn limit(slots: usize) -> usize {
     slots / 8 * 5
 }
 
-#[inline]
-#[allow(unsafe_code)]
-fn prefetch(slots: &[u64], at: usize) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch is a hint: it reads nothing that the program can see, whatever the address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(slots.as_ptr().wrapping_add(at).cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (slots, at);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -516,6 +517,22 @@ mod tests {
                 prop_assert!(table.is_empty() && table.groups().next().is_none() && table.arena().is_empty());
             }
         }
+    }
+
+    #[test]
+    fn an_empty_table_gives_back_what_it_grew_to() {
+        let mut table = Table::new(1 << 6, HomeBits::Bottom, &[7, 0]);
+        table.grow(1 << 14);
+        table.shrink(1 << 6, 2000);
+        assert_eq!(table.slots(), 1 << 14);
+        table.shrink(1 << 6, 1000);
+        assert_eq!(table.slots(), 1 << 11);
+        table.shrink(1 << 10, 1);
+        assert_eq!(table.slots(), 1 << 11);
+        table.shrink(1 << 6, 1);
+        assert_eq!(table.slots(), 1 << 6);
+        count(&mut table, &[b"a".to_vec()]);
+        assert_eq!(table.groups().map(|group| held(&group)).collect::<Vec<_>>(), [(b"a".to_vec(), vec![7, 1])]);
     }
 
     #[test]

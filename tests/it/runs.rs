@@ -73,6 +73,44 @@ fn compressed_runs() {
     }
 }
 
+/// Groups that don't fit a cache are folded piece by piece, which shows neither in their order nor in their number.
+#[test]
+fn large_partitions_of_distinct_keys() {
+    let key = |i: u32| format!("{:08x} of a key, {}", i.wrapping_mul(0x9e37_79b9), i % 7);
+    let keys: Vec<u32> = (0..40_000).chain(20_000..30_000).collect();
+    let rows: String = keys.iter().map(|i| format!("{},{i}\n", key(*i).replace(',', ";"))).collect();
+    let spec = |sort: &str| {
+        format!(
+            r#"{{"read": {{"format": "csv", "header": false, "fields": ["key", "i"], "types": {{"i": "int", "key": "string"}}}},
+                "group_by": ["key"], "sort": [{sort:?}], "output": {{"format": "csv"}},
+                "aggregate": [{{"op": "count", "as": "n"}}, {{"op": "sum", "field": "i"}}, {{"op": "max", "field": "key", "as": "last"}}]}}"#
+        )
+    };
+    let dir = Dir::new().file("up.json", spec("key")).file("down.json", spec("-key")).file("rows", rows);
+    let mut expected: Vec<_> = (0..40_000u32)
+        .map(|i| {
+            let (key, n) = (key(i).replace(',', ";"), if (20_000..30_000).contains(&i) { 2 } else { 1 });
+            format!("{key},{n},{},{key}\n", i * n)
+        })
+        .collect();
+    expected.sort();
+    let header = "key,n,sum_i,last\n";
+    let in_order = [header.to_owned(), expected.concat()].concat();
+    let reversed: String = std::iter::once(header).chain(expected.iter().rev().map(String::as_str)).collect();
+    for how in ["", "--partitions 4 --threads 1", "--partitions 9 --threads 2", "--partitions 4 --memory 24M"] {
+        let counted = |job: &str| run(&dir, &format!("{job} rows --combiner off {how}"));
+        for (job, expected) in [("up.json", &in_order), ("down.json", &reversed)] {
+            let (out, counters) = counted(job);
+            assert!(out == expected.as_bytes(), "{job} {how}");
+            assert_eq!(number(&counters, "reduce_input_groups"), 40_000);
+            assert_eq!(number(&counters, "reduce_input_records"), 50_000);
+        }
+        let mut sorted: Vec<_> = in_order.split_inclusive('\n').collect();
+        sorted.sort();
+        assert!(counted("up.json --unordered").0 == sorted.concat().as_bytes(), "{how}");
+    }
+}
+
 #[test]
 fn a_limit_is_kept() {
     let dir = dir();
