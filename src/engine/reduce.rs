@@ -13,7 +13,7 @@ use super::job::{Job, Kept};
 use super::ranges::{Found, Keys};
 use super::runs::Runs;
 use super::sorted::{self, SortedRuns};
-use super::{FinishedRows, Grouping, RowOrder};
+use super::{FinishedRows, Grouping, RowOrder, space};
 use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::failpoint;
@@ -60,6 +60,7 @@ const SMALLEST: u64 = 64 << 10;
 const LOOK: u64 = 4 << 20;
 
 pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result<FinishedRows> {
+    space::note_much(job);
     let bytes = runs.bytes();
     let works = plan_tasks(job, grouping, &bytes);
     job.control.progress.reduce.begin(works.iter().map(|work| work.bytes).sum());

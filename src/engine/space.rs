@@ -20,6 +20,9 @@ use crate::units::data;
 /// Bytes of runs before free space is looked at for the first time, and the least between two looks.
 const LEAST: u64 = 1 << 20;
 
+/// Free bytes for each byte of runs that count as much.
+const MUCH: u64 = 4;
+
 /// Watches the free space while the map phase writes runs.
 #[derive(Debug)]
 pub struct SpaceWatch {
@@ -46,6 +49,13 @@ pub fn check(job: &Job<'_>) -> Result<()> {
     }
     job.space.warn(job, &format!("the runs of this job may take about {}", data(needs)), free);
     Ok(())
+}
+
+/// Looks, when all runs are written, whether much is free. Space that is given back little by little takes time.
+pub fn note_much(job: &Job<'_>) {
+    if free(job).is_some_and(|free| free / MUCH >= job.runs().taken()) {
+        job.runs().note_much_free();
+    }
 }
 
 impl SpaceWatch {

@@ -46,8 +46,7 @@ impl Run {
         let file = open(place.path())?;
         let (pages, index_offset) = index::read(place.path(), id, &file)?;
         let end = pages.iter().map(Page::end).max().unwrap_or(0);
-        let least = place.least_hole();
-        let released = (end >= least).then(|| Mutex::new(Released::new(HEADER as u64..end, least)));
+        let released = (end >= place.least_hole()).then(|| Mutex::new(Released::new(HEADER as u64..end)));
         let rows = pages.iter().map(|page| u64::from(page.rows)).sum();
         let longest_page = pages.iter().map(|page| page.len as usize).max().unwrap_or(0);
         let row_bytes = pages.iter().map(|page| u64::from(page.len)).sum();
@@ -138,7 +137,7 @@ impl Run {
         let Ok(pages) = self.pages(partitions) else { return };
         let pages = pages.iter().map(|page| page.offset..page.end());
         let holes = match (&self.released, &self.index) {
-            (Some(released), _) => lock(released).add(pages),
+            (Some(released), _) => lock(released).add(pages, self.place.least_hole()),
             (None, Index::Stored(_)) => release::blocks_within(pages),
             (None, Index::Held(_)) => return,
         };

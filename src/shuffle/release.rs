@@ -1,7 +1,8 @@
 //! Gives the space of pages back to the file system while the run is still read: holes are punched in its file.
 //!
 //! Pages of the same partition lie here and there in a run, and a hole costs a system call. So released pages wait
-//! until they make up a long stretch, or fill a gap between two holes. Where space is limited, they don't wait.
+//! until they make up a long stretch, or fill a gap between two holes. The more space is free, the longer they wait;
+//! where space is limited, they don't.
 //!
 //! ```text
 //! pages      │ a │ b │ a │ a │ c │ b │ …
@@ -18,6 +19,10 @@ use rustix::fs::{FallocateFlags, fallocate};
 /// The shortest stretch that is worth a system call where space isn't limited.
 pub const LEAST_HOLE: u64 = 64 << 10;
 
+/// The shortest stretch that is worth a system call where much is free. Reducing nearly distinct lines took 0.91 of the
+/// time with this, and 1.43 times the bytes of the runs on disk, instead of 1.23 times.
+pub const LEAST_HOLE_OF_MUCH: u64 = 256 << 10;
+
 /// Holes begin and end at multiples of this: blocks of file systems are smaller or as large.
 pub const BLOCK: u64 = 4 << 10;
 
@@ -26,8 +31,6 @@ pub const BLOCK: u64 = 4 << 10;
 pub struct Released {
     /// Where the pages begin and end in the file.
     all: Range<u64>,
-    /// Bytes of the shortest hole.
-    least: u64,
     /// Released stretches that aren't holes yet, and holes. Each by its beginning, with its end. Stretches of one map
     /// don't touch.
     waiting: BTreeMap<u64, u64>,
@@ -35,22 +38,23 @@ pub struct Released {
 }
 
 impl Released {
-    pub fn new(all: Range<u64>, least: u64) -> Self {
-        Released { all, least, waiting: BTreeMap::new(), holes: BTreeMap::new() }
+    pub fn new(all: Range<u64>) -> Self {
+        Released { all, waiting: BTreeMap::new(), holes: BTreeMap::new() }
     }
 
-    /// Releases pages, given by where they begin and end. Returns the ranges of bytes to be punched now.
-    pub fn add(&mut self, pages: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
-        stretches(pages).into_iter().filter_map(|stretch| self.add_stretch(stretch)).collect()
+    /// Releases pages, given by where they begin and end. Returns the ranges of bytes to be punched now. Each is part of
+    /// a hole of at least `least` bytes.
+    pub fn add(&mut self, pages: impl Iterator<Item = Range<u64>>, least: u64) -> Vec<Range<u64>> {
+        stretches(pages).into_iter().filter_map(|stretch| self.add_stretch(stretch, least)).collect()
     }
 
-    fn add_stretch(&mut self, stretch: Range<u64>) -> Option<Range<u64>> {
+    fn add_stretch(&mut self, stretch: Range<u64>, least: u64) -> Option<Range<u64>> {
         let Range { start, end } = joined(&mut self.waiting, stretch);
         let after_hole = before(&self.holes, start).is_some();
         let before_hole = self.holes.contains_key(&end);
         // Nothing more can join a stretch between two holes, or between a hole and the first or last page.
         let is_enclosed = (after_hole || start == self.all.start) && (before_hole || end == self.all.end);
-        if end - start < self.least && !(is_enclosed && (after_hole || before_hole)) {
+        if end - start < least && !(is_enclosed && (after_hole || before_hole)) {
             self.waiting.insert(start, end);
             return None;
         }
@@ -114,16 +118,16 @@ mod tests {
             lens in prop::collection::vec(1u64..40_000, 1..60),
             order in Just((0..60).collect::<Vec<usize>>()).prop_shuffle(),
             together in 1usize..5,
-            least in prop::sample::select(&[BLOCK, LEAST_HOLE][..]),
+            least in prop::sample::select(&[BLOCK, LEAST_HOLE, LEAST_HOLE_OF_MUCH][..]),
         ) {
             let mut at = 36;
             let pages: Vec<_> = lens.iter().map(|len| { at += len; at - len..at }).collect();
-            let mut released = Released::new(36..at, least);
+            let mut released = Released::new(36..at);
             let order: Vec<_> = order.into_iter().filter(|&i| i < pages.len()).collect();
             let (mut free, mut punched, mut calls) = (vec![false; at as usize + 4096], vec![false; at as usize + 4096], 0);
             for some in order.chunks(together) {
                 some.iter().for_each(|&i| free[pages[i].start as usize..pages[i].end as usize].fill(true));
-                for hole in released.add(some.iter().map(|&i| pages[i].clone())) {
+                for hole in released.add(some.iter().map(|&i| pages[i].clone()), least) {
                     calls += 1;
                     for at in hole {
                         prop_assert!(free[at as usize], "{} is in use", at);
@@ -140,10 +144,10 @@ mod tests {
 
     #[test]
     fn short_stretches_wait_for_others() {
-        let mut released = Released::new(36..36 + 40 * 16_384, LEAST_HOLE);
+        let mut released = Released::new(36..36 + 40 * 16_384);
         let page = |i: u64| 36 + i * 16_384..36 + (i + 1) * 16_384;
         let mut add = |pages: &[u64]| -> Vec<(u64, u64)> {
-            let holes = released.add(pages.iter().map(|&i| page(i)));
+            let holes = released.add(pages.iter().map(|&i| page(i)), LEAST_HOLE);
             holes.into_iter().map(|hole| (hole.start, hole.end)).collect()
         };
         assert!(add(&[0, 2, 4, 5, 30]).is_empty());

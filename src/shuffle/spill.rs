@@ -29,6 +29,8 @@ pub struct SpillSpace {
     directories: Vec<SpillDirectory>,
     /// The most bytes that all runs together may take at a time.
     limit: Option<u64>,
+    /// Whether much more is free than the runs take.
+    is_much_free: AtomicBool,
     taken: AtomicU64,
     compression: PageCompression,
 }
@@ -73,7 +75,8 @@ impl SpillSpace {
         let directory = |path| SpillDirectory { path, is_full: AtomicBool::default(), is_solid: AtomicBool::default() };
         let directories: Vec<_> = directories.into_iter().map(directory).collect();
         assert!(!directories.is_empty());
-        Arc::new(SpillSpace { directories, limit, taken: AtomicU64::new(0), compression })
+        let (is_much_free, taken) = (AtomicBool::default(), AtomicU64::default());
+        Arc::new(SpillSpace { directories, limit, is_much_free, taken, compression })
     }
 
     /// Returns the place of the run `name`. Runs with neighbouring numbers go to different directories.
@@ -84,6 +87,11 @@ impl SpillSpace {
     /// Returns the bytes that all runs take now.
     pub fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Notes that much more is free than the runs take, so that space need not be given back at once.
+    pub fn note_much_free(&self) {
+        self.is_much_free.store(true, Ordering::Relaxed);
     }
 
     pub fn compression(&self) -> PageCompression {
@@ -164,9 +172,10 @@ impl RunFile {
 
     /// Bytes of the shortest hole that is worth a system call. A job that is near its limit may need every page.
     pub fn least_hole(&self) -> u64 {
-        match self.taken.space.limit {
-            None => release::LEAST_HOLE,
-            Some(_) => release::BLOCK,
+        match &*self.taken.space {
+            SpillSpace { limit: Some(_), .. } => release::BLOCK,
+            space if space.is_much_free.load(Ordering::Relaxed) => release::LEAST_HOLE_OF_MUCH,
+            _ => release::LEAST_HOLE,
         }
     }
 

@@ -268,10 +268,19 @@ fn damage_is_refused_in(compression: PageCompression) {
 /// Writes a run of pages that fill up in turn, and releases its partitions one after the other.
 #[test]
 fn released_partitions_give_their_space_back() {
+    for (limit, is_much_free) in [(Some(u64::MAX), false), (None, false), (None, true)] {
+        released_partitions_give_their_space_back_in(limit, is_much_free);
+    }
+}
+
+fn released_partitions_give_their_space_back_in(limit: Option<u64>, is_much_free: bool) {
     use std::os::unix::fs::MetadataExt;
     const PAGE: usize = 16 << 10;
     let dir = tempfile::tempdir().unwrap();
-    let space = SpillSpace::new(vec![dir.path().into()], None, PageCompression::None);
+    let space = SpillSpace::new(vec![dir.path().into()], limit, PageCompression::None);
+    if is_much_free {
+        space.note_much_free();
+    }
     let mut writer =
         RunWriter::create(&space.place(0, "run".into()), PARTITIONS, PAGE, PartitionBuffers::default()).unwrap();
     for i in 0..100 * PARTITIONS {
