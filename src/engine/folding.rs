@@ -43,6 +43,10 @@ const MERGED: usize = 64 << 10;
 /// Bytes of groups that fit a second-level cache of 512 KiB, beside the rows that are read and written.
 const CACHE: f64 = (256 << 10) as f64;
 
+/// The least pieces for which dividing costs less than it saves. Reducing the words of the Linux source, with groups of
+/// 850 KB in a partition, took 1.2 times as long if they were divided.
+const LEAST_PIECES: f64 = 4.0;
+
 /// The most pieces of a partition.
 const MOST_PIECES: f64 = 64.0;
 
@@ -325,7 +329,8 @@ impl Folding<'_> {
 
 /// Returns into how many pieces so many bytes of rows are best divided, if the groups of each byte take `density` bytes.
 fn pieces(bytes: u64, density: f64) -> usize {
-    (bytes as f64 * density / CACHE).clamp(1.0, MOST_PIECES) as usize
+    let pieces = bytes as f64 * density / CACHE;
+    if pieces < LEAST_PIECES { 1 } else { pieces.min(MOST_PIECES) as usize }
 }
 
 /// Returns how many slots a table begins with.

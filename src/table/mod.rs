@@ -356,6 +356,13 @@ impl Table {
         group(&self.slots[at..at + self.stride], self.states, &self.arena)
     }
 
+    /// Returns the state words of the group in a slot.
+    #[inline]
+    fn states_of(&self, slot: u32) -> &[u64] {
+        let at = slot as usize * self.stride;
+        &self.slots[at + KEY_WORDS..at + self.stride]
+    }
+
     /// Returns the states in these slots of the aggregate of this shape.
     pub fn held<'a>(&'a self, slots: &'a [u32], first: usize, words: usize, tail: Option<TailPlace>) -> HeldStates<'a> {
         HeldStates { table: self, slots, first, words, tail }

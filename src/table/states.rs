@@ -218,7 +218,7 @@ impl<'a> HeldStates<'a> {
     #[inline]
     pub fn each(self) -> impl Iterator<Item = (&'a [u64], &'a [u8])> {
         self.slots.iter().map(move |slot| {
-            let words = &self.table.group(*slot).states[self.first..][..self.words];
+            let words = &self.table.states_of(*slot)[self.first..][..self.words];
             (words, self.tail.map_or(&[][..], |place| self.table.arena().get(place.of(words))))
         })
     }
