@@ -16,13 +16,13 @@ pub fn settings(input_bytes: u64, threads: usize, is_given: impl Fn(&Setting) ->
     const MIB: u64 = 1 << 20;
     let tiny = short_argument(input_bytes.div_ceil(MOST_SPLITS).max(1));
     let whole = short_argument(input_bytes.max(1));
-    // The memory is so small that the job spills, but not so small that a large input takes all day.
-    let memory = (input_bytes / 64).min(64 * MIB) / MIB * MIB;
+    // The least memory is so small that the job spills, but not so small that a large input takes all day.
+    let memories = [("least", (input_bytes / 64).min(64 * MIB) / MIB * MIB), ("64M", 64 * MIB), ("1G", 1024 * MIB)];
     let mut rows: Vec<String> = Vec::new();
     let mut vary = |what: &str, values: &[&str]| rows.extend(values.iter().map(|value| format!("{what}={value}")));
     vary("threads", &["1", "2", "3", "8"]);
     vary("split-size", &[&tiny, &whole]);
-    vary("memory", &["least"]);
+    vary("memory", &memories.map(|(name, _)| name));
     vary("partitions", &["1", "7", "1024"]);
     vary("attempts", &["1"]);
     vary("compress", &["lz4", "zstd"]);
@@ -46,8 +46,10 @@ pub fn settings(input_bytes: u64, threads: usize, is_given: impl Fn(&Setting) ->
     for row in rows {
         let mut row = parsed(&row, &is_given);
         let threads = value(&row, "threads").and_then(|threads| threads.parse().ok()).unwrap_or(threads);
-        let memory = short_argument(memory.max(least_memory(threads)));
-        row.iter_mut().filter(|(setting, _)| setting.flag == "memory").for_each(|(_, value)| *value = memory.clone());
+        for (_, value) in row.iter_mut().filter(|(setting, _)| setting.flag == "memory") {
+            let (_, memory) = memories.into_iter().find(|(name, _)| name == value).expect("one of them");
+            *value = short_argument(memory.max(least_memory(threads)));
+        }
         if !row.is_empty() && !settings.iter().any(|known| same(known, &row)) {
             settings.push(row);
         }
@@ -88,7 +90,15 @@ mod tests {
         for setting in settings::ALL.iter().filter(|setting| setting.is_free()) {
             assert!(names.iter().any(|row| row.starts_with(&format!("{}=", setting.flag))), "{}", setting.flag);
         }
-        for row in ["threads=3", "split-size=10", "split-size=10K", "memory=16M", "partitions=1024", "combiner=off"] {
+        for row in [
+            "partitions=1024",
+            "combiner=off",
+            "threads=3",
+            "split-size=10",
+            "split-size=10K",
+            "memory=16M",
+            "memory=1G",
+        ] {
             assert!(names.iter().any(|name| name == row), "{row} of {names:?}");
         }
         assert!(names.iter().all(|name| name.len() <= 64), "{names:?}");
