@@ -2,8 +2,8 @@
 
 #![allow(unsafe_code)]
 
-/// Has the cache line of element `at` loaded, which need not exist, while the program goes on. Where the processor has
-/// no such instruction, nothing happens.
+/// Asks the processor to load the cache line of element `at` while the program goes on. The element need not exist. If
+/// the processor has no such instruction, nothing happens.
 #[inline]
 pub fn prefetch<T>(slice: &[T], at: usize) {
     #[cfg(target_arch = "x86_64")]

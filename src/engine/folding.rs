@@ -6,13 +6,14 @@
 //!          │                └─► groups sorted by key, in a run ─┐
 //!          │                └─► groups sorted by key, in a run ─┼─► merged ─► table ─► rows      otherwise
 //!          │                      …                             ┘
-//!          └─► piece 0, piece 1, … and each as above         if all groups don't fit the cache
+//!          └─► portion 0, portion 1, … and each as above    if the groups are several times as large as a cache
 //! ```
 //!
 //! The merge brings all rows of a key together, so the table needs to hold few groups at a time. However many groups a
 //! partition has, and whatever their hashes are, the memory is bounded.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Grouping;
@@ -22,7 +23,7 @@ use super::runs::Runs;
 use crate::data::Sink;
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
-use crate::reduce::{Division, FinishedBatch, Finisher, Fold, Pieces};
+use crate::reduce::{Division, FinishedBatch, Finisher, Fold, MOST_PORTIONS, Portions};
 use crate::report::Counters;
 use crate::run::Attempt;
 use crate::shuffle::format::Page;
@@ -40,15 +41,9 @@ const SLOTS: usize = 1 << 12;
 /// Bytes of merged rows that are folded at once.
 const MERGED: usize = 64 << 10;
 
-/// Bytes of groups that fit a second-level cache of 512 KiB, beside the rows that are read and written.
-const CACHE: f64 = (256 << 10) as f64;
-
-/// The least pieces for which dividing costs less than it saves. Reducing the words of the Linux source, with groups of
+/// The least portions for which dividing costs less than it saves. Reducing the words of the Linux source, with groups of
 /// 850 KB in a partition, took 1.2 times as long if they were divided.
-const LEAST_PIECES: f64 = 4.0;
-
-/// The most pieces of a partition.
-const MOST_PIECES: f64 = 64.0;
+const LEAST_PORTIONS: usize = 4;
 
 /// One worker's memory for folding.
 #[derive(Debug)]
@@ -59,9 +54,15 @@ pub struct FoldMemory {
     sorted: SortMemory,
     /// Rows that were merged.
     merged: Buffer,
-    pieces: Pieces,
-    /// Bytes that the groups took for each byte of rows, when rows were last folded.
-    density: f64,
+    portions: Portions,
+    density: Density,
+}
+
+/// How many bytes groups took beside the bytes of the rows that were folded into them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Density {
+    groups: usize,
+    rows: usize,
 }
 
 impl FoldMemory {
@@ -73,8 +74,8 @@ impl FoldMemory {
             batch: finisher.batch(),
             sorted: SortMemory::default(),
             merged: Buffer::default(),
-            pieces: Pieces::default(),
-            density: 0.0,
+            portions: Portions::default(),
+            density: Density::default(),
         }
     }
 
@@ -87,7 +88,7 @@ impl FoldMemory {
             if bytes >= most || !self.fold.fits(payload.len(), page.rows) {
                 break;
             }
-            absorb(grouping, &reader, page, payload, &mut self.fold)?;
+            check_rows(&reader, page, self.fold.absorb(payload, &grouping.aggregation))?;
             bytes += u64::from(page.len);
         }
         Ok(bytes)
@@ -113,8 +114,8 @@ pub struct Folding<'a> {
     pub order: Option<KeyOrder>,
 }
 
-/// Where the rows of an attempt go.
-struct Folded<'a> {
+/// What an attempt's folds change.
+struct FoldState<'a> {
     memory: &'a mut FoldMemory,
     overflow: Overflow<'a>,
     out: &'a mut dyn Sink,
@@ -127,55 +128,81 @@ impl Folding<'_> {
         let runs = self.runs.current(self.attempt)?;
         let sorting = Sorting { find_key, order: self.order.unwrap_or(KeyOrder::Ascending) };
         let overflow = Overflow::new(self.job, self.attempt, sorting);
-        let mut to = Folded { memory, overflow, out };
+        let mut state = FoldState { memory, overflow, out };
         for partitions in folds {
             let common = self.runs.partitioner().common(partitions.clone());
-            let pieces = self.pieces(self.bytes[partitions.clone()].iter().sum(), to.memory.density);
-            if pieces == 1 {
-                counters.reduce_input_records +=
-                    self.read(&runs, &partitions, &mut to, |to, rows, count| self.absorb(rows, count, common, to))?;
-                if self.grouping.is_one_group() {
-                    to.memory.fold.ensure_empty_key();
+            let before = std::mem::take(&mut state.memory.density);
+            let divided = self.divided(&runs, &partitions, before, &mut state.memory.portions);
+            let read = self.read(&runs, &partitions, &mut state, |state, rows, count| match divided {
+                None => self.absorb(rows, count, common, state),
+                Some(_) => Ok(state.memory.portions.add(rows)),
+            });
+            counters.reduce_input_records += read?;
+            counters.reduce_input_groups += match divided {
+                None => {
+                    if self.grouping.is_one_group() {
+                        state.memory.fold.ensure_empty_key();
+                    }
+                    self.hand_on(common, &mut state)?
                 }
-                counters.reduce_input_groups += self.hand_on(common, &mut to)?;
-            } else {
-                to.memory.pieces.clear();
-                counters.reduce_input_records +=
-                    self.read(&runs, &partitions, &mut to, |to, rows, _| Ok(to.memory.pieces.add(rows)))?;
-                counters.reduce_input_groups += self.divide(pieces, common, &mut to)?;
-            }
+                Some(portions) => self.fold_portions(portions, common, &mut state)?,
+            };
         }
-        counters.reduce_spills = to.overflow.written;
+        counters.reduce_spills = state.overflow.written;
         Ok(counters)
     }
 
-    /// Returns how many pieces so many bytes of rows are divided into before they are folded.
-    fn pieces(&self, bytes: u64, density: f64) -> usize {
-        match self.grouping.is_one_group() || bytes > self.job.sizes.divided {
-            true => 1,
-            false => pieces(bytes, density),
+    /// Returns how many portions the rows of some partitions are to be divided into before they are folded, judging by
+    /// the density of groups in other partitions, and makes room for the rows. `None` if the rows aren't to be divided.
+    fn divided(
+        &self,
+        runs: &[Arc<Run>],
+        partitions: &Range<usize>,
+        density: Density,
+        room: &mut Portions,
+    ) -> Option<usize> {
+        let sizes = &self.job.sizes;
+        let wanted = |bytes| density.portions(bytes, sizes.cache);
+        if self.grouping.is_one_group() || wanted(self.bytes[partitions.clone()].iter().sum()).is_none() {
+            return None;
         }
+        // A run may have been made again since its bytes were added up.
+        let (mut bytes, mut rows) = (0, 0);
+        for run in runs {
+            // An error is met again when the pages are read.
+            for page in &*run.pages(partitions.clone()).ok()? {
+                bytes += u64::from(page.len);
+                rows += u64::from(page.rows);
+            }
+        }
+        let wanted = wanted(bytes).filter(|_| Portions::memory(bytes, rows) <= sizes.divided)?;
+        room.begin(bytes as usize, rows as usize);
+        Some(wanted)
     }
 
-    /// Divides the rows that were read into pieces, and folds one after the other. Returns the number of groups.
-    fn divide(&self, wanted: usize, common: usize, to: &mut Folded<'_>) -> Result<u64> {
-        let mut pieces = std::mem::take(&mut to.memory.pieces);
+    /// Divides the rows that were read, and folds one portion after the other. Returns the number of groups.
+    fn fold_portions(&self, wanted: usize, common: usize, state: &mut FoldState<'_>) -> Result<u64> {
+        let mut portions = std::mem::take(&mut state.memory.portions);
         let division = match self.order {
             None => Division::Hash(self.job.plan.settings.hash_mask),
             Some(_) => Division::Ranges,
         };
-        let partitioner = pieces.divide(division, wanted);
+        let partitioner = portions.divide(division, wanted);
+        let count = partitioner.partitions();
         let mut groups = 0;
-        for i in 0..partitioner.partitions() {
+        for i in 0..count {
             self.attempt.check()?;
-            let number = if self.order == Some(KeyOrder::Descending) { partitioner.partitions() - 1 - i } else { i };
+            let number = if self.order == Some(KeyOrder::Descending) { count - 1 - i } else { i };
             let common = common.max(partitioner.common(number..number + 1));
-            for (rows, count) in pieces.pages(number) {
-                self.absorb(rows, count, common, to)?.expect("they were read as rows");
+            for (rows, count) in portions.pages(number) {
+                if self.absorb(rows, count, common, state)?.is_none() {
+                    let path = self.job.run_directories().next().unwrap_or(Path::new("")).to_owned();
+                    return Err(Error::Corrupt { path, at: None, what: "the rows of a page aren't those of this job" });
+                }
             }
-            groups += self.hand_on(common, to)?;
+            groups += self.hand_on(common, state)?;
         }
-        to.memory.pieces = pieces;
+        state.memory.portions = portions;
         Ok(groups)
     }
 
@@ -185,13 +212,13 @@ impl Folding<'_> {
         &self,
         runs: &[Arc<Run>],
         partitions: &Range<usize>,
-        to: &mut Folded<'_>,
-        mut each: impl FnMut(&mut Folded<'_>, &[u8], u32) -> Result<Option<u32>>,
+        state: &mut FoldState<'_>,
+        mut each: impl FnMut(&mut FoldState<'_>, &[u8], u32) -> Result<Option<u32>>,
     ) -> Result<u64> {
-        let mut buffer = std::mem::take(&mut to.memory.page);
+        let mut buffer = std::mem::take(&mut state.memory.page);
         let mut records = 0;
         for (task, run) in runs.iter().enumerate() {
-            let read = self.read_run(run, partitions.clone(), &mut buffer, |rows, count| each(to, rows, count));
+            let read = self.read_run(run, partitions.clone(), &mut buffer, |rows, count| each(state, rows, count));
             records += read.inspect_err(|error| {
                 // If another attempt has won meanwhile, it may have released the pages that this one reads.
                 if error.is_damage() && self.attempt.check().is_ok() {
@@ -199,7 +226,7 @@ impl Folding<'_> {
                 }
             })?;
         }
-        to.memory.page = buffer;
+        state.memory.page = buffer;
         Ok(records)
     }
 
@@ -219,9 +246,7 @@ impl Folding<'_> {
         let mut records = 0;
         for page in &*pages {
             let rows = reader.read(page, buffer)?;
-            if each(rows, page.rows)? != Some(page.rows) {
-                return Err(other_rows(&reader, page));
-            }
+            check_rows(&reader, page, each(rows, page.rows)?)?;
             records += u64::from(page.rows);
             self.attempt.advance(u64::from(page.len));
             if buffer.len() > LONG_PAGE {
@@ -233,15 +258,15 @@ impl Folding<'_> {
 
     /// Folds a page of `count` rows, whose keys begin with `common` bytes. Returns how many rows there are, or `None` if
     /// the bytes aren't rows of this job.
-    fn absorb(&self, rows: &[u8], count: u32, common: usize, to: &mut Folded<'_>) -> Result<Option<u32>> {
-        if !to.memory.fold.fits(rows.len(), count) && !to.memory.fold.table.is_empty() {
-            self.spill(common, to)?;
+    fn absorb(&self, rows: &[u8], count: u32, common: usize, state: &mut FoldState<'_>) -> Result<Option<u32>> {
+        if !state.memory.fold.fits(rows.len(), count) && !state.memory.fold.table.is_empty() {
+            self.spill(common, state)?;
             // What a table has grown to may leave no room for a page, even if it is empty.
-            if !to.memory.fold.fits(rows.len(), count) {
-                to.memory.fold.table.restart(slots(self.job));
+            if !state.memory.fold.fits(rows.len(), count) {
+                state.memory.fold.table.restart(slots(self.job));
             }
         }
-        let fold = &mut to.memory.fold;
+        let fold = &mut state.memory.fold;
         if !fold.has_room(rows.len(), count) {
             return Err(Error::RowTooLong { bytes: rows.len() as u64 });
         }
@@ -249,28 +274,24 @@ impl Folding<'_> {
     }
 
     /// Hands the rows of all groups on, those of groups that were spilled included. Returns the number of groups.
-    fn hand_on(&self, common: usize, to: &mut Folded<'_>) -> Result<u64> {
-        let fold = &mut to.memory.fold;
-        if let Some(density) = fold.density() {
-            to.memory.density = density;
+    fn hand_on(&self, common: usize, state: &mut FoldState<'_>) -> Result<u64> {
+        let FoldMemory { fold, density, .. } = &mut *state.memory;
+        density.groups += fold.table.bytes_of_groups();
+        density.rows += fold.bytes_of_rows();
+        if state.overflow.is_empty() {
+            let groups = self.finish(common, state)?;
+            state.memory.fold.table.shrink(slots(self.job), groups as usize);
+            return Ok(groups);
         }
-        let held = fold.table.len();
-        let groups = match to.overflow.is_empty() {
-            true => self.finish(common, to)?,
-            false => {
-                self.spill(common, to)?;
-                self.merge(common, to)?
-            }
-        };
-        to.memory.fold.table.shrink(slots(self.job), held);
-        Ok(groups)
+        self.spill(common, state)?;
+        self.merge(common, state)
     }
 
     /// Writes the groups to a sorted run.
-    fn spill(&self, common: usize, to: &mut Folded<'_>) -> Result<()> {
-        let (shape, order) = (&self.grouping.aggregation.shape, to.overflow.sorting.order);
-        let FoldMemory { fold, sorted, .. } = &mut *to.memory;
-        to.overflow.add(|run| {
+    fn spill(&self, common: usize, state: &mut FoldState<'_>) -> Result<()> {
+        let (shape, order) = (&self.grouping.aggregation.shape, state.overflow.sorting.order);
+        let FoldMemory { fold, sorted, .. } = &mut *state.memory;
+        state.overflow.add(|run| {
             fold.table.drain_in_order(order, common, sorted, |table, slots| {
                 slots.iter().try_for_each(|slot| {
                     run.add(0, |out| {
@@ -282,17 +303,17 @@ impl Folding<'_> {
     }
 
     /// Hands the rows of all groups in the table on. Returns the number of groups.
-    fn finish(&self, common: usize, to: &mut Folded<'_>) -> Result<u64> {
-        let FoldMemory { fold, sorted, batch, .. } = &mut *to.memory;
+    fn finish(&self, common: usize, state: &mut FoldState<'_>) -> Result<u64> {
+        let FoldMemory { fold, sorted, batch, .. } = &mut *state.memory;
         let groups = fold.table.len() as u64;
         let order = self.order.map(|order| (order, common));
-        self.finisher.finish(&mut fold.table, order, sorted, batch, to.out)?;
+        self.finisher.finish(&mut fold.table, order, sorted, batch, state.out)?;
         Ok(groups)
     }
 
     /// Merges the sorted runs, folds the rows of each key, and hands the groups' rows on. Returns the number of groups.
-    fn merge(&self, common: usize, to: &mut Folded<'_>) -> Result<u64> {
-        let (runs, sorting) = (to.overflow.take()?, to.overflow.sorting);
+    fn merge(&self, common: usize, state: &mut FoldState<'_>) -> Result<u64> {
+        let (runs, sorting) = (state.overflow.take()?, state.overflow.sorting);
         let mut merge = Merge::new(&runs, sorting)?;
         let (mut groups, mut last) = (0, Vec::new());
         // Whether enough rows were folded for the groups to be handed on. They are whole where the next key begins.
@@ -301,21 +322,21 @@ impl Folding<'_> {
             if *key != *last {
                 if is_due {
                     self.attempt.check()?;
-                    self.fold_merged(to.memory);
-                    groups += self.finish(common, to)?;
+                    self.fold_merged(state.memory);
+                    groups += self.finish(common, state)?;
                     is_due = false;
                 }
                 last.clear();
                 last.extend_from_slice(key);
             }
-            to.memory.merged.extend(row);
-            if to.memory.merged.len() >= MERGED {
-                self.fold_merged(to.memory);
+            state.memory.merged.extend(row);
+            if state.memory.merged.len() >= MERGED {
+                self.fold_merged(state.memory);
                 is_due = true;
             }
         }
-        self.fold_merged(to.memory);
-        groups += self.finish(common, to)?;
+        self.fold_merged(state.memory);
+        groups += self.finish(common, state)?;
         Ok(groups)
     }
 
@@ -327,10 +348,14 @@ impl Folding<'_> {
     }
 }
 
-/// Returns into how many pieces so many bytes of rows are best divided, if the groups of each byte take `density` bytes.
-fn pieces(bytes: u64, density: f64) -> usize {
-    let pieces = bytes as f64 * density / CACHE;
-    if pieces < LEAST_PIECES { 1 } else { pieces.min(MOST_PIECES) as usize }
+impl Density {
+    /// Returns how many portions so many bytes of rows are best divided into, so that the groups of each take `cache`
+    /// bytes. `None` if it is best not to divide them.
+    fn portions(self, bytes: u64, cache: usize) -> Option<usize> {
+        let groups = u128::from(bytes) * self.groups as u128 / (self.rows as u128).max(1);
+        let portions = usize::try_from(groups / cache as u128).unwrap_or(usize::MAX);
+        (portions >= LEAST_PORTIONS).then_some(portions.min(MOST_PORTIONS))
+    }
 }
 
 /// Returns how many slots a table begins with.
@@ -338,16 +363,12 @@ fn slots(job: &Job<'_>) -> usize {
     job.plan.settings.table_slots.unwrap_or(SLOTS)
 }
 
-/// Folds one page.
-fn absorb(grouping: &Grouping<'_>, reader: &PageReader<'_>, page: &Page, rows: &[u8], fold: &mut Fold) -> Result<()> {
-    match fold.absorb(rows, &grouping.aggregation) {
+/// Checks that as many rows were found in a page as its header says. `found` is `None` if the bytes aren't rows.
+fn check_rows(reader: &PageReader<'_>, page: &Page, found: Option<u32>) -> Result<()> {
+    match found {
         Some(found) if found == page.rows => Ok(()),
-        _ => Err(other_rows(reader, page)),
+        _ => Err(reader.corrupt(page, "the rows of a page don't match its header")),
     }
-}
-
-fn other_rows(reader: &PageReader<'_>, page: &Page) -> Error {
-    reader.corrupt(page, "the rows of a page don't match its header")
 }
 
 #[cfg(test)]
@@ -356,23 +377,26 @@ mod tests {
     use crate::aggregate::{Aggregate, Count};
     use crate::shuffle::Aggregation;
 
-    /// Rows are divided only if their groups don't fit the cache.
+    /// Rows are divided only if their groups are several times as large as the cache.
     #[test]
     fn when_rows_are_divided() {
         let aggregation = Aggregation::new(vec![&Count { column: None } as &dyn Aggregate], &[]);
-        let pieces_of = |keys: usize| {
+        let density = |keys: usize| {
             let mut fold = Fold::new(SLOTS, u64::MAX, usize::MAX, &aggregation);
-            assert_eq!(fold.density(), None);
             let mut rows = Buffer::default();
             (0..20_000).for_each(|i| {
                 aggregation.shape.put_value(&mut rows, format!("{:020}", i % keys).as_bytes(), &[], 0);
             });
             fold.absorb(rows.as_slice(), &aggregation).unwrap();
-            pieces(1 << 20, fold.density().unwrap())
+            assert_eq!(fold.bytes_of_rows(), rows.len());
+            Density { groups: fold.table.bytes_of_groups(), rows: fold.bytes_of_rows() }
         };
-        assert_eq!(pieces_of(1000), 1);
-        assert!((8..=20).contains(&pieces_of(20_000)), "{}", pieces_of(20_000));
-        assert_eq!(pieces(64 << 10, 3.0), 1);
-        assert_eq!(pieces(1 << 40, 3.0), MOST_PIECES as usize);
+        let (few, distinct) = (density(1000), density(20_000));
+        assert_eq!(few.portions(1 << 20, 256 << 10), None);
+        let portions = distinct.portions(1 << 20, 256 << 10).unwrap();
+        assert!((8..=20).contains(&portions), "{portions}");
+        assert_eq!(distinct.portions(64 << 10, 256 << 10), None);
+        assert_eq!(distinct.portions(1 << 40, 256 << 10), Some(MOST_PORTIONS));
+        assert_eq!(Density::default().portions(1 << 40, 1), None);
     }
 }

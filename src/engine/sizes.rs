@@ -3,8 +3,8 @@
 //! ```text
 //! memory = process + threads · share
 //! share    map      ½ buffers of partitions · ⅛ table · arena, window, block
-//!          reduce   ½ table of a fold · ¼ pages of runs that are merged · lines
-//!                   ¼ table of a fold · ¼ buffers of ranges · ¼ pages of runs that are merged    if rows are sorted later
+//!          reduce   ½ table of a fold · ¼ pages of runs that are merged · ⅛ rows that are divided · lines
+//!                   ¼ table of a fold · ¼ buffers of ranges · the rest alike                if rows are sorted later
 //!          output   ½ rows that are sorted · ¼ pages of runs that are merged · lines
 //! ```
 
@@ -36,8 +36,10 @@ pub struct Sizes {
     row_buffers: usize,
     /// Bytes of neighbouring partitions that are folded, or sorted, at a time.
     pub fold: u64,
-    /// The most bytes of rows that are divided before they are folded. They are in memory up to five times then.
+    /// Bytes that rows may take while they are divided before they are folded.
     pub divided: u64,
+    /// Bytes of groups that a table is best filled with.
+    pub cache: usize,
     /// Bytes that the table of a fold may take.
     pub fold_memory: usize,
     /// Bytes that rows with sort keys may take while they are sorted.
@@ -113,7 +115,8 @@ impl Sizes {
             buffers: share as usize / 2,
             row_buffers: if is_sorted_later { share as usize / 4 } else { share as usize / 2 },
             fold: (share / 32).clamp(4 << 10, 1 << 20),
-            divided: (share / 32).min(4 << 20),
+            divided: share / 8,
+            cache: settings.table_slots.map_or(CACHE, |slots| slots * TEST_CACHE_A_SLOT),
             fold_memory: settings.table_slots.map_or(fold_memory as usize, |slots| slots * TEST_BYTES_A_SLOT),
             sort_memory: (share / 2).min(1 << 30) as usize,
             fan_in: FanIn { memory: share as usize / 4, files: most_readers(settings.threads) },
@@ -156,6 +159,12 @@ const MOST_PARTITIONS: u64 = 1024;
 /// Bytes that a fold may take for each slot of a table whose slots a test has chosen.
 const TEST_BYTES_A_SLOT: usize = 1 << 10;
 
+/// Bytes of the cache for each such slot, so that tests divide rows, too.
+const TEST_CACHE_A_SLOT: usize = 16;
+
+/// Bytes of groups that fit a second-level cache of 512 KiB, beside the rows that are read and written.
+const CACHE: usize = 256 << 10;
+
 /// Copies of one row that are live while it is sorted and written, in buffers that may be larger than the row: its key
 /// and its line as they are read, as they are held, and as they are written.
 const ROW_COPIES: u64 = 7;
@@ -168,9 +177,9 @@ const BLOCK: usize = 64 << 20;
 /// Bytes of a block in a job with a deadline. A worker maps it in milliseconds.
 const SOON: u64 = 4 << 20;
 
-/// Bytes of input, or of rows, for each partition, if memory isn't short. The groups of so much input still fit the
-/// caches when the partition is reduced. Reducing nearly distinct lines took 1.5 times as long with four times as much;
-/// half as much gained nothing more.
+/// Bytes of input, or of rows, for each partition, if memory isn't short. The groups of so much input fit a third-level
+/// cache when the partition is reduced; if they are more than fit the second-level cache, they are divided first.
+/// Reducing nearly distinct lines took 1.2 times as long with twice as much.
 const PARTITION_BYTES: u64 = 1 << 20;
 
 /// Returns the most runs that each thread may read at once, in the half of the files that isn't kept open.

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::{statfs, statvfs};
+use rustix::fs::{StatVfs, statfs, statvfs};
 
 use super::job::Job;
 use crate::error::{Error, Result, spill_directories};
@@ -40,7 +40,7 @@ impl Default for SpaceWatch {
 /// Fails if the job can't succeed because too little is free for its runs. Warns if that is only likely.
 pub fn check(job: &Job<'_>) -> Result<()> {
     let Some(needs) = bytes_of_sorted_lines(job.plan).filter(|_| job.sample.is_none()) else { return Ok(()) };
-    let Some(free) = free(job) else { return Ok(()) };
+    let Some(free) = free(job, all_blocks) else { return Ok(()) };
     if free >= needs {
         return Ok(());
     }
@@ -53,7 +53,7 @@ pub fn check(job: &Job<'_>) -> Result<()> {
 
 /// Looks, when all runs are written, whether much is free. Space that is given back little by little takes time.
 pub fn note_much(job: &Job<'_>) {
-    if free(job).is_some_and(|free| free / MUCH >= job.runs().taken()) {
+    if free(job, |system| system.f_bavail).is_some_and(|free| free / MUCH >= job.runs().taken()) {
         job.runs().note_much_free();
     }
 }
@@ -79,7 +79,7 @@ impl SpaceWatch {
         if let Some(limit) = job.plan.settings.spill_limit.filter(|&limit| is_clearly_beyond(all, limit)) {
             let expected = format!("the runs of this job may take about {}", data(all));
             self.warn_once(job, &format!("{expected}, and --spill-limit allows {}", data(limit)));
-        } else if let Some(free) = free(job).filter(|&free| is_clearly_beyond(more, free)) {
+        } else if let Some(free) = free(job, all_blocks).filter(|&free| is_clearly_beyond(more, free)) {
             self.warn(job, &format!("the runs of this job may take about {} more", data(more)), free);
         }
     }
@@ -125,15 +125,19 @@ fn bytes_of_sorted_lines(plan: &Plan) -> Option<u64> {
     bytes.filter(|_| is_sorted && has_line && is_all && is_text)
 }
 
-/// Returns the bytes that are free in all spill directories, those reserved for root too. `None` if a system doesn't
-/// tell.
-fn free(job: &Job<'_>) -> Option<u64> {
+/// Returns the bytes of free blocks in all spill directories. `None` if a system doesn't tell.
+fn free(job: &Job<'_>, blocks: impl Fn(&StatVfs) -> u64) -> Option<u64> {
     let mut by_device = BTreeMap::new();
     for path in job.run_directories() {
         let system = statvfs(path).ok()?;
-        by_device.insert(path.metadata().ok()?.dev(), system.f_bfree.saturating_mul(system.f_frsize));
+        by_device.insert(path.metadata().ok()?.dev(), blocks(&system).saturating_mul(system.f_frsize));
     }
     Some(by_device.values().fold(0, |sum, free| sum.saturating_add(*free)))
+}
+
+/// Those reserved for root too: a job isn't refused because of them.
+fn all_blocks(system: &StatVfs) -> u64 {
+    system.f_bfree
 }
 
 /// Whether bytes take as much space as they are: the file system neither compresses them nor stores equal ones once.

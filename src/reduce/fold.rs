@@ -121,9 +121,9 @@ impl Fold {
         new.fold(there, usize::saturating_add) <= Arena::MAX
     }
 
-    /// Returns about how many bytes the groups take for each byte of their rows. `None` if there are no groups.
-    pub fn density(&self) -> Option<f64> {
-        (!self.table.is_empty()).then(|| self.table.bytes_of_groups() as f64 / self.folded.max(1) as f64)
+    /// Returns the bytes of the rows that were folded since the table was empty.
+    pub fn bytes_of_rows(&self) -> usize {
+        if self.table.is_empty() { 0 } else { self.folded }
     }
 
     /// Makes the group of the empty key, if no row made it.
@@ -153,7 +153,7 @@ impl Fold {
 
     fn fold(&mut self, page: &[u8], Aggregation { aggregates, shape, .. }: &Aggregation<'_>) {
         self.keys.hash(Bytes { data: page, spans: &self.spans }, self.hash_mask);
-        self.table.reserve_within(self.keys.len, self.memory);
+        self.table.reserve(self.keys.len);
         self.table.probe(&self.keys, page, &mut self.slots);
         let Fold { table, value_rows, values, state_rows, states, slots, .. } = self;
         value_rows.resolve(slots);

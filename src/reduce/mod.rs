@@ -6,8 +6,8 @@
 
 mod finish;
 mod fold;
-mod pieces;
+mod portions;
 
 pub use finish::{FinishedBatch, Finisher, ResultColumn};
 pub use fold::Fold;
-pub use pieces::{Division, Pieces};
+pub use portions::{Division, MOST_PORTIONS, Portions};

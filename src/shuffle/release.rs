@@ -1,8 +1,8 @@
 //! Gives the space of pages back to the file system while the run is still read: holes are punched in its file.
 //!
 //! Pages of the same partition lie here and there in a run, and a hole costs a system call. So released pages wait
-//! until they make up a long stretch, or fill a gap between two holes. The more space is free, the longer they wait;
-//! where space is limited, they don't.
+//! until they make up a long stretch, or fill a gap between two holes. How long a stretch must be depends on the space:
+//! longest where much is free, and a block of the file system where a limit was set.
 //!
 //! ```text
 //! pages      │ a │ b │ a │ a │ c │ b │ …

@@ -94,6 +94,11 @@ impl SpillSpace {
         self.is_much_free.store(true, Ordering::Relaxed);
     }
 
+    fn has_much_free(&self) -> bool {
+        let is_full = |directory: &SpillDirectory| directory.is_full.load(Ordering::Relaxed);
+        self.is_much_free.load(Ordering::Relaxed) && !self.directories.iter().any(is_full)
+    }
+
     pub fn compression(&self) -> PageCompression {
         self.compression
     }
@@ -174,7 +179,7 @@ impl RunFile {
     pub fn least_hole(&self) -> u64 {
         match &*self.taken.space {
             SpillSpace { limit: Some(_), .. } => release::BLOCK,
-            space if space.is_much_free.load(Ordering::Relaxed) => release::LEAST_HOLE_OF_MUCH,
+            space if space.has_much_free() => release::LEAST_HOLE_OF_MUCH,
             _ => release::LEAST_HOLE,
         }
     }

@@ -3,7 +3,8 @@
 //!
 //! The hash is a folded 64×64→128 multiplication over the key's words, as in wyhash (Wang Yi), finished with the
 //! length. The lowest [`CODE_BITS`] bits of every hash are 0, so that tables can keep a code there. The top bits choose
-//! the partition. Tables that hold the keys of one partition find their slots by the bottom bits.
+//! the partition. Tables that hold the keys of one partition find their slots by the bottom bits. Portions of a partition's
+//! keys are chosen by bits between these.
 
 pub const VERSION: u32 = 1;
 
@@ -12,6 +13,15 @@ pub const CODE_BITS: u32 = 5;
 
 /// Bytes of the longest key that a slot holds inline.
 pub const INLINE: usize = 16;
+
+/// Number of top bits that choose the partition.
+const PARTITION_BITS: u32 = 24;
+
+/// Returns a hash whose top bits choose among the portions of a partition.
+#[inline]
+pub fn of_portion(hash: u64) -> u64 {
+    hash << PARTITION_BITS
+}
 
 const S0: u64 = 0xa076_1d64_78bd_642f;
 const S1: u64 = 0xe703_7ed1_a0b4_28db;

@@ -288,18 +288,10 @@ impl Table {
         home(meta, self.shift, self.mask)
     }
 
-    /// Quadruples the number of slots until `more` further groups fit.
+    /// Doubles the number of slots until `more` further groups fit.
     pub fn reserve(&mut self, more: usize) {
-        self.reserve_within(more, usize::MAX);
-    }
-
-    /// Does what [`reserve`](Self::reserve) does, but only doubles the number of slots where four times as many would
-    /// take more than `memory` bytes.
-    pub fn reserve_within(&mut self, more: usize, memory: usize) {
         while self.room() < more {
-            let slots = self.slots();
-            let taken = self.bytes_of(5 * slots) + self.arena.capacity();
-            self.grow(if taken > memory { 2 * slots } else { 4 * slots });
+            self.grow(2 * self.slots());
         }
     }
 
@@ -360,7 +352,7 @@ impl Table {
     #[inline]
     fn states_of(&self, slot: u32) -> &[u64] {
         let at = slot as usize * self.stride;
-        &self.slots[at + KEY_WORDS..at + self.stride]
+        &self.slots[at + KEY_WORDS..][..self.states]
     }
 
     /// Returns the states in these slots of the aggregate of this shape.
@@ -495,7 +487,7 @@ mod tests {
         let mut table = Table::new(8, HomeBits::Bottom, &[0, 0]);
         for i in 0..20_000 {
             let foretold = table.bytes_with(1, KEY);
-            table.reserve_within(1, foretold);
+            table.reserve(1);
             count(&mut table, &[format!("{i:0KEY$}").into_bytes()]);
             let taken = table.bytes_of(table.slots()) + table.arena().capacity();
             assert!(taken <= foretold, "{taken} bytes for {i} groups, not {foretold}");

@@ -97,7 +97,7 @@ fn large_partitions_of_distinct_keys() {
     let header = "key,n,sum_i,last\n";
     let in_order = [header.to_owned(), expected.concat()].concat();
     let reversed: String = std::iter::once(header).chain(expected.iter().rev().map(String::as_str)).collect();
-    for how in ["", "--partitions 4 --threads 1", "--partitions 9 --threads 2", "--partitions 4 --memory 24M"] {
+    for how in ["", "--partitions 4 --threads 1", "--partitions 9 --threads 2", "--partitions 4 --memory 100M"] {
         let counted = |job: &str| run(&dir, &format!("{job} rows --combiner off {how}"));
         for (job, expected) in [("up.json", &in_order), ("down.json", &reversed)] {
             let (out, counters) = counted(job);
