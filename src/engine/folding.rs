@@ -23,7 +23,7 @@ use super::runs::Runs;
 use crate::data::Sink;
 use crate::data::buffer::Buffer;
 use crate::error::{Error, Result};
-use crate::reduce::{Division, FinishedBatch, Finisher, Fold, MOST_PORTIONS, Portions};
+use crate::reduce::{Density, Division, FinishedBatch, Finisher, Fold, Portions};
 use crate::report::Counters;
 use crate::run::Attempt;
 use crate::shuffle::format::Page;
@@ -41,10 +41,6 @@ const SLOTS: usize = 1 << 12;
 /// Bytes of merged rows that are folded at once.
 const MERGED: usize = 64 << 10;
 
-/// The least portions for which dividing costs less than it saves. Reducing the words of the Linux source, with groups of
-/// 850 KB in a partition, took 1.2 times as long if they were divided.
-const LEAST_PORTIONS: usize = 4;
-
 /// One worker's memory for folding.
 #[derive(Debug)]
 pub struct FoldMemory {
@@ -56,13 +52,6 @@ pub struct FoldMemory {
     merged: Buffer,
     portions: Portions,
     density: Density,
-}
-
-/// How many bytes groups took beside the bytes of the rows that were folded into them.
-#[derive(Clone, Copy, Debug, Default)]
-struct Density {
-    groups: usize,
-    rows: usize,
 }
 
 impl FoldMemory {
@@ -131,8 +120,8 @@ impl Folding<'_> {
         let mut state = FoldState { memory, overflow, out };
         for partitions in folds {
             let common = self.runs.partitioner().common(partitions.clone());
+            let divided = self.divided(&runs, &partitions, state.memory);
             let before = std::mem::take(&mut state.memory.density);
-            let divided = self.divided(&runs, &partitions, before, &mut state.memory.portions);
             let read = self.read(&runs, &partitions, &mut state, |state, rows, count| match divided {
                 None => self.absorb(rows, count, common, state),
                 Some(_) => Ok(state.memory.portions.add(rows)),
@@ -147,21 +136,17 @@ impl Folding<'_> {
                 }
                 Some(portions) => self.fold_portions(portions, common, &mut state)?,
             };
+            state.memory.density = state.memory.density.or(before);
         }
         counters.reduce_spills = state.overflow.written;
         Ok(counters)
     }
 
     /// Returns how many portions the rows of some partitions are to be divided into before they are folded, judging by
-    /// the density of groups in other partitions, and makes room for the rows. `None` if the rows aren't to be divided.
-    fn divided(
-        &self,
-        runs: &[Arc<Run>],
-        partitions: &Range<usize>,
-        density: Density,
-        room: &mut Portions,
-    ) -> Option<usize> {
+    /// the partitions that were folded last, and makes room for the rows. `None` if the rows aren't to be divided.
+    fn divided(&self, runs: &[Arc<Run>], partitions: &Range<usize>, memory: &mut FoldMemory) -> Option<usize> {
         let sizes = &self.job.sizes;
+        let density = memory.density;
         let wanted = |bytes| density.portions(bytes, sizes.cache);
         if self.grouping.is_one_group() || wanted(self.bytes[partitions.clone()].iter().sum()).is_none() {
             return None;
@@ -176,7 +161,7 @@ impl Folding<'_> {
             }
         }
         let wanted = wanted(bytes).filter(|_| Portions::memory(bytes, rows) <= sizes.divided)?;
-        room.begin(bytes as usize, rows as usize);
+        memory.portions.begin(bytes as usize, rows as usize);
         Some(wanted)
     }
 
@@ -276,8 +261,7 @@ impl Folding<'_> {
     /// Hands the rows of all groups on, those of groups that were spilled included. Returns the number of groups.
     fn hand_on(&self, common: usize, state: &mut FoldState<'_>) -> Result<u64> {
         let FoldMemory { fold, density, .. } = &mut *state.memory;
-        density.groups += fold.table.bytes_of_groups();
-        density.rows += fold.bytes_of_rows();
+        density.add(fold);
         if state.overflow.is_empty() {
             let groups = self.finish(common, state)?;
             state.memory.fold.table.shrink(slots(self.job), groups as usize);
@@ -348,16 +332,6 @@ impl Folding<'_> {
     }
 }
 
-impl Density {
-    /// Returns how many portions so many bytes of rows are best divided into, so that the groups of each take `cache`
-    /// bytes. `None` if it is best not to divide them.
-    fn portions(self, bytes: u64, cache: usize) -> Option<usize> {
-        let groups = u128::from(bytes) * self.groups as u128 / (self.rows as u128).max(1);
-        let portions = usize::try_from(groups / cache as u128).unwrap_or(usize::MAX);
-        (portions >= LEAST_PORTIONS).then_some(portions.min(MOST_PORTIONS))
-    }
-}
-
 /// Returns how many slots a table begins with.
 fn slots(job: &Job<'_>) -> usize {
     job.plan.settings.table_slots.unwrap_or(SLOTS)
@@ -368,35 +342,5 @@ fn check_rows(reader: &PageReader<'_>, page: &Page, found: Option<u32>) -> Resul
     match found {
         Some(found) if found == page.rows => Ok(()),
         _ => Err(reader.corrupt(page, "the rows of a page don't match its header")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::aggregate::{Aggregate, Count};
-    use crate::shuffle::Aggregation;
-
-    /// Rows are divided only if their groups are several times as large as the cache.
-    #[test]
-    fn when_rows_are_divided() {
-        let aggregation = Aggregation::new(vec![&Count { column: None } as &dyn Aggregate], &[]);
-        let density = |keys: usize| {
-            let mut fold = Fold::new(SLOTS, u64::MAX, usize::MAX, &aggregation);
-            let mut rows = Buffer::default();
-            (0..20_000).for_each(|i| {
-                aggregation.shape.put_value(&mut rows, format!("{:020}", i % keys).as_bytes(), &[], 0);
-            });
-            fold.absorb(rows.as_slice(), &aggregation).unwrap();
-            assert_eq!(fold.bytes_of_rows(), rows.len());
-            Density { groups: fold.table.bytes_of_groups(), rows: fold.bytes_of_rows() }
-        };
-        let (few, distinct) = (density(1000), density(20_000));
-        assert_eq!(few.portions(1 << 20, 256 << 10), None);
-        let portions = distinct.portions(1 << 20, 256 << 10).unwrap();
-        assert!((8..=20).contains(&portions), "{portions}");
-        assert_eq!(distinct.portions(64 << 10, 256 << 10), None);
-        assert_eq!(distinct.portions(1 << 40, 256 << 10), Some(MOST_PORTIONS));
-        assert_eq!(Density::default().portions(1 << 40, 1), None);
     }
 }

@@ -306,6 +306,22 @@ mod tests {
         assert_eq!([0, 1, 2, 3, 7].map(home), [0, 1, 2, 0, 1]);
     }
 
+    /// Space is given back in longer stretches where much is free, until a directory is full.
+    #[test]
+    fn how_long_a_hole_must_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let space = |limit| SpillSpace::new(vec![dir.path().into()], limit, PageCompression::None);
+        let (limited, free) = (space(Some(1 << 40)), space(None));
+        let [(_, of_limited), (_, of_free)] =
+            [(&limited, "a"), (&free, "b")].map(|(space, name)| space.place(0, name.into()).create().unwrap());
+        assert_eq!((of_limited.least_hole(), of_free.least_hole()), (release::BLOCK, release::LEAST_HOLE));
+        limited.note_much_free();
+        free.note_much_free();
+        assert_eq!((of_limited.least_hole(), of_free.least_hole()), (release::BLOCK, release::LEAST_HOLE_OF_MUCH));
+        free.directories[0].is_full.store(true, Ordering::Relaxed);
+        assert_eq!(of_free.least_hole(), release::LEAST_HOLE);
+    }
+
     #[test]
     fn a_file_moves_to_where_there_is_room() {
         let dirs = [0, 1, 2].map(|_| tempfile::tempdir().unwrap());
