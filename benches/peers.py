@@ -347,7 +347,7 @@ def main() -> int:
 
     title = "Measured beside other tools"
     say(f"# {': '.join([title, ', '.join(arguments.works)]) if arguments.works else title}", "")
-    say(f"Made by `benches/peers.sh` on {datetime.date.today()}, {rounds} round{"s" * (rounds > 1)} in turn.")
+    say(f"Made by `benches/peers.sh` on {datetime.date.today()}, {rounds} round{'s' * (rounds > 1)} in turn.")
     say("Seconds are medians of the whole process, the result written to a new file; a ratio is the median of the ratios")
     say("within each round: above 1, mapfold was faster. The peak is the largest resident set of any run.")
     say("", *versions(needed(chosen, table)))
