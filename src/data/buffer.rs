@@ -22,11 +22,6 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Makes an empty buffer of so many bytes. Their memory isn't in use before something is written there.
-    pub fn with_capacity(bytes: usize) -> Buffer {
-        Buffer { bytes: vec![0; bytes], used: 0 }
-    }
-
     pub fn len(&self) -> usize {
         self.used
     }
@@ -49,6 +44,17 @@ impl Buffer {
     pub fn shrink(&mut self, most: usize) {
         if self.used == 0 && self.bytes.len() > most {
             self.bytes = Vec::new();
+        }
+    }
+
+    /// Gives an empty buffer new memory for `bytes` bytes if it has less. Without that it is doubled when it is full, and
+    /// all of the old memory is in use. Short pieces need [`SLACK`] more than they are long.
+    pub fn make_room(&mut self, bytes: usize) {
+        debug_assert!(self.is_empty());
+        if self.bytes.len() < bytes {
+            // The old memory is freed first. The new memory isn't in use before something is written there.
+            self.bytes = Vec::new();
+            self.bytes = vec![0; bytes];
         }
     }
 

@@ -28,13 +28,9 @@ use crate::input::{Source, Stretch};
 use crate::map::{Mapper, Window};
 use crate::output::SortKeys;
 use crate::panics;
-use crate::shuffle::ranges::LONGEST_BOUND;
+use crate::shuffle::ranges::{KEYS_A_RANGE, LONGEST_BOUND};
 use crate::shuffle::{Partitioner, Ranges};
 use crate::table::hash;
-
-/// Keys that are looked at for each range. With 32, the largest of a thousand ranges has about twice the keys of an
-/// average one.
-const KEYS_A_RANGE: usize = 32;
 
 /// The most places that are looked at. Each costs some 10 µs, or a seek of a disk.
 const MOST_PLACES: usize = 256;

@@ -302,7 +302,7 @@ impl ReducePhase<'_> {
         let sizes = &self.job.sizes;
         let all = (self.bytes.iter().sum::<u64>() / sizes.partition_bytes + 1).min(sizes.most_partitions as u64);
         let wanted = sorted::ranges(self.job, all as usize);
-        let mut found = Found::new(Keys::OfSort(order), wanted, self.job.sizes.look_memory);
+        let mut found = Found::new(Keys::OfSort(order), wanted, sizes.look_memory);
         for partition in 0..self.bytes.len() {
             if !found.wants_more() {
                 break;

@@ -144,13 +144,17 @@ impl Sizes {
 
     /// Payload bytes at which the buffer of one of so many partitions is written as a page.
     pub fn page(&self, partitions: usize) -> usize {
-        (self.buffers / partitions).clamp(256, LARGEST_PAGE)
+        page(self.buffers, partitions)
     }
 
     /// Does the same for ranges of rows with sort keys.
     pub fn row_page(&self, ranges: usize) -> usize {
-        (self.row_buffers / ranges).clamp(256, LARGEST_PAGE)
+        page(self.row_buffers, ranges)
     }
+}
+
+fn page(buffers: usize, partitions: usize) -> usize {
+    (buffers / partitions).clamp(256, LARGEST_PAGE)
 }
 
 /// The most partitions. Rows are added to the buffers of all of them in turn, and more don't stay in the caches.

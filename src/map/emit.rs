@@ -16,7 +16,6 @@ use crate::error::Result;
 use crate::report::Counters;
 use crate::shuffle::row::put_inline_value;
 use crate::shuffle::{Aggregation, Partitioner, RunWriter};
-use crate::table::keys::{LONG, code};
 use crate::table::{HomeBits, KeyBatch, SlotKey, Table};
 
 /// Which fields of a record make the key, and which the aggregates observe.
@@ -289,13 +288,9 @@ impl Output<'_> {
         let Output { aggregation: Aggregation { shape, .. }, table, partitioner, run, .. } = self;
         let GroupTable { keys: hashed, slots: partitions, .. } = &mut **table;
         let hashed = &**hashed;
-        let key = |i: usize| match code(hashed.meta[i]) {
-            LONG => SlotKey::Long(keys.get(i)),
-            code => SlotKey::Inline(hashed.words[i], code as usize - 1),
-        };
-        partitioner.divide(hashed.len, |i| (hashed.meta[i] & !LONG, key(i)), partitions);
+        partitioner.divide(hashed.len, |i| hashed.get(i, keys), partitions);
         for (i, partition) in partitions[..hashed.len].iter().enumerate() {
-            match key(i) {
+            match hashed.get(i, keys).1 {
                 SlotKey::Inline(words, len) if values.is_empty() => {
                     run.add(*partition as usize, |out| put_inline_value(out, words, len))?;
                 }

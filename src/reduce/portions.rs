@@ -13,10 +13,10 @@
 use super::Fold;
 use crate::data::buffer::{Buffer, SHORT, SLACK, copy_short};
 use crate::data::{BATCH, Bytes, Span};
+use crate::shuffle::ranges::KEYS_A_RANGE;
 use crate::shuffle::row::get_row;
 use crate::shuffle::{Partitioner, Ranges};
-use crate::table::keys::{LONG, code};
-use crate::table::{KeyBatch, SlotKey, hash};
+use crate::table::{KeyBatch, hash};
 
 /// The rows of some partitions, and how they are divided.
 #[derive(Debug)]
@@ -64,10 +64,6 @@ const _: () = assert!(MOST_PORTIONS <= u8::MAX as usize);
 /// The least portions for which dividing costs less than it saves. Reducing the words of the Linux source, with groups of
 /// 850 KB in a partition, took 1.2 times as long if they were divided.
 const LEAST_PORTIONS: usize = 4;
-
-/// Keys that are looked at for each range. With 32, the largest of a few ranges has about half as many keys again as an
-/// average one.
-const KEYS_A_RANGE: usize = 32;
 
 /// Bytes of rows in a page of a portion, unless a row is longer.
 const PAGE: usize = 16 << 10;
@@ -124,16 +120,13 @@ impl Portions {
     /// Makes room for so many rows of so many bytes, fewer than 2^32, in place of those that were there.
     pub fn begin(&mut self, bytes: usize, rows: usize) {
         self.rows.clear();
-        if self.rows.capacity() < bytes {
-            self.rows = Buffer::with_capacity(bytes + SLACK);
-        }
+        self.rows.make_room(bytes + SLACK);
         self.keys.clear();
         self.keys.reserve_exact(rows);
         self.ends.clear();
         self.ends.reserve_exact(rows);
         self.numbers.clear();
         self.numbers.reserve_exact(rows);
-        self.divided.reserve_exact(bytes.saturating_sub(self.divided.len()));
     }
 
     /// Adds the rows of a page. Returns their number, or `None` if the bytes aren't rows.
@@ -175,12 +168,13 @@ impl Portions {
         let rows = rows.as_slice();
         let mut start = 0;
         for (spans, ends) in keys.chunks(BATCH).zip(ends.chunks(BATCH)) {
-            batch.hash(Bytes { data: rows, spans }, mask);
-            let key = |i: usize| match code(batch.meta[i]) {
-                LONG => SlotKey::Long(&rows[spans[i].start as usize..spans[i].end as usize]),
-                code => SlotKey::Inline(batch.words[i], code as usize - 1),
+            let keys = Bytes { data: rows, spans };
+            batch.hash(keys, mask);
+            let get = |i: usize| {
+                let (hash, key) = batch.get(i, keys);
+                (hash::of_portion(hash), key)
             };
-            partitioner.divide(batch.len, |i| (hash::of_portion(batch.meta[i] & !LONG), key(i)), of_batch);
+            partitioner.divide(batch.len, get, of_batch);
             for (&end, &number) in ends.iter().zip(&**of_batch) {
                 lens[number as usize] += (end - start) as usize;
                 numbers.push(number as u8);
@@ -194,6 +188,7 @@ impl Portions {
         let Portions { rows, ends, numbers, divided, portions, .. } = self;
         let rows = rows.as_slice();
         if divided.len() < rows.len() {
+            divided.reserve_exact(rows.len() - divided.len());
             divided.resize(rows.len(), 0);
         }
         let mut start = 0;
@@ -321,8 +316,9 @@ mod tests {
         let mut keys: Vec<_> = (0..2_000_000).map(|i| format!("{i:020}").into_bytes()).collect();
         let mut numbers = [0; BATCH];
         keys.retain(|key| {
-            batch.hash(Bytes { data: key, spans: &[Span::of(0..key.len())] }, u64::MAX);
-            partition.divide(1, |_| (batch.meta[0] & !LONG, SlotKey::Long(key)), &mut numbers);
+            let one = Bytes { data: key, spans: &[Span::of(0..key.len())] };
+            batch.hash(one, u64::MAX);
+            partition.divide(1, |i| batch.get(i, one), &mut numbers);
             numbers[0] == 17
         });
         for division in [Division::Hash(u64::MAX), Division::Ranges] {

@@ -70,6 +70,10 @@ pub struct Ranges {
     prefixes: Vec<u64>,
 }
 
+/// Keys of a sample for each range. With 32, the largest of a thousand ranges has about twice the keys of an average one,
+/// and the largest of a few has half as many again.
+pub const KEYS_A_RANGE: usize = 32;
+
 /// The most bytes of a bound: few beside a page, and enough to tell keys with a common beginning apart.
 pub const LONGEST_BOUND: usize = 1 << 10;
 

@@ -105,13 +105,10 @@ impl KeyedRows {
         self.sorted.clear();
     }
 
-    /// Makes room for so many bytes of rows, if there are none yet. Without that the memory for rows is doubled when it
-    /// is full, and all of it is in use.
+    /// Makes room for so many bytes of rows, if there are none yet.
     pub fn reserve(&mut self, bytes: usize) {
-        let wanted = bytes + 4 * SLACK;
-        if self.is_empty() && self.rows.0.capacity() < wanted {
-            self.rows = Held::default();
-            self.rows = Held(Buffer::with_capacity(wanted));
+        if self.is_empty() {
+            self.rows.0.make_room(bytes + 4 * SLACK);
         }
     }
 

@@ -107,9 +107,7 @@ impl Partition {
         // that is to grow to a page is made that large at once: otherwise it may grow far beyond.
         let wanted = page_size + 4 * SLACK;
         self.buffer.shrink(wanted.max(4 << 10));
-        if self.buffer.capacity() < wanted {
-            self.buffer = Buffer::with_capacity(wanted);
-        }
+        self.buffer.make_room(wanted);
     }
 }
 

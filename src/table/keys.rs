@@ -8,6 +8,7 @@
 //!
 //! `meta` is the hash with the code in its free low bits. It is never 0, so a slot whose meta is 0 is empty.
 
+use super::SlotKey;
 use super::hash::{self, INLINE};
 use crate::data::{BATCH, Bytes, Span};
 
@@ -73,6 +74,17 @@ pub fn hash_cell(column: Bytes<'_>, i: usize) -> u64 {
 }
 
 impl KeyBatch {
+    /// Returns the hash of key `i`, and the key. `keys` are those that were hashed.
+    #[inline]
+    pub fn get<'k>(&self, i: usize, keys: Bytes<'k>) -> (u64, SlotKey<'k>) {
+        let meta = self.meta[i];
+        let key = match code(meta) {
+            LONG => SlotKey::Long(keys.get(i)),
+            code => SlotKey::Inline(self.words[i], code as usize - 1),
+        };
+        (meta & !LONG, key)
+    }
+
     /// Loads and hashes `keys`, at most [`BATCH`] of them. `mask` is ANDed to every hash.
     pub fn hash(&mut self, keys: Bytes<'_>, mask: u64) {
         self.hash_all::<false>(keys, mask);

@@ -73,7 +73,7 @@ fn compressed_runs() {
     }
 }
 
-/// Groups that don't fit a cache are folded piece by piece, which shows neither in their order nor in their number.
+/// Groups that don't fit a cache are folded portion by portion, which shows neither in their order nor in their number.
 #[test]
 fn large_partitions_of_distinct_keys() {
     let key = |i: u32| format!("{:08x} of a key, {}", i.wrapping_mul(0x9e37_79b9), i % 7);
