@@ -27,7 +27,8 @@
 //! of keys instead of hashes, so the groups of one partition come before those of the next, and each reduce task sorts
 //! its groups in a cache. Any other order takes a second division, of finished rows by ranges of their sort keys. The
 //! bounds of ranges are keys of a sample. A partition that doesn't fit its memory is folded or sorted in parts, and the
-//! sorted parts are merged.
+//! sorted parts are merged. The rows of a partition that has most of them are folded by all workers first, so that no
+//! worker has to reduce them alone.
 //!
 //! The bytes of the result depend on the input and the spec alone. They don't depend on threads, split size,
 //! partitions, memory, combiner or scheduler. `tests/it/oracle.rs` checks this for the engine, and `tests/it/golden.rs`

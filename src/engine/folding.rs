@@ -14,14 +14,13 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::Grouping;
 use super::job::Job;
 use super::overflow::Overflow;
-use super::runs::Runs;
-use crate::data::Sink;
+use super::runs::{Runs, Source};
 use crate::data::buffer::Buffer;
+use crate::data::{Batch, Sink};
 use crate::error::{Error, Result};
 use crate::reduce::{Density, Division, FinishedBatch, Finisher, Fold, Portions};
 use crate::report::Counters;
@@ -68,10 +67,10 @@ impl FoldMemory {
         }
     }
 
-    /// Folds some pages of a run, at most `most` bytes of rows. Returns the bytes of the rows.
-    pub fn look(&mut self, grouping: &Grouping<'_>, run: &Run, pages: &[Page], most: u64) -> Result<u64> {
+    /// Folds some pages of a run, at most `most` bytes of rows. Returns the bytes of the rows, and their number.
+    pub fn look(&mut self, grouping: &Grouping<'_>, run: &Run, pages: &[Page], most: u64) -> Result<(u64, u64)> {
         let reader = run.reader()?;
-        let mut bytes = 0;
+        let (mut bytes, mut rows) = (0, 0);
         for page in pages {
             let payload = reader.read(page, &mut self.page)?;
             if bytes >= most || !self.fold.fits(payload.len(), page.rows) {
@@ -79,8 +78,14 @@ impl FoldMemory {
             }
             check_rows(&reader, page, self.fold.absorb(payload, &grouping.aggregation))?;
             bytes += u64::from(page.len);
+            rows += u64::from(page.rows);
         }
-        Ok(bytes)
+        Ok((bytes, rows))
+    }
+
+    /// The number of groups of the rows that were looked at.
+    pub fn groups(&self) -> usize {
+        self.fold.table.len()
     }
 
     /// Hands the rows of the groups to `out`, in this order of keys or in any order.
@@ -110,19 +115,27 @@ struct FoldState<'a> {
     out: &'a mut dyn Sink,
 }
 
+/// Where the rows of a fold go that makes none.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn take(&mut self, _: &Batch<'_>) -> Result<()> {
+        unreachable!("the groups aren't finished")
+    }
+}
+
 impl Folding<'_> {
     /// Folds each of these ranges of partitions, and hands the rows of one after the other to `out`.
     pub fn fold(&self, folds: Vec<Range<usize>>, memory: &mut FoldMemory, out: &mut dyn Sink) -> Result<Counters> {
         let mut counters = Counters::default();
         let runs = self.runs.current(self.attempt)?;
-        let sorting = Sorting { find_key, order: self.order.unwrap_or(KeyOrder::Ascending) };
-        let overflow = Overflow::new(self.job, self.attempt, sorting);
-        let mut state = FoldState { memory, overflow, out };
+        let mut state = FoldState { memory, overflow: self.overflow(), out };
         for partitions in folds {
             let common = self.runs.partitioner().common(partitions.clone());
-            let divided = self.divided(&runs, &partitions, state.memory);
+            let sources = runs.of(&partitions);
+            let divided = self.divided(&sources, &partitions, state.memory);
             let before = std::mem::take(&mut state.memory.density);
-            let read = self.read(&runs, &partitions, &mut state, |state, rows, count| match divided {
+            let read = self.read(&sources, &mut state, |state, rows, count| match divided {
                 None => self.absorb(rows, count, common, state),
                 Some(_) => Ok(state.memory.portions.add(rows)),
             });
@@ -134,7 +147,10 @@ impl Folding<'_> {
                     }
                     self.hand_on(common, &mut state)?
                 }
-                Some(portions) => self.fold_portions(portions, common, &mut state)?,
+                Some(portions) => {
+                    counters.reduce_divisions += 1;
+                    self.fold_portions(portions, common, &mut state)?
+                }
             };
             state.memory.density = state.memory.density.or(before);
         }
@@ -142,9 +158,36 @@ impl Folding<'_> {
         Ok(counters)
     }
 
+    /// Folds the rows that these runs of the map phase have in a partition. Returns runs of the groups' states.
+    pub fn condense(
+        &self,
+        partition: usize,
+        runs: Range<usize>,
+        memory: &mut FoldMemory,
+    ) -> Result<(Vec<Run>, Counters)> {
+        let (partitions, all) = (partition..partition + 1, self.runs.current(self.attempt)?);
+        let common = self.runs.partitioner().common(partitions.clone());
+        let mut state = FoldState { memory, overflow: self.overflow(), out: &mut Nowhere };
+        let sources = all.of_map(&partitions, runs);
+        let read = self.read(&sources, &mut state, |state, rows, count| self.absorb(rows, count, common, state));
+        let counters = Counters {
+            reduce_input_records: read?,
+            reduce_spills: state.overflow.written,
+            reduce_shares: 1,
+            ..Counters::default()
+        };
+        self.spill(common, &mut state)?;
+        Ok((state.overflow.into_runs(), counters))
+    }
+
+    fn overflow(&self) -> Overflow<'_> {
+        let sorting = Sorting { find_key, order: self.order.unwrap_or(KeyOrder::Ascending) };
+        Overflow::new(self.job, self.attempt, sorting)
+    }
+
     /// Returns how many portions the rows of some partitions are to be divided into before they are folded, judging by
     /// the partitions that were folded last, and makes room for the rows. `None` if the rows aren't to be divided.
-    fn divided(&self, runs: &[Arc<Run>], partitions: &Range<usize>, memory: &mut FoldMemory) -> Option<usize> {
+    fn divided(&self, sources: &[Source<'_>], partitions: &Range<usize>, memory: &mut FoldMemory) -> Option<usize> {
         let sizes = &self.job.sizes;
         let density = memory.density;
         let wanted = |bytes| density.portions(bytes, sizes.cache);
@@ -153,9 +196,9 @@ impl Folding<'_> {
         }
         // A run may have been made again since its bytes were added up.
         let (mut bytes, mut rows) = (0, 0);
-        for run in runs {
+        for source in sources {
             // An error is met again when the pages are read.
-            for page in &*run.pages(partitions.clone()).ok()? {
+            for page in &*source.pages().ok()? {
                 bytes += u64::from(page.len);
                 rows += u64::from(page.rows);
             }
@@ -191,43 +234,42 @@ impl Folding<'_> {
         Ok(groups)
     }
 
-    /// Reads these partitions of all runs, and hands the rows of each page to `each`, which returns their number. Returns
-    /// the number of all rows.
+    /// Reads runs, and hands the rows of each page to `each`, which returns their number. Returns the number of those rows
+    /// that the map phase wrote.
     fn read(
         &self,
-        runs: &[Arc<Run>],
-        partitions: &Range<usize>,
+        sources: &[Source<'_>],
         state: &mut FoldState<'_>,
         mut each: impl FnMut(&mut FoldState<'_>, &[u8], u32) -> Result<Option<u32>>,
     ) -> Result<u64> {
         let mut buffer = std::mem::take(&mut state.memory.page);
         let mut records = 0;
-        for (task, run) in runs.iter().enumerate() {
-            let read = self.read_run(run, partitions.clone(), &mut buffer, |rows, count| each(state, rows, count));
-            records += read.inspect_err(|error| {
+        for source in sources {
+            let read = self.read_one(source, &mut buffer, |rows, count| each(state, rows, count));
+            let read = read.inspect_err(|error| {
                 // If another attempt has won meanwhile, it may have released the pages that this one reads.
                 if error.is_damage() && self.attempt.check().is_ok() {
-                    self.runs.note_damage(task, run);
+                    self.runs.note_damage(source);
                 }
             })?;
+            records += if source.is_of_map() { read } else { 0 };
         }
         state.memory.page = buffer;
         Ok(records)
     }
 
-    fn read_run(
+    fn read_one(
         &self,
-        run: &Run,
-        partitions: Range<usize>,
+        source: &Source<'_>,
         buffer: &mut Vec<u8>,
         mut each: impl FnMut(&[u8], u32) -> Result<Option<u32>>,
     ) -> Result<u64> {
-        let pages = run.pages(partitions)?;
+        let pages = source.pages()?;
         if pages.is_empty() {
             return Ok(0);
         }
         self.attempt.check()?;
-        let reader = run.reader()?;
+        let reader = source.run.reader()?;
         let mut records = 0;
         for page in &*pages {
             let rows = reader.read(page, buffer)?;

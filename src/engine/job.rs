@@ -215,6 +215,7 @@ impl<'p> Job<'p> {
         let attempts = self.plan.settings.attempts;
         Phase {
             name,
+            first: 0,
             deal,
             attempts,
             sources: &self.plan.sources,

@@ -34,6 +34,11 @@ impl<'a> Overflow<'a> {
         Ok(())
     }
 
+    /// Returns the runs as they were added.
+    pub fn into_runs(self) -> Vec<Run> {
+        self.runs
+    }
+
     /// Takes the runs out, merged to as few as can be merged at once.
     pub fn take(&mut self) -> Result<Vec<Run>> {
         let (runs, fan_in, sorting) = (std::mem::take(&mut self.runs), self.job.sizes.fan_in, self.sorting);

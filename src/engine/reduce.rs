@@ -2,6 +2,8 @@
 //! few neighbouring partitions of every run. Its rows are lines, in the order of their keys or in any order; or they go
 //! to a run by their sort keys, for the output phase to sort.
 
+mod hot;
+
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use crate::plan::Groups;
 use crate::reduce::Finisher;
 use crate::report::Counters;
 use crate::report::event::{Extent, PhaseName};
-use crate::run::{self, Attempt, Deal, Done, NoMore};
+use crate::run::{self, Attempt, Deal, Done, NoMore, Phase};
 use crate::shuffle::{PartitionBuffers, Partitioner, Run, RunWriter};
 use crate::table::KeyOrder;
 
@@ -61,20 +63,24 @@ const LOOK: u64 = 4 << 20;
 
 pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result<FinishedRows> {
     space::note_much(job);
-    let bytes = runs.bytes();
-    let works = plan_tasks(job, grouping, &bytes);
-    job.control.progress.reduce.begin(works.iter().map(|work| work.bytes).sum());
     let layout = job.layout();
-    let phase = ReducePhase {
+    let mut phase = ReducePhase {
         job,
         grouping,
         runs,
-        bytes: &bytes,
+        bytes: runs.bytes(),
         finisher: finisher(job, grouping, &layout),
         layout: &layout,
         workspaces: Kept::default(),
     };
-    let tasks = job.phase(PhaseName::Reduce, Deal::Round);
+    let progress = &job.control.progress.reduce;
+    progress.begin(phase.bytes.iter().sum());
+    let first = hot::condense(&phase)?;
+    if first > 0 {
+        phase.bytes = runs.bytes();
+    }
+    let works = plan_tasks(job, grouping, &phase.bytes);
+    let tasks = Phase { first, ..job.phase(PhaseName::Reduce, Deal::Round) };
     // A task whose attempt has won doesn't read its partitions again.
     let partitions: Vec<_> = works.iter().map(|work| work.partitions.clone()).collect();
     let release = |task: usize| runs.release(&partitions[task]);
@@ -153,7 +159,7 @@ pub fn sample(
                 break;
             }
             for run in runs {
-                bytes += folds.look(grouping, run, &run.pages(partition..partition + 1)?, u64::MAX)?;
+                bytes += folds.look(grouping, run, &run.pages(partition..partition + 1)?, u64::MAX)?.0;
             }
         }
         match grouping.order(job) {
@@ -246,7 +252,7 @@ struct ReducePhase<'a> {
     grouping: &'a Grouping<'a>,
     runs: &'a Runs<'a>,
     /// Row bytes of each partition in all runs.
-    bytes: &'a [u64],
+    bytes: Vec<u64>,
     finisher: Finisher<'a>,
     layout: &'a RowLayout,
     workspaces: Kept<Workspace>,
@@ -318,7 +324,7 @@ impl ReducePhase<'_> {
         let mut left = LOOK;
         let mut folds = FoldMemory::new(self.job, self.grouping, &self.finisher);
         self.runs.each(|run, _| {
-            left -= folds.look(self.grouping, run, &run.pages(partition..partition + 1)?, left)?.min(left);
+            left -= folds.look(self.grouping, run, &run.pages(partition..partition + 1)?, left)?.0.min(left);
             Ok(())
         })?;
         folds.finish(&self.finisher, None, out)
@@ -338,15 +344,19 @@ impl ReducePhase<'_> {
         memory: &mut FoldMemory,
         out: &mut dyn Sink,
     ) -> Result<Counters> {
-        let ReducePhase { job, grouping, runs, bytes, finisher, .. } = self;
-        let mut folds = match grouping.is_one_group() {
+        let mut folds = match self.grouping.is_one_group() {
             true => vec![work.partitions.clone()],
-            false => gather(bytes, work.partitions.clone(), job.sizes.fold),
+            false => gather(&self.bytes, work.partitions.clone(), self.job.sizes.fold),
         };
         if order == Some(KeyOrder::Descending) {
             folds.reverse();
         }
-        Folding { job, grouping, runs, bytes, finisher, attempt, order }.fold(folds, memory, out)
+        self.folding(attempt, order).fold(folds, memory, out)
+    }
+
+    fn folding<'b>(&'b self, attempt: &'b Attempt<'b>, order: Option<KeyOrder>) -> Folding<'b> {
+        let ReducePhase { job, grouping, runs, bytes, finisher, .. } = self;
+        Folding { job, grouping, runs, bytes, finisher, attempt, order }
     }
 }
 

@@ -44,6 +44,10 @@ pub struct Counters {
     pub reduce_output_records: u64,
     /// Sorted runs that reducing and sorting wrote because a partition didn't fit their memory.
     pub reduce_spills: u64,
+    /// How often rows were divided into portions before they were folded.
+    pub reduce_divisions: u64,
+    /// Folds of some runs' rows of a partition that had more rows than one worker should fold alone.
+    pub reduce_shares: u64,
     pub bad_records: u64,
     pub failed_attempts: u64,
     pub speculative_attempts: u64,
@@ -68,6 +72,8 @@ impl Counters {
         self.reduce_input_groups += more.reduce_input_groups;
         self.reduce_output_records += more.reduce_output_records;
         self.reduce_spills += more.reduce_spills;
+        self.reduce_divisions += more.reduce_divisions;
+        self.reduce_shares += more.reduce_shares;
         self.bad_records += more.bad_records;
         self.failed_attempts += more.failed_attempts;
         self.speculative_attempts += more.speculative_attempts;

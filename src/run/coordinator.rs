@@ -29,7 +29,7 @@ use super::phase::{Inflow, Phase};
 use super::pool::Pool;
 use super::worker::{End, Message, Ticket, Worker};
 use crate::error::{Error, Result};
-use crate::report::event::{AttemptId, TaskId, What};
+use crate::report::event::{AttemptId, What};
 
 /// How long the coordinator waits at most before it looks for a signal.
 const LOOK: Duration = Duration::from_millis(50);
@@ -203,7 +203,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
             else {
                 continue;
             };
-            let id = AttemptId { task: TaskId { phase: self.phase.name, number }, attempt: *attempts };
+            let id = AttemptId { task: self.phase.task(number), attempt: *attempts };
             self.phase.log.note(What::Speculated { attempt: id });
             hand_over(Ticket::again(task, attempts, *worker));
             *running += 1;
@@ -277,7 +277,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
         let Slot::Open { task, failures, .. } = &mut self.slab[number] else { unreachable!("it is open") };
         let causes = std::mem::take(failures);
         let from = task.work.extent().from.map(|(source, at)| (self.phase.sources[source].path().to_owned(), at));
-        let task = TaskId { phase: self.phase.name, number }.to_string();
+        let task = self.phase.task(number).to_string();
         let may_pass = causes.last().is_some_and(Error::may_pass);
         Error::of_attempts(task, from, causes, may_pass)
     }
@@ -306,7 +306,7 @@ impl<W: Work, U, I: Inflow<W>> Coordinator<'_, W, U, I> {
                 Slot::Placed(made) => placed.push(made),
                 Slot::Open { .. } | Slot::GivenUp if may_leave_out => {}
                 Slot::Open { .. } | Slot::GivenUp => {
-                    let task = TaskId { phase: self.phase.name, number }.to_string();
+                    let task = self.phase.task(number).to_string();
                     return Err(Error::Panic { task, message: "it was given up and nothing stands in for it".into() });
                 }
             }

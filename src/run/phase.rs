@@ -11,12 +11,14 @@ use super::log::Log;
 use super::pool::Deal;
 use crate::error::Result;
 use crate::input::{Latency, Source};
-use crate::report::event::PhaseName;
+use crate::report::event::{PhaseName, TaskId};
 
 /// What the tasks of a phase have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Phase<'a> {
     pub name: PhaseName,
+    /// The number of the first task.
+    pub first: usize,
     pub deal: Deal,
     /// The most attempts at a task.
     pub attempts: u32,
@@ -29,6 +31,13 @@ pub struct Phase<'a> {
     pub log: &'a Log,
     /// The deadline, if the job answers from what it has read by then.
     pub cut: Option<Cut<'a>>,
+}
+
+impl Phase<'_> {
+    /// Returns the task in this place among the tasks that run together.
+    pub fn task(&self, place: usize) -> TaskId {
+        TaskId { phase: self.name, number: self.first + place }
+    }
 }
 
 /// The deadline of a job that may answer from a part, and whether it has passed.

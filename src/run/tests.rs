@@ -53,6 +53,7 @@ impl Ground {
         let Ground { control, log } = self;
         let phase = Phase {
             name: PhaseName::Map,
+            first: 0,
             deal,
             attempts,
             sources: &[],

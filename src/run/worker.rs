@@ -12,7 +12,7 @@ use super::phase::Phase;
 use super::pool::{Assignment, Handed};
 use crate::error::{Error, Result};
 use crate::panics;
-use crate::report::event::{AttemptId, TaskId, What};
+use crate::report::event::{AttemptId, What};
 
 /// Permission to make one attempt at a task.
 #[derive(Debug)]
@@ -103,14 +103,14 @@ where
     }
 
     fn attempt(&self, task: &Task<W>, attempt: u32, place: Assignment) -> End<U> {
-        let Phase { name, control, log, meter, .. } = *self.phase;
+        let Phase { control, log, meter, .. } = *self.phase;
         let cut = self.phase.cut.map(|cut| cut.is_made);
         let cancel = Cancel::of(task, control, self.failed, cut);
         // The coordinator finds out by itself why the run should end.
         if cancel.is_cut() || cancel.check().is_err() {
             return End::Lost;
         }
-        let id = AttemptId { task: TaskId { phase: name, number: task.number }, attempt };
+        let id = AttemptId { task: self.phase.task(task.number), attempt };
         let Assignment { worker, seeded } = place;
         log.note(What::Begun { attempt: id, worker, seeded, extent: task.work.extent() });
         let of_task = Attempt { id, place, cancel, meter, metered: Cell::new(0) };

@@ -216,3 +216,33 @@ fn what_cannot_be_removed_is_told() {
     assert!(stderr.starts_with("warning: cannot remove ") && stderr.ends_with(": input/output error\n"), "{stderr}");
     assert_eq!((output.status.code(), stderr.lines().count()), (Some(0), 1));
 }
+
+/// What a hot partition was folded to may be damaged, as its rows may be. Then the rows are read again.
+#[test]
+fn damage_to_what_a_hot_partition_was_folded_to() {
+    let dir = dir();
+    let line = |i: u32| if i % 10 == 0 { format!("cold {i}\n") } else { "hot\n".to_owned() };
+    fs::write(dir.path().join("in/hot.txt"), (0..80_000).map(line).collect::<String>()).unwrap();
+    let args = "run uniq in/hot.txt -o out --force --report r.json --threads 2 --split-size 50K --memory 16M \
+        --partitions 4 --combiner off";
+    let made = |faults: &str| {
+        let output = run(dir.path(), faults, args);
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{faults}");
+        let report: serde_json::Value = serde_json::from_slice(&fs::read(dir.path().join("r.json")).unwrap()).unwrap();
+        let counter = |name: &str| report["counters"][name].as_u64().unwrap();
+        let counters = ["reduce_shares", "failed_attempts", "reduce_input_records"].map(counter);
+        (fs::read(dir.path().join("out")).unwrap(), counters)
+    };
+    let (expected, [shares, none, rows]) = made("");
+    assert!(shares > 1 && none == 0, "{shares}");
+    // Whether the last reads are those of states or of other partitions depends on the workers.
+    let (mut failed, mut read_again) = (0, 0);
+    for n in (1..60).step_by(2) {
+        let (out, [shares_again, failures, rows_again]) = made(&format!("run.read:{n}=damage"));
+        assert_eq!((out == expected, shares_again), (true, shares), "{n}");
+        assert!(rows_again == rows || rows_again > rows && failures > 0, "{n}: {rows_again}");
+        failed += failures;
+        read_again += u64::from(rows_again > rows);
+    }
+    assert!(failed > 15 && read_again > 0, "{failed} {read_again}");
+}

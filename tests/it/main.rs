@@ -16,6 +16,7 @@ mod hard_inputs;
 mod hard_places;
 mod harness;
 mod histories;
+mod hot;
 mod input_errors;
 mod inputs;
 mod layers;
