@@ -82,6 +82,17 @@ impl<'a> Batch<'a> {
     }
 }
 
+impl Batch<'_> {
+    /// Returns the bytes of the texts among these cells of a record, added up.
+    pub fn texts_len(&self, record: usize, cells: impl Iterator<Item = usize>) -> u64 {
+        let len = |cell: usize| match self.columns[cell] {
+            Column::Bytes(texts) | Column::Json(texts) => texts.spans[record].len() as u64,
+            Column::Decimal(_) | Column::Float(_) => 0,
+        };
+        cells.map(len).sum()
+    }
+}
+
 /// A consumer of batches.
 pub trait Sink {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()>;

@@ -4,6 +4,8 @@
 //! short piece is copied in two overlapping moves, instead of a chain of length-checked appends and calls to `memcpy`.
 //! A buffer keeps its memory when it is cleared, unless the memory is very large.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::prefetch::prefetch;
 
 /// Bytes that [`Buffer::slack`] returns. They are more than any short row has.
@@ -11,8 +13,17 @@ pub const SLACK: usize = 128;
 
 const CACHE_LINE: usize = 64;
 
-/// The most bytes that a buffer keeps when it is cleared.
+/// Bytes of a large buffer, which grows by less than others.
 const LARGE: usize = 32 << 20;
+
+/// The most bytes that a buffer keeps when it is cleared.
+static KEPT: AtomicUsize = AtomicUsize::new(LARGE);
+
+/// Says how many bytes buffers keep, from now on, when they are cleared. There are many buffers, so where memory is
+/// short they must not keep what one long row made them grow to. It changes nothing but memory and speed.
+pub fn keep_at_most(bytes: usize) {
+    KEPT.store(bytes.min(LARGE), Ordering::Relaxed);
+}
 
 /// A growable byte buffer that always has [`SLACK`] writable bytes behind its end.
 #[derive(Debug, Default)]
@@ -37,7 +48,7 @@ impl Buffer {
 
     pub fn clear(&mut self) {
         self.used = 0;
-        self.shrink(LARGE);
+        self.shrink(KEPT.load(Ordering::Relaxed));
     }
 
     /// Frees the memory if the buffer is empty and holds more than `most` bytes.

@@ -31,9 +31,6 @@ use crate::shuffle::row::find_key;
 use crate::shuffle::{PageReader, Run};
 use crate::table::{KeyOrder, SortMemory};
 
-/// Bytes of the largest page whose memory is kept for the next page. A longer page holds a single row.
-const LONG_PAGE: usize = 32 << 20;
-
 /// Initial slots of a reduce task's table.
 const SLOTS: usize = 1 << 12;
 
@@ -276,7 +273,8 @@ impl Folding<'_> {
             check_rows(&reader, page, each(rows, page.rows)?)?;
             records += u64::from(page.rows);
             self.attempt.advance(u64::from(page.len));
-            if buffer.len() > LONG_PAGE {
+            // A page that is much longer than others holds a single row.
+            if buffer.len() > self.job.sizes.kept {
                 *buffer = Vec::new();
             }
         }

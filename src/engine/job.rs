@@ -13,7 +13,7 @@ use super::coverage::Covering;
 use super::sample::Sample;
 use super::sizes::Sizes;
 use super::space::SpaceWatch;
-use crate::data::buffer::Buffer;
+use crate::data::buffer::{self, Buffer};
 use crate::data::scratch::{self, Scratch};
 use crate::error::{Error, Result};
 use crate::input::block::FileBuffer;
@@ -80,6 +80,7 @@ impl<'p> Job<'p> {
             control.limit(timeout);
         }
         let sizes = Sizes::choose(plan);
+        buffer::keep_at_most(sizes.kept);
         Ok(Job {
             plan,
             control,

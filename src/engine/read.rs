@@ -7,7 +7,6 @@ use std::ops::Range;
 use super::bad::Bad;
 use super::job::Job;
 use super::panicking::Panicking;
-use super::sizes::PROCESS;
 use crate::data::Sink;
 use crate::error::{Error, Result};
 use crate::input::block::{self, FileBlock};
@@ -173,6 +172,8 @@ pub fn begin<'a>(job: &'a Job<'_>, stretch: Stretch<'_>) -> (Option<&'a Layout>,
 /// own.
 pub fn measured(job: &Job<'_>, rest: &[u8], owned: usize) -> usize {
     let RecordEnd { framing, longest } = job.record_end();
+    // The end of a record that doesn't fit the memory is searched when it is refused.
+    let longest = longest.min(longest_record(job) + 1);
     framing.window(rest, job.sizes.window.min(owned), usize::try_from(longest).unwrap_or(usize::MAX))
 }
 
@@ -208,11 +209,12 @@ fn windows(
             _ => {
                 let owned = stretch.owned - at;
                 let likely = framing.likely_window(rest, job.sizes.window.min(owned)).filter(|_| !is_too_short);
-                let window = likely.unwrap_or_else(|| measured(job, rest, owned));
-                check(job, stretch, at..at + window)?;
+                let bytes = likely.unwrap_or_else(|| measured(job, rest, owned));
+                check(job, stretch, at..at + bytes)?;
                 let window =
-                    Window { bytes: &rest[..window], home: job.home(stretch, at), is_whole: likely.is_none(), layout };
-                let taken = mapper.map(window, out)?;
+                    Window { bytes: &rest[..bytes], home: job.home(stretch, at), is_whole: likely.is_none(), layout };
+                let taken = mapper.map(window, out);
+                let taken = taken.map_err(|error| located(job, error, stretch, at..at + bytes))?;
                 if !out.wants_more() {
                     // The limit was reached before the first bad record that would end the job.
                     mapper.rejects().forget_the_end();
@@ -236,24 +238,47 @@ fn windows(
     Ok(at)
 }
 
+/// The longest record that the memory allows. Windows are never larger than it, but for a longer record.
+fn longest_record(job: &Job<'_>) -> u64 {
+    job.sizes.longest_record.max(job.sizes.window as u64)
+}
+
 /// Fails if a record of the window is longer than records may be, or than one worker's share of the memory.
 pub fn check(job: &Job<'_>, stretch: Stretch<'_>, window: Range<usize>) -> Result<()> {
     let most = job.plan.max_record;
+    let framing = job.record_end().framing;
     let place = |at| {
         let place = stretch.place(window.start + at);
         (job.plan.sources[place.source].path().to_owned(), place.offset)
     };
-    if let Some(at) = job.record_end().framing.too_long(&stretch.bytes[window.clone()], most) {
+    if let Some(at) = framing.too_long(&stretch.bytes[window.clone()], most) {
         let rest = &stretch.bytes[window.start + at..];
-        let len = job.record_end().framing.first_end(&rest[..rest.len().min(WINDOW)]).map(|end| end as u64);
+        let len = framing.first_end(&rest[..rest.len().min(WINDOW)]).map(|end| end as u64);
         let (path, at) = place(at);
         return Err(Error::RecordTooLong { path, at, most, len });
     }
-    let (bytes, threads) = (window.len() as u64, job.pool.threads() as u64);
-    // Only a window of a single record is longer than `WINDOW`.
-    if bytes > job.sizes.longest_record {
+    if window.len() as u64 > longest_record(job) {
+        let mut released = 0;
+        let give_back =
+            |searched| released = stretch.release(window.start + released..window.start + searched) - window.start;
+        let bytes = framing.long_record(&stretch.bytes[window.start..], give_back) as u64;
         let (path, at) = place(0);
-        return Err(Error::RecordTooLarge { path, at, bytes, needs: bytes * threads + PROCESS });
+        return Err(match bytes > most {
+            true => Error::RecordTooLong { path, at, most, len: Some(bytes) },
+            false => Error::RecordTooLarge { path, at, bytes, needs: job.sizes.needs_of_record(bytes) },
+        });
     }
     Ok(())
+}
+
+/// Names the record whose row is too long, if the window has no other.
+fn located(job: &Job<'_>, error: Error, stretch: Stretch<'_>, window: Range<usize>) -> Error {
+    match error {
+        Error::RowTooLarge { needs, .. } if window.len() > job.sizes.window => {
+            let place = stretch.place(window.start);
+            let path = job.plan.sources[place.source].path().to_owned();
+            Error::RecordTooLarge { path, at: place.offset, bytes: window.len() as u64, needs }
+        }
+        error => error,
+    }
 }

@@ -190,7 +190,7 @@ fn finisher<'a>(job: &Job<'_>, grouping: &'a Grouping<'_>, layout: &RowLayout) -
         RowOrder::Sorted(order) => &order.keys,
     };
     let wanted = layout.columns.iter().copied().chain(sorted_by.iter().map(|key| key.index));
-    Finisher::new(&grouping.aggregation, key, results, having.as_ref(), wanted)
+    Finisher::new(&grouping.aggregation, key, results, having.as_ref(), wanted, job.sizes.batch)
 }
 
 /// Plans the reduce tasks: neighbouring partitions are joined until they hold enough bytes for a task. The largest

@@ -60,8 +60,15 @@ pub struct Sizes {
     pub window: usize,
     /// The longest record that fits the memory of a thread.
     pub longest_record: u64,
+    /// Bytes of texts of a batch of rows.
+    pub batch: usize,
+    /// The most bytes that a buffer keeps when it is cleared.
+    pub kept: usize,
     /// The longest row that a map task may write.
     pub longest_row: RowLimit,
+    /// How often a row that a map task writes may have a text of its record: as a key of the order, too, if records are
+    /// sorted.
+    texts_of_row: u64,
     /// How many runs may be kept open.
     pub open_runs: i64,
     /// Bytes that the indexes of all runs may take in memory.
@@ -72,9 +79,12 @@ pub struct Sizes {
 /// third-level cache. With pages of 64 KiB, mapping nearly distinct lines took a tenth longer.
 const LARGEST_PAGE: usize = 16 << 10;
 
-/// Bytes of memory that the process has besides those of its workers: the pages of the executable that are in use, the
-/// system's libraries, the plan, and small things.
-pub const PROCESS: u64 = 13 << 20;
+/// Returns the bytes of memory that the process has besides the shares of its threads: the pages of the executable that
+/// are in use, the system's libraries, the plan, and for each thread a stack, what the allocator keeps for it, and small
+/// things. The first two threads are included in what a process takes.
+pub fn process(threads: usize) -> u64 {
+    (13 << 20) + (1 << 19) * threads.saturating_sub(2) as u64
+}
 
 impl Sizes {
     pub fn choose(plan: &Plan) -> Sizes {
@@ -84,7 +94,7 @@ impl Sizes {
         // rest to the table's arena, to blocks and to the rows that are being written.
         // Tests give less than a job accepts.
         let is_accepted = settings.memory >= least_memory(settings.threads);
-        let shared = if is_accepted { settings.memory - PROCESS } else { settings.memory / 4 };
+        let shared = if is_accepted { settings.memory - process(settings.threads) } else { settings.memory / 4 };
         let share = shared / settings.threads as u64;
         let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
         let streams = plan.sources.iter().any(|source| source.is_stream());
@@ -93,14 +103,24 @@ impl Sizes {
             Rows::Groups(groups) => groups.sort_keys().is_some() && groups.key_order().is_none(),
             Rows::Records { .. } => false,
         };
+        let sorts_records = matches!(&plan.rows, Rows::Records { sort: Some(_) });
+        // An attempt that writes rows while it folds has the copies of both. A finished group has its key twice if its row
+        // is sorted by it.
+        let row_copies = if is_sorted_later { 3 * ROW_COPIES } else { ROW_COPIES };
         let fold_memory = if is_sorted_later { share / 4 } else { share / 2 };
         let partition_bytes = (fold_memory / 4).clamp(64 << 10, PARTITION_BYTES);
         let most_partitions = (share / 2 / 4096).clamp(1, MOST_PARTITIONS) as usize;
-        let partitions = settings.partitions.unwrap_or_else(|| {
-            let wanted =
-                if streams { 256 } else { (input / partition_bytes).next_power_of_two().clamp(64, MOST_PARTITIONS) };
-            wanted.min(most_partitions as u64) as usize
-        });
+        let partitions = match settings.partitions {
+            // As many as were asked for, if a small page of each fits the memory.
+            Some(asked) => asked.min((share as usize / 2 / SMALLEST_BUFFER).max(1)),
+            None => {
+                let wanted = match streams {
+                    true => 256,
+                    false => (input / partition_bytes).next_power_of_two().clamp(64, MOST_PARTITIONS),
+                };
+                wanted.min(most_partitions as u64) as usize
+            }
+        };
         Sizes {
             split: settings
                 .split_size
@@ -126,15 +146,25 @@ impl Sizes {
             held_lines: (share as usize / 16).clamp(4 << 10, 64 << 20),
             block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
             window: (share as usize / 32).clamp(64 << 10, WINDOW),
-            longest_record: share.max(WINDOW as u64),
+            longest_record: share / 2,
             longest_row: RowLimit {
-                bytes: (share / ROW_COPIES).max(1 << 20),
-                copies: ROW_COPIES * settings.threads as u64,
-                beside: PROCESS,
+                bytes: share / row_copies,
+                copies: row_copies * settings.threads as u64,
+                beside: process(settings.threads),
             },
+            texts_of_row: if sorts_records { 2 } else { 1 },
+            batch: (share as usize / 32).clamp(16 << 10, 128 << 10),
+            kept: (share as usize / 16).clamp(32 << 10, MOST_KEPT),
             open_runs: spare_files(settings.threads) / 2,
             index_memory: i64::try_from(settings.memory / 32).unwrap_or(i64::MAX),
         }
+    }
+
+    /// Returns the memory with which a record of so many bytes is allowed, and a row that has all of it.
+    pub fn needs_of_record(&self, bytes: u64) -> u64 {
+        /// What a row has beside its texts, at most, unless it has very many fields.
+        const BESIDE: u64 = 1 << 10;
+        self.longest_row.needs(self.texts_of_row * bytes + BESIDE)
     }
 
     /// Returns about how many bytes of a file may be resident at a time, if they are few.
@@ -160,6 +190,12 @@ fn page(buffers: usize, partitions: usize) -> usize {
 /// The most partitions. Rows are added to the buffers of all of them in turn, and more don't stay in the caches.
 const MOST_PARTITIONS: u64 = 1024;
 
+/// The most bytes that a buffer keeps where memory is plenty.
+const MOST_KEPT: usize = 32 << 20;
+
+/// Bytes of the smallest buffer of a partition, with what is kept for it.
+const SMALLEST_BUFFER: usize = 1 << 10;
+
 /// Bytes that a fold may take for each slot of a table whose slots a test has chosen.
 const TEST_BYTES_A_SLOT: usize = 1 << 10;
 
@@ -171,7 +207,7 @@ const CACHE: usize = 256 << 10;
 
 /// Copies of one row that are live while it is sorted and written, in buffers that may be larger than the row: its key
 /// and its line as they are read, as they are held, and as they are written.
-const ROW_COPIES: u64 = 7;
+const ROW_COPIES: u64 = 8;
 
 /// Largest block of a stream in bytes. On a compressed table with 200,000 groups, blocks of half this size took 1.09
 /// times the CPU time, because each block is mapped to a run of its own. Smaller blocks at the beginning and the end,

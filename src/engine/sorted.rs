@@ -69,7 +69,7 @@ pub fn sink<'a>(
     let wanted = Wanted { of_all: few(job), of_each_group: order.per_group.map(|group| group.limit) };
     let is_all = wanted.of_all.is_none() && wanted.of_each_group.is_none();
     let first = (!is_all).then(|| (FirstRows::new(wanted), job.sizes.first));
-    Ok(Sorted { layout, order, partitioner, first, rows: 0, memory, run })
+    Ok(Sorted { layout, order, partitioner, first, rows: 0, large: job.sizes.batch, memory, run })
 }
 
 /// Neighbouring ranges of the output.
@@ -232,7 +232,11 @@ impl Sorting<'_> {
         }
         match self.overflow.is_empty() {
             true => rows.sort(self.common),
-            false => self.spill(rows)?,
+            false => {
+                self.spill(rows)?;
+                // The memory is for the merge now.
+                *rows = KeyedRows::default();
+            }
         }
         Ok(read)
     }

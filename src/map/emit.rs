@@ -45,6 +45,9 @@ struct GroupTable {
     records: u64,
     /// Bytes that long keys and tails may take before the table is flushed, however few slots the table has.
     arena: usize,
+    /// Most bytes that are copied at once: bytes of fields to make the keys of some records, or bytes of value rows that
+    /// go to the table's arena before the arena's size is checked again. A single record may have more.
+    copied: u64,
 }
 
 /// How an attempt's output grew: what had been made of its records at several points of the attempt.
@@ -76,6 +79,7 @@ impl MapTable {
         let groups = GroupTable {
             arena: if has_long_tails { (memory / 2).clamp(ARENA, LONG_ARENA) } else { ARENA.min(memory / 2) },
             table: Table::new(growth.first(input), HomeBits::Top, &aggregation.shape.identity),
+            copied: (memory as u64 / 2).min(COPIED),
             keys: Box::default(),
             slots: Box::new([0; BATCH]),
             combining: combiner.into(),
@@ -107,8 +111,7 @@ struct Output<'a> {
     next: u64,
 }
 
-/// Most bytes that are copied at once: bytes of fields to make the keys of some records, or bytes of value rows that go
-/// to the table's arena before the arena's size is checked again. A single record may have more.
+/// Most bytes that are copied at once where memory is plenty.
 const COPIED: u64 = 16 << 20;
 
 impl<'a> Emitter<'a> {
@@ -192,7 +195,11 @@ impl Emitter<'_> {
             }
             KeyFields::Composite(_) => None,
         };
-        if keys.is_none() && (records.len() == 1 || Encoder::copies(batch, key, records.clone()) <= COPIED) {
+        let may_copy = |bytes: u64, out: &Output<'_>| match records.len() {
+            1 => out.run.check_row(bytes).map(|()| true),
+            _ => Ok(bytes <= out.table.copied),
+        };
+        if keys.is_none() && may_copy(Encoder::copies(batch, key, records.clone()), out)? {
             let encoded = encoder.encode(batch, key, records.clone())?;
             out.table.keys.hash(encoded, out.hash_mask);
             keys = Some(encoded);
@@ -200,7 +207,7 @@ impl Emitter<'_> {
         let of_records: Columns<'_> = values.iter().map(|column| column.slice(records.clone())).collect();
         if let Some(keys) = keys {
             let bytes = out.aggregation.shape.value_rows_len(keys, &of_records);
-            if records.len() == 1 || bytes <= COPIED {
+            if may_copy(bytes, out)? {
                 return out.emit(keys, &of_records, bytes);
             }
         }

@@ -92,6 +92,9 @@ pub struct Lines<'a> {
 impl Sink for Lines<'_> {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
         let Lines { layout, limit, rows, to } = self;
+        if let (1, Some(run)) = (batch.rows, &to.run) {
+            run.check_row(batch.texts_len(0, layout.columns.iter().copied()))?;
+        }
         let n = batch.rows.min(usize::try_from(*limit - *rows).unwrap_or(usize::MAX));
         *rows += n as u64;
         with_row_format!(layout, format => {

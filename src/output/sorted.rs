@@ -19,6 +19,8 @@ pub struct Sorted<'a> {
     /// may take.
     pub first: Option<(FirstRows, usize)>,
     pub rows: u64,
+    /// Bytes of rows that are written although a batch isn't full: one long line may be in every row of a batch.
+    pub large: usize,
     pub memory: &'a mut SortedMemory,
     pub run: RunWriter,
 }
@@ -41,13 +43,14 @@ impl SortedMemory {
     }
 }
 
-/// Bytes of rows that are written although a batch isn't full: one long line may be in every row of a batch.
-const LARGE: usize = 128 << 10;
-
 impl Sink for Sorted<'_> {
     fn take(&mut self, batch: &Batch<'_>) -> Result<()> {
         let Sorted { layout, order, .. } = *self;
         self.rows += batch.rows as u64;
+        if batch.rows == 1 {
+            let cells = order.keys.iter().map(|key| key.index).chain(layout.columns.iter().copied());
+            self.run.check_row(batch.texts_len(0, cells))?;
+        }
         with_row_format!(layout, format => {
             for i in 0..batch.rows {
                 let cell = |cell: usize| batch.columns[cell].value(i);
@@ -62,7 +65,7 @@ impl Sink for Sorted<'_> {
                 keys.ends.push(keys.bytes.len());
                 layout.line(&mut format, cell, &mut lines.bytes);
                 lines.ends.push(lines.bytes.len());
-                if lines.ends.len() == BATCH || self.memory.bytes() > LARGE {
+                if lines.ends.len() == BATCH || self.memory.bytes() > self.large {
                     self.put()?;
                 }
             }

@@ -86,6 +86,29 @@ impl Framing {
         }
     }
 
+    /// Returns the length of the record that `bytes` begin with, with its end, or of all `bytes` if its end isn't there.
+    /// Now and then calls `seen` with the number of bytes that were searched, so that their memory may be given back.
+    pub fn long_record(self, bytes: &[u8], mut seen: impl FnMut(usize)) -> usize {
+        const STEP: usize = 1 << 20;
+        let (mut searched, mut state) = (0, QuoteState::FieldStart);
+        for step in bytes.chunks(STEP) {
+            let end = match self {
+                Framing::Terminator(byte) => memchr::memchr(byte, step).map(|at| at + 1),
+                Framing::Quoted { delimiter } => {
+                    let end = first_record_start(state, step, delimiter);
+                    state = last_end_from(state, step, delimiter).1;
+                    end
+                }
+            };
+            if let Some(end) = end {
+                return searched + end;
+            }
+            searched += step.len();
+            seen(searched);
+        }
+        searched
+    }
+
     /// Returns where the first record of `text` begins that has more than `most` bytes without its end.
     pub fn too_long(self, text: &[u8], most: u64) -> Option<usize> {
         if text.len() as u64 <= most {

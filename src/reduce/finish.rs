@@ -34,6 +34,8 @@ pub struct Finisher<'p> {
     having: Option<&'p Predicate>,
     /// The cells that are wanted, with their kinds.
     wanted: Vec<(usize, Kind)>,
+    /// Bytes of a batch that is handed on although it isn't full, and of a text that isn't copied.
+    large: usize,
 }
 
 /// The rows of a batch that is being put together, in memory that is reused from batch to batch.
@@ -48,9 +50,6 @@ pub struct FinishedBatch {
     /// Slots of the groups that `having` keeps.
     kept: Vec<u32>,
 }
-
-/// Bytes of a batch that is handed on although it isn't full, and of a text that isn't copied.
-const LARGE: usize = 128 << 10;
 
 /// A result column with all that is needed to compute its value for a group. This is looked up once, as there are many
 /// groups.
@@ -96,13 +95,14 @@ impl<'a> Cells<'a> {
 }
 
 impl<'p> Finisher<'p> {
-    /// `wanted` are the cells that are read after `having`.
+    /// `wanted` are the cells that are read after `having`. A batch of rows has about `large` bytes of texts at most.
     pub fn new(
         aggregation: &Aggregation<'p>,
         key: &'p KeyFields,
         results: &'p [ResultColumn],
         having: Option<&'p Predicate>,
         wanted: impl Iterator<Item = usize>,
+        large: usize,
     ) -> Self {
         let Aggregation { aggregates, shape } = aggregation;
         let finish = |ResultColumn { aggregate, number, name }: &'p ResultColumn| Finish {
@@ -118,7 +118,7 @@ impl<'p> Finisher<'p> {
         };
         let wanted: BTreeSet<usize> = wanted.collect();
         let wanted = wanted.into_iter().map(|cell| (cell, kind(cell))).collect();
-        Finisher { key, values, having, wanted }
+        Finisher { key, values, having, wanted, large }
     }
 
     /// Returns memory for the rows of this finisher.
@@ -179,7 +179,7 @@ impl<'p> Finisher<'p> {
                     rest = more;
                 }
             }
-            if batch.data.len() > LARGE {
+            if batch.data.len() > self.large {
                 batch.hand_on(out)?;
             }
         }
@@ -187,10 +187,10 @@ impl<'p> Finisher<'p> {
         Ok(())
     }
 
-    /// Returns how many of these groups have texts of at most [`LARGE`] bytes together.
+    /// Returns how many of these groups have texts of at most `large` bytes together.
     fn fit(&self, table: &Table, slots: &[u32], decoder: &mut Decoder) -> Result<usize> {
         // Texts are in the arena, but for short keys. Nearly always all of them are short.
-        if table.arena().longest() * slots.len() * self.wanted.len() <= LARGE {
+        if table.arena().longest() * slots.len() * self.wanted.len() <= self.large {
             return Ok(slots.len());
         }
         let mut held = 0;
@@ -202,7 +202,7 @@ impl<'p> Finisher<'p> {
             held += self.with_cells(table, *slot, decoder, |cells| {
                 self.wanted.iter().filter(|(_, kind)| is_text(*kind)).map(|cell| len(cell, cells)).sum::<usize>()
             })?;
-            if held > LARGE {
+            if held > self.large {
                 return Ok(i);
             }
         }

@@ -112,7 +112,8 @@ impl<'a> Merge<'a> {
                 pages: Cow::Borrowed(&[]),
                 next: 0,
                 block: 0,
-                rows: Vec::new(),
+                // Pages of different lengths would make the vector grow to twice the longest one.
+                rows: Vec::with_capacity(run.longest_page()),
                 left: 0,
                 row: 0..0,
                 key: 0..0,

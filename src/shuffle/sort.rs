@@ -101,7 +101,8 @@ impl KeyedRows {
     }
 
     pub fn clear(&mut self) {
-        self.rows.0.clear();
+        // The memory is kept: its owner has set it aside for rows that are sorted.
+        self.rows.0.truncate(0);
         self.sorted.clear();
     }
 

@@ -33,12 +33,13 @@ pub struct RowLimit {
 }
 
 impl RowLimit {
-    fn check(self, bytes: u64) -> Result<()> {
-        if bytes <= self.bytes {
-            return Ok(());
-        }
-        let needs = bytes.saturating_mul(self.copies).saturating_add(self.beside);
-        Err(Error::RowTooLarge { bytes, needs })
+    pub fn check(self, bytes: u64) -> Result<()> {
+        if bytes <= self.bytes { Ok(()) } else { Err(Error::RowTooLarge { bytes, needs: self.needs(bytes) }) }
+    }
+
+    /// Returns the memory with which a row of so many bytes is allowed.
+    pub fn needs(self, bytes: u64) -> u64 {
+        bytes.saturating_mul(self.copies).saturating_add(self.beside)
     }
 }
 
@@ -61,6 +62,8 @@ struct Partition {
 pub struct RunWriter {
     buffers: PartitionBuffers,
     page_size: usize,
+    /// Bytes of pages that wait to be written together.
+    most_pending: usize,
     compression: PageCompression,
     file: File,
     /// The file is deleted with the writer if the run isn't finished.
@@ -96,7 +99,11 @@ pub struct WrittenRun {
 
 /// Pages shorter than this wait for others before they are written.
 const SMALL: usize = 16 << 10;
-const PENDING: usize = 256 << 10;
+
+/// The least and the most bytes of pages that wait. If the buffers of all partitions are small, because memory is short,
+/// fewer wait.
+const LEAST_PENDING: usize = 64 << 10;
+const MOST_PENDING: usize = 256 << 10;
 
 impl Partition {
     /// Begins an empty page. Its header is put in front when the page is written.
@@ -128,7 +135,21 @@ impl RunWriter {
         let offset = format::HEADER as u64;
         let pages = Vec::new();
         let (written, row_bytes, rows) = (0, 0, 0);
-        Ok(RunWriter { buffers, page_size, compression, file, place, id, written, offset, pages, row_bytes, rows })
+        let most_pending = (partitions * page_size / 8).clamp(LEAST_PENDING, MOST_PENDING);
+        Ok(RunWriter {
+            buffers,
+            page_size,
+            most_pending,
+            compression,
+            file,
+            place,
+            id,
+            written,
+            offset,
+            pages,
+            row_bytes,
+            rows,
+        })
     }
 
     /// Adds one row, which `put` appends to the buffer that it is given.
@@ -143,6 +164,11 @@ impl RunWriter {
             self.flush(partition)?;
         }
         Ok(())
+    }
+
+    /// Fails if a row of so many bytes is longer than rows may be. To be called before the memory for a long row is taken.
+    pub fn check_row(&self, bytes: u64) -> Result<()> {
+        self.buffers.longest_row.map_or(Ok(()), |limit| limit.check(bytes))
     }
 
     #[cold]
@@ -168,7 +194,7 @@ impl RunWriter {
         if is_small {
             pending.extend_from_slice(payload);
         }
-        if !is_small || pending.len() >= PENDING {
+        if !is_small || pending.len() >= self.most_pending {
             let payload = if is_small { &[][..] } else { payload };
             let took = put(&mut self.file, &mut self.place, &mut self.written, pending, payload)?;
             packer.note_write(took.0, took.1);

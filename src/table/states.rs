@@ -13,6 +13,9 @@ use super::Table;
 use crate::data::Span;
 use crate::data::buffer::Buffer;
 
+/// The most bytes that an arena keeps when it is cleared.
+const KEPT: usize = 32 << 20;
+
 /// Where a tail lies in an arena: its offset and length in one word. The empty tail is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tail(pub u64);
@@ -72,7 +75,9 @@ impl Arena {
     }
 
     pub fn clear(&mut self) {
-        self.bytes.clear();
+        // A table's owner has set memory aside for it.
+        self.bytes.truncate(0);
+        self.bytes.shrink(KEPT);
         self.longest = 0;
     }
 

@@ -68,6 +68,7 @@ impl Answer<'_> {
 /// Shapes that read one input, at one budget.
 struct Shapes {
     dir: Dir,
+    threads: usize,
     budget: usize,
     failures: Vec<String>,
 }
@@ -75,10 +76,15 @@ struct Shapes {
 impl Shapes {
     /// Calls `measure` at each budget, and fails if one of its shapes failed.
     fn measure(measure: impl Fn(&mut Shapes)) {
+        Shapes::measure_at(BUDGETS.iter().map(|&budget| (2, budget)), measure);
+    }
+
+    /// Does so with these numbers of threads and budgets.
+    fn measure_at(each: impl IntoIterator<Item = (usize, usize)>, measure: impl Fn(&mut Shapes)) {
         let mut failures = Vec::new();
-        for &budget in BUDGETS {
+        for (threads, budget) in each {
             eprintln!("| shape | budget, MiB | peak, MiB | peak / budget | peak is made of | time |");
-            let mut shapes = Shapes { dir: Dir::new(), budget, failures: Vec::new() };
+            let mut shapes = Shapes { dir: Dir::new(), threads, budget, failures: Vec::new() };
             measure(&mut shapes);
             failures.extend(shapes.failures);
         }
@@ -100,14 +106,13 @@ impl Shapes {
 
     fn from(&mut self, name: &str, args: &str, piped: Option<&str>, answer: &Answer<'_>) {
         let mut budget = self.budget as u64;
-        let mut ran = measure(&self.dir, args, budget, piped);
-        // What can't fit names the memory that it needs, which is then enough. Here a record doesn't fit, then a row.
-        for _ in 0..2 {
-            if let (Some(1), Some(more)) = (ran.code, ran.needs()) {
-                assert!(more > budget, "{name}: {}", ran.stderr);
-                budget = more;
-                ran = measure(&self.dir, args, budget, piped);
-            }
+        let mut ran = measure(&self.dir, args, (self.threads, budget), piped);
+        // What can't fit names the memory that it needs, which is then enough. To find that out takes no more than is
+        // there.
+        if let (Some(1), Some(more)) = (ran.code, ran.needs()) {
+            assert!(more > budget && ran.seen <= budget + ran.unoptimised, "{name}: {} {}", ran.seen, ran.stderr);
+            budget = more;
+            ran = measure(&self.dir, args, (self.threads, budget), piped);
         }
         self.judge(name, budget, &ran, answer);
     }
@@ -313,5 +318,41 @@ fn long_rows() {
         shapes.file("huge.csv", &csv);
         let args = "agg -g k --type v=string max(v) huge.csv";
         shapes.shape("a value of 20 MB", args, &Rows(&expected));
+    });
+}
+
+/// Rows of every length up to more than a thread may have. The longer they are, the more of the memory of a thread is
+/// what one row takes on its way.
+#[test]
+fn rows_of_any_length() {
+    Shapes::measure(|shapes| {
+        shapes.file("by-line.json", r#"{"read": {"format": "text"}, "sort": ["line"]}"#);
+        for length in [60_000, 200_000, 450_000, 1_000_000] {
+            let lines = Lines::of(shapes.bytes(), length);
+            shapes.file("lines", lines.bytes());
+            let by_line = lines.counted(0..lines.texts);
+            let by_count = lines.counted((0..lines.texts).skip(1).step_by(2).chain((0..lines.texts).step_by(2)));
+            let sorted = lines.written((0..lines.texts).flat_map(|i| (0..Lines::count(i)).map(move |_| i)));
+            shapes.shape(&format!("groups of {length}"), "run uniq lines", &Rows(&by_line));
+            shapes.shape(&format!("by count, {length}"), "run uniq lines --sort=-count,line", &Rows(&by_count));
+            shapes.shape(&format!("sorted, {length}"), "run by-line.json lines", &Rows(&sorted));
+        }
+    });
+}
+
+/// The least memory holds whatever the settings are that change no result.
+#[test]
+fn settings_in_the_least_memory() {
+    Shapes::measure_at([(2, 16 * MIB), (4, 20 * MIB), (8, 28 * MIB)], |shapes| {
+        let lines = Lines::of(shapes.bytes(), LENGTH);
+        shapes.file("lines", lines.bytes());
+        shapes.file("by-line.json", r#"{"read": {"format": "text"}, "sort": ["line"]}"#);
+        let by_count = lines.counted((0..lines.texts).skip(1).step_by(2).chain((0..lines.texts).step_by(2)));
+        let sorted = lines.written((0..lines.texts).flat_map(|i| (0..Lines::count(i)).map(move |_| i)));
+        let threads = shapes.threads;
+        shapes.shape(&format!("by count, {threads}"), "run uniq lines --sort=-count,line", &Rows(&by_count));
+        shapes.shape(&format!("sorted, {threads}"), "run by-line.json lines", &Rows(&sorted));
+        let partitions = "run uniq lines --sort=-count,line --partitions 65536";
+        shapes.shape(&format!("partitions, {threads}"), partitions, &Rows(&by_count));
     });
 }

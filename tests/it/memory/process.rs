@@ -43,13 +43,13 @@ impl Measured {
     }
 }
 
-/// Runs `mapfold` with these arguments, split at spaces, on two threads within `budget`. The result goes to the file
+/// Runs `mapfold` with these arguments, split at spaces, on so many threads within `budget`. The result goes to the file
 /// `out`. If `piped` names a file, its bytes come through a pipe.
-pub fn measure(dir: &Dir, args: &str, budget: u64, piped: Option<&str>) -> Measured {
+pub fn measure(dir: &Dir, args: &str, (threads, budget): (usize, u64), piped: Option<&str>) -> Measured {
     for old in ["out", "report.json"] {
         let _ = fs::remove_file(dir.join(old));
     }
-    let args = format!("{args} --threads 2 --memory {budget} -o out --report report.json");
+    let args = format!("{args} --threads {threads} --memory {budget} -o out --report report.json");
     let mut command = dir.command(args.split_whitespace()).command;
     command.stdin(if piped.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::null()).stderr(File::create(dir.join("stderr")).unwrap());
