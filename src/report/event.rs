@@ -1,9 +1,7 @@
-//! Events: what happened in a run, in the order in which it happened. The counters, tasks and workers of a report are
-//! [added up](super::tally) from them.
+//! Events: what happened in a run, in the order in which it happened. The tasks and workers of a report, and some of
+//! its counters, are [added up](super::tally) from them.
 
 use std::fmt;
-
-use super::Counters;
 
 /// The phases, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,11 +112,10 @@ pub enum What {
         seeded: usize,
         extent: Extent,
     },
-    /// The attempt is the one at its task that counts. It read `records` records.
+    /// The attempt is the one at its task that counts. It read `records` records. Its counters were added up.
     Won {
         attempt: AttemptId,
         records: u64,
-        counters: Box<Counters>,
     },
     Failed {
         attempt: AttemptId,

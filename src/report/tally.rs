@@ -1,4 +1,4 @@
-//! The tally: adds up a run's events to its counters, tasks, attempts at sources and workers.
+//! The tally: adds up a run's events to its tasks, attempts at sources and workers, and completes its counters.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,8 @@ struct Begun {
 }
 
 impl Tally {
-    pub fn of(events: &[Event]) -> Tally {
+    /// `won` is the sum of the counters of the attempts that won.
+    pub fn of(events: &[Event], won: &Counters) -> Tally {
         let mut tally = Tally::default();
         let mut begun = HashMap::new();
         let mut sources: HashMap<usize, Begun> = HashMap::new();
@@ -43,10 +44,7 @@ impl Tally {
                     begun.insert(*attempt, (*extent, task));
                     continue;
                 }
-                What::Won { attempt, records, counters } => {
-                    tally.counters.add(counters);
-                    (attempt, Outcome::Won, *records, None)
-                }
+                What::Won { attempt, records } => (attempt, Outcome::Won, *records, None),
                 What::Lost { attempt } => (attempt, Outcome::Lost, 0, None),
                 What::Failed { attempt, error } => {
                     tally.counters.failed_attempts += 1;
@@ -83,6 +81,7 @@ impl Tally {
             }
         }
         let Tally { counters, tasks, source_attempts, .. } = &mut tally;
+        counters.add(won);
         source_attempts.sort_by_key(|(source, attempt)| (*source, attempt.attempt));
         tasks.sort_by_key(|(id, ..)| (id.task.phase as usize, id.task.number, id.attempt));
         counters.shuffle_bytes_saved = counters.map_output_bytes as i64 - counters.reduce_shuffle_bytes as i64;
@@ -142,32 +141,32 @@ mod tests {
     #[test]
     fn all_attempts_are_told_and_what_won_counts() {
         let id = |number, attempt| AttemptId { task: TaskId { phase: PhaseName::Map, number }, attempt };
-        let counters = |bytes| Box::new(Counters { map_input_bytes: bytes, ..Counters::default() });
         let begun = |attempt, worker| What::Begun {
             attempt,
             worker,
             seeded: 0,
             extent: Extent { from: Some((0, 5)), bytes: 7 },
         };
-        let won = |attempt, bytes| What::Won { attempt, records: 3, counters: counters(bytes) };
+        let won = |attempt| What::Won { attempt, records: 3 };
         let whats = [
             begun(id(0, 0), 0),
-            won(id(0, 0), 100),
+            won(id(0, 0)),
             What::Discarded,
             begun(id(1, 0), 1),
             begun(id(0, 0), 0),
             What::Failed { attempt: id(0, 0), error: "gone".into() },
             begun(id(0, 1), 1),
-            won(id(1, 0), 20),
+            won(id(1, 0)),
             begun(id(0, 2), 0),
-            won(id(0, 2), 10),
+            won(id(0, 2)),
             What::Lost { attempt: id(0, 1) },
             What::Written { rows: 4 },
         ];
         let events: Vec<_> = whats.into_iter().enumerate().map(|(i, what)| Event { at_s: i as f64, what }).collect();
-        let tally = Tally::of(&events);
+        let won = Counters { map_input_bytes: 30, reduce_output_records: 5, ..Counters::default() };
+        let tally = Tally::of(&events, &won);
         assert_eq!(tally.counters.map_input_bytes, 30);
-        assert_eq!(tally.counters.reduce_output_records, 4);
+        assert_eq!(tally.counters.reduce_output_records, 9);
         assert_eq!((tally.counters.failed_attempts, tally.counters.stolen_tasks), (1, 1));
         assert_eq!(tally.forgotten_s, 2.0);
         let told =
@@ -203,7 +202,7 @@ mod tests {
             What::SourceBegun { source: 4 },
         ];
         let events: Vec<_> = whats.into_iter().enumerate().map(|(i, what)| Event { at_s: i as f64, what }).collect();
-        let tally = Tally::of(&events);
+        let tally = Tally::of(&events, &Counters::default());
         assert_eq!((tally.counters.failed_attempts, tally.counters.speculative_attempts), (3, 1));
         let told = |(source, of): &(usize, SourceAttempt)| (*source, of.attempt, of.outcome, of.start_s, of.end_s);
         assert_eq!(

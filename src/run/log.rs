@@ -5,24 +5,44 @@ use std::time::Instant;
 
 use crate::panics::{lock, unlocked};
 use crate::report::Counters;
-use crate::report::event::{Event, What};
+use crate::report::event::{AttemptId, Event, What};
 
 /// The events of a run so far.
 #[derive(Debug)]
 pub struct Log {
     started: Instant,
-    events: Mutex<Vec<Event>>,
+    noted: Mutex<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    events: Vec<Event>,
+    /// The sum over the attempts that won. There may be many thousand attempts, so their counters aren't kept.
+    counters: Counters,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Log { started: Instant::now(), events: Mutex::default() }
+        Log { started: Instant::now(), noted: Mutex::default() }
     }
 }
 
 impl Log {
     pub fn note(&self, what: What) {
-        let mut events = lock(&self.events);
+        self.note_counted(what, &Counters::default());
+    }
+
+    /// Notes that an attempt won which read `records` records, and adds up its counters.
+    pub fn note_won(&self, attempt: AttemptId, records: u64, counters: &Counters) {
+        self.note_counted(What::Won { attempt, records }, counters);
+    }
+
+    fn note_counted(&self, what: What, counted: &Counters) {
+        let Noted { events, counters } = &mut *lock(&self.noted);
+        match what {
+            What::Discarded => *counters = Counters::default(),
+            _ => counters.add(counted),
+        }
         // The time is taken under the lock, so events are in the order of their times.
         let at_s = self.started.elapsed().as_secs_f64();
         events.push(Event { at_s, what });
@@ -30,28 +50,22 @@ impl Log {
 
     /// Adds events that happened earlier, and puts them in the order of their times.
     pub fn note_all(&self, told: impl IntoIterator<Item = (Instant, What)>) {
-        let mut events = lock(&self.events);
+        let events = &mut lock(&self.noted).events;
         let since = |at: Instant| at.saturating_duration_since(self.started).as_secs_f64();
         events.extend(told.into_iter().map(|(at, what)| Event { at_s: since(at), what }));
         // A stable sort: events with equal times stay in their order.
         events.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     }
 
-    /// Sums the counters of the attempts that won so far.
+    /// The sum of the counters of the attempts that won since all results were last discarded.
     pub fn counters(&self) -> Counters {
-        let mut counters = Counters::default();
-        for event in lock(&self.events).iter() {
-            match &event.what {
-                What::Won { counters: more, .. } => counters.add(more),
-                What::Discarded => counters = Counters::default(),
-                _ => {}
-            }
-        }
-        counters
+        lock(&self.noted).counters
     }
 
-    pub fn into_events(self) -> Vec<Event> {
-        unlocked(self.events)
+    /// Returns the events, and the sum of the counters of the attempts that won.
+    pub fn into_events(self) -> (Vec<Event>, Counters) {
+        let Noted { events, counters } = unlocked(self.noted);
+        (events, counters)
     }
 }
 
@@ -60,6 +74,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::report::event::{PhaseName, TaskId};
 
     #[test]
     fn what_is_told_later_stands_where_it_happened() {
@@ -75,8 +90,23 @@ mod tests {
             What::Written { rows } => (9, rows),
             _ => unreachable!(),
         };
-        let events = log.into_events();
+        let (events, _) = log.into_events();
         assert_eq!(events.iter().map(told).collect::<Vec<_>>(), [(0, 0), (1, 0), (9, 1), (2, 0), (9, 2)]);
         assert_eq!((events[0].at_s, events[1].at_s), (0.0, 0.0));
+    }
+
+    #[test]
+    fn what_is_discarded_does_not_count() {
+        let log = Log::default();
+        let won = |bytes| {
+            let attempt = AttemptId { task: TaskId { phase: PhaseName::Map, number: 0 }, attempt: 0 };
+            log.note_won(attempt, 1, &Counters { map_input_bytes: bytes, ..Counters::default() });
+            log.counters().map_input_bytes
+        };
+        assert_eq!((won(3), won(4)), (3, 7));
+        log.note(What::Discarded);
+        assert_eq!((log.counters(), won(5), won(6)), (Counters::default(), 5, 11));
+        let (events, counters) = log.into_events();
+        assert_eq!((events.len(), counters.map_input_bytes), (5, 11));
     }
 }

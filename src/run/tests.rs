@@ -71,7 +71,7 @@ impl Ground {
     }
 
     fn events(self) -> Vec<Event> {
-        self.log.into_events()
+        self.log.into_events().0
     }
 }
 

@@ -121,7 +121,7 @@ where
         };
         match panics::caught(|| id.task.to_string(), || (self.attempt)(&of_task, &task.work)) {
             Ok(Done { made, records, counters }) if task.win(attempt) => {
-                log.note(What::Won { attempt: id, records, counters: Box::new(counters) });
+                log.note_won(id, records, &counters);
                 match panics::caught(|| id.task.to_string(), || (self.place)(task.number, made)) {
                     Ok(placed) => End::Won(placed),
                     Err(error) => End::Misplaced(error),

@@ -125,7 +125,6 @@ fn files(extent: Extent, sources: &[Known]) -> Vec<(usize, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Counters;
     use crate::report::event::{SourceRead, TaskId};
 
     fn id(number: usize, attempt: u32) -> AttemptId {
@@ -137,7 +136,7 @@ mod tests {
     }
 
     fn won(number: usize, attempt: u32) -> What {
-        What::Won { attempt: id(number, attempt), records: 1, counters: Box::new(Counters::default()) }
+        What::Won { attempt: id(number, attempt), records: 1 }
     }
 
     fn mapped(name: &str, len: u64) -> Known {
