@@ -50,6 +50,12 @@ pub fn create_temporary(path: &Path) -> io::Result<(File, TempPath)> {
     Ok((create_file(path)?, TempPath::try_from_path(path)?))
 }
 
+/// Creates a file that has no name, so that it is gone once it is closed and unmapped, however the process ends.
+pub fn create_unnamed(directory: &Path) -> io::Result<File> {
+    failpoint::hit(Point::SpillCreate)?;
+    tempfile::tempfile_in(directory)
+}
+
 /// Makes a directory in each spill directory, as [`spill`] does.
 pub fn spill_in(spill_dirs: &[PathBuf], temporaries: &Temporaries) -> Result<Vec<Scratch>> {
     let made = |path: &PathBuf| {

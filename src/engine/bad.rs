@@ -39,7 +39,7 @@ pub struct ReportedRecord {
 
 impl ReportedRecord {
     fn of(stretch: Stretch<'_>, at: usize, why: Why) -> Self {
-        let here = || memchr::memchr_iter(b'\n', &stretch.bytes[..at]).count() as u64;
+        let here = || stretch.newlines(0..at);
         ReportedRecord { place: stretch.place(at), lines: stretch.lines_before.map(|lines| lines + here()), why }
     }
 

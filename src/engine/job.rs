@@ -17,6 +17,7 @@ use crate::data::buffer::{self, Buffer};
 use crate::data::scratch::{self, Scratch};
 use crate::error::{Error, Result};
 use crate::input::block::FileBuffer;
+use crate::input::collected::BlockFiles;
 use crate::input::edges::{Edges, PieceRead};
 use crate::input::{Newlines, RecordEnd, Stretch};
 use crate::map::Home;
@@ -65,6 +66,8 @@ pub struct Job<'p> {
 #[derive(Debug, Default)]
 pub struct JobRecord {
     pub events: Vec<Event>,
+    /// The sum of the counters of the attempts that won.
+    pub won: Counters,
     pub bad: Vec<BadOfTask>,
     /// The missing parts of the input and how much was covered, for a job whose result may be partial.
     pub covered: Option<(Vec<Missing>, Coverage)>,
@@ -143,6 +146,13 @@ impl<'p> Job<'p> {
     /// The path of a file that an attempt writes, other than a run.
     pub fn attempt_path(&self, attempt: &Attempt<'_>, name: &str) -> PathBuf {
         self.spill_path(&format!("{}.{name}", attempt.id))
+    }
+
+    /// The files for blocks of streams, if blocks are larger than the memory for a block.
+    pub fn block_files(&self) -> Option<BlockFiles> {
+        let Sizes { block: bytes, fill, .. } = self.sizes;
+        let files = || BlockFiles { directory: self.spill[0].path().into(), bytes, resident: self.sizes.resident() };
+        (bytes > fill).then(files)
     }
 
     /// The space that runs take.
@@ -289,7 +299,8 @@ impl<'p> Job<'p> {
         let covered = self.plan.may_be_partial().then(|| self.covering.result(self.plan));
         let certain_ranks =
             self.certainty.zip(covered.as_ref()).map(|(certainty, (missing, _))| certainty.ranks(missing));
-        JobRecord { events: self.log.into_events(), bad: unlocked(self.bad), covered, certain_ranks }
+        let (events, won) = self.log.into_events();
+        JobRecord { events, won, bad: unlocked(self.bad), covered, certain_ranks }
     }
 }
 

@@ -46,13 +46,15 @@ pub fn tasks<T, U: Send>(
     let total: u64 = sources.iter().map(Source::bytes).sum();
     let progress = &job.control.progress;
     progress.map.begin(if are_known { total } else { 0 });
+    let block_files = job.block_files();
     let cutting = feed::Cutting {
         numbering,
         end_of: job.record_end(),
         edges,
         ahead: job.plan.may_be_partial(),
         split: job.sizes.split,
-        block: job.sizes.block,
+        block: job.sizes.fill,
+        block_files: block_files.as_ref(),
         threads: job.pool.threads(),
         counted: job.plan.counted_lines(),
     };
@@ -201,7 +203,7 @@ pub struct MapRun {
     pub remake_from: Option<Reread>,
     /// The number of the attempt that made the run.
     pub attempt: u32,
-    /// How the task's output grew: rows written and groups held after so many records.
+    /// How the task's output grew: rows written and groups held after so many records. Only of a sample.
     pub curve: OutputCurve,
 }
 
@@ -319,7 +321,7 @@ impl<'a> Mapping<'a> {
         let out = (partitioner, run);
         let mut out = Emitter::new(&grouping.aggregation, &grouping.fields, hash_mask, &mut workspace.table, out);
         let read = read(job, attempt, records, &mut workspace.mapper, &mut out)?;
-        let curve = out.take_curve();
+        let curve = if job.sample.is_some() { out.take_curve() } else { OutputCurve::default() };
         let (run, mut counters) = out.finish()?;
         let (run, buffers) = run.finish()?;
         workspace.buffers = buffers;

@@ -69,6 +69,7 @@ fn run_on(plan: &Plan, control: &Control, sample: Option<Sample>) -> Result<(Rep
         Ok(mut job) => {
             if let Some(sample) = sample {
                 job.sizes.block = job.sizes.block.min(sample.block);
+                job.sizes.fill = job.sizes.fill.min(job.sizes.block);
                 job.sample = Some(sample);
             }
             let result = caught(|| pipeline(&job, &mut phases));
@@ -189,7 +190,7 @@ fn timed<T>(job: &Job<'_>, name: PhaseName, seconds: &mut f64, phase: impl FnOnc
 }
 
 fn report(plan: &Plan, sizes: Option<Sizes>, record: JobRecord, phases: PhaseSeconds) -> Report {
-    let JobRecord { events, mut bad, covered, certain_ranks } = record;
+    let JobRecord { events, won, mut bad, covered, certain_ranks } = record;
     bad.sort_by_key(|bad| bad.number);
     let reported = bad.iter().flat_map(|bad| &bad.reported).take(bad::MOST_REPORTED);
     let bad_records = reported.map(|record| record.told(&plan.sources)).collect();
@@ -197,7 +198,7 @@ fn report(plan: &Plan, sizes: Option<Sizes>, record: JobRecord, phases: PhaseSec
         Some((missing, coverage)) if !missing.is_empty() => (Status::Partial, missing, Some(coverage)),
         _ => (Status::Succeeded, Vec::new(), None),
     };
-    let tally = Tally::of(&events);
+    let tally = Tally::of(&events, &won);
     let workers = tally.workers(plan.settings.threads, phases.map + phases.reduce);
     let name = |source: usize| plan.sources[source].name().into_owned();
     let named = tally.tasks.into_iter().map(|(_, extent, task)| match extent.from {

@@ -138,6 +138,7 @@ fn of_block(job: &Job<'_>, keys: Keys<'_>, wanted: usize, stretch: Stretch<'_>) 
         if let Some(begin) = begin.filter(|begin| *begin < stretch.owned) {
             look.at(stretch, begin);
         }
+        stretch.release(0..stretch.bytes.len());
     }
     look.ranges()
 }

@@ -150,7 +150,9 @@ pub fn each_block(
             job.small_files.keep(memory);
         }
         MapWork::Block(block, _) => {
-            each(block.stretch())?;
+            let mapped = each(block.stretch());
+            block.verify()?;
+            mapped?;
         }
     }
     Ok(())

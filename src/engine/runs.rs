@@ -102,7 +102,7 @@ struct Slot {
     attempt: u32,
     is_damaged: bool,
     is_first: bool,
-    /// How the task's output grew: rows written and groups held after so many records.
+    /// How the task's output grew: rows written and groups held after so many records. Only of a sample.
     curve: OutputCurve,
 }
 
@@ -194,7 +194,7 @@ impl<'a> Runs<'a> {
             let id = AttemptId { task: TaskId { phase: PhaseName::Map, number }, attempt: slot.attempt + 1 };
             // The input was read and counted before, so this attempt gets a meter of its own.
             let meter = Meter::default();
-            let work = remake_from.work(&job.plan.sources);
+            let work = remake_from.work(&job.plan.sources, job.block_files().as_ref());
             let made = work.and_then(|work| self.mapping.attempt(&attempt.aside(id, &meter), &work));
             // An attempt that was cancelled doesn't count as one of the task's attempts.
             slot.attempt += u32::from(!matches!(made, Err(Error::Cancelled)));

@@ -54,7 +54,9 @@ pub struct Sizes {
     pub look_memory: usize,
     /// Bytes of lines that a task holds in memory.
     pub held_lines: usize,
-    /// Bytes of a stream's block.
+    /// Bytes of a stream that a reader holds in memory.
+    pub fill: usize,
+    /// Bytes of a stream's block. If they are more than a reader holds in memory, the block is kept in a file.
     pub block: usize,
     /// Bytes of records that a mapper gets at once.
     pub window: usize,
@@ -121,6 +123,13 @@ impl Sizes {
                 wanted.min(most_partitions as u64) as usize
             }
         };
+        let most_of_block = if has_deadline { SOON } else { BLOCK };
+        let fill = (share as usize / 16).clamp(4 << 10, most_of_block);
+        let block = match fill {
+            SMALL_BLOCK.. => fill,
+            _ if is_accepted => BLOCK_IN_FILE.min(most_of_block),
+            _ => TEST_FILLS * fill,
+        };
         Sizes {
             split: settings
                 .split_size
@@ -144,7 +153,8 @@ impl Sizes {
             lines: (share as usize / 16).clamp(4 << 10, 256 << 10),
             look_memory: share as usize / 4,
             held_lines: (share as usize / 16).clamp(4 << 10, 64 << 20),
-            block: (share as usize / 16).clamp(4 << 10, if has_deadline { SOON as usize } else { BLOCK }),
+            fill,
+            block,
             window: (share as usize / 32).clamp(64 << 10, WINDOW),
             longest_record: share / 2,
             longest_row: RowLimit {
@@ -215,7 +225,16 @@ const ROW_COPIES: u64 = 8;
 const BLOCK: usize = 64 << 20;
 
 /// Bytes of a block in a job with a deadline. A worker maps it in milliseconds.
-const SOON: u64 = 4 << 20;
+const SOON: usize = 4 << 20;
+
+/// A block of fewer bytes isn't worth a run of its own. If memory has no room for more, blocks are kept in files.
+const SMALL_BLOCK: usize = 4 << 20;
+
+/// Bytes of a block in a file.
+const BLOCK_IN_FILE: usize = 16 << 20;
+
+/// How many times what a reader holds a block in a file has if a test gives less memory than a job accepts.
+const TEST_FILLS: usize = 4;
 
 /// Bytes of input, or of rows, for each partition, if memory isn't short. The groups of so much input fit a third-level
 /// cache when the partition is reduced; if they are more than fit the second-level cache, they are divided first.

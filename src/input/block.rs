@@ -146,7 +146,8 @@ impl<'b> FileBlock<'b> {
                 (start, stop, farthest)
             }
         };
-        let map = map(&file, start, (end - start) as usize, resident).map_err(|e| failed(start, e))?;
+        failpoint::hit(Point::InputMap).map_err(|e| failed(start, e))?;
+        let map = map(&file, start, (end - start) as usize, resident, MOST_PARTS).map_err(|e| failed(start, e))?;
         let guard = Guard::new(&map);
         let is_first = start == 0;
         let mark = if is_first { mark_len(&map) } else { 0 };
@@ -195,6 +196,17 @@ impl Stretch<'_> {
         let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, end - start) };
         end - mark
     }
+
+    /// Counts the newlines among these bytes. The system may take back their memory.
+    pub fn newlines(&self, bytes: Range<usize>) -> u64 {
+        let (mut lines, mut released) = (0, bytes.start);
+        for start in bytes.clone().step_by(PAGE) {
+            let end = (start + PAGE).min(bytes.end);
+            lines += memchr::memchr_iter(b'\n', &self.bytes[start..end]).count() as u64;
+            released = self.release(released..end);
+        }
+        lines
+    }
 }
 
 fn is_small(sources: &[Source], piece: Piece) -> bool {
@@ -233,9 +245,10 @@ fn read(sources: &[Source], piece: Piece, memory: &mut FileBuffer) -> Result<()>
     Ok(())
 }
 
+/// Maps a file to be read front to back. If little more than `resident` bytes may be resident at a time, the mapping is
+/// divided into parts, of which the system reads one at a time: at most about `parts`.
 #[allow(unsafe_code)]
-fn map(file: &File, start: u64, len: usize, resident: Option<usize>) -> io::Result<Mmap> {
-    failpoint::hit(Point::InputMap)?;
+pub(super) fn map(file: &File, start: u64, len: usize, resident: Option<usize>, parts: usize) -> io::Result<Mmap> {
     // SAFETY: a mapping is unsound if its file changes under it, because the bytes then aren't those of a `&[u8]`.
     // Nothing here relies on a byte staying the same between two reads. Every index is bounds-checked against lengths
     // that were computed from the mapping, so a writer can spoil the answer, but not memory. The guard handles a file
@@ -246,7 +259,7 @@ fn map(file: &File, start: u64, len: usize, resident: Option<usize>) -> io::Resu
     if let Some(resident) = resident {
         // Where a byte is read, the system may map 2 MiB around it, but never beyond bytes that were advised alike. So
         // every other part is advised in another way. Where memory isn't short, larger parts are faster by 2 to 4 %.
-        let part = resident.max(len / MOST_PARTS).next_multiple_of(PAGE);
+        let part = resident.max(len / parts).next_multiple_of(PAGE);
         for from in (part..len).step_by(2 * part) {
             let _ = map.advise_range(Advice::Normal, from, part.min(len - from));
         }

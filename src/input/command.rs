@@ -319,8 +319,8 @@ fn with_last_line(how: &str, said: &[u8]) -> String {
 /// Raises the limit of open files as far as possible, so that this many waiting sources can be open at once beside what
 /// the job needs. If the limit is still too low, opening a source fails with a message.
 pub fn make_room(sources: usize) {
-    // Two pipes for each, and a descriptor of its process once its output ends.
-    let wanted = 3 * sources as u64;
+    // Two pipes for each, a descriptor of its process once its output ends, and the file of a block.
+    let wanted = 4 * sources as u64;
     let limit = getrlimit(Resource::Nofile);
     if let (Some(current), true) = (limit.current, sources > 1) {
         let raised = current.saturating_add(wanted).min(limit.maximum.unwrap_or(u64::MAX));

@@ -15,6 +15,7 @@ use crate::report::event::SourceEnd;
 
 const LINES: Blocks = Blocks {
     bytes: 1 << 20,
+    files: None,
     end_of: RecordEnd { framing: Framing::Terminator(b'\n'), longest: 1 << 20 },
     eager: false,
     counted: Counted::Nothing,

@@ -6,7 +6,7 @@
 //! input           input order: splits and streams in turn         all splits, if there is no stream
 //! ```
 //!
-//! The number of stream blocks in memory is bounded. Each block holds a permit until its task ends. When no permit is
+//! The number of stream blocks is bounded. Each block holds a permit until its task ends. When no permit is
 //! left, nobody takes more blocks from the readers, and the readers wait.
 
 use std::collections::VecDeque;
@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError, bounded, neve
 
 use super::Counted;
 use super::ahead::Ahead;
+use super::collected::BlockFiles;
 use super::edges::{self, Edges};
 use super::hedging::Hedging;
 use super::splits::{self, Split};
@@ -61,15 +62,16 @@ pub enum Reread {
 }
 
 impl Reread {
-    pub fn work(&self, sources: &[Source]) -> Result<MapWork> {
+    /// `files` are for a block that was kept in a file.
+    pub fn work(&self, sources: &[Source], files: Option<&BlockFiles>) -> Result<MapWork> {
         Ok(match self {
             Reread::Split(split) => MapWork::Split(split.clone()),
-            Reread::Block(extent) => MapWork::Block(extent.read(sources)?, Permit { blocks: 0, taken: never() }),
+            Reread::Block(extent) => MapWork::Block(extent.read(sources, files)?, Permit { blocks: 0, taken: never() }),
         })
     }
 }
 
-/// Permission to hold a stream block in memory. The block of a long record counts as several blocks. The permit is
+/// Permission to hold a stream block. The block of a long record in memory counts as several blocks. The permit is
 /// dropped with its block, whether or not the block was mapped.
 #[derive(Debug)]
 pub struct Permit {
@@ -96,16 +98,18 @@ pub enum Numbering {
 
 /// How sources become work.
 #[derive(Clone, Copy, Debug)]
-pub struct Cutting {
+pub struct Cutting<'f> {
     pub numbering: Numbering,
     pub end_of: RecordEnd,
     pub edges: Edges,
     /// Whether splits are handed out as their edges are found, while other edges are still being searched. This is for
     /// jobs whose deadline may come before all edges are found.
     pub ahead: bool,
-    /// Bytes of a split (`split`) and of a stream's block (`block`).
+    /// Bytes of a split (`split`) and of a stream's block in memory (`block`).
     pub split: u64,
     pub block: usize,
+    /// Files for larger blocks, if blocks should be larger.
+    pub block_files: Option<&'f BlockFiles>,
     /// Threads of the pool.
     pub threads: usize,
     /// Which streams have their newlines counted, so that their blocks say with which line they begin.
@@ -135,7 +139,7 @@ impl Feed {
     /// error ends that.
     pub fn new(
         sources: &[Source],
-        cut: Cutting,
+        cut: Cutting<'_>,
         hedging: &Arc<Hedging>,
         check: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<Feed> {
@@ -146,13 +150,13 @@ impl Feed {
     pub fn of(
         sources: &[Source],
         splits: Vec<Split>,
-        cut: Cutting,
+        cut: Cutting<'_>,
         hedging: &Arc<Hedging>,
         check: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<Feed> {
-        let Cutting { numbering, end_of, edges, ahead, split: _, block, threads, counted } = cut;
+        let Cutting { numbering, end_of, edges, ahead, split: _, block, block_files, threads, counted } = cut;
         let eager = numbering == Numbering::Streaming;
-        let blocks = Blocks { bytes: block, end_of, eager, counted, readers: threads + 1 };
+        let blocks = Blocks { bytes: block, files: block_files.cloned(), end_of, eager, counted, readers: threads + 1 };
         let (queues, readers) = stream::read(sources, blocks, numbering != Numbering::FilesFirst, hedging)?;
         let (permits, taken) = bounded(2 * threads);
         // Made before anything can fail, so that its queues are dropped before its readers.
@@ -221,7 +225,7 @@ impl Feed {
     /// Takes a block's permit, if enough permits are left.
     fn permit(&self, block: &StreamBlock) -> Option<Permit> {
         let most = self.permits.capacity().unwrap_or(usize::MAX);
-        let blocks = block.stretch().bytes.len().div_ceil(self.block).min(most);
+        let blocks = block.memory().div_ceil(self.block).clamp(1, most);
         if self.permits.len() + blocks > most {
             return None;
         }

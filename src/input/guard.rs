@@ -14,7 +14,7 @@ use std::{mem, ptr};
 
 use crate::failpoint::{self, Point};
 
-/// Mappings that can be guarded at a time. Each worker has one. A mapping beyond these isn't guarded.
+/// Mappings that can be guarded at a time. Each worker has one, and blocks of streams have. A mapping beyond these isn't guarded.
 const MOST: usize = 4096;
 
 /// An address range that is guarded. `start` is 0 if the place is free, and [`TAKEN`] while `end` is being written.
@@ -104,8 +104,8 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_vo
         place.lost.store(true, Ordering::Release);
         let page = SYSTEM_PAGE.load(Ordering::Relaxed);
         let from = at - at % page;
-        // SAFETY: the pages from here to the mapping's end are part of a private mapping. Only its owner reads it, and
-        // the thread that reads it is this one. The pages are replaced by readable pages of zeros.
+        // SAFETY: the pages from here to the mapping's end are part of a private mapping, which only attempts at its
+        // block read. The pages are replaced by readable pages of zeros, and the mark says so to each attempt.
         let zeros = unsafe {
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
             libc::mmap(ptr::with_exposed_provenance_mut(from), end - from, libc::PROT_READ, flags, -1, 0)

@@ -21,6 +21,7 @@ mod attempts;
 pub mod block;
 mod buffers;
 mod codec;
+pub mod collected;
 pub mod command;
 mod devices;
 pub mod edges;

@@ -42,7 +42,7 @@ impl Newlines {
     /// Counts the newlines of a source before byte `at` of `stretch`, which is a part of the source.
     pub fn before(&self, sources: &[Source], stretch: Stretch<'_>, at: usize) -> Result<u64> {
         let (place, start) = (stretch.place(at), stretch.part_start(at));
-        let here = memchr::memchr_iter(b'\n', &stretch.bytes[start..at]).count() as u64;
+        let here = stretch.newlines(start..at);
         let first = Place { offset: place.offset - (at - start) as u64, ..place };
         let before = match stretch.lines_before {
             Some(lines) => lines,

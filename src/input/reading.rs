@@ -92,6 +92,12 @@ impl Reading {
         self.offset += len as u64;
         first
     }
+
+    /// Drops the first `len` bytes.
+    pub fn skip(&mut self, len: usize) {
+        self.bytes.drain(..len);
+        self.offset += len as u64;
+    }
 }
 
 /// The beginning of a source that can be read only once, if it was needed before the job runs. A value doesn't know its
@@ -166,28 +172,31 @@ impl Source {
             return Ok(None);
         }
         let mut lines = 0;
-        self.pass(offset, |bytes| lines += memchr::memchr_iter(b'\n', bytes).count() as u64)?;
+        self.pass(offset, |bytes| {
+            lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
+            Ok(())
+        })?;
         Ok(Some(lines))
     }
 
-    /// Reads `len` bytes of the decompressed source again, from `offset` on. The source must be a file that is [at
-    /// hand](Self::is_at_hand).
-    pub(super) fn read_anew(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
-        let (mut bytes, mut at) = (Vec::with_capacity(len), 0);
-        let input = self.pass(offset + len as u64, |next| {
+    /// Reads `len` bytes of the decompressed source again, from `offset` on, and hands them to `put` little by little.
+    /// The source must be a file that is [at hand](Self::is_at_hand).
+    pub(super) fn read_anew(&self, offset: u64, len: usize, mut put: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let (end, mut at) = (offset + len as u64, 0);
+        let input = self.pass(end, |next| {
             let skipped = usize::try_from(offset.saturating_sub(at)).map_or(next.len(), |skip| skip.min(next.len()));
-            bytes.extend_from_slice(&next[skipped..]);
             at += next.len() as u64;
+            put(&next[skipped..])
         })?;
         input.check()?;
-        match bytes.len() == len {
-            true => Ok(bytes),
+        match at == end {
+            true => Ok(()),
             false => Err(super::failed(self)(input.position(), cut_shorter())),
         }
     }
 
     /// Reads the decompressed source again, from its beginning up to `end`.
-    fn pass(&self, end: u64, mut each: impl FnMut(&[u8])) -> Result<Input> {
+    fn pass(&self, end: u64, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<Input> {
         let stop = Stop::new().map_err(|e| super::failed(self)(0, e))?;
         let gauge = Gauge::start(self.timeout());
         let mut input = Input::open(self, Retry::never(), gauge).map_err(|failure| failure.into_error(self, 0, 0))?;
@@ -197,7 +206,7 @@ impl Source {
             let filled = input.fill(&mut bytes, left.min(1 << 20) as usize, |_| false, &stop);
             let filled = filled.map_err(|failure| failure.into_error(self, input.position(), input.bytes_read()))?;
             let before = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
-            each(before);
+            each(before)?;
             left -= before.len() as u64;
             if filled == Filled::End {
                 break;

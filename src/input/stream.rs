@@ -18,7 +18,8 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::buffers::{Buffers, Lent};
+use super::buffers::Buffers;
+use super::collected::{BlockBytes, BlockFiles, Collected};
 use super::ending::Ending;
 use super::hedging::{Hedging, Retry};
 use super::read_queue::{ReadQueue, ReadTask};
@@ -36,7 +37,7 @@ use crate::report::event::SourceEnd;
 /// Whole records of one source.
 #[derive(Debug)]
 pub struct StreamBlock {
-    bytes: Lent,
+    bytes: BlockBytes,
     is_first: bool,
     lines_before: Option<u64>,
     stored_len: u64,
@@ -47,7 +48,18 @@ impl StreamBlock {
     pub fn stretch(&self) -> Stretch<'_> {
         let StreamBlock { bytes, is_first, lines_before, stored_len, part } = self;
         let (lines_before, stored_len) = (*lines_before, *stored_len);
-        Stretch { lines_before, stored_len, ..Stretch::of_one(bytes, *is_first, part) }
+        let mapping = bytes.mapping();
+        Stretch { lines_before, stored_len, mapping, ..Stretch::of_one(bytes, *is_first, part) }
+    }
+
+    /// Checks that the bytes that were read were the source's. To be called after reading.
+    pub fn verify(&self) -> Result<()> {
+        self.bytes.verify()
+    }
+
+    /// Bytes of memory that the block takes as long as it lives.
+    pub fn memory(&self) -> usize {
+        if self.bytes.mapping().is_some() { 0 } else { self.bytes.len() }
     }
 
     /// Where the block begins.
@@ -57,8 +69,8 @@ impl StreamBlock {
 
     pub fn extent(&self) -> BlockExtent {
         let StreamBlock { bytes, is_first, lines_before, stored_len, part } = self;
-        let (lines_before, stored_len) = (*lines_before, *stored_len);
-        BlockExtent { place: part.place, len: bytes.len(), is_first: *is_first, lines_before, stored_len }
+        let (lines_before, stored_len, is_in_file) = (*lines_before, *stored_len, bytes.mapping().is_some());
+        BlockExtent { place: part.place, len: bytes.len(), is_first: *is_first, lines_before, stored_len, is_in_file }
     }
 }
 
@@ -70,13 +82,29 @@ pub struct BlockExtent {
     is_first: bool,
     lines_before: Option<u64>,
     stored_len: u64,
+    is_in_file: bool,
 }
 
 impl BlockExtent {
-    /// Reads the block again. It must be of a file.
-    pub fn read(&self, sources: &[Source]) -> Result<StreamBlock> {
-        let BlockExtent { place, len, is_first, lines_before, stored_len } = *self;
-        let bytes = Buffers::new(0, 0).lend(sources[place.source].read_anew(place.offset, len)?);
+    /// Reads the block again. It must be of a source that is a file. If it was kept in a file of its own, it is again.
+    pub fn read(&self, sources: &[Source], files: Option<&BlockFiles>) -> Result<StreamBlock> {
+        let BlockExtent { place, len, is_first, lines_before, stored_len, is_in_file } = *self;
+        let source = &sources[place.source];
+        let bytes = match files.filter(|_| is_in_file) {
+            Some(files) => {
+                let mut file = files.create()?;
+                source.read_anew(place.offset, len, |bytes| file.append(bytes))?;
+                file.finish()?
+            }
+            None => {
+                let mut memory = Vec::with_capacity(len);
+                source.read_anew(place.offset, len, |bytes| {
+                    memory.extend_from_slice(bytes);
+                    Ok(())
+                })?;
+                BlockBytes::Memory(Buffers::new(0, 0).lend(memory))
+            }
+        };
         Ok(StreamBlock { bytes, is_first, lines_before, stored_len, part: StretchPart { start: 0, place } })
     }
 }
@@ -91,10 +119,12 @@ pub enum Counted {
 }
 
 /// How streams are cut into blocks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Blocks {
-    /// Bytes of a block, about. If there are many readers, blocks are smaller.
+    /// Bytes of a block in memory, about. If there are many readers, blocks are smaller.
     pub bytes: usize,
+    /// Files for larger blocks, if blocks should be larger.
+    pub files: Option<BlockFiles>,
     pub end_of: RecordEnd,
     /// Whether whole records are handed over, however few, when the stream has nothing more for the moment.
     pub eager: bool,
@@ -141,11 +171,12 @@ impl Drop for Readers {
     }
 }
 
-/// Returns how the reading of a source ended. A record that was cut isn't the source's fault.
+/// Returns how the reading of a source ended. A record that was cut isn't the source's fault, nor is a
+/// disk that has no room for a block.
 fn end_of(read: &Result<SourceEnd, Option<Error>>) -> SourceEnd {
     match read {
         Ok(end) => *end,
-        Err(None) => SourceEnd::Stopped,
+        Err(None | Some(Error::Spill { .. })) => SourceEnd::Stopped,
         Err(Some(Error::TimedOut { .. })) => SourceEnd::TimedOut,
         Err(Some(_)) => SourceEnd::Failed,
     }
@@ -198,13 +229,12 @@ pub fn read(
     }
     command::make_room(alone.len() + hedging.most());
     let threads = alone.len() + files.len().min(cut.readers);
-    // The blocks of all threads together hold about as much memory as those of file readers alone.
-    let bytes = match threads > cut.readers {
-        true => (cut.bytes * cut.readers / threads).max(SMALLEST.min(cut.bytes)),
-        false => cut.bytes,
-    };
+    // The blocks of all threads together hold about as much memory, or disk, as those of file readers alone.
+    let share = |bytes: usize| if threads > cut.readers { bytes * cut.readers / threads } else { bytes };
+    let bytes = share(cut.bytes).max(SMALLEST.min(cut.bytes));
+    let block_files = cut.files.map(|files| BlockFiles { bytes: share(files.bytes), ..files });
     let reader = StreamReader {
-        cut: Blocks { bytes, ..cut },
+        cut: Blocks { bytes, files: block_files.filter(|files| files.bytes > bytes), ..cut },
         buffers: Buffers::new(2 * threads + 2, 2 * bytes),
         stop: readers.stop.clone(),
         watch: readers.watch.clone(),
@@ -257,7 +287,7 @@ impl StreamReader {
         source: &Source,
         to: &Sender<Result<StreamBlock>>,
     ) -> Result<SourceEnd, Option<Error>> {
-        let Blocks { bytes: block, end_of: RecordEnd { framing, longest }, eager, counted, .. } = self.cut;
+        let Blocks { bytes: block, ref files, end_of: RecordEnd { framing, longest }, eager, counted, .. } = self.cut;
         let longest = usize::try_from(longest).unwrap_or(usize::MAX);
         if self.stop.is_asked() {
             return Ok(SourceEnd::Stopped);
@@ -269,15 +299,17 @@ impl StreamReader {
             Counted::ReadOnce => !source.is_at_hand(),
             Counted::All => true,
         };
-        let mut lines = counts.then_some(0);
+        // Newlines before the block, and before what is read next.
+        let (mut lines_before, mut lines) = (counts.then_some(0), counts.then_some(0));
         let (mut is_first, mut handed) = (true, 0);
+        let mut collected = Collected::new(&self.buffers, files.as_ref());
         // Number of first bytes that were searched and hold no record's end.
         let mut searched = 0;
         loop {
             // A record longer than the block makes the block grow, but only up to `longest`.
             let wanted = block.max((2 * searched).min(longest)).saturating_sub(reading.bytes.len());
             let from = if let Framing::Terminator(_) = framing { searched } else { 0 };
-            let waits = |held: &[u8]| eager && framing.first_end(&held[from..]).is_some();
+            let waits = |held: &[u8]| eager && (collected.has_some() || framing.first_end(&held[from..]).is_some());
             // Records that were whole before the source's time was over are handed over before the error.
             let (filled, late) = match reading.fill(source, wanted, waits, &self.stop) {
                 Err(late @ Error::TimedOut { .. }) => (Filled::Stopped, Some(late)),
@@ -289,28 +321,28 @@ impl StreamReader {
             let (whole, is_cut) = match framing.last_end(&reading.bytes[from..]) {
                 _ if is_end => (reading.bytes.len(), false),
                 Some(end) => (from + end, false),
-                None if is_stopped => (0, false),
+                None if is_stopped || filled == Filled::Waits => (0, false),
                 None if reading.bytes.len() >= longest => (reading.bytes.len(), true),
                 None => {
                     searched = reading.bytes.len();
                     continue;
                 }
             };
-            let offset = reading.offset;
-            let bytes = reading.split_off(whole, self.buffers.take());
+            let is_more = filled == Filled::Wanted && !is_cut;
+            let newlines = |bytes: &[u8]| memchr::memchr_iter(b'\n', bytes).count() as u64;
+            lines = lines.map(|lines| lines + newlines(&reading.bytes[..whole]));
+            let block = collected.take(&mut reading, whole, is_more)?;
             searched = reading.bytes.len();
-            if !bytes.is_empty() {
+            if let Some((offset, bytes)) = block {
                 let stored_len = if source.is_file() { reading.position() - handed } else { bytes.len() as u64 };
                 handed += stored_len;
                 let part = StretchPart { start: 0, place: Place { source: index, offset } };
-                let bytes = self.buffers.lend(bytes);
-                let next_lines = lines.map(|lines| lines + memchr::memchr_iter(b'\n', &bytes).count() as u64);
-                let block = StreamBlock { bytes, is_first, lines_before: lines, stored_len, part };
+                let block = StreamBlock { bytes, is_first, lines_before, stored_len, part };
                 // Time in which the map is behind isn't the source's.
                 reading.stop_waiting();
                 to.send(Ok(block)).map_err(|_| None)?;
                 reading.go_on_waiting();
-                (is_first, lines) = (false, next_lines);
+                (is_first, lines_before) = (false, lines);
                 self.watch.cover(index, reading.offset);
             }
             if let Some(late) = late {

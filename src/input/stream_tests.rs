@@ -18,6 +18,7 @@ use crate::input::{Latency, Patience};
 
 const LINES: Blocks = Blocks {
     bytes: 64 << 10,
+    files: None,
     end_of: RecordEnd { framing: Framing::Terminator(b'\n'), longest: 1 << 20 },
     eager: false,
     counted: Counted::ReadOnce,

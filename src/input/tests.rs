@@ -28,13 +28,14 @@ use crate::error::Result;
 const LINES: RecordEnd = RecordEnd { framing: Framing::Terminator(b'\n'), longest: 1 << 20 };
 const CSV: RecordEnd = RecordEnd { framing: Framing::Quoted { delimiter: b',' }, longest: 1 << 20 };
 
-const CUTTING: Cutting = Cutting {
+const CUTTING: Cutting<'_> = Cutting {
     numbering: Numbering::Input,
     end_of: LINES,
     edges: Edges::Found,
     ahead: false,
     split: 1 << 20,
     block: 1 << 20,
+    block_files: None,
     threads: 2,
     counted: Counted::ReadOnce,
 };
@@ -71,7 +72,7 @@ fn next(feed: &mut Feed) -> Result<Option<MapWork>> {
 }
 
 /// Everything that a job would read, in the order in which it is given out.
-fn all(sources: &[Source], cut: Cutting) -> Result<Vec<Seen>> {
+fn all(sources: &[Source], cut: Cutting<'_>) -> Result<Vec<Seen>> {
     let mut feed = Feed::new(sources, cut, &Hedging::new(1, &[], sources), &|| Ok(()))?;
     let seed = feed.seed();
     let (mut seen, mut memory) = (Vec::new(), FileBuffer::default());
@@ -92,7 +93,7 @@ fn all(sources: &[Source], cut: Cutting) -> Result<Vec<Seen>> {
 }
 
 /// What is read of files if all edges are found first. Checks that the same is read if they are found on the way.
-fn all_ways(sources: &[Source], cut: Cutting) -> Vec<Seen> {
+fn all_ways(sources: &[Source], cut: Cutting<'_>) -> Vec<Seen> {
     let seen = all(sources, cut).unwrap();
     for numbering in [Numbering::Input, Numbering::FilesFirst] {
         assert_eq!(all(sources, Cutting { ahead: true, numbering, ..cut }).unwrap(), seen);

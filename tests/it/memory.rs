@@ -175,6 +175,25 @@ fn lines_from_elsewhere() {
     });
 }
 
+/// Blocks of the little memory that one thread has would be thousands of tasks, and each task has a run that takes
+/// memory, and time in every reduce task.
+#[test]
+fn a_long_pipe() {
+    const TIMES: usize = if IS_SLOW { 200 } else { 1000 };
+    Shapes::measure_at([(1, 14 * MIB)], |shapes| {
+        let lines = Lines { texts: 1000, length: 1023 };
+        shapes.file("lines", lines.written((0..TIMES).flat_map(|_| 0..lines.texts)));
+        let mut counted = Vec::new();
+        (0..lines.texts).for_each(|i| row(i, lines.length, TIMES, &mut counted));
+        shapes.from("a long pipe", "run uniq -", Some("lines"), &Rows(&counted));
+        let report = fs::read(shapes.dir.join("report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+        let tasks = report["tasks"].as_array().unwrap();
+        let of_map = tasks.iter().filter(|task| task["id"].as_str().unwrap().starts_with("map")).count();
+        assert!(of_map <= TIMES / 10, "{of_map} map tasks");
+    });
+}
+
 #[test]
 fn records() {
     Shapes::measure(|shapes| {
