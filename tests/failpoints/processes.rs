@@ -221,7 +221,7 @@ fn what_cannot_be_removed_is_told() {
 #[test]
 fn damage_to_what_a_hot_partition_was_folded_to() {
     let dir = dir();
-    let line = |i: u32| if i % 10 == 0 { format!("cold {i}\n") } else { "hot\n".to_owned() };
+    let line = |i: u32| if i.is_multiple_of(10) { format!("cold {i}\n") } else { "hot\n".to_owned() };
     fs::write(dir.path().join("in/hot.txt"), (0..80_000).map(line).collect::<String>()).unwrap();
     let args = "run uniq in/hot.txt -o out --force --report r.json --threads 2 --split-size 50K --memory 16M \
         --partitions 4 --combiner off";
