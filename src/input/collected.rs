@@ -140,20 +140,19 @@ impl<'r> Collected<'r> {
     /// Takes the first `len` bytes of what `reading` holds, which are whole records. Returns the block and where it
     /// begins in the source, once the block is large enough, or if `is_more` is false. There may be nothing to return.
     pub fn take(&mut self, reading: &mut Reading, len: usize, is_more: bool) -> Result<Option<(u64, BlockBytes)>> {
+        let offset = reading.offset;
+        let first = self.buffers.lend(reading.split_off(len, self.buffers.take()));
         let Some(files) = self.files.filter(|_| is_more || self.has_some()) else {
-            let offset = reading.offset;
-            let bytes = self.buffers.lend(reading.split_off(len, self.buffers.take()));
-            return Ok((!bytes.is_empty()).then_some((offset, BlockBytes::Memory(bytes))));
+            return Ok((!first.is_empty()).then_some((offset, BlockBytes::Memory(first))));
         };
-        if len > 0 {
+        if !first.is_empty() {
             // The disk may be slow, and that isn't the source's time.
             reading.stop_waiting();
             let (_, file) = match &mut self.file {
                 Some(file) => file,
-                none => none.insert((reading.offset, files.create()?)),
+                none => none.insert((offset, files.create()?)),
             };
-            file.append(&reading.bytes[..len])?;
-            reading.skip(len);
+            file.append(&first)?;
             reading.go_on_waiting();
         }
         let done = self.file.take_if(|(_, file)| !is_more || file.len >= files.bytes);

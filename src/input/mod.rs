@@ -14,6 +14,8 @@
 //! A source that fails or is slow is read again, if it can be. `attempts` compares the readings and hands over each
 //! byte once. [`hedging`] decides when a source is slow.
 //!
+//! Where memory is short, the blocks of streams are [collected] in files.
+//!
 //! A block describes itself as a [`Stretch`]: which records belong to it, and which sources they come from.
 
 mod ahead;

@@ -92,12 +92,6 @@ impl Reading {
         self.offset += len as u64;
         first
     }
-
-    /// Drops the first `len` bytes.
-    pub fn skip(&mut self, len: usize) {
-        self.bytes.drain(..len);
-        self.offset += len as u64;
-    }
 }
 
 /// The beginning of a source that can be read only once, if it was needed before the job runs. A value doesn't know its

@@ -171,8 +171,8 @@ impl Drop for Readers {
     }
 }
 
-/// Returns how the reading of a source ended. A record that was cut isn't the source's fault, nor is a
-/// disk that has no room for a block.
+/// Returns how the reading of a source ended. A record that was cut isn't the source's fault, nor is a disk
+/// that has no room for a block.
 fn end_of(read: &Result<SourceEnd, Option<Error>>) -> SourceEnd {
     match read {
         Ok(end) => *end,
