@@ -101,6 +101,10 @@ pub enum Error {
     #[error("{}: the record at byte {at}, of {}, doesn't fit in the memory of a thread", shown(path), size(*bytes))]
     RecordTooLarge { path: PathBuf, at: u64, bytes: u64, needs: u64 },
 
+    /// The window of zstd data doesn't fit in the memory for it. `needs` is the `--memory` with which it would fit.
+    #[error("{name}: is compressed with a window of {}, which doesn't fit in the memory", size(*window))]
+    Window { name: String, window: u64, needs: u64 },
+
     /// A row doesn't fit in a thread's part of the memory, because its key or value is too long. `needs` is the
     /// `--memory` with which it would fit.
     #[error("a row of {} doesn't fit in the memory of a thread", size(*bytes))]
@@ -214,6 +218,7 @@ impl Error {
                 Some(format!("a newline ends a record; if this is one record, allow it: --set read.max_record={more}"))
             }
             Error::RecordTooLong { .. } => Some("a newline ends a record: is this a text file?".into()),
+            Error::Window { needs, .. } => Some(format!("use --memory {}", argument(*needs))),
             Error::RecordTooLarge { needs, .. } | Error::RowTooLarge { needs, .. } => {
                 Some(format!("use --memory {}, or fewer --threads", argument(*needs)))
             }

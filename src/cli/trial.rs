@@ -31,8 +31,9 @@ use super::warn_of_left;
 use crate::data::scratch::{self, Scratch};
 use crate::data::temporary::Temporaries;
 use crate::error::{ANSWER_FROM_A_PART, Error, ROOMIER, Result, reason, shown};
-use crate::input::Source;
 use crate::input::sources::Stdin;
+use crate::input::{Source, decoders};
+use crate::plan::machine::least_memory;
 use crate::plan::{self, Invocation, Plan};
 use crate::report::Counters;
 use crate::run::Control;
@@ -156,6 +157,11 @@ impl Trials {
 
     pub fn input_bytes(&self) -> u64 {
         self.plan.sources.iter().map(Source::bytes).sum()
+    }
+
+    /// The least memory with which the job runs in so many threads.
+    pub fn least_memory(&self, threads: usize) -> u64 {
+        least_memory(threads) + decoders::least(&self.plan.sources, threads)
     }
 
     /// Returns the spec with these settings, if it can be run. `flag` is the flag that messages blame.

@@ -44,7 +44,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let trials = Trials::new(&args.job, "verify")?;
     let threads = trials.plan.settings.threads;
-    let hostile = hostile::settings(trials.input_bytes(), threads, |setting| args.job.changes.gives(setting).is_some());
+    let is_given = |setting: &_| args.job.changes.gives(setting).is_some();
+    let hostile = hostile::settings(trials.input_bytes(), threads, |threads| trials.least_memory(threads), is_given);
     let mut rounds = Rounds::new(args.rounds.progress, hostile.len() + 1);
     rounds.aside(|| {
         to_stdout(&format!("{}, {} of input: what each run wrote\n", trials.title(), data(trials.input_bytes())))

@@ -1,7 +1,7 @@
 //! Sizes: how the memory that a job may take is divided among its workers, and what follows from that.
 //!
 //! ```text
-//! memory = process + threads · share
+//! memory = process + decoders + threads · share
 //! share    map      ½ buffers of partitions · ⅛ table · arena, window, block
 //!          reduce   ½ table of a fold · ¼ pages of runs that are merged · ⅛ rows that are divided · lines
 //!                   ¼ table of a fold · ¼ buffers of ranges · the rest alike                if rows are sorted later
@@ -11,6 +11,7 @@
 use rustix::process::{Resource, getrlimit};
 
 use super::read::WINDOW;
+use crate::input::decoders::SetAside;
 use crate::input::splits;
 use crate::plan::machine::least_memory;
 use crate::plan::{Plan, Rows};
@@ -24,6 +25,8 @@ pub struct Sizes {
     pub partitions: usize,
     /// The most partitions whose buffers fit the memory.
     pub most_partitions: usize,
+    /// Memory for the decoders of the sources.
+    pub decoders: SetAside,
     /// Bytes of a map task's table.
     pub table: usize,
     /// The most groups that a map task can meet.
@@ -88,6 +91,9 @@ pub fn process(threads: usize) -> u64 {
     (13 << 20) + (1 << 19) * threads.saturating_sub(2) as u64
 }
 
+/// The least share of a worker, however many sources have decoders.
+const LEAST_SHARE: u64 = 512 << 10;
+
 impl Sizes {
     pub fn choose(plan: &Plan) -> Sizes {
         let settings = &plan.settings;
@@ -97,6 +103,9 @@ impl Sizes {
         // Tests give less than a job accepts.
         let is_accepted = settings.memory >= least_memory(settings.threads);
         let shared = if is_accepted { settings.memory - process(settings.threads) } else { settings.memory / 4 };
+        let decoders = SetAside::of(&plan.sources, settings.threads);
+        // Decoders for which the least memory of a job suffices may be many.
+        let shared = shared.saturating_sub(decoders.bytes).max(shared.min(LEAST_SHARE * settings.threads as u64));
         let share = shared / settings.threads as u64;
         let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
         let streams = plan.sources.iter().any(|source| source.is_stream());
@@ -137,6 +146,7 @@ impl Sizes {
                 .max(1),
             partitions,
             most_partitions,
+            decoders,
             table: (share / 8) as usize,
             // A group takes at least one byte of input.
             groups: if streams { usize::MAX } else { input as usize },
@@ -159,12 +169,12 @@ impl Sizes {
             longest_record: share / 2,
             longest_row: RowLimit {
                 bytes: share / row_copies,
-                copies: row_copies * settings.threads as u64,
-                beside: process(settings.threads),
+                copies: decoders.for_further(row_copies * settings.threads as u64),
+                beside: process(settings.threads) + decoders.leaves(0),
             },
             texts_of_row: if sorts_records { 2 } else { 1 },
             batch: (share as usize / 32).clamp(16 << 10, 128 << 10),
-            kept: (share as usize / 16).clamp(32 << 10, MOST_KEPT),
+            kept: (share as usize / 64).clamp(32 << 10, MOST_KEPT),
             open_runs: spare_files(settings.threads) / 2,
             index_memory: i64::try_from(settings.memory / 32).unwrap_or(i64::MAX),
         }

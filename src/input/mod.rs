@@ -25,6 +25,7 @@ mod buffers;
 mod codec;
 pub mod collected;
 pub mod command;
+pub mod decoders;
 mod devices;
 pub mod edges;
 mod ending;
@@ -65,6 +66,7 @@ use crate::error::Error;
 use crate::record::Framing;
 use crate::units::Span;
 pub use codec::Codec;
+use decoders::DecoderMemory;
 pub use heads::{Head, Heads, Patience};
 pub use hedging::{Hedging, Latency};
 pub use held::Sources;
@@ -94,7 +96,7 @@ pub enum Source {
     },
     Stdin {
         begun: Begun,
-        timeout: Option<Span>,
+        reach: ReadLimits,
     },
     /// A path that didn't answer when the job was planned. Nothing can be read from it. `timeout` is the path's own
     /// timeout if that passed; `None` if the job's time for planning passed first.
@@ -107,6 +109,7 @@ pub enum Source {
         command: Arc<written::Command>,
         name: PathBuf,
         begun: Begun,
+        decoder: DecoderMemory,
     },
 }
 
@@ -117,6 +120,7 @@ pub struct ReadLimits {
     pub may_hang: bool,
     /// How long reading the source may take, from its start to its end.
     pub timeout: Option<Span>,
+    pub decoder: DecoderMemory,
 }
 
 /// What ends a record: its framing, or its greatest length.
@@ -173,12 +177,12 @@ impl Source {
     }
 
     pub fn stdin() -> Source {
-        Source::Stdin { begun: Begun::default(), timeout: None }
+        Source::Stdin { begun: Begun::default(), reach: ReadLimits::default() }
     }
 
     pub fn command(command: written::Command) -> Source {
         let name = PathBuf::from(&*command.title());
-        Source::Command { command: command.into(), name, begun: Begun::default() }
+        Source::Command { command: command.into(), name, begun: Begun::default(), decoder: DecoderMemory::default() }
     }
 
     /// Bytes of the source before decompression, if that is known before reading; otherwise 0.
@@ -246,9 +250,28 @@ impl Source {
     /// How long reading the source may take, from its start to its end.
     pub fn timeout(&self) -> Option<Span> {
         match self {
-            Source::File { reach, .. } | Source::Stream { reach, .. } => reach.timeout,
-            Source::Silent { timeout, .. } | Source::Stdin { timeout, .. } => *timeout,
+            Source::File { reach, .. } | Source::Stream { reach, .. } | Source::Stdin { reach, .. } => reach.timeout,
+            Source::Silent { timeout, .. } => *timeout,
             Source::Command { command, .. } => command.timeout,
+        }
+    }
+
+    /// The memory that the source's decoder may take.
+    fn decoder(&self) -> DecoderMemory {
+        match self {
+            Source::File { reach, .. } | Source::Stream { reach, .. } | Source::Stdin { reach, .. } => reach.decoder,
+            Source::Silent { .. } => DecoderMemory::default(),
+            Source::Command { decoder, .. } => *decoder,
+        }
+    }
+
+    fn limit_decoder(&mut self, to: DecoderMemory) {
+        match self {
+            Source::File { reach, .. } | Source::Stream { reach, .. } | Source::Stdin { reach, .. } => {
+                reach.decoder = to;
+            }
+            Source::Silent { .. } => {}
+            Source::Command { decoder, .. } => *decoder = to,
         }
     }
 

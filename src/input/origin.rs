@@ -57,6 +57,11 @@ pub enum Failure {
     /// The bytes differ from those that were handed over before.
     OtherBytes,
     Packed(UnsupportedCodec),
+    /// A zstd frame with so large a window needs more memory than the decoder may take: `needs` in all.
+    Window {
+        window: u64,
+        needs: u64,
+    },
     /// An error that is already complete.
     Known(Error),
 }
@@ -68,7 +73,7 @@ impl Failure {
             Failure::Io(error) | Failure::Start(error) => may_pass(error),
             Failure::Command(_) => true,
             Failure::Known(error) => error.may_pass(),
-            Failure::Late | Failure::OtherBytes | Failure::Packed(_) => false,
+            Failure::Late | Failure::OtherBytes | Failure::Packed(_) | Failure::Window { .. } => false,
         }
     }
 
@@ -90,6 +95,7 @@ impl Failure {
                 Error::OtherBytes { name: name(), is_command: matches!(source, Source::Command { .. }) }
             }
             Failure::Packed(unread) => unread.refuse(source),
+            Failure::Window { window, needs } => Error::Window { name: name(), window, needs },
             Failure::Known(error) => error,
         }
     }

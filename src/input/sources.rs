@@ -20,10 +20,11 @@ use glob::{MatchOptions, Pattern};
 use rustix::fs::Stat;
 use walkdir::{DirEntry, WalkDir};
 
-use super::codec::{Detected, ENOUGH, packing};
+use super::codec::{Codec, Detected, ENOUGH, packing};
+use super::decoders::DecoderMemory;
 use super::devices::{Devices, FileSystem};
 use super::written::Input;
-use super::{Begun, Patience, ReadLimits, Source, command};
+use super::{Begun, Patience, ReadLimits, Source, command, zstd};
 use crate::data::path::parent;
 use crate::error::{Error, Result, nearest, reason, shown};
 use crate::failpoint::{self, Point};
@@ -149,11 +150,21 @@ fn regular(path: &Path, timeout: Option<Span>, devices: &mut Devices) -> Result<
     };
     let grows_when_read = found.st_size == 0 && read > 0;
     let file_system = devices.file_system(&file, found.st_dev);
-    let reach = ReadLimits { may_hang: timeout.is_some() || file_system == FileSystem::MayHang, timeout };
+    let may_hang = timeout.is_some() || file_system == FileSystem::MayHang;
+    let decoder = match codec {
+        None => DecoderMemory::default(),
+        Some(Codec::Gzip) => DecoderMemory::of(None),
+        Some(Codec::Zstd) => DecoderMemory::of(zstd::first_frame(&file).map_err(|e| unreadable(path, &e))?),
+    };
+    let reach = ReadLimits { may_hang, timeout, decoder };
     Ok(match grows_when_read || file_system == FileSystem::Virtual {
         true => stream(path, reach),
         false => Source::of(path, &found, codec, reach),
     })
+}
+
+fn limits(timeout: Option<Span>) -> ReadLimits {
+    ReadLimits { timeout, ..ReadLimits::default() }
 }
 
 fn stream(path: &Path, reach: ReadLimits) -> Source {
@@ -258,7 +269,7 @@ impl Found {
         if self.stdin.is_closed {
             return Err(Error::usage("standard input is named as an INPUT, and is closed"));
         }
-        self.push(Source::Stdin { begun: Begun::default(), timeout: self.timeout })
+        self.push(Source::Stdin { begun: Begun::default(), reach: limits(self.timeout) })
     }
 
     fn add_path(&mut self, path: &Path, metadata: &Metadata) -> Result<()> {
@@ -277,7 +288,7 @@ impl Found {
         }
         // Opening a FIFO would wait for its writer, and what was read here would be lost.
         rustix::fs::access(path, rustix::fs::Access::READ_OK).map_err(|e| unreadable(path, &e.into()))?;
-        self.push(stream(path, ReadLimits { may_hang: false, timeout: self.timeout }))
+        self.push(stream(path, limits(self.timeout)))
     }
 
     /// Adds the regular files below `root`, including links to regular files, in the byte order of their paths.

@@ -5,6 +5,7 @@ use std::io;
 use super::Source;
 use super::attempts::Attempts;
 use super::codec::{Codec, Detected, packing};
+use super::decoders::DecoderMemory;
 use super::gauge::Gauge;
 use super::gzip::Gzip;
 use super::hedging::Retry;
@@ -42,6 +43,7 @@ pub enum Filled {
 pub struct Input {
     raw: Raw,
     unpacker: Decompressor,
+    memory: DecoderMemory,
 }
 
 #[derive(Debug)]
@@ -54,11 +56,12 @@ enum Decompressor {
 }
 
 impl Decompressor {
-    fn new(codec: Option<Codec>) -> io::Result<Self> {
+    /// `memory` is what a decoder may take.
+    fn new(codec: Option<Codec>, memory: DecoderMemory) -> io::Result<Self> {
         Ok(match codec {
             None => Decompressor::Plain,
             Some(Codec::Gzip) => Decompressor::Gzip(Box::new(Gzip::new())),
-            Some(Codec::Zstd) => Decompressor::Zstd(Zstd::new()?),
+            Some(Codec::Zstd) => Decompressor::Zstd(Zstd::new(memory)?),
         })
     }
 }
@@ -66,13 +69,14 @@ impl Decompressor {
 impl Input {
     /// Opens a source. Nothing of a stream is read yet: its first bytes will say how it is compressed.
     pub fn open(source: &Source, retry: Retry, gauge: Gauge) -> Result<Input, Failure> {
+        let memory = source.decoder();
         let unpacker = match source {
-            Source::File { codec, .. } => Decompressor::new(*codec)?,
+            Source::File { codec, .. } => Decompressor::new(*codec, memory)?,
             Source::Stream { .. } | Source::Silent { .. } | Source::Stdin { .. } | Source::Command { .. } => {
                 Decompressor::Unknown
             }
         };
-        Ok(Input { raw: Raw::new(Attempts::begin(source, retry, gauge)?), unpacker })
+        Ok(Input { raw: Raw::new(Attempts::begin(source, retry, gauge)?), unpacker, memory })
     }
 
     /// Bytes of the source, before decompression, that were taken.
@@ -131,7 +135,7 @@ impl Input {
                         },
                         Detected::Refused(unread) => return Err(Failure::Packed(unread)),
                     };
-                    self.unpacker = Decompressor::new(codec)?;
+                    self.unpacker = Decompressor::new(codec, self.memory)?;
                     continue;
                 }
                 Decompressor::Plain if self.raw.held().is_empty() => DecompressStep::More,
@@ -158,10 +162,14 @@ impl Input {
                 Got::More => {}
                 Got::Stopped => return Ok(Filled::Stopped),
                 Got::End => {
-                    match &self.unpacker {
+                    match &mut self.unpacker {
                         Decompressor::Unknown | Decompressor::Plain => {}
                         Decompressor::Gzip(gzip) => gzip.end(self.raw.held())?,
-                        Decompressor::Zstd(zstd) => zstd.end()?,
+                        Decompressor::Zstd(zstd) => {
+                            let rest = zstd.rest(self.raw.held())?;
+                            self.raw.take(rest);
+                            zstd.end()?;
+                        }
                     }
                     return Ok(Filled::End);
                 }

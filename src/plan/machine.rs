@@ -10,7 +10,9 @@ use std::{env, fs, thread};
 use rustix::fs::{Access, access};
 use rustix::process::{Resource, getrlimit};
 
+use super::Settings;
 use crate::error::{Error, Result, reason, shown};
+use crate::input::{Source, decoders};
 use crate::units::{argument, size};
 
 /// The least memory that a job accepts in bytes: so much for the process, and so much for each thread.
@@ -40,6 +42,18 @@ pub(super) fn threads_and_memory(threads: Option<usize>, memory: Option<u64>) ->
     };
     let most = usize::try_from((memory - LEAST_OF_PROCESS) / LEAST_OF_THREAD).unwrap_or(usize::MAX);
     Ok((threads.unwrap_or(cores.min(most)), memory))
+}
+
+/// Limits the decoders of the sources to the memory of the job. If the number of threads wasn't asked for, takes as few
+/// of them as leave enough memory for the decoders.
+pub(super) fn limit_decoders(sources: &mut [Source], is_asked: bool, settings: &mut Settings) -> Result<()> {
+    let Settings { threads, memory, .. } = settings;
+    let cores = thread::available_parallelism().map_or(1, |n| n.get());
+    let most = if is_asked { *threads } else { cores.max(*threads) };
+    while !is_asked && *threads > 1 && *memory < least_memory(*threads) + decoders::least(sources, *threads) {
+        *threads -= 1;
+    }
+    decoders::limit(sources, decoders::Threads { now: *threads, most }, *memory, least_memory)
 }
 
 fn too_little(bytes: u64, threads: Option<usize>) -> Error {

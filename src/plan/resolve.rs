@@ -91,10 +91,11 @@ pub fn resolve(spec: &Spec, call: &Invocation) -> Result<Plan> {
     let zone = spec.read.zone.as_ref().map_or(Ok(Zone::UTC), |name| blame.zone("read.zone", name))?;
     let leaves_out = spec.deadline.on_timeout == Some(OnTimeout::Partial);
     let until = call.until(&spec.deadline).filter(|_| leaves_out);
-    let settings = settings(&spec.run)?;
+    let mut settings = settings(&spec.run)?;
     let check = || call.check(&spec.deadline);
     let patience = Patience { check: &check, leaves_out, until };
     let mut sources: Sources = sources::resolve(&spec.input, call.stdin, &patience)?.into_iter().collect();
+    machine::limit_decoders(&mut sources, spec.run.threads.is_some(), &mut settings)?;
     let mut latencies = call.latencies(&sources);
     let mut left_out: Vec<(String, String)> = Vec::new();
     let read_format = read::format(&spec.read, &sources)?;

@@ -1,7 +1,6 @@
 //! The settings under which `mapfold verify` runs a job, to find out whether the job prints the same whatever they are.
 
 use crate::cli::settings::{self, Setting};
-use crate::plan::machine::least_memory;
 use crate::units::short_argument;
 
 /// The settings of one run, with their values.
@@ -9,8 +8,14 @@ pub type Row = Vec<(&'static Setting, String)>;
 
 /// Returns the settings of all runs. At first one setting varies at a time, which shows where a difference comes from.
 /// Then several vary at once, which shows whether they affect each other. Settings for which `is_given` holds are given
-/// by the command line, and are left out. `threads` is their number where it doesn't vary.
-pub fn settings(input_bytes: u64, threads: usize, is_given: impl Fn(&Setting) -> bool) -> Vec<Row> {
+/// by the command line, and are left out. `threads` is their number where it doesn't vary, and `least_memory` returns the
+/// least memory for so many.
+pub fn settings(
+    input_bytes: u64,
+    threads: usize,
+    least_memory: impl Fn(usize) -> u64,
+    is_given: impl Fn(&Setting) -> bool,
+) -> Vec<Row> {
     /// Each split is a task and a run. More splits take long and show nothing new.
     const MOST_SPLITS: u64 = 1000;
     const MIB: u64 = 1 << 20;
@@ -76,9 +81,10 @@ fn same(a: &Row, b: &Row) -> bool {
 mod tests {
     use super::*;
     use crate::cli::trial::named;
+    use crate::plan::machine::least_memory;
 
     fn names(input_bytes: u64, given: &[&str]) -> Vec<String> {
-        let rows = settings(input_bytes, 2, |setting| given.contains(&setting.flag));
+        let rows = settings(input_bytes, 2, least_memory, |setting| given.contains(&setting.flag));
         let name =
             |row: &Row| named(&row.iter().map(|(setting, value)| (*setting, value.as_str())).collect::<Vec<_>>());
         rows.iter().map(name).collect()
