@@ -173,7 +173,8 @@ impl<'p> Job<'p> {
     /// The place of a run that an attempt writes.
     pub fn attempt_run(&self, attempt: &Attempt<'_>, name: &str) -> RunPlace {
         let AttemptId { task, attempt: number } = attempt.id;
-        self.runs.place(task.number + number as usize, format!("{}.{name}", attempt.id))
+        let place = self.runs.place(task.number + number as usize, format!("{}.{name}", attempt.id));
+        place.counted(&attempt.runs_written)
     }
 
     /// Begins the run of an attempt whose lines don't fit the memory.

@@ -179,8 +179,6 @@ impl<T> Mapped<T> {
         counters.map_input_bytes = read.bytes;
         counters.map_input_records = read.records;
         counters.map_output_materialized_bytes = written.file_bytes;
-        counters.spilled_records = written.rows;
-        counters.spilled_bytes = written.file_bytes;
         let (shuffled, stored_bytes) = (counters.reduce_shuffle_bytes, read.stored_bytes);
         let made = Mapped { made, bad: read.bad, shuffled, stored_bytes, covered: read.covered };
         Done { records: read.records, counters, made }

@@ -2,6 +2,7 @@
 //! attempt that succeeds hands over.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use super::control::{Control, Meter};
@@ -9,6 +10,7 @@ use super::pool::Assignment;
 use crate::error::{Error, Result};
 use crate::report::Counters;
 use crate::report::event::{AttemptId, Extent};
+use crate::shuffle::RunsWritten;
 
 /// The work of a task. Several attempts may read it at once.
 pub trait Work: Send + Sync {
@@ -51,6 +53,8 @@ pub struct Attempt<'a> {
     pub(super) meter: &'a Meter,
     /// Bytes that this attempt added to the meter.
     pub(super) metered: Cell<u64>,
+    /// The runs that this attempt wrote.
+    pub runs_written: Arc<RunsWritten>,
 }
 
 impl Attempt<'_> {
@@ -71,7 +75,14 @@ impl Attempt<'_> {
 
     /// An attempt at another task, made as part of this one because this one needs its result.
     pub fn aside<'b>(&'b self, id: AttemptId, meter: &'b Meter) -> Attempt<'b> {
-        Attempt { id, place: self.place, cancel: self.cancel, meter, metered: Cell::new(0) }
+        Attempt {
+            id,
+            place: self.place,
+            cancel: self.cancel,
+            meter,
+            metered: Cell::new(0),
+            runs_written: Arc::default(),
+        }
     }
 
     /// Adds `bytes` to the progress.

@@ -12,6 +12,7 @@ use super::phase::Phase;
 use super::pool::{Assignment, Handed};
 use crate::error::{Error, Result};
 use crate::panics;
+use crate::report::Counters;
 use crate::report::event::{AttemptId, What};
 
 /// Permission to make one attempt at a task.
@@ -113,7 +114,7 @@ where
         let id = AttemptId { task: self.phase.task(task.number), attempt };
         let Assignment { worker, seeded } = place;
         log.note(What::Begun { attempt: id, worker, seeded, extent: task.work.extent() });
-        let of_task = Attempt { id, place, cancel, meter, metered: Cell::new(0) };
+        let of_task = Attempt { id, place, cancel, meter, metered: Cell::new(0), runs_written: Arc::default() };
         let lost = || {
             of_task.take_back();
             log.note(What::Lost { attempt: id });
@@ -121,6 +122,8 @@ where
         };
         match panics::caught(|| id.task.to_string(), || (self.attempt)(&of_task, &task.work)) {
             Ok(Done { made, records, counters }) if task.win(attempt) => {
+                let written = &of_task.runs_written;
+                let counters = Counters { spilled_records: written.rows(), spilled_bytes: written.bytes(), ..counters };
                 log.note_won(id, records, &counters);
                 match panics::caught(|| id.task.to_string(), || (self.place)(task.number, made)) {
                     Ok(placed) => End::Won(placed),

@@ -57,5 +57,5 @@ pub use codec::PageCompression;
 pub use ranges::{Partitioner, Ranges};
 pub use reader::{PageReader, Run};
 pub use row::RowShape;
-pub use spill::{RunPlace, SpillSpace};
+pub use spill::{RunPlace, RunsWritten, SpillSpace};
 pub use writer::{PartitionBuffers, RowLimit, RunSize, RunWriter, WrittenRun};

@@ -19,6 +19,7 @@ use tempfile::TempPath;
 
 use super::codec::PageCompression;
 use super::release;
+use super::writer::RunSize;
 use crate::data::scratch;
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
@@ -50,6 +51,30 @@ pub struct RunPlace {
     space: Arc<SpillSpace>,
     stripe: usize,
     name: String,
+    written: Arc<RunsWritten>,
+}
+
+/// What the runs that were finished hold together.
+#[derive(Debug, Default)]
+pub struct RunsWritten {
+    rows: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl RunsWritten {
+    pub(super) fn add(&self, size: RunSize) {
+        self.rows.fetch_add(size.rows, Ordering::Relaxed);
+        self.bytes.fetch_add(size.file_bytes, Ordering::Relaxed);
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of their whole files.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 /// The file of a run. Dropping it deletes the file and gives its bytes back.
@@ -81,7 +106,7 @@ impl SpillSpace {
 
     /// Returns the place of the run `name`. Runs with neighbouring numbers go to different directories.
     pub fn place(self: &Arc<Self>, number: usize, name: String) -> RunPlace {
-        RunPlace { space: self.clone(), stripe: number % self.directories.len(), name }
+        RunPlace { space: self.clone(), stripe: number % self.directories.len(), name, written: Arc::default() }
     }
 
     /// Returns the bytes that all runs take now.
@@ -140,6 +165,15 @@ impl RunPlace {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
         SpillSpace::new(vec![directory], None, compression).place(0, name)
+    }
+
+    /// Counts the run among `written`.
+    pub fn counted(self, written: &Arc<RunsWritten>) -> RunPlace {
+        RunPlace { written: written.clone(), ..self }
+    }
+
+    pub(super) fn written(&self) -> &Arc<RunsWritten> {
+        &self.written
     }
 
     pub fn create(&self) -> Result<(File, RunFile)> {

@@ -3,12 +3,13 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::codec::PageCompression;
 use super::format::{self, Page, RunId};
 use super::packer::Packer;
-use super::spill::{self, RunFile, RunPlace};
+use super::spill::{self, RunFile, RunPlace, RunsWritten};
 use crate::data::buffer::{Buffer, SLACK};
 use crate::error::{Error, Result};
 use crate::failpoint::{self, Point};
@@ -77,6 +78,8 @@ pub struct RunWriter {
     /// Encoded lengths of all rows, added up.
     row_bytes: u64,
     rows: u64,
+    /// Counts the run when it is finished.
+    counted: Arc<RunsWritten>,
 }
 
 /// What a finished run holds.
@@ -125,7 +128,7 @@ impl RunWriter {
         page_size: usize,
         mut buffers: PartitionBuffers,
     ) -> Result<Self> {
-        let compression = place.compression();
+        let (compression, counted) = (place.compression(), place.written().clone());
         let (file, place) = place.create()?;
         buffers.buffers.resize_with(partitions, Partition::default);
         buffers.buffers.iter_mut().for_each(|partition| partition.clear(page_size));
@@ -149,6 +152,7 @@ impl RunWriter {
             pages,
             row_bytes,
             rows,
+            counted,
         })
     }
 
@@ -219,6 +223,7 @@ impl RunWriter {
         let RunWriter { file, place, written, buffers, .. } = &mut self;
         put(file, place, written, &mut buffers.pending, &index)?;
         let size = RunSize { rows: self.rows, row_bytes: self.row_bytes, file_bytes: self.written };
+        self.counted.add(size);
         Ok((WrittenRun { file: self.place, id: self.id, size }, self.buffers))
     }
 }
