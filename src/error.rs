@@ -27,6 +27,18 @@ pub const ROOMIER: &str = "choose a directory with more free space with --spill-
 /// The hint when the system gives no more memory.
 pub const LESS_MEMORY: &str = "use a smaller --memory, fewer --threads, or a higher limit (ulimit -v)";
 
+/// What messages call standard output.
+pub const STDOUT: &str = "standard output";
+
+/// The hint when a file would exceed the limit of the process.
+const LARGER_FILES: &str = "allow larger files (ulimit -f)";
+
+/// The hint when the process may open no more files.
+const MORE_FILES: &str = "allow more open files (ulimit -n), or use fewer --threads";
+
+/// The hint when the disk of the result is full.
+const OTHER_DISK: &str = "make room on its disk, or write to another one with --output";
+
 /// The hint when a job wasn't done in its time.
 pub const ANSWER_FROM_A_PART: &str = "with --on-timeout partial the job answers from what it has read by then";
 
@@ -209,7 +221,22 @@ impl Error {
                 let compress = if *may_compress { "--compress zstd or " } else { "" };
                 Some(format!("allow more with --spill-limit, or make runs smaller with {compress}a larger --memory"))
             }
+            Error::Read { source, .. }
+            | Error::Spill { source, .. }
+            | Error::SpillDirectory { source, .. }
+            | Error::Output { source, .. }
+            | Error::Start { source, .. }
+                if let Some(hint) = of_limit(source) =>
+            {
+                Some(hint.into())
+            }
             Error::SpillDirectory { .. } => Some("name a directory on a disk with free space with --spill-dir".into()),
+            Error::Output { path, source }
+                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+                    && path != Path::new(STDOUT) =>
+            {
+                Some(OTHER_DISK.into())
+            }
             Error::Output { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
                 Some("another program made it while the job ran; --force replaces it".into())
             }
@@ -328,12 +355,32 @@ fn of_group(group: Option<&str>) -> String {
     group.map_or_else(String::new, |group| format!(" of the group {group}"))
 }
 
+/// Returns what to do if a limit of the process was reached.
+pub fn of_limit(error: &io::Error) -> Option<&'static str> {
+    use rustix::io::Errno;
+    match Errno::from_io_error(error)? {
+        Errno::FBIG => Some(LARGER_FILES),
+        Errno::MFILE => Some(MORE_FILES),
+        Errno::NOMEM => Some(LESS_MEMORY),
+        _ => None,
+    }
+}
+
+/// Returns what the causes of two attempts must share to be the same. Each attempt has spill files of its own.
+fn sameness(cause: &Error) -> String {
+    match cause {
+        Error::Spill { source, .. } => reason(source),
+        cause => cause.to_string(),
+    }
+}
+
 /// Returns the message of [`Error::Attempts`]: the cause if it was the same each time, otherwise all causes in turn.
 fn each_attempt(task: &str, from: Option<&(PathBuf, u64)>, causes: &[Error]) -> String {
     let from = from.map_or_else(String::new, |(path, at)| format!(", {} from byte {at}", shown(path)));
     let attempts = causes.len();
-    let mut texts: Vec<_> = causes.iter().map(ToString::to_string).collect();
-    texts.dedup();
+    let mut different: Vec<_> = causes.iter().collect();
+    different.dedup_by_key(|cause| sameness(cause));
+    let texts: Vec<_> = different.into_iter().map(ToString::to_string).collect();
     match &texts[..] {
         [cause] => format!("{cause} (each of {attempts} attempts at {task}{from})"),
         _ => format!("each of {attempts} attempts at {task}{from} failed: {}", texts.join("; then: ")),
@@ -359,6 +406,28 @@ mod tests {
         let error = tempfile::tempfile_in("/nonexistent").unwrap_err();
         assert_eq!(reason(&error), "no such file or directory");
         assert_eq!(reason(&io::Error::other("the file was cut")), "the file was cut");
+    }
+
+    #[test]
+    fn what_failed_alike_in_each_attempt_is_said_once() {
+        let spill = |number: usize, code| Error::Spill {
+            path: format!("map-00001-{number}.run").into(),
+            source: io::Error::from_raw_os_error(code),
+        };
+        let of = |codes: &[i32]| {
+            let causes = codes.iter().enumerate().map(|(number, &code)| spill(number, code)).collect();
+            Error::of_attempts("map-00001".into(), None, causes, true)
+        };
+        let same = of(&[24, 24, 24]);
+        let text = "spill file map-00001-0.run: too many open files (each of 3 attempts at map-00001)";
+        assert_eq!((same.to_string().as_str(), same.hint().as_deref()), (text, Some(MORE_FILES)));
+        let different = of(&[5, 24, 24]).to_string();
+        assert!(
+            different.ends_with(
+                "map-00001-0.run: input/output error; then: spill file map-00001-1.run: too many open files"
+            ),
+            "{different}"
+        );
     }
 
     #[test]

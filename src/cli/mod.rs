@@ -53,7 +53,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::data::temporary::Temporaries;
-use crate::error::{Error, Result, one_line, reason, shown};
+use crate::error::{Error, Result, STDOUT, one_line, reason, shown};
 use crate::panics;
 pub use allocator::Allocator;
 
@@ -247,7 +247,7 @@ fn write_to_stdout<W: Write>(text: &str, stream: impl FnOnce(io::StdoutLock<'sta
     let mut stdout = stream(io::stdout().lock());
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|source| match source.kind() {
         io::ErrorKind::BrokenPipe => Error::ClosedPipe,
-        _ => Error::Output { path: "standard output".into(), source },
+        _ => Error::Output { path: STDOUT.into(), source },
     })
 }
 

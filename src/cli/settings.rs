@@ -70,7 +70,7 @@ pub const ALL: &[Setting] = &[
         takes: Takes::One(Scheduler::NAMES),
         ..setting("scheduler", "run.scheduler", "HOW", "How workers get tasks: stealing, static or shared")
     },
-    setting("spill-limit", "run.spill_limit", "SIZE", "Bound for the temporary files of map tasks"),
+    setting("spill-limit", "run.spill_limit", "SIZE", "Bound for the temporary files of all tasks"),
     Setting {
         takes: Takes::One(PageCompression::NAMES),
         ..setting("compress", "run.compress", "HOW", "Compress temporary files: auto, none, lz4 or zstd")

@@ -7,6 +7,7 @@ mod hot;
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::folding::{FoldMemory, Folding};
@@ -88,8 +89,12 @@ pub fn reduce(job: &Job<'_>, grouping: &Grouping<'_>, runs: &Runs<'_>) -> Result
         RowOrder::Sorted(keys) => {
             let partitioner = phase.ranges(keys);
             let attempt = |attempt: &Attempt<'_>, work: &ReduceWork| phase.sorted(attempt, work, keys, &partitioner);
-            let place = |task, run| {
+            let (begun, total, read) = (job.runs().taken(), phase.bytes.iter().sum(), AtomicU64::new(0));
+            let place = |task: usize, run| {
                 release(task);
+                let bytes: u64 = phase.bytes[partitions[task].clone()].iter().sum();
+                let read = read.fetch_add(bytes, Ordering::Relaxed) + bytes;
+                job.space.look_at_rows(job, begun, read, total);
                 Ok(run)
             };
             let runs = job.pool.run(&tasks, works, NoMore, attempt, place)?;

@@ -23,7 +23,7 @@ const LEAST: u64 = 1 << 20;
 /// Free bytes for each byte of runs that count as much.
 const MUCH: u64 = 4;
 
-/// Watches the free space while the map phase writes runs.
+/// Watches the free space while the map phase writes runs, and while reduce tasks write rows that are sorted later.
 #[derive(Debug)]
 pub struct SpaceWatch {
     /// Bytes of runs at which free space is looked at next.
@@ -61,20 +61,36 @@ pub fn note_much(job: &Job<'_>) {
 impl SpaceWatch {
     /// Looks at the free space if much was written since the last time. Warns once if the runs will probably not fit.
     pub fn look(&self, job: &Job<'_>) {
-        let written = job.runs().taken();
-        let next = self.next.load(Ordering::Relaxed);
-        let later = written + LEAST.max(written / 4);
-        let order = Ordering::Relaxed;
-        if written < next || self.next.compare_exchange(next, later, order, order).is_err() {
-            return;
-        }
+        let Some(written) = self.is_due(job) else { return };
         let sources = &job.plan.sources;
-        if !sources.iter().all(Source::is_file) || job.sample.is_some() {
+        if !sources.iter().all(Source::is_file) {
             return;
         }
         let total = sources.iter().map(Source::bytes).sum();
         let read = job.control.progress.in_runs.load(Ordering::Acquire);
-        let all = expected(job.counters().map_output_materialized_bytes, read, total);
+        self.judge(job, written, expected(job.counters().map_output_materialized_bytes, read, total));
+    }
+
+    /// Does the same while groups become rows that are sorted later. Their runs are made of `read` of `total` bytes so
+    /// far, while the runs of the map phase, which took `begun`, give space back.
+    pub fn look_at_rows(&self, job: &Job<'_>, begun: u64, read: u64, total: u64) {
+        let Some(written) = self.is_due(job) else { return };
+        let more = expected(written.saturating_sub(begun), read, total);
+        self.judge(job, written, begun.saturating_add(more));
+    }
+
+    /// Returns the bytes of all runs if it is time to look.
+    fn is_due(&self, job: &Job<'_>) -> Option<u64> {
+        let written = job.runs().taken();
+        let next = self.next.load(Ordering::Relaxed);
+        let later = written + LEAST.max(written / 4);
+        let order = Ordering::Relaxed;
+        let is_due = written >= next && self.next.compare_exchange(next, later, order, order).is_ok();
+        (is_due && job.sample.is_none()).then_some(written)
+    }
+
+    /// Warns if `all` bytes of runs, of which so many are written, will probably not fit.
+    fn judge(&self, job: &Job<'_>, written: u64, all: u64) {
         let more = all.saturating_sub(written);
         if let Some(limit) = job.plan.settings.spill_limit.filter(|&limit| is_clearly_beyond(all, limit)) {
             let expected = format!("the runs of this job may take about {}", data(all));

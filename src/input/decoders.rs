@@ -182,3 +182,81 @@ pub fn limit(sources: &mut [Source], threads: Threads, memory: u64, least_of: im
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::input::{Codec, FileId, ReadLimits};
+
+    const MIB: u64 = 1 << 20;
+
+    fn zstd(window: u64) -> Source {
+        let decoder = DecoderMemory::of(Some(Frame { window, content: None }));
+        let (id, codec) = (FileId { device: 0, inode: 0, changed_ns: 0 }, Some(Codec::Zstd));
+        let path = Path::new("f.zst").to_owned();
+        Source::File { path, len: 1, id, codec, reach: ReadLimits { decoder, ..ReadLimits::default() } }
+    }
+
+    fn limited(mut sources: Vec<Source>, threads: usize, memory: u64) -> Result<Vec<Source>> {
+        let of_job = |threads| (12 + 2 * threads as u64) * MIB;
+        limit(&mut sources, Threads { now: threads, most: threads }, memory, of_job).map(|()| sources)
+    }
+
+    /// The memory that an error names is enough, and a little less isn't.
+    #[test]
+    fn what_is_named_is_enough() {
+        let frame = |window| Frame { window, content: None };
+        for threads in [1, 2, 5] {
+            for sources in [
+                vec![Source::stdin()],
+                vec![zstd(MIB), Source::stdin(), Source::stream(Path::new("fifo"))],
+                vec![zstd(MIB); 20],
+            ] {
+                let of_files = least(&sources, threads);
+                let job = (12 + 2 * threads as u64) * MIB + of_files;
+                let at_least = limited(sources.clone(), threads, job).unwrap();
+                assert!(limited(sources.clone(), threads, job - 1).is_err() || of_files == 0);
+                for window in [4 * MIB, 10 * MIB, LARGEST_WINDOW] {
+                    let needs = at_least[0].decoder().lacks(frame(window)).unwrap();
+                    let more = limited(sources.clone(), threads, needs).unwrap();
+                    assert_eq!(more[0].decoder().lacks(frame(window)), None);
+                    assert!(SetAside::of(&more, threads).bytes < needs - job + of_files + 8 * MIB);
+                    let less = limited(sources.clone(), threads, needs - 1).unwrap();
+                    assert!(less[0].decoder().lacks(frame(window)).is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn where_memory_is_plenty_any_window_fits() {
+        for source in [Source::stdin(), zstd(1024), zstd(LARGEST_WINDOW)] {
+            let limited = limited(vec![source], 2, 2048 * MIB).unwrap();
+            assert_eq!(limited[0].decoder().lacks(Frame { window: LARGEST_WINDOW, content: None }), None);
+            let aside = SetAside::of(&limited, 2);
+            assert!(aside.bytes < 130 * MIB);
+            assert!(aside.leaves(500 * MIB) - aside.bytes >= 500 * MIB);
+        }
+    }
+
+    #[test]
+    fn as_many_files_count_as_are_read_at_a_time() {
+        let one = least(&[zstd(MIB)], 1);
+        assert_eq!(least(&vec![zstd(MIB); 20], 3), 4 * one);
+        let mixed = [vec![zstd(1024); 9], vec![zstd(MIB)], vec![zstd(1024); 9]].concat();
+        assert_eq!(least(&mixed, 3), one);
+        let error = limited(vec![zstd(1024), zstd(8 * MIB)], 2, 20 * MIB).unwrap_err();
+        assert_eq!(error.to_string(), "f.zst: takes 8.6 MiB to decompress, but memory is 20 MiB");
+        assert_eq!((error.hint().unwrap().as_str(), error.exit_code()), ("use --memory 25M, or fewer --threads", 2));
+    }
+
+    #[test]
+    fn a_small_content_takes_less_than_its_window() {
+        let bytes = |content| of_frame(Frame { window: 8 * MIB, content });
+        assert_eq!(bytes(Some(0)), ANY + (128 << 10));
+        assert!(bytes(Some(100_000)) - bytes(Some(0)) == 100_000);
+        assert_eq!(bytes(Some(1 << 40)), bytes(None));
+    }
+}

@@ -160,3 +160,48 @@ fn corrupt(code: usize) -> io::Error {
     let why = why.strip_suffix(" detected").unwrap_or(why).to_lowercase();
     io::Error::other(format!("the zstd data is corrupt: {why}{hint}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn frame(content: &[u8], log: u32, pledged: bool) -> Vec<u8> {
+        let mut to = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        to.window_log(log).unwrap();
+        to.set_pledged_src_size(pledged.then_some(content.len() as u64)).unwrap();
+        to.write_all(content).unwrap();
+        to.finish().unwrap()
+    }
+
+    #[test]
+    fn headers_say_how_large_windows_are() {
+        for log in [10, 17, 23, 27] {
+            let header = Header::of(&frame(b"some content", log, false));
+            assert_eq!(header, Header::Frame(Frame { window: 1 << log, content: None }), "{log}");
+        }
+        for len in [0, 1, 255, 256, 300, 65_791, 65_792, 70_000] {
+            let packed = frame(&vec![b'x'; len], 20, true);
+            let Header::Frame(Frame { content: Some(content), window }) = Header::of(&packed) else { panic!("{len}") };
+            assert_eq!((content, window), (len as u64, len as u64));
+            // A part of a header doesn't tell.
+            let header = (0..).find(|&part| Header::of(&packed[..part]) != Header::Short).unwrap();
+            assert!((6..=LONGEST_HEADER).contains(&header), "{header}");
+        }
+        // A window of 10 and a half MiB, and the number of a dictionary in two bytes.
+        let header = Header::of(&[0x28, 0xb5, 0x2f, 0xfd, 2, 13 << 3 | 2, 0, 0]);
+        assert_eq!(header, Header::Frame(Frame { window: 10 << 20, content: None }));
+        assert_eq!(Header::of(b"\x5a\x2a\x4d\x18\x04\0\0\0data"), Header::Skippable(12));
+        assert_eq!(Header::of(b"text"), Header::Other);
+    }
+
+    #[test]
+    fn the_first_frame_of_a_file_may_follow_others_without_data() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"\x5a\x2a\x4d\x18\x04\0\0\0data\x50\x2a\x4d\x18\0\0\0\0").unwrap();
+        assert_eq!(first_frame(&file).unwrap(), None);
+        file.write_all(&frame(b"x", 21, false)).unwrap();
+        assert_eq!(first_frame(&file).unwrap(), Some(Frame { window: 1 << 21, content: None }));
+    }
+}

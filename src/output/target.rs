@@ -26,7 +26,7 @@ impl Target {
 
     pub fn path(&self) -> &Path {
         match self {
-            Target::Stdout => Path::new("standard output"),
+            Target::Stdout => Path::new(crate::error::STDOUT),
             Target::File(path, _) | Target::Device(path, _) | Target::Directory(path) | Target::Scratch(path) => path,
         }
     }

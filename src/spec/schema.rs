@@ -130,7 +130,7 @@ const RUN: &[Key] = &[
         "The directory of temporary files, or several that the runs are spread over: by default $TMPDIR, or else /var/tmp",
     ),
     Key::optional("spill_limit", Shape::Size)
-        .about("The most bytes that all runs together may take on disk at a time; if they would take more, the job fails"),
+        .about("The most bytes that all runs, those of every phase, may take on disk at a time; if they would take more, the job fails"),
     Key::optional("compress", Shape::Choice(Choice::of(PageCompression::NAMES)))
         .about("Whether runs are compressed, and how; auto compresses them where that saves time, as measured")
         .by_default("auto"),

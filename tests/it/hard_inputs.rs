@@ -151,7 +151,7 @@ fn a_failure_beside_a_silent_stream() {
     drop(stdin);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.ends_with(".run: file too large\n"), "{stderr}");
+    assert!(stderr.ends_with(".run: file too large\nhint: allow larger files (ulimit -f)\n"), "{stderr}");
     assert_eq!(dir.names(), ["lines.txt"]);
 }
 

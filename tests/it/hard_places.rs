@@ -72,6 +72,8 @@ fn what_may_not_be_read() {
     }
 }
 
+const HINT: &str = "hint: make room on its disk, or write to another one with --output";
+
 /// A file system of 256 KiB, for the spill files and for the output.
 #[test]
 fn a_full_disk() {
@@ -98,7 +100,10 @@ fn a_full_disk() {
     assert_eq!((error.lines().count(), out.as_str()), (2, "1\n"));
     for output in ["small/out", "small/", "small/sub/"] {
         let (error, out) = run(&format!("-o {output}"));
-        assert_eq!((error, out), (format!("error: cannot write {output}: no space left on device\n"), "1\n".into()));
+        assert_eq!(
+            (error, out),
+            (format!("error: cannot write {output}: no space left on device\n{HINT}\n"), "1\n".into())
+        );
     }
     let (error, out) = run("--report small/r.json -o small/out --set limit=1");
     assert_eq!((error.as_str(), out.as_str()), ("", "0\nout\nr.json\n"));
@@ -118,7 +123,10 @@ fn a_full_disk() {
     for output in ["/dev/full", "small/out --unordered"] {
         let (error, out) = run(&format!("-o {output}"));
         let name = output.split(' ').next().unwrap();
-        assert_eq!((error, out), (format!("error: cannot write {name}: no space left on device\n"), "1\n".into()));
+        assert_eq!(
+            (error, out),
+            (format!("error: cannot write {name}: no space left on device\n{HINT}\n"), "1\n".into())
+        );
     }
     assert_eq!(dir.names(), ["lines", "small"]);
 }

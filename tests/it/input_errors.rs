@@ -1,6 +1,7 @@
 //! Inputs, outputs and reports that are refused before anything is read.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::harness::{Dir, Ran};
@@ -44,6 +45,40 @@ fn standard_input_has_one_use() {
     run("run -").refused("there is no INPUT, and standard input has the spec", "name a file: mapfold run - FILE");
     run("run uniq - -")
         .refused("standard input is named twice, but can be read only once", "to read a file named -, write ./-");
+}
+
+/// Windows that are known are refused before anything is read. Others end the job when they are met.
+#[test]
+fn windows_beyond_the_memory() {
+    let packed = |log| {
+        let mut to = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        to.window_log(log).unwrap();
+        to.write_all(b"a\n").unwrap();
+        to.finish().unwrap()
+    };
+    let dir =
+        Dir::new().file("a.zst", packed(27)).file("small", packed(10)).file("grows", [packed(10), packed(27)].concat());
+    let run = |args: &str| dir.run(&format!("run uniq {args} --threads 1"));
+    let known = "a.zst: takes 128.6 MiB to decompress, but memory is 20 MiB";
+    run("small a.zst --memory 20M").refused(known, "use --memory 143M");
+    run("small a.zst --memory 143M").printed("a\t2\n");
+    run("small --memory 14M").printed("a\t1\n");
+    let met = |args: &str, piped: &[u8], name: &str| {
+        let run = |memory: &str| {
+            let args = format!("run uniq {args} --threads 1 --memory {memory}");
+            dir.command(args.split_whitespace()).stdin(piped).run()
+        };
+        let ran = run("20M");
+        let error = format!("error: {name}: is compressed with a window of 128 MiB, which doesn't fit in the memory");
+        let stderr = ran.stderr();
+        let (first, hint) = stderr.trim_end().split_once('\n').unwrap();
+        assert_eq!((ran.code(), first), (Some(1), error.as_str()));
+        let enough = hint.strip_prefix("hint: use --memory ").unwrap();
+        assert_eq!(run(enough).code(), Some(0), "{}", run(enough).stderr());
+        assert_eq!(run("2G").code(), Some(0));
+    };
+    met("grows", b"", "grows");
+    met("- small", &packed(27), "stdin");
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod process;
 use std::fs;
 use std::io::Write;
 
-use inputs::{Lines, Table, number, row, shuffled, text, write_gzip, write_row};
+use inputs::{Lines, Table, number, row, shuffled, text, write_gzip, write_row, zstd_of};
 use process::{Measured, measure};
 
 use crate::harness::Dir;
@@ -97,6 +97,7 @@ impl Shapes {
     }
 
     fn file(&self, name: &str, contents: impl AsRef<[u8]>) {
+        fs::create_dir_all(self.dir.join(name).parent().unwrap()).unwrap();
         fs::write(self.dir.join(name), contents).unwrap();
     }
 
@@ -109,7 +110,7 @@ impl Shapes {
         let mut ran = measure(&self.dir, args, (self.threads, budget), piped);
         // What can't fit names the memory that it needs, which is then enough. To find that out takes no more than is
         // there.
-        if let (Some(1), Some(more)) = (ran.code, ran.needs()) {
+        if let (Some(1 | 2), Some(more)) = (ran.code, ran.needs()) {
             assert!(more > budget && ran.seen <= budget + ran.unoptimised, "{name}: {} {}", ran.seen, ran.stderr);
             budget = more;
             ran = measure(&self.dir, args, (self.threads, budget), piped);
@@ -191,6 +192,29 @@ fn a_long_pipe() {
         let tasks = report["tasks"].as_array().unwrap();
         let of_map = tasks.iter().filter(|task| task["id"].as_str().unwrap().starts_with("map")).count();
         assert!(of_map <= TIMES / 10, "{of_map} map tasks");
+    });
+}
+
+/// A window is as large as the data says, and is taken whole. The memory for it is known before a file is read, but for
+/// later frames, and not for a pipe.
+#[test]
+fn windows_of_zstd() {
+    Shapes::measure(|shapes| {
+        let lines = Lines::of(shapes.bytes(), LENGTH);
+        let bytes = lines.bytes();
+        let (some, rest) = bytes.split_at(bytes.len() / 3 / (LENGTH + 1) * (LENGTH + 1));
+        for log in [20, 23] {
+            shapes.file(&format!("{log}.zst"), zstd_of(&bytes, log));
+        }
+        shapes.file("growing.zst", [zstd_of(some, 17), zstd_of(rest, 23)].concat());
+        shapes.file("parts/a", zstd_of(some, 22));
+        shapes.file("parts/b", zstd_of(rest, 23));
+        let by_line = lines.counted(0..lines.texts);
+        shapes.shape("a window of 1 MiB", "run uniq 20.zst", &Rows(&by_line));
+        shapes.shape("a window of 8 MiB", "run uniq 23.zst", &Rows(&by_line));
+        shapes.shape("a later window of 8 MiB", "run uniq growing.zst", &Rows(&by_line));
+        shapes.shape("windows of 4 and 8 MiB", "run uniq parts", &Rows(&by_line));
+        shapes.from("a window of 8 MiB in a pipe", "run uniq -", Some("23.zst"), &Rows(&by_line));
     });
 }
 

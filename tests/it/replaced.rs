@@ -44,7 +44,9 @@ fn without_its_report_a_result_is_none() {
     let failed = |output: &str| {
         let ran = bash(&dir, &format!("ulimit -f 1; exec $M run uniq a.txt -o {output}"));
         let name = output.split(' ').next().unwrap();
-        assert_eq!(String::from_utf8_lossy(&ran.stderr), format!("error: cannot write {name}: file too large\n"));
+        let hint = "hint: allow larger files (ulimit -f)";
+        let error = format!("error: cannot write {name}: file too large\n{hint}\n");
+        assert_eq!(String::from_utf8_lossy(&ran.stderr), error);
         assert_eq!(ran.status.code(), Some(1));
     };
     let report = fs::read(dir.join("out/_REPORT.json")).unwrap();

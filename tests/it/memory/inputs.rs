@@ -157,3 +157,11 @@ pub fn write_gzip(dir: &Dir, name: &str, bytes: &[u8]) {
     packed.write_all(bytes).unwrap();
     packed.finish().unwrap();
 }
+
+/// A zstd frame with a window of `1 << log` bytes, which doesn't say how long its content is.
+pub fn zstd_of(bytes: &[u8], log: u32) -> Vec<u8> {
+    let mut to = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    to.window_log(log).unwrap();
+    to.write_all(bytes).unwrap();
+    to.finish().unwrap()
+}
