@@ -134,11 +134,9 @@ impl Sizes {
         };
         let most_of_block = if has_deadline { SOON } else { BLOCK };
         let fill = (share as usize / 16).clamp(4 << 10, most_of_block);
-        let block = match fill {
-            SMALL_BLOCK.. => fill,
-            _ if is_accepted => BLOCK_IN_FILE.min(most_of_block),
-            _ => TEST_FILLS * fill,
-        };
+        // Tests with less memory want many blocks.
+        let is_in_file = is_accepted && fill < SMALL_BLOCK;
+        let block = if is_in_file { BLOCK_IN_FILE.min(most_of_block) } else { fill };
         Sizes {
             split: settings
                 .split_size
@@ -242,9 +240,6 @@ const SMALL_BLOCK: usize = 4 << 20;
 
 /// Bytes of a block in a file.
 const BLOCK_IN_FILE: usize = 16 << 20;
-
-/// How many times what a reader holds a block in a file has if a test gives less memory than a job accepts.
-const TEST_FILLS: usize = 4;
 
 /// Bytes of input, or of rows, for each partition, if memory isn't short. The groups of so much input fit a third-level
 /// cache when the partition is reduced; if they are more than fit the second-level cache, they are divided first.
