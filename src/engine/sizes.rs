@@ -166,7 +166,7 @@ impl Sizes {
             window: (share as usize / 32).clamp(64 << 10, WINDOW),
             longest_record: share / 2,
             longest_row: RowLimit {
-                bytes: share / row_copies,
+                bytes: if is_accepted { share / row_copies } else { TEST_ROW },
                 copies: decoders.for_further(row_copies * settings.threads as u64),
                 beside: process(settings.threads) + decoders.leaves(0),
             },
@@ -216,6 +216,9 @@ const SMALLEST_BUFFER: usize = 1 << 10;
 
 /// Bytes that a fold may take for each slot of a table whose slots a test has chosen.
 const TEST_BYTES_A_SLOT: usize = 1 << 10;
+
+/// The longest row if a test gives less memory than a job accepts.
+const TEST_ROW: u64 = 1 << 20;
 
 /// Bytes of the cache for each such slot, so that tests divide rows, too.
 const TEST_CACHE_A_SLOT: usize = 16;

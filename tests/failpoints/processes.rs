@@ -127,7 +127,9 @@ fn the_report_says_that_an_attempt_failed() {
 #[test]
 fn a_damaged_run_of_a_packed_file_is_made_again() {
     let dir = dir();
-    let table = "k,v\n".to_owned() + &(0..50_000).map(|n| format!("\"key\n{}\",{n}\n", n % 700)).collect::<String>();
+    // In little memory, blocks have 16 MiB.
+    let row = |n: u32| format!("\"key\n{}\",{n},{}\n", n % 700, "x".repeat(4000));
+    let table = "k,v,w\n".to_owned() + &(0..15_000).map(row).collect::<String>();
     fs::write(dir.path().join("in/table.gz"), gzipped(&table)).unwrap();
     for job in ["run wordcount in/table.gz", "agg -g k sum(v) --read csv in/table.gz"] {
         let args =
