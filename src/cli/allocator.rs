@@ -118,7 +118,7 @@ pub fn give_back() {
     #[cfg(target_env = "gnu")]
     {
         /// Bytes of a piece that has a mapping of its own.
-        const LARGE: i32 = 256 << 10;
+        const LARGE: i32 = 64 << 10;
         // SAFETY: the calls set parameters of the allocator, and no other thread exists that could use the allocator.
         unsafe {
             libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);

@@ -48,6 +48,16 @@ pub struct Compressor {
 }
 
 impl Compressor {
+    /// Frees the memory of all codecs but this one.
+    pub fn keep(&mut self, codec: Option<Codec>) {
+        let Compressor { lz4, zstd, out } = std::mem::take(self);
+        match codec {
+            Some(Codec::Lz4) => *self = Compressor { lz4, out, zstd: None },
+            Some(Codec::Zstd) => *self = Compressor { zstd, out, lz4: None },
+            None => {}
+        }
+    }
+
     /// Returns the compressed bytes. `None` if they aren't fewer than `bytes`.
     pub fn compress(&mut self, codec: Codec, bytes: &[u8]) -> Option<&[u8]> {
         let Compressor { lz4, zstd, out } = self;

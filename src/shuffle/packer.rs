@@ -78,6 +78,9 @@ impl Packer {
             self.gauge.note_sample(codec, payload.len(), len, begun.elapsed());
         }
         self.gauge.end_sample();
+        // A codec takes half a mebibyte, and the next samples are far away.
+        self.compressor.keep(self.gauge.choice);
+        self.scratch = Vec::new();
     }
 }
 
