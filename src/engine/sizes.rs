@@ -164,7 +164,7 @@ impl Sizes {
             fill,
             block,
             window: (share as usize / 32).clamp(64 << 10, WINDOW),
-            longest_record: share / 2,
+            longest_record: share,
             longest_row: RowLimit {
                 bytes: if is_accepted { share / row_copies } else { TEST_ROW },
                 copies: decoders.for_further(row_copies * settings.threads as u64),
@@ -228,7 +228,7 @@ const CACHE: usize = 256 << 10;
 
 /// Copies of one row that are live while it is sorted and written, in buffers that may be larger than the row: its key
 /// and its line as they are read, as they are held, and as they are written.
-const ROW_COPIES: u64 = 8;
+const ROW_COPIES: u64 = 7;
 
 /// Largest block of a stream in bytes. On a compressed table with 200,000 groups, blocks of half this size took 1.09
 /// times the CPU time, because each block is mapped to a run of its own. Smaller blocks at the beginning and the end,

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! memory = least of the job + least of each decoder + spare + the rest
-//! spare    ⅓ of spare and rest if a source may turn out to be compressed when it is read
-//!          ⅛ if a later frame of a file may have a larger window than the first
+//! spare    ⅛ of spare and rest if a source may turn out to be compressed when it is read, or if a later frame of a file
+//!          may have a larger window than the first
 //! ```
 //!
 //! The spare memory is divided equally. A frame that takes more than its decoder has is an error, which names the
@@ -79,7 +79,6 @@ struct Open {
     beyond: u64,
     /// How many of them may meet frames with larger windows than are known.
     unsure: u64,
-    has_unknown: bool,
 }
 
 /// Whether the source may be decompressed, though nothing is known of that before it is read.
@@ -97,7 +96,6 @@ fn open(sources: &[Source], threads: usize, of: impl Fn(DecoderMemory) -> u64) -
         open.bytes += bytes;
         open.beyond += bytes.saturating_sub(SMALL);
         open.unsure += u64::from(is_unknown(source) || memory.least > ANY);
-        open.has_unknown |= is_unknown(source);
     };
     let mut in_turn: Vec<&Source> = Vec::new();
     for source in sources.iter().filter(|source| is_unknown(source) || source.decoder().least > 0) {
@@ -112,14 +110,11 @@ fn open(sources: &[Source], threads: usize, of: impl Fn(DecoderMemory) -> u64) -
 #[derive(Clone, Copy, Debug)]
 pub struct SetAside {
     pub bytes: u64,
-    /// Of this many parts of further memory, at most one is set aside, too.
-    part: u64,
 }
 
 impl SetAside {
     pub fn of(sources: &[Source], threads: usize) -> SetAside {
-        let Open { bytes, has_unknown, .. } = open(sources, threads, |memory| memory.aside);
-        SetAside { bytes, part: part(has_unknown) }
+        SetAside { bytes: open(sources, threads, |memory| memory.aside).bytes }
     }
 
     /// Returns memory of which at least so many bytes aren't set aside.
@@ -131,15 +126,13 @@ impl SetAside {
     pub fn for_further(self, bytes: u64) -> u64 {
         match self.bytes {
             0 => bytes,
-            _ => bytes.saturating_mul(self.part).div_ceil(self.part - 1),
+            _ => bytes.saturating_mul(PARTS).div_ceil(PARTS - 1),
         }
     }
 }
 
-/// Of this many parts of the memory beyond what is needed, one is spare.
-fn part(has_unknown: bool) -> u64 {
-    if has_unknown { 3 } else { 8 }
-}
+/// Of this many parts of the memory beyond what is needed, one is spare, at most.
+const PARTS: u64 = 8;
 
 /// Returns the memory that a job needs for its decoders besides the least memory of any job.
 pub fn least(sources: &[Source], threads: usize) -> u64 {
@@ -158,7 +151,7 @@ pub struct Threads {
 pub fn limit(sources: &mut [Source], threads: Threads, memory: u64, least_of: impl Fn(usize) -> u64) -> Result<()> {
     let needs = |threads| {
         let open = open(sources, threads, |memory| memory.least);
-        (least_of(threads) + open.beyond, part(open.has_unknown) * open.unsure.max(1))
+        (least_of(threads) + open.beyond, PARTS * open.unsure.max(1))
     };
     let (job, parts) = needs(threads.now);
     let (job_at_most, parts_at_most) = needs(threads.most);

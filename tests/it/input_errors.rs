@@ -75,7 +75,7 @@ fn windows_beyond_the_memory() {
         assert_eq!((ran.code(), first), (Some(1), error.as_str()));
         let enough = hint.strip_prefix("hint: use --memory ").unwrap();
         assert_eq!(run(enough).code(), Some(0), "{}", run(enough).stderr());
-        assert_eq!(run("2G").code(), Some(0));
+        assert_eq!(run("4G").code(), Some(0));
     };
     met("grows", b"", "grows");
     met("- small", &packed(27), "stdin");

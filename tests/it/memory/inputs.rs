@@ -28,7 +28,7 @@ pub fn text(i: usize, length: usize, out: &mut Vec<u8>) {
     let fill = FILL.get_or_init(|| {
         let draw = |x: &u64| Some(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
         let digits = b"abcdefghijklmnopqrstuvwxyz234567";
-        iter::successors(Some(1), draw).map(|x| digits[(x >> 59) as usize]).take(1 << 17).collect()
+        iter::successors(Some(1), draw).map(|x| digits[(x >> 59) as usize]).take(1 << 21).collect()
     });
     for at in (0..8).rev() {
         out.push(b"0123456789abcdef"[i >> (4 * at) & 15]);
