@@ -204,3 +204,20 @@ fn any_byte_may_end_records() {
     // Only before a newline does a carriage return belong to the end.
     assert_eq!((list.too_long(b"ab\r\0", 2), list.too_long(b"ab\r\0", 3)), (Some(0), None));
 }
+
+/// The end of a record of several mebibytes is found wherever it lies, whatever the bytes before it are.
+#[test]
+fn the_length_of_a_long_record() {
+    const STEP: usize = 1 << 20;
+    for (framing, open, close) in [(LINES, "", ""), (CSV, "", ""), (CSV, "\"\n", "\n\""), (CSV, "\"\"\"", "\"\n,\"")] {
+        for len in [STEP - 9, STEP - 1, STEP, STEP + 1, 3 * STEP - 2, 3 * STEP + 5] {
+            let mut bytes = [open.as_bytes(), &vec![b'x'; len - open.len()], close.as_bytes(), b"\nnext\n"].concat();
+            let mut seen = Vec::new();
+            let found = framing.long_record(&bytes, |searched| seen.push(searched));
+            assert_eq!(Some(found), framing.first_end(&bytes), "{open:?} {len}");
+            assert!(found > len && seen.iter().all(|at| *at < found), "{open:?} {len} {seen:?}");
+            bytes.truncate(len);
+            assert_eq!(framing.long_record(&bytes, |_| {}), len, "{open:?} {len}");
+        }
+    }
+}

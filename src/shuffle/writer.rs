@@ -34,7 +34,7 @@ pub struct RowLimit {
 }
 
 impl RowLimit {
-    pub fn check(self, bytes: u64) -> Result<()> {
+    fn check(self, bytes: u64) -> Result<()> {
         if bytes <= self.bytes { Ok(()) } else { Err(Error::RowTooLarge { bytes, needs: self.needs(bytes) }) }
     }
 
