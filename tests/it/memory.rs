@@ -70,6 +70,8 @@ struct Shapes {
     dir: Dir,
     threads: usize,
     budget: usize,
+    /// How many hints in turn may be needed.
+    hints: usize,
     failures: Vec<String>,
 }
 
@@ -84,7 +86,7 @@ impl Shapes {
         let mut failures = Vec::new();
         for (threads, budget) in each {
             eprintln!("| shape | budget, MiB | peak, MiB | peak / budget | peak is made of | time |");
-            let mut shapes = Shapes { dir: Dir::new(), threads, budget, failures: Vec::new() };
+            let mut shapes = Shapes { dir: Dir::new(), threads, budget, hints: 1, failures: Vec::new() };
             measure(&mut shapes);
             failures.extend(shapes.failures);
         }
@@ -110,10 +112,12 @@ impl Shapes {
         let mut ran = measure(&self.dir, args, (self.threads, budget), piped);
         // What can't fit names the memory that it needs, which is then enough. To find that out takes no more than is
         // there.
-        if let (Some(1 | 2), Some(more)) = (ran.code, ran.needs()) {
-            assert!(more > budget && ran.seen <= budget + ran.unoptimised, "{name}: {} {}", ran.seen, ran.stderr);
-            budget = more;
-            ran = measure(&self.dir, args, (self.threads, budget), piped);
+        for _ in 0..self.hints {
+            if let (Some(1 | 2), Some(more)) = (ran.code, ran.needs()) {
+                assert!(more > budget && ran.seen <= budget + ran.unoptimised, "{name}: {} {}", ran.seen, ran.stderr);
+                budget = more;
+                ran = measure(&self.dir, args, (self.threads, budget), piped);
+            }
         }
         self.judge(name, budget, &ran, answer);
     }
@@ -212,7 +216,10 @@ fn windows_of_zstd() {
         let by_line = lines.counted(0..lines.texts);
         shapes.shape("a window of 1 MiB", "run uniq 20.zst", &Rows(&by_line));
         shapes.shape("a window of 8 MiB", "run uniq 23.zst", &Rows(&by_line));
+        // The first window is known when the job is planned, the second when it is met.
+        shapes.hints = 2;
         shapes.shape("a later window of 8 MiB", "run uniq growing.zst", &Rows(&by_line));
+        shapes.hints = 1;
         shapes.shape("windows of 4 and 8 MiB", "run uniq parts", &Rows(&by_line));
         shapes.from("a window of 8 MiB in a pipe", "run uniq -", Some("23.zst"), &Rows(&by_line));
     });
