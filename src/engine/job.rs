@@ -21,7 +21,7 @@ use crate::input::collected::BlockFiles;
 use crate::input::edges::{Edges, PieceRead};
 use crate::input::{Newlines, RecordEnd, Stretch};
 use crate::map::Home;
-use crate::output::{Order, RowLayout, Writer};
+use crate::output::{RowLayout, Writer};
 use crate::panics::{lock, unlocked};
 use crate::plan::{Plan, Rows};
 use crate::record;
@@ -210,7 +210,7 @@ impl<'p> Job<'p> {
         let begun = self.control.begun;
         let timeout = self.plan.timeout.filter(|_| self.plan.may_be_partial())?;
         let is_ordered = match &self.plan.rows {
-            Rows::Groups(groups) => groups.order != Order::Free && groups.key_order().is_none(),
+            Rows::Groups(groups) => groups.are_sorted_later(),
             Rows::Records { sort } => sort.is_some(),
         };
         Some(Deadline { begun, end: begun + timeout.duration(), is_ordered })

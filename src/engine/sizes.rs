@@ -11,6 +11,7 @@
 use rustix::process::{Resource, getrlimit};
 
 use super::read::WINDOW;
+use crate::data::buffer;
 use crate::input::decoders::SetAside;
 use crate::input::splits;
 use crate::plan::machine::least_memory;
@@ -110,10 +111,7 @@ impl Sizes {
         let has_deadline = plan.timeout.is_some() && plan.may_be_partial();
         let streams = plan.sources.iter().any(|source| source.is_stream());
         // Where groups are sorted later, an attempt writes their rows while it folds.
-        let is_sorted_later = match &plan.rows {
-            Rows::Groups(groups) => groups.sort_keys().is_some() && groups.key_order().is_none(),
-            Rows::Records { .. } => false,
-        };
+        let is_sorted_later = matches!(&plan.rows, Rows::Groups(groups) if groups.are_sorted_later());
         let sorts_records = matches!(&plan.rows, Rows::Records { sort: Some(_) });
         // An attempt that writes rows while it folds has the copies of both. A finished group has its key twice if its row
         // is sorted by it.
@@ -172,7 +170,7 @@ impl Sizes {
             },
             texts_of_row: if sorts_records { 2 } else { 1 },
             batch: (share as usize / 32).clamp(16 << 10, 128 << 10),
-            kept: (share as usize / 64).clamp(32 << 10, MOST_KEPT),
+            kept: (share as usize / 64).clamp(32 << 10, buffer::LARGE),
             open_runs: spare_files(settings.threads) / 2,
             index_memory: i64::try_from(settings.memory / 32).unwrap_or(i64::MAX),
         }
@@ -207,9 +205,6 @@ fn page(buffers: usize, partitions: usize) -> usize {
 
 /// The most partitions. Rows are added to the buffers of all of them in turn, and more don't stay in the caches.
 const MOST_PARTITIONS: u64 = 1024;
-
-/// The most bytes that a buffer keeps where memory is plenty.
-const MOST_KEPT: usize = 32 << 20;
 
 /// Bytes of the smallest buffer of a partition, with what is kept for it.
 const SMALLEST_BUFFER: usize = 1 << 10;

@@ -14,7 +14,8 @@ use std::{mem, ptr};
 
 use crate::failpoint::{self, Point};
 
-/// Mappings that can be guarded at a time. Each worker has one, and blocks of streams have. A mapping beyond these isn't guarded.
+/// Mappings that can be guarded at a time. Each worker has one, and so has each block of a stream that is in a file. A
+/// mapping beyond these isn't guarded.
 const MOST: usize = 4096;
 
 /// An address range that is guarded. `start` is 0 if the place is free, and [`TAKEN`] while `end` is being written.

@@ -144,6 +144,11 @@ impl Groups {
             && order.iter().enumerate().all(|(i, key)| key.index == i && key.descending == first.descending);
         is_key.then_some(if first.descending { KeyOrder::Descending } else { KeyOrder::Ascending })
     }
+
+    /// Whether the rows are sorted after they were made, because their order isn't that of the keys.
+    pub fn are_sorted_later(&self) -> bool {
+        self.sort_keys().is_some() && self.key_order().is_none()
+    }
 }
 
 /// A column of the result.

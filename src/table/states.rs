@@ -11,10 +11,7 @@
 
 use super::Table;
 use crate::data::Span;
-use crate::data::buffer::Buffer;
-
-/// The most bytes that an arena keeps when it is cleared.
-const KEPT: usize = 32 << 20;
+use crate::data::buffer::{Buffer, LARGE};
 
 /// Where a tail lies in an arena: its offset and length in one word. The empty tail is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,7 +74,7 @@ impl Arena {
     pub fn clear(&mut self) {
         // A table's owner has set memory aside for it.
         self.bytes.truncate(0);
-        self.bytes.shrink(KEPT);
+        self.bytes.shrink(LARGE);
         self.longest = 0;
     }
 

@@ -250,10 +250,7 @@ pub fn predict(plan: &Plan, sampler: &Sampler<'_>, main: &Sampled, others: &[Sam
     // The bytes of runs that aren't rows come once per task.
     let around = runs - seen.reduce_shuffle_bytes.unwrap_or(runs);
     let tasks = if main.is_all { 1.0 } else { ratio(whole.number(), main.pieces() as f64) };
-    let is_sorted_later = match &plan.rows {
-        Rows::Groups(groups) => groups.sort_keys().is_some() && groups.key_order().is_none(),
-        Rows::Records { .. } => false,
-    };
+    let is_sorted_later = matches!(&plan.rows, Rows::Groups(groups) if groups.are_sorted_later());
     let spilled = match set {
         _ if main.is_all => seen.spilled_bytes,
         Some(set) if is_sorted_later => set.bytes + around * tasks + (seen.spilled_bytes - runs) * grown,
