@@ -178,18 +178,18 @@ impl Emitter<'_> {
         let mut keys = match key {
             KeyFields::One(field) => {
                 let keys = as_it_stands(*field);
-                out.table.keys.hash(keys, out.hash_mask);
+                out.hash(keys);
                 Some(keys)
             }
             KeyFields::Nullable(field) => {
                 let keys = as_it_stands(*field);
-                out.table.keys.hash_and_check_first_byte(keys, out.hash_mask).then_some(keys)
+                out.hash_and_check_first_byte(keys).then_some(keys)
             }
             KeyFields::Json(field) => {
                 let keys = as_it_stands(*field);
                 let are_strings = keys.are_json_strings();
                 are_strings.then(|| {
-                    out.table.keys.hash(keys, out.hash_mask);
+                    out.hash(keys);
                     keys
                 })
             }
@@ -201,7 +201,7 @@ impl Emitter<'_> {
         };
         if keys.is_none() && may_copy(Encoder::copies(batch, key, records.clone()), out)? {
             let encoded = encoder.encode(batch, key, records.clone())?;
-            out.table.keys.hash(encoded, out.hash_mask);
+            out.hash(encoded);
             keys = Some(encoded);
         }
         let of_records: Columns<'_> = values.iter().map(|column| column.slice(records.clone())).collect();
@@ -218,8 +218,28 @@ impl Emitter<'_> {
 }
 
 impl Output<'_> {
-    /// Takes records whose keys have been hashed. `values` are their observed columns, and `bytes` the length of their
-    /// value rows.
+    /// Whether the next records' keys need hashes. Records that are sent to ranges don't.
+    fn needs_hashes(&self) -> bool {
+        self.table.combining.combines() || matches!(self.partitioner, Partitioner::Hash(_))
+    }
+
+    /// Hashes keys if they need it.
+    fn hash(&mut self, keys: Bytes<'_>) {
+        if self.needs_hashes() {
+            self.table.keys.hash(keys, self.hash_mask);
+        }
+    }
+
+    /// Does the same. Returns whether every key is nonempty and doesn't begin with a NUL.
+    fn hash_and_check_first_byte(&mut self, keys: Bytes<'_>) -> bool {
+        match self.needs_hashes() {
+            true => self.table.keys.hash_and_check_first_byte(keys, self.hash_mask),
+            false => keys.spans.iter().all(|span| !span.is_empty() && keys.data[span.start as usize] != 0),
+        }
+    }
+
+    /// Takes records whose keys have been hashed if they need it. `values` are their observed columns, and `bytes` the
+    /// length of their value rows.
     fn emit(&mut self, keys: Bytes<'_>, values: &[Column<'_>], bytes: u64) -> Result<()> {
         self.counters.map_output_records += keys.spans.len() as u64;
         self.counters.map_output_bytes += bytes;
@@ -294,9 +314,17 @@ impl Output<'_> {
     fn send(&mut self, keys: Bytes<'_>, values: &[Column<'_>]) -> Result<()> {
         let Output { aggregation: Aggregation { shape, .. }, table, partitioner, run, .. } = self;
         let GroupTable { keys: hashed, slots: partitions, .. } = &mut **table;
-        let hashed = &**hashed;
-        partitioner.divide(hashed.len, |i| hashed.get(i, keys), partitions);
-        for (i, partition) in partitions[..hashed.len].iter().enumerate() {
+        let n = keys.spans.len();
+        if let Partitioner::Ranges(_) = partitioner {
+            // A range is found without a hash.
+            partitioner.divide(n, |i| (0, SlotKey::Long(keys.get(i))), partitions);
+            for (i, partition) in partitions[..n].iter().enumerate() {
+                run.add(*partition as usize, |out| shape.put_value(out, keys.get(i), values, i))?;
+            }
+            return Ok(());
+        }
+        partitioner.divide(n, |i| hashed.get(i, keys), partitions);
+        for (i, partition) in partitions[..n].iter().enumerate() {
             match hashed.get(i, keys).1 {
                 SlotKey::Inline(words, len) if values.is_empty() => {
                     run.add(*partition as usize, |out| put_inline_value(out, words, len))?;

@@ -16,7 +16,7 @@ use crate::data::{BATCH, Bytes, Span};
 use crate::shuffle::ranges::KEYS_A_RANGE;
 use crate::shuffle::row::get_row;
 use crate::shuffle::{Partitioner, Ranges};
-use crate::table::{KeyBatch, hash};
+use crate::table::{KeyBatch, SlotKey, hash};
 
 /// The rows of some partitions, and how they are divided.
 #[derive(Debug)]
@@ -146,12 +146,12 @@ impl Portions {
     /// of keys are in the order of the keys. Returns how rows were divided.
     pub fn divide(&mut self, division: Division, wanted: usize) -> Partitioner {
         let wanted = wanted.min(MOST_PORTIONS);
-        let (partitioner, mask) = match division {
-            Division::Hash(mask) => (Partitioner::Hash(wanted), mask),
-            Division::Ranges => (Partitioner::Ranges(self.ranges(wanted)), u64::MAX),
+        let partitioner = match division {
+            Division::Hash(_) => Partitioner::Hash(wanted),
+            Division::Ranges => Partitioner::Ranges(self.ranges(wanted)),
         };
         let mut lens = vec![0; partitioner.partitions()];
-        self.choose(&partitioner, mask, &mut lens);
+        self.choose(&partitioner, division, &mut lens);
         self.portions.resize_with(lens.len(), Portion::default);
         let mut begin = 0;
         for (portion, len) in self.portions.iter_mut().zip(lens) {
@@ -163,18 +163,24 @@ impl Portions {
     }
 
     /// Chooses the portion of each row. Adds the bytes of the rows of each portion to `lens`.
-    fn choose(&mut self, partitioner: &Partitioner, mask: u64, lens: &mut [usize]) {
+    fn choose(&mut self, partitioner: &Partitioner, division: Division, lens: &mut [usize]) {
         let Portions { rows, keys, ends, numbers, batch, of_batch, .. } = self;
-        let rows = rows.as_slice();
+        let data = rows.as_slice();
         let mut start = 0;
         for (spans, ends) in keys.chunks(BATCH).zip(ends.chunks(BATCH)) {
-            let keys = Bytes { data: rows, spans };
-            batch.hash(keys, mask);
-            let get = |i: usize| {
-                let (hash, key) = batch.get(i, keys);
-                (hash::of_portion(hash), key)
-            };
-            partitioner.divide(batch.len, get, of_batch);
+            let keys = Bytes { data, spans };
+            match division {
+                Division::Hash(mask) => {
+                    batch.hash(keys, mask);
+                    let get = |i: usize| {
+                        let (hash, key) = batch.get(i, keys);
+                        (hash::of_portion(hash), key)
+                    };
+                    partitioner.divide(spans.len(), get, of_batch);
+                }
+                // A range is found without a hash, and a short key where it stands.
+                Division::Ranges => partitioner.divide(spans.len(), |i| (0, SlotKey::Long(keys.get(i))), of_batch),
+            }
             for (&end, &number) in ends.iter().zip(&**of_batch) {
                 lens[number as usize] += (end - start) as usize;
                 numbers.push(number as u8);
