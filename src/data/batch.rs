@@ -205,7 +205,7 @@ impl<'a> Column<'a> {
     }
 
     /// Returns the cell of record `i`.
-    #[inline]
+    #[inline(always)]
     pub fn value(&self, i: usize) -> Value<'a> {
         match self {
             Column::Bytes(bytes) => bytes.value(i).map_or(Value::Null, Value::Bytes),

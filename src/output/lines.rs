@@ -97,9 +97,10 @@ impl Sink for Lines<'_> {
         }
         let n = batch.rows.min(usize::try_from(*limit - *rows).unwrap_or(usize::MAX));
         *rows += n as u64;
+        let written = layout.written(batch);
         with_row_format!(layout, format => {
             for i in 0..n {
-                layout.line(&mut format, |cell: usize| batch.columns[cell].value(i), &mut to.lines.bytes);
+                layout.line(&mut format, &written, i, &mut to.lines.bytes);
                 to.end_line()?;
             }
         });

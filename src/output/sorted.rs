@@ -51,6 +51,7 @@ impl Sink for Sorted<'_> {
             let cells = order.keys.iter().map(|key| key.index).chain(layout.columns.iter().copied());
             self.run.check_row(batch.texts_len(0, cells))?;
         }
+        let written = layout.written(batch);
         with_row_format!(layout, format => {
             for i in 0..batch.rows {
                 let cell = |cell: usize| batch.columns[cell].value(i);
@@ -63,7 +64,7 @@ impl Sink for Sorted<'_> {
                     continue;
                 }
                 keys.ends.push(keys.bytes.len());
-                layout.line(&mut format, cell, &mut lines.bytes);
+                layout.line(&mut format, &written, i, &mut lines.bytes);
                 lines.ends.push(lines.bytes.len());
                 if lines.ends.len() == BATCH || self.memory.bytes() > self.large {
                     self.put()?;

@@ -13,7 +13,7 @@ pub use self::tsv::Tsv;
 
 use crate::data::buffer::Buffer;
 use crate::data::zone::Clock;
-use crate::data::{Kind, Value};
+use crate::data::{Batch, Column, Columns, Kind, Value};
 use crate::schema::choices;
 
 choices! {
@@ -64,35 +64,35 @@ impl RowLayout {
         out
     }
 
-    /// Appends a row. `cell` returns a cell by its index.
+    /// Returns the columns of a batch that are written, in the order in which they are.
+    pub fn written<'a>(&self, batch: &Batch<'a>) -> Columns<'a> {
+        self.columns.iter().map(|&column| batch.columns[column]).collect()
+    }
+
+    /// Appends row `i` of the columns that are [`written`](Self::written).
     #[inline]
-    pub fn line<'a>(&self, format: &mut impl RowFormat, cell: impl Fn(usize) -> Value<'a>, out: &mut Buffer) {
+    pub fn line(&self, format: &mut impl RowFormat, written: &[Column<'_>], i: usize, out: &mut Buffer) {
         if !self.clocks.is_empty() {
-            return self.line_with_timestamps(format, cell, out);
+            return self.line_with_timestamps(format, written, i, out);
         }
-        for (i, &column) in self.columns.iter().enumerate() {
-            format.cell(out, i, cell(column));
+        for (number, column) in written.iter().enumerate() {
+            format.cell(out, number, column.value(i));
         }
         format.end(out);
     }
 
     /// Out of line, so that rows without timestamps are as fast as if there were no timestamps.
     #[inline(never)]
-    fn line_with_timestamps<'a>(
-        &self,
-        format: &mut impl RowFormat,
-        cell: impl Fn(usize) -> Value<'a>,
-        out: &mut Buffer,
-    ) {
+    fn line_with_timestamps(&self, format: &mut impl RowFormat, written: &[Column<'_>], i: usize, out: &mut Buffer) {
         let mut text = Buffer::default();
-        for (i, (&column, clock)) in self.columns.iter().zip(&self.clocks).enumerate() {
-            match (clock, cell(column)) {
+        for (number, (column, clock)) in written.iter().zip(&self.clocks).enumerate() {
+            match (clock, column.value(i)) {
                 (Some(clock), Value::Decimal(timestamp)) => {
                     text.clear();
                     clock.write(timestamp, &mut text);
-                    format.cell(out, i, Value::Bytes(text.as_slice()));
+                    format.cell(out, number, Value::Bytes(text.as_slice()));
                 }
-                (_, value) => format.cell(out, i, value),
+                (_, value) => format.cell(out, number, value),
             }
         }
         format.end(out);

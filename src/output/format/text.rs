@@ -8,7 +8,7 @@ use crate::data::{Value, float};
 pub struct Text;
 
 impl RowFormat for Text {
-    #[inline]
+    #[inline(always)]
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         separate(out, column, b'\t');
         match value {
