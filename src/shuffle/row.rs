@@ -43,6 +43,8 @@ pub struct RowShape {
     /// The state words that one record alone leaves, if they are the same for every record.
     unit: Option<Box<[u64]>>,
     state_tails: usize,
+    /// Whether the row of a state whose tails are empty is short if its key is.
+    is_short: bool,
 }
 
 /// How many words an aggregate's state has, and where they and its tail are.
@@ -72,7 +74,8 @@ impl RowShape {
             .collect();
         let state_tails = aggregates.iter().filter(|a| a.tail.is_some()).count();
         let unit = unit.filter(|_| observed.is_empty()).map(Vec::into_boxed_slice);
-        RowShape { aggregates, identity: identity.into(), observed: observed.into(), unit, state_tails }
+        let is_short = identity.len() <= SHORT_WORDS && state_tails <= SHORT_TAILS;
+        RowShape { aggregates, identity: identity.into(), observed: observed.into(), unit, state_tails, is_short }
     }
 
     /// Returns the bytes of the fixed part of a state row.
@@ -122,10 +125,11 @@ impl RowShape {
     /// Appends the row of a group: a state row, or a value row if that says the same. Returns the row's length.
     #[inline]
     pub fn put_group(&self, out: &mut Buffer, group: &Group<'_>, arena: &Arena) -> usize {
-        let is_unit = self.unit.as_deref().is_some_and(|unit| unit == group.states);
+        // Compared word by word: there are few, and `==` would call `memcmp`.
+        let is_unit = self.unit.as_deref().is_some_and(|unit| unit.iter().zip(group.states).all(|(a, b)| a == b));
         let tails = self.places(group.states);
-        let is_short = self.identity.len() <= SHORT_WORDS && self.state_tails <= SHORT_TAILS;
-        if is_short && tails.clone().all(|(_, tail)| tail == Tail::default()) {
+        let has_no_tails = || self.state_tails == 0 || tails.clone().all(|(_, tail)| tail == Tail::default());
+        if self.is_short && has_no_tails() {
             let states = if is_unit { &[][..] } else { group.states };
             let kind = if is_unit { RowKind::Value } else { RowKind::State };
             match group.key {
