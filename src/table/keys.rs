@@ -26,7 +26,7 @@ pub struct KeyBatch {
     pub len: usize,
     pub meta: [u64; BATCH],
     pub words: [[u64; 2]; BATCH],
-    /// Whether most keys of the previous batch were long. The keys of the next batch mostly are, too.
+    /// Whether most of the keys are long. Those of the next batch mostly are, too.
     mostly_long: bool,
 }
 
@@ -83,6 +83,11 @@ impl KeyBatch {
             code => SlotKey::Inline(self.words[i], code as usize - 1),
         };
         (meta & !LONG, key)
+    }
+
+    /// Whether most of the keys are long.
+    pub fn are_mostly_long(&self) -> bool {
+        self.mostly_long
     }
 
     /// Loads and hashes `keys`, at most [`BATCH`] of them. `mask` is ANDed to every hash.

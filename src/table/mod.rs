@@ -250,8 +250,7 @@ impl Table {
     /// Probes with a stride of `STRIDE`, or of the table's own stride if `STRIDE` is 0.
     #[inline(always)]
     fn probe_stride<const STRIDE: usize>(&mut self, keys: &KeyBatch, data: &[u8], out: &mut [u32; BATCH]) {
-        let Table { slots, arena, mask, shift, identity, .. } = self;
-        let (slots, mask, shift) = (&mut slots[..], *mask, *shift);
+        let (slots, mask, shift) = (&self.slots[..], self.mask, self.shift);
         let stride = if STRIDE == 0 { self.stride } else { STRIDE };
         if size_of_val(slots) > NEAR {
             for &meta in &keys.meta[..keys.len] {
@@ -263,24 +262,45 @@ impl Table {
                 prefetch(slots, home(meta, shift, mask) * stride + stride - 1);
             }
         }
+        if keys.are_mostly_long() {
+            self.find::<STRIDE>(keys, data, 0..keys.len, out);
+        } else {
+            let mut others = [0; BATCH];
+            let count = in_first_slots(slots, (stride, mask, shift), keys, out, &mut others);
+            self.find::<STRIDE>(keys, data, others[..count].iter().map(|other| usize::from(*other)), out);
+        }
+        self.probes += keys.len as u64;
+    }
+
+    /// Finds or makes the groups of some keys, given by their indices, and writes their slots to `out`.
+    #[inline(never)]
+    fn find<const STRIDE: usize>(
+        &mut self,
+        keys: &KeyBatch,
+        data: &[u8],
+        some: impl Iterator<Item = usize>,
+        out: &mut [u32; BATCH],
+    ) {
+        let Table { slots, arena, mask, shift, identity, .. } = self;
+        let slots = &mut slots[..];
+        let stride = if STRIDE == 0 { self.stride } else { STRIDE };
         // These are summed here, not in the table: a chain of additions to memory would be the slowest part of the
         // loop.
         let (mut new, mut excess) = (0, 0);
-        for ((&meta, words), out) in keys.meta[..keys.len].iter().zip(&keys.words).zip(out) {
-            let find = Find { slots, stride, mask, shift, identity };
+        for i in some {
+            let (meta, words) = (keys.meta[i], keys.words[i]);
+            let find = Find { slots, stride, mask: *mask, shift: *shift, identity };
             let found = if code(meta) == LONG {
-                let key = &data[words[0] as usize..][..words[1] as usize];
-                find.long(meta, key, arena)
+                find.long(meta, &data[words[0] as usize..][..words[1] as usize], arena)
             } else {
-                find.inline(meta, *words)
+                find.inline(meta, words)
             };
-            *out = found.slot as u32;
+            out[i] = found.slot as u32;
             new += usize::from(found.is_new);
             excess += found.excess;
         }
         self.len += new;
         self.excess += excess;
-        self.probes += keys.len as u64;
     }
 
     #[inline]
@@ -388,6 +408,37 @@ fn home(meta: u64, shift: u32, mask: usize) -> usize {
     (meta >> shift) as usize & mask
 }
 
+/// Writes the first slot of each key to `out`, and the indices of those keys that aren't there to `others`. Returns how
+/// many these are. Most short keys of real text are in their first slots. Long keys are never found there.
+///
+/// Which keys are there can't be predicted, so there is no branch.
+#[inline(always)]
+fn in_first_slots(
+    slots: &[u64],
+    (stride, mask, shift): (usize, usize, u32),
+    keys: &KeyBatch,
+    out: &mut [u32; BATCH],
+    others: &mut [u16; BATCH],
+) -> usize {
+    let mut count = 0;
+    for (i, ((&meta, words), out)) in keys.meta[..keys.len].iter().zip(&keys.words).zip(out).enumerate() {
+        let first = home(meta, shift, mask);
+        *out = first as u32;
+        // The third word of a long key is 0 in a slot, but its length in the batch.
+        let head = slots[first * stride..].first_chunk().expect("a whole slot");
+        let is_there = is_key(head, [meta, words[0], words[1]]);
+        others[count % BATCH] = i as u16;
+        count += usize::from(!is_there);
+    }
+    count
+}
+
+#[inline(always)]
+fn is_key(head: &[u64; KEY_WORDS], key: [u64; KEY_WORDS]) -> bool {
+    // `==` would gather the words in a vector register, through memory.
+    (head[0] ^ key[0]) | (head[1] ^ key[1]) | (head[2] ^ key[2]) == 0
+}
+
 /// One probe.
 struct Find<'a> {
     slots: &'a mut [u64],
@@ -435,9 +486,7 @@ impl Find<'_> {
     #[inline(always)]
     fn inline(self, meta: u64, words: [u64; 2]) -> Probed {
         let key = [meta, words[0], words[1]];
-        // `==` would gather the words in a vector register, through memory.
-        let is_it = |head: &[u64; KEY_WORDS]| (head[0] ^ key[0]) | (head[1] ^ key[1]) | (head[2] ^ key[2]) == 0;
-        self.walk(meta, is_it, || key)
+        self.walk(meta, |head| is_key(head, key), || key)
     }
 
     #[inline(always)]
@@ -515,6 +564,38 @@ mod tests {
                 prop_assert_eq!((whole, drained), (Ok(()), expected));
                 prop_assert!(table.is_empty() && table.groups().next().is_none() && table.arena().is_empty());
             }
+        }
+    }
+
+    proptest! {
+        /// Keys of a batch are found wherever they are: in their first slot or further on, short or long, met before or
+        /// earlier in the same batch.
+        #[test]
+        fn a_batch_finds_each_key(
+            batches in prop::collection::vec(prop::collection::vec("[ab]{0,3}|[ab]{15,18}", 1..60), 1..4),
+            states in prop::sample::select(&[1usize, 5, 13][..]),
+            mask in prop::sample::select(&[u64::MAX, 0xff << 56][..]),
+        ) {
+            let mut table = Table::new(8, HomeBits::Top, &vec![0; states]);
+            let (mut hashed, mut slots) = (Box::<KeyBatch>::default(), [0; BATCH]);
+            let mut expected = BTreeMap::new();
+            for keys in &batches {
+                let mut data = Vec::new();
+                let spans: Vec<_> = keys.iter().map(|key| {
+                    let start = data.len();
+                    data.extend_from_slice(key.as_bytes());
+                    Span::of(start..data.len())
+                }).collect();
+                hashed.hash(Bytes { data: &data, spans: &spans }, mask);
+                table.reserve(keys.len());
+                table.probe(&hashed, &data, &mut slots);
+                for (key, slot) in keys.iter().zip(slots) {
+                    *table.states(states - 1, 1).word(slot) += 1;
+                    *expected.entry(key.clone().into_bytes()).or_insert(0) += 1;
+                }
+            }
+            let counts = table.groups().map(|group| (held(&group).0, group.states[states - 1]));
+            prop_assert_eq!((table.len(), counts.collect::<BTreeMap<_, _>>()), (expected.len(), expected));
         }
     }
 

@@ -52,7 +52,10 @@ impl Table {
         }
         debug_assert!(self.mask <= u32::MAX as usize);
         let held = self.slots.chunks_exact(self.stride).zip(0u32..).filter(|(slot, _)| slot[0] != 0);
-        sorted.extend(held.map(|(slot, number)| above(prefix_of_slot(slot, &self.arena, common), number)));
+        sorted.resize(self.len, 0);
+        for (sorted, (slot, number)) in sorted.iter_mut().zip(held) {
+            *sorted = above(prefix_of_slot(slot, &self.arena, common), number);
+        }
         prefix::sort(sorted, common, self);
     }
 }
