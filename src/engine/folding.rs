@@ -19,8 +19,8 @@ use super::Grouping;
 use super::job::Job;
 use super::overflow::Overflow;
 use super::runs::{Runs, Source};
+use crate::data::Sink;
 use crate::data::buffer::Buffer;
-use crate::data::{Batch, Sink};
 use crate::error::{Error, Result};
 use crate::reduce::{Density, Division, FinishedBatch, Finisher, Fold, Portions};
 use crate::report::Counters;
@@ -109,16 +109,6 @@ pub struct Folding<'a> {
 struct FoldState<'a> {
     memory: &'a mut FoldMemory,
     overflow: Overflow<'a>,
-    out: &'a mut dyn Sink,
-}
-
-/// Where the rows of a fold go that makes none.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn take(&mut self, _: &Batch<'_>) -> Result<()> {
-        unreachable!("the groups aren't finished")
-    }
 }
 
 impl Folding<'_> {
@@ -126,7 +116,7 @@ impl Folding<'_> {
     pub fn fold(&self, folds: Vec<Range<usize>>, memory: &mut FoldMemory, out: &mut dyn Sink) -> Result<Counters> {
         let mut counters = Counters::default();
         let runs = self.runs.current(self.attempt)?;
-        let mut state = FoldState { memory, overflow: self.overflow(), out };
+        let mut state = FoldState { memory, overflow: self.overflow() };
         for partitions in folds {
             let common = self.runs.partitioner().common(partitions.clone());
             let sources = runs.of(&partitions);
@@ -142,11 +132,11 @@ impl Folding<'_> {
                     if self.grouping.is_one_group() {
                         state.memory.fold.ensure_empty_key();
                     }
-                    self.hand_on(common, &mut state)?
+                    self.hand_on(common, &mut state, out)?
                 }
                 Some(portions) => {
                     counters.reduce_divisions += 1;
-                    self.fold_portions(portions, common, &mut state)?
+                    self.fold_portions(portions, common, &mut state, out)?
                 }
             };
             state.memory.density = state.memory.density.or(before);
@@ -164,7 +154,7 @@ impl Folding<'_> {
     ) -> Result<(Vec<Run>, Counters)> {
         let (partitions, all) = (partition..partition + 1, self.runs.current(self.attempt)?);
         let common = self.runs.partitioner().common(partitions.clone());
-        let mut state = FoldState { memory, overflow: self.overflow(), out: &mut Nowhere };
+        let mut state = FoldState { memory, overflow: self.overflow() };
         let sources = all.of_map(&partitions, runs);
         let read = self.read(&sources, &mut state, |state, rows, count| self.absorb(rows, count, common, state));
         let counters = Counters {
@@ -206,7 +196,13 @@ impl Folding<'_> {
     }
 
     /// Divides the rows that were read, and folds one portion after the other. Returns the number of groups.
-    fn fold_portions(&self, wanted: usize, common: usize, state: &mut FoldState<'_>) -> Result<u64> {
+    fn fold_portions(
+        &self,
+        wanted: usize,
+        common: usize,
+        state: &mut FoldState<'_>,
+        out: &mut dyn Sink,
+    ) -> Result<u64> {
         let mut portions = std::mem::take(&mut state.memory.portions);
         let division = match self.order {
             None => Division::Hash(self.job.plan.settings.hash_mask),
@@ -225,7 +221,7 @@ impl Folding<'_> {
                     return Err(Error::Corrupt { path, at: None, what: "the rows of a page aren't those of this job" });
                 }
             }
-            groups += self.hand_on(common, state)?;
+            groups += self.hand_on(common, state, out)?;
         }
         state.memory.portions = portions;
         Ok(groups)
@@ -299,16 +295,16 @@ impl Folding<'_> {
     }
 
     /// Hands the rows of all groups on, those of groups that were spilled included. Returns the number of groups.
-    fn hand_on(&self, common: usize, state: &mut FoldState<'_>) -> Result<u64> {
+    fn hand_on(&self, common: usize, state: &mut FoldState<'_>, out: &mut dyn Sink) -> Result<u64> {
         let FoldMemory { fold, density, .. } = &mut *state.memory;
         density.add(fold);
         if state.overflow.is_empty() {
-            let groups = self.finish(common, state)?;
+            let groups = self.finish(common, state, out)?;
             state.memory.fold.table.shrink(slots(self.job), groups as usize);
             return Ok(groups);
         }
         self.spill(common, state)?;
-        self.merge(common, state)
+        self.merge(common, state, out)
     }
 
     /// Writes the groups to a sorted run.
@@ -327,16 +323,16 @@ impl Folding<'_> {
     }
 
     /// Hands the rows of all groups in the table on. Returns the number of groups.
-    fn finish(&self, common: usize, state: &mut FoldState<'_>) -> Result<u64> {
+    fn finish(&self, common: usize, state: &mut FoldState<'_>, out: &mut dyn Sink) -> Result<u64> {
         let FoldMemory { fold, sorted, batch, .. } = &mut *state.memory;
         let groups = fold.table.len() as u64;
         let order = self.order.map(|order| (order, common));
-        self.finisher.finish(&mut fold.table, order, sorted, batch, state.out)?;
+        self.finisher.finish(&mut fold.table, order, sorted, batch, out)?;
         Ok(groups)
     }
 
     /// Merges the sorted runs, folds the rows of each key, and hands the groups' rows on. Returns the number of groups.
-    fn merge(&self, common: usize, state: &mut FoldState<'_>) -> Result<u64> {
+    fn merge(&self, common: usize, state: &mut FoldState<'_>, out: &mut dyn Sink) -> Result<u64> {
         let (runs, sorting) = (state.overflow.take()?, state.overflow.sorting);
         let mut merge = Merge::new(&runs, sorting)?;
         let (mut groups, mut last) = (0, Vec::new());
@@ -347,7 +343,7 @@ impl Folding<'_> {
                 if is_due {
                     self.attempt.check()?;
                     self.fold_merged(state.memory);
-                    groups += self.finish(common, state)?;
+                    groups += self.finish(common, state, out)?;
                     is_due = false;
                 }
                 last.clear();
@@ -360,7 +356,7 @@ impl Folding<'_> {
             }
         }
         self.fold_merged(state.memory);
-        groups += self.finish(common, state)?;
+        groups += self.finish(common, state, out)?;
         Ok(groups)
     }
 
