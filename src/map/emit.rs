@@ -220,7 +220,7 @@ impl Emitter<'_> {
 impl Output<'_> {
     /// Whether the next records' keys need hashes. Records that are sent to ranges don't.
     fn needs_hashes(&self) -> bool {
-        self.table.combining.combines() || matches!(self.partitioner, Partitioner::Hash(_))
+        self.table.combining.combines() || self.partitioner.needs_hashes()
     }
 
     /// Hashes keys if they need it.
@@ -315,15 +315,14 @@ impl Output<'_> {
         let Output { aggregation: Aggregation { shape, .. }, table, partitioner, run, .. } = self;
         let GroupTable { keys: hashed, slots: partitions, .. } = &mut **table;
         let n = keys.spans.len();
-        if let Partitioner::Ranges(_) = partitioner {
-            // A range is found without a hash.
-            partitioner.divide(n, |i| (0, SlotKey::Long(keys.get(i))), partitions);
+        partitioner.divide(n, |i| hashed.get(i, keys).0, |i| SlotKey::Long(keys.get(i)), partitions);
+        if !partitioner.needs_hashes() {
             for (i, partition) in partitions[..n].iter().enumerate() {
                 run.add(*partition as usize, |out| shape.put_value(out, keys.get(i), values, i))?;
             }
             return Ok(());
         }
-        partitioner.divide(n, |i| hashed.get(i, keys), partitions);
+        // Short keys were loaded when they were hashed.
         for (i, partition) in partitions[..n].iter().enumerate() {
             match hashed.get(i, keys).1 {
                 SlotKey::Inline(words, len) if values.is_empty() => {
@@ -341,11 +340,8 @@ impl Output<'_> {
         counters.combine_output_records += table.len() as u64;
         *records = 0;
         table.drain(|table, slots| {
-            let key = |i: usize| {
-                let group = table.group(slots[i]);
-                (group.hash, group.key)
-            };
-            partitioner.divide(slots.len(), key, partitions);
+            let group = |i: usize| table.group(slots[i]);
+            partitioner.divide(slots.len(), |i| group(i).hash, |i| group(i).key, partitions);
             for (slot, partition) in slots.iter().zip(&**partitions) {
                 run.add(*partition as usize, |out| {
                     shape.put_group(out, &table.group(*slot), table.arena());

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::shuffle::first::FirstRows;
 use crate::shuffle::sort::put_row;
 use crate::shuffle::{Partitioner, RunWriter};
-use crate::table::SlotKey;
+use crate::table::{SlotKey, hash};
 
 /// Writes rows to a run by their sort keys.
 pub struct Sorted<'a> {
@@ -118,7 +118,7 @@ fn put_all<'a>(
     while rows.peek().is_some() {
         some.clear();
         some.extend(rows.by_ref().take(BATCH));
-        partitioner.divide(some.len(), |i| (0, SlotKey::Long(some[i].0)), &mut partitions);
+        partitioner.divide(some.len(), |i| hash::hash(some[i].0), |i| SlotKey::Long(some[i].0), &mut partitions);
         for ((key, line), partition) in some.iter().zip(&partitions) {
             run.add(*partition as usize, |out| put_row(out, key, line))?;
         }

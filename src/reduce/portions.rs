@@ -169,18 +169,11 @@ impl Portions {
         let mut start = 0;
         for (spans, ends) in keys.chunks(BATCH).zip(ends.chunks(BATCH)) {
             let keys = Bytes { data, spans };
-            match division {
-                Division::Hash(mask) => {
-                    batch.hash(keys, mask);
-                    let get = |i: usize| {
-                        let (hash, key) = batch.get(i, keys);
-                        (hash::of_portion(hash), key)
-                    };
-                    partitioner.divide(spans.len(), get, of_batch);
-                }
-                // A range is found without a hash, and a short key where it stands.
-                Division::Ranges => partitioner.divide(spans.len(), |i| (0, SlotKey::Long(keys.get(i))), of_batch),
+            if let Division::Hash(mask) = division {
+                batch.hash(keys, mask);
             }
+            let hash = |i: usize| hash::of_portion(batch.get(i, keys).0);
+            partitioner.divide(spans.len(), hash, |i| SlotKey::Long(keys.get(i)), of_batch);
             for (&end, &number) in ends.iter().zip(&**of_batch) {
                 lens[number as usize] += (end - start) as usize;
                 numbers.push(number as u8);
@@ -324,7 +317,7 @@ mod tests {
         keys.retain(|key| {
             let one = Bytes { data: key, spans: &[Span::of(0..key.len())] };
             batch.hash(one, u64::MAX);
-            partition.divide(1, |i| batch.get(i, one), &mut numbers);
+            partition.divide(1, |i| batch.get(i, one).0, |i| batch.get(i, one).1, &mut numbers);
             numbers[0] == 17
         });
         for division in [Division::Hash(u64::MAX), Division::Ranges] {

@@ -40,14 +40,26 @@ impl Partitioner {
         }
     }
 
-    /// Writes the partitions of `n` keys to `out`. `get` returns the hash of a key and the key.
+    /// Whether a key's partition is found by its hash.
+    pub fn needs_hashes(&self) -> bool {
+        matches!(self, Partitioner::Hash(_))
+    }
+
+    /// Writes the partitions of `n` keys to `out`. `hash` returns the hash of a key, and is called only if that is
+    /// [needed](Self::needs_hashes).
     #[inline]
-    pub fn divide<'k>(&self, n: usize, get: impl Fn(usize) -> (u64, SlotKey<'k>), out: &mut [u32; BATCH]) {
+    pub fn divide<'k>(
+        &self,
+        n: usize,
+        hash: impl Fn(usize) -> u64,
+        key: impl Fn(usize) -> SlotKey<'k>,
+        out: &mut [u32; BATCH],
+    ) {
         match self {
             Partitioner::Hash(partitions) => {
-                out[..n].iter_mut().enumerate().for_each(|(i, out)| *out = by_hash(get(i).0, *partitions) as u32);
+                out[..n].iter_mut().enumerate().for_each(|(i, out)| *out = by_hash(hash(i), *partitions) as u32);
             }
-            Partitioner::Ranges(ranges) => ranges.divide(n, |i| get(i).1, out),
+            Partitioner::Ranges(ranges) => ranges.divide(n, key, out),
         }
     }
 }
@@ -225,7 +237,7 @@ mod tests {
         let one = Partitioner::default();
         let keys = [&b""[..], b"a", &[0xff; 8], &[0xff; 40]];
         let mut found = [7; BATCH];
-        one.divide(keys.len(), |i| (0, slot_key(keys[i])), &mut found);
+        one.divide(keys.len(), |_| 0, |i| slot_key(keys[i]), &mut found);
         assert_eq!((one.partitions(), one.common(0..1), &found[..keys.len()]), (1, 0, &[0; 4][..]));
     }
 
