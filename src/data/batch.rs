@@ -205,6 +205,7 @@ impl<'a> Column<'a> {
     }
 
     /// Returns the cell of record `i`.
+    // Always inlined: a call would return the value through memory.
     #[inline(always)]
     pub fn value(&self, i: usize) -> Value<'a> {
         match self {

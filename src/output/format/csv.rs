@@ -15,7 +15,7 @@ pub struct Csv;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl RowFormat for Csv {
-    #[inline]
+    #[inline(always)]
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         separate(out, column, b',');
         match value {

@@ -29,7 +29,7 @@ impl Jsonl {
 }
 
 impl RowFormat for Jsonl {
-    #[inline]
+    #[inline(always)]
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         out.extend(self.keys[column].as_slice());
         match value {

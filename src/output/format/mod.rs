@@ -126,7 +126,8 @@ macro_rules! with_row_format {
 }
 pub(crate) use with_row_format;
 
-/// The rules of one format. Each format has its own type, so that the loop over rows is compiled for it.
+/// The rules of one format. Each format has its own type, so that the loop over rows is compiled for it. A cell is always
+/// inlined there: its value would go through memory otherwise.
 pub trait RowFormat {
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>);
     fn end(&mut self, out: &mut Buffer);

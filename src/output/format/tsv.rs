@@ -12,7 +12,7 @@ use crate::data::{Value, float};
 pub struct Tsv;
 
 impl RowFormat for Tsv {
-    #[inline]
+    #[inline(always)]
     fn cell(&mut self, out: &mut Buffer, column: usize, value: Value<'_>) {
         separate(out, column, b'\t');
         match value {
